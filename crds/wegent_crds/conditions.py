@@ -1,0 +1,41 @@
+"""The types and reasons of conditions: the interface that users wait on.
+
+Positive names, a closed set of reasons. Each reason is documented where it is
+declared; ``docs/conditions.md`` gives the remedy, and a test compares the two.
+"""
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """The condition types that Wegent's operator owns; others in the list are left alone."""
+
+    RESOLVED_REFS = "ResolvedRefs"
+    READY = "Ready"
+
+
+class Reason(StrEnum):
+    """Why a condition has its status."""
+
+    PENDING = "Pending"
+    """Unknown: the schema's default, nothing has looked at the object yet."""
+    RESOLVED_REFS = "ResolvedRefs"
+    """True: every reference names an object that is there and may be used."""
+    READY = "Ready"
+    """True: the object can be used."""
+    REF_NOT_FOUND = "RefNotFound"
+    """False: a reference names an object that does not exist."""
+    REF_NOT_PERMITTED = "RefNotPermitted"
+    """False: a reference points into a namespace that does not allow it."""
+    REF_NOT_READY = "RefNotReady"
+    """False: what the object refers to is there but not ready itself."""
+    PROVIDER_NOT_SUPPORTED = "ProviderNotSupported"
+    """False: the Bot's Shell does not take the provider of its Model."""
+    SUSPENDED = "Suspended"
+    """False: the Account is suspended and its access withdrawn."""
+    NAMESPACE_TAKEN = "NamespaceTaken"
+    """False: the Account's own namespace exists and belongs to somebody else."""
+    WRONG_NAMESPACE = "WrongNamespace"
+    """False: an Account outside the accounts namespace gives no access."""
+    NOT_PROVISIONED = "NotProvisioned"
+    """False: the API server refused something that the Account needs."""

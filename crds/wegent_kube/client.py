@@ -1,0 +1,141 @@
+"""A thin client over one pooled aiohttp session: JSON in, JSON out, our own errors.
+
+aiohttp because it is the fastest of the maintained clients here and Kopf already
+brings it; nothing of the official client's generated models is wanted, objects
+stay the plain mappings that the API server sent.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, Self
+
+import aiohttp
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+
+from wegent_kube.connection import Connection, TokenSource
+from wegent_kube.errors import ApiError, Unreachable
+
+MERGE_PATCH: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
+APPLY_PATCH: Final = "application/apply-patch+yaml"
+METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""Accept header for a list without specs and statuses."""
+
+REQUEST_TIMEOUT_S: Final = 30.0
+PAGE_SIZE: Final = 500
+"""Objects a page of a list; what client-go's reflector asks for."""
+
+
+class _OwnBearer:
+    """aiohttp middleware that adds the program's own token, fresh on every request."""
+
+    def __init__(self, token: TokenSource) -> None:
+        self._token = token
+
+    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        token = await self._token.current()
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return await handler(request)
+
+
+class KubeClient:
+    """Requests to one API server under the program's own identity.
+
+    An async context manager; ``session`` may be shared with Kopf.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        limit: int = 100,
+        user_agent: str = "wegent",
+        trace_configs: list[aiohttp.TraceConfig] | None = None,
+    ) -> None:
+        self.server = connection.server
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=limit, ssl=connection.ssl_context(client_certificate=True)
+            ),
+            middlewares=(_OwnBearer(connection.token),),
+            headers={"User-Agent": user_agent, "Accept": "application/json"},
+            trace_configs=trace_configs,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the pooled connections."""
+        await self.session.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> Any:
+        """Send one request and return the decoded JSON of its answer.
+
+        Raises:
+            ApiError: the server answered 400 or above.
+            Unreachable: it gave no (whole) answer.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Accept": accept} | ({"Content-Type": content_type} if data else {})
+        try:
+            async with self.session.request(
+                method,
+                self.server + path,
+                data=data,
+                params=params,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+            ) as response:
+                raw = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(f"{method} {path}: {type(error).__name__}") from error
+        if response.status >= 400:
+            raise api_error(response.status, raw, response.headers)
+        return json.loads(raw) if raw else None
+
+    async def pages(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+    ) -> AsyncIterator[Any]:
+        """Yield each page of a list, following ``continue``; ``ApiError`` 410 means begin again."""
+        query = {"limit": str(PAGE_SIZE), **(params or {})}
+        while True:
+            page = await self.request("GET", path, params=query, accept=accept)
+            yield page
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+
+def api_error(code: int, raw: bytes, headers: Mapping[str, str]) -> ApiError:
+    """Return the error for an answer of 400 or above; only a ``Status`` body is kept."""
+    try:
+        status = json.loads(raw)
+    except ValueError:
+        status = None
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        status = None
+    try:
+        retry_after = float(headers["Retry-After"])
+    except (KeyError, ValueError):
+        retry_after = None
+    return ApiError(code, status, retry_after)
