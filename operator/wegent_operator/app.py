@@ -1,0 +1,170 @@
+"""The operator's parts put together, and their life within Kopf's.
+
+``register`` puts everything into a Kopf registry: the program makes one of its
+own, ``kopf run`` brings the default one (``wegent_operator.autoload``).
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Coroutine
+from typing import Any
+
+import kopf
+
+from wegent_crds.kinds import KINDS, Kind
+from wegent_crds.references import ObjectKey
+from wegent_kube import KubeClient, load_connection
+from wegent_kube.resources import NAMESPACES, Resource, resource_of
+from wegent_operator.accounts import Provisioner, Provisions, provision_key
+from wegent_operator.events import Recorder
+from wegent_operator.feed import Feed
+from wegent_operator.health import HealthServer, WatchMonitor
+from wegent_operator.kopf_settings import WATCH_GRACE_S, configure
+from wegent_operator.metrics import Metrics
+from wegent_operator.provisions import PROVISIONED
+from wegent_operator.queue import KeyedQueue
+from wegent_operator.reconciler import Reconciler
+from wegent_operator.settings import Settings
+from wegent_operator.store import Store
+from wegent_operator.sweep import Sweeper
+
+logger = logging.getLogger(__name__)
+
+USER_AGENT = "wegent-operator"
+
+
+class Operator:
+    """One operator: its store, its queue and everything that works on them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.connection = load_connection()
+        self.metrics = Metrics()
+        self.monitor = WatchMonitor(
+            [resource_of(kind).plural for kind in KINDS]
+            + [resource.plural for resource in (NAMESPACES, *PROVISIONED)],
+            limit_s=2 * settings.watch_timeout_s + WATCH_GRACE_S,
+            metrics=self.metrics,
+        )
+        self._client = KubeClient(self.connection, user_agent=USER_AGENT)
+        self._queue: KeyedQueue[ObjectKey] = KeyedQueue()
+        self._store = Store(settings.shared_namespaces)
+        provisions = Provisions()
+        self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
+        self._reconciler = Reconciler(
+            self._client,
+            self._store,
+            self._queue,
+            Provisioner(
+                self._client,
+                self._store,
+                provisions,
+                self.metrics,
+                settings.accounts_namespace,
+            ),
+            self._recorder,
+            self.metrics,
+        )
+        self.feed = Feed(self._store, provisions, self._reconciler, settings.accounts_namespace)
+        self.sweeper = Sweeper(self._client, self.feed, self.metrics)
+        self._health = HealthServer(self.monitor, self.metrics, lambda: self.feed.filled)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Fill the store, then begin to judge. Serves /healthz from the first moment."""
+        self.metrics.queue_depth.set_function(lambda: len(self._queue))
+        self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
+        self.metrics.objects.set_function(lambda: len(self._store))
+        await self._health.start(self.settings.listen_host, self.settings.listen_port)
+        logger.info("Health and metrics are served on port %d.", self._health.port)
+        await self.sweeper.fill()
+        self.feed.fill_done()
+        logger.info("Listed %d objects; judging begins.", len(self._store))
+        for number in range(self.settings.writers):
+            self._spawn(f"worker {number}", self._reconciler.work())
+        self._spawn("events", self._recorder.run())
+        self._spawn("sweeps", self.sweeper.run(self.settings.sweep_interval_s))
+
+    async def stop(self) -> None:
+        """End every task and connection. A write that is under way is finished or never sent."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._health.stop()
+        await self._client.close()
+
+    def kopf_session(self) -> kopf.AiohttpSession:
+        """Return a session for Kopf's watches, which the monitor listens to.
+
+        Its own, because Kopf closes the session of credentials that it gives up.
+        """
+        client = KubeClient(
+            self.connection,
+            limit=0,
+            user_agent=USER_AGENT,
+            trace_configs=[self.monitor.trace_config(self.sweeper.listed)],
+        )
+        return kopf.AiohttpSession(server=self.connection.server, aiohttp_session=client.session)
+
+    def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(coroutine, name=f"wegent {name}"))
+
+
+def register(registry: kopf.OperatorRegistry) -> None:
+    """Put the operator into a Kopf registry."""
+    running: list[Operator] = []
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        operator = Operator(Settings())
+        configure(settings, operator.settings)
+        running.append(operator)
+        await operator.start()
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return running[0].kopf_session()
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        while running:
+            await running.pop().stop()
+
+    for kind in KINDS:
+        _register_kind(registry, running, kind)
+    _register_namespaces(registry, running)
+    for resource in PROVISIONED:
+        _register_provisioned(registry, running, resource)
+
+
+def _register_kind(registry: kopf.OperatorRegistry, running: list[Operator], kind: Kind) -> None:
+    @kopf.on.event(*resource_of(kind).selector, registry=registry)
+    async def on_event(event: kopf.RawEvent, **_: Any) -> None:
+        operator, body = running[0], event["object"]
+        if event["type"] == "DELETED":
+            metadata = body["metadata"]
+            key = ObjectKey(kind.plural, metadata["namespace"], metadata["name"])
+            operator.feed.gone(key, metadata["uid"])
+            return
+        operator.feed.seen(kind, body)
+
+
+def _register_namespaces(registry: kopf.OperatorRegistry, running: list[Operator]) -> None:
+    @kopf.on.event(*NAMESPACES.selector, registry=registry)
+    async def on_event(event: kopf.RawEvent, **_: Any) -> None:
+        metadata = event["object"]["metadata"]
+        labels = None if event["type"] == "DELETED" else metadata.get("labels") or {}
+        running[0].feed.namespace(metadata["name"], labels)
+
+
+def _register_provisioned(
+    registry: kopf.OperatorRegistry, running: list[Operator], resource: Resource
+) -> None:
+    @kopf.on.event(*resource.selector, registry=registry)
+    async def on_event(event: kopf.RawEvent, **_: Any) -> None:
+        feed = running[0].feed
+        if event["type"] == "DELETED":
+            feed.unprovisioned(provision_key(resource, event["object"]))
+        else:
+            feed.provisioned(resource, event["object"])

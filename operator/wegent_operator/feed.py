@@ -1,0 +1,87 @@
+"""What comes in, from Kopf's events and from lists alike: into the store, and on to the queue.
+
+Level-based: only what an object is now counts, never which event brought it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from wegent_crds.kinds import ACCOUNT, Kind
+from wegent_crds.references import ObjectKey
+from wegent_kube.resources import Resource
+from wegent_operator.accounts import Provisions, provision_key
+from wegent_operator.facts import facts_of, namespace_key
+from wegent_operator.provisions import ProvisionKey
+from wegent_operator.reconciler import Reconciler
+from wegent_operator.store import Store
+
+
+class Feed:
+    """Takes news in and lets what it concerns be judged, once everything has been listed."""
+
+    def __init__(
+        self,
+        store: Store,
+        provisions: Provisions,
+        reconciler: Reconciler,
+        accounts_namespace: str,
+    ) -> None:
+        self.store = store
+        self.provisions = provisions
+        self._reconciler = reconciler
+        self._accounts_namespace = accounts_namespace
+        self._filled = asyncio.Event()
+
+    @property
+    def filled(self) -> bool:
+        """Whether every kind has been listed: before that nothing is judged."""
+        return self._filled.is_set()
+
+    def fill_done(self) -> None:
+        """Note that everything has been listed, and let it all be judged."""
+        self._filled.set()
+        self._reconciler.concern(self.store.keys())
+        self._reconciler.concern(map(self._account_key, self.provisions.accounts()))
+        self._reconciler.concern(map(namespace_key, self.store.shared_namespaces))
+
+    def seen(self, kind: Kind, body: Mapping[str, Any]) -> bool:
+        """Take in an object; return whether it was news."""
+        facts = facts_of(kind, body)
+        news = self.store.put(facts)
+        if news:
+            self._concern(facts.key)
+        return news
+
+    def gone(self, key: ObjectKey, uid: str | None = None) -> None:
+        """Take in that an object is no more."""
+        if self.store.remove(key, uid):
+            self._concern(key)
+
+    def namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
+        """Take in a namespace's labels, None when it is gone."""
+        self._concern(*self.store.put_namespace(name, labels))
+        if name in self.store.shared_namespaces:
+            self._concern(namespace_key(name))
+
+    def provisioned(self, resource: Resource, body: Mapping[str, Any]) -> ProvisionKey:
+        """Take in a ServiceAccount or binding of the operator's own; return its key."""
+        self._drift(self.provisions.put(resource, body))
+        return provision_key(resource, body)
+
+    def unprovisioned(self, key: ProvisionKey) -> None:
+        """Take in that a ServiceAccount or binding is no more, or no longer labelled ours."""
+        self._drift(self.provisions.remove(key))
+
+    def _drift(self, account: str | None) -> None:
+        if account:
+            self._concern(self._account_key(account))
+        elif account is not None:
+            self._concern(*map(namespace_key, self.store.shared_namespaces))
+
+    def _account_key(self, account: str) -> ObjectKey:
+        return ObjectKey(ACCOUNT.plural, self._accounts_namespace, account)
+
+    def _concern(self, *keys: ObjectKey) -> None:
+        if self.filled:
+            self._reconciler.concern(keys)

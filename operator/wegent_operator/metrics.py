@@ -1,0 +1,70 @@
+"""Prometheus metrics of the operator, in a registry of their own."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """Every metric; docs/operator.md says what each answers."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.writes = Counter(
+            "wegent_operator_writes_total",
+            "Status writes by kind and outcome (written, conflict, gone, failed).",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self.transitions = Counter(
+            "wegent_operator_transitions_total",
+            "Transitions of Ready by kind and reason.",
+            ["kind", "reason"],
+            registry=self.registry,
+        )
+        self.judgements = Counter(
+            "wegent_operator_judgements_total",
+            "Verdicts considered, written or not.",
+            registry=self.registry,
+        )
+        self.events = Counter(
+            "wegent_operator_events_total",
+            "Kubernetes Events by outcome (posted, failed, dropped).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.provisions = Counter(
+            "wegent_operator_provisions_total",
+            "Writes of what Accounts need, by resource and action (apply, delete).",
+            ["resource", "action"],
+            registry=self.registry,
+        )
+        self.sweeps = Counter(
+            "wegent_operator_sweeps_total", "Sweeps by kind.", ["kind"], registry=self.registry
+        )
+        self.healed = Counter(
+            "wegent_operator_sweep_healed_total",
+            "Objects that a sweep found to differ from what the watch had told.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.watch_starts = Counter(
+            "wegent_operator_watch_starts_total",
+            "Watch requests answered, by resource.",
+            ["resource"],
+            registry=self.registry,
+        )
+        self.objects = Gauge(
+            "wegent_operator_objects", "Objects in the store.", registry=self.registry
+        )
+        self.queue_depth = Gauge(
+            "wegent_operator_queue_depth", "Keys waiting.", registry=self.registry
+        )
+        self.queue_oldest = Gauge(
+            "wegent_operator_queue_oldest_seconds",
+            "How long the oldest waiting key has waited.",
+            registry=self.registry,
+        )
+        self.verdict_seconds = Histogram(
+            "wegent_operator_verdict_seconds",
+            "From the news of a change to its verdict being written.",
+            registry=self.registry,
+        )

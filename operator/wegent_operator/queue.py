@@ -1,0 +1,81 @@
+"""A queue of keys that merges repeats, as client-go's workqueue does.
+
+A key waits at most once and is never with two workers at a time: one that is
+added while it is worked on waits until that is done. What failed comes back
+after a delay that doubles, by key.
+"""
+
+import asyncio
+import time
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+FIRST_DELAY_S: Final = 0.5
+MAX_DELAY_S: Final = 60.0
+
+
+class KeyedQueue(Generic[K]):
+    """Keys waiting to be worked on, oldest first. For one event loop."""
+
+    def __init__(self) -> None:
+        self._order: asyncio.Queue[K] = asyncio.Queue()
+        self._added_at: dict[K, float] = {}
+        self._working: set[K] = set()
+        self._again: set[K] = set()
+        self._failures: dict[K, int] = {}
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+
+    def __len__(self) -> int:
+        return len(self._added_at)
+
+    @property
+    def oldest_age_s(self) -> float:
+        """Seconds that the longest waiting key has waited; 0 for an empty queue."""
+        return time.monotonic() - next(iter(self._added_at.values())) if self._added_at else 0.0
+
+    def add(self, key: K) -> None:
+        """Let a key be worked on, once, however often it is added before that."""
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._added_at:
+            self._added_at[key] = time.monotonic()
+            self._order.put_nowait(key)
+
+    async def take(self) -> K:
+        """Wait for a key and hand it out; ``done`` must follow."""
+        key = await self._order.get()
+        del self._added_at[key]
+        self._working.add(key)
+        return key
+
+    def done(self, key: K) -> None:
+        """Give a key back; if it was added meanwhile it waits again."""
+        self._working.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    def retry(self, key: K, after_s: float | None = None) -> float:
+        """Let a key come back after ``after_s``, or after its own growing delay; return that."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        own_delay = min(FIRST_DELAY_S * 2.0 ** min(failures, 10), MAX_DELAY_S)
+        delay = max(after_s or 0.0, own_delay)
+        self._cancel_timer(key)
+        self._timers[key] = asyncio.get_running_loop().call_later(delay, self._due, key)
+        return delay
+
+    def forget(self, key: K) -> None:
+        """Note that a key succeeded: its delay starts small again."""
+        self._failures.pop(key, None)
+        self._cancel_timer(key)
+
+    def _due(self, key: K) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+    def _cancel_timer(self, key: K) -> None:
+        if (timer := self._timers.pop(key, None)) is not None:
+            timer.cancel()

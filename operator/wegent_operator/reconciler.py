@@ -1,0 +1,169 @@
+"""Works on one key at a time: judge, tell the referrers, write if the verdict is new."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.kinds import ACCOUNT, BY_PLURAL
+from wegent_crds.references import ObjectKey
+from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
+from wegent_kube.resources import NAMESPACES, resource_of
+from wegent_operator.accounts import Provisioner
+from wegent_operator.events import Recorder
+from wegent_operator.facts import Facts
+from wegent_operator.metrics import Metrics
+from wegent_operator.queue import KeyedQueue
+from wegent_operator.status import find, status_patch, with_verdict
+from wegent_operator.store import Appearance, Store
+from wegent_operator.verdict import Outcome, Verdict, judge
+
+logger = logging.getLogger(__name__)
+
+FIELD_MANAGER: Final = "wegent-operator"
+
+
+class Reconciler:
+    """Turns keys into verdicts and verdicts into status writes."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        store: Store,
+        queue: KeyedQueue[ObjectKey],
+        provisioner: Provisioner,
+        recorder: Recorder,
+        metrics: Metrics,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._queue = queue
+        self._provisioner = provisioner
+        self._recorder = recorder
+        self._metrics = metrics
+        self._news_at: dict[ObjectKey, float] = {}
+
+    def concern(self, keys: Iterable[ObjectKey]) -> None:
+        """Let keys be judged, because something that their verdict may depend on has changed."""
+        now = time.monotonic()
+        for key in keys:
+            self._news_at.setdefault(key, now)
+            self._queue.add(key)
+
+    async def work(self) -> None:
+        """Take keys and reconcile them, for ever; several of these run side by side."""
+        while True:
+            key = await self._queue.take()
+            try:
+                await self.reconcile(key)
+            except KubeError as error:
+                after = error.retry_after if isinstance(error, ApiError) else None
+                delay = self._queue.retry(key, after)
+                logger.warning("%s: trying again in %.1f s: %s", _title(key), delay, error)
+            except Exception:
+                delay = self._queue.retry(key)
+                logger.exception("%s: trying again in %.1f s", _title(key), delay)
+            finally:
+                self._queue.done(key)
+            await asyncio.sleep(0)  # a full queue must not keep the loop from everything else
+
+    async def reconcile(self, key: ObjectKey) -> None:
+        """Bring one object's status in line with what is there.
+
+        Raises:
+            KubeError: the API server did not take it; to be tried again.
+        """
+        self._metrics.judgements.inc()
+        if key.plural == NAMESPACES.plural:
+            await self._provisioner.share(key.name)
+            self._settled(key)
+            return
+        facts = self._store.get(key)
+        verdict = await self._verdict(key, facts)
+        self.appear(key, facts, verdict)
+        if facts is not None and verdict is not None and facts.judged:
+            await self._write(facts, verdict)
+            if verdict.ready.reason is Reason.NOT_PROVISIONED:
+                self._queue.retry(key)
+                return
+        self._settled(key)
+
+    def appear(self, key: ObjectKey, facts: Facts | None, verdict: Verdict | None) -> None:
+        """Pass a changed appearance on to the referrers, and to nobody else."""
+        appearance = None
+        if facts is not None and verdict is not None:
+            appearance = Appearance(
+                ready=verdict.ready.status,
+                access_from=facts.access_from,
+                provider=facts.provider,
+                supported_providers=facts.supported_providers,
+            )
+        if self._store.appear(key, appearance):
+            self.concern(self._store.referrers(key))
+
+    async def _verdict(self, key: ObjectKey, facts: Facts | None) -> Verdict | None:
+        if key.plural == ACCOUNT.plural:
+            return await self._provisioner.provision(key, facts)
+        return None if facts is None else judge(facts, self._store)
+
+    async def _write(self, facts: Facts, verdict: Verdict) -> None:
+        now = datetime.now(UTC)
+        desired = with_verdict(facts, verdict, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        if desired == facts:
+            return
+        kind = BY_PLURAL[facts.key.plural]
+        writes = self._metrics.writes
+        try:
+            answer = await self._client.request(
+                "PATCH",
+                resource_of(kind).path(facts.key.namespace, facts.key.name, "status"),
+                body=status_patch(desired),
+                params={"fieldManager": FIELD_MANAGER},
+                content_type=MERGE_PATCH,
+                accept=METADATA_OBJECT,
+            )
+        except ApiError as error:
+            if error.code == 409:
+                # Somebody wrote meanwhile: that write's event is on its way and brings us back.
+                writes.labels(kind.kind, "conflict").inc()
+                return
+            if error.code == 404:
+                writes.labels(kind.kind, "gone").inc()
+                if self._store.remove(facts.key, facts.uid):
+                    self.concern([facts.key])
+                return
+            writes.labels(kind.kind, "failed").inc()
+            raise
+        writes.labels(kind.kind, "written").inc()
+        if (news_at := self._news_at.get(facts.key)) is not None:
+            self._metrics.verdict_seconds.observe(time.monotonic() - news_at)
+        self._store.put(replace(desired, version=int(answer["metadata"]["resourceVersion"])))
+        self._record(facts, verdict.ready, now)
+
+    def _record(self, facts: Facts, outcome: Outcome, now: datetime) -> None:
+        before = find(facts.conditions, ConditionType.READY)
+        if before is not None and before.reason == outcome.reason:
+            return
+        kind = BY_PLURAL[facts.key.plural].kind
+        self._metrics.transitions.labels(kind, outcome.reason).inc()
+        self._recorder.transition(facts, outcome, now)
+        logger.info(
+            "%s: %s%s",
+            _title(facts.key),
+            outcome.reason,
+            f": {outcome.message}" if outcome.message else "",
+        )
+
+    def _settled(self, key: ObjectKey) -> None:
+        self._news_at.pop(key, None)
+        self._queue.forget(key)
+
+
+def _title(key: ObjectKey) -> str:
+    kind = BY_PLURAL[key.plural].kind if key.plural in BY_PLURAL else "Namespace"
+    return f"{kind} {key.namespace}/{key.name}" if key.namespace else f"{kind} {key.name}"

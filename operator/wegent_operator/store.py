@@ -1,0 +1,132 @@
+"""What is there, and who refers to it.
+
+The reverse index is keyed by the *target* of each reference, missing targets
+included, so that an object that appears finds its referrers without a search.
+Everything here is synchronous and touches only what changed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from wegent_crds.references import ObjectKey
+from wegent_operator.facts import Facts, namespace_key
+from wegent_operator.selectors import LabelSelector
+
+_K = TypeVar("_K", str, ObjectKey)
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """What an object looks like to those that refer to it; only a change of this concerns them."""
+
+    ready: bool
+    access_from: tuple[LabelSelector, ...]
+    provider: str | None
+    supported_providers: tuple[str, ...]
+
+
+class Store:
+    """Facts by key, the reverse index, namespaces' labels. A ``View`` for verdicts."""
+
+    def __init__(self, shared_namespaces: Iterable[str] = ()) -> None:
+        self.shared_namespaces = frozenset(shared_namespaces)
+        self._objects: dict[ObjectKey, Facts] = {}
+        self._referrers: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
+        self._crossing: defaultdict[str, set[ObjectKey]] = defaultdict(set)
+        self._appearances: dict[ObjectKey, Appearance] = {}
+        self._labels: dict[str, Mapping[str, str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def get(self, key: ObjectKey) -> Facts | None:
+        """Return an object's facts."""
+        return self._objects.get(key)
+
+    def keys(self, plural: str | None = None) -> Iterator[ObjectKey]:
+        """Yield the keys of all objects, or of those of one kind."""
+        return (key for key in tuple(self._objects) if plural is None or key.plural == plural)
+
+    def referrers(self, key: ObjectKey) -> frozenset[ObjectKey]:
+        """Return what refers to ``key``, whether that exists or not."""
+        return frozenset(self._referrers.get(key, ()))
+
+    def put(self, facts: Facts) -> bool:
+        """Take an object in; return False where it was known already or the news is old.
+
+        A watch may deliver what was current before our own write was answered.
+        """
+        known = self._objects.get(facts.key)
+        if known is not None and known.version >= facts.version:
+            return False
+        self._unindex(known)
+        self._objects[facts.key] = facts
+        for reference in facts.references:
+            self._referrers[reference.target].add(facts.key)
+            if reference.target.namespace not in ("", facts.key.namespace):
+                self._crossing[facts.key.namespace].add(facts.key)
+        return True
+
+    def remove(self, key: ObjectKey, uid: str | None = None) -> bool:
+        """Forget an object; with ``uid``, only if it is still the one that is known."""
+        known = self._objects.get(key)
+        if known is None or (uid is not None and known.uid != uid):
+            return False
+        self._unindex(known)
+        del self._objects[key]
+        return True
+
+    def appear(self, key: ObjectKey, appearance: Appearance | None) -> bool:
+        """Note how an object now looks to its referrers; return whether that is a change."""
+        if self._appearances.get(key) == appearance:
+            return False
+        if appearance is None:
+            del self._appearances[key]
+        else:
+            self._appearances[key] = appearance
+        return True
+
+    def namespace_labels(self, name: str) -> Mapping[str, str]:
+        """Return a namespace's labels; none for one that isn't known."""
+        return self._labels.get(name, {})
+
+    def has_namespace(self, name: str) -> bool:
+        """Tell whether a namespace exists."""
+        return name in self._labels
+
+    def namespaces(self) -> tuple[str, ...]:
+        """Return the names of all namespaces."""
+        return tuple(self._labels)
+
+    def put_namespace(self, name: str, labels: Mapping[str, str] | None) -> frozenset[ObjectKey]:
+        """Take in a namespace's labels, None when it is gone; return the objects this concerns.
+
+        Those are the Accounts that need it, and the objects in it that refer to
+        other namespaces: what they may use depends on their own namespace's labels.
+        """
+        known = self._labels.get(name)
+        if labels is None:
+            self._labels.pop(name, None)
+        else:
+            self._labels[name] = dict(labels)
+        if known == labels:
+            return frozenset()
+        return self.referrers(namespace_key(name)) | frozenset(self._crossing.get(name, ()))
+
+    def _unindex(self, facts: Facts | None) -> None:
+        if facts is None:
+            return
+        for reference in facts.references:
+            _discard(self._referrers, reference.target, facts.key)
+        _discard(self._crossing, facts.key.namespace, facts.key)
+
+
+def _discard(index: defaultdict[_K, set[ObjectKey]], key: _K, value: ObjectKey) -> None:
+    """Take a value out of an index, and the key with its last value: nothing grows for ever."""
+    values = index.get(key)
+    if values is not None:
+        values.discard(value)
+        if not values:
+            del index[key]
