@@ -1,0 +1,40 @@
+"""What can go wrong, each with a message for the person at the terminal.
+
+::
+
+    ClusterError
+    ├── BinariesUnavailable     no source has the programs
+    ├── DownloadError           upstream's releases
+    ├── BuildError              Go
+    ├── ProgramFailed           a server died or never got ready; carries its log's tail
+    ├── PortTaken               somebody else listens where we have to
+    └── ProviderRefused         an existing cluster or kind that can't be used
+"""
+
+
+class ClusterError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class BinariesUnavailable(ClusterError):  # noqa: N818 - what happened
+    """None of the sources could give the programs; the message lists what each one said."""
+
+
+class DownloadError(ClusterError):
+    """A release could not be fetched, or is not what its publisher says it is."""
+
+
+class BuildError(ClusterError):
+    """Go is missing, too old, or refused to build; the message carries its last lines."""
+
+
+class ProgramFailed(ClusterError):  # noqa: N818 - what happened
+    """A server ended by itself or did not get ready in time; the message ends in its log's tail."""
+
+
+class PortTaken(ClusterError):  # noqa: N818 - what happened
+    """Another program listens on a port that this cluster keeps."""
+
+
+class ProviderRefused(ClusterError):  # noqa: N818 - what happened
+    """The kind of cluster that was asked for can't be had here; nothing else was tried."""

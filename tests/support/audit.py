@@ -1,0 +1,66 @@
+"""What the API server itself says was asked of it, from its audit log."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+READS = frozenset({"get", "list", "watch"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One answered request."""
+
+    user: str
+    verb: str
+    resource: str
+    subresource: str
+    namespace: str
+    name: str
+    code: int
+    event: dict[str, Any]
+    """The whole entry."""
+
+
+class AuditLog:
+    """The part of an audit log that is written from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = path.stat().st_size
+
+    def requests(self, *, user: str | None = None, namespace: str | None = None) -> list[Request]:
+        """Return the answered requests since then, of one user or in one namespace."""
+        return [
+            request
+            for request in self._parse()
+            if user in (None, request.user) and namespace in (None, request.namespace)
+        ]
+
+    def writes(self, *, user: str | None = None, namespace: str | None = None) -> list[Request]:
+        """Return those of the requests that were writes."""
+        found = self.requests(user=user, namespace=namespace)
+        return [request for request in found if request.verb not in READS]
+
+    def _parse(self) -> Iterator[Request]:
+        with self._path.open("rb") as log:
+            log.seek(self._offset)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    return
+                event = json.loads(line)
+                if event["stage"] != "ResponseComplete":
+                    continue
+                target = event.get("objectRef") or {}
+                yield Request(
+                    user=event["user"]["username"],
+                    verb=event["verb"],
+                    resource=target.get("resource", ""),
+                    subresource=target.get("subresource", ""),
+                    namespace=target.get("namespace", ""),
+                    name=target.get("name", ""),
+                    code=(event.get("responseStatus") or {}).get("code", 0),
+                    event=event,
+                )

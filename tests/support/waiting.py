@@ -1,0 +1,37 @@
+"""Waiting for something that another program does: with a deadline, never by hope."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+POLL_S = 0.05
+
+
+async def eventually(probe: Callable[[], Awaitable[T] | T], *, within_s: float, what: str) -> T:
+    """Call ``probe`` until it returns something true, and return that.
+
+    An AssertionError from the probe means "not yet", and its text is what was last
+    seen; any other exception is the test's failure at once.
+
+    Args:
+        probe: a function, or one that returns an awaitable.
+        within_s: the deadline, in seconds.
+        what: what is waited for, for the failure's message.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            found = probe()
+            value = await found if inspect.isawaitable(found) else found
+            if value:
+                return value
+            seen = repr(value)
+        except AssertionError as error:
+            seen = str(error) or "a bare assert"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within_s:g} s: {what}; last seen: {seen}")
+        await asyncio.sleep(POLL_S)
