@@ -1,0 +1,90 @@
+"""Account: a user, as the operator turns it into a ServiceAccount and its rights."""
+
+import re
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from wegent_crds.common import DNS_LABEL, LocalReference, NamespaceName
+from wegent_crds.markers import Rule, map_by
+from wegent_crds.resource import Column, Resource
+from wegent_crds.schema import Schema
+
+NAME_MAX: Final = 50
+"""Leaves room in 63 for the user's own namespace, ``wegent-<name>``."""
+RESERVED_NAMES: Final = ("accounts", "default", "system")
+"""Their namespaces would be the accounts' own, a shared one, and the operator's."""
+_NAME: Final = re.compile(DNS_LABEL)
+
+Email = Annotated[
+    str,
+    Field(
+        max_length=254,
+        # Printable ASCII around one @; whether mail arrives there, only mail can tell.
+        pattern=r"^[!-?A-~]+@[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$",
+        examples=["ada@example.com"],
+    ),
+]
+
+
+class NamespaceGrant(Schema):
+    """A right in one namespace."""
+
+    name: NamespaceName
+    """Name of the namespace."""
+    role: Literal["viewer", "editor", "admin"]
+    """What the user may do there: read, also write, also give access to others."""
+
+
+class AccountSpec(Schema):
+    """Who the user is, and what they may do."""
+
+    email: Email
+    """Address of the user."""
+    role: Literal["user", "admin"] = "user"
+    """What the user may do everywhere: an admin, everything with Wegent's kinds and Accounts."""
+    namespaces: Annotated[list[NamespaceGrant], Field(max_length=64), map_by("name")] | None = None
+    """Rights in namespaces other than the user's own and the shared ones."""
+    suspended: bool = False
+    """Whether the user's access is withdrawn for the time being."""
+    password_secret_ref: LocalReference | None = None
+    """Secret beside the Account with the Argon2id hash of the password, under the key hash. A
+    changed password is a new Secret, which ends all sessions."""
+
+
+class Account(Resource):
+    """An Account is a user. It counts in the accounts namespace only.
+
+    The user's name is the Account's: an RFC 1123 label of at most 50 characters, and not
+    accounts, default or system.
+    """
+
+    columns = (
+        Column("Role", ".spec.role"),
+        Column("Email", ".spec.email"),
+        Column("Suspended", ".spec.suspended", "boolean"),
+    )
+    rules = (
+        Rule(
+            cel=f"size(self.metadata.name) <= {NAME_MAX}"
+            f" && self.metadata.name.matches(r'^{DNS_LABEL}$')",
+            message=f"an Account's name must be a DNS-1123 label (lower case letters, digits and"
+            f" dashes) of at most {NAME_MAX} characters",
+            check=lambda self: (
+                len(self.metadata.resulting_name) <= NAME_MAX
+                and _NAME.fullmatch(self.metadata.resulting_name) is not None
+            ),
+            field_path=".metadata.name",
+        ),
+        Rule(
+            cel=f"!(self.metadata.name in {list(RESERVED_NAMES)})",
+            message=f"an Account may not be named {', '.join(RESERVED_NAMES)}: these are reserved",
+            check=lambda self: self.metadata.resulting_name not in RESERVED_NAMES,
+            field_path=".metadata.name",
+        ),
+    )
+
+    kind: Literal["Account"]
+    """Name of the kind."""
+    spec: AccountSpec
+    """Who the user is, and what they may do."""

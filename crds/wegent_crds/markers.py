@@ -1,0 +1,168 @@
+"""What a Kubernetes schema knows and JSON Schema does not, written beside the field.
+
+Each marker goes into ``Annotated[...]`` and speaks for both sides: it puts the
+``x-kubernetes-*`` keyword into the schema that the API server enforces, and adds
+the validator that makes pydantic give the same verdict. A rule that is declared
+once can't be true on one side only.
+
+CEL is what the API server evaluates (``x-kubernetes-validations``,
+https://kubernetes.io/docs/reference/using-api/cel/). Its estimated cost is bounded,
+so whatever a rule walks over needs ``maxLength``, ``maxItems`` or ``maxProperties``.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+VALIDATIONS: Final = "x-kubernetes-validations"
+LIST_TYPE: Final = "x-kubernetes-list-type"
+LIST_MAP_KEYS: Final = "x-kubernetes-list-map-keys"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule and its twin: ``cel`` for the API server, ``check`` for pydantic.
+
+    On a field it is an annotation; on a whole model, an entry of ``Schema.rules``.
+    """
+
+    cel: str
+    """The CEL expression; ``self`` is the value that the rule stands beside."""
+    message: str
+    """What whoever wrote the body reads, from either side."""
+    check: Callable[[Any], bool]
+    """The same in Python, over the value as pydantic has parsed it."""
+    field_path: str | None = None
+    """Which field below ``self`` the error points at, as CEL has it: ``.metadata.name``."""
+
+    def enforce(self, value: T) -> T:
+        """Return ``value``.
+
+        Raises:
+            PydanticCustomError: the rule refuses it; becomes part of a ``ValidationError``.
+        """
+        if not self.check(value):
+            raise PydanticCustomError("rule", "{message}", {"message": self.message})
+        return value
+
+    def keyword(self) -> dict[str, str]:
+        """Return the rule as one item of ``x-kubernetes-validations``."""
+        keyword = {"rule": self.cel, "message": self.message}
+        return keyword | ({"fieldPath": self.field_path} if self.field_path else {})
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.enforce, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        json_schema = handler(schema)
+        json_schema[VALIDATIONS] = [*json_schema.get(VALIDATIONS, []), self.keyword()]
+        return json_schema
+
+
+def keys_match(pattern: str, message: str) -> Rule:
+    """Return the rule that each key of a map matches ``pattern`` (anchored, RE2, no quotes).
+
+    A structural schema has no ``propertyNames``, so that keys are bounded by CEL.
+    """
+    expression = re.compile(pattern)
+    return Rule(
+        cel=f"self.all(key, key.matches(r'{pattern}'))",
+        message=message,
+        # fullmatch: Python's `$` would let a trailing newline through, RE2's does not.
+        check=lambda value: all(expression.fullmatch(key) for key in value),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ListType:
+    """How server-side apply merges a list, and what in it must be unique.
+
+    ``atomic`` has one owner; a ``set`` holds each scalar once; in a ``map`` the
+    ``keys`` tell items apart (the API server wants each key required or defaulted).
+    """
+
+    kind: Literal["atomic", "set", "map"]
+    keys: tuple[str, ...] = ()
+    """Attributes of the items, in a ``map``."""
+
+    def _enforce(self, items: list[T]) -> list[T]:
+        seen: set[Hashable] = set()
+        for index, item in enumerate(items):
+            identity = self._identity(item)
+            if identity in seen:
+                raise PydanticCustomError(
+                    "duplicate", "Duplicate value in item {index}", {"index": index}
+                )
+            seen.add(identity)
+        return items
+
+    def _identity(self, item: Any) -> Hashable:
+        return tuple(getattr(item, key) for key in self.keys) if self.keys else item
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        if self.kind == "atomic":
+            return schema
+        return core_schema.no_info_after_validator_function(self._enforce, schema)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        json_schema = handler(schema)
+        json_schema[LIST_TYPE] = self.kind
+        if self.keys:
+            json_schema[LIST_MAP_KEYS] = [to_camel(key) for key in self.keys]
+        return json_schema
+
+
+ATOMIC: Final = ListType("atomic")
+SET: Final = ListType("set")
+
+
+def map_by(*keys: str) -> ListType:
+    """Return the list type ``map`` with these keys."""
+    return ListType("map", keys)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item is not None}
+    return value
+
+
+NULLS_DROPPED: Final = BeforeValidator(_without_nulls)
+"""On a map: a null value is no entry, as the API server prunes it. Last in ``Annotated``."""
+
+
+def _integral(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+INTEGRAL: Final = BeforeValidator(_integral)
+"""On an integer: ``2.0`` and ``1e3`` are integers, as they are to the API server."""
+
+
+def defaulted(value: Any) -> dict[str, Any]:
+    """Return what makes ``value`` the schema's default of a field with a ``default_factory``."""
+    return {"default": value}
+
+
+@functools.cache
+def model_aliases(model: type[BaseModel]) -> frozenset[str]:
+    """Return the JSON names of the model's fields."""
+    return frozenset(field.alias or name for name, field in model.model_fields.items())

@@ -1,0 +1,126 @@
+"""The roles that follow from the table of kinds: the three user roles and the operator's."""
+
+from typing import Any, Final
+
+from wegent_crds.kinds import ACCOUNT, GROUP, KINDS
+
+READ: Final = ["get", "list", "watch"]
+WRITE: Final = ["create", "update", "patch", "delete", "deletecollection"]
+USER_ROLES: Final = ("viewer", "editor", "admin")
+AGGREGATED_TO: Final = {"viewer": "view", "editor": "edit", "admin": "admin"}
+OPERATOR: Final = "wegent-operator"
+LABELS: Final = {"app.kubernetes.io/part-of": "wegent"}
+
+
+def documents() -> dict[str, list[dict[str, Any]]]:
+    """Return the manifests of each file, by its path below the top of the repository."""
+    return {
+        "config/rbac/users.yaml": [_user_role(role) for role in USER_ROLES],
+        "config/rbac/operator.yaml": _operator(),
+    }
+
+
+def _user_role(role: str) -> dict[str, Any]:
+    served = [kind.plural for kind in KINDS if kind.served]
+    verbs = READ if role == "viewer" else READ + WRITE
+    rules = [{"apiGroups": [GROUP], "resources": served, "verbs": verbs}]
+    if role == "admin":
+        rules.append(
+            {
+                "apiGroups": [GROUP],
+                "resources": [ACCOUNT.plural],
+                # grant-admin: may make Accounts that are more than a plain user's
+                # (config/policies/accounts.yaml asks for it).
+                "verbs": [*READ, *WRITE, "grant-admin"],
+            }
+        )
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {
+            "name": f"wegent-{role}",
+            "labels": {
+                **LABELS,
+                f"rbac.authorization.k8s.io/aggregate-to-{AGGREGATED_TO[role]}": "true",
+            },
+        },
+        "rules": rules,
+    }
+
+
+def _operator() -> list[dict[str, Any]]:
+    plurals = [kind.plural for kind in KINDS]
+    account = {"name": OPERATOR, "namespace": "wegent-system"}
+    cluster_rules = [
+        {"apiGroups": [GROUP], "resources": plurals, "verbs": READ},
+        {
+            "apiGroups": [GROUP],
+            "resources": [f"{plural}/status" for plural in plurals],
+            "verbs": ["patch"],
+        },
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+        # Namespaces: their labels decide on grants, and each user gets one.
+        {"apiGroups": [""], "resources": ["namespaces"], "verbs": [*READ, "create"]},
+        # Reads see only names, labels and owners of what tokens are made for.
+        {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": READ},
+        {
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": ["rolebindings", "clusterrolebindings"],
+            "verbs": [*READ, "create", "patch", "delete"],
+        },
+        # With `bind` on these three alone, no binding that it writes can give more than they do.
+        {
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": ["clusterroles"],
+            "resourceNames": [f"wegent-{role}" for role in USER_ROLES],
+            "verbs": ["bind"],
+        },
+    ]
+    account_rules = [
+        {
+            "apiGroups": [""],
+            "resources": ["serviceaccounts"],
+            "verbs": ["create", "patch", "delete"],
+        },
+        # An owner reference that blocks deletion, or not, needs this where
+        # OwnerReferencesPermissionEnforcement is on.
+        {
+            "apiGroups": [GROUP],
+            "resources": [f"{ACCOUNT.plural}/finalizers"],
+            "verbs": ["update"],
+        },
+    ]
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {**account, "labels": LABELS},
+        },
+        _role("ClusterRole", {"name": OPERATOR}, cluster_rules),
+        _bind("ClusterRole", {"name": OPERATOR}, account),
+        _role("Role", {"name": OPERATOR, "namespace": "wegent-accounts"}, account_rules),
+        _bind("Role", {"name": OPERATOR, "namespace": "wegent-accounts"}, account),
+    ]
+
+
+def _role(kind: str, metadata: dict[str, Any], rules: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind,
+        "metadata": {**metadata, "labels": LABELS},
+        "rules": rules,
+    }
+
+
+def _bind(kind: str, metadata: dict[str, Any], account: dict[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": f"{kind}Binding",
+        "metadata": {**metadata, "labels": LABELS},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": kind,
+            "name": metadata["name"],
+        },
+        "subjects": [{"kind": "ServiceAccount", **account}],
+    }
