@@ -7,6 +7,7 @@ that is full or the namespace is going away. Conditions are the record.
 
 import asyncio
 import logging
+import uuid
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ CONTROLLER: Final = "wegent-operator"
 MAX_WAITING: Final = 1000
 MAX_NOTE: Final = 1024
 """Characters of a note; the API's own bound."""
+MAX_NAME: Final = 200
+"""Characters of the object's name within an Event's."""
 POSTERS: Final = 2
 
 
@@ -55,7 +58,7 @@ class Recorder:
                 self._metrics.events.labels("posted").inc()
             except KubeError as error:
                 self._metrics.events.labels("failed").inc()
-                logger.debug("An event was not posted: %s", error)
+                logger.warning("An event was not posted: %s", error)
 
 
 def event_body(facts: Facts, outcome: Outcome, now: datetime, instance: str) -> dict[str, Any]:
@@ -64,7 +67,11 @@ def event_body(facts: Facts, outcome: Outcome, now: datetime, instance: str) -> 
     return {
         "apiVersion": EVENTS.api_version,
         "kind": "Event",
-        "metadata": {"generateName": f"{facts.key.name[:200]}.", "namespace": facts.key.namespace},
+        "metadata": {
+            # Named as the official clients name theirs: the object, a dot, something unique.
+            "name": f"{facts.key.name[:MAX_NAME].rstrip('-.')}.{uuid.uuid4().hex}",
+            "namespace": facts.key.namespace,
+        },
         "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "reportingController": CONTROLLER,
         "reportingInstance": instance,

@@ -1,0 +1,58 @@
+"""The operator as a program of its own, against the real API server."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from devcluster.controlplane import ControlPlane
+from tests.support.api import Api
+from tests.support.audit import AuditLog
+from tests.support.identity import kubectl_as
+from tests.support.kubectl import Kubectl
+from tests.support.operator import OperatorProcess
+from wegent_kube import KubeClient, load_connection
+
+OPERATOR_USER = "system:serviceaccount:wegent-system:wegent-operator"
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A kubeconfig with the rights of the operator's ServiceAccount and no others."""
+    directory = tmp_path_factory.mktemp("operator")
+    return kubectl_as(
+        control_plane, kubectl, "wegent-system", "wegent-operator", directory
+    ).kubeconfig
+
+
+@pytest.fixture(scope="session")
+def operator(operator_kubeconfig: Path) -> Iterator[OperatorProcess]:
+    """The operator that the tests of this folder share."""
+    process = OperatorProcess(operator_kubeconfig, operator_kubeconfig.with_name("operator.log"))
+    process.start()
+    yield process
+    assert process.stop() == 0, process.tail()
+
+
+@pytest.fixture(scope="session")
+async def api(control_plane: ControlPlane) -> AsyncIterator[Api]:
+    """A client with the rights of a cluster administrator."""
+    async with KubeClient(load_connection(control_plane.kubeconfig)) as client:
+        yield Api(client)
+
+
+@pytest.fixture
+async def namespace(api: Api) -> str:
+    """A namespace of the test's own; it goes with the cluster."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    await api.create_namespace(name)
+    return name
+
+
+@pytest.fixture
+def audit(control_plane: ControlPlane) -> AuditLog:
+    """What the API server is asked from now on."""
+    return AuditLog(control_plane.audit_log)

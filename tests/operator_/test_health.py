@@ -1,0 +1,60 @@
+"""/healthz tells when the watching has stopped; sweeps heal what it missed."""
+
+import uuid
+from pathlib import Path
+
+from devcluster.controlplane import ControlPlane
+from tests.support.api import VERDICT_WITHIN_S, Api
+from tests.support.operator import OperatorProcess
+from tests.support.waiting import eventually
+
+
+async def test_healthz_fails_when_the_watching_stops_and_recovers(
+    control_plane: ControlPlane, operator_kubeconfig: Path, api: Api, namespace: str
+) -> None:
+    process = OperatorProcess(
+        operator_kubeconfig, operator_kubeconfig.with_name("health.log"), watch_timeout_s="1"
+    )
+    process.start()
+    assert process.get("/healthz") == (200, "ok\n")
+    control_plane.pause_apiserver()
+    try:
+
+        async def sick() -> bool:
+            code, text = process.get("/healthz")
+            assert (code, "ghosts" in text) == (503, True), (code, text)
+            return True
+
+        await eventually(sick, within_s=60, what="/healthz to say that nothing is watched")
+    finally:
+        control_plane.resume_apiserver()
+
+    async def well() -> bool:
+        answer = process.get("/healthz")
+        assert answer == (200, "ok\n"), answer
+        return True
+
+    await eventually(well, within_s=60, what="/healthz to be well again")
+    name = f"g{uuid.uuid4().hex[:6]}"
+    await api.create("ghosts", namespace, name, {"systemPrompt": "You help."})
+    await api.settled("ghosts", namespace, name)
+    assert process.stop() == 0, process.tail()
+
+
+async def test_an_api_server_that_restarts_is_survived(
+    control_plane: ControlPlane, operator: OperatorProcess, api: Api, namespace: str
+) -> None:
+    bot = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name": "s"}}
+    await api.create("bots", namespace, "b", bot)
+    await api.settled("bots", namespace, "b", "RefNotFound")
+    control_plane.stop_apiserver()
+    control_plane.start_apiserver()
+    await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
+    await api.create("models", namespace, "m", {"provider": "openai", "model": "gpt-4"})
+    await api.create("shells", namespace, "s", {"type": "Chat"})
+    await api.settled("bots", namespace, "b")
+
+    async def well() -> bool:
+        return operator.get("/healthz")[0] == 200
+
+    await eventually(well, within_s=VERDICT_WITHIN_S, what="/healthz to be well")

@@ -1,0 +1,87 @@
+"""Wegent's objects on the real API server, for tests to make, read and wait for."""
+
+from typing import Any
+
+from tests.support.waiting import eventually
+from wegent_crds.kinds import API_VERSION, BY_PLURAL
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.client import MERGE_PATCH
+from wegent_kube.resources import NAMESPACES, resource_of
+
+VERDICT_WITHIN_S = 20.0
+
+
+class Api:
+    """A client with one identity, in the words of the tests."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self.client = client
+
+    async def create(
+        self, plural: str, namespace: str, name: str, spec: dict[str, Any], **metadata: Any
+    ) -> dict[str, Any]:
+        kind = BY_PLURAL[plural]
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": kind.kind,
+            "metadata": {"name": name, **metadata},
+            "spec": spec,
+        }
+        made: dict[str, Any] = await self.client.request(
+            "POST", resource_of(kind).path(namespace), body=body
+        )
+        return made
+
+    async def get(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return the object, None where there is none."""
+        try:
+            found: dict[str, Any] = await self.client.request(
+                "GET", resource_of(BY_PLURAL[plural]).path(namespace, name)
+            )
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return None
+        return found
+
+    async def list(self, plural: str, namespace: str) -> list[dict[str, Any]]:
+        path = resource_of(BY_PLURAL[plural]).path(namespace)
+        return [item async for page in self.client.pages(path) for item in page["items"]]
+
+    async def merge(
+        self, plural: str, namespace: str, name: str, patch: dict[str, Any], subresource: str = ""
+    ) -> None:
+        path = resource_of(BY_PLURAL[plural]).path(namespace, name, subresource or None)
+        await self.client.request("PATCH", path, body=patch, content_type=MERGE_PATCH)
+
+    async def delete(self, plural: str, namespace: str, name: str) -> None:
+        await self.client.request("DELETE", resource_of(BY_PLURAL[plural]).path(namespace, name))
+
+    async def create_namespace(self, name: str, **labels: str) -> None:
+        body = {"metadata": {"name": name, "labels": labels}}
+        await self.client.request("POST", NAMESPACES.path(), body=body)
+
+    async def settled(
+        self, plural: str, namespace: str, name: str, reason: str = "Ready"
+    ) -> dict[str, Any]:
+        """Wait until the operator's word on the object as it is now is ``reason``."""
+
+        async def probe() -> dict[str, Any]:
+            body = await self.get(plural, namespace, name)
+            assert body is not None, "it does not exist"
+            ready = condition(body, "Ready")
+            assert ready["reason"] == reason, ready
+            assert body["status"].get("observedGeneration") == body["metadata"]["generation"]
+            return body
+
+        return await eventually(
+            probe, within_s=VERDICT_WITHIN_S, what=f"{plural} {namespace}/{name} {reason}"
+        )
+
+
+def condition(body: dict[str, Any], type_: str) -> dict[str, Any]:
+    """Return the condition of a type, which must be there."""
+    found: dict[str, Any] = next(
+        item for item in body["status"]["conditions"] if item["type"] == type_
+    )
+    return found
