@@ -1,0 +1,40 @@
+"""``python -m wegent_api``: serve until SIGTERM, then finish what is in flight."""
+
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+
+from wegent_api.app import create_app
+from wegent_api.logs import configure_logging
+from wegent_api.settings import Settings
+from wegent_kube import ConnectionConfigError, load_connection
+
+
+def main() -> None:
+    """Serve as configured; exit with 2 and a line on stderr if that is wrong."""
+    try:
+        settings = Settings()
+        load_connection(settings.kubeconfig)
+    except (ValidationError, ConnectionConfigError) as error:
+        sys.stderr.write(f"wegent-api: {error}\n")
+        raise SystemExit(2) from None
+    configure_logging(settings.log_level)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.forwarded_allow_ips),
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        timeout_graceful_shutdown=settings.drain_timeout_s,
+    )
+
+
+if __name__ == "__main__":
+    main()

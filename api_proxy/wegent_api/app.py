@@ -1,0 +1,57 @@
+"""The application: clients owned by its lifespan, routes, errors, and what observes them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TypedDict
+
+from fastapi import FastAPI
+
+from wegent_api import auth, operations
+from wegent_api.kinds import kinds_router
+from wegent_api.metrics import Metrics
+from wegent_api.observe import Observe
+from wegent_api.openapi import DESCRIPTION, install_openapi
+from wegent_api.services import Services, open_services
+from wegent_api.settings import Settings
+from wegent_api.statuses import install_error_handlers
+from wegent_api.version import VERSION
+
+
+class State(TypedDict):
+    """What Starlette puts into each request's state."""
+
+    services: Services
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application; nothing is opened before its lifespan begins."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        async with open_services(settings, metrics) as services:
+            sweeping = asyncio.create_task(services.sweeper.run(settings.sweep_interval_s))
+            try:
+                yield {"services": services}
+            finally:
+                sweeping.cancel()
+                with suppress(asyncio.CancelledError):
+                    await sweeping
+
+    app = FastAPI(
+        title="Wegent",
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,  # a path means one thing
+        swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
+    )
+    app.add_middleware(Observe, metrics=metrics)
+    install_error_handlers(app)
+    app.include_router(auth.router)
+    app.include_router(kinds_router())
+    app.include_router(operations.router)
+    install_openapi(app)
+    return app

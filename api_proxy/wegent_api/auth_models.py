@@ -1,0 +1,107 @@
+"""Bodies of ``/api/v1/auth``: judged as strictly as the kinds are, by the same rules."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
+
+from wegent_api.accounts import Account
+from wegent_api.names import new_user_name, user_name
+from wegent_api.settings import MAX_PASSWORD_CHARS
+from wegent_crds.account import Email, NamespaceGrant
+from wegent_crds.markers import map_by
+from wegent_crds.schema import Schema
+
+MAX_MEMBERSHIPS = 64
+"""As many as an Account takes."""
+
+Role = Literal["user", "admin"]
+Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_PASSWORD_CHARS)]
+
+
+class _Body(Schema):
+    """A request's body. What was sent is never quoted: it may be a password."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class Registration(_Body):
+    """A new user."""
+
+    username: Annotated[str, AfterValidator(new_user_name)]
+    """A DNS-1123 label of at most 50 characters."""
+    email: Email
+    """Address of the user."""
+    password: Password
+    """12 to 128 characters, unless configured otherwise."""
+
+
+class AdminRegistration(Registration):
+    """A new user as an admin makes them."""
+
+    role: Role = "user"
+    """What the user may do everywhere."""
+    namespaces: (
+        Annotated[list[NamespaceGrant], Field(max_length=MAX_MEMBERSHIPS), map_by("name")] | None
+    ) = None
+    """Rights in namespaces other than the user's own and the shared ones."""
+
+
+class Credentials(_Body):
+    """What a user logs in with."""
+
+    username: Annotated[str, AfterValidator(user_name)]
+    """Name of the user."""
+    password: Password
+    """The user's password."""
+
+
+class _Answer(Schema):
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+
+class Registered(_Answer):
+    """A user that has just been made."""
+
+    username: str
+    email: str
+    role: Role
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """Return what ``account`` looks like to whoever made it."""
+        return cls.model_validate(
+            {"username": account.username, "email": account.email, "role": account.role}
+        )
+
+
+class Token(_Answer):
+    """A login."""
+
+    access_token: str
+    """To be sent as ``Authorization: Bearer``."""
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - names a kind of token
+    expires_in: int
+    """Seconds."""
+
+
+class Me(_Answer):
+    """The caller. One that is no user of Wegent's has a ``username`` and nothing else."""
+
+    username: str
+    """The user's name; of others, the name by which the API server knows them."""
+    email: str | None = None
+    role: Role | None = None
+    namespaces: list[NamespaceGrant] | None = None
+    """Rights in namespaces other than the user's own and the shared ones."""
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """Return what ``account`` looks like to its user."""
+        return cls.model_validate(
+            {
+                "username": account.username,
+                "email": account.email,
+                "role": account.role,
+                "namespaces": list(account.namespaces),
+            }
+        )

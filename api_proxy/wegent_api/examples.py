@@ -1,0 +1,64 @@
+"""The examples of the OpenAPI document: they work as they stand, in this order."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+Body = Mapping[str, Any]
+
+REGISTRATION: Final[Body] = {
+    "username": "developer",
+    "email": "developer@example.com",
+    "password": "securepassword123",
+}
+CREDENTIALS: Final[Body] = {"username": "developer", "password": "securepassword123"}
+ADMIN_REGISTRATION: Final[Body] = {
+    "username": "reviewer",
+    "email": "reviewer@example.com",
+    "password": "securepassword123",
+    "role": "user",
+    "namespaces": [{"name": "default", "role": "viewer"}],
+}
+
+
+def _object(name: str, spec: Body) -> Body:
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+
+def _in_default(name: str) -> Body:
+    return {"name": name, "namespace": "default"}
+
+
+KINDS: Final[Mapping[str, Body]] = {
+    "ghosts": _object(
+        "code-assistant",
+        {
+            "systemPrompt": "You are a helpful coding assistant.",
+            "description": "AI assistant for code review",
+        },
+    ),
+    "models": _object(
+        "gpt-4",
+        {"provider": "openai", "model": "gpt-4", "temperature": 0.7, "maxTokens": 2000},
+    ),
+    "shells": _object(
+        "chat-shell", {"type": "Chat", "description": "Interactive chat environment"}
+    ),
+    "bots": _object(
+        "my-coding-bot",
+        {
+            "ghostRef": _in_default("code-assistant"),
+            "modelRef": _in_default("gpt-4"),
+            "shellRef": _in_default("chat-shell"),
+            "description": "Coding assistant bot",
+        },
+    ),
+    "teams": _object(
+        "coding-team", {"bots": [_in_default("my-coding-bot")], "description": "One bot"}
+    ),
+    "skills": _object("review", {"description": "Reviews a diff"}),
+    "tasks": _object(
+        "review-the-diff",
+        {"teamRef": _in_default("coding-team"), "prompt": "Review the latest diff."},
+    ),
+}
+"""By plural; each refers only to those before it."""

@@ -1,0 +1,97 @@
+"""Exchange a name and a password for a token, telling nobody which of the two was wrong.
+
+An unknown user, one without a password, a suspended one and a wrong password make
+the same requests and one hash each, and get the same answer.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from wegent_api.accounts import Accounts
+from wegent_api.errors import TooManyRequests, Unauthorized
+from wegent_api.metrics import Metrics
+from wegent_api.password_secrets import PasswordSecrets
+from wegent_api.passwords import PasswordHashing
+from wegent_api.ratelimit import RateLimiter, address_key
+from wegent_api.tokens import IssuedToken, PasswordChanged, TokenIssuer
+
+WRONG: Final = "wrong user name or password"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What an attempt costs: a token of the user's bucket and one of the address's."""
+
+    by_user: RateLimiter
+    by_address: RateLimiter
+
+    def enter(self, username: str, address: str) -> None:
+        """Pay for an attempt before it is made, so that many at once don't slip through.
+
+        Raises:
+            TooManyRequests: there is nothing left to pay with.
+        """
+        key = address_key(address)
+        if wait := self.by_address.take(key):
+            raise too_many_attempts(wait)
+        if wait := self.by_user.take(username):
+            self.by_address.give_back(key)
+            raise too_many_attempts(wait)
+
+    def succeeded(self, username: str, address: str) -> None:
+        """Give back what a right password cost: only wrong ones are limited."""
+        self.by_user.give_back(username)
+        self.by_address.give_back(address_key(address))
+
+
+class Login:
+    """Checks passwords and has tokens issued."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        password_secrets: PasswordSecrets,
+        passwords: PasswordHashing,
+        tokens: TokenIssuer,
+        gate: Gate,
+        metrics: Metrics,
+    ) -> None:
+        self._accounts = accounts
+        self._secrets = password_secrets
+        self._passwords = passwords
+        self._tokens = tokens
+        self._gate = gate
+        self._outcomes = metrics.logins
+
+    async def login(self, username: str, password: str, address: str) -> IssuedToken:
+        """Return a token for ``username``, a checked name, who is at ``address``.
+
+        Raises:
+            Unauthorized: these are not a user's name and password.
+            TooManyRequests: too many wrong passwords.
+            Unavailable: the account is not set up yet, or the proxy is busy.
+        """
+        try:
+            self._gate.enter(username, address)
+        except TooManyRequests:
+            self._outcomes.labels("limited").inc()
+            raise
+        account = await self._accounts.get(username)
+        stored = await self._secrets.read(account.password_secret if account else None)
+        right = await self._passwords.verify(stored.hash if stored else None, password)
+        if account is None or stored is None or not right or account.suspended:
+            self._outcomes.labels("suspended" if right else "wrong").inc()
+            raise Unauthorized(WRONG)
+        self._gate.succeeded(username, address)
+        try:
+            issued = await self._tokens.issue(username, stored.secret)
+        except PasswordChanged:
+            self._outcomes.labels("wrong").inc()
+            raise Unauthorized(WRONG) from None
+        self._outcomes.labels("success").inc()
+        return issued
+
+
+def too_many_attempts(wait_s: int) -> TooManyRequests:
+    """Return the 429 that says how long to wait."""
+    return TooManyRequests(f"too many attempts; try again in {wait_s} s", retry_after_s=wait_s)

@@ -1,0 +1,54 @@
+"""Prometheus metrics, in a registry of their own for each application.
+
+Labels are bounded: a route's template, never a path; a kind's plural, never a name.
+"""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """Everything that is counted."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "wegent_api_requests",
+            "Requests answered, by route template, method and status.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self.latency = Histogram(
+            "wegent_api_request_duration_seconds",
+            "Time from a request's headers to the end of its answer.",
+            ("route", "method"),
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "wegent_api_requests_in_flight", "Requests being answered.", registry=self.registry
+        )
+        self.upstream_latency = Histogram(
+            "wegent_api_upstream_duration_seconds",
+            "Time from a caller's request to the API server until the headers of its answer.",
+            ("method", "resource", "status"),
+            registry=self.registry,
+        )
+        self.logins = Counter(
+            "wegent_api_logins",
+            "Attempts to log in, by outcome.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.swept_secrets = Counter(
+            "wegent_api_swept_secrets",
+            "Password Secrets that no Account referred to, deleted.",
+            registry=self.registry,
+        )
+
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,82 @@
+"""Names that may go into a path of the API server, and names that users may have.
+
+Everything that becomes part of an upstream path passes one of these first. As
+pydantic validators they raise ``ValueError`` with a message that a user can act on.
+"""
+
+import re
+from typing import Final
+
+from wegent_crds.account import NAME_MAX, RESERVED_NAMES
+from wegent_crds.common import DNS_LABEL, DNS_SUBDOMAIN
+
+MAX_LABEL: Final = 63
+MAX_SUBDOMAIN: Final = 253
+
+_LABEL: Final = re.compile(DNS_LABEL)
+_SUBDOMAIN: Final = re.compile(DNS_SUBDOMAIN)
+
+
+def is_dns_label(value: object) -> bool:
+    """Tell whether ``value`` is a DNS-1123 label, as namespaces are named."""
+    return isinstance(value, str) and len(value) <= MAX_LABEL and bool(_LABEL.fullmatch(value))
+
+
+def is_dns_subdomain(value: object) -> bool:
+    """Tell whether ``value`` is a DNS-1123 subdomain, as most objects are named."""
+    return (
+        isinstance(value, str) and len(value) <= MAX_SUBDOMAIN and bool(_SUBDOMAIN.fullmatch(value))
+    )
+
+
+def dns_label(value: str) -> str:
+    """Return ``value`` if it is a DNS-1123 label, as namespaces are named.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not is_dns_label(value):
+        raise ValueError(
+            "must be a DNS-1123 label: at most 63 lower case letters, digits and '-',"
+            " beginning and ending with a letter or digit"
+        )
+    return value
+
+
+def dns_subdomain(value: str) -> str:
+    """Return ``value`` if it is a DNS-1123 subdomain, as most objects are named.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not is_dns_subdomain(value):
+        raise ValueError(
+            "must be a DNS-1123 subdomain: at most 253 lower case letters, digits, '-' and '.',"
+            " beginning and ending with a letter or digit"
+        )
+    return value
+
+
+def user_name(value: str) -> str:
+    """Return ``value`` if a user may be called so.
+
+    Raises:
+        ValueError: it is no DNS-1123 label of at most 50 characters.
+    """
+    if len(value) > NAME_MAX or not is_dns_label(value):
+        raise ValueError(
+            f"must be a DNS-1123 label: at most {NAME_MAX} lower case letters, digits and '-',"
+            " beginning and ending with a letter or digit"
+        )
+    return value
+
+
+def new_user_name(value: str) -> str:
+    """Return ``value`` if a new user may take it.
+
+    Raises:
+        ValueError: it is no user name, or a reserved one.
+    """
+    if user_name(value) in RESERVED_NAMES:
+        raise ValueError(f"{value} is reserved, please choose another")
+    return value

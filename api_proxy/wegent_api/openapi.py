@@ -1,0 +1,177 @@
+"""The OpenAPI document: what each route takes and answers, beside what FastAPI finds itself.
+
+Bodies are read by ``bodies`` and answers are passed through as bytes, so FastAPI does
+not see their models; they are named here, and their schemas added to the document.
+The kinds' schemas are those of the CRDs.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from wegent_api.auth_models import AdminRegistration, Credentials, Registration
+from wegent_api.statuses import JSON
+from wegent_crds.kinds import API_VERSION, KINDS, Kind
+from wegent_crds.models import MODELS
+
+SCHEMAS: Final = "#/components/schemas/"
+
+DESCRIPTION: Final = """\
+Ghosts, Models, Shells, Bots, Teams, Skills and Tasks over REST. Every request is made to the
+Kubernetes API server with the caller's own token and rights; objects, lists and errors are the
+API server's own. `POST /api/v1/auth/login` answers the token for **Authorize**.
+"""
+
+MEANINGS: Final = {
+    400: "The request can't be understood; the message says where.",
+    401: "No token, or one that the API server does not take.",
+    403: "The caller may not do this.",
+    404: "There is no such object.",
+    409: "The name is taken, or the object has changed.",
+    410: "The continue token is too old; begin again.",
+    413: "The body is too long.",
+    415: "The body is not JSON.",
+    422: "Something in the body can't be; a cause for each field.",
+    429: "Too many attempts; Retry-After says how long to wait.",
+    503: "The API server can't be reached, or is not set up yet; worth another try.",
+}
+
+STATUS_SCHEMA: Final[Mapping[str, Any]] = {
+    "title": "Status",
+    "description": "What went wrong, as Kubernetes says it.",
+    "type": "object",
+    "required": ["kind", "apiVersion", "status", "code"],
+    "properties": {
+        "kind": {"const": "Status"},
+        "apiVersion": {"const": "v1"},
+        "metadata": {"type": "object"},
+        "status": {"const": "Failure"},
+        "message": {"type": "string", "description": "For people."},
+        "reason": {"type": "string", "description": "For programs, in one CamelCase word."},
+        "code": {"type": "integer", "description": "The HTTP status."},
+        "details": {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string"},
+                "group": {"type": "string"},
+                "kind": {"type": "string"},
+                "uid": {"type": "string"},
+                "retryAfterSeconds": {"type": "integer"},
+                "causes": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "reason": {"type": "string"},
+                            "message": {"type": "string"},
+                            "field": {"type": "string"},
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+def statuses(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a route that may answer these, each a ``Status``."""
+    return {code: _response(MEANINGS[code], "Status") for code in codes}
+
+
+def kind_response(kind: Kind, code: int) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a route that answers one object."""
+    return {code: _response(f"The {kind.kind}, as it is stored.", kind.kind)}
+
+
+def kind_list_response(kind: Kind) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a route that answers a list."""
+    return {200: _response(f"A Kubernetes list of {kind.kind}s.", f"{kind.kind}List")}
+
+
+def request_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``openapi_extra`` of a route that takes a ``model``."""
+    return _request(model.__name__, example)
+
+
+def kind_body(kind: Kind, example: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``openapi_extra`` of a route that takes an object."""
+    return _request(f"{kind.kind}Body", example)
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Have ``app`` serve the whole document."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+            )
+            schemas = made.setdefault("components", {}).setdefault("schemas", {})
+            schemas |= _schemas()
+            # FastAPI's own idea of a 422, which is never answered.
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign] # as FastAPI documents it
+
+
+def _schemas() -> dict[str, Any]:
+    served = [kind for kind in KINDS if kind.served]
+    models: list[type[BaseModel]] = [MODELS[kind.plural] for kind in served]
+    models += [Registration, AdminRegistration, Credentials]
+    _, made = models_json_schema(
+        [(model, "validation") for model in models], ref_template=SCHEMAS + "{model}"
+    )
+    schemas: dict[str, Any] = made["$defs"] | {"Status": STATUS_SCHEMA}
+    for kind in served:
+        stored = schemas[kind.kind]
+        schemas[f"{kind.kind}Body"] = {
+            **stored,
+            "title": f"{kind.kind}Body",
+            "required": [name for name in stored["required"] if name in {"metadata", "spec"}],
+        }
+        schemas[f"{kind.kind}List"] = _list_schema(kind)
+    return schemas
+
+
+def _list_schema(kind: Kind) -> dict[str, Any]:
+    return {
+        "title": f"{kind.kind}List",
+        "type": "object",
+        "required": ["apiVersion", "kind", "metadata", "items"],
+        "properties": {
+            "apiVersion": {"const": API_VERSION},
+            "kind": {"const": f"{kind.kind}List"},
+            "metadata": {
+                "type": "object",
+                "properties": {
+                    "resourceVersion": {"type": "string"},
+                    "continue": {"type": "string", "description": "Set where there is more."},
+                    "remainingItemCount": {"type": "integer"},
+                },
+            },
+            "items": {"type": "array", "items": {"$ref": SCHEMAS + kind.kind}},
+        },
+    }
+
+
+def _response(description: str, schema: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {JSON: {"schema": {"$ref": SCHEMAS + schema}}},
+    }
+
+
+def _request(schema: str, example: Mapping[str, Any]) -> dict[str, Any]:
+    content = {JSON: {"schema": {"$ref": SCHEMAS + schema}, "example": dict(example)}}
+    return {"requestBody": {"required": True, "content": content}}

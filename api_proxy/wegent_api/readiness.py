@@ -1,0 +1,36 @@
+"""Whether the API server answers the proxy, asked at most once a second."""
+
+import asyncio
+import time
+from typing import Final
+
+from wegent_kube import KubeClient, KubeError
+
+FRESH_S: Final = 1.0
+"""``/readyz`` is open to anybody; it must not multiply into requests upstream."""
+TIMEOUT_S: Final = 3.0
+
+
+class Readiness:
+    """Asks for ``/version``, which every authenticated client may read."""
+
+    def __init__(self, kube: KubeClient) -> None:
+        self._kube = kube
+        self._asked_at = float("-inf")
+        self._ready = False
+        self._lock = asyncio.Lock()
+
+    async def ready(self) -> bool:
+        """Tell whether the API server answered, and took our credentials, within a second."""
+        async with self._lock:
+            if time.monotonic() - self._asked_at > FRESH_S:
+                self._ready = await self._ask()
+                self._asked_at = time.monotonic()
+        return self._ready
+
+    async def _ask(self) -> bool:
+        try:
+            await self._kube.request("GET", "/version", timeout_s=TIMEOUT_S)
+        except KubeError:
+            return False
+        return True

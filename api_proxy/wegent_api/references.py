@@ -1,0 +1,100 @@
+"""Whether what an object refers to is there, as far as its author may see.
+
+The operator judges references anyway; this tells the author at once. It looks with
+the author's own rights, so that it tells nobody about objects they may not read: a
+reference that may not be looked at passes.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from wegent_api.callers import Caller
+from wegent_api.errors import Cause, Invalid, Refused
+from wegent_api.names import is_dns_label, is_dns_subdomain
+from wegent_api.upstream import METADATA_ONLY, CallersApi
+from wegent_crds.kinds import BY_PLURAL, GROUP, Kind
+from wegent_crds.references import ObjectKey, Reference, references_of
+from wegent_kube.resources import resource_of
+
+LOOKUPS_AT_ONCE: Final = 8
+MAX_TARGETS: Final = 256
+"""Distinct objects looked up for one request: more than any kind's lists hold."""
+
+
+async def check_references(
+    callers: CallersApi, caller: Caller, kind: Kind, namespace: str, body: Mapping[str, Any]
+) -> None:
+    """Look up everything that ``body``, to be written into ``namespace``, refers to.
+
+    Raises:
+        Invalid: something isn't there, with a cause for each such reference.
+        Refused, Unavailable: the API server did not say.
+    """
+    found = list(references_of(kind, namespace, body))
+    targets = {reference.target for reference in found if _wrong_name(reference) is None}
+    if len(targets) > MAX_TARGETS:
+        raise Invalid(f"more than {MAX_TARGETS} references; ?validateRefs=false skips the lookup")
+    missing = await _missing(callers, caller, targets)
+    causes = [cause for reference in found if (cause := _cause(kind, reference, missing))]
+    if causes:
+        raise Invalid.of(causes, what=f'{kind.kind}.{GROUP} "{_name(body)}"')
+
+
+async def _missing(
+    callers: CallersApi, caller: Caller, targets: set[ObjectKey]
+) -> frozenset[ObjectKey]:
+    """Return those of ``targets`` of which the caller may know that they aren't there."""
+    slots = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+
+    async def look_up(target: ObjectKey) -> bool:
+        async with slots:
+            return await _is_there(callers, caller, target)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            lookups = {target: group.create_task(look_up(target)) for target in targets}
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # one answer; the first failure ended the others
+    return frozenset(target for target, lookup in lookups.items() if not lookup.result())
+
+
+async def _is_there(callers: CallersApi, caller: Caller, target: ObjectKey) -> bool:
+    path = resource_of(BY_PLURAL[target.plural]).path(target.namespace, target.name)
+    try:
+        await callers.fetch(caller, "GET", path, accept=METADATA_ONLY)
+    except Refused as refused:
+        if refused.code == 404:
+            return False
+        if refused.code != 403:
+            raise
+    return True
+
+
+def _name(body: Mapping[str, Any]) -> Any:
+    metadata = body.get("metadata")
+    return metadata.get("name", "") if isinstance(metadata, Mapping) else ""
+
+
+def _cause(kind: Kind, reference: Reference, missing: frozenset[ObjectKey]) -> Cause | None:
+    if wrong := _wrong_name(reference):
+        field, message = wrong
+        return Cause("FieldValueInvalid", field, message)
+    if reference.target not in missing:
+        return None
+    target = reference.target
+    return Cause(
+        "FieldValueNotFound",
+        reference.field,
+        f"{BY_PLURAL[target.plural].kind} {target.name} not found in namespace {target.namespace};"
+        f" create it first, or send ?validateRefs=false to write the {kind.kind} all the same",
+    )
+
+
+def _wrong_name(reference: Reference) -> tuple[str, str] | None:
+    """Return the field and the message if the reference names nothing that could be."""
+    if not is_dns_subdomain(reference.target.name):
+        return f"{reference.field}.name", "must be a DNS-1123 subdomain"
+    if not is_dns_label(reference.target.namespace):
+        return f"{reference.field}.namespace", "must be a DNS-1123 label"
+    return None

@@ -1,0 +1,96 @@
+"""What the lifespan owns and routes use: one object, made once for each application."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from wegent_api.accounts import Accounts
+from wegent_api.login import Gate, Login
+from wegent_api.metrics import Metrics
+from wegent_api.password_secrets import PasswordSecrets
+from wegent_api.passwords import PasswordHashing
+from wegent_api.ratelimit import RateLimiter
+from wegent_api.readiness import Readiness
+from wegent_api.registration import Registrar
+from wegent_api.settings import Settings
+from wegent_api.sweep import Sweeper
+from wegent_api.tokens import TokenIssuer
+from wegent_api.upstream import CallersApi
+from wegent_api.version import USER_AGENT
+from wegent_kube import KubeClient, load_connection
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Clients and what is built on them, for as long as the application runs."""
+
+    settings: Settings
+    metrics: Metrics
+    callers: CallersApi
+    """The API server as the caller: holds no credentials of the proxy."""
+    kube: KubeClient
+    """The API server as the proxy itself, which has rights in the accounts namespace only."""
+    accounts: Accounts
+    registrar: Registrar
+    registrations: RateLimiter
+    """By client address."""
+    login: Login
+    readiness: Readiness
+    sweeper: Sweeper
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
+    """Open the clients of ``settings`` and close them in the end.
+
+    Raises:
+        ConnectionConfigError: nothing says where the API server is.
+    """
+    connection = load_connection(settings.kubeconfig)
+    namespace = settings.accounts_namespace
+    async with AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(KubeClient(connection, user_agent=USER_AGENT))
+        callers = await stack.enter_async_context(
+            CallersApi(
+                connection,
+                metrics,
+                connections=settings.upstream_connections,
+                timeout_s=settings.upstream_timeout_s,
+            )
+        )
+        passwords = await stack.enter_async_context(
+            PasswordHashing(at_once=settings.hashes_at_once, waiting=settings.hashes_waiting)
+        )
+        accounts = Accounts(kube, namespace)
+        secrets = PasswordSecrets(kube, namespace)
+        tokens = TokenIssuer(
+            kube, namespace, lifetime_s=settings.token_lifetime_s, wait_s=settings.login_wait_s
+        )
+        gate = Gate(
+            RateLimiter(settings.logins_per_user_per_minute),
+            RateLimiter(settings.logins_per_address_per_minute),
+        )
+        yield Services(
+            settings=settings,
+            metrics=metrics,
+            callers=callers,
+            kube=kube,
+            accounts=accounts,
+            registrar=Registrar(accounts, secrets, passwords),
+            registrations=RateLimiter(settings.registrations_per_address_per_minute),
+            login=Login(accounts, secrets, passwords, tokens, gate, metrics),
+            readiness=Readiness(kube),
+            sweeper=Sweeper(accounts, secrets, metrics, age_s=settings.orphan_age_s),
+        )
+
+
+def services_of(request: Request) -> Services:
+    """Return the services of the application that serves ``request``."""
+    return cast("Services", request.state.services)
+
+
+ServicesDep = Annotated[Services, Depends(services_of)]
+"""Parameter type of a route that needs them."""

@@ -1,0 +1,61 @@
+"""What can be configured, each from an environment variable ``WEGENT_API_<NAME>``."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from wegent_api.names import dns_label
+
+MAX_PASSWORD_CHARS: Final = 128
+"""Long enough for every passphrase and password manager, and a bound on what is hashed."""
+
+
+class Settings(BaseSettings):
+    """The proxy's configuration; see ``docs/api.md`` for the same as a table."""
+
+    model_config = SettingsConfigDict(env_prefix="WEGENT_API_", frozen=True)
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on; 0 takes a free one."""
+    kubeconfig: Path | None = None
+    """Where the API server is and who the proxy is to it; unset: ``KUBECONFIG``, else the pod."""
+    accounts_namespace: Annotated[str, AfterValidator(dns_label)] = "wegent-accounts"
+    """Namespace of the Accounts, their ServiceAccounts and their password Secrets."""
+    registration_open: bool = True
+    """Whether anybody may register; closed, only admins create Accounts."""
+    password_min_chars: Annotated[int, Field(ge=8, le=MAX_PASSWORD_CHARS)] = 12
+    """Shortest password taken for a new Account."""
+    token_lifetime_s: Annotated[int, Field(ge=600, le=86_400)] = 1800
+    """Seconds that a login lasts; the API server issues nothing below 600."""
+    login_wait_s: Annotated[float, Field(ge=0, le=60)] = 10.0
+    """Seconds that a login waits for a new Account's ServiceAccount before it answers 503."""
+    logins_per_user_per_minute: Annotated[int, Field(ge=1)] = 10
+    """Failed logins for one user name, for each replica of the proxy."""
+    logins_per_address_per_minute: Annotated[int, Field(ge=1)] = 60
+    """Failed logins from one client address (IPv6: one /64), for each replica of the proxy."""
+    registrations_per_address_per_minute: Annotated[int, Field(ge=1)] = 60
+    """Registrations from one client address, for each replica of the proxy."""
+    hashes_at_once: Annotated[int, Field(ge=1, le=64)] = 2
+    """Passwords hashed at the same time; each takes 64 MiB and up to four cores."""
+    hashes_waiting: Annotated[int, Field(ge=0)] = 64
+    """Passwords waiting to be hashed before further ones are answered 503."""
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1_572_864
+    """Longest request body: 1.5 MiB, the most that etcd stores in one request."""
+    upstream_connections: Annotated[int, Field(ge=1)] = 100
+    """Connections to the API server on behalf of callers."""
+    upstream_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds without a byte from the API server before the answer is 503."""
+    forwarded_allow_ips: str = ""
+    """Proxies (comma-separated addresses or networks) whose ``X-Forwarded-For`` is believed."""
+    drain_timeout_s: Annotated[int, Field(ge=1)] = 30
+    """Seconds that requests in flight are given to finish after SIGTERM."""
+    sweep_interval_s: Annotated[float, Field(gt=0)] = 3600.0
+    """Seconds between searches for password Secrets that no Account refers to."""
+    orphan_age_s: Annotated[float, Field(ge=0)] = 3600.0
+    """Age from which such a Secret is deleted; a registration under way is far younger."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severity that is logged."""

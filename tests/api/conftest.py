@@ -1,0 +1,119 @@
+"""A proxy under its own ServiceAccount, with the roles and policies that ship, and users of it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from devcluster.controlplane import ControlPlane
+from devcluster.kubeconfig import write_kubeconfig
+from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
+from tests.support.identity import token_for
+from tests.support.kubectl import Kubectl
+from tests.support.proxy import Client, ProxyProcess
+
+ProxyFactory = Callable[..., ProxyProcess]
+
+
+@pytest.fixture(scope="session")
+def proxy_kubeconfig(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The proxy's own identity: the ServiceAccount wegent-api, and nothing more."""
+    return write_kubeconfig(
+        tmp_path_factory.mktemp("proxy") / "kubeconfig",
+        name="wegent-api",
+        server=control_plane.server,
+        ca_file=control_plane.ca_file,
+        credentials=token_for(kubectl, "wegent-system", "wegent-api", duration="8h"),
+    )
+
+
+@pytest.fixture(scope="session")
+def proxy_url(
+    proxy_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A proxy for all tests that need nothing special of it."""
+    log = tmp_path_factory.mktemp("proxy-log") / "log"
+    with ProxyProcess(
+        proxy_kubeconfig,
+        log,
+        logins_per_address_per_minute="100000",
+        registrations_per_address_per_minute="100000",
+        login_wait_s="5",
+    ) as proxy:
+        yield proxy.url
+
+
+@pytest.fixture
+def start_proxy(proxy_kubeconfig: Path, tmp_path: Path) -> Iterator[ProxyFactory]:
+    """Start a proxy with settings of its own; it is stopped after the test."""
+    started: list[ProxyProcess] = []
+
+    def start(kubeconfig: Path = proxy_kubeconfig, **settings: str) -> ProxyProcess:
+        proxy = ProxyProcess(kubeconfig, tmp_path / f"proxy-{len(started)}.log", **settings)
+        started.append(proxy)
+        proxy.start()
+        return proxy
+
+    yield start
+    for proxy in started:
+        if proxy.running():
+            proxy.stop()
+
+
+@pytest.fixture(scope="session")
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=200), auto_decompress=False
+    ) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def anonymous(session: aiohttp.ClientSession, proxy_url: str) -> Client:
+    """A client without a token."""
+    return Client(session, proxy_url)
+
+
+@pytest.fixture(scope="session")
+def new_user(anonymous: Client, kubectl: Kubectl) -> Callable[[], Awaitable[User]]:
+    """Register, provision and log in a user who did not exist before."""
+
+    async def make() -> User:
+        name = unique("user")
+        body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+        (await anonymous.post("/api/v1/auth/register", body)).expect(201)
+        await provision(kubectl, name)
+        credentials = {"username": name, "password": PASSWORD}
+        token = (await anonymous.post("/api/v1/auth/login", credentials)).expect(200)
+        return User(name, anonymous.as_(token["accessToken"]))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+async def user(new_user: Callable[[], Awaitable[User]]) -> User:
+    """A user for all tests that need nothing special of one."""
+    return await new_user()
+
+
+@pytest.fixture(scope="session")
+def client(user: User) -> Client:
+    """A client with that user's token."""
+    return user.client
+
+
+@pytest.fixture(scope="session")
+async def admin(anonymous: Client, kubectl: Kubectl) -> Client:
+    """A client with the token of somebody who is an admin of Wegent, not of the cluster."""
+    name = unique("admin")
+    await kubectl.call("create", "serviceaccount", name, f"--namespace={ACCOUNTS}")
+    binding = f"--serviceaccount={ACCOUNTS}:{name}"
+    (
+        await kubectl.call(
+            "create", "clusterrolebinding", name, "--clusterrole=wegent-admin", binding
+        )
+    ).ok()
+    return anonymous.as_(token_for(kubectl, ACCOUNTS, name))

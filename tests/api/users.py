@@ -1,0 +1,77 @@
+"""Users of the proxy, and what stands in for the operator, which gives them their rights."""
+
+import secrets
+from dataclasses import dataclass
+
+from tests.support.kubectl import Kubectl
+from tests.support.proxy import Client
+
+ACCOUNTS = "wegent-accounts"
+PASSWORD = "securepassword123"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who is logged in."""
+
+    name: str
+    client: Client
+
+    @property
+    def namespace(self) -> str:
+        """The user's own."""
+        return f"wegent-{self.name}"
+
+    @property
+    def account(self) -> str:
+        """The name by which the API server knows the user."""
+        return f"system:serviceaccount:{ACCOUNTS}:{self.name}"
+
+
+def unique(prefix: str) -> str:
+    """Return a name that no other test uses."""
+    return f"{prefix}-{secrets.token_hex(4)}"
+
+
+async def provision(kubectl: Kubectl, username: str) -> None:
+    """Do for one Account what the operator does, in its order: the ServiceAccount comes last."""
+    own = f"wegent-{username}"
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": own}},
+        role_binding(own, {"kind": "ServiceAccount", "name": username, "namespace": ACCOUNTS}),
+        role_binding(
+            "default",
+            {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Group",
+                "name": f"system:serviceaccounts:{ACCOUNTS}",
+            },
+        ),
+        service_account(username),
+    ]
+    listing = {"apiVersion": "v1", "kind": "List", "items": objects}
+    (await kubectl.call("apply", "-f", "-", stdin=listing)).ok()
+
+
+def service_account(username: str) -> dict[str, object]:
+    """Return the ServiceAccount of ``username``."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": username, "namespace": ACCOUNTS},
+    }
+
+
+def role_binding(namespace: str, subject: dict[str, str]) -> dict[str, object]:
+    """Return what makes ``subject`` an editor of ``namespace``."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "operator-stand-in", "namespace": namespace},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "wegent-editor",
+        },
+        "subjects": [subject],
+    }

@@ -1,0 +1,170 @@
+"""The API proxy as its own program, and a client that shows everything of an answer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from devcluster.ports import free_ports
+
+LISTENS_WITHIN_S = 60.0
+STOPS_WITHIN_S = 45.0
+
+
+class ProxyProcess:
+    """``python -m wegent_api``, configured by its environment alone."""
+
+    def __init__(self, kubeconfig: Path, log: Path, **settings: str) -> None:
+        self.port = free_ports(1)[0]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = log
+        self._env = {
+            **{key: value for key, value in os.environ.items() if key != "KUBECONFIG"},
+            "WEGENT_API_KUBECONFIG": str(kubeconfig),
+            "WEGENT_API_PORT": str(self.port),
+            **{f"WEGENT_API_{name.upper()}": value for name, value in settings.items()},
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "wegent_api"],
+                env=self._env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + LISTENS_WITHIN_S
+        while f":{self.port}" not in self.logged():
+            assert self._process.poll() is None, f"it died: {self.logged()}"
+            assert time.monotonic() < deadline, f"not listening in time: {self.logged()}"
+            time.sleep(0.05)
+
+    def running(self) -> bool:
+        """Tell whether it has been started and not waited for."""
+        return self._process is not None
+
+    def terminate(self) -> None:
+        """Ask it to end, as Kubernetes does, and don't wait."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Wait until it has ended, and return its exit code."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        try:
+            return process.wait(STOPS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+    def stop(self) -> int:
+        """End it and return its exit code."""
+        self.terminate()
+        return self.wait()
+
+    def logged(self) -> str:
+        """Return all that it has logged."""
+        return self.log.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.content)
+
+    def expect(self, status: int) -> Any:
+        """Return the decoded body of an answer with ``status``; fail with it otherwise."""
+        assert self.status == status, f"{self.status}, not {status}: {self.content[:2000]!r}"
+        return self.json if self.content else None
+
+    def refused(self, status: int, reason: str) -> str:
+        """Check that the answer is that ``Status`` and return its message."""
+        body = self.expect(status)
+        assert (body["kind"], body["apiVersion"], body["status"]) == ("Status", "v1", "Failure")
+        assert (body["code"], body["reason"]) == (status, reason)
+        assert self.headers["Content-Type"].split(";")[0] == "application/json"
+        message: str = body["message"]
+        return message
+
+    def causes(self) -> dict[str, str]:
+        """Return the reasons of a ``Status``'s causes by field."""
+        return {
+            cause["field"]: cause["reason"] for cause in self.json.get("details", {})["causes"]
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Requests to a proxy, with or without somebody's token. Paths are sent as they are."""
+
+    session: aiohttp.ClientSession
+    base: str
+    token: str | None = None
+
+    def as_(self, token: str | None) -> "Client":
+        """Return the same client with another token."""
+        return Client(self.session, self.base, token)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request; ``body`` goes as JSON, ``raw`` as it is."""
+        data = raw if body is None else json.dumps(body).encode()
+        sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if data is not None:
+            sent["Content-Type"] = "application/json"
+        async with self.session.request(
+            method,
+            URL(self.base + path, encoded=True),
+            data=data,
+            headers={**sent, **(headers or {})},
+            allow_redirects=False,
+        ) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+    async def get(self, path: str, **more: Any) -> Answer:
+        """GET."""
+        return await self.send("GET", path, **more)
+
+    async def post(self, path: str, body: Any = None, **more: Any) -> Answer:
+        """POST."""
+        return await self.send("POST", path, body, **more)
+
+    async def delete(self, path: str, **more: Any) -> Answer:
+        """DELETE."""
+        return await self.send("DELETE", path, **more)
