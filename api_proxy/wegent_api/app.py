@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypedDict
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from wegent_api import auth, operations
 from wegent_api.kinds import kinds_router
@@ -39,12 +40,15 @@ def create_app(settings: Settings) -> FastAPI:
                 with suppress(asyncio.CancelledError):
                     await sweeping
 
-    app = FastAPI(
+    # Swagger UI comes from the package: a page that holds tokens runs nobody else's scripts,
+    # and clusters without a way out have it too.
+    app = FastAPIOffline(
         title="Wegent",
         version=VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
+        static_url="/docs/assets",
         redirect_slashes=False,  # a path means one thing
         swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
     )

@@ -40,8 +40,8 @@ MEANINGS: Final = {
     503: "The API server can't be reached, or is not set up yet; worth another try.",
 }
 
-STATUS_SCHEMA: Final[Mapping[str, Any]] = {
-    "title": "Status",
+STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # "Status" is already that of the kinds
+    "title": "ErrorStatus",
     "description": "What went wrong, as Kubernetes says it.",
     "type": "object",
     "required": ["kind", "apiVersion", "status", "code"],
@@ -80,7 +80,7 @@ STATUS_SCHEMA: Final[Mapping[str, Any]] = {
 
 def statuses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of a route that may answer these, each a ``Status``."""
-    return {code: _response(MEANINGS[code], "Status") for code in codes}
+    return {code: _response(MEANINGS[code], "ErrorStatus") for code in codes}
 
 
 def kind_response(kind: Kind, code: int) -> dict[int | str, dict[str, Any]]:
@@ -132,7 +132,7 @@ def _schemas() -> dict[str, Any]:
     _, made = models_json_schema(
         [(model, "validation") for model in models], ref_template=SCHEMAS + "{model}"
     )
-    schemas: dict[str, Any] = made["$defs"] | {"Status": STATUS_SCHEMA}
+    schemas: dict[str, Any] = made["$defs"] | {"ErrorStatus": STATUS_SCHEMA}
     for kind in served:
         stored = schemas[kind.kind]
         schemas[f"{kind.kind}Body"] = {
