@@ -6,8 +6,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from wegent_crds.common import DNS_LABEL, LocalReference, NamespaceName
+from wegent_crds.custom_resource import Column, CustomResource
 from wegent_crds.markers import Rule, map_by
-from wegent_crds.resource import Column, Resource
 from wegent_crds.schema import Schema
 
 NAME_MAX: Final = 50
@@ -52,7 +52,7 @@ class AccountSpec(Schema):
     changed password is a new Secret, which ends all sessions."""
 
 
-class Account(Resource):
+class Account(CustomResource):
     """An Account is a user. It counts in the accounts namespace only.
 
     The user's name is the Account's: an RFC 1123 label of at most 50 characters, and not

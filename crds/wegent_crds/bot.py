@@ -3,7 +3,7 @@
 from typing import Literal
 
 from wegent_crds.common import Description, ObjectReference, ReferableSpec
-from wegent_crds.resource import Column, Resource
+from wegent_crds.custom_resource import Column, CustomResource
 
 
 class BotSpec(ReferableSpec):
@@ -19,7 +19,7 @@ class BotSpec(ReferableSpec):
     """What the Bot is for, in words for people."""
 
 
-class Bot(Resource):
+class Bot(CustomResource):
     """A Bot joins a Ghost, a Model and a Shell: an agent that can be given work."""
 
     columns = (

@@ -99,7 +99,7 @@ class LabelSelectorRequirement(Schema):
     """Key of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
     """How the label relates to the values."""
-    values: Annotated[list[LabelValue], Field(max_length=64), ATOMIC] | None = None
+    values: Annotated[list[LabelValue], Field(max_length=16), ATOMIC] | None = None
     """Values to compare with: at least one for In and NotIn, none for Exists and DoesNotExist."""
 
     rules = (
@@ -118,7 +118,7 @@ class LabelSelector(Schema):
     match_labels: (
         Annotated[
             dict[str, LabelValue],
-            Field(max_length=64),
+            Field(max_length=16),
             keys_match(LABEL_KEY, "keys must be label keys: an optional DNS prefix/ and a name"),
             NULLS_DROPPED,
         ]
@@ -127,7 +127,7 @@ class LabelSelector(Schema):
     """Labels that must be there with exactly these values; kubernetes.io/metadata.name selects
     one namespace by its name."""
     match_expressions: (
-        Annotated[list[LabelSelectorRequirement], Field(max_length=64), ATOMIC] | None
+        Annotated[list[LabelSelectorRequirement], Field(max_length=8), ATOMIC] | None
     ) = None
     """Conditions on labels."""
 
@@ -135,7 +135,7 @@ class LabelSelector(Schema):
 class AccessFrom(Schema):
     """Says which other namespaces may refer to the object."""
 
-    namespace_selectors: Annotated[list[LabelSelector], Field(max_length=16), ATOMIC]
+    namespace_selectors: Annotated[list[LabelSelector], Field(max_length=8), ATOMIC]
     """A namespace whose labels match one of these may refer to the object; with none, no other
     namespace may."""
 

@@ -11,8 +11,8 @@ from wegent_crds.common import (
     Prompt,
     ReferableSpec,
 )
+from wegent_crds.custom_resource import Column, CustomResource
 from wegent_crds.markers import ATOMIC, NULLS_DROPPED, Rule, keys_match, map_by
-from wegent_crds.resource import Column, Resource
 from wegent_crds.schema import Schema
 
 SERVER_MAX_CHARACTERS: Final = 4096
@@ -133,7 +133,7 @@ class GhostSpec(ReferableSpec):
     """Tools that the Ghost has: servers of the Model Context Protocol, by name."""
 
 
-class Ghost(Resource):
+class Ghost(CustomResource):
     """A Ghost is what a Bot is made to be: a prompt, with the skills and tools that go with it."""
 
     columns = (Column("Description", ".spec.description"),)

@@ -5,8 +5,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from wegent_crds.common import Description, HttpUrl, Provider, ReferableSpec, SecretKeyReference
+from wegent_crds.custom_resource import Column, CustomResource
 from wegent_crds.markers import INTEGRAL, Rule
-from wegent_crds.resource import Column, Resource
 
 INT32_MAX: Final = 2**31 - 1
 
@@ -54,7 +54,7 @@ class ModelSpec(ReferableSpec):
     )
 
 
-class Model(Resource):
+class Model(CustomResource):
     """A Model names an LLM and says how to call it."""
 
     columns = (

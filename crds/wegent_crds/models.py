@@ -4,22 +4,22 @@ import importlib
 from collections.abc import Mapping
 from typing import Final
 
+from wegent_crds.custom_resource import CustomResource
 from wegent_crds.kinds import KINDS, Kind
-from wegent_crds.resource import Resource
 
 
-def model_of(kind: Kind) -> type[Resource]:
+def model_of(kind: Kind) -> type[CustomResource]:
     """Return the pydantic model of ``kind``.
 
     Raises:
-        TypeError: its module has no ``Resource`` of that name.
+        TypeError: its module has no ``CustomResource`` of that name.
     """
     module = importlib.import_module(f"wegent_crds.{kind.singular}")
     model = getattr(module, kind.kind, None)
-    if not (isinstance(model, type) and issubclass(model, Resource)):
-        raise TypeError(f"{module.__name__} has no Resource named {kind.kind}")
+    if not (isinstance(model, type) and issubclass(model, CustomResource)):
+        raise TypeError(f"{module.__name__} has no CustomResource named {kind.kind}")
     return model
 
 
-MODELS: Final[Mapping[str, type[Resource]]] = {kind.plural: model_of(kind) for kind in KINDS}
+MODELS: Final[Mapping[str, type[CustomResource]]] = {kind.plural: model_of(kind) for kind in KINDS}
 """By plural."""

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wegent_crds.common import Description, Provider, ReferableSpec
+from wegent_crds.custom_resource import Column, CustomResource
 from wegent_crds.markers import SET
-from wegent_crds.resource import Column, Resource
 
 BaseImage = Annotated[
     str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][-A-Za-z0-9._:/@]*$")
@@ -26,7 +26,7 @@ class ShellSpec(ReferableSpec):
     """Container image that it runs in; the runtime's own when left out."""
 
 
-class Shell(Resource):
+class Shell(CustomResource):
     """A Shell is a runtime that Bots run in."""
 
     columns = (

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wegent_crds.common import PROMPT_MAX_CHARACTERS, ReferableSpec
+from wegent_crds.custom_resource import Column, CustomResource
 from wegent_crds.markers import SET
-from wegent_crds.resource import Column, Resource
 
 Tag = Annotated[str, Field(min_length=1, max_length=63)]
 
@@ -29,7 +29,7 @@ class SkillSpec(ReferableSpec):
     """Who wrote it."""
 
 
-class Skill(Resource):
+class Skill(CustomResource):
     """A Skill is a capability that Ghosts use."""
 
     columns = (

@@ -5,8 +5,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from wegent_crds.common import ObjectReference, Prompt
+from wegent_crds.custom_resource import Column, CustomResource
 from wegent_crds.markers import INTEGRAL, Rule, defaulted
-from wegent_crds.resource import Column, Resource
 from wegent_crds.schema import Schema
 from wegent_crds.status import Status, Timestamp
 
@@ -58,7 +58,7 @@ class TaskStatus(Status):
     """Where the work stands, or why it failed, in words for people."""
 
 
-class Task(Resource):
+class Task(CustomResource):
     """A Task is one piece of work given to a Team or a Bot."""
 
     columns = (

@@ -5,8 +5,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from wegent_crds.common import Description, ListedReference, ReferableSpec
+from wegent_crds.custom_resource import Column, CustomResource
 from wegent_crds.markers import Rule, map_by
-from wegent_crds.resource import Column, Resource
 
 PROMPTS_MAX_CHARACTERS: Final = 131072
 """Of all members' prompts together, so that 64 long ones stay below etcd's limit."""
@@ -46,7 +46,7 @@ class TeamSpec(ReferableSpec):
     """What the Team is for, in words for people."""
 
 
-class Team(Resource):
+class Team(CustomResource):
     """A Team joins Bots that work together; a Task is given to it."""
 
     columns = (

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from codegen import crds
+from codegen import crds, rbac
 from codegen.files import ROOT, GeneratedFile, differences, write
 
-GENERATORS: Final[tuple[Callable[[], Iterable[GeneratedFile]], ...]] = (crds.generate,)
+GENERATORS: Final[tuple[Callable[[], Iterable[GeneratedFile]], ...]] = (
+    crds.generate,
+    rbac.generate,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from codegen.files import GeneratedFile, yaml_file
 from codegen.structural import structural_schema
+from wegent_crds.custom_resource import VERDICT_COLUMNS, CustomResource
 from wegent_crds.kinds import CATEGORY, GROUP, KINDS, VERSION, Kind
 from wegent_crds.models import model_of
-from wegent_crds.resource import VERDICT_COLUMNS, Resource
 
 STRING: Final = {"type": "string"}
 NAME_ONLY: Final = {"type": "object", "properties": {"name": STRING}}
@@ -58,7 +58,7 @@ def definition(kind: Kind) -> dict[str, Any]:
     }
 
 
-def root_schema(model: type[Resource]) -> dict[str, Any]:
+def root_schema(model: type[CustomResource]) -> dict[str, Any]:
     """Return the schema of the whole object, with what is Kubernetes' own left to it."""
     schema = model.model_json_schema(mode="validation")
     fields = schema["properties"]

@@ -1,7 +1,9 @@
 """The roles that follow from the table of kinds: the three user roles and the operator's."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
+from codegen.files import GeneratedFile, yaml_file
 from wegent_crds.kinds import ACCOUNT, GROUP, KINDS
 
 READ: Final = ["get", "list", "watch"]
@@ -12,17 +14,16 @@ OPERATOR: Final = "wegent-operator"
 LABELS: Final = {"app.kubernetes.io/part-of": "wegent"}
 
 
-def documents() -> dict[str, list[dict[str, Any]]]:
-    """Return the manifests of each file, by its path below the top of the repository."""
-    return {
-        "config/rbac/users.yaml": [_user_role(role) for role in USER_ROLES],
-        "config/rbac/operator.yaml": _operator(),
-    }
+def generate() -> Iterator[GeneratedFile]:
+    """Yield the user roles, and the operator's identity and rights."""
+    source = "hack/codegen/rbac.py and crds/wegent_crds/kinds.py"
+    yield yaml_file("config/rbac/users.yaml", source, *map(_user_role, USER_ROLES))
+    yield yaml_file("config/rbac/operator.yaml", source, *_operator())
 
 
 def _user_role(role: str) -> dict[str, Any]:
     served = [kind.plural for kind in KINDS if kind.served]
-    verbs = READ if role == "viewer" else READ + WRITE
+    verbs = [*READ] if role == "viewer" else [*READ, *WRITE]
     rules = [{"apiGroups": [GROUP], "resources": served, "verbs": verbs}]
     if role == "admin":
         rules.append(
@@ -52,7 +53,7 @@ def _operator() -> list[dict[str, Any]]:
     plurals = [kind.plural for kind in KINDS]
     account = {"name": OPERATOR, "namespace": "wegent-system"}
     cluster_rules = [
-        {"apiGroups": [GROUP], "resources": plurals, "verbs": READ},
+        {"apiGroups": [GROUP], "resources": [*plurals], "verbs": [*READ]},
         {
             "apiGroups": [GROUP],
             "resources": [f"{plural}/status" for plural in plurals],
@@ -62,7 +63,7 @@ def _operator() -> list[dict[str, Any]]:
         # Namespaces: their labels decide on grants, and each user gets one.
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": [*READ, "create"]},
         # Reads see only names, labels and owners of what tokens are made for.
-        {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": READ},
+        {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": [*READ]},
         {
             "apiGroups": ["rbac.authorization.k8s.io"],
             "resources": ["rolebindings", "clusterrolebindings"],
@@ -94,7 +95,7 @@ def _operator() -> list[dict[str, Any]]:
         {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
-            "metadata": {**account, "labels": LABELS},
+            "metadata": {**account, "labels": {**LABELS}},
         },
         _role("ClusterRole", {"name": OPERATOR}, cluster_rules),
         _bind("ClusterRole", {"name": OPERATOR}, account),
@@ -107,7 +108,7 @@ def _role(kind: str, metadata: dict[str, Any], rules: list[dict[str, Any]]) -> d
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": kind,
-        "metadata": {**metadata, "labels": LABELS},
+        "metadata": {**metadata, "labels": {**LABELS}},
         "rules": rules,
     }
 
@@ -116,7 +117,7 @@ def _bind(kind: str, metadata: dict[str, Any], account: dict[str, str]) -> dict[
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": f"{kind}Binding",
-        "metadata": {**metadata, "labels": LABELS},
+        "metadata": {**metadata, "labels": {**LABELS}},
         "roleRef": {
             "apiGroup": "rbac.authorization.k8s.io",
             "kind": kind,

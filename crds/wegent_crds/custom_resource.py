@@ -40,7 +40,7 @@ VERDICT_COLUMNS: Final = (
 """What a person asks first: is it ready, and if not, why. The message is last, as the longest."""
 
 
-class Resource(Schema):
+class CustomResource(Schema):
     """The object around a spec; a kind adds ``kind`` and ``spec``."""
 
     columns: ClassVar[tuple[Column, ...]] = ()

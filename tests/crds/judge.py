@@ -1,0 +1,93 @@
+"""The two judges of a body: the API server (nothing is stored) and pydantic."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from wegent_crds.kinds import BY_PLURAL
+from wegent_crds.models import MODELS
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.resources import resource_of
+
+DRY_RUN = {"dryRun": "All", "fieldValidation": "Strict"}
+AT_ONCE = 16
+"""Requests in flight: where the API server's throughput stops growing."""
+REFUSALS = (400, 422)
+"""Malformed or unknown fields, and invalid; any other error is not a verdict on a body."""
+
+LARGE_BODIES = "ignore:Sending a large body:ResourceWarning"
+"""aiohttp's advice on bodies of more than a megabyte, which tests of bounds must send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a judge said."""
+
+    accepted: bool
+    said: str
+    """The reason of a refusal."""
+    result: Any = None
+    """What became of an accepted body: with its defaults, without its nulls."""
+
+
+class ApiServer:
+    """Judges bodies in one namespace, many at once over pooled connections."""
+
+    def __init__(self, client: KubeClient, namespace: str) -> None:
+        self.client = client
+        self.namespace = namespace
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def create(self, plural: str, body: Any, *, dry_run: bool = True) -> Verdict:
+        """Judge ``body`` as a new object of a kind."""
+        path = resource_of(BY_PLURAL[plural]).path(self.namespace)
+        return await self._ask("POST", path, body, dry_run=dry_run)
+
+    async def create_all(self, plural: str, bodies: Iterable[Any]) -> list[Verdict]:
+        """Judge each of ``bodies``."""
+        return await asyncio.gather(*(self.create(plural, body) for body in bodies))
+
+    async def write_statuses(
+        self, plural: str, stored: Mapping[str, Any], statuses: Iterable[Any]
+    ) -> list[Verdict]:
+        """Judge each of ``statuses`` as the status of the object ``stored``."""
+        path = resource_of(BY_PLURAL[plural]).path(
+            self.namespace, stored["metadata"]["name"], "status"
+        )
+        bodies = ({**stored, "status": status} for status in statuses)
+        return await asyncio.gather(*(self._ask("PUT", path, body) for body in bodies))
+
+    async def _ask(self, method: str, path: str, body: Any, *, dry_run: bool = True) -> Verdict:
+        params = DRY_RUN if dry_run else {"fieldValidation": "Strict"}
+        async with self._slots:
+            try:
+                result = await self.client.request(method, path, body=body, params=params)
+            except ApiError as error:
+                if error.code not in REFUSALS:
+                    raise
+                return Verdict(accepted=False, said=error.message)
+        return Verdict(accepted=True, said="", result=result)
+
+
+def pydantic_verdict(model: type[BaseModel], body: Any) -> Verdict:
+    """Judge ``body`` by the model, as decoded JSON and as text, which must agree."""
+    verdict = _by_pydantic(lambda: model.model_validate(body))
+    from_text = _by_pydantic(lambda: model.model_validate_json(json.dumps(body)))
+    assert verdict.accepted == from_text.accepted, (body, verdict, from_text)
+    return verdict
+
+
+def by_model(plural: str, body: Any) -> Verdict:
+    """Judge ``body`` by the model of a kind."""
+    return pydantic_verdict(MODELS[plural], body)
+
+
+def _by_pydantic(validate: Any) -> Verdict:
+    try:
+        return Verdict(accepted=True, said="", result=validate().body())
+    except ValidationError as error:
+        return Verdict(accepted=False, said=str(error))

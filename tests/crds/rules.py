@@ -1,0 +1,262 @@
+"""The rules that the schemas' other keywords can't say: what each refuses, and what it lets by."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.crds.samples import MINIMAL, body
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCase:
+    """One body that a rule refuses, and its nearest neighbour that passes."""
+
+    plural: str
+    message: str
+    """The rule's message, as both sides give it; for a pattern, what the API server says."""
+    refused: dict[str, Any]
+    """Fields of the spec, beside the minimal ones; None takes a field away."""
+    passes: dict[str, Any]
+    refused_name: str = "sample"
+    passing_name: str = "sample"
+
+    @property
+    def refused_body(self) -> dict[str, Any]:
+        return body(self.plural, MINIMAL[self.plural] | self.refused, self.refused_name)
+
+    @property
+    def passing_body(self) -> dict[str, Any]:
+        return body(self.plural, MINIMAL[self.plural] | self.passes, self.passing_name)
+
+
+def _server(**server: Any) -> dict[str, Any]:
+    return {"mcpServers": {"one": server}}
+
+
+def _selector(**selector: Any) -> dict[str, Any]:
+    return {"accessFrom": {"namespaceSelectors": [selector]}}
+
+
+def _expression(**expression: Any) -> dict[str, Any]:
+    return _selector(matchExpressions=[{"key": "env", **expression}])
+
+
+STDIO = "a stdio server needs command, and takes neither url nor headers"
+REMOTE = "a server that is not stdio needs url, and takes no command, args or env"
+SERVER_SIZE = "one server may hold 4096 characters altogether"
+VALUES = "In and NotIn need values, Exists and DoesNotExist take none"
+LABEL_KEYS = "keys must be label keys: an optional DNS prefix/ and a name"
+ENV_NAMES = "names must be letters, digits and underscores, with no digit first"
+HEADER_NAMES = "names must be letters, digits, dashes and underscores"
+SERVER_NAMES = "names must be 1 to 63 letters, digits, dashes, underscores and dots"
+INSECURE = "must be https, unless allowInsecureBaseUrl is true"
+LEADER = "one Bot at most may be the leader"
+PROMPTS = "the prompts may hold 131072 characters altogether"
+ONE_REF = "exactly one of teamRef and botRef is needed"
+ACCOUNT_NAME = (
+    "an Account's name must be a DNS-1123 label (lower case letters, digits and dashes)"
+    " of at most 50 characters"
+)
+RESERVED = "an Account may not be named accounts, default, system: these are reserved"
+URL = "https://mcp.example.com"
+REF = {"name": "one"}
+LONG_PROMPTS = [{"name": f"b{i}", "prompt": "p" * 16384} for i in range(8)]
+SHOULD_MATCH = "in body should match"
+
+CEL_RULES = [
+    RuleCase("ghosts", STDIO, _server(type="stdio"), _server(type="stdio", command="x")),
+    RuleCase(
+        "ghosts",
+        STDIO,
+        _server(type="stdio", command="x", url=URL),
+        _server(type="stdio", command="x", args=[], env={}),
+    ),
+    RuleCase(
+        "ghosts",
+        STDIO,
+        _server(type="stdio", command="x", headers={}),
+        _server(type="stdio", command="x", headers=None),
+    ),
+    RuleCase("ghosts", REMOTE, _server(type="sse"), _server(type="sse", url=URL)),
+    RuleCase(
+        "ghosts",
+        REMOTE,
+        _server(type="http", url=URL, command="x"),
+        _server(type="http", url=URL, headers={"A": "b"}),
+    ),
+    RuleCase(
+        "ghosts",
+        REMOTE,
+        _server(type="streamable-http", url=URL, args=["x"]),
+        _server(type="streamable-http", url=URL),
+    ),
+    RuleCase("ghosts", REMOTE, _server(type="sse", url=URL, env={}), _server(type="sse", url=URL)),
+    RuleCase(
+        "ghosts",
+        SERVER_SIZE,
+        _server(type="stdio", command="x" * 1000, args=["y" * 1024] * 3, env={"K": "v" * 24}),
+        _server(type="stdio", command="x" * 1000, args=["y" * 1024] * 3, env={"K": "v" * 23}),
+    ),
+    RuleCase(
+        "ghosts",
+        SERVER_SIZE,
+        _server(type="http", url=f"{URL}/{'x' * 2000}", headers={"K": "v" * 2048, "L": "w" * 23}),
+        _server(type="http", url=f"{URL}/{'x' * 2000}", headers={"K": "v" * 2048, "L": "w" * 22}),
+    ),
+    RuleCase(
+        "ghosts",
+        SERVER_NAMES,
+        {"mcpServers": {"a b": {"type": "sse", "url": URL}}},
+        {"mcpServers": {"a.b_c-d": {"type": "sse", "url": URL}}},
+    ),
+    RuleCase(
+        "ghosts",
+        SERVER_NAMES,
+        {"mcpServers": {"a" * 64: {"type": "sse", "url": URL}}},
+        {"mcpServers": {"a" * 63: {"type": "sse", "url": URL}}},
+    ),
+    RuleCase(
+        "ghosts",
+        ENV_NAMES,
+        _server(type="stdio", command="x", env={"1A": ""}),
+        _server(type="stdio", command="x", env={"A1": ""}),
+    ),
+    RuleCase(
+        "ghosts",
+        HEADER_NAMES,
+        _server(type="sse", url=URL, headers={"A\r\nB": ""}),
+        _server(type="sse", url=URL, headers={"A-B": ""}),
+    ),
+    RuleCase(
+        "shells",
+        VALUES,
+        _expression(operator="In", values=[]),
+        _expression(operator="In", values=[""]),
+    ),
+    RuleCase(
+        "bots", VALUES, _expression(operator="NotIn"), _expression(operator="NotIn", values=["a"])
+    ),
+    RuleCase(
+        "teams",
+        VALUES,
+        _expression(operator="Exists", values=["a"]),
+        _expression(operator="Exists", values=[]),
+    ),
+    RuleCase(
+        "models",
+        VALUES,
+        _expression(operator="DoesNotExist", values=["a"]),
+        _expression(operator="DoesNotExist"),
+    ),
+    RuleCase(
+        "skills",
+        LABEL_KEYS,
+        _selector(matchLabels={"a b": "c"}),
+        _selector(matchLabels={"example.com/A_b": "c"}),
+    ),
+    RuleCase(
+        "models",
+        INSECURE,
+        {"baseUrl": "http://llm.example.com"},
+        {"baseUrl": "http://llm.example.com", "allowInsecureBaseUrl": True},
+    ),
+    RuleCase(
+        "models",
+        INSECURE,
+        {"baseUrl": "http://llm.example.com", "allowInsecureBaseUrl": None},
+        {"baseUrl": "https://llm.example.com"},
+    ),
+    RuleCase(
+        "teams",
+        LEADER,
+        {"bots": [{"name": "a", "role": "leader"}, {"name": "b", "role": "leader"}]},
+        {"bots": [{"name": "a", "role": "leader"}, {"name": "b"}]},
+    ),
+    RuleCase(
+        "teams",
+        PROMPTS,
+        {"bots": [*LONG_PROMPTS, {"name": "one-more", "prompt": "p"}]},
+        {"bots": [*LONG_PROMPTS, {"name": "one-more"}]},
+    ),
+    RuleCase("tasks", ONE_REF, {"teamRef": REF, "botRef": REF}, {"teamRef": REF, "botRef": None}),
+    RuleCase("tasks", ONE_REF, {"botRef": None}, {"botRef": REF}),
+    RuleCase("accounts", ACCOUNT_NAME, {}, {}, "a" * 51, "a" * 50),
+    RuleCase("accounts", ACCOUNT_NAME, {}, {}, "ada.lovelace", "ada-lovelace"),
+    RuleCase("accounts", RESERVED, {}, {}, "accounts", "account"),
+    RuleCase("accounts", RESERVED, {}, {}, "system", "systems"),
+    RuleCase("accounts", RESERVED, {}, {}, "default", "defaults"),
+]
+
+OTHER_RULES = [
+    RuleCase("bots", SHOULD_MATCH, {"ghostRef": {"name": "Big"}}, {"ghostRef": {"name": "a.b-0"}}),
+    RuleCase(
+        "bots",
+        SHOULD_MATCH,
+        {"ghostRef": {"name": "g", "namespace": "a.b"}},
+        {"ghostRef": {"name": "g", "namespace": "a-b"}},
+    ),
+    RuleCase(
+        "bots",
+        "at least 1 chars long",
+        {"ghostRef": {"name": "g", "namespace": ""}},
+        {"ghostRef": {"name": "g", "namespace": None}},
+    ),
+    RuleCase(
+        "teams",
+        'Duplicate value: {"name":"a","namespace":""}',
+        {"bots": [{"name": "a"}, {"name": "a", "namespace": ""}]},
+        {"bots": [{"name": "a"}, {"name": "a", "namespace": "b"}]},
+    ),
+    RuleCase(
+        "ghosts",
+        "Duplicate value",
+        {"skillRefs": [{"name": "a"}, {"name": "a", "namespace": None}]},
+        {"skillRefs": [{"name": "a"}, {"name": "a", "namespace": "b"}]},
+    ),
+    RuleCase(
+        "accounts",
+        'Duplicate value: {"name":"blue"}',
+        {"namespaces": [{"name": "blue", "role": "viewer"}, {"name": "blue", "role": "admin"}]},
+        {"namespaces": [{"name": "blue", "role": "viewer"}, {"name": "red", "role": "viewer"}]},
+    ),
+    RuleCase("shells", "Duplicate", {"supportedProviders": ["a", "a"]}, {"supportedProviders": []}),
+    RuleCase("skills", "Duplicate value", {"tags": ["a", "a"]}, {"tags": ["a", "A"]}),
+    RuleCase("models", SHOULD_MATCH, {"provider": "OpenAI"}, {"provider": "azure-openai"}),
+    RuleCase(
+        "models", SHOULD_MATCH, {"baseUrl": "ftp://a"}, {"baseUrl": "https://[::1]:8443/v1?a"}
+    ),
+    RuleCase(
+        "models",
+        SHOULD_MATCH,
+        {"baseUrl": "https://me:secret@example.com"},
+        {"baseUrl": "https://example.com/me:secret@"},
+    ),
+    RuleCase(
+        "models",
+        SHOULD_MATCH,
+        {"apiKeySecretRef": {"name": "s", "key": "a/b"}},
+        {"apiKeySecretRef": {"name": "s", "key": "API_KEY.txt"}},
+    ),
+    RuleCase("shells", SHOULD_MATCH, {"baseImage": "-it a"}, {"baseImage": "localhost:5000/a@b"}),
+    RuleCase("skills", SHOULD_MATCH, {"version": "1 2"}, {"version": "1.2.0-rc.1+b_7"}),
+    RuleCase("accounts", SHOULD_MATCH, {"email": "ada"}, {"email": "a.d+a@x"}),
+    RuleCase("accounts", SHOULD_MATCH, {"email": "a@b@c"}, {"email": "!@c"}),
+    RuleCase(
+        "ghosts",
+        SHOULD_MATCH,
+        _server(type="sse", url=URL, headers={"A": "b\r\nHost: c"}),
+        _server(type="sse", url=URL, headers={"A": "b\tc ~"}),
+    ),
+    RuleCase(
+        "shells",
+        SHOULD_MATCH,
+        _selector(matchLabels={"a": "-"}),
+        _selector(matchLabels={"a": ""}),
+    ),
+    RuleCase(
+        "shells",
+        SHOULD_MATCH,
+        _expression(key="a/", operator="Exists"),
+        _expression(key="a.b/c", operator="Exists"),
+    ),
+    RuleCase("models", "must be of type", {"maxTokens": 1.5}, {"maxTokens": 2.0}),
+]

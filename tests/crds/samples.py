@@ -1,0 +1,150 @@
+"""For each kind, bodies that are right: the least that passes, and all fields at once."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wegent_crds.kinds import API_VERSION, BY_PLURAL
+
+MINIMAL: Mapping[str, dict[str, Any]] = {
+    "ghosts": {"systemPrompt": "You help."},
+    "models": {"provider": "openai", "model": "gpt-4"},
+    "shells": {"type": "Chat"},
+    "bots": {
+        "ghostRef": {"name": "ghost"},
+        "modelRef": {"name": "model"},
+        "shellRef": {"name": "shell"},
+    },
+    "teams": {"bots": [{"name": "bot"}]},
+    "skills": {"description": "Reviews"},
+    "tasks": {"botRef": {"name": "bot"}, "prompt": "Do it."},
+    "accounts": {"email": "ada@example.com"},
+}
+"""The spec with required fields alone."""
+
+_REFERENCE = {"name": "the-one", "namespace": "elsewhere"}
+_ACCESS = {
+    "accessFrom": {
+        "namespaceSelectors": [
+            {
+                "matchLabels": {"team": "blue"},
+                "matchExpressions": [{"key": "env", "operator": "In", "values": ["prod"]}],
+            }
+        ]
+    }
+}
+
+FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
+    "ghosts": (
+        {
+            **_ACCESS,
+            "systemPrompt": "You help.",
+            "description": "Helps",
+            "skillRefs": [_REFERENCE],
+            "mcpServers": {
+                "local": {
+                    "type": "stdio",
+                    "command": "npx",
+                    "args": ["-y"],
+                    "env": {"DEBUG": "1"},
+                }
+            },
+        },
+        {
+            "systemPrompt": "You help.",
+            "mcpServers": {
+                "remote": {
+                    "type": "http",
+                    "url": "https://mcp.example.com/issues",
+                    "headers": {"X-Team": "blue"},
+                }
+            },
+        },
+    ),
+    "models": (
+        {
+            **_ACCESS,
+            "provider": "openai",
+            "model": "gpt-4",
+            "temperature": 1,
+            "maxTokens": 2000,
+            "topP": 0.5,
+            "baseUrl": "https://llm.example.com:8443/v1",
+            "allowInsecureBaseUrl": False,
+            "apiKeySecretRef": {"name": "openai", "key": "api-key"},
+            "description": "Clever",
+        },
+    ),
+    "shells": (
+        {
+            **_ACCESS,
+            "type": "ClaudeCode",
+            "description": "A shell",
+            "supportedProviders": ["openai"],
+            "baseImage": "registry.example.com/shells/chat:1.0",
+        },
+    ),
+    "bots": (
+        {
+            **_ACCESS,
+            "ghostRef": _REFERENCE,
+            "modelRef": _REFERENCE,
+            "shellRef": _REFERENCE,
+            "description": "A bot",
+        },
+    ),
+    "teams": (
+        {
+            **_ACCESS,
+            "bots": [{**_REFERENCE, "role": "member", "prompt": "Listen."}],
+            "collaborationMode": "pipeline",
+            "description": "A team",
+        },
+    ),
+    "skills": (
+        {
+            **_ACCESS,
+            "description": "Reviews",
+            "content": "# Review",
+            "version": "1.2.0",
+            "tags": ["git"],
+            "author": "Ada",
+        },
+    ),
+    "tasks": (
+        {
+            "teamRef": _REFERENCE,
+            "prompt": "Do it.",
+            "title": "It",
+            "cancel": False,
+            "timeoutSeconds": 60,
+            "ttlSecondsAfterFinished": 60,
+        },
+        {"botRef": _REFERENCE, "prompt": "Do it."},
+    ),
+    "accounts": (
+        {
+            "email": "ada@example.com",
+            "role": "user",
+            "namespaces": [{"name": "blue", "role": "viewer"}],
+            "suspended": False,
+            "passwordSecretRef": {"name": "ada-1"},
+        },
+    ),
+}
+"""Specs that have every field between them; more than one where fields exclude each other."""
+
+
+def body(plural: str, spec: Any = None, name: str = "sample", **metadata: Any) -> dict[str, Any]:
+    """Return a whole object; ``spec`` is the minimal one if left out."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": BY_PLURAL[plural].kind,
+        "metadata": {"name": name, **metadata},
+        "spec": MINIMAL[plural] if spec is None else spec,
+    }
+
+
+def full_bodies(plural: str) -> Iterator[dict[str, Any]]:
+    """Yield the whole objects that have every field between them."""
+    for spec in FULL[plural]:
+        yield body(plural, spec)
