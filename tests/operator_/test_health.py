@@ -7,6 +7,7 @@ from devcluster.controlplane import ControlPlane
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
+from wegent_kube import KubeClient, load_connection
 
 
 async def test_healthz_fails_when_the_watching_stops_and_recovers(
@@ -49,10 +50,13 @@ async def test_an_api_server_that_restarts_is_survived(
     await api.settled("bots", namespace, "b", "RefNotFound")
     control_plane.stop_apiserver()
     control_plane.start_apiserver()
-    await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
-    await api.create("models", namespace, "m", {"provider": "openai", "model": "gpt-4"})
-    await api.create("shells", namespace, "s", {"type": "Chat"})
-    await api.settled("bots", namespace, "b")
+    # A client of its own: the pooled connections of the other one died with the server.
+    async with KubeClient(load_connection(control_plane.kubeconfig)) as client:
+        anew = Api(client)
+        await anew.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
+        await anew.create("models", namespace, "m", {"provider": "openai", "model": "gpt-4"})
+        await anew.create("shells", namespace, "s", {"type": "Chat"})
+        await anew.settled("bots", namespace, "b")
 
     async def well() -> bool:
         return operator.get("/healthz")[0] == 200

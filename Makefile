@@ -1,0 +1,76 @@
+# Every target says what it does; `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK_OPTIONS := --extra operator --extra api --group dev --universal --generate-hashes \
+	--no-emit-index-url --python-version 3.11 --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status kubeconfig admin-login walkthrough clean test lint format type generate verify lock env
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+## Using it
+
+up: env ## Run Wegent here: a cluster if none is named, CRDs, roles, operator and API proxy on port 8000
+	@$(BIN)/python -m devstack up
+
+down: env ## Stop what `make up` started; data is kept
+	@$(BIN)/python -m devstack down
+
+status: env ## Say what of it runs
+	@$(BIN)/python -m devstack status
+
+kubeconfig: env ## Print the path of the cluster's kubeconfig
+	@$(BIN)/python -m devstack kubeconfig
+
+admin-login: env ## Print the first admin's name and password, separated by a space
+	@$(BIN)/python -m devstack admin-login
+
+clean: env ## Stop everything and delete the development cluster's data
+	@$(BIN)/python -m devstack clean
+
+## Working on it
+
+test: env ## Run all tests, against a real API server, with coverage
+	@$(BIN)/python -m devcluster fetch
+	$(BIN)/pytest --cov --cov-report=term
+
+lint: env ## Check style; no file may shadow the standard library
+	$(BIN)/python -S -c "import collections"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: env ## Put the code into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+type: env ## Check types, strictly
+	$(BIN)/mypy
+
+generate: env ## Write what is generated: CRDs and roles
+	$(BIN)/python -m codegen
+
+verify: env ## Fail if anything generated is not up to date, the lock file included
+	$(BIN)/python -m codegen --check
+	@mkdir -p .dev && cp requirements.lock .dev/requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --output-file .dev/requirements.lock
+	@diff <(grep -v '^#' requirements.lock) <(grep -v '^#' .dev/requirements.lock) > .dev/lock.diff \
+		|| { head -n 20 .dev/lock.diff; \
+			echo "requirements.lock is not what pyproject.toml asks for: run \`make lock\`"; exit 1; }
+
+lock: env ## Resolve the dependencies anew
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --output-file requirements.lock
+
+env: $(VENV)/.complete ## Make the Python environment from the lock file
+
+$(VENV)/.complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python3.11 ..."; exit 2; }
+	@echo "Installing the Python environment into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
