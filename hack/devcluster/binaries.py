@@ -1,14 +1,138 @@
-"""Where the control plane's programs are."""
+"""Finding programs: what is there already, else upstream's releases, else Go.
+
+Programs of one release come from one place or are all of our version: a controller
+manager newer than its API server is a combination that Kubernetes does not support.
+"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Protocol, Self
 
-from devcluster.errors import BinariesUnavailable
+from devcluster.build import GoBuilder
+from devcluster.download import Downloader
+from devcluster.errors import BinariesUnavailable, BuildError, DownloadError
+from devcluster.locks import locked
 from devcluster.platforms import platform_name
-from devcluster.releases import PROGRAMS
+from devcluster.progress import say
+from devcluster.releases import PROGRAMS, Program, Release
+
+CONTROL_PLANE: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+ASSETS_VARIABLE: Final = "KUBEBUILDER_ASSETS"
+"""Where controller-runtime's envtest, and with it most Kubernetes projects, look."""
+
+
+class Getter(Protocol):
+    """A way to a program that this machine does not have."""
+
+    @property
+    def title(self) -> str:
+        """What it does, in a word."""
+
+    def get(self, program: Program, target: Path) -> None:
+        """Write the program to ``target``, or raise DownloadError or BuildError."""
+
+
+class Programs:
+    """The programs of this machine, and the ways to more of them.
+
+    Args:
+        platform: such as ``linux-amd64``.
+        cache: the directory that keeps what was got, for all checkouts.
+        assets: a directory with programs of the user's own.
+        getters: tried in turn for what neither has.
+    """
+
+    def __init__(
+        self, platform: str, *, cache: Path, assets: Path | None, getters: Sequence[Getter]
+    ) -> None:
+        self._platform = platform
+        self._cache = cache
+        self._assets = assets
+        self._getters = getters
+
+    @classmethod
+    def of_this_machine(cls) -> Self:
+        """Return them as the environment says."""
+        platform = platform_name()
+        assets = os.environ.get(ASSETS_VARIABLE)
+        return cls(
+            platform,
+            cache=cache_root(),
+            assets=Path(assets) if assets else None,
+            getters=[Downloader(platform), GoBuilder(platform)],
+        )
+
+    def ensure(self, names: Iterable[str]) -> Mapping[str, Path]:
+        """Return where the named programs are, after getting those that are missing.
+
+        Raises:
+            BinariesUnavailable: there is no way to one of them.
+            ChecksumMismatch: a download is not what its publisher says.
+        """
+        wanted = [PROGRAMS[name] for name in names]
+        found: dict[str, Path] = {}
+        for release in dict.fromkeys(program.release for program in wanted):
+            group = [program for program in wanted if program.release == release]
+            found |= self._from_assets(group) or self._from_cache(release, group)
+        return found
+
+    def _from_assets(self, group: Sequence[Program]) -> Mapping[str, Path]:
+        if self._assets is None:
+            return {}
+        paths = {program.name: self._assets / program.name for program in group}
+        missing = [name for name, path in paths.items() if not is_program(path)]
+        if missing:
+            if len(missing) < len(paths):
+                others = ", ".join(name for name in paths if name not in missing)
+                say(f"{ASSETS_VARIABLE} has no {', '.join(missing)}: its {others} is not used")
+            return {}
+        return paths
+
+    def _from_cache(self, release: Release, group: Sequence[Program]) -> Mapping[str, Path]:
+        directory = self._cache / release.directory_name(self._platform)
+        paths = {program.name: directory / program.name for program in group}
+        if not all(map(is_program, paths.values())):
+            what = f"{release.name} {release.version} is being fetched"
+            with locked(directory.with_name(directory.name + ".lock"), what):
+                for program in group:
+                    if not is_program(paths[program.name]):
+                        self._get(program, paths[program.name])
+        return paths
+
+    def _get(self, program: Program, path: Path) -> None:
+        """Put the program into the cache, whole or not at all; the lock is held."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        refusals = [f"{ASSETS_VARIABLE}: {self._assets or 'not set'}", f"cache: no {path}"]
+        for getter in self._getters:
+            try:
+                getter.get(program, part)
+                part.chmod(0o755)
+                part.replace(path)
+            except (DownloadError, BuildError) as error:
+                say(f"{getter.title}: {error}")
+                refusals.append(f"{getter.title}: {error}")
+            else:
+                return
+            finally:
+                part.unlink(missing_ok=True)
+        raise BinariesUnavailable(
+            f"no way to {program.name} {program.release.version} on {self._platform}:\n"
+            + "\n".join(f"  {refusal}" for refusal in refusals)
+        )
+
+
+def is_program(path: Path) -> bool:
+    """Tell whether ``path`` can be run."""
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+def cache_root() -> Path:
+    """Return the cache's directory: outside the checkout, shared by all checkouts."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "wegent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,33 +144,8 @@ class Binaries:
     kube_controller_manager: Path
     kubectl: Path
 
-    @classmethod
-    def of(cls, paths: Mapping[str, Path]) -> Self:
-        """Return them from a mapping of the programs' names."""
-        return cls(
-            etcd=paths["etcd"],
-            kube_apiserver=paths["kube-apiserver"],
-            kube_controller_manager=paths["kube-controller-manager"],
-            kubectl=paths["kubectl"],
-        )
 
-
-def cache_root() -> Path:
-    """Return the cache's directory: outside the checkout, shared by all checkouts."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "wegent"
-
-
-def find_binaries() -> Binaries:
-    """Return the programs from KUBEBUILDER_ASSETS or the cache.
-
-    Raises:
-        BinariesUnavailable: neither has all of them.
-    """
-    paths = {}
-    for program in PROGRAMS.values():
-        path = cache_root() / program.release.directory_name(platform_name()) / program.name
-        if not path.exists():
-            raise BinariesUnavailable(f"no {path}")
-        paths[program.name] = path
-    return Binaries.of(paths)
+def find_binaries(programs: Programs | None = None) -> Binaries:
+    """Return the control plane's programs, got if need be; raises what ``Programs.ensure`` does."""
+    paths = (programs or Programs.of_this_machine()).ensure(CONTROL_PLANE)
+    return Binaries(*(paths[name] for name in CONTROL_PLANE))

@@ -2,25 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from devcluster.credentials import Credentials
 from devcluster.kubeconfig import write_kubeconfig
-from devcluster.pki import Authority, KeyPair, service_account_key
-from devcluster.ports import LOOPBACK
+from devcluster.ports import LOOPBACK, Ports
 
 SERVICE_RANGE: Final = "10.96.0.0/16"
-KUBERNETES_SERVICE_IP: Final = "10.96.0.1"
-SERVING_NAMES: Final = (
-    LOOPBACK,
-    "localhost",
-    "kubernetes",
-    "kubernetes.default",
-    "kubernetes.default.svc",
-    "kubernetes.default.svc.cluster.local",
-    KUBERNETES_SERVICE_IP,
-)
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 AUDIT_MAX_MEGABYTES: Final = 1024
 """A test that counts requests must not see the log rotate under it."""
@@ -41,61 +30,11 @@ AUDIT_POLICY: Final[dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Where the servers of one control plane listen, all on loopback."""
-
-    apiserver: int
-    etcd: int
-    etcd_peer: int
-    controller_manager: int
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Every certificate of one control plane."""
-
-    authority: Path
-    etcd_authority: Path
-    serving: KeyPair
-    """The API server's."""
-    manager_serving: KeyPair
-    etcd_serving: KeyPair
-    etcd_client: KeyPair
-    admin: KeyPair
-    """In group system:masters, which RBAC can't refuse anything."""
-    manager: KeyPair
-    """The controller manager's identity."""
-    service_account_key: Path
-
-
-def issue_credentials(directory: Path) -> Credentials:
-    """Make what is missing in ``directory``, and every leaf certificate anew."""
-    authority = Authority.load_or_create(directory, "ca")
-    etcd = Authority.load_or_create(directory, "etcd-ca")
-    return Credentials(
-        authority=authority.certificate_file,
-        etcd_authority=etcd.certificate_file,
-        serving=authority.issue("apiserver", common_name="kube-apiserver", hosts=SERVING_NAMES),
-        manager_serving=authority.issue(
-            "controller-manager-serving", common_name="controller-manager", hosts=(LOOPBACK,)
-        ),
-        etcd_serving=etcd.issue("etcd", common_name="etcd", hosts=(LOOPBACK,)),
-        etcd_client=etcd.issue("etcd-client", common_name="kube-apiserver"),
-        admin=authority.issue(
-            "admin", common_name="wegent-dev-admin", organizations=("system:masters",)
-        ),
-        manager=authority.issue("controller-manager", common_name="system:kube-controller-manager"),
-        service_account_key=service_account_key(directory),
-    )
-
-
 def etcd_command(
     program: Path, ports: Ports, credentials: Credentials, data: Path, *, fsync: bool
 ) -> Sequence[str]:
     """Return etcd's command line; without ``fsync`` it is quicker and a power cut may lose data."""
     client, peer = f"https://{LOOPBACK}:{ports.etcd}", f"https://{LOOPBACK}:{ports.etcd_peer}"
-    pair = credentials.etcd_serving
     return [
         str(program),
         f"--data-dir={data}",
@@ -105,10 +44,8 @@ def etcd_command(
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=default={peer}",
         # Whoever reaches etcd is above RBAC: other users of this machine must not.
-        *(f"--{kind}cert-file={pair.certificate}" for kind in ("", "peer-")),
-        *(f"--{kind}key-file={pair.key}" for kind in ("", "peer-")),
-        *(f"--{kind}trusted-ca-file={credentials.etcd_authority}" for kind in ("", "peer-")),
-        *(f"--{kind}client-cert-auth" for kind in ("", "peer-")),
+        *_etcd_tls(credentials, ""),
+        *_etcd_tls(credentials, "peer-"),
         *([] if fsync else ["--unsafe-no-fsync"]),
     ]
 
@@ -125,12 +62,12 @@ def apiserver_command(
         "--endpoint-reconciler-type=none",
         f"--secure-port={ports.apiserver}",
         f"--etcd-servers=https://{LOOPBACK}:{ports.etcd}",
-        f"--etcd-cafile={credentials.etcd_authority}",
+        f"--etcd-cafile={credentials.etcd_authority.certificate}",
         f"--etcd-certfile={credentials.etcd_client.certificate}",
         f"--etcd-keyfile={credentials.etcd_client.key}",
         f"--tls-cert-file={credentials.serving.certificate}",
         f"--tls-private-key-file={credentials.serving.key}",
-        f"--client-ca-file={credentials.authority}",
+        f"--client-ca-file={credentials.authority.certificate}",
         "--authorization-mode=RBAC",
         "--allow-privileged=true",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
@@ -149,7 +86,7 @@ def controller_manager_command(
         directory / "controller-manager.kubeconfig",
         name="controller-manager",
         server=f"https://{LOOPBACK}:{ports.apiserver}",
-        ca_file=credentials.authority,
+        ca_file=credentials.authority.certificate,
         credentials=credentials.manager,
     )
     return [
@@ -159,13 +96,22 @@ def controller_manager_command(
         f"--secure-port={ports.controller_manager}",
         f"--tls-cert-file={credentials.manager_serving.certificate}",
         f"--tls-private-key-file={credentials.manager_serving.key}",
-        f"--root-ca-file={credentials.authority}",
+        f"--root-ca-file={credentials.authority.certificate}",
         f"--service-account-private-key-file={credentials.service_account_key}",
         "--use-service-account-credentials",
         "--leader-elect=false",
         # Namespaces are deleted as quickly as the API server allows, not 20 requests a second.
         "--kube-api-qps=200",
         "--kube-api-burst=400",
+    ]
+
+
+def _etcd_tls(credentials: Credentials, prefix: str) -> Sequence[str]:
+    return [
+        f"--{prefix}cert-file={credentials.etcd_serving.certificate}",
+        f"--{prefix}key-file={credentials.etcd_serving.key}",
+        f"--{prefix}trusted-ca-file={credentials.etcd_authority.certificate}",
+        f"--{prefix}client-cert-auth",
     ]
 
 

@@ -7,32 +7,22 @@ admission policies, TokenRequest, garbage collection, namespaces.
 import json
 import shutil
 import signal
-from dataclasses import asdict, fields
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from devcluster.binaries import Binaries
-from devcluster.commands import (
-    Credentials,
-    Ports,
-    apiserver_command,
-    controller_manager_command,
-    etcd_command,
-    issue_credentials,
-)
+from devcluster.commands import apiserver_command, controller_manager_command, etcd_command
+from devcluster.credentials import Credentials
 from devcluster.errors import PortTaken, ProgramFailed
 from devcluster.health import endpoint_probe
 from devcluster.kubeconfig import write_kubeconfig
-from devcluster.ports import LOOPBACK, free_ports, is_free
-from devcluster.processes import Daemon, wait_ready
+from devcluster.ports import LOOPBACK, Ports, is_free
+from devcluster.processes import wait_ready
+from devcluster.servers import Servers
 
 READY_WITHIN_S: Final = 60.0
 """For each server; three seconds are usual, a loaded machine takes more."""
-STOP_WITHIN_S: Final = 10.0
-"""For each server, before SIGKILL: a kube-apiserver whose etcd is gone ignores SIGTERM
-for a minute, and what it serves is in etcd anyway."""
 PORT_ATTEMPTS: Final = 3
 """Between finding a free port and listening on it, somebody else may take it."""
 DEFAULT_ACCOUNT: Final = "/api/v1/namespaces/default/serviceaccounts/default"
@@ -67,28 +57,17 @@ class ControlPlane:
         self.directory = directory.absolute()
         self.kubeconfig = self.directory / "kubeconfig"
         """With the rights of a cluster administrator."""
-        self.ca_file = self.directory / "pki" / "ca.crt"
+        self._credentials = Credentials(self.directory / "pki")
+        self.ca_file = self._credentials.authority.certificate
         self.audit_log = self.directory / "audit.log"
         """JSON lines, one for each write and each read that isn't the control plane's own."""
         self._fsync, self._audit, self._name = fsync, audit, name
-        self._detached = detached
-        self._ports_file = self.directory / "ports.json"
-        self._etcd = self._daemon("etcd")
-        self._apiserver = self._daemon("kube-apiserver")
-        self._manager = self._daemon("kube-controller-manager")
+        self._servers = Servers(directory, detached=detached)
 
     @property
     def server(self) -> str:
         """Base URL of the API server."""
-        return f"https://{LOOPBACK}:{self._load_ports().apiserver}"
-
-    def running(self) -> bool:
-        """Tell whether all three servers run."""
-        return not self.missing()
-
-    def missing(self) -> list[str]:
-        """Return the names of the servers that don't run."""
-        return [daemon.name for daemon in self._daemons() if not daemon.running()]
+        return self._servers.address()
 
     def __enter__(self) -> Self:
         self.start()
@@ -102,66 +81,70 @@ class ControlPlane:
     ) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start what does not run, and return when the API server serves and accounts work.
+    def start(self) -> bool:
+        """Start the servers, and return when the API serves and ServiceAccounts are made.
+
+        Returns:
+            Whether anything had to be started.
 
         Raises:
             ProgramFailed: a server died or did not get ready; nothing is left running.
             PortTaken: the ports of an earlier start are somebody else's now.
         """
-        if self.running():
-            return
+        if self._servers.running():
+            self._wait_for_apiserver()
+            return False
         self.stop()  # a part that still runs was left by a crash
-        fresh = not self._ports_file.exists()
-        for attempt in range(PORT_ATTEMPTS):
+        fresh = not self._servers.ports_file.exists()
+        for attempt in range(1, PORT_ATTEMPTS + 1):
             try:
                 self._start_all()
             except ProgramFailed as error:
                 self.stop()
                 lost_race = fresh and "address already in use" in str(error)
-                if not lost_race or attempt == PORT_ATTEMPTS - 1:
+                if not lost_race or attempt == PORT_ATTEMPTS:
                     raise
-                self._ports_file.unlink()
+                self._servers.ports_file.unlink()
                 shutil.rmtree(self.directory / "etcd", ignore_errors=True)  # knows its peer port
             except BaseException:  # Ctrl-C too leaves nothing behind
                 self.stop()
                 raise
             else:
-                return
+                break
+        return True
 
     def stop(self) -> None:
-        """Stop the servers in the order in which they need each other; stopped ones are fine."""
-        for daemon in reversed(self._daemons()):
-            daemon.stop(STOP_WITHIN_S)
+        """Stop the servers; fine if none runs."""
+        self._servers.stop()
 
     def stop_apiserver(self) -> None:
-        """Stop the API server alone; its data and its port stay.
+        """Stop the API server alone and at once; its data and its port stay.
 
         Left to itself, it would wait for the controller manager to end its watches.
         """
-        self._apiserver.stop(deadline_s=0)
+        self._servers.apiserver.stop(deadline_s=0)
 
     def start_apiserver(self) -> None:
         """Start the API server again where it was, and wait until it serves."""
         audit = (self.directory / "audit-policy.json", self.audit_log) if self._audit else None
-        self._apiserver.start(
+        self._servers.apiserver.start(
             apiserver_command(
-                self.binaries.kube_apiserver, self._load_ports(), self._credentials, audit
+                self.binaries.kube_apiserver, self._servers.ports(), self._credentials, audit
             )
         )
         self._wait_for_apiserver()
 
     def pause_apiserver(self) -> None:
         """Freeze the API server: it accepts connections and never answers."""
-        self._apiserver.signal(signal.SIGSTOP)
+        self._servers.apiserver.signal(signal.SIGSTOP)
 
     def resume_apiserver(self) -> None:
         """Let a frozen API server go on."""
-        self._apiserver.signal(signal.SIGCONT)
+        self._servers.apiserver.signal(signal.SIGCONT)
 
     def _start_all(self) -> None:
-        ports = self._claim_ports()
-        keys, programs = self._credentials, self.binaries
+        ports, keys, servers = self._claim_ports(), self._credentials, self._servers
+        keys.issue()
         write_kubeconfig(
             self.kubeconfig,
             name=self._name,
@@ -169,69 +152,51 @@ class ControlPlane:
             ca_file=self.ca_file,
             credentials=keys.admin,
         )
-        self._etcd.start(
-            etcd_command(programs.etcd, ports, keys, self.directory / "etcd", fsync=self._fsync)
-        )
+        data = self.directory / "etcd"
+        servers.etcd.start(etcd_command(self.binaries.etcd, ports, keys, data, fsync=self._fsync))
         etcd_ready = endpoint_probe(
-            ports.etcd, "/readyz", ca_file=keys.etcd_authority, identity=keys.etcd_client
+            ports.etcd,
+            "/readyz",
+            ca_file=keys.etcd_authority.certificate,
+            identity=keys.etcd_client,
         )
-        wait_ready(self._etcd, etcd_ready, within_s=READY_WITHIN_S)
+        wait_ready(servers.etcd, etcd_ready, within_s=READY_WITHIN_S)
         self.start_apiserver()
-        self._manager.start(
-            controller_manager_command(
-                programs.kube_controller_manager, ports, keys, self.directory
-            )
-        )
+        program = self.binaries.kube_controller_manager
+        servers.manager.start(controller_manager_command(program, ports, keys, self.directory))
         for port, path in (
             (ports.controller_manager, "/healthz"),
             # Pods and tokens need it; that it is there shows the controllers at work.
             (ports.apiserver, DEFAULT_ACCOUNT),
         ):
             probe = endpoint_probe(port, path, ca_file=self.ca_file, identity=keys.admin)
-            wait_ready(
-                self._manager, probe, within_s=READY_WITHIN_S, needs=(self._etcd, self._apiserver)
-            )
+            needs = (servers.etcd, servers.apiserver)
+            wait_ready(servers.manager, probe, within_s=READY_WITHIN_S, needs=needs)
 
     def _wait_for_apiserver(self) -> None:
         probe = endpoint_probe(
-            self._load_ports().apiserver,
+            self._servers.ports().apiserver,
             "/readyz",
             ca_file=self.ca_file,
             identity=self._credentials.admin,
         )
-        wait_ready(self._apiserver, probe, within_s=READY_WITHIN_S, needs=(self._etcd,))
-
-    @cached_property
-    def _credentials(self) -> Credentials:
-        return issue_credentials(self.directory / "pki")
+        servers = self._servers
+        wait_ready(servers.apiserver, probe, within_s=READY_WITHIN_S, needs=(servers.etcd,))
 
     def _claim_ports(self) -> Ports:
         """Return the ports of the last start, which kubeconfigs out there name, else free ones."""
-        if not self._ports_file.exists():
+        ports_file = self._servers.ports_file
+        if not ports_file.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
-            ports = Ports(*free_ports(len(fields(Ports))))
-            self._ports_file.write_text(json.dumps(asdict(ports)), encoding="utf-8")
+            ports = Ports.free()
+            ports_file.write_text(json.dumps(ports._asdict()), encoding="utf-8")
             return ports
-        ports = self._load_ports()
-        for server, port in asdict(ports).items():
+        ports = self._servers.ports()
+        for server, port in ports._asdict().items():
             if not is_free(port):
                 raise PortTaken(
                     f"port {port} of {LOOPBACK}, which this cluster's {server} uses, is taken by"
                     f" another program. End that program, or let the cluster take new ports by"
-                    f" removing {self._ports_file}"
+                    f" removing {ports_file}"
                 )
         return ports
-
-    def _load_ports(self) -> Ports:
-        return Ports(**json.loads(self._ports_file.read_text(encoding="utf-8")))
-
-    def _daemons(self) -> tuple[Daemon, ...]:
-        return self._etcd, self._apiserver, self._manager
-
-    def _daemon(self, name: str) -> Daemon:
-        return Daemon(
-            name,
-            run_dir=self.directory / "run",
-            log_dir=self.directory / "logs",
-            die_with_parent=not self._detached,
-        )

@@ -4,7 +4,8 @@
 
     ClusterError
     ├── BinariesUnavailable     no source has the programs
-    ├── DownloadError           upstream's releases
+    ├── DownloadError           upstream's releases can't be had
+    ├── ChecksumMismatch        they can, and are not what was published
     ├── BuildError              Go
     ├── ProgramFailed           a server died or never got ready; carries its log's tail
     ├── PortTaken               somebody else listens where we have to
@@ -21,7 +22,11 @@ class BinariesUnavailable(ClusterError):  # noqa: N818 - what happened
 
 
 class DownloadError(ClusterError):
-    """A release could not be fetched, or is not what its publisher says it is."""
+    """A release could not be fetched; another source may still have the program."""
+
+
+class ChecksumMismatch(ClusterError):  # noqa: N818 - what happened
+    """A release is not what its publisher says it is; nothing else is tried."""
 
 
 class BuildError(ClusterError):

@@ -1,12 +1,4 @@
-"""Keys and certificates of one control plane.
-
-The authorities and the ServiceAccount key are made once and kept: what they signed
-(kubeconfigs, tokens) stays valid over restarts. Leaf certificates are issued afresh
-at every start, so that none of them can expire on a cluster that is used.
-
-etcd has an authority of its own, as kubeadm does it: a certificate that opens the
-API server must not open etcd, where there is no RBAC.
-"""
+"""Certificate authorities, the certificates they issue, and keys, as PEM files."""
 
 import datetime as dt
 import ipaddress
@@ -37,9 +29,14 @@ class KeyPair:
     certificate: Path
     key: Path
 
+    @classmethod
+    def in_directory(cls, directory: Path, name: str) -> Self:
+        """Return ``<directory>/<name>.crt`` and ``.key``."""
+        return cls(directory / f"{name}.crt", directory / f"{name}.key")
+
 
 class Authority:
-    """A certificate authority kept in ``<directory>/<name>.crt`` and ``.key``."""
+    """A certificate authority kept in ``files``."""
 
     def __init__(self, files: KeyPair) -> None:
         key = serialization.load_pem_private_key(files.key.read_bytes(), password=None)
@@ -47,16 +44,13 @@ class Authority:
             raise TypeError(f"{files.key} is not an elliptic-curve key")
         self._key = key
         self._certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
-        self.directory = files.certificate.parent
-        self.certificate_file = files.certificate
 
     @classmethod
-    def load_or_create(cls, directory: Path, name: str) -> Self:
-        """Return the authority in ``directory``, made on the first call."""
-        files = KeyPair(directory / f"{name}.crt", directory / f"{name}.key")
+    def load_or_create(cls, files: KeyPair, name: str) -> Self:
+        """Return the authority in ``files``, made on the first call and called ``name``."""
         if not files.certificate.exists():  # written last
             key = ec.generate_private_key(ec.SECP256R1())
-            subject = _subject(f"wegent dev {name}", ())
+            subject = _subject(name, ())
             certificate = (
                 _builder(subject, subject, key, AUTHORITY_LIFETIME)
                 .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -69,18 +63,18 @@ class Authority:
 
     def issue(
         self,
-        name: str,
-        *,
+        files: KeyPair,
         common_name: str,
+        *,
         organizations: Sequence[str] = (),
         hosts: Sequence[str] = (),
-    ) -> KeyPair:
-        """Issue a certificate as ``<name>.crt`` and ``<name>.key`` beside the authority's.
+    ) -> None:
+        """Issue a certificate with a key of its own.
 
         Args:
-            name: of the files.
-            common_name: the user name, where Kubernetes reads the certificate.
-            organizations: the groups, likewise.
+            files: where they go.
+            common_name: the user's name, where Kubernetes reads the certificate.
+            organizations: the user's groups, likewise.
             hosts: DNS names and IP addresses; a certificate with any may serve TLS.
         """
         key = ec.generate_private_key(ec.SECP256R1())
@@ -103,19 +97,15 @@ class Authority:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False
             )
-        pair = KeyPair(self.directory / f"{name}.crt", self.directory / f"{name}.key")
-        _write_key(pair.key, key)
-        _write_public(pair.certificate, _pem(builder.sign(self._key, hashes.SHA256())))
-        return pair
+        _write_key(files.key, key)
+        _write_public(files.certificate, _pem(builder.sign(self._key, hashes.SHA256())))
 
 
-def service_account_key(directory: Path) -> Path:
-    """Return the file of the key that signs ServiceAccount tokens, made on the first call."""
-    path = directory / "service-account.key"
+def create_service_account_key(path: Path) -> None:
+    """Make the key that signs ServiceAccount tokens, unless it is there."""
     if not path.exists():
         key = rsa.generate_private_key(public_exponent=65537, key_size=SERVICE_ACCOUNT_KEY_BITS)
         _write_key(path, key)
-    return path
 
 
 def _builder(

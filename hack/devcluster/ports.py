@@ -1,9 +1,9 @@
-"""TCP ports on loopback."""
+"""The TCP ports of one control plane, all on loopback."""
 
 import random
 import socket
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 LOOPBACK: Final = "127.0.0.1"
 LOWEST: Final = 20_000
@@ -12,8 +12,35 @@ DEFAULT_EPHEMERAL_START: Final = 32_768
 ATTEMPTS: Final = 1_000
 
 
+class Ports(NamedTuple):
+    """Where the servers listen."""
+
+    apiserver: int
+    etcd: int
+    etcd_peer: int
+    controller_manager: int
+
+    @classmethod
+    def free(cls) -> Self:
+        """Return ports nobody listens on, from below the kernel's ephemeral range.
+
+        Not by binding to port 0: those ports are the ones that outgoing connections
+        get, and while an API server is down, a client that keeps trying its port may be
+        given that very port and connect to itself, so that the server can't come back.
+        """
+        found: set[int] = set()
+        end = _ephemeral_start()
+        for _ in range(ATTEMPTS):
+            port = random.randrange(LOWEST, end)  # noqa: S311 - nothing secret
+            if is_free(port):
+                found.add(port)
+            if len(found) == len(cls._fields):
+                return cls(*found)
+        raise OSError(f"no {len(cls._fields)} free TCP ports from {LOWEST} to {end}")
+
+
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on ``port`` of loopback now."""
+    """Tell whether a server could listen on ``port`` now."""
     with socket.socket() as probe:
         # As Go's listeners do: connections in TIME_WAIT are no obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -22,23 +49,6 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def free_ports(count: int) -> list[int]:
-    """Return distinct ports nobody listens on, from below the kernel's ephemeral range.
-
-    Not by binding to port 0: those ports are the ones that outgoing connections get,
-    and while an API server is down, a client that keeps trying its port may be given
-    that very port and connect to itself, so that the server can't come back.
-    """
-    found: list[int] = []
-    for _ in range(ATTEMPTS):
-        if len(found) == count:
-            return found
-        port = random.randrange(LOWEST, _ephemeral_start())  # noqa: S311 - nothing secret
-        if port not in found and is_free(port):
-            found.append(port)
-    raise OSError(f"no {count} free TCP ports from {LOWEST} to {_ephemeral_start()}")
 
 
 def _ephemeral_start() -> int:

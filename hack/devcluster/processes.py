@@ -1,24 +1,18 @@
-"""Servers that run in the background, found again by a later command.
+"""Servers that run in the background, found again by a later command."""
 
-A process is known by its pid *and* the moment it started: pids are reused, and a
-record from before a reboot must never lead to a signal to somebody else's program.
-"""
-
-import contextlib
 import json
 import os
-import select
 import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from devcluster.errors import ProgramFailed
+from devcluster.identity import Identity
 
 TAIL_LINES: Final = 15
 TAIL_BYTES: Final = 64 * 1024
@@ -28,67 +22,22 @@ KILL_DEADLINE_S: Final = 10.0
 """How long the kernel may take to end a process after SIGKILL."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """One process, not to be mistaken for a later one with its pid."""
-
-    pid: int
-    started: int
-    """Clock ticks after the boot, field 22 of proc_pid_stat(5)."""
-    boot: str
-    """The kernel's random id of this boot."""
-
-    @classmethod
-    def of(cls, pid: int) -> Self | None:
-        """Return who has ``pid`` now; None if nobody, or only a zombie."""
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-            boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        except OSError:
-            return None
-        # The program's name, in parentheses, may itself hold spaces and parentheses.
-        fields = stat.rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else cls(pid, int(fields[19]), boot)
-
-    def alive(self) -> bool:
-        """Tell whether this very process still runs."""
-        return self.of(self.pid) == self
-
-    @contextlib.contextmanager
-    def handle(self) -> Iterator[int | None]:
-        """Give a pidfd of the process, which no other process can inherit; None if it is gone."""
-        try:
-            fd = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            yield None
-            return
-        try:
-            yield fd if self.alive() else None
-        finally:
-            os.close(fd)
-
-
 class Daemon:
     """One server: its log and the record of its process.
 
     Args:
         name: for messages and as the files' names.
         run_dir: holds ``<name>.json``, the record by which a later command finds it.
-        log_dir: holds ``<name>.log`` of this start, and the one before it.
+        log_dir: holds ``<name>.log`` of this start, and of the one before.
         die_with_parent: end when the starting program ends, however it ends.
     """
 
     def __init__(
-        self,
-        name: str,
-        *,
-        run_dir: Path,
-        log_dir: Path,
-        die_with_parent: bool = False,
+        self, name: str, *, run_dir: Path, log_dir: Path, die_with_parent: bool = False
     ) -> None:
         self.name = name
-        self._record = run_dir / f"{name}.json"
         self.log = log_dir / f"{name}.log"
+        self._record = run_dir / f"{name}.json"
         self._die_with_parent = die_with_parent
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -101,28 +50,22 @@ class Daemon:
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".previous.log"))
         with self.log.open("wb") as log:
-            self._child = subprocess.Popen(
-                [*self._wrapper(), *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Neither Ctrl-C nor the terminal's end reaches it: we stop it, in order.
-                start_new_session=True,
-            )
+            try:
+                self._child = subprocess.Popen(
+                    [*self._wrapper(), *argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    # Neither Ctrl-C nor the terminal's end reaches it: we stop it, in order.
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise ProgramFailed(f"{self.name} can't be run: {error}") from error
         identity = Identity.of(self._child.pid)
         if identity:
             part = self._record.with_suffix(".part")
-            part.write_text(json.dumps(asdict(identity)), encoding="utf-8")
+            part.write_text(json.dumps(identity._asdict()), encoding="utf-8")
             part.replace(self._record)
-
-    def _wrapper(self) -> list[str]:
-        # The kernel's death signal belongs to the *thread* that forked, so only the main
-        # one may ask for it. setpriv execs the program: same process, same identity.
-        setpriv = shutil.which("setpriv")
-        main = threading.current_thread() is threading.main_thread()
-        return (
-            [setpriv, "--pdeathsig", "KILL"] if self._die_with_parent and main and setpriv else []
-        )
 
     def identity(self) -> Identity | None:
         """Return the process while it runs, whoever started it."""
@@ -142,24 +85,19 @@ class Daemon:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens if the server does not run."""
         identity = self.identity()
-        if identity is None:
-            return
-        with identity.handle() as fd:
-            if fd is not None:
-                signal.pidfd_send_signal(fd, number)
+        if identity is not None:
+            identity.send(number)
 
     def stop(self, deadline_s: float) -> None:
         """Ask the server to end; after ``deadline_s`` seconds make it."""
         identity = self.identity()
-        if identity is not None:
-            with identity.handle() as fd:
-                if fd is not None:
-                    signal.pidfd_send_signal(fd, signal.SIGTERM)
-                    signal.pidfd_send_signal(fd, signal.SIGCONT)  # a paused one can't hear
-                    if not _ended(fd, deadline_s):
-                        signal.pidfd_send_signal(fd, signal.SIGKILL)
-                        if not _ended(fd, KILL_DEADLINE_S):
-                            raise ProgramFailed(f"{self.name} (pid {identity.pid}) can't be ended")
+        # A paused server hears SIGTERM only once it goes on.
+        if (
+            identity is not None
+            and not identity.end(signal.SIGTERM, signal.SIGCONT, within_s=deadline_s)
+            and not identity.end(signal.SIGKILL, within_s=KILL_DEADLINE_S)
+        ):
+            raise ProgramFailed(f"{self.name} (pid {identity.pid}) can't be ended")
         if self._child is not None:
             self._child.wait()
             self._child = None
@@ -167,10 +105,9 @@ class Daemon:
 
     def failure(self, what: str) -> ProgramFailed:
         """Return an error that says what happened and what the server said last."""
-        return ProgramFailed(f"{self.name} {what}; the end of {self.log}:\n{self.log_tail()}")
+        return ProgramFailed(f"{self.name} {what}; the end of {self.log}:\n{self._log_tail()}")
 
-    def log_tail(self) -> str:
-        """Return the last lines of the log, indented."""
+    def _log_tail(self) -> str:
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
@@ -178,6 +115,13 @@ class Daemon:
         except OSError:
             lines = []
         return "\n".join(f"    {line}" for line in lines[-TAIL_LINES:]) or "    (it is empty)"
+
+    def _wrapper(self) -> list[str]:
+        # The kernel's death signal belongs to the *thread* that forked, so only the main
+        # one may ask for it. setpriv execs the program: same process, same identity.
+        main = threading.current_thread() is threading.main_thread()
+        setpriv = shutil.which("setpriv") if self._die_with_parent and main else None
+        return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 def wait_ready(
@@ -206,9 +150,3 @@ def wait_ready(
         if time.monotonic() > deadline:
             raise daemon.failure(f"was not ready after {within_s:.0f} s ({missing})")
         time.sleep(POLL_S)
-
-
-def _ended(fd: int, within_s: float) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(within_s * 1000))

@@ -1,28 +1,48 @@
-"""Which program comes from where: one row for each program, and one for each release.
+"""Which program comes from where: a row for each upstream release, a row for each program.
 
-Everything that fetches or builds is driven by these two tables.
+Finding, downloading and building are driven by these rows; a new program is a row (and,
+if its project is new, a Go module in ``modules/``).
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-KUBERNETES_VERSION: Final = "v1.37.2"
-ETCD_VERSION: Final = "v3.7.3"
+LOCATION_FIELDS: Final = "{version} {os} {arch} {program}"
+"""What a location may name, for :meth:`str.format`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Where a project publishes its programs, relative to a base address.
+
+    The locations are templates of :data:`LOCATION_FIELDS`.
+    """
+
+    base: str
+    """Address that the locations are joined to; a mirror has another."""
+    location: str
+    """Of the program, or of a tar archive that holds it."""
+    checksums: str
+    """Of the SHA-256: alone in its file, or in lines as ``sha256sum`` writes them."""
+    member: str | None = None
+    """The program's path in the archive; None if the location is the program itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One upstream project at one version: a cache directory and a Go module of ours.
+    """One upstream project at one version.
 
-    Its programs are built in ``modules/<name>``, whose go.mod pins what they are made of.
+    Its programs are built in ``modules/<name>``, whose go.mod and go.sum pin all that
+    they are made of.
     """
 
     name: str
     version: str
+    download: Download
     ldflags: str = "-s -w"
 
     def directory_name(self, platform: str) -> str:
-        """Return the name of its directory in the cache."""
+        """Return the name of its directory in the cache, for a platform like ``linux-amd64``."""
         return f"{self.name}-{self.version}-{platform}"
 
 
@@ -35,17 +55,49 @@ class Program:
     package: str
     """The Go package that is built."""
 
+    def expand(self, template: str, platform: str) -> str:
+        """Return a location of this program's download for ``platform``."""
+        system, _, machine = platform.partition("-")
+        return template.format(
+            version=self.release.version, os=system, arch=machine, program=self.name
+        )
 
+
+_KUBERNETES_VERSION: Final = "v1.37.2"
 KUBERNETES: Final = Release(
     "kubernetes",
-    KUBERNETES_VERSION,
+    _KUBERNETES_VERSION,
+    Download(
+        base="https://dl.k8s.io/release/",
+        location="{version}/bin/{os}/{arch}/{program}",
+        checksums="{version}/bin/{os}/{arch}/{program}.sha256",
+    ),
     # Without these, the servers and kubectl call themselves v0.0.0.
     ldflags=(
-        f"-s -w -X k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION}"
-        f" -X k8s.io/client-go/pkg/version.gitVersion={KUBERNETES_VERSION}"
+        f"-s -w -X k8s.io/component-base/version.gitVersion={_KUBERNETES_VERSION}"
+        f" -X k8s.io/client-go/pkg/version.gitVersion={_KUBERNETES_VERSION}"
     ),
 )
-ETCD: Final = Release("etcd", ETCD_VERSION)
+_ETCD_ARCHIVE: Final = "etcd-{version}-{os}-{arch}"
+ETCD: Final = Release(
+    "etcd",
+    "v3.7.3",
+    Download(
+        base="https://github.com/etcd-io/etcd/releases/download/",
+        location="{version}/" + _ETCD_ARCHIVE + ".tar" + ".gz",
+        checksums="{version}/SHA256SUMS",
+        member=_ETCD_ARCHIVE + "/{program}",
+    ),
+)
+KIND: Final = Release(
+    "kind",
+    "v0.33.0",
+    Download(
+        base="https://github.com/kubernetes-sigs/kind/releases/download/",
+        location="{version}/{program}-{os}-{arch}",
+        checksums="{version}/{program}-{os}-{arch}.sha256sum",
+    ),
+)
 
 PROGRAMS: Final = {
     program.name: program
@@ -56,5 +108,6 @@ PROGRAMS: Final = {
             "kube-controller-manager", KUBERNETES, "k8s.io/kubernetes/cmd/kube-controller-manager"
         ),
         Program("kubectl", KUBERNETES, "k8s.io/kubernetes/cmd/kubectl"),
+        Program("kind", KIND, "sigs.k8s.io/kind"),
     )
 }

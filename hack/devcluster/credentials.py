@@ -1,0 +1,57 @@
+"""Every key and certificate of one control plane, and who each is for."""
+
+from pathlib import Path
+from typing import Final
+
+from devcluster.pki import Authority, KeyPair, create_service_account_key
+from devcluster.ports import LOOPBACK
+
+KUBERNETES_SERVICE_IP: Final = "10.96.0.1"
+"""The first address of the range for Services, which the API server takes for itself."""
+SERVING_NAMES: Final = (
+    LOOPBACK,
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    KUBERNETES_SERVICE_IP,
+)
+
+
+class Credentials:
+    """Where the keys and certificates of one control plane are in ``directory``.
+
+    etcd has an authority of its own, as kubeadm does it: a certificate that opens the
+    API server must not open etcd, where there is no RBAC.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.authority = KeyPair.in_directory(directory, "ca")
+        self.etcd_authority = KeyPair.in_directory(directory, "etcd-ca")
+        self.service_account_key = directory / "service-account.key"
+        self.serving = KeyPair.in_directory(directory, "apiserver")
+        self.manager_serving = KeyPair.in_directory(directory, "controller-manager-serving")
+        self.etcd_serving = KeyPair.in_directory(directory, "etcd")
+        self.etcd_client = KeyPair.in_directory(directory, "etcd-client")
+        """The API server's, for etcd."""
+        self.manager = KeyPair.in_directory(directory, "controller-manager")
+        """The controller manager's, for the API server."""
+        self.admin = KeyPair.in_directory(directory, "admin")
+        """In group system:masters, which RBAC can't refuse anything."""
+
+    def issue(self) -> None:
+        """Make the authorities and the ServiceAccount key if missing, all else anew.
+
+        What the former signed (kubeconfigs, tokens) stays valid over restarts; the
+        latter can't expire on a cluster that is in use.
+        """
+        create_service_account_key(self.service_account_key)
+        etcd = Authority.load_or_create(self.etcd_authority, "wegent dev etcd")
+        etcd.issue(self.etcd_serving, "etcd", hosts=(LOOPBACK,))
+        etcd.issue(self.etcd_client, "kube-apiserver")
+        authority = Authority.load_or_create(self.authority, "wegent dev")
+        authority.issue(self.serving, "kube-apiserver", hosts=SERVING_NAMES)
+        authority.issue(self.manager_serving, "controller-manager", hosts=(LOOPBACK,))
+        authority.issue(self.manager, "system:kube-controller-manager")
+        authority.issue(self.admin, "wegent-dev-admin", organizations=("system:masters",))

@@ -1,0 +1,44 @@
+"""The embedded cluster: a control plane that outlives the command that starts it."""
+
+from pathlib import Path
+from typing import Final
+
+from devcluster.binaries import Programs, find_binaries
+from devcluster.controlplane import ControlPlane
+from devcluster.providers import Status
+from devcluster.servers import Servers
+
+
+class EmbeddedCluster:
+    """A control plane with its data in ``directory``."""
+
+    name: Final = "embedded"
+
+    def __init__(self, directory: Path) -> None:
+        self.kubeconfig = directory / "kubeconfig"
+        self._directory = directory
+        self._servers = Servers(directory, detached=True)
+
+    def up(self) -> bool:
+        """Start it with the programs of this machine, got if need be."""
+        binaries = find_binaries(Programs.of_this_machine())
+        return ControlPlane(binaries, self._directory, detached=True).start()
+
+    def down(self) -> None:
+        """Stop its servers."""
+        self._servers.stop()
+
+    def status(self) -> Status:
+        """Say which servers run."""
+        processes = self._servers.processes()
+        details = tuple(
+            f"{name}: {f'pid {identity.pid}' if identity else 'does not run'}"
+            for name, identity in processes.items()
+        )
+        if all(processes.values()):
+            details = (self._servers.address(), *details)
+        return Status(all(processes.values()), details)
+
+    def clean(self) -> None:
+        """Stop it; all its data is in its directory."""
+        self.down()

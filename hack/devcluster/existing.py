@@ -1,0 +1,103 @@
+"""A cluster that somebody else runs: taken only when named, never touched by down and clean."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from devcluster.errors import ProviderRefused
+from devcluster.pki import write_private
+from devcluster.providers import Status
+
+TIMEOUT_S: Final = 10
+
+
+class ExistingCluster:
+    """The current context of the user's KUBECONFIG, pinned.
+
+    ``up`` copies that one context into ``directory``: choosing another context later
+    does not redirect what works with this cluster.
+
+    Args:
+        directory: gets the kubeconfig.
+        kubectl: the program.
+        source: the user's KUBECONFIG, a list of files as kubectl knows it; without one
+            there is no default, ``~/.kube/config`` neither.
+    """
+
+    name: Final = "existing"
+
+    def __init__(self, directory: Path, kubectl: Path, source: str | None) -> None:
+        self.kubeconfig = directory / "kubeconfig"
+        self._kubectl = kubectl
+        self._source = source
+
+    def up(self) -> bool:
+        """Pin the context and see that its API server answers."""
+        if not self._source:
+            raise ProviderRefused(
+                "an existing cluster is taken from the environment variable KUBECONFIG, which is"
+                " not set"
+            )
+        view = ("config", "view", "--raw", "--minify", "--flatten")
+        chosen = self._run(*view, kubeconfig=self._source)
+        if self.kubeconfig.exists() and (
+            _server(chosen) != _server(self.kubeconfig.read_text(encoding="utf-8"))
+        ):
+            raise ProviderRefused(
+                f"this checkout works with {self._address()}, but KUBECONFIG now names"
+                f" {_server(chosen)}; `clean` lets go of the former"
+            )
+        fresh = not self.kubeconfig.exists()
+        write_private(self.kubeconfig, chosen.encode())
+        try:
+            self._ask()
+        except ProviderRefused:
+            if fresh:
+                self.kubeconfig.unlink()
+            raise
+        return fresh
+
+    def down(self) -> None:
+        """Do nothing: it is not ours to stop."""
+
+    def status(self) -> Status:
+        """Say whether its API server answers."""
+        try:
+            self._ask()
+        except ProviderRefused as error:
+            return Status(running=False, details=(str(error),))
+        return Status(running=True, details=(self._address(),))
+
+    def clean(self) -> None:
+        """Do nothing: its data is not ours. The pinned kubeconfig goes with the directory."""
+
+    def _ask(self) -> None:
+        self._run(
+            "get", "--raw=/readyz", f"--request-timeout={TIMEOUT_S}s", kubeconfig=self.kubeconfig
+        )
+
+    def _address(self) -> str:
+        return _server(self.kubeconfig.read_text(encoding="utf-8"))
+
+    def _run(self, *arguments: str, kubeconfig: str | Path) -> str:
+        done = subprocess.run(
+            [self._kubectl, *arguments],
+            env=os.environ | {"KUBECONFIG": str(kubeconfig)},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if done.returncode:
+            raise ProviderRefused(
+                f"the cluster of KUBECONFIG={self._source or kubeconfig} can't be used:"
+                f" {done.stderr.strip()}"
+            )
+        return done.stdout
+
+
+def _server(kubeconfig: str) -> str:
+    document: Any = yaml.safe_load(kubeconfig)
+    return str(document["clusters"][0]["cluster"]["server"])

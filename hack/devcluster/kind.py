@@ -1,0 +1,131 @@
+"""A cluster in containers, by kind (Kubernetes in Docker): with a node, so it runs pods."""
+
+import hashlib
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from devcluster.errors import ProviderRefused
+from devcluster.providers import Status
+
+ENGINE_WITHIN_S: Final = 10.0
+"""An engine that takes longer to say its version is not one to start a cluster on."""
+READY_WITHIN_S: Final = 180.0
+POLL_S: Final = 0.5
+
+
+class KindCluster:
+    """A kind cluster that belongs to one state directory.
+
+    Args:
+        directory: gets the kubeconfig; the cluster's name is derived from it, so that
+            checkouts don't share one.
+        kind: the program.
+    """
+
+    name: Final = "kind"
+
+    def __init__(self, directory: Path, kind: Path) -> None:
+        self.kubeconfig = directory / "kubeconfig"
+        digest = hashlib.sha256(str(directory.absolute()).encode()).hexdigest()
+        self.cluster = f"wegent-{digest[:8]}"
+        self._kind = kind
+
+    def up(self) -> bool:
+        """Create the cluster, or start the containers of a stopped one."""
+        _require_engine()
+        states = self._states()
+        if not states:
+            # kind says on stderr, for minutes, what it is doing: let it through.
+            wait = f"--wait={READY_WITHIN_S:.0f}s"
+            self._run_kind("create", "cluster", wait, f"--kubeconfig={self.kubeconfig}", show=True)
+            return True
+        stopped = [node for node, state in states.items() if state != "running"]
+        if stopped:
+            _docker("start", *stopped)
+        self._run_kind("export", "kubeconfig", f"--kubeconfig={self.kubeconfig}")
+        self._wait_ready()
+        return bool(stopped)
+
+    def down(self) -> None:
+        """Stop the nodes' containers, which keep their data."""
+        _require_engine()
+        running = [node for node, state in self._states().items() if state == "running"]
+        if running:
+            _docker("stop", *running)
+
+    def status(self) -> Status:
+        """Say how each node's container is."""
+        _require_engine()
+        states = self._states()
+        details = tuple(f"{node}: {state}" for node, state in states.items())
+        running = bool(states) and all(state == "running" for state in states.values())
+        return Status(running, details or (f"there is no kind cluster {self.cluster}",))
+
+    def clean(self) -> None:
+        """Delete the cluster."""
+        _require_engine()
+        self._run_kind("delete", "cluster", f"--kubeconfig={self.kubeconfig}")
+
+    def _wait_ready(self) -> None:
+        """Wait for the API server of nodes that were started, which kind itself does not."""
+        admin = "--kubeconfig=/etc/kubernetes/admin.conf"
+        ask = ("exec", f"{self.cluster}-control-plane", "kubectl", admin, "get", "--raw=/readyz")
+        deadline = time.monotonic() + READY_WITHIN_S
+        while True:
+            try:
+                _docker(*ask)
+            except ProviderRefused:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_S)
+            else:
+                return
+
+    def _states(self) -> Mapping[str, str]:
+        """Return the state of each node's container, by the container's name."""
+        label = f"label=io.x-k8s.kind.cluster={self.cluster}"
+        listing = _docker("ps", "--all", f"--filter={label}", "--format={{.Names}} {{.State}}")
+        return dict(line.split(maxsplit=1) for line in listing.splitlines())
+
+    def _run_kind(self, *arguments: str, show: bool = False) -> None:
+        done = subprocess.run(
+            [self._kind, *arguments, f"--name={self.cluster}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=None if show else subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+        )
+        if done.returncode:
+            said = (done.stderr or "see above").strip()
+            raise ProviderRefused(f"kind {' '.join(arguments[:2])}: {said}")
+
+
+def _require_engine() -> None:
+    """Raise ``ProviderRefused`` unless a Docker engine answers."""
+    _docker("version", "--format={{.Server.Version}}")
+
+
+def _docker(*arguments: str) -> str:
+    program = shutil.which("docker")
+    if program is None:
+        raise ProviderRefused("kind needs Docker, and there is no `docker` on PATH")
+    within_s = ENGINE_WITHIN_S if arguments[0] == "version" else None
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=within_s,
+        )
+    except subprocess.TimeoutExpired:
+        raise ProviderRefused(f"no Docker engine answered within {within_s:.0f} s") from None
+    if done.returncode:
+        raise ProviderRefused(f"docker {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout

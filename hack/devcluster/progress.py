@@ -1,0 +1,60 @@
+"""Telling a person how a long step goes, on a terminal and in a CI log."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+TERMINAL_INTERVAL_S: Final = 0.2
+LOG_INTERVAL_S: Final = 15.0
+"""Where lines can't be redrawn, fewer of them."""
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print one line for the person at the terminal; results go to stdout, this does not."""
+    print(text, file=stream or sys.stderr, flush=True)
+
+
+class Progress:
+    """One long step, as a context manager: a line that is redrawn, or one every few seconds.
+
+    Args:
+        label: what is done.
+        stream: stderr if left out.
+    """
+
+    def __init__(self, label: str, stream: TextIO | None = None) -> None:
+        self._label = label
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._started = self._shown = time.monotonic()
+        self._detail = ""
+
+    def __enter__(self) -> Self:
+        self._show("")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        elapsed = f"{time.monotonic() - self._started:.0f} s"
+        self._show(f"{'done' if kind is None else 'stopped'} after {elapsed}")
+        if self._terminal:
+            self._stream.write("\n")
+            self._stream.flush()
+
+    def update(self, detail: str) -> None:
+        """Say how far it is, unless that was said a moment ago."""
+        now = time.monotonic()
+        if now - self._shown >= (TERMINAL_INTERVAL_S if self._terminal else LOG_INTERVAL_S):
+            self._shown = now
+            self._show(detail)
+
+    def _show(self, detail: str) -> None:
+        line = f"{self._label}: {detail}" if detail else f"{self._label} ..."
+        # \x1b[K clears what a longer line before left.
+        self._stream.write(f"\r{line}\x1b[K" if self._terminal else f"{line}\n")
+        self._stream.flush()

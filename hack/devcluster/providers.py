@@ -1,0 +1,34 @@
+"""What each kind of cluster can do, whoever runs it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a cluster is."""
+
+    running: bool
+    details: tuple[str, ...]
+    """Lines for a person."""
+
+
+class Provider(Protocol):
+    """One cluster, as this package's commands see it. Each method raises ``ClusterError``."""
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The file with the rights to install; there once the cluster has been up."""
+
+    def up(self) -> bool:
+        """Start it and wait until it serves; tell whether there was anything to start."""
+
+    def down(self) -> None:
+        """Stop it and keep its data; fine if it does not run."""
+
+    def status(self) -> Status:
+        """Say whether it runs."""
+
+    def clean(self) -> None:
+        """Stop it and remove its data, as far as that is not in its state directory."""
