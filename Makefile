@@ -7,7 +7,7 @@ LOCK_OPTIONS := --extra operator --extra api --group dev --universal --generate-
 	--no-emit-index-url --python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status kubeconfig admin-login walkthrough clean test lint format type generate verify lock env
+.PHONY: help up down status kubeconfig admin-login token clean test lint format type generate verify lock env
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ help: ## List the targets
 ## Using it
 
 up: env ## Run Wegent here: a cluster if none is named, CRDs, roles, operator and API proxy on port 8000
-	@$(BIN)/python -m devstack up
+	@$(BIN)/python -m devstack up $(if $(CLUSTER),--provider $(CLUSTER))
 
 down: env ## Stop what `make up` started; data is kept
 	@$(BIN)/python -m devstack down
@@ -28,6 +28,9 @@ kubeconfig: env ## Print the path of the cluster's kubeconfig
 
 admin-login: env ## Print the first admin's name and password, separated by a space
 	@$(BIN)/python -m devstack admin-login
+
+token: env ## Log the first admin in and print the token
+	@$(BIN)/python -m devstack token
 
 clean: env ## Stop everything and delete the development cluster's data
 	@$(BIN)/python -m devstack clean
