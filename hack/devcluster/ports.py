@@ -22,21 +22,26 @@ class Ports(NamedTuple):
 
     @classmethod
     def free(cls) -> Self:
-        """Return ports nobody listens on, from below the kernel's ephemeral range.
+        """Return ports nobody listens on."""
+        return cls(*free_ports(len(cls._fields)))
 
-        Not by binding to port 0: those ports are the ones that outgoing connections
-        get, and while an API server is down, a client that keeps trying its port may be
-        given that very port and connect to itself, so that the server can't come back.
-        """
-        found: set[int] = set()
-        end = _ephemeral_start()
-        for _ in range(ATTEMPTS):
-            port = random.randrange(LOWEST, end)  # noqa: S311 - nothing secret
-            if is_free(port):
-                found.add(port)
-            if len(found) == len(cls._fields):
-                return cls(*found)
-        raise OSError(f"no {len(cls._fields)} free TCP ports from {LOWEST} to {end}")
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Return so many ports that nobody listens on, from below the kernel's ephemeral range.
+
+    Not by binding to port 0: those ports are the ones that outgoing connections
+    get, and while an API server is down, a client that keeps trying its port may be
+    given that very port and connect to itself, so that the server can't come back.
+    """
+    found: set[int] = set()
+    end = _ephemeral_start()
+    for _ in range(ATTEMPTS):
+        port = random.randrange(LOWEST, end)  # noqa: S311 - nothing secret
+        if is_free(port):
+            found.add(port)
+        if len(found) == count:
+            return tuple(found)
+    raise OSError(f"no {count} free TCP ports from {LOWEST} to {end}")
 
 
 def is_free(port: int) -> bool:

@@ -17,9 +17,8 @@ from tests.support.kubectl import Kubectl
 
 
 @pytest.fixture
-def stack(tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """A stack that is gone after the test. It asks for the programs of the control plane."""
-    assert binaries
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    """A stack that is gone after the test."""
     monkeypatch.delenv("KUBECONFIG", raising=False)
     operator, api = free_ports(2)
     monkeypatch.setenv("WEGENT_OPERATOR_LISTEN_PORT", str(operator))
