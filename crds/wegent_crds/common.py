@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from wegent_crds.markers import ATOMIC, INTEGRAL, NULLS_DROPPED, Rule, keys_match
+from wegent_crds.markers import ATOMIC, INT64, NULLS_DROPPED, Rule, keys_match
 from wegent_crds.schema import Schema
 
 PROMPT_MAX_CHARACTERS: Final = 131072
@@ -49,7 +49,7 @@ HttpUrl = Annotated[
         r"(:[0-9]{1,5})?([/?#][!-~]*)?$",
     ),
 ]
-Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"}), INTEGRAL]
+Generation = Annotated[int, Field(ge=0), INT64]
 
 
 class ObjectReference(Schema):

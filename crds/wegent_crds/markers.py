@@ -149,12 +149,44 @@ NULLS_DROPPED: Final = BeforeValidator(_without_nulls)
 """On a map: a null value is no entry, as the API server prunes it. Last in ``Annotated``."""
 
 
-def _integral(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+FLOAT_EXACT_MAX: Final = 2**53 - 1
+"""Above it a float need not be the integer that was meant; the API server refuses it as one."""
 
 
-INTEGRAL: Final = BeforeValidator(_integral)
-"""On an integer: ``2.0`` and ``1e3`` are integers, as they are to the API server."""
+@dataclass(frozen=True, slots=True)
+class IntegerFormat:
+    """On an integer: its size, and that ``2.0`` and ``1e3`` are integers too.
+
+    Without a format, the API server also takes 2000.0000001 for an integer.
+    """
+
+    bits: Literal[32, 64]
+
+    def _parse(self, value: Any) -> Any:
+        if isinstance(value, float) and value.is_integer() and abs(value) <= FLOAT_EXACT_MAX:
+            return int(value)
+        return value
+
+    def _enforce(self, value: int) -> int:
+        limit = 2 ** (self.bits - 1)
+        if not -limit <= value < limit:
+            raise PydanticCustomError("int_size", "must fit {bits} bits", {"bits": self.bits})
+        return value
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = core_schema.no_info_after_validator_function(self._enforce, handler(source))
+        return core_schema.no_info_before_validator_function(self._parse, schema)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(schema) | {"format": f"int{self.bits}"}
+
+
+INT32: Final = IntegerFormat(32)
+INT64: Final = IntegerFormat(64)
 
 
 def defaulted(value: Any) -> dict[str, Any]:

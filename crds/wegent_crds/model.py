@@ -1,14 +1,12 @@
 """Model: an LLM at a provider, and how to call it."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from wegent_crds.common import Description, HttpUrl, Provider, ReferableSpec, SecretKeyReference
 from wegent_crds.custom_resource import Column, CustomResource
-from wegent_crds.markers import INTEGRAL, Rule
-
-INT32_MAX: Final = 2**31 - 1
+from wegent_crds.markers import INT32, Rule
 
 
 class ModelSpec(ReferableSpec):
@@ -20,10 +18,7 @@ class ModelSpec(ReferableSpec):
     """Name of the LLM, as the provider has it."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     """How freely it answers, from 0 to 2; the provider's default when left out."""
-    max_tokens: (
-        Annotated[int, Field(ge=1, le=INT32_MAX, json_schema_extra={"format": "int32"}), INTEGRAL]
-        | None
-    ) = None
+    max_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), INT32] | None = None
     """Longest answer, in tokens; the provider's default when left out."""
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of the probability that tokens are sampled from, from 0 to 1; the provider's default

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from wegent_crds.common import ObjectReference, Prompt
 from wegent_crds.custom_resource import Column, CustomResource
-from wegent_crds.markers import INTEGRAL, Rule, defaulted
+from wegent_crds.markers import INT32, Rule, defaulted
 from wegent_crds.schema import Schema
 from wegent_crds.status import Status, Timestamp
 
@@ -29,9 +29,9 @@ class TaskSpec(Schema):
     """What is to be done, in a few words for people."""
     cancel: bool = False
     """Whether the work is to be stopped, or not to be begun."""
-    timeout_seconds: Annotated[int, Field(ge=1, le=WEEK_S), INTEGRAL] | None = None
+    timeout_seconds: Annotated[int, Field(ge=1, le=WEEK_S), INT32] | None = None
     """After how many seconds of running the Task fails, up to a week; never when left out."""
-    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR_S), INTEGRAL] | None = None
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR_S), INT32] | None = None
     """How many seconds after its end the Task is deleted, up to a year; never when left out."""
 
     rules = (

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.crds.schemas import Node, nodes, replaced, root_schema
 
 WRONG_TYPES: Final[tuple[Any, ...]] = ("text", 5, 1.5, True, [None], {})
-PYTHON_TYPES: Final = {
+PYTHON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "string": str,
     "integer": int,
     "number": (int, float),

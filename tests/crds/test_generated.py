@@ -61,6 +61,8 @@ def test_everything_is_bounded_described_and_mergeable(plural: str) -> None:
             assert "maxLength" in schema or "enum" in schema, path
         if schema["type"] in ("integer", "number"):
             assert "minimum" in schema, path
+        if schema["type"] == "integer":
+            assert "format" in schema, path
         if schema["type"] == "array":
             assert "maxItems" in schema, path
             assert "x-kubernetes-list-type" in schema, path

@@ -1,0 +1,200 @@
+"""Bodies made by hypothesis from the schemas: right ones, nearly right ones, wrong ones.
+
+What a schema says of one value is read from it; what rules say of several is put
+right afterwards, most of the time (``REPAIRS``), so that enough bodies pass. A nearly
+right body is a right one with one or two values changed for the worse.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from tests.crds.edges import ASTRAL
+from tests.crds.schemas import Schema, root_schema
+from wegent_crds.common import DNS_SUBDOMAIN, LABEL_KEY
+from wegent_crds.kinds import API_VERSION, BY_PLURAL
+
+CHARACTERS: Final = st.characters(exclude_categories=["Cs"])
+"""All of Unicode but lone surrogates, on which the two sides differ (``wegent_crds.schema``)."""
+FILLERS: Final = ("a", "é", "<", "\0", ASTRAL)
+A_FEW: Final = 3
+"""Items of a list and entries of a map, unless it is filled up: enough to differ."""
+
+
+def _metadata(plural: str) -> Schema:
+    """Return a schema for metadata; the API server's own is not to be had as one."""
+    name = {"type": "string", "maxLength": 63, "pattern": rf"^{DNS_SUBDOMAIN}$"}
+    if plural == "accounts":
+        name |= {"maxLength": 50, "pattern": "^[a-z0-9]+(-[a-z0-9]+)?$"}
+    keys = [{"rule": f"key.matches(r'{LABEL_KEY}')"}]
+    labels = {"type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]+([-_.][A-Za-z0-9]+)?)?$"}
+    texts = {"type": "string", "maxLength": 200}
+    return {
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": name,
+            "generateName": {"type": "string", "maxLength": 40, "pattern": "^[a-z]+-?$"},
+            "labels": _map_of(labels, keys),
+            "annotations": _map_of(texts, keys),
+        },
+    }
+
+
+def _map_of(schema: Schema, keys: list[dict[str, str]]) -> Schema:
+    return {
+        "type": "object",
+        "maxProperties": 4,
+        "additionalProperties": schema,
+        "x-kubernetes-validations": keys,
+    }
+
+
+def judged_schema(plural: str) -> Schema:
+    """Return the schema of a new object as a whole: the status is not read then."""
+    return {
+        "type": "object",
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "properties": {
+            "apiVersion": {"type": "string", "enum": [API_VERSION]},
+            "kind": {"type": "string", "enum": [BY_PLURAL[plural].kind]},
+            "metadata": _metadata(plural),
+            "spec": root_schema(plural)["properties"]["spec"],
+        },
+    }
+
+
+def right(schema: Schema, name: str = "") -> SearchStrategy[Any]:
+    """Return a strategy for values that the schema allows; ``name`` is that of the field."""
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if "additionalProperties" in schema:
+        return _maps(schema, name)
+    made = _MAKERS[schema["type"]](schema)
+    return _repaired(made, REPAIRS[name]) if name in REPAIRS else made
+
+
+def _strings(schema: Schema) -> SearchStrategy[str]:
+    longest = schema["maxLength"]
+    if schema.get("format") == "date-time":
+        return st.datetimes().map(lambda time: f"{time.replace(microsecond=0).isoformat()}Z")
+    if "pattern" in schema:
+        pattern = schema["pattern"].removeprefix("^").removesuffix("$")
+        matching = st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True)
+        return matching.filter(lambda text: len(text) <= longest)
+    shortest = schema.get("minLength", 0)
+    short = st.text(CHARACTERS, min_size=shortest, max_size=min(longest, 12))
+    full = st.builds(
+        lambda filler, size: filler * size,
+        st.sampled_from(FILLERS),
+        st.sampled_from([max(shortest, 1), longest - 1, longest]),
+    )
+    return _mostly(short, full, 16)
+
+
+def _integers(schema: Schema) -> SearchStrategy[float]:
+    least, most = schema["minimum"], schema.get("maximum", 2**63 - 1)
+    anywhere = st.integers(least, most) | st.sampled_from([least, most])
+    return _mostly(anywhere, anywhere.map(float), 8)
+
+
+def _numbers(schema: Schema) -> SearchStrategy[float]:
+    least, most = schema["minimum"], schema["maximum"]
+    return st.floats(least, most) | st.integers(least, most)
+
+
+def _lists(schema: Schema) -> SearchStrategy[list[Any]]:
+    kind, keys = schema["x-kubernetes-list-type"], schema.get("x-kubernetes-list-map-keys")
+    identity: Callable[[Any], Any] = lambda item: item  # noqa: E731 - a key as sorted() takes it
+    if keys:
+        identity = lambda item: tuple(item.get(key, "") for key in keys)  # noqa: E731
+    return st.lists(
+        right(schema["items"], "[]"),
+        min_size=schema.get("minItems", 0),
+        max_size=min(A_FEW, schema["maxItems"]),
+        unique_by=None if kind == "atomic" else identity,
+    )
+
+
+def _maps(schema: Schema, name: str) -> SearchStrategy[dict[str, Any]]:
+    found = re.search(r"matches\(r'\^(.*)\$'\)", schema["x-kubernetes-validations"][0]["rule"])
+    assert found
+    keys = st.from_regex(re.compile(found[1], re.ASCII), fullmatch=True)
+    values = right(schema["additionalProperties"], f"{name}.*")
+    return st.dictionaries(keys, values, max_size=A_FEW)
+
+
+def _objects(schema: Schema) -> SearchStrategy[dict[str, Any]]:
+    required = set(schema.get("required", ()))
+    fields = {name: right(field, name) for name, field in schema["properties"].items()}
+    return st.fixed_dictionaries(
+        {name: made for name, made in fields.items() if name in required},
+        optional={name: made for name, made in fields.items() if name not in required},
+    )
+
+
+_MAKERS: Final[Mapping[str, Callable[[Schema], SearchStrategy[Any]]]] = {
+    "string": _strings,
+    "integer": _integers,
+    "number": _numbers,
+    "boolean": lambda _: st.booleans(),
+    "array": _lists,
+    "object": _objects,
+}
+
+
+def _mostly(
+    usual: SearchStrategy[Any], rare: SearchStrategy[Any], one_in: int
+) -> SearchStrategy[Any]:
+    return st.integers(1, one_in).flatmap(lambda number: rare if number == one_in else usual)
+
+
+@st.composite
+def _repaired(draw: DrawFn, made: SearchStrategy[Any], repair: Callable[[Any], Any]) -> Any:
+    value = draw(made)
+    return repair(value) if draw(st.integers(1, 8)) < 8 else value
+
+
+def _without(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: item for name, item in value.items() if name not in names}
+
+
+def _server(server: dict[str, Any]) -> dict[str, Any]:
+    if server["type"] == "stdio":
+        return {"command": "run", **_without(server, "url", "headers")}
+    return {"url": "http://localhost/mcp", **_without(server, "command", "args", "env")}
+
+
+def _requirements(requirements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {**item, "values": item.get("values") or ["a"]}
+        if item["operator"] in ("In", "NotIn")
+        else _without(item, "values")
+        for item in requirements
+    ]
+
+
+def _bots(bots: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return bots[:1] + [_without(bot, "role") for bot in bots[1:]]
+
+
+def _spec(spec: dict[str, Any]) -> dict[str, Any]:
+    if spec.get("baseUrl", "").startswith("http:"):
+        return {**spec, "allowInsecureBaseUrl": True}
+    if "botRef" in spec:
+        return _without(spec, "teamRef")
+    if "prompt" in spec:
+        return {"teamRef": {"name": "team"}, **spec}
+    return spec
+
+
+REPAIRS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "mcpServers.*": _server,
+    "matchExpressions": _requirements,
+    "bots": _bots,
+    "spec": _spec,
+}
+"""By the field's name: how a value is made to keep the rules over several fields."""

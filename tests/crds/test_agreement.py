@@ -1,0 +1,139 @@
+"""The same bodies to pydantic and to the API server: what one accepts, so does the other.
+
+The bodies are the same in every run. For others, set ``WEGENT_TEST_SEED`` to a number,
+or to ``random``; a failure names the seed that repeats it.
+"""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.crds.bodies import judged_schema
+from tests.crds.judge import LARGE_BODIES, ApiServer, Verdict, by_model, pydantic_verdict
+from tests.crds.mutations import bodies
+from tests.crds.samples import body
+from tests.crds.schemas import Schema, root_schema
+from wegent_crds.kinds import KINDS
+from wegent_crds.models import MODELS
+from wegent_kube.resources import resource_of
+
+pytestmark = [pytest.mark.filterwarnings(LARGE_BODIES), pytest.mark.timeout(600)]
+
+PLURALS: Final = [kind.plural for kind in KINDS]
+BATCH: Final = 8
+"""Bodies a hypothesis example, judged at once."""
+BATCHES: Final = 40
+"""Examples a kind: 320 bodies, of which hypothesis may leave a few out."""
+LEAST_IN_ALL: Final = 2000
+LEAST_SHARE: Final = 0.2
+"""Of each verdict in each kind: a test where everything is refused would show nothing."""
+ANSWER_WITHIN_S: Final = 60.0
+SEED: Final = os.environ.get("WEGENT_TEST_SEED")
+STATUSES: Final = ["ghosts", "tasks"]
+"""Kinds whose status is tried: the one that all share, and the Task's own."""
+
+Judge = Callable[[list[Any]], Coroutine[Any, Any, list[tuple[Verdict, Verdict]]]]
+
+
+def _examine(schema: Schema, judge: Judge, loop: asyncio.AbstractEventLoop) -> Counter[bool]:
+    """Have generated bodies judged by both sides; return how many were accepted and refused.
+
+    Hypothesis runs in a thread of its own and leaves the requests to the event loop.
+    """
+    tally: Counter[bool] = Counter()
+    number = random.getrandbits(32) if SEED == "random" else int(SEED or 0)
+
+    @settings(
+        max_examples=BATCHES,
+        derandomize=SEED is None,
+        deadline=None,  # of the API server, and a shared machine, nothing is promised
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+    @given(st.lists(bodies(schema), min_size=BATCH, max_size=BATCH))
+    def compare(batch: list[Any]) -> None:
+        verdicts = asyncio.run_coroutine_threadsafe(judge(batch), loop).result(ANSWER_WITHIN_S)
+        for item, (server, model) in zip(batch, verdicts, strict=True):
+            tally[server.accepted] += 1
+            said = f"WEGENT_TEST_SEED={number}\n{item!r}\nAPI server: {server}\npydantic: {model}"
+            assert server.accepted == model.accepted, said
+            assert server.result == model.result, said
+
+    (compare if SEED is None else seed(number)(compare))()
+    return tally
+
+
+def _assert_both_verdicts(tally: Counter[bool]) -> None:
+    share = tally[True] / tally.total()
+    assert LEAST_SHARE <= share <= 1 - LEAST_SHARE, tally
+
+
+@pytest.fixture(scope="module")
+def judged() -> Counter[str]:
+    """How many bodies of each kind were judged."""
+    return Counter()
+
+
+@pytest.mark.parametrize("plural", PLURALS)
+async def test_bodies_are_judged_alike(
+    plural: str, api_server: ApiServer, judged: Counter[str]
+) -> None:
+    async def judge(batch: list[Any]) -> list[tuple[Verdict, Verdict]]:
+        answers = await api_server.create_all(plural, batch)
+        return [
+            (_of_spec(answer), _of_spec(by_model(plural, item)))
+            for answer, item in zip(answers, batch, strict=True)
+        ]
+
+    loop = asyncio.get_running_loop()
+    tally = await asyncio.to_thread(_examine, judged_schema(plural), judge, loop)
+    judged[plural] = tally.total()
+    _assert_both_verdicts(tally)
+
+
+@pytest.mark.parametrize("plural", STATUSES)
+async def test_statuses_are_judged_alike(plural: str, api_server: ApiServer) -> None:
+    model = MODELS[plural].model_fields["status"].annotation
+    assert isinstance(model, type)
+    stored = await api_server.create(plural, body(plural, name="with-status"), dry_run=False)
+
+    async def judge(batch: list[Any]) -> list[tuple[Verdict, Verdict]]:
+        answers = await api_server.write_statuses(plural, stored.result, batch)
+        return [
+            (_of_status(answer), pydantic_verdict(model, item))
+            for answer, item in zip(answers, batch, strict=True)
+        ]
+
+    schema = root_schema(plural)["properties"]["status"]
+    loop = asyncio.get_running_loop()
+    tally = await asyncio.to_thread(_examine, schema, judge, loop)
+    _assert_both_verdicts(tally)
+    kind = next(kind for kind in KINDS if kind.plural == plural)
+    path = resource_of(kind).path(api_server.namespace, "with-status")
+    await api_server.client.request("DELETE", path)
+
+
+def test_enough_bodies_were_judged(judged: Counter[str]) -> None:
+    if set(judged) != set(PLURALS):
+        pytest.skip("only some kinds were chosen")
+    assert judged.total() >= LEAST_IN_ALL, judged
+
+
+def _of_spec(verdict: Verdict) -> Verdict:
+    """Compare the spec that an accepted body results in, defaults and all."""
+    result = verdict.result and verdict.result["spec"]
+    return Verdict(verdict.accepted, verdict.said, result)
+
+
+def _of_status(verdict: Verdict) -> Verdict:
+    result = verdict.result and verdict.result["status"]
+    return Verdict(verdict.accepted, verdict.said, result)
