@@ -3,6 +3,7 @@
 import argparse
 import signal
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -12,6 +13,7 @@ from devcluster.state import DEFAULT_PROVIDER, PROVIDERS
 from devstack.admin import Login, log_in
 from devstack.stack import CHECKOUT, Stack
 
+STATE: Final = CHECKOUT / ".dev"
 OK, FAILURE, INTERRUPTED = 0, 1, 130
 WELCOME: Final = """
 Wegent is up.
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    stack = Stack(CHECKOUT / ".dev")
+    stack = Stack(options.state)
     command: Callable[[Stack, argparse.Namespace], int] = options.command
     try:
         return command(stack, options)
@@ -103,6 +105,9 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m devstack", description="All of Wegent on this machine."
+    )
+    parser.add_argument(
+        "--state", type=Path, default=STATE, help="directory of everything (default: %(default)s)"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="bring up what isn't")

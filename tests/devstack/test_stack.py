@@ -1,75 +1,99 @@
-"""What `make up` and its like do, on a cluster of the test's own."""
+"""What `make up` and its like do: the commands themselves, on a cluster of the test's own."""
 
-import json
+import os
+import signal
 import socket
-import urllib.request
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from devcluster.binaries import Binaries
-from devcluster.errors import ClusterError
 from devcluster.ports import LOOPBACK, free_ports
-from devstack.admin import log_in
 from devstack.stack import Stack
 from tests.support.kubectl import Kubectl
 
+COMMAND_WITHIN_S = 240
+
+
+class Commands:
+    """``python -m devstack`` with a state directory and ports of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        operator, self.api_port = free_ports(2)
+        self._env = {
+            **{name: value for name, value in os.environ.items() if name != "KUBECONFIG"},
+            "WEGENT_OPERATOR_LISTEN_PORT": str(operator),
+            "WEGENT_API_PORT": str(self.api_port),
+        }
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "devstack", f"--state={self.directory}", command],
+            env=self._env,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=COMMAND_WITHIN_S,
+            check=False,
+        )
+
+    def ok(self, command: str) -> str:
+        done = self.run(command)
+        assert done.returncode == 0, f"{command}: {done.stdout} {done.stderr}"
+        return done.stdout
+
+    def operator_pid(self) -> int:
+        identity = Stack(self.directory).operator.daemon.identity()
+        assert identity is not None
+        return identity.pid
+
 
 @pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """A stack that is gone after the test."""
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    operator, api = free_ports(2)
-    monkeypatch.setenv("WEGENT_OPERATOR_LISTEN_PORT", str(operator))
-    monkeypatch.setenv("WEGENT_API_PORT", str(api))
-    made = Stack(tmp_path)
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    """The commands; whatever they started is gone after the test."""
+    made = Commands(tmp_path)
     yield made
-    made.clean()
+    made.ok("clean")
 
 
-def me(stack: Stack) -> dict[str, object]:
-    """Who the first admin is, by REST."""
-    request = urllib.request.Request(
-        f"{stack.api.url}/api/v1/auth/me",
-        headers={"Authorization": f"Bearer {log_in(stack.api.url, stack.login())}"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        found: dict[str, object] = json.load(answer)
-    return found
-
-
-def test_up_down_up_and_clean(stack: Stack, binaries: Binaries) -> None:
-    login = stack.up("embedded")
-    assert login is not None
-    assert stack.status()[0]
-    assert (me(stack)["username"], me(stack)["role"]) == ("admin", "admin")
-    kubectl = Kubectl(binaries.kubectl, stack.cluster.kubeconfig())
+def test_up_down_up_and_clean(commands: Commands, binaries: Binaries) -> None:
+    welcome = commands.ok("up")
+    login = commands.ok("admin-login").split()
+    assert f"admin   password {login[1]}" in welcome
+    assert f"http://127.0.0.1:{commands.api_port}/docs" in welcome
+    assert commands.ok("token").count(".") == 2, "a JWT"
+    kubeconfig = Path(commands.ok("kubeconfig").strip())
+    kubectl = Kubectl(binaries.kubectl, kubeconfig)
     kubectl.run("create", "namespace", "kept").ok()
 
-    first = stack.operator.daemon.identity()
-    assert stack.up("embedded") == login, "a second time changes nothing"
-    assert stack.operator.daemon.identity() == first
+    first = commands.operator_pid()
+    assert commands.ok("up") == welcome, "a second time changes nothing"
+    assert commands.operator_pid() == first
 
-    stack.operator.stop()
-    assert not stack.status()[0]
-    assert stack.up("embedded") == login, "what has died is started again"
-    assert stack.operator.daemon.identity() != first
+    os.kill(first, signal.SIGKILL)
+    assert "wegent-operator: down" in commands.run("status").stdout
+    assert commands.ok("up") == welcome, "what has died is started again"
+    assert commands.operator_pid() != first
+    assert "down" not in commands.ok("status")
 
-    stack.down()
-    assert not stack.status()[0]
-    assert stack.up("embedded") == login
+    commands.ok("down")
+    assert commands.run("status").returncode == 1
+    assert commands.ok("up") == welcome
     kubectl.run("get", "namespace", "kept").ok()
-    assert me(stack)["username"] == "admin"
+    assert commands.ok("token").count(".") == 2
 
-    stack.clean()
-    with pytest.raises(ClusterError, match="run `make up` first"):
-        stack.login()
+    commands.ok("clean")
+    assert "run `make up` first" in commands.run("admin-login").stderr
 
 
-def test_a_taken_port_is_named_and_nothing_of_the_program_runs(stack: Stack) -> None:
-    with socket.create_server((LOOPBACK, stack.api.port)):
-        with pytest.raises(ClusterError, match=f"port {stack.api.port} .* WEGENT_API_PORT"):
-            stack.up("embedded")
-        assert not stack.api.daemon.running()
-    assert stack.up("embedded") is not None
+def test_a_taken_port_is_named_and_the_program_does_not_run(commands: Commands) -> None:
+    with socket.create_server((LOOPBACK, commands.api_port)):
+        refused = commands.run("up")
+        assert refused.returncode == 1
+        assert f"port {commands.api_port} of 127.0.0.1" in refused.stderr
+        assert "WEGENT_API_PORT=... make up" in refused.stderr
+        assert "wegent-api: down" in commands.run("status").stdout
+    commands.ok("up")
