@@ -6,6 +6,7 @@ of two equal keys, and echoes what it could not understand.
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from email.message import Message
@@ -21,6 +22,8 @@ from wegent_api.statuses import JSON, invalid
 
 READ_TIMEOUT_S: Final = 30.0
 """For the whole body: who sends a byte a second holds a connection, not a request for ever."""
+
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -107,19 +110,23 @@ def require_json(request: Request) -> None:
 
 
 def parse(raw: bytes) -> Any:
-    """Return the value of ``raw``, strictly JSON (RFC 8259): no NaN, no key twice.
+    """Return the value of ``raw``, I-JSON (RFC 7493): no NaN, no key twice, only characters.
 
     Raises:
         BadRequest: it isn't; the message says where.
     """
     try:
         text = raw.decode("utf-8")
-        return json.loads(
+        value = json.loads(
             text,
             object_pairs_hook=_unique,
             parse_constant=_no_constant,
             parse_float=_finite,
         )
+        if _SURROGATE_ESCAPE.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        message = "the body holds one half of a surrogate pair, which is no character"
     except UnicodeDecodeError as error:
         message = f"the body is not UTF-8: byte {error.start}"
     except json.JSONDecodeError as error:
@@ -128,6 +135,8 @@ def parse(raw: bytes) -> Any:
         message = "the body is nested too deeply"
     except ValueError:  # Python's own bound on digits, against quadratic time
         message = "the body holds a number with too many digits"
+    else:
+        return value
     raise BadRequest(message) from None
 
 

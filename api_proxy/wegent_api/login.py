@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from wegent_api.accounts import Accounts
-from wegent_api.errors import TooManyRequests, Unauthorized
+from wegent_api.errors import TooManyRequests, Unauthorized, Unavailable
 from wegent_api.metrics import Metrics
-from wegent_api.password_secrets import PasswordSecrets
+from wegent_api.password_secrets import PasswordSecrets, SecretRef
 from wegent_api.passwords import PasswordHashing
 from wegent_api.ratelimit import RateLimiter, address_key
 from wegent_api.tokens import IssuedToken, PasswordChanged, TokenIssuer
+from wegent_kube import KubeError
 
 WRONG: Final = "wrong user name or password"
 
@@ -38,8 +39,8 @@ class Gate:
             self.by_address.give_back(key)
             raise too_many_attempts(wait)
 
-    def succeeded(self, username: str, address: str) -> None:
-        """Give back what a right password cost: only wrong ones are limited."""
+    def give_back(self, username: str, address: str) -> None:
+        """Give back what an attempt cost that was no wrong guess."""
         self.by_user.give_back(username)
         self.by_address.give_back(address_key(address))
 
@@ -72,24 +73,41 @@ class Login:
             Unavailable: the account is not set up yet, or the proxy is busy.
         """
         try:
-            self._gate.enter(username, address)
+            secret = await self._paid(username, password, address)
+            issued = await self._tokens.issue(username, secret)
         except TooManyRequests:
             self._outcomes.labels("limited").inc()
             raise
+        except (Unauthorized, PasswordChanged):
+            self._outcomes.labels("wrong").inc()
+            raise Unauthorized(WRONG) from None
+        except (Unavailable, KubeError):
+            self._outcomes.labels("unavailable").inc()
+            raise
+        self._outcomes.labels("success").inc()
+        return issued
+
+    async def _paid(self, username: str, password: str, address: str) -> SecretRef:
+        """Check a password; what that costs is kept only if it was wrong."""
+        self._gate.enter(username, address)
+        guessed_wrong = False
+        try:
+            return await self._checked(username, password)
+        except Unauthorized:
+            guessed_wrong = True
+            raise
+        finally:
+            if not guessed_wrong:
+                self._gate.give_back(username, address)
+
+    async def _checked(self, username: str, password: str) -> SecretRef:
+        """Return the Secret that ``password`` is stored in, if the user may log in with it."""
         account = await self._accounts.get(username)
         stored = await self._secrets.read(account.password_secret if account else None)
         right = await self._passwords.verify(stored.hash if stored else None, password)
         if account is None or stored is None or not right or account.suspended:
-            self._outcomes.labels("suspended" if right else "wrong").inc()
             raise Unauthorized(WRONG)
-        self._gate.succeeded(username, address)
-        try:
-            issued = await self._tokens.issue(username, stored.secret)
-        except PasswordChanged:
-            self._outcomes.labels("wrong").inc()
-            raise Unauthorized(WRONG) from None
-        self._outcomes.labels("success").inc()
-        return issued
+        return stored.secret
 
 
 def too_many_attempts(wait_s: int) -> TooManyRequests:

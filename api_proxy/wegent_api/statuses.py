@@ -34,6 +34,7 @@ JSON: Final = "application/json"
 _REASONS: Final = {404: "NotFound", 405: "MethodNotAllowed"}
 _CAUSE_REASONS: Final = {
     "missing": "FieldValueRequired",
+    "extra_forbidden": "FieldValueForbidden",
     "literal_error": "FieldValueNotSupported",
     "enum": "FieldValueNotSupported",
     "too_long": "FieldValueTooLong",

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
+from io import BytesIO
 from typing import Any, Final, Self
 
 import aiohttp
@@ -96,7 +97,8 @@ class CallersApi:
             async with self._session.request(
                 method,
                 URL(self._server + path, encoded=True).with_query(params),
-                data=body,
+                # From a file, aiohttp writes long bodies in turns with other requests.
+                data=None if body is None else BytesIO(body),
                 headers=headers,
                 allow_redirects=False,
             ) as response:

@@ -9,7 +9,8 @@ import pytest
 from devcluster.controlplane import ControlPlane
 from devcluster.kubeconfig import write_kubeconfig
 from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
-from tests.support.identity import token_for
+from tests.support.audit import AuditLog
+from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
 
@@ -31,9 +32,7 @@ def proxy_kubeconfig(
 
 
 @pytest.fixture(scope="session")
-def proxy_url(
-    proxy_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def proxy_url(proxy_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A proxy for all tests that need nothing special of it."""
     log = tmp_path_factory.mktemp("proxy-log") / "log"
     with ProxyProcess(
@@ -117,3 +116,32 @@ async def admin(anonymous: Client, kubectl: Kubectl) -> Client:
         )
     ).ok()
     return anonymous.as_(token_for(kubectl, ACCOUNTS, name))
+
+
+@pytest.fixture
+def audit(control_plane: ControlPlane) -> AuditLog:
+    """What the API server was asked from now on, by its own account."""
+    return AuditLog(control_plane.audit_log)
+
+
+@pytest.fixture(scope="session")
+def proxy_kubectl(control_plane: ControlPlane, proxy_kubeconfig: Path) -> Kubectl:
+    """kubectl with the proxy's own rights."""
+    return Kubectl(control_plane.binaries.kubectl, proxy_kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def maintainer(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Kubectl:
+    """kubectl of somebody who may write Accounts, and not grant-admin."""
+    name = unique("maintainer")
+    where = f"--namespace={ACCOUNTS}"
+    verbs = "--verb=get,create,update,patch"
+    kubectl.run("create", "serviceaccount", name, "--namespace=kube-public").ok()
+    kubectl.run("create", "role", name, verbs, "--resource=accounts.agent.wecode.io", where).ok()
+    subject = f"--serviceaccount=kube-public:{name}"
+    kubectl.run("create", "rolebinding", name, f"--role={name}", subject, where).ok()
+    return kubectl_as(
+        control_plane, kubectl, "kube-public", name, tmp_path_factory.mktemp("maintainer")
+    )

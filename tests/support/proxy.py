@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,23 +17,21 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from devcluster.ports import free_ports
-
 LISTENS_WITHIN_S = 60.0
 STOPS_WITHIN_S = 45.0
+LISTENING = re.compile(r"Uvicorn running on (http://[0-9.:]+)")
 
 
 class ProxyProcess:
     """``python -m wegent_api``, configured by its environment alone."""
 
     def __init__(self, kubeconfig: Path, log: Path, **settings: str) -> None:
-        self.port = free_ports(1)[0]
-        self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
+        self.url = ""
         self._env = {
             **{key: value for key, value in os.environ.items() if key != "KUBECONFIG"},
             "WEGENT_API_KUBECONFIG": str(kubeconfig),
-            "WEGENT_API_PORT": str(self.port),
+            "WEGENT_API_PORT": "0",
             **{f"WEGENT_API_{name.upper()}": value for name, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,7 +44,7 @@ class ProxyProcess:
         self.stop()
 
     def start(self) -> None:
-        """Start it and wait until it listens."""
+        """Start it and wait until it listens, on a free port that it finds itself."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "wegent_api"],
@@ -53,10 +53,11 @@ class ProxyProcess:
                 stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + LISTENS_WITHIN_S
-        while f":{self.port}" not in self.logged():
+        while not (listening := LISTENING.search(self.logged())):
             assert self._process.poll() is None, f"it died: {self.logged()}"
             assert time.monotonic() < deadline, f"not listening in time: {self.logged()}"
             time.sleep(0.05)
+        self.url = listening[1]
 
     def running(self) -> bool:
         """Tell whether it has been started and not waited for."""
@@ -117,9 +118,7 @@ class Answer:
 
     def causes(self) -> dict[str, str]:
         """Return the reasons of a ``Status``'s causes by field."""
-        return {
-            cause["field"]: cause["reason"] for cause in self.json.get("details", {})["causes"]
-        }
+        return {cause["field"]: cause["reason"] for cause in self.json.get("details", {})["causes"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ class Client:
         async with self.session.request(
             method,
             URL(self.base + path, encoded=True),
-            data=data,
+            data=None if data is None else BytesIO(data),
             headers={**sent, **(headers or {})},
             allow_redirects=False,
         ) as answer:

@@ -1,0 +1,209 @@
+"""Every route acts as its caller, and every caller sees what is theirs only."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from devcluster.controlplane import ControlPlane
+from devcluster.kubeconfig import write_kubeconfig
+from tests.api.objects import BASE, ghost
+from tests.api.users import PASSWORD, User, unique
+from tests.support.audit import AuditLog
+from tests.support.identity import token_for
+from tests.support.kubectl import Kubectl
+from tests.support.proxy import Client
+from wegent_api.app import create_app
+from wegent_api.examples import KINDS
+from wegent_api.settings import Settings
+from wegent_crds.kinds import KINDS as ALL_KINDS
+
+PROXY = "system:serviceaccount:wegent-system:wegent-api"
+
+PUBLIC = {
+    "POST /api/v1/auth/login",
+    "POST /api/v1/auth/register",
+    "GET /healthz",
+    "GET /metrics",
+    "GET /readyz",
+    "GET /docs",
+    "GET /docs/oauth2-redirect",
+    "GET /openapi.json",
+}
+"""The routes that need no token, each for a reason of its own: all others act as their caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path."""
+
+    method: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def filled(self) -> str:
+        """The path, with a name in it."""
+        return self.path.format(name="some-object")
+
+    @property
+    def body(self) -> Any:
+        """A body that the operation takes; None for those without."""
+        if self.method != "POST":
+            return None
+        if self.path.startswith(BASE):
+            return KINDS[self.path.rsplit("/", 1)[-1]]
+        name = unique("nobody")
+        return {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+
+
+def operations() -> list[Operation]:
+    """Return everything that the application serves, whether documented or not."""
+
+    def walk(routes: Any, prefix: str = "") -> list[Operation]:
+        found = []
+        for route in routes:
+            if isinstance(route, APIRoute) or hasattr(route, "methods"):
+                found += [
+                    Operation(method, prefix + route.path) for method in route.methods - {"HEAD"}
+                ]
+            elif hasattr(route, "original_router"):
+                found += walk(route.original_router.routes)
+        return found
+
+    return sorted(set(walk(create_app(Settings()).routes)), key=str)
+
+
+def test_the_walk_finds_every_route() -> None:
+    found = {str(operation) for operation in operations()}
+    kinds = {kind.plural for kind in ALL_KINDS if kind.served}
+    assert kinds == set(KINDS)
+    for plural in kinds:
+        assert {f"POST {BASE}/{plural}", f"GET {BASE}/{plural}"} <= found
+        assert {f"{method} {BASE}/{plural}/{{name}}" for method in ("GET", "DELETE")} <= found
+    assert {"GET /api/v1/auth/me", "POST /api/v1/auth/admin/register"} <= found
+    assert found >= PUBLIC
+    document = create_app(Settings()).openapi()["paths"]
+    documented = {f"{method.upper()} {path}" for path in document for method in document[path]}
+    assert documented <= found
+    assert found - documented <= PUBLIC
+    assert len(found) == len(documented) + len(found - documented)
+
+
+def callers_operations() -> list[Operation]:
+    return [operation for operation in operations() if str(operation) not in PUBLIC]
+
+
+@pytest.fixture(scope="session")
+async def nobody(anonymous: Client, kubectl: Kubectl) -> User:
+    """Somebody whom the API server knows, without any right on anything of Wegent's."""
+    name = unique("nobody")
+    (await kubectl.call("create", "serviceaccount", name, "--namespace=kube-public")).ok()
+    return User(name, anonymous.as_(token_for(kubectl, "kube-public", name)))
+
+
+@pytest.mark.parametrize("operation", callers_operations(), ids=str)
+async def test_an_operation_acts_as_its_caller(
+    operation: Operation, nobody: User, user: User, audit: AuditLog
+) -> None:
+    anonymous = nobody.client.as_(None)
+    answer = await anonymous.send(operation.method, operation.filled, operation.body)
+    answer.refused(401, "Unauthorized")
+    assert not [it for it in audit.requests() if it.resource in RESOURCES]
+
+    account = f"system:serviceaccount:kube-public:{nobody.name}"
+    answer = await nobody.client.send(operation.method, operation.filled, operation.body)
+    if operation.path == "/api/v1/auth/me":  # anybody may ask who they are
+        assert answer.expect(200) == {"username": account}
+    else:
+        assert account in answer.refused(403, "Forbidden")
+    asked = [it for it in audit.requests() if it.resource in RESOURCES]
+    assert {request.user for request in asked} == {account}
+    assert not [request for request in audit.writes(user=PROXY) if request.code < 400]
+
+    # The same with somebody's rights, so that the refusals above were for their lack.
+    answer = await user.client.send(operation.method, operation.filled, operation.body)
+    assert answer.status != 401
+    if operation.path.startswith(BASE):
+        assert answer.status in {200, 201, 404, 409, 422}
+    mine = {it.user for it in audit.requests() if it.resource in RESOURCES} - {account}
+    assert mine <= {user.account, PROXY if operation.path == "/api/v1/auth/me" else user.account}
+
+
+RESOURCES = {kind.plural for kind in ALL_KINDS} | {"selfsubjectreviews"}
+
+
+async def test_two_users_share_default_and_nothing_else(
+    new_user: Callable[[], Awaitable[User]],
+) -> None:
+    alice, bob = await new_user(), await new_user()
+    name = unique("private")
+    body = ghost(name)
+    (await alice.client.post(f"{BASE}/ghosts?namespace={alice.namespace}", body)).expect(201)
+    for client, namespace in ((bob.client, alice.namespace), (alice.client, bob.namespace)):
+        collection, query = f"{BASE}/ghosts", f"?namespace={namespace}"
+        (await client.get(f"{collection}{query}")).refused(403, "Forbidden")
+        (await client.post(f"{collection}{query}", body)).refused(403, "Forbidden")
+        there = await client.get(f"{collection}/{name}{query}")
+        absent = await client.get(f"{collection}/no-{name}{query}")
+        # 404 would tell what is there; 403 says the same of both.
+        there.refused(403, "Forbidden")
+        message = absent.refused(403, "Forbidden")
+        assert message.replace(f"no-{name}", name) == there.json["message"]
+        (await client.delete(f"{collection}/{name}{query}")).refused(403, "Forbidden")
+    (await alice.client.get(f"{BASE}/ghosts/{name}?namespace={alice.namespace}")).expect(200)
+
+    shared = unique("shared")
+    (await alice.client.post(f"{BASE}/ghosts", ghost(shared))).expect(201)
+    (await bob.client.get(f"{BASE}/ghosts/{shared}")).expect(200)
+    (await bob.client.delete(f"{BASE}/ghosts/{shared}")).expect(204)
+
+
+async def test_a_namespace_that_is_not_there_looks_like_one_that_is_not_ones_own(
+    user: User,
+) -> None:
+    answers = [
+        (await user.client.get(f"{BASE}/ghosts?namespace={namespace}")).refused(403, "Forbidden")
+        for namespace in ("kube-system", "no-such-namespace")
+    ]
+    assert answers[0].replace("kube-system", "*") == answers[1].replace("no-such-namespace", "*")
+
+
+@pytest.mark.parametrize("namespace", ["wegent-accounts", "wegent-system", "kube-system"])
+async def test_users_have_no_part_in_namespaces_that_are_nobodys(
+    user: User, namespace: str
+) -> None:
+    for plural in KINDS:
+        answer = await user.client.get(f"{BASE}/{plural}?namespace={namespace}")
+        answer.refused(403, "Forbidden")
+
+
+async def test_the_same_token_has_the_same_rights_with_kubectl(
+    user: User, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    assert user.client.token
+    kubeconfig = write_kubeconfig(
+        tmp_path / "kubeconfig",
+        name=user.name,
+        server=control_plane.server,
+        ca_file=control_plane.ca_file,
+        credentials=user.client.token,
+    )
+    theirs = Kubectl(control_plane.binaries.kubectl, kubeconfig)
+    name = unique("both-ways")
+    (await user.client.post(f"{BASE}/ghosts", ghost(name))).expect(201)
+    (await theirs.call("get", "ghost", name, "-ndefault")).ok()
+    (await theirs.call("get", "ghosts", f"-n{user.namespace}")).ok()
+    for arguments in (
+        ("get", "ghosts", "-nkube-system"),
+        ("get", "ghosts", "-A"),
+        ("get", "accounts", "-nwegent-accounts"),
+        ("get", "secrets", "-nwegent-accounts"),
+        ("create", "token", user.name, "-nwegent-accounts"),
+    ):
+        assert "is forbidden: User" in (await theirs.call(*arguments)).stderr
