@@ -48,7 +48,8 @@ class GoBuilder:
         """
         module = self._modules / program.release.name
         version = _check_go(module)
-        label = f"building {program.name} {program.release.version} with {version}"
+        what = f"{program.name} {program.release.version} with {version}"
+        label = f"building {what} (minutes, the first time)"
         command = [
             *("go", "build", "-trimpath", "-mod=readonly", "-buildvcs=false"),
             *(f"-ldflags={program.release.ldflags}", "-o", str(target), program.package),
@@ -65,7 +66,7 @@ class GoBuilder:
                 code = _run(command, module, environment, log, progress)
             if code:
                 tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-                raise BuildError(f"{label} failed:\n" + "\n".join(f"    {line}" for line in tail))
+                raise BuildError(f"building {what} failed:\n" + "\n".join(f"    {line}" for line in tail))
         finally:
             log.unlink(missing_ok=True)
 

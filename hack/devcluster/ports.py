@@ -1,4 +1,4 @@
-"""The TCP ports of one control plane, all on loopback."""
+"""TCP ports on loopback."""
 
 import random
 import socket
@@ -13,7 +13,7 @@ ATTEMPTS: Final = 1_000
 
 
 class Ports(NamedTuple):
-    """Where the servers listen."""
+    """Where the servers of one control plane listen."""
 
     apiserver: int
     etcd: int
@@ -22,25 +22,25 @@ class Ports(NamedTuple):
 
     @classmethod
     def free(cls) -> Self:
-        """Return ports nobody listens on."""
+        """Return ports that nobody listens on."""
         return cls(*free_ports(len(cls._fields)))
 
 
-def free_ports(count: int) -> tuple[int, ...]:
-    """Return so many ports that nobody listens on, from below the kernel's ephemeral range.
+def free_ports(count: int) -> list[int]:
+    """Return ports nobody listens on, from below the kernel's ephemeral range.
 
-    Not by binding to port 0: those ports are the ones that outgoing connections
-    get, and while an API server is down, a client that keeps trying its port may be
-    given that very port and connect to itself, so that the server can't come back.
+    Not by binding to port 0: those ports are the ones that outgoing connections get,
+    and while a server is down, a client that keeps trying its port may be given that
+    very port and connect to itself, so that the server can't come back.
     """
-    found: set[int] = set()
+    found: list[int] = []
     end = _ephemeral_start()
     for _ in range(ATTEMPTS):
-        port = random.randrange(LOWEST, end)  # noqa: S311 - nothing secret
-        if is_free(port):
-            found.add(port)
         if len(found) == count:
-            return tuple(found)
+            return found
+        port = random.randrange(LOWEST, end)  # noqa: S311 - nothing secret
+        if port not in found and is_free(port):
+            found.append(port)
     raise OSError(f"no {count} free TCP ports from {LOWEST} to {end}")
 
 

@@ -3,15 +3,21 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 POLL_S = 0.05
 
 
-async def eventually(probe: Callable[[], Awaitable[T] | T], *, within_s: float, what: str) -> T:
+@overload
+async def eventually(
+    probe: Callable[[], Coroutine[Any, Any, T]], *, within_s: float, what: str
+) -> T: ...
+@overload
+async def eventually(probe: Callable[[], T], *, within_s: float, what: str) -> T: ...
+async def eventually(probe: Callable[[], Any], *, within_s: float, what: str) -> Any:
     """Call ``probe`` until it returns something true, and return that.
 
     An AssertionError from the probe means "not yet", and its text is what was last

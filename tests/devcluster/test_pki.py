@@ -1,0 +1,96 @@
+"""Certificates, as a strict verifier sees them."""
+
+import datetime as dt
+import ipaddress
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.verification import PolicyBuilder, ServerVerifier, Store, VerificationError
+
+from devcluster.credentials import SERVING_NAMES, Credentials
+from devcluster.pki import KeyPair
+
+
+@pytest.fixture(scope="module")
+def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
+    credentials = Credentials(tmp_path_factory.mktemp("pki"))
+    credentials.issue()
+    return credentials
+
+
+def load(pair: KeyPair) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+
+
+def verifier(authority: KeyPair, host: str) -> ServerVerifier:
+    name: x509.IPAddress | x509.DNSName
+    try:
+        name = x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        name = x509.DNSName(host)
+    policy = PolicyBuilder().store(Store([load(authority)])).time(dt.datetime.now(dt.UTC))
+    return policy.build_server_verifier(name)
+
+
+@pytest.mark.parametrize("host", SERVING_NAMES)
+def test_api_server_is_verified_by_each_of_its_names(credentials: Credentials, host: str) -> None:
+    verifier(credentials.authority, host).verify(load(credentials.serving), [])
+
+
+def test_other_names_are_not_covered(credentials: Credentials) -> None:
+    with pytest.raises(VerificationError, match="no matching subjectAltName"):
+        verifier(credentials.authority, "example.test").verify(load(credentials.serving), [])
+
+
+def test_clients_of_the_api_server_are_strangers_to_etcd(credentials: Credentials) -> None:
+    etcd = load(credentials.etcd_authority)
+    load(credentials.etcd_client).verify_directly_issued_by(etcd)
+    with pytest.raises(ValueError, match=r"[Ii]ssuer"):
+        load(credentials.admin).verify_directly_issued_by(etcd)
+
+
+def test_authority_may_sign_and_nothing_below_it_may(credentials: Credentials) -> None:
+    authority, admin = load(credentials.authority), load(credentials.admin)
+    constraints = authority.extensions.get_extension_for_class(x509.BasicConstraints)
+    usage = authority.extensions.get_extension_for_class(x509.KeyUsage)
+    assert constraints.critical
+    assert (constraints.value.ca, constraints.value.path_length) == (True, 0)
+    assert usage.critical
+    assert usage.value.key_cert_sign
+    assert not admin.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    assert not admin.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+
+
+def test_admin_is_who_kubernetes_reads_it_as(credentials: Credentials) -> None:
+    subject = load(credentials.admin).subject.rfc4514_string()
+    assert subject == "CN=wegent-dev-admin,O=system:masters"
+
+
+def test_keys_are_their_owners_only(credentials: Credentials) -> None:
+    directory = credentials.authority.key.parent
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.glob("*.key")}
+    assert len(modes) == 9
+    assert set(modes.values()) == {0o600}
+
+
+def test_account_key_is_of_a_size_that_verifiers_accept(credentials: Credentials) -> None:
+    pem = credentials.service_account_key.read_bytes()
+    key = serialization.load_pem_private_key(pem, password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    assert key.key_size == 2048
+
+
+def test_authorities_stay_and_leaves_are_renewed(tmp_path: Path) -> None:
+    credentials = Credentials(tmp_path)
+    credentials.issue()
+    kept = (credentials.authority.certificate, credentials.service_account_key)
+    before = [path.read_bytes() for path in kept], load(credentials.admin).serial_number
+    credentials.issue()
+    after = [path.read_bytes() for path in kept], load(credentials.admin).serial_number
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+    load(credentials.admin).verify_directly_issued_by(load(credentials.authority))
