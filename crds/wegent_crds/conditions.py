@@ -39,3 +39,7 @@ class Reason(StrEnum):
     """False: an Account outside the accounts namespace gives no access."""
     NOT_PROVISIONED = "NotProvisioned"
     """False: the API server refused something that the Account needs."""
+    NAME_TAKEN = "NameTaken"
+    """False: a Tombstone is to be restored, and another object has its name meanwhile."""
+    NOT_RESTORED = "NotRestored"
+    """False: the API server refused the object that a Tombstone holds."""

@@ -35,7 +35,7 @@ class Kind:
     short_names: tuple[str, ...]
     references: tuple[ReferenceField, ...] = field(default=())
     served: bool = True
-    """Whether users work with it: REST routes under ``/api/v1/kinds``, the user roles."""
+    """Whether users work with it: REST routes under ``/api/v1/kinds``, user roles, the trash."""
     referable: bool = True
     """Whether other objects may refer to it; such kinds carry ``spec.accessFrom``."""
 
@@ -73,6 +73,8 @@ TASK: Final = Kind(
     referable=False,
 )
 ACCOUNT: Final = Kind("Account", "accounts", ("acc",), served=False, referable=False)
+TOMBSTONE: Final = Kind("Tombstone", "tombstones", ("tomb",), served=False, referable=False)
 
-KINDS: Final = (GHOST, MODEL, SHELL, BOT, TEAM, SKILL, TASK, ACCOUNT)
+KINDS: Final = (GHOST, MODEL, SHELL, BOT, TEAM, SKILL, TASK, ACCOUNT, TOMBSTONE)
+BY_KIND: Final = {kind.kind: kind for kind in KINDS}
 BY_PLURAL: Final = {kind.plural: kind for kind in KINDS}

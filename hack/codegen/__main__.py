@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from codegen import crds, rbac
+from codegen import crds, policies, rbac
 from codegen.files import ROOT, GeneratedFile, differences, write
 
 GENERATORS: Final[tuple[Callable[[], Iterable[GeneratedFile]], ...]] = (
     crds.generate,
+    policies.generate,
     rbac.generate,
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from codegen.files import GeneratedFile, yaml_file
-from wegent_crds.kinds import ACCOUNT, GROUP, KINDS
+from wegent_crds.kinds import ACCOUNT, GROUP, KINDS, TOMBSTONE
 
 READ: Final = ["get", "list", "watch"]
 WRITE: Final = ["create", "update", "patch", "delete", "deletecollection"]
@@ -24,7 +24,14 @@ def generate() -> Iterator[GeneratedFile]:
 def _user_role(role: str) -> dict[str, Any]:
     served = [kind.plural for kind in KINDS if kind.served]
     verbs = [*READ] if role == "viewer" else [*READ, *WRITE]
-    rules = [{"apiGroups": [GROUP], "resources": served, "verbs": verbs}]
+    # Tombstones are the operator's to make: `restore` is all that others may change in them.
+    trash = (
+        [*READ] if role == "viewer" else [*READ, "update", "patch", "delete", "deletecollection"]
+    )
+    rules = [
+        {"apiGroups": [GROUP], "resources": served, "verbs": verbs},
+        {"apiGroups": [GROUP], "resources": [TOMBSTONE.plural], "verbs": trash},
+    ]
     if role == "admin":
         rules.append(
             {
@@ -58,6 +65,17 @@ def _operator() -> list[dict[str, Any]]:
             "apiGroups": [GROUP],
             "resources": [f"{plural}/status" for plural in plurals],
             "verbs": ["patch"],
+        },
+        # The trash: the finalizer goes (patch), restored objects come back (create).
+        {
+            "apiGroups": [GROUP],
+            "resources": [kind.plural for kind in KINDS if kind.served],
+            "verbs": ["create", "patch", "delete"],
+        },
+        {
+            "apiGroups": [GROUP],
+            "resources": [TOMBSTONE.plural],
+            "verbs": ["create", "update", "delete"],
         },
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
         # Namespaces: their labels decide on grants, and each user gets one.

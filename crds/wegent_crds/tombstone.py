@@ -1,0 +1,54 @@
+"""Tombstone: a deleted object as it was, and the way back."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import WithJsonSchema
+
+from wegent_crds.common import ResourceName
+from wegent_crds.custom_resource import Column, CustomResource
+from wegent_crds.schema import Schema
+from wegent_crds.status import Timestamp
+
+AnyObject = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+]
+"""An object whose fields are another kind's business."""
+
+
+class TombstoneSpec(Schema):
+    """What was deleted, and whether it is wanted back."""
+
+    kind: Literal["Bot", "Ghost", "Model", "Shell", "Skill", "Task", "Team"]
+    """Kind of the deleted object."""
+    name: ResourceName
+    """Name of the deleted object; it was, and will be again, in this namespace."""
+    object: AnyObject
+    """The deleted object as it was: metadata, spec and status."""
+    deleted_at: Timestamp
+    """When it was deleted."""
+    expires_at: Timestamp
+    """When the Tombstone goes too, and the object for good."""
+    restore: bool = False
+    """Set to true to bring the object back; the Tombstone then goes."""
+
+
+class Tombstone(CustomResource):
+    """A Tombstone holds a deleted object. Only the operator makes one.
+
+    Everything but ``spec.restore`` stays as it is: a policy refuses other changes. Deleting a
+    Tombstone deletes the object for good.
+    """
+
+    columns = (
+        Column("Kind", ".spec.kind"),
+        Column("Object", ".spec.name"),
+        Column("Deleted", ".spec.deletedAt", "date"),
+        Column("Expires", ".spec.expiresAt"),
+        Column("Restore", ".spec.restore", "boolean", priority=1),
+    )
+
+    kind: Literal["Tombstone"]
+    """Name of the kind."""
+    spec: TombstoneSpec
+    """What was deleted, and whether it is wanted back."""
