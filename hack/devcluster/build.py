@@ -65,8 +65,9 @@ class GoBuilder:
             with Progress(label) as progress:
                 code = _run(command, module, environment, log, progress)
             if code:
-                tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-                raise BuildError(f"building {what} failed:\n" + "\n".join(f"    {line}" for line in tail))
+                lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+                tail = "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
+                raise BuildError(f"building {what} failed:\n{tail}")
         finally:
             log.unlink(missing_ok=True)
 

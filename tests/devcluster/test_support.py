@@ -1,4 +1,4 @@
-"""The tests' own helpers."""
+"""What tests stand on is tested too."""
 
 import asyncio
 from collections.abc import Iterator
