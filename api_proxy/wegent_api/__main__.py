@@ -1,5 +1,6 @@
 """``python -m wegent_api``: serve until SIGTERM, then finish what is in flight."""
 
+import signal
 import sys
 
 import uvicorn
@@ -20,6 +21,8 @@ def main() -> None:
         sys.stderr.write(f"wegent-api: {error}\n")
         raise SystemExit(2) from None
     configure_logging(settings.log_level)
+    # uvicorn drains on SIGTERM, then raises it again for whoever handled it before.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         create_app(settings),
         host=settings.host,

@@ -116,13 +116,21 @@ def install_openapi(app: FastAPI) -> None:
             )
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             schemas |= _schemas()
-            # FastAPI's own idea of a 422, which is never answered.
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
+            _drop_fastapis_422(made)
             app.openapi_schema = made
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign] # as FastAPI documents it
+
+
+def _drop_fastapis_422(document: dict[str, Any]) -> None:
+    """Remove FastAPI's own idea of a wrong parameter: it is a 400 here."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
 
 
 def _schemas() -> dict[str, Any]:

@@ -31,6 +31,13 @@ async def test_every_kind_is_created_read_listed_and_deleted(client: Client) -> 
         path = f"{BASE}/{plural}/{example(plural, tag)['metadata']['name']}"
         answer = await client.delete(path)
         assert (answer.status, answer.content) == (204, b"")
+        after = await client.get(path)  # gone, or held in the trash's hands
+        assert after.status == 404 or "deletionTimestamp" in after.expect(200)["metadata"]
+
+
+async def test_what_is_not_there(client: Client) -> None:
+    for plural in KINDS:
+        path = f"{BASE}/{plural}/{unique('absent')}"
         (await client.get(path)).refused(404, "NotFound")
         (await client.delete(path)).refused(404, "NotFound")
 

@@ -1,0 +1,101 @@
+"""The wire between the proxy and the real API server, which a test may cut."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from yarl import URL
+
+
+class Link:
+    """Passes bytes on both ways, TLS and all, until it is told otherwise."""
+
+    def __init__(self, server: str) -> None:
+        self._target = URL(server)
+        self._listener: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._cut_after: int | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """What a kubeconfig names in the API server's place."""
+        return f"https://127.0.0.1:{self.port}"
+
+    async def open(self) -> None:
+        """Listen, on the same port each time."""
+        self._cut_after = None
+        self._flowing.set()
+        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Refuse connections, and cut those there are."""
+        if self._listener:
+            self._listener.close()
+        self.cut()
+        if self._listener:
+            await self._listener.wait_closed()
+        self._listener = None
+
+    def cut(self) -> None:
+        """Cut what is connected."""
+        self._flowing.set()
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    def stall(self) -> None:
+        """Take bytes, and pass none on."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        """Pass on what has been held back."""
+        self._flowing.set()
+
+    def cut_after(self, size: int) -> None:
+        """Cut each connection once the API server has sent ``size`` bytes more over it."""
+        self._cut_after = size
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert self._target.host
+        server_reader, server_writer = await asyncio.open_connection(
+            self._target.host, self._target.port
+        )
+        self._writers |= {writer, server_writer}
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pass_on(reader, server_writer, answers=False))
+                group.create_task(self._pass_on(server_reader, writer, answers=True))
+        finally:
+            self._writers -= {writer, server_writer}
+            writer.transport.abort()
+            server_writer.transport.abort()
+
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool
+    ) -> None:
+        passed = 0
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(4096):
+                await self._flowing.wait()
+                writer.write(chunk)
+                await writer.drain()
+                if answers and self._cut_after is not None:
+                    passed += len(chunk)
+                    if passed > self._cut_after:
+                        break
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def link_to(server: str) -> AsyncIterator[Link]:
+    """Open a `Link` to ``server``."""
+    link = Link(server)
+    await link.open()
+    try:
+        yield link
+    finally:
+        await link.close()
