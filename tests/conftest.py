@@ -1,5 +1,15 @@
 """Fixtures that every test may ask for."""
 
 from tests.support.cluster import binaries, control_plane, kubectl
+from tests.support.wegent import api, audit, namespace, operator, operator_kubeconfig
 
-__all__ = ["binaries", "control_plane", "kubectl"]
+__all__ = [
+    "api",
+    "audit",
+    "binaries",
+    "control_plane",
+    "kubectl",
+    "namespace",
+    "operator",
+    "operator_kubeconfig",
+]

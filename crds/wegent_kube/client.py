@@ -5,6 +5,7 @@ brings it; nothing of the official client's generated models is wanted, objects
 stay the plain mappings that the API server sent.
 """
 
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Self
@@ -92,7 +93,8 @@ class KubeClient:
             ApiError: the server answered 400 or above.
             Unreachable: it gave no (whole) answer.
         """
-        data = None if body is None else json.dumps(body).encode()
+        # From a buffer, aiohttp sends what is large in pieces and lets the loop run between them.
+        data = None if body is None else io.BytesIO(json.dumps(body).encode())
         headers = {"Accept": accept} | ({"Content-Type": content_type} if data else {})
         try:
             async with self.session.request(

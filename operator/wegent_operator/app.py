@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kopf
@@ -20,6 +21,7 @@ from wegent_operator.accounts import Provisioner, Provisions, provision_key
 from wegent_operator.events import Recorder
 from wegent_operator.feed import Feed
 from wegent_operator.health import HealthServer, WatchMonitor
+from wegent_operator.keeper import Keeper
 from wegent_operator.kopf_settings import WATCH_GRACE_S, configure
 from wegent_operator.metrics import Metrics
 from wegent_operator.provisions import PROVISIONED
@@ -32,6 +34,11 @@ from wegent_operator.sweep import Sweeper
 logger = logging.getLogger(__name__)
 
 USER_AGENT = "wegent-operator"
+
+
+def clock() -> datetime:
+    """Return the time; the one place where the operator asks for it."""
+    return datetime.now(UTC)
 
 
 class Operator:
@@ -63,8 +70,16 @@ class Operator:
                 self.metrics,
                 settings.accounts_namespace,
             ),
+            Keeper(
+                self._client,
+                self._store,
+                self.metrics,
+                timedelta(seconds=settings.trash_retention_s),
+                clock,
+            ),
             self._recorder,
             self.metrics,
+            clock,
         )
         self.feed = Feed(self._store, provisions, self._reconciler, settings.accounts_namespace)
         self.sweeper = Sweeper(self._client, self.feed, self.metrics)
@@ -153,9 +168,11 @@ def _register_kind(registry: kopf.OperatorRegistry, running: list[Operator], kin
 def _register_namespaces(registry: kopf.OperatorRegistry, running: list[Operator]) -> None:
     @kopf.on.event(*NAMESPACES.selector, registry=registry)
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
-        metadata = event["object"]["metadata"]
-        labels = None if event["type"] == "DELETED" else metadata.get("labels") or {}
-        running[0].feed.namespace(metadata["name"], labels)
+        feed, body = running[0].feed, event["object"]
+        if event["type"] == "DELETED":
+            feed.namespace_gone(body["metadata"]["name"])
+        else:
+            feed.namespace(body)
 
 
 def _register_provisioned(

@@ -3,11 +3,13 @@
 A prompt of 128 KiB never stays in memory; a reference does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from wegent_crds.kinds import ACCOUNT, TASK, Kind
+from wegent_crds.kinds import ACCOUNT, BY_KIND, TASK, TOMBSTONE, Kind
+from wegent_crds.marks import RESTORED_FROM, TRASH_FINALIZER
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_kube.resources import NAMESPACES
 from wegent_operator.selectors import LabelSelector, selectors_of
@@ -56,6 +58,14 @@ class AccountSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TombstoneSpec:
+    """What a Tombstone is to do."""
+
+    expires_at: datetime
+    restore: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """One object, reduced. Equal facts give equal verdicts."""
 
@@ -74,8 +84,23 @@ class Facts:
     conditions: tuple[Condition, ...]
     """The status as last seen or written, foreign condition types included."""
     observed_generation: int | None
-    judged: bool
-    """Whether the operator still gives verdicts: not on what is being deleted or has run."""
+    tombstone: TombstoneSpec | None
+    deleting: bool
+    finalizers: tuple[str, ...]
+    restored_from: str | None
+    """Name of the Tombstone that brought it back; while that is there, it isn't whole yet."""
+    has_run: bool
+    """Whether a Task has left Pending: from then on its conditions are its runner's."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether the operator still gives verdicts."""
+        return not (self.deleting or self.has_run)
+
+    @property
+    def held(self) -> bool:
+        """Whether deletion waits for the trash."""
+        return TRASH_FINALIZER in self.finalizers
 
 
 def facts_of(kind: Kind, body: Mapping[str, Any]) -> Facts:
@@ -89,18 +114,18 @@ def facts_of(kind: Kind, body: Mapping[str, Any]) -> Facts:
         uid=metadata["uid"],
         version=int(metadata["resourceVersion"]),
         generation=metadata.get("generation", 0),
-        references=tuple(
-            _namespaces_of(metadata["name"], spec)
-            if kind is ACCOUNT
-            else references_of(kind, metadata["namespace"], body)
-        ),
+        references=tuple(_references(kind, metadata, body)),
         access_from=selectors_of(access.get("namespaceSelectors") or ()),
         provider=spec.get("provider"),
         supported_providers=tuple(spec.get("supportedProviders") or ()),
         account=_account_spec(spec) if kind is ACCOUNT else None,
         conditions=conditions_of(status),
         observed_generation=status.get("observedGeneration"),
-        judged="deletionTimestamp" not in metadata and not (kind is TASK and _has_run(status)),
+        tombstone=_tombstone_spec(spec) if kind is TOMBSTONE else None,
+        deleting="deletionTimestamp" in metadata,
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        restored_from=(metadata.get("annotations") or {}).get(RESTORED_FROM),
+        has_run=kind is TASK and status.get("phase", "Pending") != "Pending",
     )
 
 
@@ -146,6 +171,23 @@ def _account_spec(spec: Mapping[str, Any]) -> AccountSpec:
     )
 
 
-def _has_run(status: Mapping[str, Any]) -> bool:
-    """Tell whether a Task has left Pending: from then on its conditions are its runner's."""
-    return bool(status.get("phase", "Pending") != "Pending")
+def _tombstone_spec(spec: Mapping[str, Any]) -> TombstoneSpec:
+    return TombstoneSpec(
+        expires_at=datetime.fromisoformat(spec["expiresAt"]), restore=bool(spec.get("restore"))
+    )
+
+
+def _references(
+    kind: Kind, metadata: Mapping[str, Any], body: Mapping[str, Any]
+) -> Iterable[Reference]:
+    if kind is ACCOUNT:
+        return _namespaces_of(metadata["name"], body.get("spec") or {})
+    if kind is TOMBSTONE:
+        return _place_of(metadata["namespace"], body["spec"])
+    return references_of(kind, metadata["namespace"], body)
+
+
+def _place_of(namespace: str, spec: Mapping[str, Any]) -> Iterator[Reference]:
+    """Yield where a Tombstone's object belongs: when that place is free it may come back."""
+    plural = BY_KIND[spec["kind"]].plural
+    yield Reference("spec.name", ObjectKey(plural, namespace, spec["name"]))

@@ -4,7 +4,7 @@ Level-based: only what an object is now counts, never which event brought it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wegent_crds.kinds import ACCOUNT, Kind
@@ -58,11 +58,19 @@ class Feed:
         if self.store.remove(key, uid):
             self._concern(key)
 
-    def namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
-        """Take in a namespace's labels, None when it is gone."""
-        self._concern(*self.store.put_namespace(name, labels))
-        if name in self.store.shared_namespaces:
-            self._concern(namespace_key(name))
+    def namespace(self, body: Mapping[str, Any]) -> None:
+        """Take in a namespace; its metadata is enough."""
+        metadata = body["metadata"]
+        concerned = self.store.put_namespace(
+            metadata["name"],
+            metadata.get("labels") or {},
+            terminating="deletionTimestamp" in metadata,
+        )
+        self._namespace_concerns(metadata["name"], concerned)
+
+    def namespace_gone(self, name: str) -> None:
+        """Take in that a namespace is no more."""
+        self._namespace_concerns(name, self.store.put_namespace(name, None))
 
     def provisioned(self, resource: Resource, body: Mapping[str, Any]) -> ProvisionKey:
         """Take in a ServiceAccount or binding of the operator's own; return its key."""
@@ -72,6 +80,11 @@ class Feed:
     def unprovisioned(self, key: ProvisionKey) -> None:
         """Take in that a ServiceAccount or binding is no more, or no longer labelled ours."""
         self._drift(self.provisions.remove(key))
+
+    def _namespace_concerns(self, name: str, keys: Iterable[ObjectKey]) -> None:
+        self._concern(*keys)
+        if name in self.store.shared_namespaces:
+            self._concern(namespace_key(name))
 
     def _drift(self, account: str | None) -> None:
         if account:

@@ -37,6 +37,12 @@ class Metrics:
             ["resource", "action"],
             registry=self.registry,
         )
+        self.tombstones = Counter(
+            "wegent_operator_tombstones_total",
+            "Tombstones by what became of them (stored, restored, expired).",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.sweeps = Counter(
             "wegent_operator_sweeps_total", "Sweeps by kind.", ["kind"], registry=self.registry
         )

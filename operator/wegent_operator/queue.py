@@ -26,6 +26,7 @@ class KeyedQueue(Generic[K]):
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._alarms: dict[K, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
         return len(self._added_at)
@@ -67,6 +68,13 @@ class KeyedQueue(Generic[K]):
         self._timers[key] = asyncio.get_running_loop().call_later(delay, self._due, key)
         return delay
 
+    def wake(self, key: K, after_s: float | None) -> None:
+        """Let a key come back then, instead of when it was told before; None: not any more."""
+        if (alarm := self._alarms.pop(key, None)) is not None:
+            alarm.cancel()
+        if after_s is not None:
+            self._alarms[key] = asyncio.get_running_loop().call_later(after_s, self._ring, key)
+
     def forget(self, key: K) -> None:
         """Note that a key succeeded: its delay starts small again."""
         self._failures.pop(key, None)
@@ -74,6 +82,10 @@ class KeyedQueue(Generic[K]):
 
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)
+        self.add(key)
+
+    def _ring(self, key: K) -> None:
+        self._alarms.pop(key, None)
         self.add(key)
 
     def _cancel_timer(self, key: K) -> None:

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from wegent_crds.conditions import ConditionType, Reason
@@ -17,10 +17,12 @@ from wegent_kube.resources import NAMESPACES, resource_of
 from wegent_operator.accounts import Provisioner
 from wegent_operator.events import Recorder
 from wegent_operator.facts import Facts
+from wegent_operator.keeper import Keeper
 from wegent_operator.metrics import Metrics
 from wegent_operator.queue import KeyedQueue
 from wegent_operator.status import find, status_patch, with_verdict
 from wegent_operator.store import Appearance, Store
+from wegent_operator.trash import rfc3339
 from wegent_operator.verdict import Outcome, Verdict, judge
 
 logger = logging.getLogger(__name__)
@@ -37,15 +39,19 @@ class Reconciler:
         store: Store,
         queue: KeyedQueue[ObjectKey],
         provisioner: Provisioner,
+        keeper: Keeper,
         recorder: Recorder,
         metrics: Metrics,
+        clock: Callable[[], datetime],
     ) -> None:
         self._client = client
         self._store = store
         self._queue = queue
         self._provisioner = provisioner
+        self._keeper = keeper
         self._recorder = recorder
         self._metrics = metrics
+        self._clock = clock
         self._news_at: dict[ObjectKey, float] = {}
 
     def concern(self, keys: Iterable[ObjectKey]) -> None:
@@ -84,13 +90,17 @@ class Reconciler:
             self._settled(key)
             return
         facts = self._store.get(key)
-        verdict = await self._verdict(key, facts)
-        self.appear(key, facts, verdict)
-        if facts is not None and verdict is not None and facts.judged:
-            await self._write(facts, verdict)
-            if verdict.ready.reason is Reason.NOT_PROVISIONED:
-                self._queue.retry(key)
-                return
+        passing = (
+            facts is not None and BY_PLURAL[key.plural].served and await self._keeper.attend(facts)
+        )
+        if not passing:
+            verdict = await self._verdict(key, facts)
+            self.appear(key, facts, verdict)
+            if facts is not None and verdict is not None and facts.judged:
+                await self._write(facts, verdict)
+                if verdict.ready.reason is Reason.NOT_PROVISIONED:
+                    self._queue.retry(key)
+                    return
         self._settled(key)
 
     def appear(self, key: ObjectKey, facts: Facts | None, verdict: Verdict | None) -> None:
@@ -107,13 +117,26 @@ class Reconciler:
             self.concern(self._store.referrers(key))
 
     async def _verdict(self, key: ObjectKey, facts: Facts | None) -> Verdict | None:
+        """Return the verdict, None where there is nothing to give one on."""
         if key.plural == ACCOUNT.plural:
             return await self._provisioner.provision(key, facts)
-        return None if facts is None else judge(facts, self._store)
+        if facts is None:
+            return None
+        if facts.tombstone is not None:
+            return await self._watch_over(key, facts, facts.tombstone.expires_at)
+        return judge(facts, self._store)
+
+    async def _watch_over(
+        self, key: ObjectKey, facts: Facts, expires_at: datetime
+    ) -> Verdict | None:
+        verdict = await self._keeper.watch_over(key, facts)
+        left = None if verdict is None else (expires_at - self._clock()).total_seconds()
+        self._queue.wake(key, left)
+        return verdict
 
     async def _write(self, facts: Facts, verdict: Verdict) -> None:
-        now = datetime.now(UTC)
-        desired = with_verdict(facts, verdict, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        now = self._clock()
+        desired = with_verdict(facts, verdict, rfc3339(now))
         if desired == facts:
             return
         kind = BY_PLURAL[facts.key.plural]

@@ -15,6 +15,8 @@ class Settings(BaseSettings):
     """Where Accounts give access; nothing but users' accounts lives there."""
     shared_namespaces: Annotated[frozenset[str], NoDecode] = frozenset({"default"})
     """Comma-separated. Any namespace may refer into these, and every user is an editor there."""
+    trash_retention_s: int = Field(default=30 * 24 * 3600, ge=1)
+    """How long a Tombstone is kept, from the object's deletion on."""
     writers: int = Field(default=8, ge=1, le=64)
     """Keys worked on at once; the API server takes no more status writes from more than 8."""
     watch_timeout_s: int = Field(default=60, ge=1, le=3600)

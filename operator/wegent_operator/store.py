@@ -35,6 +35,8 @@ class Store:
         self._objects: dict[ObjectKey, Facts] = {}
         self._referrers: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._crossing: defaultdict[str, set[ObjectKey]] = defaultdict(set)
+        self._by_namespace: defaultdict[str, set[ObjectKey]] = defaultdict(set)
+        self._terminating: set[str] = set()
         self._appearances: dict[ObjectKey, Appearance] = {}
         self._labels: dict[str, Mapping[str, str]] = {}
 
@@ -63,6 +65,7 @@ class Store:
             return False
         self._unindex(known)
         self._objects[facts.key] = facts
+        self._by_namespace[facts.key.namespace].add(facts.key)
         for reference in facts.references:
             self._referrers[reference.target].add(facts.key)
             if reference.target.namespace not in ("", facts.key.namespace):
@@ -75,6 +78,7 @@ class Store:
         if known is None or (uid is not None and known.uid != uid):
             return False
         self._unindex(known)
+        _discard(self._by_namespace, key.namespace, key)
         del self._objects[key]
         return True
 
@@ -100,20 +104,33 @@ class Store:
         """Return the names of all namespaces."""
         return tuple(self._labels)
 
-    def put_namespace(self, name: str, labels: Mapping[str, str] | None) -> frozenset[ObjectKey]:
-        """Take in a namespace's labels, None when it is gone; return the objects this concerns.
+    def is_terminating(self, namespace: str) -> bool:
+        """Tell whether a namespace is being deleted."""
+        return namespace in self._terminating
 
-        Those are the Accounts that need it, and the objects in it that refer to
-        other namespaces: what they may use depends on their own namespace's labels.
+    def put_namespace(
+        self, name: str, labels: Mapping[str, str] | None, *, terminating: bool = False
+    ) -> frozenset[ObjectKey]:
+        """Take in a namespace, its labels None when it is gone; return the objects this concerns.
+
+        Those are the Accounts that need it, the objects in it that refer to other
+        namespaces (what they may use depends on their own namespace's labels), and
+        all objects in it when it begins to go.
         """
-        known = self._labels.get(name)
+        known, went = self._labels.get(name), name in self._terminating
         if labels is None:
             self._labels.pop(name, None)
         else:
             self._labels[name] = dict(labels)
-        if known == labels:
-            return frozenset()
-        return self.referrers(namespace_key(name)) | frozenset(self._crossing.get(name, ()))
+        if terminating:
+            self._terminating.add(name)
+        else:
+            self._terminating.discard(name)
+        concerned = self._by_namespace.get(name, set()) if terminating and not went else set()
+        if known != labels:
+            concerned = concerned | self.referrers(namespace_key(name))
+            concerned |= self._crossing.get(name, set())
+        return frozenset(concerned)
 
     def _unindex(self, facts: Facts | None) -> None:
         if facts is None:

@@ -7,7 +7,6 @@ and fetches only what differs.
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from typing import Any, Final
 
 from wegent_crds.kinds import BY_PLURAL, KINDS, Kind
@@ -114,16 +113,15 @@ class Sweeper:
                 self._feed.seen(kind, body)
 
     async def _sweep_namespaces(self) -> None:
-        seen: dict[str, Mapping[str, str]] = {}
+        seen: set[str] = set()
         known = self._feed.store.namespaces()
         async for page in self._client.pages(NAMESPACES.path(), accept=METADATA_LIST):
             for item in page["items"]:
-                seen[item["metadata"]["name"]] = item["metadata"].get("labels") or {}
-        for name, labels in seen.items():
-            self._feed.namespace(name, labels)
+                seen.add(item["metadata"]["name"])
+                self._feed.namespace(item)
         for name in known:
             if name not in seen:
-                self._feed.namespace(name, None)
+                self._feed.namespace_gone(name)
 
     async def _sweep_provisioned(self, resource: Resource) -> None:
         seen: set[ProvisionKey] = set()

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from devcluster.controlplane import ControlPlane
-from tests.operator_.conftest import OPERATOR_USER
 from tests.support.api import VERDICT_WITHIN_S, Api, condition
 from tests.support.audit import AuditLog
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
+from tests.support.wegent import OPERATOR_USER
 from wegent_kube import ApiError
 from wegent_kube.resources import (
     CLUSTER_ROLE_BINDINGS,
@@ -173,6 +173,7 @@ async def test_a_users_own_namespace_comes_back(api: Api, user: str) -> None:
     deleted = await api.client.request("DELETE", NAMESPACES.path(None, home))
 
     async def made_anew() -> bool:
+        assert await there(api, NAMESPACES, None, home), "it is gone"
         found = await api.client.request("GET", NAMESPACES.path(None, home))
         assert found["metadata"]["uid"] != deleted["metadata"]["uid"], found["status"]
         return True

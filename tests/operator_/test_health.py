@@ -7,7 +7,7 @@ from devcluster.controlplane import ControlPlane
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
-from wegent_kube import KubeClient, load_connection
+from wegent_kube import ApiError, KubeClient, load_connection
 
 
 async def test_healthz_fails_when_the_watching_stops_and_recovers(
@@ -53,7 +53,18 @@ async def test_an_api_server_that_restarts_is_survived(
     # A client of its own: the pooled connections of the other one died with the server.
     async with KubeClient(load_connection(control_plane.kubeconfig)) as client:
         anew = Api(client)
-        await anew.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
+
+        async def created() -> bool:
+            # Until its policies know the kinds again, the server answers 503.
+            try:
+                await anew.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
+            except ApiError as error:
+                if error.code == 503:
+                    return False
+                raise
+            return True
+
+        await eventually(created, within_s=60, what="objects to be creatable again")
         await anew.create("models", namespace, "m", {"provider": "openai", "model": "gpt-4"})
         await anew.create("shells", namespace, "s", {"type": "Chat"})
         await anew.settled("bots", namespace, "b")

@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
-from tests.operator_.conftest import OPERATOR_USER
 from tests.support.api import VERDICT_WITHIN_S, Api, condition
 from tests.support.audit import AuditLog
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
+from tests.support.wegent import OPERATOR_USER
 
 GHOSTS, BOTS_EACH = 50, 10
 AT_ONCE = 32
@@ -66,7 +66,7 @@ async def test_a_fleet(
         return sorted(
             f"{write.resource}/{write.name}"
             for write in audit.writes(user=OPERATOR_USER, namespace=namespace)
-            if write.resource != "events"
+            if write.subresource == "status" and write.resource != "tombstones"
         )
 
     await make_fleet(api, namespace)
@@ -121,7 +121,7 @@ async def test_killed_in_the_middle_of_work_nothing_is_lost(
     await many(api, "bots", namespace, bots)
     await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
     operator.kill()
-    await api.delete("shells", namespace, "s")
+    await api.ask_to_delete("shells", namespace, "s")
     operator.start()
     await all_say(api, "bots", namespace, "RefNotFound", 100)
     await api.create("shells", namespace, "s", {"type": "Chat"})

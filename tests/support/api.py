@@ -54,8 +54,24 @@ class Api:
         path = resource_of(BY_PLURAL[plural]).path(namespace, name, subresource or None)
         await self.client.request("PATCH", path, body=patch, content_type=MERGE_PATCH)
 
-    async def delete(self, plural: str, namespace: str, name: str) -> None:
+    async def ask_to_delete(self, plural: str, namespace: str, name: str) -> None:
         await self.client.request("DELETE", resource_of(BY_PLURAL[plural]).path(namespace, name))
+
+    async def delete(self, plural: str, namespace: str, name: str) -> None:
+        """Delete the object and wait until it has passed through the trash."""
+        await self.ask_to_delete(plural, namespace, name)
+        await self.gone(plural, namespace, name)
+
+    async def gone(self, plural: str, namespace: str, name: str) -> None:
+        """Wait until there is no such object."""
+
+        async def probe() -> bool:
+            body = await self.get(plural, namespace, name)
+            assert body is None, body["metadata"]
+            return True
+
+        what = f"{plural} {namespace}/{name} to be gone"
+        await eventually(probe, within_s=VERDICT_WITHIN_S, what=what)
 
     async def create_namespace(self, name: str, **labels: str) -> None:
         body = {"metadata": {"name": name, "labels": labels}}

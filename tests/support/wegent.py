@@ -1,4 +1,4 @@
-"""The operator as a program of its own, against the real API server."""
+"""Fixtures of a cluster in which Wegent's operator runs, for whoever needs its verdicts."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
