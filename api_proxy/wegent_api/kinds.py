@@ -75,7 +75,7 @@ class CreateParameters(_Parameters):
     ] = True
 
 
-def no_repeats(request: Request, _: CallerDep) -> None:
+async def no_repeats(request: Request, _: CallerDep) -> None:
     """FastAPI dependency: of a parameter that is given twice, none is picked.
 
     It needs the caller only so that who has no token learns nothing but that.

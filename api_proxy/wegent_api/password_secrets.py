@@ -133,7 +133,7 @@ class PasswordSecrets:
             self._path(), params={"labelSelector": USER_LABEL}, accept=METADATA_LIST
         )
         async for page in pages:
-            for item in page["items"]:
+            for item in page["items"] or ():  # null in an empty metadata-only list
                 metadata = item["metadata"]
                 if not metadata.get("ownerReferences"):
                     yield Orphan(

@@ -92,5 +92,9 @@ def services_of(request: Request) -> Services:
     return cast("Services", request.state.services)
 
 
-ServicesDep = Annotated[Services, Depends(services_of)]
+async def _services(request: Request) -> Services:
+    return services_of(request)  # async: FastAPI runs other dependencies in a thread each
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
 """Parameter type of a route that needs them."""
