@@ -7,7 +7,7 @@ LOCK_OPTIONS := --extra operator --extra api --group dev --universal --generate-
 	--no-emit-index-url --python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status kubeconfig admin-login token clean test lint format type generate verify lock env
+.PHONY: help up down status kubeconfig admin-login token uninstall clean test lint format type generate verify lock env
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ admin-login: env ## Print the first admin's name and password, separated by a sp
 
 token: env ## Log the first admin in and print the token
 	@$(BIN)/python -m devstack token
+
+uninstall: env ## Take Wegent out of the cluster that `make up` used; users' objects and kinds stay
+	@$(BIN)/python -m devstack uninstall
 
 clean: env ## Stop everything and delete the development cluster's data
 	@$(BIN)/python -m devstack clean

@@ -163,9 +163,9 @@ def _guard_finalizer() -> dict[str, Any]:
             (
                 f"{IS_OPERATOR} || {MAY_BYPASS}",
                 (
-                    f"metadata.finalizers: only Wegent's operator removes {TRASH_FINALIZER}, once the"
-                    " object is kept in a Tombstone; without the operator, who has the verb bypass on"
-                    " tombstones may remove it, and the object is then lost"
+                    f"metadata.finalizers: only Wegent's operator removes {TRASH_FINALIZER}, once"
+                    " the object is kept in a Tombstone; without the operator, who has the verb"
+                    " bypass on tombstones may remove it, and the object is then lost"
                 ),
             )
         ],

@@ -60,6 +60,15 @@ class Installer:
             self._wait_for_policies(mutating=sentinel.MUTATING in kinds)
         self._wait_creatable(crds)
 
+    def uninstall(self, directories: Iterable[Path]) -> None:
+        """Delete what every ``*.yaml`` below ``directories`` describes; fine if it is gone.
+
+        Raises:
+            ClusterError: the server refused.
+        """
+        manifests = list(_load(directories))
+        self._run("delete", "--ignore-not-found", "-f", "-", objects=manifests)
+
     def _wait_established(self, crds: Sequence[Manifest]) -> None:
         if crds:
             names = (f"crd/{crd['metadata']['name']}" for crd in crds)

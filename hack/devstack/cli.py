@@ -11,7 +11,8 @@ from devcluster.errors import ClusterError
 from devcluster.progress import say
 from devcluster.state import DEFAULT_PROVIDER, PROVIDERS
 from devstack.admin import Login, log_in
-from devstack.stack import CHECKOUT, Stack
+from devstack.programs import CHECKOUT
+from devstack.stack import Stack
 
 STATE: Final = CHECKOUT / ".dev"
 OK, FAILURE, INTERRUPTED = 0, 1, 130
@@ -77,6 +78,15 @@ def _clean(stack: Stack, _: argparse.Namespace) -> int:
     return OK
 
 
+def _uninstall(stack: Stack, _: argparse.Namespace) -> int:
+    stack.uninstall()
+    print(
+        "Wegent's programs, roles and policies are gone. Users' objects stay, and can be deleted;"
+        "\n`kubectl delete -f crds/` deletes all of them with their kinds."
+    )
+    return OK
+
+
 def _status(stack: Stack, _: argparse.Namespace) -> int:
     running, lines = stack.status()
     print("\n".join(lines))
@@ -116,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("down", _down, "stop it and keep the data"),
         ("clean", _clean, "stop it and remove the data"),
+        ("uninstall", _uninstall, "take Wegent out of the cluster; users' objects stay"),
         ("status", _status, "say what runs"),
         ("kubeconfig", _kubeconfig, "print the path of the cluster's kubeconfig"),
         ("admin-login", _admin_login, "print the first admin's name and password"),

@@ -1,5 +1,7 @@
 """The operator and the API proxy as background processes with their own ServiceAccounts."""
 
+import hashlib
+import os
 import subprocess
 import sys
 import urllib.error
@@ -16,6 +18,8 @@ from devcluster.processes import Daemon, wait_ready
 
 READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+PACKAGES: Final = ("operator", "crds", "api_proxy")
 SYSTEM_NAMESPACE: Final = "wegent-system"
 TOKEN_LIFETIME: Final = "8760h"  # noqa: S105 - a duration
 """A year: each `make up` of a stopped program gets another, and no cluster here lives as long."""
@@ -39,6 +43,7 @@ class Program:
         self._module = module
         self._prefix = prefix
         self._kubeconfig = directory / f"{name}.kubeconfig"
+        self._source = directory / "run" / f"{name}.source"
 
     @property
     def url(self) -> str:
@@ -48,12 +53,17 @@ class Program:
     def start(self, kubectl: Path, admin_kubeconfig: Path) -> bool:
         """Start it under its ServiceAccount and wait until it is ready; tell if it had to be.
 
+        One that runs an older state of the checkout is stopped first.
+
         Raises:
             ClusterError: its port is taken, or it did not get ready.
         """
+        source = fingerprint()
         if self.daemon.running():
-            wait_ready(self.daemon, self._missing, within_s=READY_WITHIN_S)
-            return False
+            if self._source.exists() and self._source.read_text(encoding="utf-8") == source:
+                wait_ready(self.daemon, self._missing, within_s=READY_WITHIN_S)
+                return False
+            self.stop()  # it runs what the checkout was, not what it is
         if not is_free(self.port):
             raise ClusterError(
                 f"port {self.port} of {LOOPBACK}, which {self.name} needs, is taken by another"
@@ -67,6 +77,7 @@ class Program:
         except BaseException:
             self.stop()
             raise
+        self._source.write_text(source, encoding="utf-8")
         return True
 
     def stop(self) -> None:
@@ -92,6 +103,29 @@ class Program:
         document: dict[str, Any] = yaml.safe_load(_output(view))
         document["users"][0]["user"] = {"token": token}
         write_private(self._kubeconfig, yaml.safe_dump(document).encode())
+
+
+def release_everything(kubeconfig: Path) -> None:
+    """Take the trash's finalizer off all objects, with the rights of ``kubeconfig``.
+
+    Raises:
+        ClusterError: not all could be released.
+    """
+    command = [sys.executable, "-m", "wegent_operator", "--release-everything"]
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    done = subprocess.run(command, env=environment, check=False)
+    if done.returncode:
+        raise ClusterError("not every object could be released; run it again")
+
+
+def fingerprint() -> str:
+    """Return what changes when the programs' source does: a digest of names, times and sizes."""
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for file in sorted((CHECKOUT / package).rglob("*.py")):
+            found = file.stat()
+            digest.update(f"{file}:{found.st_mtime_ns}:{found.st_size}\n".encode())
+    return digest.hexdigest()
 
 
 def _output(command: list[str]) -> str:

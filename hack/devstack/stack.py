@@ -11,9 +11,8 @@ from devcluster.install import Installer
 from devcluster.progress import say
 from devcluster.state import DevCluster
 from devstack.admin import Login, ensure_admin, read_login
-from devstack.programs import Program
+from devstack.programs import CHECKOUT, Program, release_everything
 
-CHECKOUT: Final = Path(__file__).resolve().parents[2]
 MANIFESTS: Final = (CHECKOUT / "crds", CHECKOUT / "config")
 
 
@@ -48,7 +47,7 @@ class Stack:
         fresh = self.cluster.up(provider)
         kubeconfig = self.cluster.kubeconfig()
         say(f"The cluster {'is up' if fresh else 'was up already'}.")
-        kubectl = Programs.of_this_machine().ensure(["kubectl"])["kubectl"]
+        kubectl = self._kubectl()
         say("Installing CRDs, roles and policies ...")
         Installer(kubectl, kubeconfig).install(MANIFESTS)
         for program in (self.operator, self.api):
@@ -62,11 +61,33 @@ class Stack:
         self.operator.stop()
         self.cluster.down()
 
+    def uninstall(self) -> None:
+        """Stop the programs and take Wegent out of the cluster; users' objects and CRDs stay.
+
+        In this order: what stamps and guards the finalizer first, then the finalizers, so
+        that nothing is left that can't be deleted.
+
+        Raises:
+            ClusterError: the cluster did not take a step; running it again goes on from there.
+        """
+        kubeconfig = self.cluster.kubeconfig()
+        self.api.stop()
+        self.operator.stop()
+        installer = Installer(self._kubectl(), kubeconfig)
+        installer.uninstall([CHECKOUT / "config" / "policies"])
+        say("Releasing what the trash holds ...")
+        release_everything(kubeconfig)
+        installer.uninstall([CHECKOUT / "config" / "rbac"])
+
     def clean(self) -> None:
         """Stop everything and remove the data."""
         self.down()
         self.cluster.clean()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    @staticmethod
+    def _kubectl() -> Path:
+        return Programs.of_this_machine().ensure(["kubectl"])["kubectl"]
 
     def status(self) -> tuple[bool, list[str]]:
         """Return whether all of it runs, and a line for each part."""

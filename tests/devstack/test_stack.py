@@ -16,6 +16,7 @@ from devstack.stack import Stack
 from tests.support.kubectl import Kubectl
 
 COMMAND_WITHIN_S = 240
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 class Commands:
@@ -87,6 +88,25 @@ def test_up_down_up_and_clean(commands: Commands, binaries: Binaries) -> None:
 
     commands.ok("clean")
     assert "run `make up` first" in commands.run("admin-login").stderr
+
+
+def test_uninstalling_leaves_objects_that_can_be_deleted(
+    commands: Commands, binaries: Binaries
+) -> None:
+    commands.ok("up")
+    kubectl = Kubectl(binaries.kubectl, Path(commands.ok("kubeconfig").strip()))
+    kubectl.run("apply", "-f", EXAMPLES).ok()
+    kubectl.run("wait", "--for=condition=Ready", "bots", "--all", "--timeout=60s").ok()
+    kubectl.run("delete", "task", "--all").ok()
+    commands.ok("uninstall")
+    assert "reviewer" in kubectl.run("get", "bots").ok().stdout, "users' objects stay"
+    kubectl.run("delete", "bots", "--all", "--timeout=20s").ok()
+    assert kubectl.run("get", "tombstones", "-o", "name").ok().stdout.count("\n") == 1, "the Task"
+    crds = EXAMPLES.with_name("crds")
+    kubectl.run("delete", "-f", crds, "--timeout=60s").ok()
+    commands.ok("uninstall")
+    commands.ok("up")
+    kubectl.run("apply", "-f", EXAMPLES).ok()
 
 
 def test_a_taken_port_is_named_and_the_program_does_not_run(commands: Commands) -> None:
