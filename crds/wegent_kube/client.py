@@ -119,10 +119,14 @@ class KubeClient:
         params: Mapping[str, str] | None = None,
         accept: str = "application/json",
     ) -> AsyncIterator[Any]:
-        """Yield each page of a list, following ``continue``; ``ApiError`` 410 means begin again."""
+        """Yield each page of a list, following ``continue``; ``ApiError`` 410 means begin again.
+
+        ``items`` is always a list: an empty list of metadata comes as null.
+        """
         query = {"limit": str(PAGE_SIZE), **(params or {})}
         while True:
             page = await self.request("GET", path, params=query, accept=accept)
+            page["items"] = page.get("items") or []
             yield page
             token = page["metadata"].get("continue")
             if not token:

@@ -20,6 +20,8 @@ from wegent_operator.provisions import PROVISIONED, SELECTOR, ProvisionKey
 
 logger = logging.getLogger(__name__)
 
+SETTLE_S: Final = 1.0
+"""One list of Kopf's is many requests and events; the sweep after it lets them pass."""
 RETRY_S: Final = 3.0
 """Between tries of the first list, while the API server or a CRD isn't there yet."""
 
@@ -53,21 +55,23 @@ class Sweeper:
         while True:
             try:
                 await asyncio.wait_for(self._wake.wait(), interval_s)
-                await asyncio.sleep(1)  # one list may be many events; let them pass
+                await asyncio.sleep(SETTLE_S)
             except TimeoutError:
                 self._wanted.update(KINDS)
-            everything = len(self._wanted) == len(KINDS)
             wanted, self._wanted = self._wanted, set()
             self._wake.clear()
             try:
-                for kind in wanted:
-                    await self.sweep(kind)
-                if everything:
-                    await self._sweep_namespaces()
-                    for resource in PROVISIONED:
-                        await self._sweep_provisioned(resource)
-            except KubeError as error:
-                logger.warning("A sweep was cut short, the next one makes up for it: %s", error)
+                await self._sweep(wanted)
+            except Exception:
+                logger.exception("A sweep was cut short; the next one makes up for it")
+
+    async def _sweep(self, wanted: set[Kind]) -> None:
+        for kind in wanted:
+            await self.sweep(kind)
+        if len(wanted) == len(KINDS):
+            await self._sweep_namespaces()
+            for resource in PROVISIONED:
+                await self._sweep_provisioned(resource)
 
     async def sweep(self, kind: Kind) -> None:
         """Compare what is known of a kind with a metadata-only list, and fetch what differs."""

@@ -1,0 +1,80 @@
+"""Sweeps heal what no watch has told: here there is no watch at all."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.operator import OperatorProcess
+from wegent_crds.kinds import GHOST
+from wegent_crds.references import ObjectKey
+from wegent_operator.app import Operator
+from wegent_operator.settings import Settings
+
+
+@pytest.fixture
+def nobody_else(operator: OperatorProcess) -> Iterator[None]:
+    """No operator process; the one under test only lists."""
+    assert operator.stop() == 0
+    yield
+    operator.start()
+
+
+@pytest.fixture
+async def listing(
+    nobody_else: None, operator_kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Operator]:
+    """An operator that has filled its store and neither watches nor writes."""
+    assert nobody_else is None
+    monkeypatch.setenv("KUBECONFIG", str(operator_kubeconfig))
+    made = Operator(Settings())
+    await made.sweeper.fill()
+    yield made
+    await made.stop()
+
+
+def healed(operator: Operator) -> float:
+    return float(operator.metrics.healed.labels(GHOST.kind)._value.get())
+
+
+async def test_a_sweep_finds_what_came_changed_and_went(
+    api: Api, namespace: str, listing: Operator
+) -> None:
+    key = ObjectKey("ghosts", namespace, "g")
+    assert listing.feed.store.get(key) is None
+    await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
+    await listing.sweeper.sweep(GHOST)
+    came = listing.feed.store.get(key)
+    assert came is not None
+    assert healed(listing) == 1
+
+    await listing.sweeper.sweep(GHOST)
+    assert healed(listing) == 1, "what is known already is not fetched again"
+
+    access: dict[str, Any] = {"accessFrom": {"namespaceSelectors": [{}]}}
+    await api.merge("ghosts", namespace, "g", {"spec": access})
+    await listing.sweeper.sweep(GHOST)
+    changed = listing.feed.store.get(key)
+    assert changed is not None
+    assert changed.access_from != came.access_from
+    assert healed(listing) == 2
+
+    await api.ask_to_delete("ghosts", namespace, "g")
+    await listing.sweeper.sweep(GHOST)
+    going = listing.feed.store.get(key)
+    assert going is not None
+    assert going.deleting
+    path = f"/apis/agent.wecode.io/v1/namespaces/{namespace}/ghosts/g"
+    release = {"metadata": {"finalizers": None}}
+    merge = "application/merge-patch+json"
+    await api.client.request("PATCH", path, body=release, content_type=merge)
+    await listing.sweeper.sweep(GHOST)
+    assert listing.feed.store.get(key) is None
+    assert healed(listing) == 4
+
+
+async def test_a_list_without_objects_is_swept_too(listing: Operator) -> None:
+    listing.sweeper.listed("teams")
+    await listing.sweeper._sweep(set(listing.sweeper._wanted))
