@@ -1,21 +1,46 @@
-"""A client with which the schemas' tests ask the real API server."""
+"""A real API server with the CRDs and nothing else.
 
-from collections.abc import AsyncIterator
+What ships beside them, admission policies above all, judges bodies before the schemas
+do; here it is the schemas that are tried.
+"""
+
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from codegen.files import ROOT
+from devcluster.binaries import Binaries
 from devcluster.controlplane import ControlPlane
+from devcluster.install import Installer
 from tests.crds.judge import ApiServer
+from tests.support.kubectl import Kubectl
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES
 
 NAMESPACE = "schema-tests"
 
 
-@pytest.fixture(scope="session")
-async def api_server(control_plane: ControlPlane) -> AsyncIterator[ApiServer]:
+@pytest.fixture(scope="package")
+def schema_cluster(
+    binaries: Binaries, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
+    """A cluster in which nothing but the CRDs is installed."""
+    directory = tmp_path_factory.mktemp("schema-cluster")
+    with ControlPlane(binaries, directory, fsync=False) as cluster:
+        Installer(cluster.binaries.kubectl, cluster.kubeconfig).install([ROOT / "crds"])
+        yield cluster
+
+
+@pytest.fixture(scope="package")
+def schema_kubectl(schema_cluster: ControlPlane) -> Kubectl:
+    """kubectl as that cluster's administrator."""
+    return Kubectl(schema_cluster.binaries.kubectl, schema_cluster.kubeconfig)
+
+
+@pytest.fixture(scope="package")
+async def api_server(schema_cluster: ControlPlane) -> AsyncIterator[ApiServer]:
     """The API server as a judge of bodies, in a namespace where nothing else is."""
-    async with KubeClient(load_connection(control_plane.kubeconfig)) as client:
+    async with KubeClient(load_connection(schema_cluster.kubeconfig)) as client:
         body = {"metadata": {"name": NAMESPACE}}
         await client.request("POST", NAMESPACES.path(), body=body)
         yield ApiServer(client, NAMESPACE)

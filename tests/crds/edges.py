@@ -51,7 +51,7 @@ def _edges(node: Node) -> Iterator[Edge]:
         yield from _list_edges(node)
     elif "maxProperties" in node.schema:
         yield from _map_edges(node)
-    elif isinstance(node.value, dict):
+    elif "properties" in node.schema:
         yield from _object_edges(node)
     elif "minimum" in node.schema:
         yield "the minimum", node.schema["minimum"], None

@@ -1,4 +1,4 @@
-"""Making a right body nearly right: one or two values changed for the worse, as people do."""
+"""Making a right body nearly right: a few values changed for the worse, as people do."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,6 +9,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from tests.crds.bodies import CHARACTERS, FILLERS, right
 from tests.crds.schemas import Node, Schema, nodes, replaced
 
+NULL: Final = st.none()
 STRANGE_KEYS: Final = ("surprise", "Name", "max_tokens", "", "a b", "é")
 SCALARS: Final = st.one_of(
     st.none(),
@@ -28,28 +29,38 @@ JUNK: Final = st.one_of(
 
 def bodies(schema: Schema) -> SearchStrategy[Any]:
     """Return a strategy for bodies of which a good part is right and a good part is not."""
-    return right(schema) | _nearly_right(schema) | _nearly_right(schema)
+    bodies_that_pass = right(schema)
+    nearly_right = _nearly_right(schema, bodies_that_pass)
+    return st.one_of(bodies_that_pass, nearly_right, nearly_right, nearly_right)
 
 
 @st.composite
-def _nearly_right(draw: DrawFn, schema: Schema) -> Any:
-    body = draw(right(schema))
-    for _ in range(draw(st.integers(1, 2))):
-        node = draw(st.sampled_from(list(nodes(body, schema))))
+def _nearly_right(draw: DrawFn, schema: Schema, bodies_that_pass: SearchStrategy[Any]) -> Any:
+    body = draw(bodies_that_pass)
+    for _ in range(draw(st.integers(1, 3))):
+        everywhere = list(nodes(body, schema))
+        in_spec = [node for node in everywhere if node.path[:1] == ("spec",)]
+        node = draw(st.sampled_from(everywhere) | st.sampled_from(in_spec or everywhere))
         if node.path:
             body = replaced(body, node.path, draw(_worse(node)))
     return body
 
 
 def _worse(node: Node) -> SearchStrategy[Any]:
-    return st.one_of(st.none(), JUNK, st.sampled_from(list(_variants(node))))
+    changed = st.sampled_from(list(_variants(node)))
+    if isinstance(node.value, str):
+        longest = node.schema.get("maxLength", 8)
+        edge = st.builds(str.__mul__, st.sampled_from(FILLERS), st.integers(longest, longest + 1))
+        return st.one_of(NULL, JUNK, JUNK, changed, changed, edge)
+    return st.one_of(NULL, JUNK, JUNK, changed, changed)
 
 
 def _variants(node: Node) -> Iterator[Any]:
     """Yield values like that of the node, of which most are just beyond what is allowed."""
     value = node.value
-    yield None
     match value:
+        case None:
+            yield from ("", [], {})
         case bool():
             yield from (int(value), str(value))
         case int() | float():
@@ -59,8 +70,6 @@ def _variants(node: Node) -> Iterator[Any]:
             yield from (float(2**53), 2**63)
         case str():
             yield from ("", f"{value}\n", f" {value}", value.upper(), f"{value}é", f"-{value}")
-            longest = node.schema.get("maxLength", 8)
-            yield from (filler * size for filler in FILLERS for size in (longest, longest + 1))
         case list():
             yield from ([], [*value, None], value + value, value[:1] * 65)
         case dict():

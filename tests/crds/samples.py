@@ -18,6 +18,13 @@ MINIMAL: Mapping[str, dict[str, Any]] = {
     "skills": {"description": "Reviews"},
     "tasks": {"botRef": {"name": "bot"}, "prompt": "Do it."},
     "accounts": {"email": "ada@example.com"},
+    "tombstones": {
+        "kind": "Skill",
+        "name": "review",
+        "object": {},
+        "deletedAt": "2026-01-31T12:00:00Z",
+        "expiresAt": "2026-03-02T12:00:00Z",
+    },
 }
 """The spec with required fields alone."""
 
@@ -128,6 +135,16 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "namespaces": [{"name": "blue", "role": "viewer"}],
             "suspended": False,
             "passwordSecretRef": {"name": "ada-1"},
+        },
+    ),
+    "tombstones": (
+        {
+            "kind": "Skill",
+            "name": "review",
+            "object": {"kind": "Skill", "spec": {"description": "Reviews", "anything": None}},
+            "deletedAt": "2026-01-31T12:00:00Z",
+            "expiresAt": "2026-03-02T12:00:00.5+01:00",
+            "restore": False,
         },
     ),
 }
