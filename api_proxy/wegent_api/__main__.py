@@ -7,6 +7,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from wegent_api.app import create_app
+from wegent_api.http_protocol import BoundedHeadProtocol
 from wegent_api.logs import configure_logging
 from wegent_api.settings import Settings
 from wegent_kube import ConnectionConfigError, load_connection
@@ -28,7 +29,7 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHeadProtocol,
         ws="none",
         log_config=None,
         access_log=False,

@@ -189,8 +189,11 @@ async def test_requests_in_flight_are_finished_after_sigterm(
     (await proxy.post("/api/v1/auth/register", body)).expect(201)
     credentials = {"username": name, "password": PASSWORD}
     waiting = asyncio.create_task(proxy.post("/api/v1/auth/login", credentials))
-    await asyncio.sleep(0.5)  # it waits for the account to be set up
-    assert not waiting.done()
+
+    async def under_way() -> bool:  # the login and this question
+        return b"wegent_api_requests_in_flight 2.0" in (await proxy.get("/metrics")).content
+
+    await eventually(under_way, within_s=10, what="the login waits for its account")
     process.terminate()
 
     async def refuses() -> bool:

@@ -4,10 +4,13 @@ And each, unless the API server itself is the judge, without asking it: the audi
 log shows that nothing arrived.
 """
 
+import asyncio
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from tests.api.objects import BASE, bot, ghost
 from tests.api.users import User, unique
@@ -326,6 +329,34 @@ async def test_a_long_body_that_does_not_say_so_is_not_read_to_its_end(
         answer.close()  # don't send the rest
     assert sent < 20_000_000
     assert not audit.requests(user=user.account)
+
+
+@pytest.mark.parametrize("line", ["X-{}: " + "b" * 1000, "X-Long{}", "c" * 1000])
+async def test_headers_that_never_end(anonymous: Client, line: str) -> None:
+    """They need no token, and would be collected until the memory is gone."""
+    url = URL(anonymous.base)
+    assert url.host
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: test\r\nX-A: ")
+    separator = "\r\n" if ":" in line else ""
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 50_000_000:
+            chunk = "".join(f"{separator}{line}".format(index) for index in range(64)).encode()
+            writer.write(chunk)
+            sent += len(chunk)
+            await writer.drain()
+    assert sent < 20_000_000
+    with contextlib.suppress(ConnectionError):  # what came before the reset may be lost
+        head = await reader.read()
+        assert head.startswith(b"HTTP/1.1 431 ") or not head
+    writer.close()
+
+
+async def test_long_headers_that_do_end(anonymous: Client) -> None:
+    headers = {f"X-{index}": "b" * 4000 for index in range(40)}
+    (await anonymous.get("/healthz", headers=headers)).expect(200)
+    (await anonymous.get("/healthz", headers=headers)).expect(200)
 
 
 async def test_the_longest_prompt_passes(client: Client) -> None:
