@@ -28,6 +28,8 @@ from wegent_operator.verdict import Outcome, Verdict, judge
 logger = logging.getLogger(__name__)
 
 FIELD_MANAGER: Final = "wegent-operator"
+REFUSED_FOR_NOW: Final = frozenset({Reason.NOT_PROVISIONED, Reason.NOT_RESTORED})
+"""What the API server refused may pass later (a quota, a right) without an event telling so."""
 
 
 class Reconciler:
@@ -98,7 +100,7 @@ class Reconciler:
             self.appear(key, facts, verdict)
             if facts is not None and verdict is not None and facts.judged:
                 await self._write(facts, verdict)
-                if verdict.ready.reason is Reason.NOT_PROVISIONED:
+                if verdict.ready.reason in REFUSED_FOR_NOW:
                     self._queue.retry(key)
                     return
         self._settled(key)

@@ -217,6 +217,28 @@ async def test_tombstones_expire(
         operator.start()
 
 
+async def test_what_a_quota_refuses_comes_back_when_there_is_room(api: Api, namespace: str) -> None:
+    await api.create("ghosts", namespace, "g", GHOST)
+    await api.delete("ghosts", namespace, "g")
+    quotas = f"/api/v1/namespaces/{namespace}/resourcequotas"
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"count/ghosts.agent.wecode.io": "0"}}}
+    await api.client.request("POST", quotas, body=quota)
+
+    async def in_force() -> bool:
+        found = await api.client.request("GET", f"{quotas}/none")
+        return bool(found.get("status", {}).get("hard"))
+
+    await eventually(in_force, within_s=VERDICT_WITHIN_S, what="the quota in force")
+    (tombstone,) = await tombstones(api, namespace, 1)
+    await restore(api, namespace, tombstone)
+    name = tombstone["metadata"]["name"]
+    refused = await api.settled("tombstones", namespace, name, "NotRestored")
+    assert "exceeded quota" in condition(refused, "Ready")["message"]
+    await api.client.request("DELETE", f"{quotas}/none")
+    await api.settled("ghosts", namespace, "g")
+    await tombstones(api, namespace, 0)
+
+
 async def test_a_purged_tombstone_is_gone_for_good(api: Api, namespace: str) -> None:
     await api.create("ghosts", namespace, "g", GHOST)
     await api.delete("ghosts", namespace, "g")
