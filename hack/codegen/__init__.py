@@ -2,5 +2,5 @@
 
 ``python -m codegen`` writes, ``python -m codegen --check`` only tells whether what is
 there is what would be written. A generator is a module with ``generate()``, which
-yields :class:`codegen.files.GeneratedFile`, and one entry in ``codegen.__main__``.
+yields files or regions of files (``codegen.files``), and one entry in ``codegen.__main__``.
 """

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from codegen import crds, policies, rbac
-from codegen.files import ROOT, GeneratedFile, differences, write
+from codegen import crds, docs, policies, rbac, rights
+from codegen.files import ROOT, Generated, differences, write
 
-GENERATORS: Final[tuple[Callable[[], Iterable[GeneratedFile]], ...]] = (
+GENERATORS: Final[tuple[Callable[[], Iterable[Generated]], ...]] = (
     crds.generate,
     policies.generate,
     rbac.generate,
+    docs.generate,
+    rights.generate,
 )
 
 

@@ -1,7 +1,7 @@
-"""Generated files: their header, writing them, and telling what differs."""
+"""Generated files and regions of files: writing them, and telling what differs."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,39 @@ class GeneratedFile:
     path: Path
     text: str
 
+    def applied_to(self, _: str) -> str:
+        """Return what is to stand there, whatever stands there now."""
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedRegion:
+    """A part of a Markdown file that people write the rest of.
+
+    It stands between two comments that bear its name; where they are missing, it goes to
+    the end of the file.
+    """
+
+    path: Path
+    name: str
+    text: str
+
+    def applied_to(self, current: str) -> str:
+        """Return ``current`` with the region as it is to be."""
+        begin = f"<!-- generated: {self.name} (make generate) -->"
+        end = f"<!-- end of generated: {self.name} -->"
+        block = f"{begin}\n{self.text}\n{end}"
+        before, found, rest = current.partition(begin)
+        if not found:
+            return f"{current}\n{block}\n" if current else f"{block}\n"
+        _, found, after = rest.partition(end)
+        if not found:
+            raise ValueError(f"{self.path}: {begin} has no {end}")
+        return before + block + after
+
+
+Generated = GeneratedFile | GeneratedRegion
+
 
 def yaml_file(path: str, source: str, *documents: Any) -> GeneratedFile:
     """Return ``documents`` as a YAML file whose header names ``source``."""
@@ -30,29 +63,29 @@ def yaml_file(path: str, source: str, *documents: Any) -> GeneratedFile:
     return GeneratedFile(Path(path), header + body)
 
 
-def differences(root: Path, wanted: Iterable[GeneratedFile]) -> Iterator[str]:
+def differences(root: Path, wanted: Iterable[Generated]) -> Iterator[str]:
     """Yield a unified diff for each file that isn't as wanted, stale ones included."""
     wanted = list(wanted)
-    for file in wanted:
-        yield from _diff(root, file.path, file.text)
+    for path, text in _results(root, wanted).items():
+        yield from _diff(root, path, text)
     for path in stale(root, wanted):
         yield from _diff(root, path, "")
 
 
-def write(root: Path, wanted: Iterable[GeneratedFile]) -> Iterator[Path]:
+def write(root: Path, wanted: Iterable[Generated]) -> Iterator[Path]:
     """Write what differs and remove what is stale; yield the path of each file changed."""
     wanted = list(wanted)
-    for file in wanted:
-        if _read(root / file.path) != file.text:
-            (root / file.path).parent.mkdir(parents=True, exist_ok=True)
-            (root / file.path).write_text(file.text, encoding="utf-8")
-            yield file.path
+    for path, text in _results(root, wanted).items():
+        if _read(root / path) != text:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text, encoding="utf-8")
+            yield path
     for path in stale(root, wanted):
         (root / path).unlink()
         yield path
 
 
-def stale(root: Path, wanted: Iterable[GeneratedFile]) -> list[Path]:
+def stale(root: Path, wanted: Iterable[Generated]) -> list[Path]:
     """Return the files beside the wanted ones that were generated once and are not any more."""
     paths = {file.path for file in wanted}
     beside = {
@@ -62,6 +95,15 @@ def stale(root: Path, wanted: Iterable[GeneratedFile]) -> list[Path]:
         if _read(path).startswith(MARK)
     }
     return sorted(beside - paths)
+
+
+def _results(root: Path, wanted: Iterable[Generated]) -> Mapping[Path, str]:
+    """Return what each file is to hold; several regions may lie in one."""
+    results: dict[Path, str] = {}
+    for item in wanted:
+        current = results[item.path] if item.path in results else _read(root / item.path)
+        results[item.path] = item.applied_to(current)
+    return results
 
 
 def _diff(root: Path, path: Path, text: str) -> Iterator[str]:

@@ -1,0 +1,137 @@
+"""The regions of the documentation that follow from the code.
+
+A kind's page is written by people; its names, fields, columns and example are not, so
+that they can't be wrong. The same goes for the lists of kinds and of make targets.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from codegen.crds import root_schema
+from codegen.fields import field_table, rule_list
+from codegen.files import ROOT, Generated, GeneratedRegion
+from codegen.markdown import cell, code, table
+from wegent_crds.custom_resource import VERDICT_COLUMNS
+from wegent_crds.kinds import BY_PLURAL, GHOST, KINDS, Kind
+from wegent_crds.models import model_of
+
+PAGES: Final = Path("docs/kinds")
+TARGET: Final = re.compile(r"^([a-z-]+):.*## (.*)$", re.MULTILINE)
+"""A target and its description, as the Makefile's own ``help`` finds them."""
+
+
+ELSEWHERE: Final = {
+    "spec.accessFrom": "../references.md#the-fields-of-accessfrom",
+    "status.conditions": "../conditions.md#the-fields-of-a-condition",
+}
+"""What all kinds have is explained once; links from a kind's page."""
+
+
+def generate() -> Iterator[Generated]:
+    """Yield the regions of each kind's page, of the index and of the README."""
+    for kind in KINDS:
+        page = PAGES / f"{kind.singular}.md"
+        yield GeneratedRegion(page, "names", names(kind))
+        if (example := ROOT / "examples" / f"{kind.singular}.yaml").exists():
+            text = example.read_text(encoding="utf-8")
+            yield GeneratedRegion(page, "example", f"```yaml\n{text}```")
+        yield GeneratedRegion(page, "fields", fields(kind))
+        yield GeneratedRegion(page, "columns", columns(kind))
+    yield GeneratedRegion(Path("docs/README.md"), "kinds", kinds())
+    yield GeneratedRegion(Path("docs/README.md"), "decisions", decisions())
+    access, conditions = shared("spec.accessFrom", GHOST), shared("status.conditions", GHOST)
+    yield GeneratedRegion(Path("docs/references.md"), "accessFrom", access)
+    yield GeneratedRegion(Path("docs/conditions.md"), "fields", conditions)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    yield GeneratedRegion(Path("README.md"), "targets", targets(makefile))
+
+
+def names(kind: Kind) -> str:
+    """Return what the kind is called, and what it refers to."""
+    short = ", ".join(map(code, kind.short_names)) or "none"
+    lines = [
+        f"- API version and kind: `agent.wecode.io/v1`, `{kind.kind}`; namespaced",
+        f"- For kubectl: `{kind.plural}`, `{kind.singular}`; short: {short}; all kinds: `wegent`",
+    ]
+    if kind.served:
+        lines.append(f"- Over REST: `/api/v1/kinds/{kind.plural}`")
+    lines += [
+        f"- Refers to: {_link(BY_PLURAL[reference.to])}, by `{reference.path}`"
+        for reference in kind.references
+    ]
+    referrers = [other for other in KINDS if any(r.to == kind.plural for r in other.references)]
+    if referrers:
+        lines.append(f"- Referred to by: {', '.join(map(_link, referrers))}")
+    return "\n".join(lines)
+
+
+def fields(kind: Kind) -> str:
+    """Return the tables of the kind's fields, and the rules that span them."""
+    schema = root_schema(model_of(kind))
+    spec, status = (schema["properties"][part] for part in ("spec", "status"))
+    parts = ["### `spec`", field_table("spec", spec, ELSEWHERE)]
+    parts += ["### `status`", field_table("status", status, ELSEWHERE)]
+    if rules := rule_list("", schema, ELSEWHERE):
+        parts += ["### Rules over several fields", rules]
+    return "\n\n".join(parts)
+
+
+def shared(path: str, kind: Kind) -> str:
+    """Return the tables of a field that all kinds have, taken from one of them."""
+    schema = root_schema(model_of(kind))
+    for step in path.split("."):
+        schema = schema["properties"][step]
+    below = f"{path}[]" if "items" in schema else path
+    parts = [field_table(below, schema.get("items", schema))]
+    if rules := rule_list(path, schema):
+        parts += ["Rules over several fields:", rules]
+    return "\n\n".join(parts)
+
+
+def columns(kind: Kind) -> str:
+    """Return the table of what ``kubectl get`` prints."""
+    rows = [
+        (
+            column.name.upper(),
+            code(column.json_path),
+            "with `-o wide`" if column.priority else "always",
+        )
+        for column in (*model_of(kind).columns, *VERDICT_COLUMNS)
+    ]
+    return table(("Column", "Shows", "When"), rows)
+
+
+def kinds() -> str:
+    """Return the table of all kinds, for the index."""
+    rows = [
+        (_link(kind, "kinds/"), ", ".join(map(code, kind.short_names)), cell(_summary(kind)))
+        for kind in KINDS
+    ]
+    return table(("Kind", "Short", "What it is"), rows)
+
+
+def decisions() -> str:
+    """Return the list of architecture decisions, by their headings."""
+    pages = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    headings = (page.read_text(encoding="utf-8").partition("\n")[0] for page in pages)
+    return "\n".join(
+        f"- [{heading.removeprefix('# ')}](adr/{page.name})"
+        for page, heading in zip(pages, headings, strict=True)
+    )
+
+
+def targets(makefile: str) -> str:
+    """Return the table of make targets that ``make help`` prints."""
+    rows = [(f"`make {name}`", cell(text)) for name, text in TARGET.findall(makefile)]
+    return table(("Command", "What it does"), rows)
+
+
+def _summary(kind: Kind) -> str:
+    text = (model_of(kind).__doc__ or "").split("\n\n")[0]
+    return " ".join(text.split())
+
+
+def _link(kind: Kind, folder: str = "") -> str:
+    return f"[{kind.kind}]({folder}{kind.singular}.md)"

@@ -1,0 +1,70 @@
+"""What docs/security.md says of roles and policies: what they are, not what was meant."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from codegen import policies, rbac
+from codegen.files import ROOT, GeneratedFile, GeneratedRegion
+from codegen.markdown import cell, code, table
+
+PAGE: Final = Path("docs/security.md")
+BY_HAND: Final = (Path("config/rbac/api.yaml"), Path("config/policies/accounts.yaml"))
+"""Manifests that nothing generates; the others are taken before they are written."""
+
+Manifest = Mapping[str, Any]
+
+
+def generate() -> Iterator[GeneratedRegion]:
+    """Yield the tables of roles and of policies."""
+    manifests = list(_manifests())
+    roles = [it for it in manifests if it["kind"] in ("Role", "ClusterRole")]
+    for role in roles:
+        name = f"{role['kind']} {role['metadata']['name']}"
+        yield GeneratedRegion(PAGE, name, rights(role))
+    yield GeneratedRegion(PAGE, "refusals", refusals(manifests))
+
+
+def rights(role: Manifest) -> str:
+    """Return the table of what a role allows."""
+    return table(
+        ("Resources", "Verbs"), ((_resources(rule), _verbs(rule)) for rule in role["rules"])
+    )
+
+
+def refusals(manifests: Iterable[Manifest]) -> str:
+    """Return the table of what the validating policies refuse, in their own words."""
+    rows = [
+        (code(manifest["metadata"]["name"]), _matched(manifest), cell(rule["message"]))
+        for manifest in manifests
+        if manifest["kind"] == "ValidatingAdmissionPolicy"
+        for rule in manifest["spec"]["validations"]
+    ]
+    return table(("Policy", "Looks at", "Says"), rows)
+
+
+def _manifests() -> Iterator[Manifest]:
+    texts = [(ROOT / path).read_text(encoding="utf-8") for path in BY_HAND]
+    generated: list[GeneratedFile] = [*rbac.generate(), *policies.generate()]
+    for text in (*texts, *(file.text for file in generated)):
+        yield from filter(None, yaml.safe_load_all(text))
+
+
+def _resources(rule: Mapping[str, Any]) -> str:
+    only = f", only {_codes(rule['resourceNames'])}" if "resourceNames" in rule else ""
+    return _codes(rule["resources"]) + only
+
+
+def _verbs(rule: Mapping[str, Any]) -> str:
+    return ", ".join(rule["verbs"])
+
+
+def _matched(policy: Manifest) -> str:
+    (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    return f"{' and '.join(rule['operations'])} of {_codes(rule['resources'])}"
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(map(code, names))
