@@ -1,0 +1,84 @@
+"""The messages that docs/conditions.md shows are those that users read."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.objects import facts
+from tests.unit.pages import Page
+from wegent_crds.conditions import Reason
+from wegent_crds.status import PENDING_MESSAGE
+from wegent_operator.facts import Facts
+from wegent_operator.provisions import plan
+from wegent_operator.store import Store
+from wegent_operator.verdict import judge
+
+CONDITIONS = Page.read("docs/conditions.md")
+GHOST = facts("Ghost", "code-assistant")
+MODEL = facts("Model", "gpt-4", {"provider": "mistral"})
+SHELL = facts("Shell", "chat-shell", {"supportedProviders": ["openai", "anthropic"]})
+BOT_SPEC: dict[str, Any] = {
+    "ghostRef": {"name": "code-assistant"},
+    "modelRef": {"name": "gpt-4"},
+    "shellRef": {"name": "chat-shell"},
+}
+FOREIGN = {"ghostRef": {"name": "house-style", "namespace": "platform-team"}}
+
+
+def shown(reason: Reason) -> list[str]:
+    return [block.strip() for block in _section(reason).blocks("text")]
+
+
+def _section(reason: Reason) -> Page:
+    return Page(CONDITIONS.path, CONDITIONS.section(reason))
+
+
+@pytest.mark.parametrize(
+    ("reason", "judged", "there"),
+    [
+        (Reason.REF_NOT_FOUND, facts("Bot", "reviewer", BOT_SPEC), [MODEL, SHELL]),
+        (
+            Reason.REF_NOT_PERMITTED,
+            facts("Bot", "writer", BOT_SPEC | FOREIGN),
+            [MODEL, SHELL, facts("Ghost", "house-style", namespace="platform-team")],
+        ),
+        (
+            Reason.REF_NOT_READY,
+            facts("Team", "reviewers", {"bots": [{"name": "reviewer"}]}),
+            [facts("Bot", "reviewer", BOT_SPEC)],
+        ),
+        (
+            Reason.PROVIDER_NOT_SUPPORTED,
+            facts("Bot", "reviewer", BOT_SPEC),
+            [GHOST, MODEL, SHELL],
+        ),
+    ],
+)
+def test_of_references(reason: Reason, judged: Facts, there: list[Facts]) -> None:
+    store = Store()
+    for item in there:
+        store.put(item)
+    ready = judge(judged, store).ready
+    assert ready.reason is reason
+    assert ready.message in shown(reason)
+
+
+@pytest.mark.parametrize(
+    ("reason", "spec"),
+    [
+        (Reason.SUSPENDED, {"suspended": True}),
+        (Reason.REF_NOT_FOUND, {"namespaces": [{"name": "staging", "role": "editor"}]}),
+        (Reason.NAMESPACE_TAKEN, {}),
+    ],
+)
+def test_of_accounts(reason: Reason, spec: dict[str, Any]) -> None:
+    account = facts("Account", "platform-team", spec, namespace="wegent-accounts")
+    namespaces: dict[str, dict[str, str]] = {"wegent-platform-team": {}}
+    todo = plan(account, "wegent-accounts", namespaces.get, {})
+    said = {problem.message for problem in todo.problems if problem.reason is reason}
+    assert said
+    assert said <= set(shown(reason))
+
+
+def test_of_what_nothing_has_looked_at() -> None:
+    assert shown(Reason.PENDING) == [PENDING_MESSAGE]
