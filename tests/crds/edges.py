@@ -89,8 +89,8 @@ def _string_edges(node: Node) -> Iterator[Edge]:
 
 def _list_edges(node: Node) -> Iterator[Edge]:
     most, first = node.schema["maxItems"], node.value[0]
-    yield f"{most} items", _distinct(first, most), None
-    yield "one more", _distinct(first, most + 1), "Too many"
+    yield f"{most} items", distinct(first, most), None
+    yield "one more", distinct(first, most + 1), "Too many"
     yield "a null item", [None], "Invalid value"
     if "minItems" in node.schema:
         yield "no item", [], "should have at least 1 items"
@@ -98,7 +98,7 @@ def _list_edges(node: Node) -> Iterator[Edge]:
     yield "an item twice", [first, first], twice
 
 
-def _distinct(item: Any, count: int) -> list[Any]:
+def distinct(item: Any, count: int) -> list[Any]:
     """Return ``count`` items like this one, each with a name of its own where it has one."""
     if isinstance(item, str):
         return [f"t{index}" for index in range(count)]

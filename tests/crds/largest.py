@@ -1,0 +1,56 @@
+"""The largest object of a kind: every bound reached, in characters that grow when stored."""
+
+import copy
+import json
+import re
+from typing import Any
+
+from tests.crds.edges import distinct
+from tests.crds.samples import FULL, body
+from tests.crds.schemas import Schema, root_schema
+
+ESCAPED = "<"
+"""One character; the API server stores it as six (``\\u003c``)."""
+
+
+def largest_body(plural: str) -> dict[str, Any]:
+    """Return the largest object of the kind that the schema lets by."""
+    spec = _largest(root_schema(plural)["properties"]["spec"], FULL[plural][0])
+    if plural == "ghosts":
+        # At most 4,096 characters altogether, which any of its fields could take up.
+        server = {"type": "stdio", "command": ESCAPED * 1024, "args": [ESCAPED * 1024] * 3}
+        spec["mcpServers"] = dict.fromkeys(spec["mcpServers"], server)
+    if plural == "teams":
+        # At most 131,072 characters in all prompts, which eight members can take up.
+        for bot in spec["bots"][8:]:
+            del bot["prompt"]
+    return body(plural, spec, name="largest")
+
+
+def stored_size(stored: Any) -> int:
+    """Return how many bytes the object takes in etcd, where it is JSON as Go writes it."""
+    text = json.dumps(stored, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode()) + 5 * sum(text.count(character) for character in "<>&")
+
+
+def _largest(schema: Schema, sample: Any) -> Any:
+    if isinstance(sample, str):
+        return _longest(schema, sample)
+    if isinstance(sample, list):
+        item = _largest(schema["items"], sample[0])
+        return distinct(item, schema["maxItems"])
+    if "additionalProperties" in schema:
+        item = _largest(schema["additionalProperties"], next(iter(sample.values())))
+        return {f"k{index}": copy.deepcopy(item) for index in range(schema["maxProperties"])}
+    if isinstance(sample, dict) and "properties" in schema:
+        return {name: _largest(schema["properties"][name], item) for name, item in sample.items()}
+    return sample
+
+
+def _longest(schema: Schema, sample: str) -> str:
+    if "enum" in schema:
+        return sample
+    if "pattern" not in schema:
+        return ESCAPED * int(schema["maxLength"])
+    padded = sample + "a" * (schema["maxLength"] - len(sample))
+    return padded if re.fullmatch(schema["pattern"], padded) else sample
