@@ -12,6 +12,8 @@ class ConditionType(StrEnum):
 
     RESOLVED_REFS = "ResolvedRefs"
     READY = "Ready"
+    ACCEPTED = "Accepted"
+    """Tasks alone: whether the work is to be done at all."""
 
 
 class Reason(StrEnum):
@@ -31,6 +33,10 @@ class Reason(StrEnum):
     """False: what the object refers to is there but not ready itself."""
     PROVIDER_NOT_SUPPORTED = "ProviderNotSupported"
     """False: the Bot's Shell does not take the provider of its Model."""
+    ACCEPTED = "Accepted"
+    """True: the Task is to be done; who runs Tasks may claim it once it is Ready."""
+    CANCELLED = "Cancelled"
+    """False: the Task was cancelled before anybody had begun it."""
     SUSPENDED = "Suspended"
     """False: the Account is suspended and its access withdrawn."""
     NAMESPACE_TAKEN = "NamespaceTaken"

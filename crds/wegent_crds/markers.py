@@ -11,6 +11,7 @@ so whatever a rule walks over needs ``maxLength``, ``maxItems`` or ``maxProperti
 """
 
 import functools
+import json
 import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -56,8 +57,7 @@ class Rule:
 
     def keyword(self) -> dict[str, str]:
         """Return the rule as one item of ``x-kubernetes-validations``."""
-        keyword = {"rule": self.cel, "message": self.message}
-        return keyword | ({"fieldPath": self.field_path} if self.field_path else {})
+        return _keyword(self.cel, self.message, self.field_path)
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -70,6 +70,51 @@ class Rule:
         json_schema = handler(schema)
         json_schema[VALIDATIONS] = [*json_schema.get(VALIDATIONS, []), self.keyword()]
         return json_schema
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A rule over a change: ``oldSelf`` is what was, ``self`` what is to be.
+
+    An entry of ``Schema.transitions``. The API server applies it to updates alone;
+    pydantic, which sees one body at a time, never does: ``check`` is for who has both.
+    """
+
+    cel: str
+    """The CEL expression, over ``self`` and ``oldSelf``."""
+    message: str
+    """What whoever made the change reads."""
+    check: Callable[[Any, Any], bool]
+    """The same in Python, over the model before and the model after."""
+    field_path: str | None = None
+    """Which field below ``self`` the error points at, as CEL has it: ``.phase``."""
+    opening: str | None = None
+    """A CEL expression for what the error says before the message, about this very change."""
+
+    def keyword(self) -> dict[str, str]:
+        """Return the rule as one item of ``x-kubernetes-validations``."""
+        keyword = _keyword(self.cel, self.message, self.field_path)
+        if self.opening:
+            keyword["messageExpression"] = f"{self.opening} + {json.dumps(f'; {self.message}')}"
+        return keyword
+
+
+def _keyword(cel: str, message: str, field_path: str | None) -> dict[str, str]:
+    keyword = {"rule": cel, "message": message}
+    return keyword | ({"fieldPath": field_path} if field_path else {})
+
+
+def unchanged(*fields: str) -> str:
+    """Return the CEL expression that these optional fields are as they were.
+
+    Spelt out, because the API server can't estimate what ``self.?field == oldSelf.?field``
+    costs, and refuses it.
+    """
+    return " && ".join(
+        f"has(self.{field}) == has(oldSelf.{field})"
+        f" && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+        for field in fields
+    )
 
 
 def keys_match(pattern: str, message: str) -> Rule:

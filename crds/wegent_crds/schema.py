@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from wegent_crds.markers import VALIDATIONS, Rule, model_aliases
+from wegent_crds.markers import VALIDATIONS, Rule, Transition, model_aliases
 
 
 class Schema(BaseModel):
@@ -37,6 +37,8 @@ class Schema(BaseModel):
 
     rules: ClassVar[tuple[Rule, ...]] = ()
     """Rules over more than one field of this object."""
+    transitions: ClassVar[tuple[Transition, ...]] = ()
+    """Rules over how this object may change."""
 
     @model_validator(mode="before")
     @classmethod
@@ -60,8 +62,10 @@ class Schema(BaseModel):
         json_schema = handler.resolve_ref_schema(reference)
         for name, field in json_schema.get("properties", {}).items():
             json_schema["properties"][name] = _not_nullable(field)
-        if cls.rules:
-            json_schema[VALIDATIONS] = [rule.keyword() for rule in cls.rules]
+        keywords = [rule.keyword() for rule in cls.rules]
+        keywords += [transition.keyword() for transition in cls.transitions]
+        if keywords:
+            json_schema[VALIDATIONS] = keywords
         return reference
 
     def body(self) -> dict[str, Any]:

@@ -59,21 +59,25 @@ class Condition(Schema):
     """The metadata.generation that this was said about."""
 
 
-def _pending(condition: ConditionType) -> dict[str, Any]:
-    return {
-        "type": condition.value,
-        "status": "Unknown",
-        "reason": Reason.PENDING.value,
-        "message": PENDING_MESSAGE,
-        "lastTransitionTime": NEVER,
-    }
+Conditions = Annotated[list[Condition], Field(max_length=8), map_by("type")]
 
 
-PENDING: Final = [_pending(ConditionType.RESOLVED_REFS), _pending(ConditionType.READY)]
-
-
-def _pending_conditions() -> list[Condition]:
-    return [Condition.model_validate(condition) for condition in PENDING]
+def begin_as_pending(*types: ConditionType) -> Any:
+    """Return a field of conditions that begins with these, before anything has looked."""
+    pending = [
+        {
+            "type": type_.value,
+            "status": "Unknown",
+            "reason": Reason.PENDING.value,
+            "message": PENDING_MESSAGE,
+            "lastTransitionTime": NEVER,
+        }
+        for type_ in types
+    ]
+    return Field(
+        default_factory=lambda: [Condition.model_validate(condition) for condition in pending],
+        json_schema_extra=defaulted(pending),
+    )
 
 
 class Status(Schema):
@@ -81,8 +85,6 @@ class Status(Schema):
 
     observed_generation: Generation | None = None
     """The metadata.generation that the conditions are about."""
-    conditions: Annotated[list[Condition], Field(max_length=8), map_by("type")] = Field(
-        default_factory=_pending_conditions, json_schema_extra=defaulted(PENDING)
-    )
+    conditions: Conditions = begin_as_pending(ConditionType.RESOLVED_REFS, ConditionType.READY)
     """The operator's verdict: ResolvedRefs tells whether every reference can be used, Ready
     whether the object can."""

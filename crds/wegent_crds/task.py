@@ -6,33 +6,35 @@ from pydantic import Field
 
 from wegent_crds.common import ObjectReference, Prompt
 from wegent_crds.custom_resource import Column, CustomResource
-from wegent_crds.markers import INT32, Rule, defaulted
+from wegent_crds.markers import INT32, Rule, Transition, defaulted, unchanged
 from wegent_crds.schema import Schema
-from wegent_crds.status import Status, Timestamp
+from wegent_crds.task_status import TaskStatus
 
-RESULT_MAX_CHARACTERS: Final = 65536
-"""With the prompt, what one object can safely hold; longer results belong in files."""
 WEEK_S: Final = 7 * 24 * 3600
 YEAR_S: Final = 365 * 24 * 3600
 
 
 class TaskSpec(Schema):
-    """What is to be done, and by whom."""
+    """What is to be done, and by whom.
+
+    The work itself can't be changed once the Task is there, for somebody may have begun it.
+    """
 
     team_ref: ObjectReference | None = None
-    """Team that does the work; this or botRef."""
+    """Team that does the work; this or botRef. Can't be changed."""
     bot_ref: ObjectReference | None = None
-    """Bot that does the work; this or teamRef."""
+    """Bot that does the work; this or teamRef. Can't be changed."""
     prompt: Annotated[Prompt, Field(examples=["Review the open pull requests."])]
-    """What is to be done: 1 to 131,072 characters."""
+    """What is to be done: 1 to 131,072 characters. Can't be changed."""
     title: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """What is to be done, in a few words for people."""
     cancel: bool = False
-    """Whether the work is to be stopped, or not to be begun."""
+    """Whether the work is to be stopped, or not to be begun. Can't be taken back."""
     timeout_seconds: Annotated[int, Field(ge=1, le=WEEK_S), INT32] | None = None
-    """After how many seconds of running the Task fails, up to a week; never when left out."""
+    """How many seconds after startTime the Task fails, up to a week; never when left out."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR_S), INT32] | None = None
-    """How many seconds after its end the Task is deleted, up to a year; never when left out."""
+    """How many seconds after its end the Task is deleted for good, past the trash, up to a year;
+    never when left out."""
 
     rules = (
         Rule(
@@ -41,21 +43,27 @@ class TaskSpec(Schema):
             check=lambda self: (self.team_ref is None) != (self.bot_ref is None),
         ),
     )
-
-
-class TaskStatus(Status):
-    """How the work goes, and what the operator has found out."""
-
-    phase: Literal["Pending", "Running", "Completed", "Failed", "Cancelled"] = "Pending"
-    """Where the work stands; Completed, Failed and Cancelled are the end."""
-    start_time: Timestamp | None = None
-    """When the work began."""
-    completion_time: Timestamp | None = None
-    """When the work ended."""
-    result: Annotated[str, Field(max_length=RESULT_MAX_CHARACTERS)] | None = None
-    """What came of it: up to 65,536 characters."""
-    message: Annotated[str, Field(max_length=4096)] | None = None
-    """Where the work stands, or why it failed, in words for people."""
+    transitions = (
+        Transition(
+            cel="self.prompt == oldSelf.prompt",
+            message="prompt can't be changed; create another Task",
+            check=lambda before, after: before.prompt == after.prompt,
+            field_path=".prompt",
+        ),
+        Transition(
+            cel=unchanged("teamRef", "botRef"),
+            message="teamRef and botRef can't be changed; create another Task",
+            check=lambda before, after: (
+                (before.team_ref, before.bot_ref) == (after.team_ref, after.bot_ref)
+            ),
+        ),
+        Transition(
+            cel="self.cancel || !oldSelf.cancel",
+            message="cancel can't be taken back; create another Task",
+            check=lambda before, after: after.cancel or not before.cancel,
+            field_path=".cancel",
+        ),
+    )
 
 
 class Task(CustomResource):
@@ -66,12 +74,18 @@ class Task(CustomResource):
         Column("Team", ".spec.teamRef.name"),
         Column("Bot", ".spec.botRef.name"),
         Column("Title", ".spec.title", priority=1),
+        Column("Holder", ".status.claim.holder", priority=1),
+        Column("Attempts", ".status.attempts", "integer", priority=1),
     )
 
     kind: Literal["Task"]
     """Name of the kind."""
     spec: TaskSpec
     """What is to be done, and by whom."""
-    status: TaskStatus = Field(default_factory=TaskStatus, json_schema_extra=defaulted({}))
+    status: TaskStatus = Field(
+        default_factory=TaskStatus,
+        # The API server tries the rules on the default itself, before it fills that in.
+        json_schema_extra=defaulted({"phase": "Pending", "attempts": 0}),
+    )
     """How the work goes. Ignored when the object is created or updated: only the status
     subresource writes it."""

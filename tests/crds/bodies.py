@@ -14,6 +14,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.crds.edges import ASTRAL
 from tests.crds.schemas import Schema, root_schema
+from tests.support.tasks import ENDED, STARTED, claim, running
 from wegent_crds.common import DNS_SUBDOMAIN, LABEL_KEY
 from wegent_crds.kinds import API_VERSION, BY_PLURAL
 
@@ -21,6 +22,8 @@ CHARACTERS: Final = st.characters(exclude_categories=["Cs"])
 """All of Unicode but lone surrogates, on which the two sides differ (``wegent_crds.schema``)."""
 ANYTHING: Final = st.none() | st.integers(-9, 9) | st.text(CHARACTERS, max_size=5)
 FILLERS: Final = ("a", "é", "<", "\0", ASTRAL)
+TASKS_OWN: Final = ("claim", "attempts", "startTime", "completionTime", "result")
+"""Fields of a Task's status of which rules say when they must, and must not, be there."""
 A_FEW: Final = 3
 """Items of a list and entries of a map, unless it is filled up: enough to differ."""
 
@@ -192,10 +195,28 @@ def _spec(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def _status(status: dict[str, Any]) -> dict[str, Any]:
+    """Return a status that a Task may get which is Pending, or Running as ``running`` has it."""
+    rest = _without(status, *TASKS_OWN)
+    if (phase := status.get("phase")) is None:
+        return rest
+    begun = "attempts" in status
+    if phase == "Pending":
+        return {**rest, "attempts": int(begun)}
+    if phase == "Running":
+        held = claim() | _without(status.get("claim", {}), "holder")
+        return {**rest, **running(claim=held)}
+    result = {"result": status["result"]} if "result" in status and phase != "Cancelled" else {}
+    started = {"startTime": STARTED} if begun else {}
+    end = status.get("completionTime", ENDED)
+    return {**rest, **result, **started, "completionTime": end, "attempts": int(begun)}
+
+
 REPAIRS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "mcpServers.*": _server,
     "matchExpressions": _requirements,
     "bots": _bots,
     "spec": _spec,
+    "status": _status,
 }
 """By the field's name: how a value is made to keep the rules over several fields."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from wegent_crds.kinds import BY_PLURAL
 from wegent_crds.models import MODELS
+from wegent_crds.schema import Schema
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import resource_of
 
@@ -51,15 +52,27 @@ class ApiServer:
         """Judge each of ``bodies``."""
         return await asyncio.gather(*(self.create(plural, body) for body in bodies))
 
+    async def update(self, plural: str, body: Mapping[str, Any]) -> Verdict:
+        """Judge ``body`` as a change of the object that has its name."""
+        path = resource_of(BY_PLURAL[plural]).path(self.namespace, body["metadata"]["name"])
+        return await self._ask("PUT", path, body)
+
     async def write_statuses(
-        self, plural: str, stored: Mapping[str, Any], statuses: Iterable[Any]
+        self,
+        plural: str,
+        stored: Mapping[str, Any],
+        statuses: Iterable[Any],
+        *,
+        dry_run: bool = True,
     ) -> list[Verdict]:
         """Judge each of ``statuses`` as the status of the object ``stored``."""
         path = resource_of(BY_PLURAL[plural]).path(
             self.namespace, stored["metadata"]["name"], "status"
         )
         bodies = ({**stored, "status": status} for status in statuses)
-        return await asyncio.gather(*(self._ask("PUT", path, body) for body in bodies))
+        return await asyncio.gather(
+            *(self._ask("PUT", path, body, dry_run=dry_run) for body in bodies)
+        )
 
     async def _ask(self, method: str, path: str, body: Any, *, dry_run: bool = True) -> Verdict:
         params = DRY_RUN if dry_run else {"fieldValidation": "Strict"}
@@ -84,6 +97,16 @@ def pydantic_verdict(model: type[BaseModel], body: Any) -> Verdict:
 def by_model(plural: str, body: Any) -> Verdict:
     """Judge ``body`` by the model of a kind."""
     return pydantic_verdict(MODELS[plural], body)
+
+
+def by_transition(model: type[Schema], before: Any, after: Any) -> Verdict:
+    """Judge a change by the model: what comes of it, and the way there."""
+    verdict = pydantic_verdict(model, after)
+    if not verdict.accepted:
+        return verdict
+    was, is_ = model.model_validate(before), model.model_validate(after)
+    said = [rule.message for rule in model.transitions if not rule.check(was, is_)]
+    return Verdict(accepted=False, said="; ".join(said)) if said else verdict
 
 
 def _by_pydantic(validate: Any) -> Verdict:

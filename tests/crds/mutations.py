@@ -27,9 +27,9 @@ JUNK: Final = st.one_of(
 """JSON of any type; what it is put in place of may well be of another."""
 
 
-def bodies(schema: Schema) -> SearchStrategy[Any]:
+def bodies(schema: Schema, name: str = "") -> SearchStrategy[Any]:
     """Return a strategy for bodies of which a good part is right and a good part is not."""
-    bodies_that_pass = right(schema)
+    bodies_that_pass = right(schema, name)
     nearly_right = _nearly_right(schema, bodies_that_pass)
     return st.one_of(bodies_that_pass, nearly_right, nearly_right, nearly_right)
 

@@ -8,7 +8,7 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import pytest
@@ -16,10 +16,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.crds.bodies import judged_schema
-from tests.crds.judge import LARGE_BODIES, ApiServer, Verdict, by_model, pydantic_verdict
+from tests.crds.judge import LARGE_BODIES, ApiServer, Verdict, by_model, by_transition
 from tests.crds.mutations import bodies
 from tests.crds.samples import body
 from tests.crds.schemas import Schema, root_schema
+from tests.support.tasks import running
 from wegent_crds.kinds import KINDS
 from wegent_crds.models import MODELS
 from wegent_kube.resources import resource_of
@@ -36,13 +37,20 @@ LEAST_SHARE: Final = 0.15
 """Of each verdict in each kind: a test where everything is refused would show nothing."""
 ANSWER_WITHIN_S: Final = 60.0
 SEED: Final = os.environ.get("WEGENT_TEST_SEED")
-STATUSES: Final = ["ghosts", "tasks"]
-"""Kinds whose status is tried: the one that all share, and the Task's own."""
+STATUSES: Final[Mapping[str, tuple[str, dict[str, Any] | None]]] = {
+    "ghost": ("ghosts", None),
+    "task-pending": ("tasks", None),
+    "task-running": ("tasks", running()),
+}
+"""Statuses that are tried: the one that all kinds share, and the Task's own, after each of those
+from which it may change."""
 
 Judge = Callable[[list[Any]], Coroutine[Any, Any, list[tuple[Verdict, Verdict]]]]
 
 
-def _examine(schema: Schema, judge: Judge, loop: asyncio.AbstractEventLoop) -> Counter[bool]:
+def _examine(
+    schema: Schema, judge: Judge, loop: asyncio.AbstractEventLoop, name: str = ""
+) -> Counter[bool]:
     """Have generated bodies judged by both sides; return how many were accepted and refused.
 
     Hypothesis runs in a thread of its own and leaves the requests to the event loop.
@@ -59,7 +67,7 @@ def _examine(schema: Schema, judge: Judge, loop: asyncio.AbstractEventLoop) -> C
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )
-    @given(st.lists(bodies(schema), min_size=BATCH, max_size=BATCH))
+    @given(st.lists(bodies(schema, name), min_size=BATCH, max_size=BATCH))
     def compare(batch: list[Any]) -> None:
         verdicts = asyncio.run_coroutine_threadsafe(judge(batch), loop).result(ANSWER_WITHIN_S)
         for item, (server, model) in zip(batch, verdicts, strict=True):
@@ -100,25 +108,29 @@ async def test_bodies_are_judged_alike(
     _assert_both_verdicts(tally)
 
 
-@pytest.mark.parametrize("plural", STATUSES)
-async def test_statuses_are_judged_alike(plural: str, api_server: ApiServer) -> None:
+@pytest.mark.parametrize("which", STATUSES)
+async def test_statuses_are_judged_alike(which: str, api_server: ApiServer) -> None:
+    plural, before = STATUSES[which]
     model = MODELS[plural].model_fields["status"].annotation
     assert isinstance(model, type)
-    stored = await api_server.create(plural, body(plural, name="with-status"), dry_run=False)
+    stored = await api_server.create(plural, body(plural, name=which), dry_run=False)
+    if before is not None:
+        (stored,) = await api_server.write_statuses(plural, stored.result, [before], dry_run=False)
+        assert stored.accepted, stored.said
 
     async def judge(batch: list[Any]) -> list[tuple[Verdict, Verdict]]:
         answers = await api_server.write_statuses(plural, stored.result, batch)
         return [
-            (_of_status(answer), pydantic_verdict(model, item))
+            (_of_status(answer), by_transition(model, stored.result["status"], item))
             for answer, item in zip(answers, batch, strict=True)
         ]
 
     schema = root_schema(plural)["properties"]["status"]
     loop = asyncio.get_running_loop()
-    tally = await asyncio.to_thread(_examine, schema, judge, loop)
+    tally = await asyncio.to_thread(_examine, schema, judge, loop, "status")
     _assert_both_verdicts(tally)
     kind = next(kind for kind in KINDS if kind.plural == plural)
-    path = resource_of(kind).path(api_server.namespace, "with-status")
+    path = resource_of(kind).path(api_server.namespace, which)
     await api_server.client.request("DELETE", path)
 
 

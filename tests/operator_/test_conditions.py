@@ -7,6 +7,7 @@ import pytest
 from tests.support.api import Api, condition
 from tests.support.audit import AuditLog
 from tests.support.operator import OperatorProcess
+from tests.support.tasks import running
 from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
 
@@ -201,7 +202,7 @@ async def test_each_transition_has_an_event(api: Api, namespace: str) -> None:
 async def test_a_task_that_runs_is_its_runners(api: Api, namespace: str, audit: AuditLog) -> None:
     await create(api, namespace, *ALL)
     await settled(api, namespace, *ALL)
-    await api.merge("tasks", namespace, "k", {"status": {"phase": "Running"}}, "status")
+    await api.merge("tasks", namespace, "k", {"status": running()}, "status")
     await api.delete("teams", namespace, "t")
     await create(api, namespace, "teams")
     await settled(api, namespace, "teams")

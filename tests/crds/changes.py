@@ -1,0 +1,153 @@
+"""Changes of a Task: which the API server lets by, and which it refuses, in what words.
+
+The phases that may follow each other are spelt out here once more, so that the table
+in ``wegent_crds.phases`` is compared with something.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.support.tasks import ENDED, NOT_READY, RENEWED, claim, ended, pending, running
+
+PHASES: Final = ("Pending", "Running", "Completed", "Failed", "Cancelled")
+ALLOWED: Final = {
+    ("Pending", "Pending"),
+    ("Pending", "Running"),
+    ("Pending", "Failed"),
+    ("Pending", "Cancelled"),
+    ("Running", "Running"),
+    ("Running", "Pending"),
+    ("Running", "Completed"),
+    ("Running", "Failed"),
+    ("Running", "Cancelled"),
+    ("Completed", "Completed"),
+    ("Failed", "Failed"),
+    ("Cancelled", "Cancelled"),
+}
+
+LIFE = (
+    "a Pending Task can become Running, Failed or Cancelled; a Running Task can become Pending,"
+    " Completed, Failed or Cancelled; Completed, Failed and Cancelled are the end"
+)
+NOT_YET_READY = "a Task can be claimed only while its Ready condition is True"
+HOLDER = (
+    "a Running Task stays with its holder; another can claim it once its lease has run out and it"
+    " is Pending again"
+)
+ATTEMPTS = "attempts grows with each claim, and stays as it is otherwise"
+START = "startTime is set when the Task is claimed, and can't be changed"
+OUTCOME = "what came of a Task can't be changed: completionTime, result and message are final"
+NEEDS_START = "startTime is needed when Running or Completed, and absent when Pending"
+NEEDS_END = "completionTime is needed when Completed, Failed or Cancelled, and absent before"
+NEEDS_CLAIM = "claim is needed while Running, and absent otherwise"
+RESULT = "result is for a Completed or Failed Task"
+PROMPT = "prompt can't be changed; create another Task"
+REFERENCES = "teamRef and botRef can't be changed; create another Task"
+CANCEL = "cancel can't be taken back; create another Task"
+
+
+def natural(before: str, after: str) -> dict[str, Any]:
+    """Return the status that a Task in phase ``before`` would get with the phase ``after``."""
+    if after == "Pending":
+        return pending(attempts=0 if before == "Pending" else 1)
+    if after == "Running":
+        return running()
+    return ended(after, attempts=0 if before == "Pending" else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a status, from the natural one of a phase."""
+
+    before: str
+    after: dict[str, Any]
+    said: str | None
+    """What the API server must say; None where it must let the change by."""
+
+
+def _without(status: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in status.items() if name not in names}
+
+
+STATUS_CHANGES: Final = (
+    # A claim: of a Ready Task, complete, and counted.
+    Change("Pending", running(attempts=7), None),
+    Change("Pending", running() | NOT_READY, NOT_YET_READY),
+    Change("Pending", running() | {"conditions": []}, NOT_YET_READY),
+    Change("Pending", running(attempts=0), ATTEMPTS),
+    Change("Pending", _without(running(), "attempts"), ATTEMPTS),
+    Change("Pending", _without(running(), "claim"), NEEDS_CLAIM),
+    Change("Pending", _without(running(), "startTime"), NEEDS_START),
+    # While Pending.
+    Change("Pending", pending() | NOT_READY | {"message": "Wait."}, None),
+    Change("Pending", pending(attempts=1), ATTEMPTS),
+    Change("Pending", pending() | {"claim": claim()}, NEEDS_CLAIM),
+    Change("Pending", pending() | {"startTime": ENDED}, NEEDS_START),
+    Change("Pending", pending() | {"completionTime": ENDED}, NEEDS_END),
+    Change("Pending", pending() | {"result": "Done."}, RESULT),
+    # An end without a beginning.
+    Change("Pending", ended("Cancelled"), ATTEMPTS),
+    Change("Pending", ended("Failed", attempts=0, startTime=ENDED), START),
+    Change("Pending", _without(ended("Failed", attempts=0), "completionTime"), NEEDS_END),
+    Change("Pending", ended("Cancelled", attempts=0, result="Half of it."), RESULT),
+    # A renewal.
+    Change("Running", running(claim=claim(renewed_at=RENEWED), message="Half done."), None),
+    Change("Running", running(claim=claim(lease_s=3600, renewed_at=RENEWED)), None),
+    Change("Running", running() | NOT_READY, None),
+    Change("Running", running("runner-b"), HOLDER),
+    Change("Running", running("runner-b", attempts=2), HOLDER),
+    Change("Running", running(attempts=2), ATTEMPTS),
+    Change("Running", running(startTime=RENEWED), START),
+    Change("Running", running(completionTime=ENDED), NEEDS_END),
+    Change("Running", running(result="Half of it."), RESULT),
+    # Back to Pending.
+    Change("Running", pending(attempts=0), ATTEMPTS),
+    Change("Running", pending(attempts=1) | {"claim": claim()}, NEEDS_CLAIM),
+    # An end.
+    Change("Running", ended("Failed", result="Half of it."), None),
+    Change("Running", _without(ended("Completed"), "result", "message"), None),
+    Change("Running", ended("Completed", claim=claim()), NEEDS_CLAIM),
+    Change("Running", ended("Completed", startTime=ENDED), START),
+    Change("Running", _without(ended("Failed"), "startTime"), START),
+    Change("Running", _without(ended("Completed"), "startTime"), NEEDS_START),
+    Change("Running", _without(ended("Completed"), "completionTime"), NEEDS_END),
+    Change("Running", ended("Cancelled", result="Half of it."), RESULT),
+    Change("Running", ended("Completed", attempts=2), ATTEMPTS),
+    # After the end.
+    Change("Completed", ended("Completed") | NOT_READY, None),
+    Change("Completed", ended("Completed", result="Better."), OUTCOME),
+    Change("Completed", _without(ended("Completed"), "result"), OUTCOME),
+    Change("Failed", ended("Failed", message="No."), OUTCOME),
+    Change("Cancelled", ended("Cancelled", completionTime=RENEWED), OUTCOME),
+    Change("Failed", ended("Failed", result="After all."), OUTCOME),
+    Change("Failed", ended("Failed", attempts=2), ATTEMPTS),
+    Change("Completed", {}, LIFE),
+)
+
+REF: Final = {"name": "one"}
+SPEC: Final = {"teamRef": REF, "prompt": "Do it.", "title": "It"}
+
+
+@dataclass(frozen=True, slots=True)
+class SpecChange:
+    """One change of a spec."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    said: str | None
+
+
+SPEC_CHANGES: Final = (
+    SpecChange(SPEC, SPEC | {"prompt": "Do that."}, PROMPT),
+    SpecChange(SPEC, SPEC | {"teamRef": {"name": "two"}}, REFERENCES),
+    SpecChange(SPEC, SPEC | {"teamRef": {"name": "one", "namespace": "there"}}, REFERENCES),
+    SpecChange(SPEC, {"botRef": REF, "prompt": "Do it."}, REFERENCES),
+    SpecChange(SPEC | {"cancel": True}, SPEC, CANCEL),
+    SpecChange(SPEC | {"cancel": True}, SPEC | {"cancel": False}, CANCEL),
+    SpecChange(SPEC, SPEC | {"cancel": True}, None),
+    SpecChange(SPEC | {"cancel": True}, SPEC | {"cancel": True, "title": "That"}, None),
+    SpecChange(SPEC, SPEC | {"title": "That"}, None),
+    SpecChange(SPEC, SPEC | {"title": None}, None),
+    SpecChange(SPEC, SPEC | {"timeoutSeconds": 9, "ttlSecondsAfterFinished": 0}, None),
+    SpecChange(SPEC | {"timeoutSeconds": 9, "ttlSecondsAfterFinished": 0}, SPEC, None),
+)
