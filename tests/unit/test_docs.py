@@ -60,7 +60,7 @@ def test_each_reason_says_when_and_what_to_do(reason: Reason) -> None:
 @pytest.mark.parametrize("reason", Reason)
 def test_each_problem_shows_a_message(reason: Reason) -> None:
     [when] = [row[1] for row in REASONS if row[0].startswith(f"[`{reason}`]")]
-    if ", False" in when:
+    if "Ready, False" in when:
         assert "```text\n" in CONDITIONS.section(reason)
 
 
