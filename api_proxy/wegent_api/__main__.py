@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from typing import Final
 
 import uvicorn
 from pydantic import ValidationError
@@ -11,6 +12,10 @@ from wegent_api.http_protocol import BoundedHeadProtocol
 from wegent_api.logs import configure_logging
 from wegent_api.settings import Settings
 from wegent_kube import ConnectionConfigError, load_connection
+
+KEEP_ALIVE_S: Final = 75
+"""Longer than load balancers and clients keep idle connections (60 s, 15 s): who closes first
+must be the one that would send the next request, or that request is lost now and then."""
 
 
 def main() -> None:
@@ -36,6 +41,7 @@ def main() -> None:
         server_header=False,
         proxy_headers=bool(settings.forwarded_allow_ips),
         forwarded_allow_ips=settings.forwarded_allow_ips,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.drain_timeout_s,
     )
 

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import re
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -172,6 +174,8 @@ async def test_a_real_api_server_killed_in_the_middle_of_a_request(
         asking = asyncio.create_task(proxy.get("/api/v1/auth/me"))
         await asyncio.sleep(0.2)
         assert not asking.done()
+        # At once: asked to stop, it would first finish the request.
+        doomed._servers.apiserver.signal(signal.SIGKILL)
         await asyncio.to_thread(doomed.stop_apiserver)
         (await asking).refused(503, "ServiceUnavailable")
         (await proxy.get("/api/v1/auth/me")).refused(503, "ServiceUnavailable")
@@ -258,8 +262,12 @@ async def test_logs_are_json_with_the_requests_id(start_proxy: ProxyFactory, use
     proxy = Client(user.client.session, process.url, user.client.token)
     answer = await proxy.get(f"{GHOSTS}/absent?namespace=default", headers={"X-Request-Id": "r-1"})
     answer.refused(404, "NotFound")
-    entries = [json.loads(line) for line in process.logged().splitlines()]
-    [entry] = [entry for entry in entries if entry.get("requestId") == "r-1"]
+
+    def written() -> list[dict[str, Any]]:  # once the answer is out
+        entries = [json.loads(line) for line in process.logged().splitlines()]
+        return [entry for entry in entries if entry.get("requestId") == "r-1"]
+
+    [entry] = await eventually(written, within_s=10, what="the request's log line")
     assert entry["message"] == f"GET {GHOSTS}/absent 404"
     assert entry["route"] == f"{GHOSTS}/{{name}}"
     assert entry["auditId"] == answer.headers["Audit-Id"]
