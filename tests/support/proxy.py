@@ -55,7 +55,9 @@ class ProxyProcess:
         deadline = time.monotonic() + LISTENS_WITHIN_S
         while not (listening := LISTENING.search(self.logged())):
             assert self._process.poll() is None, f"it died: {self.logged()}"
-            assert time.monotonic() < deadline, f"not listening in time: {self.logged()}"
+            if time.monotonic() > deadline:
+                self.stop()
+                raise AssertionError(f"not listening in time: {self.logged()}")
             time.sleep(0.05)
         self.url = listening[1]
 
