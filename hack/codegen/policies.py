@@ -4,7 +4,7 @@ They run inside the API server, so that they hold for kubectl and GitOps as for 
 and with every one of our programs down.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from codegen.files import GeneratedFile, yaml_file
@@ -40,6 +40,14 @@ def _held(whose: str) -> str:
     return f"'{TRASH_FINALIZER}' in {whose}.metadata.?finalizers.orValue([])"
 
 
+HOLD: Final = (
+    "(has(object.metadata.finalizers)"
+    f" ? [JSONPatch{{op: 'add', path: '/metadata/finalizers/-', value: '{TRASH_FINALIZER}'}}]"
+    f" : [JSONPatch{{op: 'add', path: '/metadata/finalizers', value: ['{TRASH_FINALIZER}']}}])"
+)
+"""The patches that put the trash's finalizer on."""
+
+
 def generate() -> Iterator[GeneratedFile]:
     """Yield the policies with their bindings."""
     source = "hack/codegen/policies.py and crds/wegent_crds/kinds.py"
@@ -66,16 +74,17 @@ def _stamp_creator() -> dict[str, Any]:
     The operator creates only what it brings back, with the creator that it had.
     """
     signed, creator = _annotation("object", CREATED_BY), _annotation("object", CREATOR)
-    marks = (
-        f"{{'{CREATED_BY}': {signed} == '' ? request.userInfo.username : {signed},"
-        f" '{CREATOR}': {creator} == '' ? ({CREATOR_OF_REQUEST}) : {creator}}}"
-    )
     return _mutating(
         "wegent-creator",
         ["CREATE"],
         ALL,
         {"unsigned": f"{signed} == '' || {creator} == ''", "not-the-operator": f"!({IS_OPERATOR})"},
-        f"Object{{metadata: Object.metadata{{annotations: {marks}}}}}",
+        _annotate(
+            {
+                CREATED_BY: f"{signed} == '' ? request.userInfo.username : {signed}",
+                CREATOR: f"{creator} == '' ? ({CREATOR_OF_REQUEST}) : {creator}",
+            }
+        ),
     )
 
 
@@ -85,11 +94,11 @@ def _keep_marks() -> dict[str, Any]:
     What is being deleted is left alone: there, leaving the finalizer out is an attempt to
     get around the trash, and refused.
     """
-    creator = ", ".join(
-        f"'{key}': {_annotation('oldObject', key)}" for key in (CREATED_BY, CREATOR)
+    unsigned = (
+        f"{_annotation('oldObject', CREATED_BY)} != '' && {_annotation('object', CREATED_BY)} == ''"
     )
-    annotations = f"{_annotation('oldObject', CREATED_BY)} == '' ? {{}} : {{{creator}}}"
-    finalizers = f"{_held('oldObject')} ? ['{TRASH_FINALIZER}'] : []"
+    let_go = f"{_held('oldObject')} && !({_held('object')}) && !{MAY_BYPASS}"
+    signature = {mark: _annotation("oldObject", mark) for mark in (CREATED_BY, CREATOR)}
     return _mutating(
         "wegent-keep-marks",
         ["UPDATE"],
@@ -97,25 +106,27 @@ def _keep_marks() -> dict[str, Any]:
         {
             "alive": f"!{DELETING}",
             "not-the-operator": f"!({IS_OPERATOR})",
-            "left-out": (
-                f"({_annotation('oldObject', CREATED_BY)} != ''"
-                f" && {_annotation('object', CREATED_BY)} == '')"
-                f" || ({_held('oldObject')} && !({_held('object')}) && !{MAY_BYPASS})"
-            ),
+            "left-out": f"({unsigned}) || ({let_go})",
         },
-        "Object{metadata: Object.metadata{"
-        f"annotations: {annotations}, finalizers: {finalizers}}}}}",
+        f"({unsigned} ? {_annotate(signature)} : []) + ({let_go} ? {HOLD} : [])",
     )
 
 
 def _stamp_finalizer() -> dict[str, Any]:
     return _mutating(
-        "wegent-trash",
-        ["CREATE"],
-        TRASHED,
-        {},
-        f"Object{{metadata: Object.metadata{{finalizers: ['{TRASH_FINALIZER}']}}}}",
+        "wegent-trash", ["CREATE"], TRASHED, {"not-held": f"!({_held('object')})"}, HOLD
     )
+
+
+def _annotate(annotations: Mapping[str, str]) -> str:
+    """Return the patches that set annotations to the values of CEL expressions."""
+    sets = ", ".join(
+        f"JSONPatch{{op: 'add', path: '/metadata/annotations/' + jsonpatch.escapeKey('{key}'),"
+        f" value: {value}}}"
+        for key, value in annotations.items()
+    )
+    begin = "JSONPatch{op: 'add', path: '/metadata/annotations', value: {}}"
+    return f"((has(object.metadata.annotations) ? [] : [{begin}]) + [{sets}])"
 
 
 def _guard_creator() -> dict[str, Any]:
@@ -230,16 +241,13 @@ def _mutating(
     operations: list[str],
     resources: list[str],
     conditions: dict[str, str],
-    configuration: str,
+    patches: str,
 ) -> dict[str, Any]:
     policy = _policy("MutatingAdmissionPolicy", name, operations, resources, conditions)
     policy["spec"]["reinvocationPolicy"] = "Never"
-    policy["spec"]["mutations"] = [
-        {
-            "patchType": "ApplyConfiguration",
-            "applyConfiguration": {"expression": configuration},
-        }
-    ]
+    # Not an ApplyConfiguration: that converts the whole object by its schema first, and answers
+    # a wrongly typed body with a 403 about conversion, before the schema can name the field.
+    policy["spec"]["mutations"] = [{"patchType": "JSONPatch", "jsonPatch": {"expression": patches}}]
     return policy
 
 

@@ -142,3 +142,18 @@ def test_nobody_makes_or_edits_tombstones(kubectl: Kubectl, user: Kubectl, name:
 def test_the_examples_apply(kubectl: Kubectl) -> None:
     examples = Path(__file__).parents[2] / "examples"
     kubectl.run("apply", "--dry-run=server", "-f", examples).ok()
+
+
+def test_a_wrong_type_is_the_schemas_to_name(user: Kubectl, name: str) -> None:
+    wrong = ghost(name) | {"spec": {"systemPrompt": 7}}
+    for command in (["create", "-f", "-"], ["apply", "--server-side", "-f", "-"]):
+        done = user.run(*command, "--validate=false", stdin=wrong)
+        assert "spec.systemPrompt" in done.stderr
+
+
+def test_a_manifest_that_was_exported_is_held_once(user: Kubectl, name: str) -> None:
+    finalizers = ["example.com/other", TRASH_FINALIZER]
+    user.run("create", "-f", "-", stdin=ghost(name, finalizers=finalizers)).ok()
+    assert metadata_of(user, name)["finalizers"] == finalizers
+    user.run("replace", "-f", "-", stdin=ghost(name, finalizers=["example.com/other"])).ok()
+    assert sorted(metadata_of(user, name)["finalizers"]) == sorted(finalizers)
