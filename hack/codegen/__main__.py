@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from codegen import crds, docs, policies, rbac, rights
+from codegen import account_policies, crds, docs, policies, rbac, rights
 from codegen.files import ROOT, Generated, differences, write
 
 GENERATORS: Final[tuple[Callable[[], Iterable[Generated]], ...]] = (
     crds.generate,
     policies.generate,
+    account_policies.generate,
     rbac.generate,
     docs.generate,
     rights.generate,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from codegen.files import GeneratedFile, yaml_file
+from wegent_crds import members
 from wegent_crds.kinds import GROUP, KINDS, TOMBSTONE
 from wegent_crds.marks import CREATED_BY, CREATOR, TRASH_FINALIZER
 
@@ -64,7 +65,7 @@ def generate() -> Iterator[GeneratedFile]:
         _confine_operator_to_its_bindings(),
     ]
     for file, policies in (("mutating", mutating), ("validating", validating)):
-        documents = [document for policy in policies for document in (policy, _binding(policy))]
+        documents = [document for policy in policies for document in (policy, binding(policy))]
         yield yaml_file(f"config/policies/{file}.yaml", source, *documents)
 
 
@@ -131,7 +132,7 @@ def _annotate(annotations: Mapping[str, str]) -> str:
 
 def _guard_creator() -> dict[str, Any]:
     signed = _annotation("object", CREATED_BY)
-    return _validating(
+    return validating(
         "wegent-creator",
         ["CREATE", "UPDATE"],
         ALL,
@@ -165,7 +166,7 @@ def _guard_creator() -> dict[str, Any]:
 
 
 def _guard_finalizer() -> dict[str, Any]:
-    return _validating(
+    return validating(
         "wegent-trash",
         ["UPDATE"],
         TRASHED,
@@ -188,7 +189,7 @@ def _guard_tombstones() -> dict[str, Any]:
         f"object.spec.{field} == oldObject.spec.{field}"
         for field in ("kind", "name", "object", "deletedAt", "expiresAt")
     )
-    return _validating(
+    return validating(
         "wegent-tombstones",
         ["CREATE", "UPDATE"],
         [TOMBSTONE.plural],
@@ -208,7 +209,7 @@ def _guard_tombstones() -> dict[str, Any]:
 
 def _confine_operator_to_finalizers() -> dict[str, Any]:
     """RBAC can't say "only the finalizers"; without this, `patch` would mean any change."""
-    return _validating(
+    return validating(
         "wegent-operator-objects",
         ["UPDATE"],
         TRASHED,
@@ -218,22 +219,25 @@ def _confine_operator_to_finalizers() -> dict[str, Any]:
 
 
 def _confine_operator_to_its_bindings() -> dict[str, Any]:
-    policy = _validating(
+    return validating(
         "wegent-operator-bindings",
         ["CREATE", "UPDATE", "DELETE"],
         ["rolebindings", "clusterrolebindings"],
         {"the-operator": IS_OPERATOR},
         [
             (
-                "request.name.startsWith('wegent-account')",
-                "the operator writes only bindings that are named wegent-account...",
+                (
+                    "request.name.startsWith('wegent-account') || (request.operation == 'DELETE'"
+                    f" && request.name.startsWith('{members.PREFIX}'))"
+                ),
+                (
+                    "the operator writes only bindings that are named wegent-account..., and"
+                    f" deletes those named {members.PREFIX}... of users who are gone"
+                ),
             )
         ],
+        group=members.RBAC_GROUP,
     )
-    policy["spec"]["matchConstraints"]["resourceRules"][0]["apiGroups"] = [
-        "rbac.authorization.k8s.io"
-    ]
-    return policy
 
 
 def _mutating(
@@ -251,14 +255,18 @@ def _mutating(
     return policy
 
 
-def _validating(
+def validating(
     name: str,
     operations: list[str],
     resources: list[str],
     conditions: dict[str, str],
     rules: list[tuple[str, str]],
+    *,
+    group: str = GROUP,
 ) -> dict[str, Any]:
+    """Return a policy that refuses what breaks one of ``rules``: expressions with messages."""
     policy = _policy("ValidatingAdmissionPolicy", name, operations, resources, conditions)
+    policy["spec"]["matchConstraints"]["resourceRules"][0]["apiGroups"] = [group]
     policy["spec"]["validations"] = [
         {"expression": expression, "message": message, "reason": "Forbidden"}
         for expression, message in rules
@@ -295,7 +303,8 @@ def _policy(
     }
 
 
-def _binding(policy: dict[str, Any]) -> dict[str, Any]:
+def binding(policy: dict[str, Any]) -> dict[str, Any]:
+    """Return what puts ``policy`` in force, everywhere."""
     name = policy["metadata"]["name"]
     binding: dict[str, Any] = {
         "apiVersion": API_VERSION,

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from codegen.files import GeneratedFile, yaml_file
 from wegent_crds.kinds import ACCOUNT, GROUP, KINDS, TOMBSTONE
+from wegent_crds.members import RBAC_GROUP, ROLES, role_name
 
 READ: Final = ["get", "list", "watch"]
 WRITE: Final = ["create", "update", "patch", "delete", "deletecollection"]
-USER_ROLES: Final = ("viewer", "editor", "admin")
 AGGREGATED_TO: Final = {"viewer": "view", "editor": "edit", "admin": "admin"}
 OPERATOR: Final = "wegent-operator"
 LABELS: Final = {"app.kubernetes.io/part-of": "wegent"}
@@ -17,7 +17,7 @@ LABELS: Final = {"app.kubernetes.io/part-of": "wegent"}
 def generate() -> Iterator[GeneratedFile]:
     """Yield the user roles, and the operator's identity and rights."""
     source = "hack/codegen/rbac.py and crds/wegent_crds/kinds.py"
-    yield yaml_file("config/rbac/users.yaml", source, *map(_user_role, USER_ROLES))
+    yield yaml_file("config/rbac/users.yaml", source, *map(_user_role, ROLES))
     yield yaml_file("config/rbac/operator.yaml", source, *_operator())
 
 
@@ -42,11 +42,21 @@ def _user_role(role: str) -> dict[str, Any]:
                 "verbs": [*READ, *WRITE, "grant-admin"],
             }
         )
+        # A namespace's admins let others in. What RoleBindings they may write, the policy
+        # wegent-members says; with `bind` on these three, none of them gives more.
+        rules.append(
+            {
+                "apiGroups": [RBAC_GROUP],
+                "resources": ["rolebindings"],
+                "verbs": [*READ, "create", "delete"],
+            }
+        )
+        rules.append(_bind_user_roles())
     return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": f"{RBAC_GROUP}/v1",
         "kind": "ClusterRole",
         "metadata": {
-            "name": f"wegent-{role}",
+            "name": role_name(role),
             "labels": {
                 **LABELS,
                 f"rbac.authorization.k8s.io/aggregate-to-{AGGREGATED_TO[role]}": "true",
@@ -83,17 +93,12 @@ def _operator() -> list[dict[str, Any]]:
         # Reads see only names, labels and owners of what tokens are made for.
         {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": [*READ]},
         {
-            "apiGroups": ["rbac.authorization.k8s.io"],
+            "apiGroups": [RBAC_GROUP],
             "resources": ["rolebindings", "clusterrolebindings"],
             "verbs": [*READ, "create", "patch", "delete"],
         },
         # With `bind` on these three alone, no binding that it writes can give more than they do.
-        {
-            "apiGroups": ["rbac.authorization.k8s.io"],
-            "resources": ["clusterroles"],
-            "resourceNames": [f"wegent-{role}" for role in USER_ROLES],
-            "verbs": ["bind"],
-        },
+        _bind_user_roles(),
     ]
     account_rules = [
         {
@@ -122,9 +127,18 @@ def _operator() -> list[dict[str, Any]]:
     ]
 
 
+def _bind_user_roles() -> dict[str, Any]:
+    return {
+        "apiGroups": [RBAC_GROUP],
+        "resources": ["clusterroles"],
+        "resourceNames": [role_name(role) for role in ROLES],
+        "verbs": ["bind"],
+    }
+
+
 def _role(kind: str, metadata: dict[str, Any], rules: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": f"{RBAC_GROUP}/v1",
         "kind": kind,
         "metadata": {**metadata, "labels": {**LABELS}},
         "rules": rules,
@@ -133,11 +147,11 @@ def _role(kind: str, metadata: dict[str, Any], rules: list[dict[str, Any]]) -> d
 
 def _bind(kind: str, metadata: dict[str, Any], account: dict[str, str]) -> dict[str, Any]:
     return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": f"{RBAC_GROUP}/v1",
         "kind": f"{kind}Binding",
         "metadata": {**metadata, "labels": {**LABELS}},
         "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
+            "apiGroup": RBAC_GROUP,
             "kind": kind,
             "name": metadata["name"],
         },

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from codegen import policies, rbac
+from codegen import account_policies, policies, rbac
 from codegen.files import ROOT, GeneratedFile, GeneratedRegion
 from codegen.markdown import cell, code, table
 
@@ -47,7 +47,9 @@ def refusals(manifests: Iterable[Manifest]) -> str:
 
 def _manifests() -> Iterator[Manifest]:
     texts = [(ROOT / path).read_text(encoding="utf-8") for path in BY_HAND]
-    generated: list[GeneratedFile] = [*rbac.generate(), *policies.generate()]
+    generated: list[GeneratedFile] = [
+        file for module in (rbac, policies, account_policies) for file in module.generate()
+    ]
     for text in (*texts, *(file.text for file in generated)):
         yield from filter(None, yaml.safe_load_all(text))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from wegent_crds.conditions import Reason
+from wegent_crds.members import ACCOUNT_LABEL
 from wegent_crds.references import ObjectKey
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.client import APPLY_PATCH
@@ -17,7 +18,6 @@ from wegent_kube.resources import NAMESPACES, Resource
 from wegent_operator.facts import Facts
 from wegent_operator.metrics import Metrics
 from wegent_operator.provisions import (
-    ACCOUNT_LABEL,
     PROVISIONED,
     Plan,
     ProvisionKey,
@@ -33,7 +33,7 @@ _RESOURCES: Final = {resource.plural: resource for resource in PROVISIONED}
 
 
 class Provisions:
-    """What is there of what the operator made, by key and by Account."""
+    """What is there of what the operator made or looks after, by key and by Account."""
 
     def __init__(self) -> None:
         self._essences: dict[ProvisionKey, dict[str, Any]] = {}

@@ -55,6 +55,8 @@ class AccountSpec:
     role: str
     memberships: tuple[Membership, ...]
     suspended: bool
+    created: datetime
+    """What was given to a user of this name before was given to somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def facts_of(kind: Kind, body: Mapping[str, Any]) -> Facts:
         access_from=selectors_of(access.get("namespaceSelectors") or ()),
         provider=spec.get("provider"),
         supported_providers=tuple(spec.get("supportedProviders") or ()),
-        account=_account_spec(spec) if kind is ACCOUNT else None,
+        account=_account_spec(metadata, spec) if kind is ACCOUNT else None,
         conditions=conditions_of(status),
         observed_generation=status.get("observedGeneration"),
         tombstone=_tombstone_spec(spec) if kind is TOMBSTONE else None,
@@ -161,13 +163,14 @@ def _namespaces_of(account: str, spec: Mapping[str, Any]) -> Iterator[Reference]
         yield Reference(f"spec.namespaces[{index}]", namespace_key(item["name"]))
 
 
-def _account_spec(spec: Mapping[str, Any]) -> AccountSpec:
+def _account_spec(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> AccountSpec:
     return AccountSpec(
         role=spec.get("role", "user"),
         memberships=tuple(
             Membership(item["name"], item["role"]) for item in spec.get("namespaces") or ()
         ),
         suspended=bool(spec.get("suspended")),
+        created=datetime.fromisoformat(metadata["creationTimestamp"]),
     )
 
 

@@ -3,15 +3,19 @@
 An Account becomes a namespace of its own, RoleBindings, and last a
 ServiceAccount: a token can be asked for only once everything else is there.
 Each of these carries the Account's name and uid as labels; the uid keeps a
-later user of the same name out of what an earlier one left behind.
+later user of the same name out of what an earlier one left behind. So does the
+age of what admins of namespaces gave the earlier one (``wegent_crds.members``).
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
+from wegent_crds import members
 from wegent_crds.conditions import Reason
 from wegent_crds.kinds import ACCOUNT, API_VERSION, GROUP
+from wegent_crds.members import ACCOUNT_LABEL, MANAGED_BY, RBAC_GROUP, role_name
 from wegent_kube.resources import (
     CLUSTER_ROLE_BINDINGS,
     NAMESPACES,
@@ -22,16 +26,15 @@ from wegent_kube.resources import (
 from wegent_operator.facts import Facts, own_namespace
 from wegent_operator.verdict import Problem
 
-MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGER: Final = "wegent-operator"
-ACCOUNT_LABEL: Final = f"{GROUP}/account"
 ACCOUNT_UID_LABEL: Final = f"{GROUP}/account-uid"
-SELECTOR: Final = f"{MANAGED_BY}={MANAGER}"
-"""What the operator watches of ServiceAccounts and bindings: its own."""
+SELECTOR: Final = f"{MANAGED_BY} in ({MANAGER},{members.MANAGER})"
+"""What the operator watches of ServiceAccounts and bindings: its own, and memberships."""
 
-OWN_ROLE: Final = "editor"
-"""What a user may do in the namespace of their own and in the shared ones."""
-RBAC_API_GROUP: Final = "rbac.authorization.k8s.io"
+OWN_ROLE: Final = "admin"
+"""What a user is in the namespace of their own: they may let others in."""
+SHARED_ROLE: Final = "editor"
+"""What every user is in the shared namespaces."""
 PROVISIONED: Final = (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS, SERVICE_ACCOUNTS)
 
 
@@ -95,7 +98,13 @@ def plan(
     return Plan(
         create_namespace=create,
         apply={key: body for key, body in wanted.items() if actual.get(key) != essence(body)},
-        delete=tuple(sorted(key for key in actual if key not in wanted)),
+        delete=tuple(
+            sorted(
+                key
+                for key, there in actual.items()
+                if key not in wanted and not _is_somebody_elses(key, there, facts)
+            )
+        ),
         problems=tuple(problems),
     )
 
@@ -104,18 +113,21 @@ def shared_binding(namespace: str, accounts_namespace: str) -> tuple[ProvisionKe
     """Return the one RoleBinding that makes every account an editor of a shared namespace."""
     name = "wegent-accounts"
     subject = {
-        "apiGroup": RBAC_API_GROUP,
+        "apiGroup": RBAC_GROUP,
         "kind": "Group",
         "name": f"system:serviceaccounts:{accounts_namespace}",
     }
-    return _binding(ROLE_BINDINGS, namespace, name, OWN_ROLE, subject, {MANAGED_BY: MANAGER})
+    return _binding(ROLE_BINDINGS, namespace, name, SHARED_ROLE, subject, {MANAGED_BY: MANAGER})
 
 
 def essence(body: Mapping[str, Any]) -> dict[str, Any]:
     """Reduce a provisioned object to what the operator decides; the rest is not its business."""
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}
+    membership = labels.get(MANAGED_BY) == members.MANAGER
     return {
+        # Of what it writes itself it needs no date, and has none before it is written.
+        "since": datetime.fromisoformat(metadata["creationTimestamp"]) if membership else None,
         "labels": {
             name: labels[name]
             for name in (MANAGED_BY, ACCOUNT_LABEL, ACCOUNT_UID_LABEL)
@@ -128,6 +140,20 @@ def essence(body: Mapping[str, Any]) -> dict[str, Any]:
             for subject in body.get("subjects") or ()
         ],
     }
+
+
+def _is_somebody_elses(key: ProvisionKey, there: Mapping[str, Any], facts: Facts | None) -> bool:
+    """Tell whether what nothing here asks for is nevertheless to stay.
+
+    Memberships are for a namespace's admins to give and take, as long as the user to whom
+    they were given is there. What is older than the Account was given to an earlier user.
+    """
+    if there["labels"].get(MANAGED_BY) != members.MANAGER:
+        return False
+    if key.plural != ROLE_BINDINGS.plural or not key.name.startswith(members.PREFIX):
+        return True
+    account = facts.account if facts is not None and facts.judged else None
+    return account is not None and bool(there["since"] >= account.created)
 
 
 def _labels(facts: Facts) -> dict[str, str]:
@@ -221,9 +247,9 @@ def _binding(
         "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
         "metadata": metadata,
         "roleRef": {
-            "apiGroup": RBAC_API_GROUP,
+            "apiGroup": RBAC_GROUP,
             "kind": "ClusterRole",
-            "name": f"wegent-{role}",
+            "name": role_name(role),
         },
         "subjects": [dict(subject)],
     }

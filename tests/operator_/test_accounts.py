@@ -83,7 +83,8 @@ async def test_a_user_may_work_at_home_and_in_shared_namespaces_and_nowhere_else
     assert not await may("get", "ghosts.agent.wecode.io", namespace)
     assert not await may("get", "secrets", ACCOUNTS)
     assert not await may("get", "accounts.agent.wecode.io", ACCOUNTS)
-    assert not await may("create", "rolebindings.rbac.authorization.k8s.io", f"wegent-{user}")
+    assert await may("create", "rolebindings.rbac.authorization.k8s.io", f"wegent-{user}")
+    assert not await may("create", "rolebindings.rbac.authorization.k8s.io", "default")
 
 
 async def test_two_users_are_strangers(api: Api, login: Callable[[str], Kubectl]) -> None:
@@ -149,7 +150,7 @@ async def test_an_admin_may_work_everywhere_and_manage_accounts(
 async def test_drift_is_repaired(api: Api, user: str) -> None:
     await create(api, user)
     await api.settled("accounts", ACCOUNTS, user)
-    home, binding = f"wegent-{user}", f"wegent-account-{user}-editor"
+    home, binding = f"wegent-{user}", f"wegent-account-{user}-admin"
     path = ROLE_BINDINGS.path(home, binding)
     await api.client.request("DELETE", path)
     await until(api, ROLE_BINDINGS, home, binding, exists=True)
@@ -179,7 +180,7 @@ async def test_a_users_own_namespace_comes_back(api: Api, user: str) -> None:
         return True
 
     await eventually(made_anew, within_s=VERDICT_WITHIN_S, what=f"another namespace {home}")
-    await until(api, ROLE_BINDINGS, home, f"wegent-account-{user}-editor", exists=True)
+    await until(api, ROLE_BINDINGS, home, f"wegent-account-{user}-admin", exists=True)
     await api.settled("accounts", ACCOUNTS, user)
 
 
@@ -212,12 +213,12 @@ async def test_an_account_deleted_while_nobody_looked_leaves_no_rights(
     operator.start()
     name = f"wegent-account-{user}"
     await until(api, CLUSTER_ROLE_BINDINGS, None, f"{name}-admin", exists=False)
-    await until(api, ROLE_BINDINGS, f"wegent-{user}", f"{name}-editor", exists=False)
+    await until(api, ROLE_BINDINGS, f"wegent-{user}", f"{name}-admin", exists=False)
     await until(api, SERVICE_ACCOUNTS, ACCOUNTS, user, exists=False)
     await create(api, user)
     taken = await api.settled("accounts", ACCOUNTS, user, "NamespaceTaken")
     assert f"wegent-{user}" in condition(taken, "Ready")["message"]
-    assert not await there(api, ROLE_BINDINGS, f"wegent-{user}", f"{name}-editor")
+    assert not await there(api, ROLE_BINDINGS, f"wegent-{user}", f"{name}-admin")
 
 
 async def test_what_gives_no_access_says_so(api: Api, user: str, namespace: str) -> None:
@@ -244,4 +245,4 @@ async def test_a_restart_over_settled_accounts_writes_nothing(
     await api.settled("accounts", ACCOUNTS, marker)
     names = {write.name for write in audit.writes(user=OPERATOR_USER)[before:]}
     events = {name for name in names if name.startswith(f"{marker}.")}
-    assert names - events == {f"wegent-{marker}", f"wegent-account-{marker}-editor", marker}
+    assert names - events == {f"wegent-{marker}", f"wegent-account-{marker}-admin", marker}

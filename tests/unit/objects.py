@@ -26,6 +26,7 @@ def body(
         "uid": f"uid-{version}",
         "resourceVersion": str(version),
         "generation": 1,
+        "creationTimestamp": "2026-01-01T00:00:00Z",
         **more.pop("metadata", {}),
     }
     return {"kind": kind, "metadata": metadata, "spec": spec or {}, **more}

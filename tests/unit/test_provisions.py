@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from tests.unit.objects import facts
+from wegent_crds import members
 from wegent_operator.facts import Facts
 from wegent_operator.provisions import (
     ACCOUNT_UID_LABEL,
@@ -16,8 +19,10 @@ from wegent_operator.provisions import (
 
 ACCOUNTS = "wegent-accounts"
 SERVICE_ACCOUNT = ProvisionKey("serviceaccounts", ACCOUNTS, "ann")
-OWN = ProvisionKey("rolebindings", "wegent-ann", "wegent-account-ann-editor")
+OWN = ProvisionKey("rolebindings", "wegent-ann", "wegent-account-ann-admin")
 CLUSTER = ProvisionKey("clusterrolebindings", "", "wegent-account-ann-admin")
+MEMBER = ProvisionKey("rolebindings", "lab", "wegent-member-ann-viewer")
+BORN = "2026-03-01T12:00:00Z"
 
 
 def ann(**spec: Any) -> Facts:
@@ -113,3 +118,71 @@ def test_a_shared_namespace_has_one_binding_for_all_accounts() -> None:
     assert key == ProvisionKey("rolebindings", "default", "wegent-accounts")
     assert body["subjects"][0]["name"] == "system:serviceaccounts:wegent-accounts"
     assert body["roleRef"]["name"] == "wegent-editor"
+
+
+def test_a_user_is_an_admin_at_home_and_an_editor_where_all_are() -> None:
+    todo = planned(ann())
+    assert todo.apply[OWN]["roleRef"]["name"] == "wegent-admin"
+    _, body = shared_binding("default", ACCOUNTS)
+    assert body["roleRef"]["name"] == "wegent-editor"
+
+
+# What admins of namespaces give
+
+
+def membership(created: str, **metadata: Any) -> dict[str, Any]:
+    body = members.binding("lab", ACCOUNTS, "ann", "viewer")
+    body["metadata"] |= {"creationTimestamp": created, **metadata}
+    return essence(body)
+
+
+def born(created: str, **metadata: Any) -> Facts:
+    return facts(
+        "Account",
+        "ann",
+        {"email": "ann@example.com"},
+        namespace=ACCOUNTS,
+        metadata={"creationTimestamp": created, **metadata},
+    )
+
+
+@pytest.mark.parametrize("given", [BORN, "2026-03-01T12:00:01Z", "2027-01-01T00:00:00Z"])
+def test_a_membership_is_left_to_who_gave_it(given: str) -> None:
+    todo = planned(born(BORN), actual={MEMBER: membership(given)})
+    assert todo.delete == ()
+    assert MEMBER not in todo.apply
+
+
+@pytest.mark.parametrize("given", ["2026-03-01T11:59:59Z", "2025-12-31T23:59:59Z"])
+def test_a_membership_of_an_earlier_user_of_the_name_goes_first_of_all(given: str) -> None:
+    todo = planned(born(BORN), actual={MEMBER: membership(given)})
+    assert todo.delete == (MEMBER,)
+    assert list(todo.apply)[-1] == SERVICE_ACCOUNT
+
+
+@pytest.mark.parametrize("account", [None, born(BORN, deletionTimestamp=BORN)])
+def test_a_membership_of_nobody_goes(account: Facts | None) -> None:
+    assert planned(account, actual={MEMBER: membership(BORN)}).delete == (MEMBER,)
+
+
+def test_a_suspended_users_memberships_wait_for_them() -> None:
+    suspended = facts(
+        "Account",
+        "ann",
+        {"email": "ann@example.com", "suspended": True},
+        namespace=ACCOUNTS,
+        metadata={"creationTimestamp": BORN},
+    )
+    assert planned(suspended, actual={MEMBER: membership(BORN)}).delete == ()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ProvisionKey("rolebindings", "lab", "mine"),
+        ProvisionKey("serviceaccounts", "lab", "wegent-member-ann-viewer"),
+        ProvisionKey("clusterrolebindings", "", "wegent-member-ann-viewer"),
+    ],
+)
+def test_what_only_bears_the_label_is_none_of_our_business(key: ProvisionKey) -> None:
+    assert planned(None, actual={key: membership(BORN)}).delete == ()
