@@ -6,7 +6,9 @@
     ├── BadRequest             400  what was sent can't be understood
     ├── Unauthorized           401  no usable token, or a wrong password
     ├── Forbidden              403  registration is closed
+    ├── NotFound               404  nothing of that name, as far as the caller may know
     ├── RequestTimeout         408  the body did not arrive in time
+    ├── Conflict               409  somebody else was faster, or decides on it elsewhere
     ├── BodyTooLarge           413  the body is longer than configured
     ├── UnsupportedMediaType   415  the body is not said to be JSON
     ├── Invalid                422  understood, but wrong, with a cause for each field
@@ -92,10 +94,22 @@ class Forbidden(Problem):
     code, reason = 403, "Forbidden"
 
 
+class NotFound(Problem):
+    """There is nothing of that name; the API server's own answer comes as ``Refused``."""
+
+    code, reason = 404, "NotFound"
+
+
 class RequestTimeout(Problem):
     """The body did not arrive in time."""
 
     code, reason = 408, "Timeout"
+
+
+class Conflict(Problem):
+    """What was asked for doesn't fit what is there now."""
+
+    code, reason = 409, "Conflict"
 
 
 class BodyTooLarge(Problem):

@@ -74,6 +74,7 @@ class CallersApi:
         *,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        content_type: str = JSON,
         accept: str = JSON,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send one request and yield a good answer (200 to 299), its body yet unread.
@@ -91,7 +92,7 @@ class CallersApi:
             "User-Agent": USER_AGENT,
         }
         if body is not None:
-            headers["Content-Type"] = JSON
+            headers["Content-Type"] = content_type
         started = time.perf_counter()
         try:
             async with self._session.request(
@@ -121,12 +122,19 @@ class CallersApi:
         *,
         params: Mapping[str, str] | None = None,
         body: Any = None,
+        content_type: str = JSON,
         accept: str = JSON,
     ) -> Any:
         """Send one request with ``body`` as JSON and return the decoded answer; as `send`."""
         data = None if body is None else json.dumps(body).encode()
         async with self.send(
-            caller, method, path, params=params, body=data, accept=accept
+            caller,
+            method,
+            path,
+            params=params,
+            body=data,
+            content_type=content_type,
+            accept=accept,
         ) as response:
             return json.loads(await response.read())
 
