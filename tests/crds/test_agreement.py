@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.filterwarnings(LARGE_BODIES), pytest.mark.timeout(600)
 PLURALS: Final = [kind.plural for kind in KINDS]
 BATCH: Final = 8
 """Bodies a hypothesis example, judged at once."""
-BATCHES: Final = 40
-"""Examples a kind: 320 bodies, of which hypothesis may leave a few out."""
+BATCHES: Final = 32
+"""Examples a kind: 256 bodies, of which hypothesis may leave a few out."""
 LEAST_IN_ALL: Final = 2000
 LEAST_SHARE: Final = 0.08
 """Of each verdict in each kind, where a third is usual and chance has its say: a test where
