@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from codegen.files import GeneratedFile, yaml_file
-from wegent_crds.kinds import ACCOUNT, GROUP, KINDS, TOMBSTONE
+from wegent_crds.kinds import ACCOUNT, GROUP, KINDS, TASK, TOMBSTONE
 from wegent_crds.members import RBAC_GROUP, ROLES, role_name
 
 READ: Final = ["get", "list", "watch"]
@@ -80,8 +80,10 @@ def _operator() -> list[dict[str, Any]]:
         {
             "apiGroups": [GROUP],
             "resources": [kind.plural for kind in KINDS if kind.served],
-            "verbs": ["create", "patch", "delete"],
+            "verbs": ["create", "patch"],
         },
+        # ttlSecondsAfterFinished.
+        {"apiGroups": [GROUP], "resources": [TASK.plural], "verbs": ["delete"]},
         {
             "apiGroups": [GROUP],
             "resources": [TOMBSTONE.plural],

@@ -30,6 +30,8 @@ from wegent_operator.reconciler import Reconciler
 from wegent_operator.settings import Settings
 from wegent_operator.store import Store
 from wegent_operator.sweep import Sweeper
+from wegent_operator.task_life import TaskLife
+from wegent_operator.writer import StatusWriter
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +61,21 @@ class Operator:
         self._store = Store(settings.shared_namespaces)
         provisions = Provisions()
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
-        self._reconciler = Reconciler(
+        writer = StatusWriter(self._client, self._store, self._queue, self.metrics)
+        keeper = Keeper(
             self._client,
             self._store,
+            self.metrics,
+            timedelta(seconds=settings.trash_retention_s),
+            clock,
+        )
+        tasks = TaskLife(
+            self._store, self._queue, writer, keeper, self._recorder, self.metrics, clock
+        )
+        self._reconciler = Reconciler(
+            self._store,
             self._queue,
+            writer,
             Provisioner(
                 self._client,
                 self._store,
@@ -70,18 +83,15 @@ class Operator:
                 self.metrics,
                 settings.accounts_namespace,
             ),
-            Keeper(
-                self._client,
-                self._store,
-                self.metrics,
-                timedelta(seconds=settings.trash_retention_s),
-                clock,
-            ),
+            keeper,
+            tasks,
             self._recorder,
             self.metrics,
             clock,
         )
-        self.feed = Feed(self._store, provisions, self._reconciler, settings.accounts_namespace)
+        self.feed = Feed(
+            self._store, provisions, self._reconciler, tasks, settings.accounts_namespace
+        )
         self.sweeper = Sweeper(self._client, self.feed, self.metrics)
         self._health = HealthServer(self.monitor, self.metrics, lambda: self.feed.filled)
         self._tasks: list[asyncio.Task[None]] = []

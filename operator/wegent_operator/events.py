@@ -8,6 +8,7 @@ that is full or the namespace is going away. Conditions are the record.
 import asyncio
 import logging
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -29,8 +30,19 @@ MAX_NAME: Final = 200
 POSTERS: Final = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What one Event tells."""
+
+    action: str
+    reason: str
+    note: str
+    normal: bool
+    """Whether that is how things should go; else it is a warning."""
+
+
 class Recorder:
-    """Posts one Event for each transition of ``Ready``."""
+    """Posts one Event for each transition of ``Ready``, and for what is done to Tasks."""
 
     def __init__(self, client: KubeClient, metrics: Metrics, instance: str) -> None:
         self._client = client
@@ -40,8 +52,18 @@ class Recorder:
 
     def transition(self, facts: Facts, outcome: Outcome, now: datetime) -> None:
         """Note that an object's ``Ready`` became ``outcome``. Never blocks and never raises."""
+        story = Story(
+            action="Judge",
+            reason=str(outcome.reason),
+            note=outcome.message or f"{BY_PLURAL[facts.key.plural].kind} is ready",
+            normal=outcome.status,
+        )
+        self.tell(facts, story, now)
+
+    def tell(self, facts: Facts, story: Story, now: datetime) -> None:
+        """Note what was done about an object. Never blocks and never raises."""
         try:
-            self._waiting.put_nowait(event_body(facts, outcome, now, self._instance))
+            self._waiting.put_nowait(event_body(facts, story, now, self._instance))
         except asyncio.QueueFull:
             self._metrics.events.labels("dropped").inc()
 
@@ -61,8 +83,8 @@ class Recorder:
                 logger.warning("An event was not posted: %s", error)
 
 
-def event_body(facts: Facts, outcome: Outcome, now: datetime, instance: str) -> dict[str, Any]:
-    """Return the ``events.k8s.io/v1`` Event for a transition."""
+def event_body(facts: Facts, story: Story, now: datetime, instance: str) -> dict[str, Any]:
+    """Return the ``events.k8s.io/v1`` Event that tells a story."""
     kind = BY_PLURAL[facts.key.plural].kind
     return {
         "apiVersion": EVENTS.api_version,
@@ -75,10 +97,10 @@ def event_body(facts: Facts, outcome: Outcome, now: datetime, instance: str) -> 
         "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "reportingController": CONTROLLER,
         "reportingInstance": instance,
-        "action": "Judge",
-        "reason": str(outcome.reason),
-        "type": "Normal" if outcome.status else "Warning",
-        "note": (outcome.message or f"{kind} is ready")[:MAX_NOTE],
+        "action": story.action,
+        "reason": story.reason,
+        "type": "Normal" if story.normal else "Warning",
+        "note": story.note[:MAX_NOTE],
         "regarding": {
             "apiVersion": API_VERSION,
             "kind": kind,

@@ -10,9 +10,11 @@ from typing import Any
 
 from wegent_crds.kinds import ACCOUNT, BY_KIND, TASK, TOMBSTONE, Kind
 from wegent_crds.marks import RESTORED_FROM, TRASH_FINALIZER
+from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_kube.resources import NAMESPACES
 from wegent_operator.selectors import LabelSelector, selectors_of
+from wegent_operator.task_facts import TaskFacts, task_facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,12 @@ class Facts:
     finalizers: tuple[str, ...]
     restored_from: str | None
     """Name of the Tombstone that brought it back; while that is there, it isn't whole yet."""
-    has_run: bool
-    """Whether a Task has left Pending: from then on its conditions are its runner's."""
+    task: TaskFacts | None
+
+    @property
+    def has_run(self) -> bool:
+        """Whether a Task has left Pending: from then on its conditions are its runner's."""
+        return self.task is not None and self.task.phase is not Phase.PENDING
 
     @property
     def judged(self) -> bool:
@@ -127,7 +133,7 @@ def facts_of(kind: Kind, body: Mapping[str, Any]) -> Facts:
         deleting="deletionTimestamp" in metadata,
         finalizers=tuple(metadata.get("finalizers") or ()),
         restored_from=(metadata.get("annotations") or {}).get(RESTORED_FROM),
-        has_run=kind is TASK and status.get("phase", "Pending") != "Pending",
+        task=task_facts_of(body) if kind is TASK else None,
     )
 
 

@@ -15,6 +15,7 @@ from wegent_operator.facts import facts_of, namespace_key
 from wegent_operator.provisions import ProvisionKey
 from wegent_operator.reconciler import Reconciler
 from wegent_operator.store import Store
+from wegent_operator.task_life import TaskLife
 
 
 class Feed:
@@ -25,11 +26,13 @@ class Feed:
         store: Store,
         provisions: Provisions,
         reconciler: Reconciler,
+        tasks: TaskLife,
         accounts_namespace: str,
     ) -> None:
         self.store = store
         self.provisions = provisions
         self._reconciler = reconciler
+        self._tasks = tasks
         self._accounts_namespace = accounts_namespace
         self._filled = asyncio.Event()
 
@@ -48,15 +51,21 @@ class Feed:
     def seen(self, kind: Kind, body: Mapping[str, Any]) -> bool:
         """Take in an object; return whether it was news."""
         facts = facts_of(kind, body)
+        before = self.store.get(facts.key)
         news = self.store.put(facts)
         if news:
+            self._tasks.noticed(before, facts)
             self._concern(facts.key)
         return news
 
     def gone(self, key: ObjectKey, uid: str | None = None) -> None:
         """Take in that an object is no more."""
+        known = self.store.get(key)
         if self.store.remove(key, uid):
             self._concern(key)
+            if known is not None and known.tombstone is not None:
+                # What it has brought back is whole now.
+                self._concern(*(reference.target for reference in known.references))
 
     def namespace(self, body: Mapping[str, Any]) -> None:
         """Take in a namespace; its metadata is enough."""

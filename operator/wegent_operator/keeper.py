@@ -12,20 +12,20 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from wegent_crds.conditions import Reason
-from wegent_crds.kinds import BY_KIND, BY_PLURAL, TOMBSTONE, Kind
+from wegent_crds.kinds import BY_KIND, BY_PLURAL, TASK, TOMBSTONE, Kind
 from wegent_crds.references import ObjectKey
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.client import JSON_PATCH, MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
 from wegent_operator.facts import Facts
 from wegent_operator.metrics import Metrics
+from wegent_operator.replay import steps_to
 from wegent_operator.store import Store
 from wegent_operator.trash import (
     hold_patch,
     is_restored_from,
     release_patch,
     restored,
-    restored_status,
     tombstone_of,
 )
 from wegent_operator.verdict import Problem, Verdict, refused
@@ -74,6 +74,23 @@ class Keeper:
             # Made before the policy was, or where there is none.
             await self._patch(facts, hold_patch(facts.version, facts.finalizers))
         return False
+
+    async def collect(self, facts: Facts) -> bool:
+        """Delete a Task for good, past the trash; return False where it changed meanwhile.
+
+        Killed between the two writes, what is left is a Task without the finalizer that is
+        still to be collected.
+
+        Raises:
+            KubeError: the API server did not take it; to be tried again.
+        """
+        version = str(facts.version)
+        if facts.held:
+            answer = await self._patch(facts, release_patch(facts.version, facts.finalizers))
+            if answer is None:
+                return False
+            version = answer["metadata"]["resourceVersion"]
+        return await self._delete(_path(facts.key), {"uid": facts.uid, "resourceVersion": version})
 
     async def watch_over(self, key: ObjectKey, facts: Facts) -> Verdict | None:
         """Bring back what a Tombstone holds, or let it go; None once the Tombstone is gone.
@@ -135,51 +152,80 @@ class Keeper:
     async def _restore(self, key: ObjectKey) -> Problem | None:
         path = TOMBSTONES.path(key.namespace, key.name)
         tombstone = await self._client.request("GET", path)
+        kind = _kind_of(tombstone)
         body = restored(tombstone)
-        resource = resource_of(_kind_of(tombstone))
-        name = body["metadata"]["name"]
         try:
-            await self._client.request("POST", resource.path(key.namespace), body=body)
-        except ApiError as error:
-            if error.reason == "AlreadyExists":
-                there = await self._client.request("GET", resource.path(key.namespace, name))
-                if not is_restored_from(there, key.name):
-                    return Problem(
-                        Reason.NAME_TAKEN,
-                        f"spec.restore: another {body['kind']} is named {key.namespace}/{name}; "
-                        "delete or rename that one, and this one comes back",
-                    )
-            elif error.code in REFUSED:
+            there = await self._put_back(kind, body, key.name)
+            if there is None:
                 return Problem(
-                    Reason.NOT_RESTORED,
-                    f"spec.restore: the API server refused the {body['kind']}: {error.message}",
+                    Reason.NAME_TAKEN,
+                    f"spec.restore: another {kind.kind} is named {key.namespace}/"
+                    f"{body['metadata']['name']}; delete or rename that one, and this one comes "
+                    "back",
                 )
-            else:
+            if kind is TASK:
+                await self._replay(tombstone, there)
+        except ApiError as error:
+            if error.code not in REFUSED:
                 raise
-        if status := restored_status(tombstone):
-            await self._client.request(
-                "PATCH",
-                resource.path(key.namespace, name, "status"),
-                body={"status": status},
-                content_type=MERGE_PATCH,
-                accept=METADATA_OBJECT,
+            return Problem(
+                Reason.NOT_RESTORED,
+                f"spec.restore: the API server refused the {kind.kind}: {error.message}",
             )
         return None
 
-    async def _drop(self, key: ObjectKey, uid: str) -> None:
+    async def _put_back(
+        self, kind: Kind, body: Mapping[str, Any], tombstone: str
+    ) -> Mapping[str, Any] | None:
+        """Create an object and return it as it is there; None where its name is another's."""
+        resource, metadata = resource_of(kind), body["metadata"]
+        created: Mapping[str, Any]
         try:
-            await self._client.request(
-                "DELETE",
-                TOMBSTONES.path(key.namespace, key.name),
-                body={"preconditions": {"uid": uid}},
+            created = await self._client.request(
+                "POST", resource.path(metadata["namespace"]), body=body
             )
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            path = resource.path(metadata["namespace"], metadata["name"])
+            created = await self._client.request("GET", path)
+            return created if is_restored_from(created, tombstone) else None
+        return created
+
+    async def _replay(self, tombstone: Mapping[str, Any], there: Mapping[str, Any]) -> None:
+        """Let a Task that was created again live through what it had lived through."""
+        metadata = there["metadata"]
+        path = resource_of(TASK).path(metadata["namespace"], metadata["name"], "status")
+        for status in steps_to(tombstone["spec"]["object"].get("status") or {}, there):
+            answer = await self._client.request(
+                "PATCH",
+                path,
+                body={
+                    "metadata": {"resourceVersion": metadata["resourceVersion"]},
+                    "status": status,
+                },
+                content_type=MERGE_PATCH,
+                accept=METADATA_OBJECT,
+            )
+            metadata = answer["metadata"]
+
+    async def _drop(self, key: ObjectKey, uid: str) -> None:
+        await self._delete(TOMBSTONES.path(key.namespace, key.name), {"uid": uid})
+
+    async def _delete(self, path: str, preconditions: dict[str, str]) -> bool:
+        """Delete what is still as it was known; return False where it isn't."""
+        try:
+            await self._client.request("DELETE", path, body={"preconditions": preconditions})
         except ApiError as error:
             if error.code not in {404, 409}:
                 raise
+            return False
+        return True
 
-    async def _patch(self, facts: Facts, patch: list[dict[str, Any]]) -> None:
+    async def _patch(self, facts: Facts, patch: list[dict[str, Any]]) -> Any:
+        """Patch an object and return its metadata; None where it isn't as it was known."""
         try:
-            await self._client.request(
+            return await self._client.request(
                 "PATCH",
                 _path(facts.key),
                 body=patch,
@@ -191,6 +237,7 @@ class Keeper:
             if error.code not in {404, 409, 422}:
                 raise
             logger.debug("%s: not patched: %s", facts.key, error)
+            return None
 
 
 def _kind_of(tombstone: Mapping[str, Any]) -> Kind:

@@ -20,6 +20,18 @@ class Metrics:
             ["kind", "reason"],
             registry=self.registry,
         )
+        self.task_phases = Counter(
+            "wegent_operator_task_phases_total",
+            "Tasks that went from one phase to another, whoever wrote it.",
+            ["before", "after"],
+            registry=self.registry,
+        )
+        self.task_steps = Counter(
+            "wegent_operator_task_steps_total",
+            "What the operator did to Tasks, by cause.",
+            ["cause"],
+            registry=self.registry,
+        )
         self.judgements = Counter(
             "wegent_operator_judgements_total",
             "Verdicts considered, written or not.",

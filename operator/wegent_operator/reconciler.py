@@ -11,9 +11,9 @@ from typing import Final
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.kinds import ACCOUNT, BY_PLURAL
 from wegent_crds.references import ObjectKey
-from wegent_kube import ApiError, KubeClient, KubeError
-from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
-from wegent_kube.resources import NAMESPACES, resource_of
+from wegent_kube import ApiError, KubeError
+from wegent_kube.client import METADATA_OBJECT
+from wegent_kube.resources import NAMESPACES
 from wegent_operator.accounts import Provisioner
 from wegent_operator.events import Recorder
 from wegent_operator.facts import Facts
@@ -22,12 +22,13 @@ from wegent_operator.metrics import Metrics
 from wegent_operator.queue import KeyedQueue
 from wegent_operator.status import find, status_patch, with_verdict
 from wegent_operator.store import Appearance, Store
+from wegent_operator.task_life import TaskLife
 from wegent_operator.trash import rfc3339
 from wegent_operator.verdict import Outcome, Verdict, judge
+from wegent_operator.writer import StatusWriter
 
 logger = logging.getLogger(__name__)
 
-FIELD_MANAGER: Final = "wegent-operator"
 REFUSED_FOR_NOW: Final = frozenset({Reason.NOT_PROVISIONED, Reason.NOT_RESTORED})
 """What the API server refused may pass later (a quota, a right) without an event telling so."""
 
@@ -37,20 +38,22 @@ class Reconciler:
 
     def __init__(
         self,
-        client: KubeClient,
         store: Store,
         queue: KeyedQueue[ObjectKey],
+        writer: StatusWriter,
         provisioner: Provisioner,
         keeper: Keeper,
+        tasks: TaskLife,
         recorder: Recorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
-        self._client = client
         self._store = store
         self._queue = queue
+        self._writer = writer
         self._provisioner = provisioner
         self._keeper = keeper
+        self._tasks = tasks
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
@@ -92,8 +95,12 @@ class Reconciler:
             self._settled(key)
             return
         facts = self._store.get(key)
-        passing = (
-            facts is not None and BY_PLURAL[key.plural].served and await self._keeper.attend(facts)
+        if facts is None:
+            self._tasks.forget(key)
+        passing = facts is not None and (
+            # First: what is to be collected must not be given the trash's finalizer back.
+            await self._tasks.attend(facts)
+            or (BY_PLURAL[key.plural].served and await self._keeper.attend(facts))
         )
         if not passing:
             verdict = await self._verdict(key, facts)
@@ -141,30 +148,9 @@ class Reconciler:
         desired = with_verdict(facts, verdict, rfc3339(now))
         if desired == facts:
             return
-        kind = BY_PLURAL[facts.key.plural]
-        writes = self._metrics.writes
-        try:
-            answer = await self._client.request(
-                "PATCH",
-                resource_of(kind).path(facts.key.namespace, facts.key.name, "status"),
-                body=status_patch(desired),
-                params={"fieldManager": FIELD_MANAGER},
-                content_type=MERGE_PATCH,
-                accept=METADATA_OBJECT,
-            )
-        except ApiError as error:
-            if error.code == 409:
-                # Somebody wrote meanwhile: that write's event is on its way and brings us back.
-                writes.labels(kind.kind, "conflict").inc()
-                return
-            if error.code == 404:
-                writes.labels(kind.kind, "gone").inc()
-                if self._store.remove(facts.key, facts.uid):
-                    self.concern([facts.key])
-                return
-            writes.labels(kind.kind, "failed").inc()
-            raise
-        writes.labels(kind.kind, "written").inc()
+        answer = await self._writer.write(facts, status_patch(desired), accept=METADATA_OBJECT)
+        if answer is None:
+            return
         if (news_at := self._news_at.get(facts.key)) is not None:
             self._metrics.verdict_seconds.observe(time.monotonic() - news_at)
         self._store.put(replace(desired, version=int(answer["metadata"]["resourceVersion"])))

@@ -24,8 +24,6 @@ NOT_RESTORED: Final = frozenset(
         "ownerReferences",
     }
 )
-STATUS_OF_A_RUN: Final = frozenset({"conditions", "observedGeneration"})
-"""What a restored status leaves out: the operator's verdict is given anew."""
 
 
 def tombstone_name(kind: Kind, uid: str) -> str:
@@ -76,12 +74,6 @@ def restored(tombstone: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": metadata,
         "spec": kept["spec"],
     }
-
-
-def restored_status(tombstone: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of the status comes back: how far a Task had got. Empty where nothing does."""
-    status = tombstone["spec"]["object"].get("status") or {}
-    return {name: value for name, value in status.items() if name not in STATUS_OF_A_RUN}
 
 
 def is_restored_from(body: Mapping[str, Any], tombstone: str) -> bool:

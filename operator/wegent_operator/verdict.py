@@ -8,13 +8,14 @@ order in which events came.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.kinds import BOT, BY_PLURAL
 from wegent_crds.references import ObjectKey, Reference
 from wegent_operator.facts import Facts
+from wegent_operator.task_facts import TaskFacts
 
 MAX_PROBLEMS: Final = 8
 """Problems that one message spells out; a Team of 64 Bots could have as many."""
@@ -46,15 +47,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the two conditions should say."""
+    """What the conditions should say."""
 
     resolved_refs: Outcome
     ready: Outcome
+    accepted: Outcome | None = None
+    """Of Tasks alone."""
 
     @property
-    def outcomes(self) -> tuple[Outcome, Outcome]:
+    def outcomes(self) -> tuple[Outcome, ...]:
         """The conditions in the order in which they are written."""
-        return (self.ready, self.resolved_refs)
+        shared = (self.ready, self.resolved_refs)
+        return (*shared, self.accepted) if self.accepted else shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,11 @@ class Problem:
 
 def judge(facts: Facts, view: View) -> Verdict:
     """Return the verdict on an object as things stand in ``view``."""
+    verdict = _judge_references(facts, view)
+    return verdict if facts.task is None else _judge_task(facts.task, verdict)
+
+
+def _judge_references(facts: Facts, view: View) -> Verdict:
     unresolved = [
         problem
         for reference in facts.references
@@ -75,6 +84,17 @@ def judge(facts: Facts, view: View) -> Verdict:
     if unresolved:
         return refused(unresolved, unresolved)
     return refused([], list(_unready(facts, view)) or _unsupported_provider(facts, view))
+
+
+def _judge_task(task: TaskFacts, verdict: Verdict) -> Verdict:
+    if not task.cancel:
+        return replace(verdict, accepted=_outcome(ConditionType.ACCEPTED, Reason.ACCEPTED, []))
+    cancelled = [Problem(Reason.CANCELLED, "spec.cancel: the Task was cancelled before it began")]
+    return replace(
+        verdict,
+        ready=_outcome(ConditionType.READY, Reason.READY, cancelled),
+        accepted=_outcome(ConditionType.ACCEPTED, Reason.ACCEPTED, cancelled),
+    )
 
 
 def refused(unresolved: list[Problem], problems: list[Problem]) -> Verdict:

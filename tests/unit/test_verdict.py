@@ -1,4 +1,4 @@
-"""Verdicts as a table: what is there, and what the two conditions then say."""
+"""Verdicts as a table: what is there, and what the conditions then say."""
 
 from typing import Any
 
@@ -138,6 +138,27 @@ def test_without_a_grant_nothing_is_learnt_of_what_is_there() -> None:
 def test_a_missing_object_in_a_shared_namespace_is_said_to_be_missing() -> None:
     verdict = judge(ABROAD, store(ABROAD, shared=frozenset({"theirs"})))
     assert verdict.ready.reason == "RefNotFound"
+
+
+@pytest.mark.parametrize("there", [[], [TEAM, BOT, GHOST, MODEL, SHELL]])
+def test_a_task_is_accepted_whether_it_can_begin_or_not(there: list[Facts]) -> None:
+    accepted = judge(TASK, store(TASK, *there)).accepted
+    assert accepted is not None
+    assert (accepted.status, accepted.reason) == (True, "Accepted")
+
+
+def test_a_cancelled_task_is_neither_accepted_nor_ready() -> None:
+    task = facts("Task", "k", {"teamRef": {"name": "t"}, "cancel": True})
+    verdict = judge(task, store(task, TEAM, BOT, GHOST, MODEL, SHELL))
+    assert verdict.accepted is not None
+    for outcome in (verdict.accepted, verdict.ready):
+        assert (outcome.status, outcome.reason) == (False, "Cancelled")
+        assert outcome.message == "spec.cancel: the Task was cancelled before it began"
+    assert verdict.resolved_refs.status
+
+
+def test_only_tasks_are_accepted() -> None:
+    assert judge(GHOST, store(GHOST)).accepted is None
 
 
 def test_a_message_spells_out_only_so_many_problems() -> None:

@@ -1,0 +1,110 @@
+"""A runner as far as Tasks see one: it claims, renews and finishes, and does no work.
+
+The protocol is that of docs/adr/0007-claiming-a-task.md; every write is guarded by the
+version that the runner has last been told of.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from wegent_crds.kinds import TASK
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.client import MERGE_PATCH
+from wegent_kube.resources import resource_of
+
+TASKS = resource_of(TASK)
+
+
+def claimable(task: dict[str, Any]) -> bool:
+    """Tell whether a runner may try to claim a Task."""
+    status = task["status"]
+    ready = any(it["type"] == "Ready" and it["status"] == "True" for it in status["conditions"])
+    return status["phase"] == "Pending" and ready and not task["spec"]["cancel"]
+
+
+class ClaimLost(Exception):  # noqa: N818 - what happened, in one word
+    """The Task is no longer this runner's: it must stop working on it."""
+
+
+class Claimant:
+    """One runner, with one Task at a time."""
+
+    def __init__(self, client: KubeClient, holder: str, lease_s: int = 60) -> None:
+        self.holder = holder
+        self._client = client
+        self._lease_s = lease_s
+        self._task: dict[str, Any] = {}
+
+    async def claim(self, task: dict[str, Any]) -> bool:
+        """Try to claim a Task as it was read; return whether it is this runner's now."""
+        if not claimable(task):
+            return False
+        self._task = task
+        status = {
+            "phase": "Running",
+            "attempts": task["status"]["attempts"] + 1,
+            "startTime": _now(),
+            "claim": self._claim(),
+            "message": None,
+        }
+        try:
+            await self._write(status)
+        except ClaimLost:
+            return False
+        return True
+
+    async def renew(self) -> None:
+        """Renew the claim.
+
+        Raises:
+            ClaimLost: it isn't this runner's any more, or it is to stop.
+        """
+        await self._write({"claim": self._claim()})
+
+    async def finish(self, phase: str = "Completed", **status: Any) -> None:
+        """Say what came of the Task.
+
+        Raises:
+            ClaimLost: it isn't this runner's any more; what came of it counts for nothing.
+        """
+        end = {"phase": phase, "claim": None, "completionTime": _now()}
+        generation = self._task["metadata"]["generation"]
+        await self._write({**end, "observedGeneration": generation, **status})
+
+    async def look_again(self) -> dict[str, Any]:
+        """Read the Task, as after an event: somebody else has written it.
+
+        Raises:
+            ClaimLost: it isn't this runner's any more.
+        """
+        metadata = self._task["metadata"]
+        body: dict[str, Any] = await self._client.request(
+            "GET", TASKS.path(metadata["namespace"], metadata["name"])
+        )
+        mine = body["status"].get("claim", {}).get("holder") == self.holder
+        if not mine or body["status"]["attempts"] != self._task["status"]["attempts"]:
+            raise ClaimLost(body["status"])
+        self._task = body
+        return body
+
+    def _claim(self) -> dict[str, Any]:
+        return {"holder": self.holder, "leaseSeconds": self._lease_s, "renewedAt": _now()}
+
+    async def _write(self, status: dict[str, Any]) -> None:
+        metadata = self._task["metadata"]
+        guard = {"resourceVersion": metadata["resourceVersion"]}
+        try:
+            self._task = await self._client.request(
+                "PATCH",
+                TASKS.path(metadata["namespace"], metadata["name"], "status"),
+                body={"metadata": guard, "status": status},
+                content_type=MERGE_PATCH,
+            )
+        except ApiError as error:
+            if error.code not in {404, 409}:
+                raise
+            raise ClaimLost(str(error)) from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

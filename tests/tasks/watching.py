@@ -1,0 +1,41 @@
+"""What became of a Task, and what the operator wrote to make it so."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.support.api import Api
+from tests.support.audit import AuditLog
+from tests.support.waiting import eventually
+from tests.support.wegent import OPERATOR_USER
+
+
+async def in_phase(
+    api: Api, namespace: str, phase: str, name: str = "t", within_s: float = 20
+) -> dict[str, Any]:
+    """Wait until a Task is in a phase, and return it."""
+
+    async def probe() -> dict[str, Any]:
+        body = await api.get("tasks", namespace, name)
+        assert body is not None, "it is gone"
+        assert body["status"]["phase"] == phase, body["status"]
+        return body
+
+    return await eventually(probe, within_s=within_s, what=f"Task {name} to be {phase}")
+
+
+class Writes:
+    """Counts what the operator writes into a namespace's Tasks."""
+
+    def __init__(self, audit: AuditLog, namespace: str) -> None:
+        self._audit = audit
+        self._namespace = namespace
+
+    def of(self, name: str = "t") -> Mapping[str, int]:
+        """Return how many writes of each sort a Task got; each must have gone in."""
+        counts: dict[str, int] = {}
+        for write in self._audit.writes(user=OPERATOR_USER, namespace=self._namespace):
+            if (write.resource, write.name) == ("tasks", name):
+                assert write.code in (200, 201), write
+                sort = f"{write.verb} {write.subresource}".strip()
+                counts[sort] = counts.get(sort, 0) + 1
+        return counts
