@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 SETTLE_S: Final = 1.0
 """One list of Kopf's is many requests and events; the sweep after it lets them pass."""
 RETRY_S: Final = 3.0
-"""Between tries of the first list, while the API server or a CRD isn't there yet."""
+"""Between tries of a list, while the API server or a CRD isn't there."""
 
 
 class Sweeper:
@@ -58,20 +58,24 @@ class Sweeper:
                 await asyncio.sleep(SETTLE_S)
             except TimeoutError:
                 self._wanted.update(KINDS)
-            wanted, self._wanted = self._wanted, set()
             self._wake.clear()
+            everything = self._wanted.issuperset(KINDS)
             try:
-                await self._sweep(wanted)
+                while self._wanted:
+                    kind = next(iter(self._wanted))
+                    await self.sweep(kind)
+                    self._wanted.discard(kind)
+                if everything:
+                    await self._sweep_others()
             except Exception:
-                logger.exception("A sweep was cut short; the next one makes up for it")
+                logger.exception("A sweep was cut short, and is taken up again")
+                self._wake.set()
+                await asyncio.sleep(RETRY_S)
 
-    async def _sweep(self, wanted: set[Kind]) -> None:
-        for kind in wanted:
-            await self.sweep(kind)
-        if len(wanted) == len(KINDS):
-            await self._sweep_namespaces()
-            for resource in PROVISIONED:
-                await self._sweep_provisioned(resource)
+    async def _sweep_others(self) -> None:
+        await self._sweep_namespaces()
+        for resource in PROVISIONED:
+            await self._sweep_provisioned(resource)
 
     async def sweep(self, kind: Kind) -> None:
         """Compare what is known of a kind with a metadata-only list, and fetch what differs."""

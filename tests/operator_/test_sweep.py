@@ -1,5 +1,6 @@
 """Sweeps heal what no watch has told: here there is no watch at all."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.operator import OperatorProcess
-from wegent_crds.kinds import GHOST
+from tests.support.waiting import eventually
+from wegent_crds.kinds import GHOST, TEAM, Kind
 from wegent_crds.references import ObjectKey
+from wegent_operator import sweep as sweep_module
 from wegent_operator.app import Operator
 from wegent_operator.settings import Settings
 
@@ -76,5 +79,26 @@ async def test_a_sweep_finds_what_came_changed_and_went(
 
 
 async def test_a_list_without_objects_is_swept_too(listing: Operator) -> None:
-    listing.sweeper.listed("teams")
-    await listing.sweeper._sweep(set(listing.sweeper._wanted))
+    await listing.sweeper.sweep(TEAM)
+    assert list(listing.feed.store.keys(TEAM.plural)) == []
+
+
+async def test_a_sweep_that_fails_is_taken_up_again(
+    listing: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_module, "RETRY_S", 0.01)
+    monkeypatch.setattr(sweep_module, "SETTLE_S", 0.01)
+    really, failures = listing.sweeper.sweep, iter([KeyError("unforeseen"), None])
+    swept: list[Kind] = []
+
+    async def sweep(kind: Kind) -> None:
+        if (error := next(failures, None)) is not None:
+            raise error
+        await really(kind)
+        swept.append(kind)
+
+    monkeypatch.setattr(listing.sweeper, "sweep", sweep)
+    running = asyncio.create_task(listing.sweeper.run(interval_s=3600))
+    listing.sweeper.listed(GHOST.plural)
+    await eventually(lambda: swept == [GHOST], within_s=10, what="the Ghosts to be swept after all")
+    running.cancel()
