@@ -22,7 +22,7 @@ Email = Annotated[
         max_length=254,
         # Printable ASCII around one @; whether mail arrives there, only mail can tell.
         pattern=r"^[!-?A-~]+@[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$",
-        examples=["ada@example.com"],
+        examples=["developer@example.com"],
     ),
 ]
 

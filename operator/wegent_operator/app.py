@@ -140,7 +140,8 @@ def register(registry: kopf.OperatorRegistry) -> None:
     """Put the operator into a Kopf registry."""
     running: list[Operator] = []
 
-    @kopf.on.startup(registry=registry)
+    # Settings that are wrong and a port that is taken don't get better: the program ends.
+    @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         operator = Operator(Settings())
         configure(settings, operator.settings)

@@ -102,7 +102,10 @@ class Reconciler:
             await self._tasks.attend(facts)
             or (BY_PLURAL[key.plural].served and await self._keeper.attend(facts))
         )
-        if not passing:
+        if facts is not None and passing:
+            # It is still there for those that refer to it, who must be told when it isn't.
+            self.appear(key, facts, judge(facts, self._store))
+        else:
             verdict = await self._verdict(key, facts)
             self.appear(key, facts, verdict)
             if facts is not None and verdict is not None and facts.judged:

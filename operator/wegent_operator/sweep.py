@@ -34,6 +34,7 @@ class Sweeper:
         self._feed = feed
         self._metrics = metrics
         self._wanted: set[Kind] = set()
+        self._others_wanted = False
         self._wake = asyncio.Event()
 
     async def fill(self) -> None:
@@ -45,10 +46,12 @@ class Sweeper:
             await self._insist(self._sweep_provisioned, resource)
 
     def listed(self, plural: str) -> None:
-        """Ask for a sweep of a kind soon: Kopf lists it, and won't say what has gone meanwhile."""
+        """Ask for a sweep soon: Kopf lists a resource, and won't say what has gone meanwhile."""
         if (kind := BY_PLURAL.get(plural)) is not None:
             self._wanted.add(kind)
-            self._wake.set()
+        else:
+            self._others_wanted = True
+        self._wake.set()
 
     async def run(self, interval_s: float) -> None:
         """Sweep for ever: everything each ``interval_s``, a kind when it is asked for."""
@@ -58,14 +61,14 @@ class Sweeper:
                 await asyncio.sleep(SETTLE_S)
             except TimeoutError:
                 self._wanted.update(KINDS)
+                self._others_wanted = True
             self._wake.clear()
-            everything = self._wanted.issuperset(KINDS)
             try:
                 while self._wanted:
                     kind = next(iter(self._wanted))
                     await self.sweep(kind)
                     self._wanted.discard(kind)
-                if everything:
+                if self._others_wanted:
                     await self._sweep_others()
             except Exception:
                 logger.exception("A sweep was cut short, and is taken up again")
@@ -76,6 +79,7 @@ class Sweeper:
         await self._sweep_namespaces()
         for resource in PROVISIONED:
             await self._sweep_provisioned(resource)
+        self._others_wanted = False
 
     async def sweep(self, kind: Kind) -> None:
         """Compare what is known of a kind with a metadata-only list, and fetch what differs."""
