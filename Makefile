@@ -56,7 +56,7 @@ format: env ## Put the code into its format
 type: env ## Check types, strictly
 	$(BIN)/mypy
 
-generate: env ## Write what is generated: CRDs and roles
+generate: env ## Write what is generated: CRDs, roles, policies and the reference parts of docs/
 	$(BIN)/python -m codegen
 
 verify: env ## Fail if anything generated is not up to date, the lock file included

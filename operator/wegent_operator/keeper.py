@@ -160,7 +160,7 @@ class Keeper:
                 return Problem(
                     Reason.NAME_TAKEN,
                     f"spec.restore: another {kind.kind} is named {key.namespace}/"
-                    f"{body['metadata']['name']}; delete or rename that one, and this one comes "
+                    f"{body['metadata']['name']}; delete that one, and this one comes "
                     "back",
                 )
             if kind is TASK:
