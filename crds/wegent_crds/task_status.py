@@ -145,6 +145,7 @@ class TaskStatus(Status):
             ),
             field_path=".claim",
         ),
+        # By more than one when a Task is brought back from the trash with the attempts it had.
         Transition(
             cel=f"({_CLAIMED}) ? self.attempts > oldSelf.attempts"
             " : self.attempts == oldSelf.attempts",

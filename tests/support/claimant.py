@@ -19,7 +19,8 @@ def claimable(task: dict[str, Any]) -> bool:
     """Tell whether a runner may try to claim a Task."""
     status = task["status"]
     ready = any(it["type"] == "Ready" and it["status"] == "True" for it in status["conditions"])
-    return status["phase"] == "Pending" and ready and not task["spec"]["cancel"]
+    stopped = task["spec"]["cancel"] or "deletionTimestamp" in task["metadata"]
+    return status["phase"] == "Pending" and ready and not stopped
 
 
 class ClaimLost(Exception):  # noqa: N818 - what happened, in one word
@@ -81,9 +82,11 @@ class Claimant:
         body: dict[str, Any] = await self._client.request(
             "GET", TASKS.path(metadata["namespace"], metadata["name"])
         )
-        mine = body["status"].get("claim", {}).get("holder") == self.holder
-        if not mine or body["status"]["attempts"] != self._task["status"]["attempts"]:
-            raise ClaimLost(body["status"])
+        mine = (self.holder, self._task["status"]["attempts"])
+        status = body["status"]
+        now = (status.get("claim", {}).get("holder"), status["attempts"])
+        if now != mine or "deletionTimestamp" in body["metadata"]:
+            raise ClaimLost(status)
         self._task = body
         return body
 

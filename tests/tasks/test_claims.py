@@ -1,11 +1,14 @@
 """Two runners and one Task: one gets it, and a dead one's work is taken up by another."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
 from tests.support.api import Api, condition
 from tests.support.claimant import Claimant, ClaimLost
+from tests.support.kubectl import Kubectl
+from tests.support.operator import OperatorProcess
 from tests.support.tasks import claim as a_claim
 from tests.support.tasks import running
 from tests.tasks.conftest import MakeTask
@@ -132,6 +135,48 @@ async def test_what_kills_its_runners_is_given_up(
     assert "Given up at attempt 6: the lease of unlucky ran out" in failed["status"]["message"]
     assert failed["status"]["completionTime"]
     assert writes.of() == {"patch status": 2}
+
+
+async def test_each_change_of_phase_is_counted_once_whoever_wrote_it(
+    api: Api, namespace: str, make_task: MakeTask, runner: KubeClient, operator: OperatorProcess
+) -> None:
+    before = task_metrics(operator)
+    claimant = Claimant(runner, "quick")
+    assert await claimant.claim(await make_task())
+    await claimant.renew()
+    await claimant.finish()
+    await make_task("unwanted")
+    await api.merge("tasks", namespace, "unwanted", {"spec": {"cancel": True}})
+    await in_phase(api, namespace, "Cancelled", "unwanted")
+    await make_task("later")  # whose news came after theirs
+    assert task_metrics(operator) - before == Counter(
+        {
+            'phases_total{after="Running",before="Pending"}': 1,
+            'phases_total{after="Completed",before="Running"}': 1,
+            'phases_total{after="Cancelled",before="Pending"}': 1,
+            'steps_total{cause="Cancelled"}': 1,
+        }
+    )
+
+
+def task_metrics(operator: OperatorProcess) -> Counter[str]:
+    """What the operator has counted of Tasks so far."""
+    _, page = operator.get("/metrics")
+    prefix = "wegent_operator_task_"
+    lines = [line.removeprefix(prefix) for line in page.splitlines() if line.startswith(prefix)]
+    counted = (line.rsplit(" ", 1) for line in lines if "_total{" in line)
+    return Counter({name: int(float(value)) for name, value in counted})
+
+
+@pytest.mark.parametrize("role", ["viewer", "editor", "admin"])
+def test_users_write_no_status(kubectl: Kubectl, namespace: str, role: str) -> None:
+    who = f"system:serviceaccount:{namespace}:{role}"
+    here = f"--namespace={namespace}"
+    binding = (f"--clusterrole=wegent-{role}", f"--serviceaccount={namespace}:{role}")
+    kubectl.run("create", "rolebinding", role, here, *binding).ok()
+    ask = ("auth", "can-i", f"--as={who}", here)
+    assert kubectl.run(*ask, "get", "tasks").stdout == "yes\n"
+    assert kubectl.run(*ask, "patch", "tasks", "--subresource=status").stdout == "no\n"
 
 
 async def test_a_task_that_is_not_ready_can_not_be_claimed(

@@ -17,8 +17,6 @@ from wegent_kube import KubeClient
 
 pytestmark = pytest.mark.usefixtures("operator")
 
-LONG_AGO = "2026-01-31T12:00:00Z"
-
 
 async def test_what_takes_too_long_fails(
     api: Api, namespace: str, make_task: MakeTask, runner: KubeClient, writes: Writes
@@ -57,7 +55,7 @@ async def test_what_is_done_for_long_enough_goes_past_the_trash(
 async def test_a_ttl_of_nothing_and_a_ttl_that_comes_later(
     api: Api, namespace: str, make_task: MakeTask, writes: Writes
 ) -> None:
-    await make_task("at-once", ttlSecondsAfterFinished=0, cancel=False)
+    await make_task("at-once", ttlSecondsAfterFinished=0)
     await make_task("later")
     await make_task("never")
     for name in ("at-once", "later", "never"):
