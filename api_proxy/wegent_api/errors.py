@@ -9,6 +9,7 @@
     ├── NotFound               404  nothing of that name, as far as the caller may know
     ├── RequestTimeout         408  the body did not arrive in time
     ├── Conflict               409  somebody else was faster, or decides on it elsewhere
+    ├── PreconditionFailed     412  the object is another than If-Match or If-None-Match wants
     ├── BodyTooLarge           413  the body is longer than configured
     ├── UnsupportedMediaType   415  the body is not said to be JSON
     ├── Invalid                422  understood, but wrong, with a cause for each field
@@ -110,6 +111,12 @@ class Conflict(Problem):
     """What was asked for doesn't fit what is there now."""
 
     code, reason = 409, "Conflict"
+
+
+class PreconditionFailed(Problem):
+    """The object isn't, or is, the one that a conditional request names (RFC 9110, section 13)."""
+
+    code, reason = 412, "PreconditionFailed"
 
 
 class BodyTooLarge(Problem):

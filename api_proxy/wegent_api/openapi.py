@@ -31,12 +31,15 @@ MEANINGS: Final = {
     401: "No token, or one that the API server does not take.",
     403: "The caller may not do this.",
     404: "There is no such object.",
+    408: "The body did not arrive in time.",
     409: "The name is taken, or the object has changed.",
     410: "The continue token is too old; begin again.",
+    412: "The object is another than the request's conditions want.",
     413: "The body is too long.",
-    415: "The body is not JSON.",
+    415: "The body is of another type than those that are taken.",
     422: "Something in the body can't be; a cause for each field.",
     429: "Too many attempts; Retry-After says how long to wait.",
+    502: "What answered in the API server's place wasn't it.",
     503: "The API server can't be reached, or is not set up yet; worth another try.",
 }
 

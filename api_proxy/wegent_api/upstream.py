@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any, Final, Self
@@ -23,6 +24,7 @@ from yarl import URL
 
 from wegent_api.callers import Caller
 from wegent_api.errors import BadGateway, Problem, Refused, Unauthorized, Unavailable, challenge
+from wegent_api.faults import request_fault
 from wegent_api.metrics import Metrics
 from wegent_api.statuses import JSON
 from wegent_api.version import USER_AGENT
@@ -36,6 +38,20 @@ PASSED_ON: Final = ("Audit-Id", "Retry-After", "Warning")
 """Headers of the API server that callers get; its Content-Type is checked and set by us."""
 CONNECT_TIMEOUT_S: Final = 5.0
 """To open a connection, and to wait for one of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer of the API server, whole: one object, or the ``Status`` of a deletion."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Those that callers get."""
+    body: bytes
+
+    def response(self) -> Response:
+        """Return it as it is."""
+        return Response(self.body, self.status, dict(self.headers), media_type=JSON)
 
 
 class CallersApi:
@@ -126,17 +142,39 @@ class CallersApi:
         accept: str = JSON,
     ) -> Any:
         """Send one request with ``body`` as JSON and return the decoded answer; as `send`."""
-        data = None if body is None else json.dumps(body).encode()
+        answer = await self.whole(
+            caller,
+            method,
+            path,
+            params=params,
+            body=None if body is None else json.dumps(body).encode(),
+            content_type=content_type,
+            accept=accept,
+        )
+        return json.loads(answer.body)
+
+    async def whole(
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> Answer:
+        """Send one request and return its answer, which etcd bounds to some MiB; as `send`."""
         async with self.send(
             caller,
             method,
             path,
             params=params,
-            body=data,
+            body=body,
             content_type=content_type,
             accept=accept,
         ) as response:
-            return json.loads(await response.read())
+            return Answer(response.status, passed_on(response), await response.read())
 
     async def relay(
         self,
@@ -201,7 +239,8 @@ def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
     except ValueError:
         status = None
     if code >= 400 and isinstance(status, dict) and status.get("kind") == "Status":
-        return Refused(status, code, headers)
+        fault = request_fault(status) if code == HTTPStatus.INTERNAL_SERVER_ERROR else None
+        return fault or Refused(status, code, headers)
     if code == HTTPStatus.UNAUTHORIZED:
         return Unauthorized("the token is not accepted", error="invalid_token")
     if code == HTTPStatus.NOT_FOUND:

@@ -20,6 +20,7 @@ from wegent_api.app import create_app
 from wegent_api.examples import KINDS
 from wegent_api.settings import Settings
 from wegent_crds.kinds import KINDS as ALL_KINDS
+from wegent_kube.client import MERGE_PATCH
 
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
 
@@ -52,12 +53,20 @@ class Operation:
         return self.path.format(name="some-object")
 
     @property
+    def headers(self) -> dict[str, str]:
+        """What is sent besides the token."""
+        return {"Content-Type": MERGE_PATCH} if self.method == "PATCH" else {}
+
+    @property
     def body(self) -> Any:
         """A body that the operation takes; None for those without."""
-        if self.method != "POST":
+        if self.method == "PATCH":
+            return {}
+        if self.method not in {"POST", "PUT"}:
             return None
         if self.path.startswith(BASE):
-            return KINDS[self.path.rsplit("/", 1)[-1]]
+            body = KINDS[self.path.removeprefix(f"{BASE}/").partition("/")[0]]
+            return body if self.method == "POST" else {"spec": body["spec"]}
         name = unique("nobody")
         return {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
 
@@ -85,7 +94,8 @@ def test_the_walk_finds_every_route() -> None:
     assert kinds == set(KINDS)
     for plural in kinds:
         assert {f"POST {BASE}/{plural}", f"GET {BASE}/{plural}"} <= found
-        assert {f"{method} {BASE}/{plural}/{{name}}" for method in ("GET", "DELETE")} <= found
+        for method in ("GET", "PUT", "PATCH", "DELETE"):
+            assert f"{method} {BASE}/{plural}/{{name}}" in found
     assert {"GET /api/v1/auth/me", "POST /api/v1/auth/admin/register"} <= found
     assert found >= PUBLIC
     document = create_app(Settings()).openapi()["paths"]
@@ -112,22 +122,23 @@ async def test_an_operation_acts_as_its_caller(
     operation: Operation, nobody: User, user: User, audit: AuditLog
 ) -> None:
     anonymous = nobody.client.as_(None)
-    answer = await anonymous.send(operation.method, operation.filled, operation.body)
+    request = (operation.method, operation.filled, operation.body)
+    answer = await anonymous.send(*request, headers=operation.headers)
     answer.refused(401, "Unauthorized")
     assert not [it for it in audit.requests() if it.resource in RESOURCES]
 
     account = f"system:serviceaccount:kube-public:{nobody.name}"
-    answer = await nobody.client.send(operation.method, operation.filled, operation.body)
+    answer = await nobody.client.send(*request, headers=operation.headers)
     if operation.path == "/api/v1/auth/me":  # anybody may ask who they are
         assert answer.expect(200) == {"username": account}
     else:
         assert account in answer.refused(403, "Forbidden")
     asked = [it for it in audit.requests() if it.resource in RESOURCES]
-    assert {request.user for request in asked} == {account}
-    assert not [request for request in audit.writes(user=PROXY) if request.code < 400]
+    assert {it.user for it in asked} == {account}
+    assert not [it for it in audit.writes(user=PROXY) if it.code < 400]
 
     # The same with somebody's rights, so that the refusals above were for their lack.
-    answer = await user.client.send(operation.method, operation.filled, operation.body)
+    answer = await user.client.send(*request, headers=operation.headers)
     assert answer.status != 401
     if operation.path.startswith(BASE):
         assert answer.status in {200, 201, 404, 409, 422}

@@ -166,6 +166,15 @@ class Client:
         """POST."""
         return await self.send("POST", path, body, **more)
 
+    async def put(self, path: str, body: Any = None, **more: Any) -> Answer:
+        """PUT."""
+        return await self.send("PUT", path, body, **more)
+
+    async def patch(self, path: str, body: Any = None, *, type_: str, **more: Any) -> Answer:
+        """PATCH with a body of that media type."""
+        headers = {"Content-Type": type_, **more.pop("headers", {})}
+        return await self.send("PATCH", path, body, headers=headers, **more)
+
     async def delete(self, path: str, **more: Any) -> Answer:
         """DELETE."""
         return await self.send("DELETE", path, **more)

@@ -1,0 +1,108 @@
+"""What the OpenAPI document says of the routes of kinds: answers, bodies, and headers."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from wegent_api.openapi import SCHEMAS, kind_response, statuses
+from wegent_api.patches import ACCEPT_PATCH
+from wegent_api.preconditions import IF_MATCH, IF_NONE_MATCH, MAX_HEADER_CHARS
+from wegent_api.statuses import JSON
+from wegent_crds.kinds import Kind
+from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+
+Responses = dict[int | str, dict[str, Any]]
+
+ALWAYS: Final = (400, 401, 403, 429, 502, 503)
+"""What any request that reaches the API server may be answered."""
+WITH_A_BODY: Final = (404, 408, 409, 413, 415, 422)
+"""What a write may be answered besides."""
+
+_TAGS: Final = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
+_ETAG: Final = {
+    "ETag": {
+        "description": f"The object's version, for `{IF_MATCH}` and `{IF_NONE_MATCH}`.",
+        "schema": {"type": "string"},
+    }
+}
+_OPERATION: Final = {
+    "type": "object",
+    "required": ["op", "path"],
+    "properties": {
+        "op": {"enum": ["add", "remove", "replace", "move", "copy", "test"]},
+        "path": {"type": "string"},
+        "from": {"type": "string"},
+        "value": {},
+    },
+}
+
+
+def errors(*codes: int) -> Responses:
+    """Return the ``responses`` of the ways in which a request may fail."""
+    return statuses(*sorted({*ALWAYS, *codes}))
+
+
+def one_object(kind: Kind, *codes: int) -> Responses:
+    """Return the ``responses`` of a route that answers one object with its ``ETag``."""
+    return {
+        code: {**response, "headers": _ETAG}
+        for status in codes
+        for code, response in kind_response(kind, status).items()
+    }
+
+
+NOT_MODIFIED: Final[Responses] = {
+    304: {"description": f"It is what `{IF_NONE_MATCH}` names.", "headers": _ETAG}
+}
+
+
+def conditions(*headers: str) -> dict[str, Any]:
+    """Return the ``openapi_extra`` of a route that takes these headers."""
+    described = {
+        IF_MATCH: "Only if the object has one of these versions, as `ETag` has them; `*`: any.",
+        IF_NONE_MATCH: "Only if the object has none of these versions; `*`: if it isn't there.",
+    }
+    return {
+        "parameters": [
+            {
+                "name": header,
+                "in": "header",
+                "description": described[header],
+                "schema": {"type": "string", "pattern": _TAGS, "maxLength": MAX_HEADER_CHARS},
+            }
+            for header in headers
+        ]
+    }
+
+
+def patch_body(kind: Kind, example: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``openapi_extra`` of a route that takes a patch of any of the three types."""
+    first, value = next(iter(example["spec"].items()))
+    partial = {"type": "object"}
+    operations = [{"op": "replace", "path": f"/spec/{first}", "value": value}]
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                MERGE_PATCH: {"schema": partial, "example": {"spec": {first: value}}},
+                JSON_PATCH: {
+                    "schema": {"type": "array", "items": _OPERATION},
+                    "example": operations,
+                },
+                APPLY_PATCH: {
+                    "schema": {"$ref": f"{SCHEMAS}{kind.kind}Body"},
+                    "example": dict(example),
+                },
+            },
+        }
+    }
+
+
+def accept_patch(responses: Responses) -> Responses:
+    """Return ``responses`` with the header of a 415 that says which types are taken."""
+    header = {"description": f"`{ACCEPT_PATCH}`", "schema": {"type": "string"}}
+    return {**responses, 415: {**responses[415], "headers": {"Accept-Patch": header}}}
+
+
+def json_content(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``content`` of an answer in JSON."""
+    return {JSON: {"schema": dict(schema)}}

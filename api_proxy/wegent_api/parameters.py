@@ -1,0 +1,150 @@
+"""Query parameters: for each sort of request a closed set.
+
+What is misspelt must not be ignored: a deletion with ``?dryrun=All`` would be one.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Path, Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from wegent_api.callers import CallerDep
+from wegent_api.errors import BadRequest, Cause
+from wegent_api.names import dns_label, dns_subdomain, is_dns_label
+from wegent_api.version import USER_AGENT
+
+DEFAULT_NAMESPACE: Final = "default"
+MAX_SELECTOR_CHARS: Final = 4096
+"""Far more than a person writes; the request's URL is bounded anyway."""
+MAX_CONTINUE_CHARS: Final = 4096
+"""The API server's tokens hold a name and a revision."""
+FIELD_MANAGER: Final = USER_AGENT.partition("/")[0]
+"""Who owns the fields that are written, to server-side apply: as the API server names us."""
+MAX_FIELD_MANAGER_CHARS: Final = 128
+"""The API server's bound."""
+
+Namespace = Annotated[str, AfterValidator(dns_label)]
+Name = Annotated[str, Path(description="Name of the object."), AfterValidator(dns_subdomain)]
+DryRun = Annotated[
+    Literal["All"] | None,
+    Field(alias="dryRun", description="`All`: judge and answer as if, and store nothing."),
+]
+FieldManager = Annotated[
+    str,
+    Field(
+        alias="fieldManager",
+        min_length=1,
+        max_length=MAX_FIELD_MANAGER_CHARS,
+        pattern=r"^[ -~]+$",
+        description="Who owns the fields that are written.",
+    ),
+]
+Force = Annotated[
+    bool, Field(description="Take over fields that another manager owns; server-side apply alone.")
+]
+ValidateRefs = Annotated[
+    bool,
+    Field(
+        alias="validateRefs",
+        description="Refuse the object if something that it refers to isn't there.",
+    ),
+]
+
+
+class Parameters(BaseModel):
+    """Base of all of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OneParameters(Parameters):
+    """Of requests for one object."""
+
+    namespace: Namespace = DEFAULT_NAMESPACE
+
+
+class DeleteParameters(OneParameters):
+    """Of the deletion of an object."""
+
+    dry_run: DryRun = None
+
+
+class WriteParameters(Parameters):
+    """Of the creation and the replacement of an object."""
+
+    namespace: Annotated[
+        Namespace | None, Field(description="As in the body, if both are given; default: default.")
+    ] = None
+    dry_run: DryRun = None
+    validate_refs: ValidateRefs = True
+
+    def upstream(self) -> dict[str, str]:
+        """Return what the API server is sent."""
+        return {"fieldValidation": "Strict"} | dry_run(self.dry_run)
+
+
+class PatchParameters(WriteParameters):
+    """Of a change to an object."""
+
+    field_manager: FieldManager = FIELD_MANAGER
+    force: Force = False
+
+    def upstream(self) -> dict[str, str]:
+        """Return what the API server is sent."""
+        force = {"force": "true"} if self.force else {}
+        return super().upstream() | {"fieldManager": self.field_manager} | force
+
+
+class ListParameters(Parameters):
+    """Of a list."""
+
+    namespace: Namespace = DEFAULT_NAMESPACE
+    label_selector: Annotated[
+        str | None, Field(alias="labelSelector", max_length=MAX_SELECTOR_CHARS)
+    ] = None
+    limit: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
+    continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+
+    def upstream(self) -> dict[str, str]:
+        """Return what the API server is sent."""
+        given = self.model_dump(by_alias=True, exclude_none=True, exclude={"namespace"})
+        return {name: str(value) for name, value in given.items()}
+
+
+def dry_run(value: str | None) -> dict[str, str]:
+    """Return the parameter ``dryRun`` if it is to be sent."""
+    return {"dryRun": value} if value else {}
+
+
+async def no_repeats(request: Request, _: CallerDep) -> None:
+    """FastAPI dependency: of a parameter that is given twice, none is picked.
+
+    It needs the caller only so that who has no token learns nothing but that.
+
+    Raises:
+        BadRequest: one is.
+    """
+    names = [name for name, _ in request.query_params.multi_items()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        causes = [Cause("FieldValueDuplicate", name, "given more than once") for name in twice]
+        raise BadRequest(f"given more than once: {', '.join(twice)}", causes=causes)
+
+
+def namespace_of(parameter: str | None, body: Mapping[str, Any]) -> str:
+    """Return the namespace that ``?namespace`` and ``metadata.namespace`` agree on.
+
+    Raises:
+        BadRequest: they don't, or the body's can't be one.
+    """
+    metadata = body.get("metadata")
+    given = metadata.get("namespace") if isinstance(metadata, Mapping) else None
+    if given is None or given == "":
+        return parameter or DEFAULT_NAMESPACE
+    if not is_dns_label(given):
+        message = "must be a DNS-1123 label"
+    elif parameter not in (None, given):
+        message = f"is not {parameter}, which the parameter namespace says"
+    else:
+        return str(given)
+    raise BadRequest.of([Cause("FieldValueInvalid", "metadata.namespace", message)])
