@@ -36,6 +36,8 @@ class Kind:
     references: tuple[ReferenceField, ...] = field(default=())
     served: bool = True
     """Whether users work with it: REST routes under ``/api/v1/kinds``, user roles, the trash."""
+    in_category: bool = True
+    """Whether ``kubectl get wegent`` shows it."""
     referable: bool = True
     """Whether other objects may refer to it; such kinds carry ``spec.accessFrom``."""
 
@@ -73,7 +75,10 @@ TASK: Final = Kind(
     referable=False,
 )
 ACCOUNT: Final = Kind("Account", "accounts", ("acc",), served=False, referable=False)
-TOMBSTONE: Final = Kind("Tombstone", "tombstones", ("tomb",), served=False, referable=False)
+# Not in the category: the trash is not what somebody looks for who asks how things stand.
+TOMBSTONE: Final = Kind(
+    "Tombstone", "tombstones", ("tomb",), served=False, in_category=False, referable=False
+)
 
 KINDS: Final = (GHOST, MODEL, SHELL, BOT, TEAM, SKILL, TASK, ACCOUNT, TOMBSTONE)
 BY_KIND: Final = {kind.kind: kind for kind in KINDS}

@@ -39,7 +39,7 @@ def definition(kind: Kind) -> dict[str, Any]:
                 "plural": kind.plural,
                 "singular": kind.singular,
                 "shortNames": list(kind.short_names),
-                "categories": [CATEGORY],
+                "categories": [CATEGORY] if kind.in_category else [],
             },
             "scope": "Namespaced",
             "versions": [

@@ -8,7 +8,7 @@ from codegen.__main__ import main
 from codegen.files import MARK, ROOT
 from codegen.structural import NotStructuralError, structural_schema
 from tests.crds.schemas import definition, root_schema, subschemas
-from wegent_crds.kinds import KINDS, Kind
+from wegent_crds.kinds import KINDS, TOMBSTONE, Kind
 from wegent_crds.models import model_of
 
 PLURALS = [kind.plural for kind in KINDS]
@@ -78,7 +78,7 @@ def test_names_and_columns(kind: Kind) -> None:
     crd = definition(kind.plural)
     assert crd["metadata"]["name"] == f"{kind.plural}.agent.wecode.io"
     names = crd["spec"]["names"]
-    assert names["categories"] == ["wegent"]
+    assert names["categories"] == ([] if kind is TOMBSTONE else ["wegent"])
     assert names["listKind"] == f"{kind.kind}List"
     assert names["singular"] == kind.kind.lower()
     (version,) = crd["spec"]["versions"]
