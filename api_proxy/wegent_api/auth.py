@@ -1,10 +1,11 @@
 """``/api/v1/auth``: making users, logging in, and who am I."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from wegent_api import examples
+from wegent_api.account_writers import as_caller, as_proxy
 from wegent_api.accounts import NewAccount
 from wegent_api.auth_models import (
     AdminRegistration,
@@ -16,15 +17,14 @@ from wegent_api.auth_models import (
 )
 from wegent_api.bodies import body_of
 from wegent_api.callers import CallerDep
-from wegent_api.errors import Cause, Forbidden, Invalid
+from wegent_api.errors import Forbidden
+from wegent_api.identity import subject, user_of
 from wegent_api.login import too_many_attempts
 from wegent_api.openapi import request_body, statuses
+from wegent_api.passwords import long_enough
 from wegent_api.ratelimit import address_key
-from wegent_api.registration import as_caller, as_proxy
-from wegent_api.services import Services, ServicesDep
+from wegent_api.services import ServicesDep
 from wegent_api.settings import Settings
-
-SELF_SUBJECT_REVIEW: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 
@@ -49,7 +49,7 @@ async def register(
     account = await services.registrar.register(
         NewAccount(body.username, body.email, "user"),
         checked_password(body, services.settings),
-        as_proxy(services.kube, services.accounts),
+        as_proxy(services.kube),
     )
     return Registered.of(account)
 
@@ -71,7 +71,7 @@ async def admin_register(
     account = await services.registrar.register(
         NewAccount(body.username, body.email, body.role, grants),
         checked_password(body, services.settings),
-        as_caller(services.callers, caller, services.accounts),
+        as_caller(services.callers, caller),
     )
     return Registered.of(account)
 
@@ -105,19 +105,9 @@ async def login(
 async def me(services: ServicesDep, caller: CallerDep) -> Me:
     """Answer the caller's account, or at least the name that the API server knows them by."""
     name = await subject(services, caller)
-    prefix = f"system:serviceaccount:{services.settings.accounts_namespace}:"
-    if name.startswith(prefix):
-        account = await services.accounts.get(name.removeprefix(prefix))
-        if account is not None:
-            return Me.of(account)
-    return Me(username=name)
-
-
-async def subject(services: Services, caller: CallerDep) -> str:
-    """Return the name by which the API server knows ``caller``."""
-    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    answer: Any = await services.callers.fetch(caller, "POST", SELF_SUBJECT_REVIEW, body=review)
-    return str(answer["status"]["userInfo"]["username"])
+    username = user_of(name, services.settings.accounts_namespace)
+    account = None if username is None else await services.accounts.get(username)
+    return Me(username=name) if account is None else Me.of(account)
 
 
 def checked_password(body: Registration, settings: Settings) -> str:
@@ -126,12 +116,8 @@ def checked_password(body: Registration, settings: Settings) -> str:
     Raises:
         Invalid: it is shorter than is configured.
     """
-    password = body.password.get_secret_value()
-    if len(password) < settings.password_min_chars:
-        message = f"must have at least {settings.password_min_chars} characters"
-        cause = Cause("FieldValueInvalid", "password", message)
-        raise Invalid.of([cause], what=type(body).__name__)
-    return password
+    what, least = type(body).__name__, settings.password_min_chars
+    return long_enough(body.password, least, what=what, field="password")
 
 
 def client_address(request: Request) -> str:

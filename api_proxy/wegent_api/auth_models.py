@@ -18,13 +18,13 @@ Role = Literal["user", "admin"]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_PASSWORD_CHARS)]
 
 
-class _Body(Schema):
+class Body(Schema):
     """A request's body. What was sent is never quoted: it may be a password."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
 
-class Registration(_Body):
+class Registration(Body):
     """A new user."""
 
     username: Annotated[str, AfterValidator(new_user_name)]
@@ -46,7 +46,7 @@ class AdminRegistration(Registration):
     """Rights in namespaces other than the user's own and the shared ones."""
 
 
-class Credentials(_Body):
+class Credentials(Body):
     """What a user logs in with."""
 
     username: Annotated[str, AfterValidator(user_name)]
@@ -55,11 +55,22 @@ class Credentials(_Body):
     """The user's password."""
 
 
-class _Answer(Schema):
+class PasswordChange(Body):
+    """Another password for the caller."""
+
+    old_password: Password
+    """The password that is in force."""
+    new_password: Password
+    """12 to 128 characters, unless configured otherwise."""
+
+
+class Answer(Schema):
+    """What a request is answered."""
+
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
 
-class Registered(_Answer):
+class Registered(Answer):
     """A user that has just been made."""
 
     username: str
@@ -74,7 +85,7 @@ class Registered(_Answer):
         )
 
 
-class Token(_Answer):
+class Token(Answer):
     """A login."""
 
     access_token: str
@@ -84,7 +95,7 @@ class Token(_Answer):
     """Seconds."""
 
 
-class Me(_Answer):
+class Me(Answer):
     """The caller. One that is no user of Wegent's has a ``username`` and nothing else."""
 
     username: str

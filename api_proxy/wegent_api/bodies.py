@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.message import Message
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -58,7 +58,15 @@ async def json_object(request: Request) -> dict[str, Any]:
         UnsupportedMediaType: it isn't said to be plain JSON.
         BadRequest: it isn't JSON, or JSON that readers may take differently.
     """
-    require_json(request)
+    return await read_object(request, (JSON,))
+
+
+async def read_object(request: Request, types: Sequence[str]) -> dict[str, Any]:
+    """Return the body of ``request``, a JSON object of one of the media ``types``.
+
+    It raises what `json_object` does.
+    """
+    require_json(request, types)
     raw = await read_bytes(request, services_of(request).settings.max_body_bytes)
     value = parse(raw)
     if not isinstance(value, dict):
@@ -94,8 +102,8 @@ async def no_body(request: Request, _: CallerDep) -> None:
         raise BadRequest(f"{request.method} takes no body")
 
 
-def require_json(request: Request) -> None:
-    """Refuse a body that isn't declared as JSON in UTF-8, or that is compressed.
+def require_json(request: Request, types: Sequence[str] = (JSON,)) -> None:
+    """Refuse a body that isn't declared as one of ``types`` in UTF-8, or that is compressed.
 
     Raises:
         UnsupportedMediaType: so.
@@ -103,8 +111,8 @@ def require_json(request: Request) -> None:
     declared = Message()
     declared["content-type"] = request.headers.get("content-type", "")
     charset = declared.get_content_charset("utf-8")
-    if declared.get_content_type() != JSON or charset not in {"utf-8", "us-ascii"}:
-        raise UnsupportedMediaType(f"the Content-Type must be {JSON}")
+    if declared.get_content_type() not in types or charset not in {"utf-8", "us-ascii"}:
+        raise UnsupportedMediaType(f"the Content-Type must be {' or '.join(types)}")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("the body must not be compressed")
 

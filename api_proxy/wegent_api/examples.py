@@ -11,6 +11,13 @@ REGISTRATION: Final[Body] = {
     "password": "securepassword123",
 }
 CREDENTIALS: Final[Body] = {"username": "developer", "password": "securepassword123"}
+PASSWORD_CHANGE: Final[Body] = {
+    "oldPassword": "securepassword123",
+    "newPassword": "correct-horse-battery-staple",
+}
+PASSWORD_RESET: Final[Body] = {"newPassword": "until-you-choose-another"}
+ACCOUNT_CHANGE: Final[Body] = {"suspended": True}
+MEMBER_CHANGE: Final[Body] = {"role": "editor"}
 ADMIN_REGISTRATION: Final[Body] = {
     "username": "reviewer",
     "email": "reviewer@example.com",

@@ -7,7 +7,7 @@ the same requests and one hash each, and get the same answer.
 from dataclasses import dataclass
 from typing import Final
 
-from wegent_api.accounts import Accounts
+from wegent_api.accounts import Account, Accounts
 from wegent_api.errors import TooManyRequests, Unauthorized, Unavailable
 from wegent_api.metrics import Metrics
 from wegent_api.password_secrets import PasswordSecrets, SecretRef
@@ -45,6 +45,15 @@ class Gate:
         self.by_address.give_back(address_key(address))
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A user whose password was right."""
+
+    account: Account
+    secret: SecretRef
+    """Where the password is stored."""
+
+
 class Login:
     """Checks passwords and has tokens issued."""
 
@@ -73,8 +82,8 @@ class Login:
             Unavailable: the account is not set up yet, or the proxy is busy.
         """
         try:
-            secret = await self._paid(username, password, address)
-            issued = await self._tokens.issue(username, secret)
+            known = await self.check(username, password, address)
+            issued = await self._tokens.issue(username, known.secret)
         except TooManyRequests:
             self._outcomes.labels("limited").inc()
             raise
@@ -87,8 +96,14 @@ class Login:
         self._outcomes.labels("success").inc()
         return issued
 
-    async def _paid(self, username: str, password: str, address: str) -> SecretRef:
-        """Check a password; what that costs is kept only if it was wrong."""
+    async def check(self, username: str, password: str, address: str) -> Known:
+        """Check a password; what that costs is kept only if it was wrong.
+
+        Raises:
+            Unauthorized: these are not a user's name and password.
+            TooManyRequests: too many wrong passwords.
+            Unavailable: the proxy is busy.
+        """
         self._gate.enter(username, address)
         guessed_wrong = False
         try:
@@ -100,14 +115,14 @@ class Login:
             if not guessed_wrong:
                 self._gate.give_back(username, address)
 
-    async def _checked(self, username: str, password: str) -> SecretRef:
-        """Return the Secret that ``password`` is stored in, if the user may log in with it."""
+    async def _checked(self, username: str, password: str) -> Known:
+        """Return the user whose password it is, if they may log in with it."""
         account = await self._accounts.get(username)
         stored = await self._secrets.read(account.password_secret if account else None)
         right = await self._passwords.verify(stored.hash if stored else None, password)
         if account is None or stored is None or not right or account.suspended:
             raise Unauthorized(WRONG)
-        return stored.secret
+        return Known(account, stored.secret)
 
 
 def too_many_attempts(wait_s: int) -> TooManyRequests:

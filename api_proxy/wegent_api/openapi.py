@@ -13,11 +13,23 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from wegent_api.auth_models import AdminRegistration, Credentials, Registration
+from wegent_api.admin_models import AccountChange, PasswordReset
+from wegent_api.auth_models import AdminRegistration, Credentials, PasswordChange, Registration
+from wegent_api.member_models import MemberChange
 from wegent_api.statuses import JSON
 from wegent_crds.kinds import API_VERSION, KINDS, Kind
 from wegent_crds.models import MODELS
 
+BODIES: Final[list[type[BaseModel]]] = [
+    Registration,
+    AdminRegistration,
+    Credentials,
+    PasswordChange,
+    PasswordReset,
+    AccountChange,
+    MemberChange,
+]
+"""Of requests that are not for objects."""
 SCHEMAS: Final = "#/components/schemas/"
 
 DESCRIPTION: Final = """\
@@ -139,7 +151,7 @@ def _drop_fastapis_422(document: dict[str, Any]) -> None:
 def _schemas() -> dict[str, Any]:
     served = [kind for kind in KINDS if kind.served]
     models: list[type[BaseModel]] = [MODELS[kind.plural] for kind in served]
-    models += [Registration, AdminRegistration, Credentials]
+    models += BODIES
     _, made = models_json_schema(
         [(model, "validation") for model in models], ref_template=SCHEMAS + "{model}"
     )

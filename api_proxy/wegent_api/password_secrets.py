@@ -8,6 +8,7 @@ Secret's name and uid, so a changed password is a new Secret and withdraws them.
 
 import base64
 import binascii
+import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +16,11 @@ from typing import Any, Final
 
 from wegent_api.accounts import Account
 from wegent_crds.kinds import ACCOUNT, API_VERSION, GROUP
-from wegent_kube import ApiError, KubeClient
+from wegent_kube import ApiError, KubeClient, KubeError
 from wegent_kube.client import JSON_PATCH, METADATA_LIST
 from wegent_kube.resources import SECRETS
+
+logger = logging.getLogger(__name__)
 
 SECRET_TYPE: Final = f"{GROUP}/password"
 USER_LABEL: Final = f"{GROUP}/password-of"
@@ -26,6 +29,8 @@ HASH_KEY: Final = "hash"
 """Data key of the Argon2id hash."""
 NO_SUCH_NAME: Final = "no-such-secret"
 """Read where an account isn't there, so that it costs the same requests as one that is."""
+NOT_YET_STORED: Final = "not-yet-stored"
+"""What an Account refers to in a rehearsal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,15 @@ class StoredPassword:
 
 
 @dataclass(frozen=True, slots=True)
-class Orphan:
-    """A password Secret that no Account owns yet, as the sweep sees it."""
+class Found:
+    """A password Secret as the sweep sees it."""
 
     secret: SecretRef
     resource_version: str
     username: str
     created: datetime
+    owned: bool
+    """Whether it goes with its Account."""
 
 
 class PasswordSecrets:
@@ -114,6 +121,20 @@ class PasswordSecrets:
             content_type=JSON_PATCH,
         )
 
+    async def give_or_leave(self, account: Account, secret: SecretRef) -> None:
+        """Make ``account`` the owner, now or, if that fails, when the sweep comes by."""
+        try:
+            await self.give_to(account, secret)
+        except KubeError as error:
+            logger.warning("a password Secret has no owner yet, it is left to the sweep: %s", error)
+
+    async def forget(self, secret: SecretRef) -> None:
+        """Delete a Secret of no use, now or, if that fails, when the sweep comes by."""
+        try:
+            await self.delete(secret)
+        except KubeError as error:
+            logger.warning("an orphaned password Secret is left to the sweep: %s", error)
+
     async def delete(self, secret: SecretRef, *, resource_version: str | None = None) -> None:
         """Delete that very Secret; it's fine if it is gone, or has changed in the meantime."""
         preconditions = {"uid": secret.uid}
@@ -127,21 +148,21 @@ class PasswordSecrets:
             if error.code not in {404, 409}:
                 raise
 
-    async def unowned(self) -> AsyncIterator[Orphan]:
-        """Yield the Secrets without an owner; hashes are not read."""
+    async def all(self) -> AsyncIterator[Found]:
+        """Yield all of them; hashes are not read."""
         pages = self._kube.pages(
             self._path(), params={"labelSelector": USER_LABEL}, accept=METADATA_LIST
         )
         async for page in pages:
             for item in page["items"] or ():  # null in an empty metadata-only list
                 metadata = item["metadata"]
-                if not metadata.get("ownerReferences"):
-                    yield Orphan(
-                        _ref(metadata),
-                        metadata["resourceVersion"],
-                        metadata["labels"][USER_LABEL],
-                        datetime.fromisoformat(metadata["creationTimestamp"]),
-                    )
+                yield Found(
+                    _ref(metadata),
+                    metadata["resourceVersion"],
+                    metadata["labels"][USER_LABEL],
+                    datetime.fromisoformat(metadata["creationTimestamp"]),
+                    owned=bool(metadata.get("ownerReferences")),
+                )
 
     def _path(self, name: str | None = None) -> str:
         return SECRETS.path(self._namespace, name)

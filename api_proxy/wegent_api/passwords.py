@@ -14,8 +14,9 @@ from typing import Final, Self, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from pydantic import SecretStr
 
-from wegent_api.errors import Unavailable
+from wegent_api.errors import Cause, Invalid, Unavailable
 
 RETRY_AFTER_S: Final = 2
 
@@ -76,6 +77,19 @@ class PasswordHashing:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._taken -= 1
+
+
+def long_enough(password: SecretStr, min_chars: int, *, what: str, field: str) -> str:
+    """Return a new password, which is in ``field`` of ``what``.
+
+    Raises:
+        Invalid: it has fewer than ``min_chars`` characters.
+    """
+    value = password.get_secret_value()
+    if len(value) < min_chars:
+        message = f"must have at least {min_chars} characters"
+        raise Invalid.of([Cause("FieldValueInvalid", field, message)], what=what)
+    return value
 
 
 def normalised(password: str) -> str:

@@ -8,8 +8,10 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from wegent_api.accounts import Accounts
+from wegent_api.kubeconfig import Kubeconfigs
 from wegent_api.login import Gate, Login
 from wegent_api.metrics import Metrics
+from wegent_api.password_change import PasswordChanger
 from wegent_api.password_secrets import PasswordSecrets
 from wegent_api.passwords import PasswordHashing
 from wegent_api.ratelimit import RateLimiter
@@ -38,6 +40,9 @@ class Services:
     registrations: RateLimiter
     """By client address."""
     login: Login
+    tokens: TokenIssuer
+    password_changer: PasswordChanger
+    kubeconfigs: Kubeconfigs
     readiness: Readiness
     sweeper: Sweeper
 
@@ -82,6 +87,9 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
             registrar=Registrar(accounts, secrets, passwords),
             registrations=RateLimiter(settings.registrations_per_address_per_minute),
             login=Login(accounts, secrets, passwords, tokens, gate, metrics),
+            tokens=tokens,
+            password_changer=PasswordChanger(accounts, secrets, passwords),
+            kubeconfigs=Kubeconfigs(connection, settings.kubernetes_url),
             readiness=Readiness(kube),
             sweeper=Sweeper(accounts, secrets, metrics, age_s=settings.orphan_age_s),
         )

@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
     kubeconfig: Path | None = None
     """Where the API server is and who the proxy is to it; unset: ``KUBECONFIG``, else the pod."""
+    kubernetes_url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$")] = ""
+    """Address of the API server in users' kubeconfigs; unset: the one that the proxy uses."""
     accounts_namespace: Annotated[str, AfterValidator(dns_label)] = "wegent-accounts"
     """Namespace of the Accounts, their ServiceAccounts and their password Secrets."""
     registration_open: bool = True

@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 
 from devcluster.errors import ClusterError
 from devcluster.pki import write_private
+from wegent_api.account_writers import as_proxy
 from wegent_api.accounts import Accounts, NewAccount
 from wegent_api.password_secrets import PasswordSecrets
 from wegent_api.passwords import PasswordHashing
-from wegent_api.registration import Registrar, as_proxy
+from wegent_api.registration import Registrar
 from wegent_kube import KubeClient, load_connection
 
 ADMIN: Final = "admin"
@@ -54,7 +55,7 @@ async def ensure_admin(kubeconfig: Path, file: Path) -> Login | None:
         write_private(file, f"{login.name} {login.password}\n".encode())
         registrar = Registrar(accounts, PasswordSecrets(kube, ACCOUNTS_NAMESPACE), passwords)
         account = NewAccount(login.name, EMAIL, role="admin")
-        await registrar.register(account, login.password, as_proxy(kube, accounts))
+        await registrar.register(account, login.password, as_proxy(kube))
         return login
 
 

@@ -22,4 +22,4 @@ async def test_an_empty_metadata_only_list_has_null_for_items() -> None:
     """As kube-apiserver sends it where there is no Secret yet."""
     kube = Pages({"kind": "PartialObjectMetadataList", "metadata": {}, "items": None})
     secrets = PasswordSecrets(cast("KubeClient", kube), "wegent-accounts")
-    assert [orphan async for orphan in secrets.unowned()] == []
+    assert [found async for found in secrets.all()] == []

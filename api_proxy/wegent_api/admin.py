@@ -1,0 +1,137 @@
+"""``/api/v1/auth/admin/accounts``: Accounts as their admins work with them.
+
+Each request is made with the caller's token, so that RBAC decides who is an admin. What
+ends somebody's access is the operator's doing, and the API server's: here it is only asked
+for, so that ``kubectl`` does the same.
+"""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import AfterValidator, Field, ValidationError
+
+from wegent_api import examples
+from wegent_api.account_writers import STRICT, as_caller
+from wegent_api.accounts import Account
+from wegent_api.admin_models import AccountChange, AccountList, AccountView, PasswordReset
+from wegent_api.bodies import body_of, no_body, read_object
+from wegent_api.callers import CallerDep
+from wegent_api.errors import Cause, Invalid
+from wegent_api.names import user_name
+from wegent_api.openapi import request_body, statuses
+from wegent_api.parameters import MAX_CONTINUE_CHARS, Parameters, no_repeats
+from wegent_api.passwords import long_enough
+from wegent_api.services import ServicesDep
+from wegent_api.statuses import JSON, invalid
+from wegent_kube.client import MERGE_PATCH
+
+Username = Annotated[str, Path(description="Name of the user."), AfterValidator(user_name)]
+
+router: Final = APIRouter(prefix="/api/v1/auth/admin/accounts", tags=["admin"])
+
+
+class PageParameters(Parameters):
+    """Of a list."""
+
+    limit: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
+    continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+
+    def upstream(self) -> dict[str, str]:
+        """Return what the API server is sent."""
+        given = self.model_dump(by_alias=True, exclude_none=True)
+        return {name: str(value) for name, value in given.items()}
+
+
+async def account_change(request: Request) -> dict[str, Any]:
+    """Return a checked `AccountChange` as it was sent: FastAPI dependency.
+
+    In a merge patch (RFC 7386) null means something, which a model would not show.
+    """
+    value = await read_object(request, (JSON, MERGE_PATCH))
+    try:
+        AccountChange.model_validate(value)
+    except ValidationError as error:
+        raise invalid("AccountChange", error) from None
+    if "email" in value and value["email"] is None:
+        raise Invalid.of([Cause("FieldValueRequired", "email", "must stay")], what="AccountChange")
+    return value
+
+
+@router.get(
+    "",
+    summary="List accounts",
+    dependencies=[Depends(no_repeats)],
+    response_model_exclude_none=True,
+    responses=statuses(400, 401, 403, 410, 503),
+)
+async def list_accounts(
+    services: ServicesDep, caller: CallerDep, parameters: Annotated[PageParameters, Query()]
+) -> AccountList:
+    """List all accounts, or a page of them."""
+    path = services.accounts.path()
+    page = await services.callers.fetch(caller, "GET", path, params=parameters.upstream())
+    items = [AccountView.of(item) for item in page["items"]]
+    return AccountList(items=items, continue_=page["metadata"].get("continue") or None)
+
+
+@router.get("/{username}", summary="Get an account", responses=statuses(400, 401, 403, 404, 503))
+async def get_account(services: ServicesDep, caller: CallerDep, username: Username) -> AccountView:
+    """Answer one account."""
+    path = services.accounts.path(username)
+    return AccountView.of(await services.callers.fetch(caller, "GET", path))
+
+
+@router.patch(
+    "/{username}",
+    summary="Change an account, suspend it, or give its access back",
+    responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    openapi_extra=request_body(AccountChange, examples.ACCOUNT_CHANGE),
+)
+async def change_account(
+    services: ServicesDep,
+    caller: CallerDep,
+    username: Username,
+    body: Annotated[dict[str, Any], Depends(account_change)],
+) -> AccountView:
+    """Change what the body names and leave the rest. A suspended account's tokens are refused."""
+    write = as_caller(services.callers, caller)
+    path = services.accounts.path(username)
+    return AccountView.of(await write("PATCH", path, {"spec": body}, STRICT, MERGE_PATCH))
+
+
+@router.delete(
+    "/{username}",
+    status_code=204,
+    summary="Delete an account",
+    dependencies=[Depends(no_body)],
+    response_class=Response,
+    responses=statuses(400, 401, 403, 404, 409, 503),
+)
+async def delete_account(services: ServicesDep, caller: CallerDep, username: Username) -> Response:
+    """End the user's access for good. Their namespace, and what is in it, stays."""
+    await services.callers.fetch(caller, "DELETE", services.accounts.path(username))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{username}/password",
+    status_code=204,
+    summary="Give a user another password",
+    response_class=Response,
+    responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    openapi_extra=request_body(PasswordReset, examples.PASSWORD_RESET),
+)
+async def reset_password(
+    services: ServicesDep,
+    caller: CallerDep,
+    username: Username,
+    body: Annotated[PasswordReset, Depends(body_of(PasswordReset))],
+) -> Response:
+    """End all sessions of a user who then logs in with the new password."""
+    least = services.settings.password_min_chars
+    new = long_enough(body.new_password, least, what="PasswordReset", field="newPassword")
+    path = services.accounts.path(username)
+    account = Account.of(await services.callers.fetch(caller, "GET", path))
+    write = as_caller(services.callers, caller)
+    await services.password_changer.change(account, new, write, rehearse=True)
+    return Response(status_code=204)

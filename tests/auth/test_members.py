@@ -1,0 +1,257 @@
+"""Letting others into a namespace: by its admins, over REST as with kubectl, and no further."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.api.users import ACCOUNTS
+from tests.auth.conftest import AUTH, SignUp, User
+from tests.support.api import VERDICT_WITHIN_S, Api
+from tests.support.audit import AuditLog
+from tests.support.kubectl import Kubectl
+from tests.support.proxy import Answer, Client
+from tests.support.waiting import eventually
+from wegent_crds import members
+from wegent_kube.resources import ROLE_BINDINGS
+
+GHOSTS = "/api/v1/kinds/ghosts"
+
+
+def of(namespace: str, user: User | str = "") -> str:
+    name = user if isinstance(user, str) else user.name
+    return f"/api/v1/namespaces/{namespace}/members" + (f"/{name}" if name else "")
+
+
+async def put(who: User, namespace: str, user: User | str, role: str) -> Answer:
+    return await who.client.send("PUT", of(namespace, user), {"role": role})
+
+
+async def listed(who: User, namespace: str) -> list[tuple[str, str, bool]]:
+    found = (await who.client.get(of(namespace))).expect(200)
+    return [(it["username"], it["role"], it["byAccount"]) for it in found["items"]]
+
+
+async def may(user: User, namespace: str) -> tuple[bool, bool, bool]:
+    """Return whether a user may read, write, and see who else may."""
+    reads = await user.client.get(f"{GHOSTS}?namespace={namespace}")
+    writes = await user.client.delete(f"{GHOSTS}/no-such-ghost?namespace={namespace}")
+    rules = await user.client.get(of(namespace))
+    assert (reads.status, rules.status) in {(200, 200), (200, 403), (403, 403)}
+    return reads.status == 200, writes.status == 404, rules.status == 200
+
+
+async def becomes(user: User, namespace: str, what: tuple[bool, bool, bool]) -> None:
+    """Wait until the API server's own watch has brought a RoleBinding round."""
+
+    async def probe() -> bool:
+        found = await may(user, namespace)
+        assert found == what, found
+        return True
+
+    await eventually(probe, within_s=VERDICT_WITHIN_S, what=f"{user.name} may {what}")
+
+
+NOTHING = (False, False, False)
+RIGHTS = {"viewer": (True, False, False), "editor": (True, True, False), "admin": (True,) * 3}
+
+
+async def test_an_owner_lets_others_in_changes_their_role_and_takes_them_out(
+    sign_up: SignUp,
+) -> None:
+    ann, bob = await sign_up("ann"), await sign_up("bob")
+    home = ann.home
+    owner = (ann.name, "admin", True)
+    assert await listed(ann, home) == [owner]
+    assert await may(bob, home) == NOTHING
+    for role in ("viewer", "editor", "admin", "viewer"):
+        answer = (await put(ann, home, bob, role)).expect(200)
+        assert answer == {"username": bob.name, "role": role, "byAccount": False}
+        assert await listed(ann, home) == [owner, (bob.name, role, False)]
+        await becomes(bob, home, RIGHTS[role])
+    (await ann.client.delete(of(home, bob))).expect(204)
+    await becomes(bob, home, NOTHING)
+    assert await listed(ann, home) == [owner]
+    message = (await ann.client.delete(of(home, bob))).refused(404, "NotFound")
+    assert message == f"{bob.name} is no member of the namespace {home}"
+    assert await may(ann, home) == RIGHTS["admin"]
+
+
+async def test_a_guest_who_is_admin_lets_others_in_and_never_the_owner_out(
+    sign_up: SignUp,
+) -> None:
+    ann, bob, cleo = await sign_up("ann"), await sign_up("bob"), await sign_up("cleo")
+    (await put(ann, ann.home, bob, "admin")).expect(200)
+    await becomes(bob, ann.home, RIGHTS["admin"])
+    (await put(bob, ann.home, cleo, "editor")).expect(200)
+    await becomes(cleo, ann.home, RIGHTS["editor"])
+    message = (await bob.client.delete(of(ann.home, ann))).refused(409, "Conflict")
+    assert "by their account" in message
+    (await put(bob, ann.home, ann, "viewer")).expect(200)
+    assert await may(ann, ann.home) == RIGHTS["admin"]
+    (await bob.client.delete(of(ann.home, ann))).expect(204)
+    assert await may(ann, ann.home) == RIGHTS["admin"]
+    assert await may(bob, cleo.home) == NOTHING
+    assert await may(ann, bob.home) == NOTHING
+
+
+@pytest.mark.parametrize("role", ["viewer", "editor", None])
+async def test_who_is_no_admin_there_changes_nothing_and_learns_nothing(
+    sign_up: SignUp, role: str | None
+) -> None:
+    ann, bob = await sign_up("ann"), await sign_up("bob")
+    if role:
+        (await put(ann, ann.home, bob, role)).expect(200)
+        await becomes(bob, ann.home, RIGHTS[role])
+    before = await listed(ann, ann.home)
+    for answer in (
+        await bob.client.get(of(ann.home)),
+        await put(bob, ann.home, bob, "admin"),
+        await put(bob, ann.home, "no-such-user", "admin"),
+        await bob.client.delete(of(ann.home, ann)),
+        await bob.client.delete(of(ann.home, "no-such-user")),
+    ):
+        message = answer.refused(403, "Forbidden")
+        assert 'cannot list resource "rolebindings"' in message
+    assert await listed(ann, ann.home) == before
+
+
+async def test_a_user_who_is_not_there_is_not_let_in(sign_up: SignUp, audit: AuditLog) -> None:
+    ann = await sign_up("ann")
+    answer = await put(ann, ann.home, "no-such-user", "viewer")
+    assert answer.refused(404, "NotFound") == "there is no user no-such-user"
+    mine = [it for it in audit.writes(namespace=ann.home) if it.resource == "rolebindings"]
+    assert {it.name for it in mine} == {f"wegent-account-{ann.name}-admin"}
+
+
+async def test_the_same_again_writes_nothing(sign_up: SignUp, audit: AuditLog) -> None:
+    ann, bob = await sign_up("ann"), await sign_up("bob")
+    (await put(ann, ann.home, bob, "viewer")).expect(200)
+    before = len(audit.writes(namespace=ann.home))
+    (await put(ann, ann.home, bob, "viewer")).expect(200)
+    assert len(audit.writes(namespace=ann.home)) == before
+
+
+async def test_no_right_is_lost_on_the_way_to_another(sign_up: SignUp, audit: AuditLog) -> None:
+    ann, bob = await sign_up("ann"), await sign_up("bob")
+    (await put(ann, ann.home, bob, "viewer")).expect(200)
+    (await put(ann, ann.home, bob, "admin")).expect(200)
+    who = f"system:serviceaccount:{ACCOUNTS}:{ann.name}"
+    writes = [(it.verb, it.resource) for it in audit.writes(user=who, namespace=ann.home)]
+    assert writes == [("create", "rolebindings")] * 2 + [("delete", "rolebindings")]
+
+
+async def test_of_many_changes_at_once_none_locks_anybody_out(sign_up: SignUp) -> None:
+    ann, bob = await sign_up("ann"), await sign_up("bob")
+    roles = ["viewer", "editor", "admin", "viewer", "editor", "admin"]
+    answers = await asyncio.gather(*(put(ann, ann.home, bob, role) for role in roles))
+    assert {answer.status for answer in answers} == {200}
+    left = {role for name, role, _ in await listed(ann, ann.home) if name == bob.name}
+    assert left
+    (await put(ann, ann.home, bob, "viewer")).expect(200)
+    assert await listed(ann, ann.home) == [
+        (ann.name, "admin", True),
+        (bob.name, "viewer", False),
+    ]
+
+
+async def test_what_the_account_gives_is_shown_and_changed_there(
+    sign_up: SignUp, admin: User, namespace: str, api: Api
+) -> None:
+    bob = await sign_up("bob")
+    grants = {"namespaces": [{"name": namespace, "role": "editor"}]}
+    path = f"{AUTH}/admin/accounts/{bob.name}"
+    (await admin.client.send("PATCH", path, grants)).expect(200)
+    await api.settled("accounts", ACCOUNTS, bob.name)
+    assert await listed(admin, namespace) == [(bob.name, "editor", True)]
+    (await admin.client.delete(of(namespace, bob))).refused(409, "Conflict")
+    (await put(admin, namespace, bob, "viewer")).expect(200)
+    (await admin.client.delete(of(namespace, bob))).expect(204)
+    assert await listed(admin, namespace) == [(bob.name, "editor", True)]
+
+
+async def test_in_a_shared_namespace_all_users_are_members(admin: User, sign_up: SignUp) -> None:
+    found = (await admin.client.get(of("default"))).expect(200)
+    assert found["allUsers"] == "editor"
+    assert "allUsers" not in (await admin.client.get(of(admin.home))).expect(200)
+    bob = await sign_up("bob")
+    (await bob.client.get(of("default"))).refused(403, "Forbidden")
+
+
+async def test_bindings_of_others_are_not_shown(
+    sign_up: SignUp, api: Api, kubectl: Kubectl
+) -> None:
+    ann = await sign_up("ann")
+    where = f"--namespace={ann.home}"
+    to = f"--serviceaccount={ACCOUNTS}:{ann.name}"
+    for role, name in (("view", "mine"), ("wegent-viewer", "wegent-member-ann-viewer")):
+        made = ("create", "rolebinding", name, f"--clusterrole={role}", to, where)
+        (await kubectl.call(*made)).ok()
+    odd = members.binding(ann.home, ACCOUNTS, ann.name, "viewer")
+    odd["metadata"]["name"] = "odd"
+    await api.client.request("POST", ROLE_BINDINGS.path(ann.home), body=odd)
+    assert await listed(ann, ann.home) == [(ann.name, "admin", True)]
+
+
+async def test_a_name_that_is_taken_by_something_else_is_said_to_be(
+    sign_up: SignUp, kubectl: Kubectl
+) -> None:
+    ann, bob = await sign_up("ann"), await sign_up("bob")
+    name = members.binding_name(bob.name, "viewer")
+    role = ("--clusterrole=view", "--user=somebody")
+    (await kubectl.call("create", "rolebinding", name, *role, f"-n{ann.home}")).ok()
+    (await put(ann, ann.home, bob, "viewer")).refused(409, "AlreadyExists")
+
+
+async def test_with_kubectl_it_is_the_same(
+    sign_up: SignUp, kubectl_with: Callable[[str], Kubectl]
+) -> None:
+    ann, bob = await sign_up("ann"), await sign_up("bob")
+    assert ann.client.token
+    theirs = kubectl_with(ann.client.token)
+    body = members.binding(ann.home, ACCOUNTS, bob.name, "editor")
+    (await theirs.call("create", "-f", "-", stdin=body)).ok()
+    assert (bob.name, "editor", False) in await listed(ann, ann.home)
+    await becomes(bob, ann.home, RIGHTS["editor"])
+    (await put(ann, ann.home, bob, "viewer")).expect(200)
+    name = members.binding_name(bob.name, "viewer")
+    (await theirs.call("delete", "rolebinding", name, f"-n{ann.home}")).ok()
+    await becomes(bob, ann.home, NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "reason"),
+    [
+        (of("Upper", "bob"), {"role": "viewer"}, 400, "BadRequest"),
+        (of("default", "Upper"), {"role": "viewer"}, 400, "BadRequest"),
+        (of("default", "a" * 51), {"role": "viewer"}, 400, "BadRequest"),
+        (of("default", "bob"), {"role": "owner"}, 422, "Invalid"),
+        (of("default", "bob"), {}, 422, "Invalid"),
+        (of("default", "bob"), {"role": "viewer", "more": 1}, 422, "Invalid"),
+        (of("no-such-namespace", "ADMIN"), {"role": "viewer"}, 404, "NotFound"),
+    ],
+)
+async def test_what_can_not_be_is_refused(
+    admin: User, path: str, body: dict[str, Any], status: int, reason: str
+) -> None:
+    answer = await admin.client.send("PUT", path.replace("ADMIN", admin.name), body)
+    answer.refused(status, reason)
+
+
+async def test_a_member_who_is_deleted_and_comes_again_is_a_stranger(
+    sign_up: SignUp, admin: User, anonymous: Client
+) -> None:
+    ann, bob = await sign_up("ann"), await sign_up("bob")
+    (await put(ann, ann.home, bob, "admin")).expect(200)
+    (await admin.client.delete(f"{AUTH}/admin/accounts/{bob.name}")).expect(204)
+
+    async def forgotten() -> bool:
+        return await listed(ann, ann.home) == [(ann.name, "admin", True)]
+
+    await eventually(forgotten, within_s=VERDICT_WITHIN_S, what="the membership ends too")
+    body = {"username": bob.name, "email": "x@example.com", "password": "another-password"}
+    (await anonymous.post(f"{AUTH}/register", body)).expect(201)
+    credentials = {"username": bob.name, "password": "another-password"}
+    token = (await anonymous.post(f"{AUTH}/login", credentials)).expect(200)["accessToken"]
+    assert await may(User(bob.name, anonymous.as_(token)), ann.home) == NOTHING
