@@ -16,6 +16,8 @@ from wegent_crds.phases import FINAL, Phase
 HOLDER: Final = "trash"
 """Who holds the Task for the moment between two writes."""
 LEASE_S: Final = 3600
+NEVER: Final = "1970-01-01T00:00:00Z"
+"""When an attempt began of which no time was kept."""
 
 
 def steps_to(kept: Mapping[str, Any], there: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -43,10 +45,6 @@ def _states(kept: Mapping[str, Any], generation: int) -> Iterator[dict[str, Any]
             yield _waiting(kept, attempts)
     if ended:
         yield _ended(kept, attempts, generation)
-
-
-NEVER: Final = "1970-01-01T00:00:00Z"
-"""When an attempt began of which no time was kept."""
 
 
 def _claimed(attempts: int, started: str) -> dict[str, Any]:

@@ -197,12 +197,10 @@ def _spec(spec: dict[str, Any]) -> dict[str, Any]:
 
 def _status(status: dict[str, Any]) -> dict[str, Any]:
     """Return a status that a Task may get which is Pending, or Running as ``running`` has it."""
-    rest = _without(status, *TASKS_OWN)
-    if (phase := status.get("phase")) is None:
-        return rest
+    rest, phase = _without(status, *TASKS_OWN), status.get("phase", "Pending")
     begun = "attempts" in status
     if phase == "Pending":
-        return {**rest, "attempts": int(begun)}
+        return {**rest, "attempts": 1} if begun else rest
     if phase == "Running":
         held = claim() | _without(status.get("claim", {}), "holder")
         return {**rest, **running(claim=held)}
