@@ -5,7 +5,7 @@
     Problem
     ├── BadRequest             400  what was sent can't be understood
     ├── Unauthorized           401  no usable token, or a wrong password
-    ├── Forbidden              403  registration is closed
+    ├── Forbidden              403  registration is closed, or the caller is no user of Wegent's
     ├── NotFound               404  nothing of that name, as far as the caller may know
     ├── RequestTimeout         408  the body did not arrive in time
     ├── Conflict               409  somebody else was faster, or decides on it elsewhere

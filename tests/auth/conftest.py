@@ -65,8 +65,7 @@ def sign_up(
         name = unique(prefix)
         body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
         (await anonymous.post(f"{AUTH}/register", body)).expect(201)
-        token = (await log_in(name)).expect(200)["accessToken"]
-        user = User(name, anonymous.as_(token))
+        user = User(name, anonymous.as_(await token_of(log_in, name)))
         await answered(user, f"/api/v1/namespaces/{user.home}/members", 200)
         return user
 
@@ -97,6 +96,16 @@ def kubectl_with(control_plane: ControlPlane, tmp_path: Path) -> Callable[[str],
         return Kubectl(control_plane.binaries.kubectl, kubeconfig)
 
     return make
+
+
+async def token_of(log_in: LogIn, name: str, password: str = PASSWORD) -> str:
+    """Log in somebody who may have registered just now, and return the token."""
+
+    async def probe() -> str:
+        token: str = (await log_in(name, password)).expect(200)["accessToken"]
+        return token
+
+    return await eventually(probe, within_s=VERDICT_WITHIN_S, what=f"{name} is logged in")
 
 
 async def answered(user: User, path: str, status: int) -> None:

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from tests.api.users import ACCOUNTS, PASSWORD
-from tests.auth.conftest import AUTH, ENDS_WITHIN_S, LogIn, SignUp, User, answered
+from tests.auth.conftest import (
+    AUTH,
+    ENDS_WITHIN_S,
+    LogIn,
+    SignUp,
+    User,
+    answered,
+    token_of,
+)
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
@@ -128,9 +136,8 @@ async def test_suspension_ends_access_at_once_and_is_undone(
         message="spec.suspended: access is withdrawn; set it to false to give it back",
     )
     (await admin.client.send("PATCH", one(user), {"suspended": False})).expect(200)
-    again = (await log_in(user.name)).expect(200)["accessToken"]
-    fresh = user.client.as_(again)
-    (await fresh.get(f"{GHOSTS}?namespace={user.home}")).expect(200)
+    fresh = User(user.name, user.client.as_(await token_of(log_in, user.name)))
+    await answered(fresh, f"{GHOSTS}?namespace={user.home}", 200)
     (await user.client.get(f"{AUTH}/me")).refused(401, "Unauthorized")
 
 
@@ -158,7 +165,7 @@ async def test_somebody_who_comes_after_is_not_them(
     another = "somebody-elses-password"
     body = {"username": user.name, "email": "other@example.com", "password": another}
     (await anonymous.post(f"{AUTH}/register", body)).expect(201)
-    token = (await log_in(user.name, another)).expect(200)["accessToken"]
+    token = await token_of(log_in, user.name, another)
     (await log_in(user.name, PASSWORD)).refused(401, "Unauthorized")
     answer = await anonymous.as_(token).get(f"{GHOSTS}?namespace={user.home}")
     answer.refused(403, "Forbidden")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.users import ACCOUNTS
-from tests.auth.conftest import AUTH, SignUp, User
+from tests.auth.conftest import AUTH, LogIn, SignUp, User, token_of
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
@@ -240,7 +240,7 @@ async def test_what_can_not_be_is_refused(
 
 
 async def test_a_member_who_is_deleted_and_comes_again_is_a_stranger(
-    sign_up: SignUp, admin: User, anonymous: Client
+    sign_up: SignUp, admin: User, anonymous: Client, log_in: LogIn
 ) -> None:
     ann, bob = await sign_up("ann"), await sign_up("bob")
     (await put(ann, ann.home, bob, "admin")).expect(200)
@@ -252,6 +252,5 @@ async def test_a_member_who_is_deleted_and_comes_again_is_a_stranger(
     await eventually(forgotten, within_s=VERDICT_WITHIN_S, what="the membership ends too")
     body = {"username": bob.name, "email": "x@example.com", "password": "another-password"}
     (await anonymous.post(f"{AUTH}/register", body)).expect(201)
-    credentials = {"username": bob.name, "password": "another-password"}
-    token = (await anonymous.post(f"{AUTH}/login", credentials)).expect(200)["accessToken"]
+    token = await token_of(log_in, bob.name, "another-password")
     assert await may(User(bob.name, anonymous.as_(token)), ann.home) == NOTHING

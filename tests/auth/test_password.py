@@ -142,6 +142,26 @@ async def test_it_acts_for_its_caller_alone(sign_up: SignUp, log_in: LogIn) -> N
     (await log_in(bob.name, ANOTHER)).refused(401, "Unauthorized")
 
 
+async def test_no_password_and_no_token_is_logged(
+    sign_up: SignUp, start_proxy: ProxyFactory, admin: User
+) -> None:
+    user = await sign_up()
+    process = start_proxy(log_level="DEBUG")
+    proxy = Client(user.client.session, process.url)
+    theirs = proxy.as_(user.client.token)
+    (await theirs.post(CHANGE, change(old="hunter2-hunter2"))).expect(422)
+    (await theirs.post(CHANGE, change(new="hunter2-hunter2"))).expect(200)
+    reset = {"newPassword": "hunter2-hunter3"}
+    (await proxy.as_(admin.client.token).post(reset_path(user), reset)).expect(204)
+    await theirs.get(f"{AUTH}/kubeconfig")
+    logged = process.logged()
+    assert CHANGE in logged
+    assert "hunter2" not in logged
+    assert user.client.token
+    assert user.client.token.rsplit(".", 1)[1] not in logged
+    assert "argon2" not in logged
+
+
 # By an admin
 
 
