@@ -13,9 +13,11 @@ from fastapi import APIRouter, Depends, Query, Response
 from wegent_api import examples
 from wegent_api.bodies import no_body
 from wegent_api.callers import CallerDep
+from wegent_api.deleting import Deletes
 from wegent_api.openapi import kind_body, kind_list_response
 from wegent_api.openapi_kinds import (
     NOT_MODIFIED,
+    PENDING,
     WITH_A_BODY,
     Responses,
     accept_patch,
@@ -25,23 +27,19 @@ from wegent_api.openapi_kinds import (
     patch_body,
 )
 from wegent_api.parameters import (
-    DeleteParameters,
     ListParameters,
     Name,
     OneParameters,
-    dry_run,
     no_repeats,
 )
 from wegent_api.preconditions import (
     IF_MATCH,
     IF_NONE_MATCH,
-    IfMatch,
     IfNoneMatch,
     unless_known,
 )
 from wegent_api.services import ServicesDep
-from wegent_api.targets import Target
-from wegent_api.writing import Writes, encoded
+from wegent_api.writing import Writes
 from wegent_crds.kinds import KINDS, Kind
 from wegent_kube.resources import resource_of
 
@@ -75,27 +73,6 @@ class KindRoutes:
         path = self.resource.path(parameters.namespace, name)
         return unless_known(await services.callers.whole(caller, "GET", path), if_none_match)
 
-    async def delete(
-        self,
-        services: ServicesDep,
-        caller: CallerDep,
-        name: Name,
-        parameters: Annotated[DeleteParameters, Query()],
-        if_match: IfMatch,
-    ) -> Response:
-        """Delete one object."""
-        path = self.resource.path(parameters.namespace, name)
-        target = Target(services.callers, caller, path)
-        version = await target.required_version(if_match)
-        options = {"preconditions": {"resourceVersion": version}} if version else None
-        answer = await target.write(
-            "DELETE",
-            encoded(options) if options else None,
-            params=dry_run(parameters.dry_run),
-            guard=version,
-        )
-        return Response(status_code=204, headers=dict(answer.headers))
-
 
 def kinds_router() -> APIRouter:
     """Return the routes of all kinds that users work with."""
@@ -107,7 +84,7 @@ def kinds_router() -> APIRouter:
 
 
 def _add_routes(router: APIRouter, kind: Kind) -> None:
-    reads, writes = KindRoutes(kind), Writes(kind)
+    reads, writes, deletes = KindRoutes(kind), Writes(kind), Deletes(kind)
     example = examples.KINDS[kind.plural]
     matching = conditions(IF_MATCH)
     of_collection: tuple[_Route, ...] = (
@@ -142,7 +119,7 @@ def _add_routes(router: APIRouter, kind: Kind) -> None:
             accept_patch(one_object(kind, 200, 201) | errors(*WITH_A_BODY, 412)),
             patch_body(kind, example) | matching,
         ),
-        _Route("DELETE", reads.delete, "delete", errors(404, 409, 412), matching),
+        _Route("DELETE", deletes.delete, "delete", PENDING | errors(404, 409, 412), matching),
     )
     for path, routes in ((f"/{kind.plural}", of_collection), (f"/{kind.plural}/{{name}}", of_one)):
         for route in routes:

@@ -31,6 +31,9 @@ class Metrics:
         self.in_flight = Gauge(
             "wegent_api_requests_in_flight", "Requests being answered.", registry=self.registry
         )
+        self.watches = Gauge(
+            "wegent_api_watches", "Watches of the API server.", registry=self.registry
+        )
         self.upstream_latency = Histogram(
             "wegent_api_upstream_duration_seconds",
             "Time from a caller's request to the API server until the headers of its answer.",

@@ -17,7 +17,7 @@ from wegent_api.admin_models import AccountChange, PasswordReset
 from wegent_api.auth_models import AdminRegistration, Credentials, PasswordChange, Registration
 from wegent_api.member_models import MemberChange
 from wegent_api.statuses import JSON
-from wegent_crds.kinds import API_VERSION, KINDS, Kind
+from wegent_crds.kinds import API_VERSION, KINDS, TOMBSTONE, Kind
 from wegent_crds.models import MODELS
 
 BODIES: Final[list[type[BaseModel]]] = [
@@ -93,6 +93,22 @@ STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # "Status" is already that of the k
 }
 
 
+PENDING_SCHEMA: Final[Mapping[str, Any]] = {
+    "title": "PendingStatus",
+    "description": "What was asked for is under way.",
+    "type": "object",
+    "required": ["kind", "apiVersion", "status", "message", "code"],
+    "properties": {
+        "kind": {"const": "Status"},
+        "apiVersion": {"const": "v1"},
+        "metadata": {"type": "object"},
+        "status": {"const": "Success"},
+        "message": {"type": "string", "description": "For people."},
+        "code": {"const": 202},
+    },
+}
+
+
 def statuses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of a route that may answer these, each a ``Status``."""
     return {code: _response(MEANINGS[code], "ErrorStatus") for code in codes}
@@ -149,22 +165,29 @@ def _drop_fastapis_422(document: dict[str, Any]) -> None:
 
 
 def _schemas() -> dict[str, Any]:
-    served = [kind for kind in KINDS if kind.served]
+    served = [kind for kind in KINDS if kind.served or kind is TOMBSTONE]
     models: list[type[BaseModel]] = [MODELS[kind.plural] for kind in served]
     models += BODIES
     _, made = models_json_schema(
         [(model, "validation") for model in models], ref_template=SCHEMAS + "{model}"
     )
-    schemas: dict[str, Any] = made["$defs"] | {"ErrorStatus": STATUS_SCHEMA}
+    schemas: dict[str, Any] = made["$defs"] | {
+        "ErrorStatus": STATUS_SCHEMA,
+        "PendingStatus": PENDING_SCHEMA,
+    }
     for kind in served:
-        stored = schemas[kind.kind]
-        schemas[f"{kind.kind}Body"] = {
-            **stored,
-            "title": f"{kind.kind}Body",
-            "required": [name for name in stored["required"] if name in {"metadata", "spec"}],
-        }
         schemas[f"{kind.kind}List"] = _list_schema(kind)
+        if kind is not TOMBSTONE:
+            schemas[f"{kind.kind}Body"] = _body_schema(kind, schemas[kind.kind])
     return schemas
+
+
+def _body_schema(kind: Kind, stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **stored,
+        "title": f"{kind.kind}Body",
+        "required": [name for name in stored["required"] if name in {"metadata", "spec"}],
+    }
 
 
 def _list_schema(kind: Kind) -> dict[str, Any]:

@@ -55,6 +55,14 @@ NOT_MODIFIED: Final[Responses] = {
 }
 
 
+PENDING: Final[Responses] = {
+    202: {
+        "description": "It is under way, and waits for Wegent's operator.",
+        "content": {JSON: {"schema": {"$ref": f"{SCHEMAS}PendingStatus"}}},
+    }
+}
+
+
 def conditions(*headers: str) -> dict[str, Any]:
     """Return the ``openapi_extra`` of a route that takes these headers."""
     described = {

@@ -13,6 +13,7 @@ from wegent_api.callers import CallerDep
 from wegent_api.errors import BadRequest, Cause
 from wegent_api.names import dns_label, dns_subdomain, is_dns_label
 from wegent_api.version import USER_AGENT
+from wegent_crds.tombstone import TrashedKind
 
 DEFAULT_NAMESPACE: Final = "default"
 MAX_SELECTOR_CHARS: Final = 4096
@@ -50,6 +51,10 @@ ValidateRefs = Annotated[
         description="Refuse the object if something that it refers to isn't there.",
     ),
 ]
+
+
+def _optional_name(value: str | None) -> str | None:
+    return None if value is None else dns_subdomain(value)
 
 
 class Parameters(BaseModel):
@@ -110,6 +115,26 @@ class ListParameters(Parameters):
         """Return what the API server is sent."""
         given = self.model_dump(by_alias=True, exclude_none=True, exclude={"namespace"})
         return {name: str(value) for name, value in given.items()}
+
+
+class TrashParameters(ListParameters):
+    """Of a list of Tombstones."""
+
+    kind: Annotated[
+        TrashedKind | None,
+        Field(description="Kind of the deleted objects."),
+    ] = None
+    name: Annotated[
+        str | None, AfterValidator(_optional_name), Field(description="Name that they had.")
+    ] = None
+
+    def upstream(self) -> dict[str, str]:
+        """Return what the API server is sent."""
+        fields = {"spec.kind": self.kind, "spec.name": self.name}
+        selector = ",".join(f"{field}={value}" for field, value in fields.items() if value)
+        given = super().upstream()
+        given = {key: value for key, value in given.items() if key not in {"kind", "name"}}
+        return given | ({"fieldSelector": selector} if selector else {})
 
 
 def dry_run(value: str | None) -> dict[str, str]:

@@ -22,6 +22,7 @@ from wegent_api.sweep import Sweeper
 from wegent_api.tokens import TokenIssuer
 from wegent_api.upstream import CallersApi
 from wegent_api.version import USER_AGENT
+from wegent_api.watches import Watches
 from wegent_kube import KubeClient, load_connection
 
 
@@ -33,6 +34,8 @@ class Services:
     metrics: Metrics
     callers: CallersApi
     """The API server as the caller: holds no credentials of the proxy."""
+    watches: Watches
+    """Watches as the caller, on connections of their own."""
     kube: KubeClient
     """The API server as the proxy itself, which has rights in the accounts namespace only."""
     accounts: Accounts
@@ -66,6 +69,9 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
                 timeout_s=settings.upstream_timeout_s,
             )
         )
+        watches = await stack.enter_async_context(
+            Watches(connection, metrics, at_once=settings.watches)
+        )
         passwords = await stack.enter_async_context(
             PasswordHashing(at_once=settings.hashes_at_once, waiting=settings.hashes_waiting)
         )
@@ -82,6 +88,7 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
             settings=settings,
             metrics=metrics,
             callers=callers,
+            watches=watches,
             kube=kube,
             accounts=accounts,
             registrar=Registrar(accounts, secrets, passwords),

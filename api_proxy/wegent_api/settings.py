@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     """Longest request body: 1.5 MiB, the most that etcd stores in one request."""
     upstream_connections: Annotated[int, Field(ge=1)] = 100
     """Connections to the API server on behalf of callers."""
+    watches: Annotated[int, Field(ge=1)] = 1000
+    """Watches of the API server at the same time, one connection each; more are answered 503."""
+    settle_wait_s: Annotated[float, Field(ge=0, le=30)] = 5.0
+    """Seconds that a deletion or a restoring waits for the operator before it answers 202."""
     upstream_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """Seconds without a byte from the API server before the answer is 503."""
     forwarded_allow_ips: str = ""

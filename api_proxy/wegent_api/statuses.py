@@ -59,6 +59,19 @@ def problem_response(problem: Problem) -> Response:
     return status_response(problem.status, problem.code, headers)
 
 
+def pending(message: str, headers: Mapping[str, str]) -> Response:
+    """Return the 202 to what is under way and not done yet: a ``Status`` that is no failure."""
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "message": message,
+        "code": 202,
+    }
+    return status_response(status, 202, headers)
+
+
 def internal_error() -> Response:
     """Return the answer to what nobody foresaw; the log has the rest, under the request's id."""
     message = "internal error; the proxy's log says more under this answer's X-Request-Id"

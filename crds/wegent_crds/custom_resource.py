@@ -45,6 +45,8 @@ class CustomResource(Schema):
 
     columns: ClassVar[tuple[Column, ...]] = ()
     """The kind's own columns, before those of the verdict."""
+    selectable: ClassVar[tuple[str, ...]] = ()
+    """JSON paths of fields that a fieldSelector may name, besides name and namespace."""
 
     api_version: Literal["agent.wecode.io/v1"]
     """Group and version of the schema."""

@@ -16,10 +16,13 @@ AnyObject = Annotated[
 """An object whose fields are another kind's business."""
 
 
+TrashedKind = Literal["Bot", "Ghost", "Model", "Shell", "Skill", "Task", "Team"]
+
+
 class TombstoneSpec(Schema):
     """What was deleted, and whether it is wanted back."""
 
-    kind: Literal["Bot", "Ghost", "Model", "Shell", "Skill", "Task", "Team"]
+    kind: TrashedKind
     """Kind of the deleted object."""
     name: ResourceName
     """Name of the deleted object; it was, and will be again, in this namespace."""
@@ -47,6 +50,7 @@ class Tombstone(CustomResource):
         Column("Expires", ".spec.expiresAt"),
         Column("Restore", ".spec.restore", "boolean", priority=1),
     )
+    selectable = (".spec.kind", ".spec.name")
 
     kind: Literal["Tombstone"]
     """Name of the kind."""

@@ -1,5 +1,6 @@
 """A proxy under its own ServiceAccount, with the roles and policies that ship, and users of it."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
 from tests.support.audit import AuditLog
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
+from tests.support.operator import OperatorProcess
 from tests.support.proxy import Client, ProxyProcess
 
 ProxyFactory = Callable[..., ProxyProcess]
@@ -43,6 +45,21 @@ def proxy_url(proxy_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) 
         login_wait_s="5",
     ) as proxy:
         yield proxy.url
+
+
+@pytest.fixture(scope="module")
+def live_operator(
+    operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """The operator while a module's tests run; other modules stand in for it themselves."""
+    process = OperatorProcess(operator_kubeconfig, tmp_path_factory.mktemp("operator") / "log")
+    process.start()
+    deadline = time.monotonic() + 60
+    while "wegent_operator_queue_depth 0.0" not in process.get("/metrics")[1]:
+        assert time.monotonic() < deadline, f"not through with what there was: {process.tail()}"
+        time.sleep(0.1)
+    yield process
+    assert process.stop() == 0, process.tail()
 
 
 @pytest.fixture

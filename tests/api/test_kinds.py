@@ -13,7 +13,7 @@ from wegent_api.examples import KINDS
 from wegent_api.upstream import HELD_BYTES
 
 
-async def test_every_kind_is_created_read_listed_and_deleted(client: Client) -> None:
+async def test_every_kind_is_created_read_and_listed(client: Client) -> None:
     tag = unique("t")
     for plural in KINDS:
         body = example(plural, tag, labels={"test": tag})
@@ -27,12 +27,6 @@ async def test_every_kind_is_created_read_listed_and_deleted(client: Client) -> 
         assert got["metadata"]["uid"] == made["metadata"]["uid"]
         listed = (await client.get(f"{BASE}/{plural}?labelSelector=test={tag}")).expect(200)
         assert [item["metadata"]["name"] for item in listed["items"]] == [name]
-    for plural in reversed(list(KINDS)):
-        path = f"{BASE}/{plural}/{example(plural, tag)['metadata']['name']}"
-        answer = await client.delete(path)
-        assert (answer.status, answer.content) == (204, b"")
-        after = await client.get(path)  # gone, or held in the trash's hands
-        assert after.status == 404 or "deletionTimestamp" in after.expect(200)["metadata"]
 
 
 async def test_what_is_not_there(client: Client) -> None:

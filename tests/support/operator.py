@@ -49,6 +49,10 @@ class OperatorProcess:
             assert time.monotonic() < deadline, f"not ready in time: {self.tail()}"
             time.sleep(0.05)
 
+    def running(self) -> bool:
+        """Tell whether it has been started and not ended by us."""
+        return self._process is not None
+
     def stop(self) -> int:
         """End it as Kubernetes would, and return its exit code."""
         return self._end(signal.SIGTERM)

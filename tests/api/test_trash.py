@@ -1,0 +1,334 @@
+"""What is deleted over REST is gone when the answer comes, and can be brought back."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.api.conftest import ProxyFactory
+from tests.api.objects import BASE, Body, example, ghost
+from tests.api.users import User, unique
+from tests.support.audit import AuditLog
+from tests.support.identity import token_for
+from tests.support.kubectl import Kubectl
+from tests.support.operator import OperatorProcess
+from tests.support.proxy import Client
+from tests.support.waiting import eventually
+from wegent_api.examples import KINDS
+from wegent_crds.marks import CREATED_BY, RESTORED_FROM
+from wegent_kube.client import MERGE_PATCH
+
+GHOSTS, TRASH = f"{BASE}/ghosts", "/api/v1/trash"
+pytestmark = pytest.mark.usefixtures("live_operator")
+
+
+async def deleted(client: Client, name: str, **metadata: object) -> Body:
+    """Make and delete a Ghost; return its Tombstone, the latest of that name."""
+    body = ghost(name)
+    body["metadata"].update(metadata)
+    (await client.post(GHOSTS, body)).expect(201)
+    (await client.delete(f"{GHOSTS}/{name}")).expect(204)
+    kept = (await client.get(f"{TRASH}?name={name}")).expect(200)["items"]
+    return max(kept, key=lambda item: int(item["metadata"]["resourceVersion"]))
+
+
+def path_of(tombstone: Body, action: str = "") -> str:
+    return f"{TRASH}/{tombstone['metadata']['name']}{action}"
+
+
+@pytest.fixture(scope="module")
+async def viewer(kubectl: Kubectl, anonymous: Client) -> Client:
+    """Somebody who may look, in one namespace, and nothing else."""
+    name = unique("viewer")
+    (await kubectl.call("create", "serviceaccount", name, "--namespace=default")).ok()
+    subject = f"--serviceaccount=default:{name}"
+    role = ("create", "rolebinding", name, "--clusterrole=wegent-viewer", subject)
+    (await kubectl.call(*role, "--namespace=default")).ok()
+    return anonymous.as_(token_for(kubectl, "default", name))
+
+
+@pytest.fixture
+async def stopped(live_operator: OperatorProcess) -> AsyncIterator[OperatorProcess]:
+    """The operator, at rest for one test."""
+    assert await asyncio.to_thread(live_operator.stop) == 0
+    yield live_operator
+    if not live_operator.running():
+        await asyncio.to_thread(live_operator.start)
+
+
+async def test_after_the_answer_it_is_gone(client: Client) -> None:
+    tag = unique("gone")
+    for plural in KINDS:
+        body = example(plural, tag)
+        path = f"{BASE}/{plural}/{body['metadata']['name']}"
+        (await client.post(f"{BASE}/{plural}?validateRefs=false", body)).expect(201)
+        answer = await client.delete(path)
+        assert (answer.status, answer.content) == (204, b"")
+        assert answer.headers["Audit-Id"]
+        (await client.get(path)).refused(404, "NotFound")
+        (await client.delete(path)).refused(404, "NotFound")
+
+
+async def test_a_deletion_is_two_requests(user: User, audit: AuditLog) -> None:
+    name = unique("two")
+    (await user.client.post(GHOSTS, ghost(name))).expect(201)
+    (await user.client.delete(f"{GHOSTS}/{name}")).expect(204)
+
+    def ended() -> bool:  # a watch is in the log once its connection is closed
+        asked = [it for it in audit.requests(user=user.account) if it.verb != "create"]
+        assert [it.verb for it in asked] == ["delete", "watch"]
+        return True
+
+    await eventually(ended, within_s=2, what="a deletion and a watch that ends with it")
+
+
+async def test_while_the_operator_is_down_a_deletion_is_under_way(
+    user: User, start_proxy: ProxyFactory, stopped: OperatorProcess
+) -> None:
+    proxy = start_proxy(settle_wait_s="0.5")
+    client = Client(user.client.session, proxy.url, user.client.token)
+    name = unique("pending")
+    (await client.post(GHOSTS, ghost(name))).expect(201)
+    began = time.monotonic()
+    answer = (await client.delete(f"{GHOSTS}/{name}")).expect(202)
+    assert 0.5 <= time.monotonic() - began < 5
+    assert (answer["kind"], answer["status"], answer["code"]) == ("Status", "Success", 202)
+    assert "can't be taken back" in answer["message"]
+    there = (await client.get(f"{GHOSTS}/{name}")).expect(200)
+    assert there["metadata"]["deletionTimestamp"]
+    (await client.delete(f"{GHOSTS}/{name}")).expect(202)  # again, and no harm
+    await asyncio.to_thread(stopped.start)
+    assert (await user.client.delete(f"{GHOSTS}/{name}")).status in {204, 404}
+
+    async def kept() -> bool:
+        return len((await client.get(f"{TRASH}?name={name}")).expect(200)["items"]) == 1
+
+    await eventually(kept, within_s=10, what="kept once, although asked for three times")
+
+
+async def test_the_trash_is_listed_by_what_was_deleted(client: Client) -> None:
+    tag = unique("list")
+    first = await deleted(client, f"{tag}-a", labels={"run": tag})
+    (await client.post(f"{BASE}/skills", example("skills", tag))).expect(201)
+    (await client.delete(f"{BASE}/skills/review-{tag}")).expect(204)
+    await deleted(client, f"{tag}-b", labels={"run": tag})
+    await deleted(client, f"{tag}-a", labels={"run": tag})  # the same name again
+
+    async def names(query: str) -> list[str]:
+        listed = (await client.get(f"{TRASH}?{query}")).expect(200)
+        assert listed["kind"] == "TombstoneList"
+        return sorted(item["spec"]["name"] for item in listed["items"])
+
+    assert await names(f"name={tag}-a") == [f"{tag}-a", f"{tag}-a"]
+    assert await names(f"labelSelector=run={tag}") == [f"{tag}-a", f"{tag}-a", f"{tag}-b"]
+    assert f"review-{tag}" in await names("kind=Skill")
+    assert f"{tag}-b" not in await names("kind=Skill")
+    assert await names(f"kind=Skill&name={tag}-a") == []
+    assert await names(f"kind=Ghost&name={tag}-b&labelSelector=run={tag}") == [f"{tag}-b"]
+    page = (await client.get(f"{TRASH}?labelSelector=run={tag}&limit=2")).expect(200)
+    assert len(page["items"]) == 2
+    more = f"{TRASH}?labelSelector=run={tag}&limit=2&continue={page['metadata']['continue']}"
+    assert len((await client.get(more)).expect(200)["items"]) == 1
+    one = await client.get(path_of(first))
+    assert one.expect(200)["spec"]["object"]["spec"] == {"systemPrompt": "You are helpful."}
+    assert (await client.get(path_of(first), headers={"If-None-Match": "*"})).status == 304
+
+
+@pytest.mark.parametrize("query", ["kind=Account", "kind=ghosts", "name=..%2f", "name=", "kin=x"])
+async def test_parameters_of_the_trash(client: Client, query: str) -> None:
+    (await client.get(f"{TRASH}?{query}")).refused(400, "BadRequest")
+
+
+async def test_what_is_restored_is_as_it_was(user: User) -> None:
+    name = unique("back")
+    tombstone = await deleted(user.client, name, labels={"a": "b"}, annotations={"c": "d"})
+    answer = await user.client.send("POST", path_of(tombstone, "/restore"))
+    back = answer.expect(200)
+    assert back["spec"] == tombstone["spec"]["object"]["spec"]
+    assert back["metadata"]["labels"] == {"a": "b"}
+    annotations = back["metadata"]["annotations"]
+    assert annotations["c"] == "d"
+    assert annotations[CREATED_BY] == user.account
+    assert annotations[RESTORED_FROM] == tombstone["metadata"]["name"]
+    assert answer.headers["ETag"] == f'"{back["metadata"]["resourceVersion"]}"'
+    (await user.client.get(f"{GHOSTS}/{name}")).expect(200)
+    (await user.client.get(path_of(tombstone))).refused(404, "NotFound")
+    again = await user.client.send("POST", path_of(tombstone, "/restore"))
+    again.refused(404, "NotFound")
+
+
+async def test_a_whole_team_comes_back_by_its_label(client: Client) -> None:
+    tag = unique("fleet")
+    order = [plural for plural in KINDS if plural != "tasks"]
+    for plural in order:
+        (await client.post(f"{BASE}/{plural}", example(plural, tag, labels={"run": tag}))).expect(
+            201
+        )
+    for plural in order:  # referents first: nothing holds a deletion up
+        path = f"{BASE}/{plural}/{example(plural, tag)['metadata']['name']}"
+        (await client.delete(path)).expect(204)
+    listed = (await client.get(f"{TRASH}?labelSelector=run={tag}")).expect(200)["items"]
+    assert len(listed) == len(order)
+    answers = await asyncio.gather(
+        *(client.send("POST", path_of(item, "/restore")) for item in reversed(listed))
+    )
+    assert {answer.expect(200)["kind"] for answer in answers} == {
+        item["spec"]["kind"] for item in listed
+    }
+
+    async def ready() -> bool:
+        team = (await client.get(f"{BASE}/teams/coding-team-{tag}")).expect(200)
+        return any(
+            it["type"] == "Ready" and it["status"] == "True"
+            for it in team["status"].get("conditions", [])
+        )
+
+    await eventually(ready, within_s=20, what="the Team ready again")
+
+
+async def test_a_name_that_is_taken_leaves_all_as_it_was(client: Client) -> None:
+    name = unique("taken")
+    tombstone = await deleted(client, name)
+    (await client.post(GHOSTS, ghost(name, "The new one."))).expect(201)
+    answer = await client.send("POST", path_of(tombstone, "/restore"))
+    message = answer.refused(409, "Conflict")
+    assert f"another Ghost is named default/{name}; delete that one" in message
+    after = (await client.get(path_of(tombstone))).expect(200)
+    assert after["spec"] == tombstone["spec"]
+    assert after["spec"]["restore"] is False
+    assert (await client.get(f"{GHOSTS}/{name}")).expect(200)["spec"] == {
+        "systemPrompt": "The new one."
+    }
+    (await client.delete(f"{GHOSTS}/{name}")).expect(204)
+    (await client.get(f"{GHOSTS}/{name}")).refused(404, "NotFound")  # it did not come back alone
+    (await client.send("POST", path_of(tombstone, "/restore"))).expect(200)
+
+
+async def test_a_wish_that_was_there_before_stays(client: Client, kubectl: Kubectl) -> None:
+    """Somebody asked for it with kubectl: that is not for this request to take back."""
+    name = unique("wish")
+    tombstone = await deleted(client, name)
+    (await client.post(GHOSTS, ghost(name, "The new one."))).expect(201)
+    wish = ("--type=merge", "-p", '{"spec": {"restore": true}}')
+    (await kubectl.call("patch", "tombstone", tombstone["metadata"]["name"], *wish)).ok()
+    answer = await client.send("POST", path_of(tombstone, "/restore"))
+    answer.refused(409, "Conflict")
+    assert (await client.get(path_of(tombstone))).expect(200)["spec"]["restore"] is True
+    (await client.delete(f"{GHOSTS}/{name}")).expect(204)
+
+    async def back() -> bool:
+        there = await client.get(f"{GHOSTS}/{name}")
+        return there.status == 200 and there.json["spec"] != {"systemPrompt": "The new one."}
+
+    await eventually(back, within_s=10, what="the first one, as soon as the name is free")
+
+
+async def test_what_the_api_server_does_not_take_back(
+    client: Client, user: User, kubectl: Kubectl
+) -> None:
+    """A quota that was set meanwhile: the object stays in the trash."""
+    name, quota = unique("quota"), unique("quota")
+    query = f"?namespace={user.namespace}"
+    (await client.post(f"{GHOSTS}{query}", ghost(name))).expect(201)
+    (await client.delete(f"{GHOSTS}/{name}{query}")).expect(204)
+    [tombstone] = (await client.get(f"{TRASH}{query}&name={name}")).expect(200)["items"]
+    hard = "--hard=count/ghosts.agent.wecode.io=0"
+    here = f"--namespace={user.namespace}"
+    (await kubectl.call("create", "quota", quota, hard, here)).ok()
+
+    async def enforced() -> bool:
+        probe = await client.post(f"{GHOSTS}{query}&dryRun=All", ghost(unique("probe")))
+        return probe.status == 403
+
+    await eventually(enforced, within_s=20, what="the quota to be enforced")
+    path = path_of(tombstone, "/restore") + query
+    assert f"quota: {quota}" in (await client.send("POST", path)).refused(422, "Invalid")
+    (await kubectl.call("delete", "quota", quota, here)).ok()
+
+    async def restored() -> bool:
+        return (await client.send("POST", path)).status == 200
+
+    await eventually(restored, within_s=20, what="the object back")
+
+
+async def test_while_the_operator_is_down_a_restoring_is_under_way(
+    user: User, start_proxy: ProxyFactory, stopped: OperatorProcess
+) -> None:
+    await asyncio.to_thread(stopped.start)
+    name = unique("slow")
+    tombstone = await deleted(user.client, name)
+    await asyncio.to_thread(stopped.stop)
+    proxy = start_proxy(settle_wait_s="0.3")
+    client = Client(user.client.session, proxy.url, user.client.token)
+    answer = (await client.send("POST", path_of(tombstone, "/restore"))).expect(202)
+    assert "comes back when" in answer["message"]
+    await asyncio.to_thread(stopped.start)
+    again = await user.client.send("POST", path_of(tombstone, "/restore"))
+    assert again.status in {200, 404}
+
+    async def back() -> bool:
+        return (await client.get(f"{GHOSTS}/{name}")).status == 200
+
+    await eventually(back, within_s=10, what="the object back")
+
+
+async def test_a_tombstone_that_goes_meanwhile(user: User, stopped: OperatorProcess) -> None:
+    await asyncio.to_thread(stopped.start)
+    tombstone = await deleted(user.client, unique("purged"))
+    await asyncio.to_thread(stopped.stop)
+    path = path_of(tombstone, "/restore")
+    restoring = asyncio.create_task(user.client.send("POST", path))
+
+    async def asked() -> bool:
+        there = (await user.client.get(path_of(tombstone))).expect(200)
+        return there["spec"]["restore"] is True
+
+    await eventually(asked, within_s=5, what="the restoring to be asked for")
+    (await user.client.delete(path_of(tombstone))).expect(204)
+    assert "before its object was back" in (await restoring).refused(404, "NotFound")
+
+
+async def test_purged_is_for_good(client: Client) -> None:
+    name = unique("purge")
+    tombstone = await deleted(client, name)
+    path = path_of(tombstone)
+    (await client.delete(f"{path}?dryRun=All")).expect(204)
+    stale = await client.delete(path, headers={"If-Match": '"1"'})
+    stale.refused(412, "PreconditionFailed")
+    answer = await client.delete(path)
+    assert (answer.status, answer.content) == (204, b"")
+    (await client.get(path)).refused(404, "NotFound")
+    assert not (await client.get(f"{TRASH}?name={name}")).expect(200)["items"]
+    (await client.delete(path)).refused(404, "NotFound")
+
+
+async def test_ones_own_trash_is_ones_own(
+    client: Client, anonymous: Client, viewer: Client
+) -> None:
+    tombstone = await deleted(client, unique("seen"))
+    (await viewer.get(path_of(tombstone))).expect(200)
+    (await viewer.send("POST", path_of(tombstone, "/restore"))).refused(403, "Forbidden")
+    (await viewer.delete(path_of(tombstone))).refused(403, "Forbidden")
+    (await client.get(f"{TRASH}?namespace=kube-system")).refused(403, "Forbidden")
+    for method, path in (("GET", TRASH), ("POST", path_of(tombstone, "/restore"))):
+        (await anonymous.send(method, path)).refused(401, "Unauthorized")
+
+
+async def test_a_restoring_takes_no_body(client: Client) -> None:
+    answer = await client.post(f"{TRASH}/ghost-x/restore", {"restore": True})
+    answer.refused(400, "BadRequest")
+
+
+async def test_a_patch_of_the_restored_object_is_of_its_new_version(client: Client) -> None:
+    tombstone = await deleted(client, unique("etag"))
+    answer = await client.send("POST", path_of(tombstone, "/restore"))
+    path = f"{GHOSTS}/{answer.expect(200)['metadata']['name']}"
+
+    async def patched() -> bool:  # the operator writes its verdict meanwhile
+        tag = (await client.get(path)).headers["ETag"]
+        patch = {"spec": {"description": "back"}}
+        changed = await client.patch(path, patch, type_=MERGE_PATCH, headers={"If-Match": tag})
+        return changed.status == 200
+
+    await eventually(patched, within_s=5, what="a patch of the version that was read")
