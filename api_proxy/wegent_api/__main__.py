@@ -1,7 +1,10 @@
 """``python -m wegent_api``: serve until SIGTERM, then finish what is in flight."""
 
+import asyncio
 import signal
+import socket
 import sys
+from contextlib import suppress
 from typing import Final
 
 import uvicorn
@@ -18,6 +21,23 @@ KEEP_ALIVE_S: Final = 75
 must be the one that would send the next request, or that request is lost now and then."""
 
 
+STARTUP_FAILED: Final = 3
+"""Exit code of uvicorn's own, such as for a port that is taken."""
+
+
+class DrainingServer(uvicorn.Server):
+    """Says that it is about to stop, before it waits for the answers that are under way."""
+
+    def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
+        super().__init__(config)
+        self._draining = draining
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop: the streams first, which would not end by themselves."""
+        self._draining.set()
+        await super().shutdown(sockets)
+
+
 def main() -> None:
     """Serve as configured; exit with 2 and a line on stderr if that is wrong."""
     try:
@@ -29,8 +49,9 @@ def main() -> None:
     configure_logging(settings.log_level)
     # uvicorn drains on SIGTERM, then raises it again for whoever handled it before.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
-        create_app(settings),
+    draining = asyncio.Event()
+    config = uvicorn.Config(
+        create_app(settings, draining),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -44,6 +65,11 @@ def main() -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.drain_timeout_s,
     )
+    server = DrainingServer(config, draining)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILED)
 
 
 if __name__ == "__main__":

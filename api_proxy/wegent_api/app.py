@@ -25,13 +25,19 @@ class State(TypedDict):
     services: Services
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the application; nothing is opened before its lifespan begins."""
+def create_app(settings: Settings, draining: asyncio.Event | None = None) -> FastAPI:
+    """Return the application; nothing is opened before its lifespan begins.
+
+    Args:
+        settings: what is configured.
+        draining: to be set by the server when it begins to stop.
+    """
     metrics = Metrics()
+    stopping = draining or asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with open_services(settings, metrics) as services:
+        async with open_services(settings, metrics, stopping) as services:
             sweeping = asyncio.create_task(services.sweeper.run(settings.sweep_interval_s))
             try:
                 yield {"services": services}

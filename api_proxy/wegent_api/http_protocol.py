@@ -11,6 +11,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wegent_api.errors import status_object
 
+ABORT: Final = "wegent.abort"
+"""ASGI extension whose ``abort`` cuts the connection, whatever is still to be sent over it."""
 MAX_HEAD_BYTES: Final = 512 * 1024
 """Of a request line and headers, counted in whole reads (256 KiB at most): so a read that
 holds the end of one request and the beginning of the next is not held against either."""
@@ -26,6 +28,7 @@ class BoundedHeadProtocol(HttpToolsProtocol):
         """Begin to count."""
         self._in_head, self._head_bytes = True, 0
         super().on_message_begin()
+        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
 
     def on_headers_complete(self) -> None:
         """Stop counting: bodies are bounded where they are read."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from wegent_api import examples
 from wegent_api.bodies import no_body
@@ -23,13 +23,15 @@ from wegent_api.openapi_kinds import (
     accept_patch,
     conditions,
     errors,
+    followed,
     one_object,
     patch_body,
+    resuming,
 )
 from wegent_api.parameters import (
-    ListParameters,
     Name,
     OneParameters,
+    WatchParameters,
     no_repeats,
 )
 from wegent_api.preconditions import (
@@ -39,6 +41,7 @@ from wegent_api.preconditions import (
     unless_known,
 )
 from wegent_api.services import ServicesDep
+from wegent_api.watching import starting_point, watch
 from wegent_api.writing import Writes
 from wegent_crds.kinds import KINDS, Kind
 from wegent_kube.resources import resource_of
@@ -53,12 +56,21 @@ class KindRoutes:
 
     async def list(
         self,
+        request: Request,
         services: ServicesDep,
         caller: CallerDep,
-        parameters: Annotated[ListParameters, Query()],
+        parameters: Annotated[WatchParameters, Query()],
     ) -> Response:
-        """List the objects of one namespace, as a Kubernetes list."""
+        """List the objects of one namespace, as a Kubernetes list.
+
+        With `watch=true`, follow them instead: Server-Sent Events, one for each change, whose
+        type is Kubernetes' own (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`), whose id
+        is the resourceVersion to go on from, and whose data is the object.
+        """
         path = self.resource.path(parameters.namespace)
+        if parameters.watching():
+            since = starting_point(request, parameters.resource_version)
+            return await watch(services, caller, path, parameters.upstream(), since)
         return await services.callers.relay(caller, "GET", path, params=parameters.upstream())
 
     async def get(
@@ -95,7 +107,13 @@ def _add_routes(router: APIRouter, kind: Kind) -> None:
             one_object(kind, 201) | errors(*WITH_A_BODY),
             kind_body(kind, example),
         ),
-        _Route("GET", reads.list, "list", kind_list_response(kind) | errors(410)),
+        _Route(
+            "GET",
+            reads.list,
+            "list",
+            followed(kind_list_response(kind) | errors(410)),
+            resuming(),
+        ),
     )
     of_one: tuple[_Route, ...] = (
         _Route(

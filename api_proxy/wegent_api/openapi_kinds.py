@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from wegent_api.event_stream import MEDIA_TYPE
 from wegent_api.openapi import SCHEMAS, kind_response, statuses
 from wegent_api.patches import ACCEPT_PATCH
 from wegent_api.preconditions import IF_MATCH, IF_NONE_MATCH, MAX_HEADER_CHARS
 from wegent_api.statuses import JSON
+from wegent_api.watching import LAST_EVENT_ID
 from wegent_crds.kinds import Kind
 from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 
@@ -78,6 +80,32 @@ def conditions(*headers: str) -> dict[str, Any]:
                 "schema": {"type": "string", "pattern": _TAGS, "maxLength": MAX_HEADER_CHARS},
             }
             for header in headers
+        ]
+    }
+
+
+def followed(responses: Responses) -> Responses:
+    """Return the ``responses`` of a list with that of a list that is followed."""
+    stream = {
+        MEDIA_TYPE: {
+            "schema": {"type": "string", "description": "Server-Sent Events."},
+            "example": 'event: ADDED\nid: 4711\ndata: {"apiVersion": "agent.wecode.io/v1"}\n\n',
+        }
+    }
+    listed = responses[200]
+    return {**responses, 200: {**listed, "content": {**listed["content"], **stream}}}
+
+
+def resuming() -> dict[str, Any]:
+    """Return the ``openapi_extra`` of a route that goes on from where a client was."""
+    return {
+        "parameters": [
+            {
+                "name": LAST_EVENT_ID,
+                "in": "header",
+                "description": "With `watch`: go on from this event. It goes before the parameter.",
+                "schema": {"type": "string", "pattern": "^[0-9]*$", "maxLength": 20},
+            }
         ]
     }
 

@@ -18,6 +18,8 @@ from wegent_crds.tombstone import TrashedKind
 DEFAULT_NAMESPACE: Final = "default"
 MAX_SELECTOR_CHARS: Final = 4096
 """Far more than a person writes; the request's URL is bounded anyway."""
+MAX_VERSION_CHARS: Final = 64
+"""Three times what 64 bits take."""
 MAX_CONTINUE_CHARS: Final = 4096
 """The API server's tokens hold a name and a revision."""
 FIELD_MANAGER: Final = USER_AGENT.partition("/")[0]
@@ -135,6 +137,44 @@ class TrashParameters(ListParameters):
         given = super().upstream()
         given = {key: value for key, value in given.items() if key not in {"kind", "name"}}
         return given | ({"fieldSelector": selector} if selector else {})
+
+
+class WatchParameters(ListParameters):
+    """Of a list that may be followed."""
+
+    watch: Annotated[bool, Field(description="Follow the changes, as Server-Sent Events.")] = False
+    resource_version: Annotated[
+        str | None,
+        Field(
+            alias="resourceVersion",
+            max_length=MAX_VERSION_CHARS,
+            description="With `watch`: go on from this version. Left out: from what is there.",
+        ),
+    ] = None
+
+    def watching(self) -> bool:
+        """Tell whether the list is to be followed.
+
+        Raises:
+            BadRequest: there are parameters that don't go with that, or with a list.
+        """
+        if self.watch:
+            given, message = {"limit": self.limit, "continue": self.continue_}, "not with watch"
+        else:
+            given, message = {"resourceVersion": self.resource_version}, "only with watch=true"
+        causes = [
+            Cause("FieldValueForbidden", name, message)
+            for name, value in given.items()
+            if value is not None
+        ]
+        if causes:
+            raise BadRequest.of(causes)
+        return self.watch
+
+    def upstream(self) -> dict[str, str]:
+        """Return what the API server is sent, besides where a watch begins."""
+        own = {"watch", "resourceVersion"}
+        return {key: value for key, value in super().upstream().items() if key not in own}
 
 
 def dry_run(value: str | None) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What the lifespan owns and routes use: one object, made once for each application."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Services:
 
     settings: Settings
     metrics: Metrics
+    draining: asyncio.Event
+    """Set when the proxy is to stop: answers that would go on for ever end then."""
     callers: CallersApi
     """The API server as the caller: holds no credentials of the proxy."""
     watches: Watches
@@ -51,7 +54,9 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, metrics: Metrics, draining: asyncio.Event
+) -> AsyncIterator[Services]:
     """Open the clients of ``settings`` and close them in the end.
 
     Raises:
@@ -87,6 +92,7 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
         yield Services(
             settings=settings,
             metrics=metrics,
+            draining=draining,
             callers=callers,
             watches=watches,
             kube=kube,

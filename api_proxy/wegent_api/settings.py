@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     """Connections to the API server on behalf of callers."""
     watches: Annotated[int, Field(ge=1)] = 1000
     """Watches of the API server at the same time, one connection each; more are answered 503."""
+    watch_heartbeat_s: Annotated[float, Field(gt=0)] = 15.0
+    """Seconds without an event after which a watching client is sent a comment."""
+    watch_renew_s: Annotated[int, Field(ge=1, le=60)] = 30
+    """Seconds after which a watch is begun anew, with the caller's token and rights as they are."""
+    watch_stall_s: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds after which a watching client that takes nothing is cut off."""
     settle_wait_s: Annotated[float, Field(ge=0, le=30)] = 5.0
     """Seconds that a deletion or a restoring waits for the operator before it answers 202."""
     upstream_timeout_s: Annotated[float, Field(gt=0)] = 30.0

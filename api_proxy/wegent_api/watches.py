@@ -73,12 +73,15 @@ class Watches:
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     """Yield each whole line; aiohttp's own iterator refuses lines that are longer than a buffer."""
     rest = bytearray()
-    async for chunk in content.iter_any():
-        searched = len(rest)
-        rest += chunk
-        while (end := rest.find(b"\n", searched)) >= 0:
-            yield bytes(rest[:end])
-            del rest[: end + 1]
-            searched = 0
-        if len(rest) > MAX_FRAME_BYTES:
-            raise BadGateway("what answered in the API server's place sent no events")
+    try:
+        async for chunk in content.iter_any():
+            searched = len(rest)
+            rest += chunk
+            while (end := rest.find(b"\n", searched)) >= 0:
+                yield bytes(rest[:end])
+                del rest[: end + 1]
+                searched = 0
+            if len(rest) > MAX_FRAME_BYTES:
+                raise BadGateway("what answered in the API server's place sent no events")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable("the API server went away") from error

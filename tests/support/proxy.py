@@ -65,6 +65,12 @@ class ProxyProcess:
         """Tell whether it has been started and not waited for."""
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process is not None
+        return self._process.pid
+
     def terminate(self) -> None:
         """Ask it to end, as Kubernetes does, and don't wait."""
         assert self._process is not None

@@ -1,0 +1,154 @@
+"""``?watch=true``: the changes of a collection as Server-Sent Events.
+
+An event's id is the resourceVersion from which a client may go on. What a client is
+sent to begin with (each object that is there, in no order of versions) has no id: who is
+cut off in the middle of that must begin again, or it would miss the rest for ever.
+
+A watch of the API server's outlives the token and the rights that it was begun with.
+So it is asked to end soon, and begun anew from where it was.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from fastapi import Request
+
+from wegent_api.callers import Caller
+from wegent_api.errors import BadRequest, Cause, Problem, Refused
+from wegent_api.event_stream import EventStream, Frames, frame
+from wegent_api.heads import event_of, metadata_of, version_of
+from wegent_api.preconditions import is_version
+from wegent_api.services import Services
+from wegent_api.statuses import JSON
+
+LAST_EVENT_ID: Final = "Last-Event-ID"
+EXPIRED: Final = 410
+BOOKMARKS: Final = {"allowWatchBookmarks": "true"}
+FROM_WHAT_IS_THERE: Final = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+"""What is there first, and then a bookmark that ends it (KEP-3157)."""
+
+
+def starting_point(request: Request, parameter: str | None) -> str | None:
+    """Return the version to go on from: the last one seen, else the parameter; None: none.
+
+    Raises:
+        BadRequest: it is no version.
+    """
+    seen = ",".join(request.headers.getlist(LAST_EVENT_ID))
+    where, value = (LAST_EVENT_ID, seen) if seen else ("resourceVersion", parameter)
+    if not value or value == "0":  # to Kubernetes, any version: begin with what is there
+        return None
+    if not is_version(value):
+        message = "must be the resourceVersion of a list, an object or an event"
+        raise BadRequest.of([Cause("FieldValueInvalid", where, message)])
+    return value
+
+
+async def watch(
+    services: Services, caller: Caller, path: str, query: Mapping[str, str], since: str | None
+) -> EventStream:
+    """Begin to watch and return the answer that goes on with it.
+
+    Raises:
+        Refused: the API server does not begin it.
+        Unavailable: it can't be reached, or there are too many watches.
+    """
+    watching = _Watching(services, caller, path, query, since)
+    await watching.begin()
+    return EventStream(
+        watching.frames(),
+        watching.opened,
+        services.draining,
+        heartbeat_s=services.settings.watch_heartbeat_s,
+        stall_s=services.settings.watch_stall_s,
+    )
+
+
+class _Watching:
+    """One client's watch, over as many of the API server's as it takes."""
+
+    def __init__(
+        self,
+        services: Services,
+        caller: Caller,
+        path: str,
+        query: Mapping[str, str],
+        since: str | None,
+    ) -> None:
+        self.opened = AsyncExitStack()
+        self._watches = services.watches
+        self._lasts_s = services.settings.watch_renew_s
+        self._caller = caller
+        self._path = path
+        self._query = query
+        self._version = since
+        self._lines: AsyncIterator[bytes] | None = None
+        self._end: Problem | None = None
+
+    async def begin(self) -> None:
+        """Open the first of the API server's watches.
+
+        Raises:
+            Refused, Unavailable: as `watch`; but for a version that is too old, which is an event.
+        """
+        try:
+            if self._version is not None:
+                await self._open({"resourceVersion": self._version})
+                return
+            try:
+                await self._open(FROM_WHAT_IS_THERE)
+            except Refused as refused:
+                if "sendInitialEvents" not in refused.message:
+                    raise
+                await self._open({})  # Kubernetes before 1.34 need not know it
+        except Refused as refused:
+            if refused.code != EXPIRED:
+                raise
+            self._end = refused
+
+    async def frames(self) -> Frames:
+        """Yield the events until there are no more to come."""
+        while self._end is None and self._lines is not None:
+            lines, self._lines = self._lines, None
+            try:
+                async for line in lines:
+                    kind, body = event_of(line)
+                    if kind == "ERROR":
+                        yield _error(body)
+                        return
+                    yield self._event(kind, body)
+                if self._version is None:  # it ended before what is there was all sent
+                    return
+                await self.opened.aclose()
+                await self._open({"resourceVersion": self._version})
+            except Problem as problem:
+                self._end = problem
+        if self._end is not None:
+            yield _error(json.dumps(self._end.status, separators=(",", ":")).encode())
+
+    def _event(self, kind: str, body: bytes) -> bytes:
+        if self._version is None and kind == "ADDED":
+            # One that was there to begin with. What follows these on servers that don't mark
+            # their end is a change, a deletion or a bookmark all the same.
+            return frame(kind, body)
+        self._version = version_of(metadata_of(body))
+        return frame(kind, body, id_=self._version)
+
+    async def _open(self, more: Mapping[str, str]) -> None:
+        self._lines = await self.opened.enter_async_context(
+            self._watches.open(
+                self._caller,
+                self._path,
+                {**self._query, **BOOKMARKS, **more},
+                lasts_s=self._lasts_s,
+                accept=JSON,
+            )
+        )
+
+
+def _error(status: bytes) -> bytes:
+    """Return the last event. One that says "too old" makes the client begin again."""
+    said: Any = json.loads(status)
+    return frame("ERROR", status.strip(), id_="" if said.get("code") == EXPIRED else None)
