@@ -44,6 +44,7 @@ class Feed:
     def fill_done(self) -> None:
         """Note that everything has been listed, and let it all be judged."""
         self._filled.set()
+        self.store.calm()
         self._reconciler.concern(self.store.keys())
         self._reconciler.concern(map(self._account_key, self.provisions.accounts()))
         self._reconciler.concern(map(namespace_key, self.store.shared_namespaces))

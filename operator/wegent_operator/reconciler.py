@@ -21,7 +21,7 @@ from wegent_operator.keeper import Keeper
 from wegent_operator.metrics import Metrics
 from wegent_operator.queue import KeyedQueue
 from wegent_operator.status import find, status_patch, with_verdict
-from wegent_operator.store import Appearance, Store
+from wegent_operator.store import Store
 from wegent_operator.task_life import TaskLife
 from wegent_operator.trash import rfc3339
 from wegent_operator.verdict import Outcome, Verdict, judge
@@ -95,6 +95,7 @@ class Reconciler:
             self._settled(key)
             return
         facts = self._store.get(key)
+        self.concern(self._store.pass_on(key))
         if facts is None:
             self._tasks.forget(key)
         passing = facts is not None and (
@@ -102,31 +103,14 @@ class Reconciler:
             await self._tasks.attend(facts)
             or (BY_PLURAL[key.plural].served and await self._keeper.attend(facts))
         )
-        if facts is not None and passing:
-            # It is still there for those that refer to it, who must be told when it isn't.
-            self.appear(key, facts, judge(facts, self._store))
-        else:
+        if not passing:
             verdict = await self._verdict(key, facts)
-            self.appear(key, facts, verdict)
             if facts is not None and verdict is not None and facts.judged:
                 await self._write(facts, verdict)
                 if verdict.ready.reason in REFUSED_FOR_NOW:
                     self._queue.retry(key)
                     return
         self._settled(key)
-
-    def appear(self, key: ObjectKey, facts: Facts | None, verdict: Verdict | None) -> None:
-        """Pass a changed appearance on to the referrers, and to nobody else."""
-        appearance = None
-        if facts is not None and verdict is not None:
-            appearance = Appearance(
-                ready=verdict.ready.status,
-                access_from=facts.access_from,
-                provider=facts.provider,
-                supported_providers=facts.supported_providers,
-            )
-        if self._store.appear(key, appearance):
-            self.concern(self._store.referrers(key))
 
     async def _verdict(self, key: ObjectKey, facts: Facts | None) -> Verdict | None:
         """Return the verdict, None where there is nothing to give one on."""

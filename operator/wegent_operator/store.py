@@ -7,24 +7,12 @@ Everything here is synchronous and touches only what changed.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from wegent_crds.references import ObjectKey
 from wegent_operator.facts import Facts, namespace_key
-from wegent_operator.selectors import LabelSelector
 
 _K = TypeVar("_K", str, ObjectKey)
-
-
-@dataclass(frozen=True, slots=True)
-class Appearance:
-    """What an object looks like to those that refer to it; only a change of this concerns them."""
-
-    ready: bool
-    access_from: tuple[LabelSelector, ...]
-    provider: str | None
-    supported_providers: tuple[str, ...]
 
 
 class Store:
@@ -37,7 +25,7 @@ class Store:
         self._crossing: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._by_namespace: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._terminating: set[str] = set()
-        self._appearances: dict[ObjectKey, Appearance] = {}
+        self._stirred: set[ObjectKey] = set()
         self._labels: dict[str, Mapping[str, str]] = {}
 
     def __len__(self) -> int:
@@ -63,6 +51,8 @@ class Store:
         known = self._objects.get(facts.key)
         if known is not None and known.version >= facts.version:
             return False
+        if known is None or _outward(known) != _outward(facts):
+            self._stirred.add(facts.key)
         self._unindex(known)
         self._objects[facts.key] = facts
         self._by_namespace[facts.key.namespace].add(facts.key)
@@ -80,17 +70,27 @@ class Store:
         self._unindex(known)
         _discard(self._by_namespace, key.namespace, key)
         del self._objects[key]
+        self._stirred.add(key)
         return True
 
-    def appear(self, key: ObjectKey, appearance: Appearance | None) -> bool:
-        """Note how an object now looks to its referrers; return whether that is a change."""
-        if self._appearances.get(key) == appearance:
-            return False
-        if appearance is None:
-            del self._appearances[key]
-        else:
-            self._appearances[key] = appearance
-        return True
+    def pass_on(self, key: ObjectKey) -> frozenset[ObjectKey]:
+        """Return what must be judged again because of changes of ``key``, and pass on in turn.
+
+        Whoever was judged between a change and its turn in the queue has seen it already,
+        and may have said so. Looking only at what ``key`` is by now would miss the change
+        and its undoing, and leave that word standing; so every change goes through the
+        whole chain of referrers.
+        """
+        if key not in self._stirred:
+            return frozenset()
+        self._stirred.discard(key)
+        concerned = self.referrers(key)
+        self._stirred |= concerned
+        return concerned
+
+    def calm(self) -> None:
+        """Forget what is to be passed on: everything is going to be judged."""
+        self._stirred.clear()
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Return a namespace's labels; none for one that isn't known."""
@@ -130,6 +130,7 @@ class Store:
         if known != labels:
             concerned = concerned | self.referrers(namespace_key(name))
             concerned |= self._crossing.get(name, set())
+        self._stirred |= concerned
         return frozenset(concerned)
 
     def _unindex(self, facts: Facts | None) -> None:
@@ -138,6 +139,11 @@ class Store:
         for reference in facts.references:
             _discard(self._referrers, reference.target, facts.key)
         _discard(self._crossing, facts.key.namespace, facts.key)
+
+
+def _outward(facts: Facts) -> tuple[object, ...]:
+    """Return what the verdicts on an object's referrers, theirs included, may depend on."""
+    return facts.references, facts.access_from, facts.provider, facts.supported_providers
 
 
 def _discard(index: defaultdict[_K, set[ObjectKey]], key: _K, value: ObjectKey) -> None:

@@ -317,6 +317,8 @@ async def test_a_long_body_that_does_not_say_so_is_not_read_to_its_end(
         while sent < 200_000_000:
             sent += 65536
             yield b" " * 65536
+            # Else the client, whose writes need not wait, never looks for an answer.
+            await asyncio.sleep(0)
 
     answer = await client.session.post(
         client.base + GHOSTS,

@@ -123,9 +123,35 @@ async def test_killed_in_the_middle_of_work_nothing_is_lost(
     operator.kill()
     await api.ask_to_delete("shells", namespace, "s")
     operator.start()
+    await api.gone("shells", namespace, "s")
     await all_say(api, "bots", namespace, "RefNotFound", 100)
     await api.create("shells", namespace, "s", {"type": "Chat"})
     await all_say(api, "bots", namespace, "Ready", 100)
+
+
+async def test_replaced_while_its_referrers_are_being_judged(
+    api: Api, namespace: str, operator: OperatorProcess, operator_kubeconfig: Path
+) -> None:
+    """Those judged between the Shell's going and its coming back must not be left behind."""
+    slow = OperatorProcess(
+        operator_kubeconfig, operator_kubeconfig.with_name("slow.log"), writers="1"
+    )
+    await api.create("models", namespace, "m", {"provider": "openai", "model": "gpt-4"})
+    await api.create("shells", namespace, "s", {"type": "Chat"})
+    bot = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name": "s"}}
+    assert operator.stop() == 0
+    slow.start()
+    try:
+        await many(api, "bots", namespace, {f"b{n}": bot for n in range(200)})
+        await all_say(api, "bots", namespace, "RefNotFound", 200)
+        await api.ask_to_delete("shells", namespace, "s")
+        await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
+        await api.gone("shells", namespace, "s")
+        await api.create("shells", namespace, "s", {"type": "Chat"})
+        await all_say(api, "bots", namespace, "Ready", 200)
+    finally:
+        slow.stop()
+        operator.start()
 
 
 async def test_under_kopf_run(

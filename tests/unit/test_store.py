@@ -1,13 +1,10 @@
 """What the store remembers, and whom a change concerns."""
 
-from dataclasses import replace
-
 from tests.unit.objects import BOT_SPEC, facts
 from wegent_crds.references import ObjectKey
-from wegent_operator.store import Appearance, Store
+from wegent_operator.store import Store
 
 GHOST = ObjectKey("ghosts", "default", "g")
-READY = Appearance(ready=True, access_from=(), provider=None, supported_providers=())
 
 
 def test_a_missing_target_already_has_its_referrers() -> None:
@@ -50,13 +47,38 @@ def test_nothing_is_left_of_what_has_gone() -> None:
     assert not store._crossing
 
 
-def test_only_a_changed_appearance_is_a_change() -> None:
+def test_a_change_goes_through_the_whole_chain_once() -> None:
+    store, bot = Store(), facts("Bot", "b", BOT_SPEC)
+    team = facts("Team", "t", {"bots": [{"name": "b"}]})
+    for one in (bot, team, facts("Ghost", "g")):
+        store.put(one)
+    store.calm()
+    store.remove(GHOST)
+    assert store.pass_on(GHOST) == {bot.key}
+    assert store.pass_on(GHOST) == frozenset()
+    assert store.pass_on(bot.key) == {team.key}
+    assert store.pass_on(team.key) == frozenset()
+    assert store.pass_on(bot.key) == frozenset()
+
+
+def test_what_is_undone_before_its_turn_is_passed_on() -> None:
+    """Those judged in between have seen it, and must be judged once more."""
+    store, bot, ghost = Store(), facts("Bot", "b", BOT_SPEC), facts("Ghost", "g")
+    store.put(bot)
+    store.put(ghost)
+    store.calm()
+    store.remove(GHOST, ghost.uid)
+    store.put(facts("Ghost", "g"))
+    assert store.pass_on(GHOST) == {bot.key}
+
+
+def test_what_concerns_no_referrer_is_not_passed_on() -> None:
     store = Store()
-    assert store.appear(GHOST, READY)
-    assert not store.appear(GHOST, replace(READY))
-    assert store.appear(GHOST, replace(READY, ready=False))
-    assert store.appear(GHOST, None)
-    assert not store.appear(GHOST, None)
+    store.put(facts("Bot", "b", BOT_SPEC))
+    store.put(facts("Ghost", "g"))
+    store.calm()
+    store.put(facts("Ghost", "g", {"systemPrompt": "Another."}))
+    assert store.pass_on(GHOST) == frozenset()
 
 
 def test_a_namespaces_labels_concern_what_refers_abroad_from_it() -> None:
