@@ -138,7 +138,11 @@ async def test_replaced_while_its_referrers_are_being_judged(
     )
     await api.create("models", namespace, "m", {"provider": "openai", "model": "gpt-4"})
     await api.create("shells", namespace, "s", {"type": "Chat"})
-    bot = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name": "s"}}
+    bot: dict[str, object] = {
+        "ghostRef": {"name": "g"},
+        "modelRef": {"name": "m"},
+        "shellRef": {"name": "s"},
+    }
     assert operator.stop() == 0
     slow.start()
     try:
