@@ -41,7 +41,7 @@ clean: env ## Stop everything and delete the development cluster's data
 ## Working on it
 
 test: env ## Run all tests, against a real API server, with coverage
-	@$(BIN)/python -m devcluster fetch
+	@$(BIN)/python -m devcluster fetch etcd kube-apiserver kube-controller-manager kubectl helm
 	$(BIN)/pytest --cov --cov-report=term
 
 lint: env ## Check style; no file may shadow the standard library

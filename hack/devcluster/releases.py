@@ -98,6 +98,18 @@ KIND: Final = Release(
         checksums="{version}/{program}-{os}-{arch}.sha256sum",
     ),
 )
+_HELM_VERSION: Final = "v4.3.1"
+HELM: Final = Release(
+    "helm",
+    _HELM_VERSION,
+    Download(
+        base="https://get.helm.sh/",
+        location="helm-{version}-{os}-{arch}.tar" + ".gz",
+        checksums="helm-{version}-{os}-{arch}.tar" + ".gz.sha256sum",
+        member="{os}-{arch}/{program}",
+    ),
+    ldflags=f"-s -w -X helm.sh/helm/v4/internal/version.version={_HELM_VERSION}",
+)
 
 PROGRAMS: Final = {
     program.name: program
@@ -109,5 +121,6 @@ PROGRAMS: Final = {
         ),
         Program("kubectl", KUBERNETES, "k8s.io/kubernetes/cmd/kubectl"),
         Program("kind", KIND, "sigs.k8s.io/kind"),
+        Program("helm", HELM, "helm.sh/helm/v4/cmd/helm"),
     )
 }
