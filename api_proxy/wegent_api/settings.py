@@ -15,7 +15,9 @@ MAX_PASSWORD_CHARS: Final = 128
 class Settings(BaseSettings):
     """The proxy's configuration; see ``docs/api.md`` for the same as a table."""
 
-    model_config = SettingsConfigDict(env_prefix="WEGENT_API_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="WEGENT_API_", frozen=True, use_attribute_docstrings=True
+    )
 
     host: str = "127.0.0.1"
     """Address to listen on."""

@@ -27,7 +27,7 @@ MAY_BYPASS: Final = (
 )
 CREATOR_OF_REQUEST: Final = (
     f"request.userInfo.username.startsWith('{ACCOUNTS_PREFIX}')"
-    f" ? request.userInfo.username.substring({len(ACCOUNTS_PREFIX)})"
+    f" ? request.userInfo.username.substring('{ACCOUNTS_PREFIX}'.size())"
     " : request.userInfo.username"
 )
 DELETING: Final = "has(object.metadata.deletionTimestamp)"

@@ -116,6 +116,17 @@ def _operator() -> list[dict[str, Any]]:
             "verbs": ["update"],
         },
     ]
+    lease = f"{OPERATOR}-lease"
+    lease_rules = [
+        # Which of several operators works. RBAC can't name what is yet to be created.
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": [OPERATOR],
+            "verbs": ["get", "update", "patch"],
+        },
+    ]
     return [
         {
             "apiVersion": "v1",
@@ -126,6 +137,8 @@ def _operator() -> list[dict[str, Any]]:
         _bind("ClusterRole", {"name": OPERATOR}, account),
         _role("Role", {"name": OPERATOR, "namespace": "wegent-accounts"}, account_rules),
         _bind("Role", {"name": OPERATOR, "namespace": "wegent-accounts"}, account),
+        _role("Role", {"name": lease, "namespace": "wegent-system"}, lease_rules),
+        _bind("Role", {"name": lease, "namespace": "wegent-system"}, account),
     ]
 
 

@@ -9,7 +9,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 class Settings(BaseSettings):
     """What can be set. docs/operator.md lists the same, and a test compares them."""
 
-    model_config = SettingsConfigDict(env_prefix="WEGENT_OPERATOR_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="WEGENT_OPERATOR_", frozen=True, use_attribute_docstrings=True
+    )
 
     accounts_namespace: str = "wegent-accounts"
     """Where Accounts give access; nothing but users' accounts lives there."""
