@@ -124,7 +124,7 @@ def _operator() -> list[dict[str, Any]]:
             "apiGroups": ["coordination.k8s.io"],
             "resources": ["leases"],
             "resourceNames": [OPERATOR],
-            "verbs": ["get", "update", "patch"],
+            "verbs": ["get", "update"],
         },
     ]
     return [

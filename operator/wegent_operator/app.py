@@ -7,6 +7,7 @@ own, ``kopf run`` brings the default one (``wegent_operator.autoload``).
 import asyncio
 import logging
 import socket
+import uuid
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from wegent_crds.references import ObjectKey
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
 from wegent_operator.accounts import Provisioner, Provisions, provision_key
+from wegent_operator.election import Elector
 from wegent_operator.events import Recorder
 from wegent_operator.feed import Feed
 from wegent_operator.health import HealthServer, WatchMonitor
@@ -93,23 +95,30 @@ class Operator:
             self._store, provisions, self._reconciler, tasks, settings.accounts_namespace
         )
         self.sweeper = Sweeper(self._client, self.feed, self.metrics)
-        self._health = HealthServer(self.monitor, self.metrics, lambda: self.feed.filled)
+        self._filled = False
+        self._health = HealthServer(self.monitor, self.metrics, lambda: self._filled)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Fill the store, then begin to judge. Serves /healthz from the first moment."""
+        """Fill the store, then begin to judge, or wait for one's turn to.
+
+        Serves /healthz from the first moment.
+        """
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
         self.metrics.objects.set_function(lambda: len(self._store))
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
         logger.info("Health and metrics are served on port %d.", self._health.port)
         await self.sweeper.fill()
-        self.feed.fill_done()
-        logger.info("Listed %d objects; judging begins.", len(self._store))
-        for number in range(self.settings.writers):
-            self._spawn(f"worker {number}", self._reconciler.work())
+        self._filled = True
+        logger.info("Listed %d objects.", len(self._store))
         self._spawn("events", self._recorder.run())
         self._spawn("sweeps", self.sweeper.run(self.settings.sweep_interval_s))
+        if self.settings.leader_election:
+            self._spawn("election", self._elector().run(self._judge))
+        else:
+            self.metrics.leading.set(1)
+            self._spawn("judging", self._judge())
 
     async def stop(self) -> None:
         """End every task and connection. A write that is under way is finished or never sent."""
@@ -131,6 +140,26 @@ class Operator:
             trace_configs=[self.monitor.trace_config(self.sweeper.listed)],
         )
         return kopf.AiohttpSession(server=self.connection.server, aiohttp_session=client.session)
+
+    async def _judge(self) -> None:
+        """Judge for ever."""
+        self.feed.begin()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self.settings.writers):
+                    group.create_task(self._reconciler.work(), name=f"wegent worker {number}")
+        finally:
+            self.feed.cease()
+
+    def _elector(self) -> Elector:
+        return Elector(
+            self._client,
+            self.settings.lease_namespace,
+            USER_AGENT,
+            f"{socket.gethostname()}_{uuid.uuid4()}",
+            self.metrics.leading,
+            clock,
+        )
 
     def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(coroutine, name=f"wegent {name}"))

@@ -3,7 +3,6 @@
 Level-based: only what an object is now counts, never which event brought it.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ from wegent_operator.task_life import TaskLife
 
 
 class Feed:
-    """Takes news in and lets what it concerns be judged, once everything has been listed."""
+    """Takes news in and, while it is this operator that judges, lets what it concerns be judged."""
 
     def __init__(
         self,
@@ -34,28 +33,29 @@ class Feed:
         self._reconciler = reconciler
         self._tasks = tasks
         self._accounts_namespace = accounts_namespace
-        self._filled = asyncio.Event()
+        self._judging = False
 
-    @property
-    def filled(self) -> bool:
-        """Whether every kind has been listed: before that nothing is judged."""
-        return self._filled.is_set()
-
-    def fill_done(self) -> None:
-        """Note that everything has been listed, and let it all be judged."""
-        self._filled.set()
+    def begin(self) -> None:
+        """Let everything be judged, and from now on all that changes."""
+        self._judging = True
         self.store.calm()
         self._reconciler.concern(self.store.keys())
         self._reconciler.concern(map(self._account_key, self.provisions.accounts()))
         self._reconciler.concern(map(namespace_key, self.store.shared_namespaces))
+
+    def cease(self) -> None:
+        """Go on taking news in, and let nothing be judged: another operator does."""
+        self._judging = False
+        self._reconciler.drop_all()
 
     def seen(self, kind: Kind, body: Mapping[str, Any]) -> bool:
         """Take in an object; return whether it was news."""
         facts = facts_of(kind, body)
         before = self.store.get(facts.key)
         news = self.store.put(facts)
-        if news:
+        if news and self._judging:
             self._tasks.noticed(before, facts)
+        if news:
             self._concern(facts.key)
         return news
 
@@ -106,5 +106,5 @@ class Feed:
         return ObjectKey(ACCOUNT.plural, self._accounts_namespace, account)
 
     def _concern(self, *keys: ObjectKey) -> None:
-        if self.filled:
+        if self._judging:
             self._reconciler.concern(keys)

@@ -70,6 +70,11 @@ class Metrics:
             ["resource"],
             registry=self.registry,
         )
+        self.leading = Gauge(
+            "wegent_operator_leading",
+            "1 while this operator judges, 0 while another does.",
+            registry=self.registry,
+        )
         self.objects = Gauge(
             "wegent_operator_objects", "Objects in the store.", registry=self.registry
         )

@@ -80,6 +80,14 @@ class KeyedQueue(Generic[K]):
         self._failures.pop(key, None)
         self._cancel_timer(key)
 
+    def clear(self) -> None:
+        """Forget every key, those that would come back later included."""
+        for timer in (*self._timers.values(), *self._alarms.values()):
+            timer.cancel()
+        for keys in (self._timers, self._alarms, self._failures, self._added_at, self._again):
+            keys.clear()
+        self._order = asyncio.Queue()
+
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)
         self.add(key)

@@ -66,6 +66,11 @@ class Reconciler:
             self._news_at.setdefault(key, now)
             self._queue.add(key)
 
+    def drop_all(self) -> None:
+        """Forget all that waits to be judged."""
+        self._queue.clear()
+        self._news_at.clear()
+
     async def work(self) -> None:
         """Take keys and reconcile them, for ever; several of these run side by side."""
         while True:

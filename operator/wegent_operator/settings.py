@@ -19,6 +19,10 @@ class Settings(BaseSettings):
     """Comma-separated. Any namespace may refer into these, and every user is an editor there."""
     trash_retention_s: int = Field(default=30 * 24 * 3600, ge=1)
     """How long a Tombstone is kept, from the object's deletion on."""
+    leader_election: bool = False
+    """Whether several of these may run: then the one that holds the Lease judges."""
+    lease_namespace: str = "wegent-system"
+    """Where the Lease ``wegent-operator`` is."""
     writers: int = Field(default=8, ge=1, le=64)
     """Keys worked on at once; the API server takes no more status writes from more than 8."""
     watch_timeout_s: int = Field(default=60, ge=1, le=3600)

@@ -112,6 +112,8 @@ def test_the_operators_defaults(name: str) -> None:
         default = ",".join(sorted(default))
     if isinstance(default, float):
         default = f"{default:g}"
+    if isinstance(default, bool):
+        default = str(default).lower()
     [shown] = [row[1] for row in rows(OPERATOR.text) if row[0] == f"`{name}`"]
     assert shown == f"`{default}`"
 

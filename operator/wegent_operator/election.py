@@ -1,0 +1,162 @@
+"""Which of several operators judges: the one that holds a Lease, renewed again and again.
+
+The others watch all the same, so that whoever comes next has everything in its store.
+Kubernetes' own Lease, and client-go's way with it: whether a holder is dead is told by the
+local clock, from when the Lease was last seen to change, so that clocks need not agree. A
+split brain does no harm: every write is guarded by the version that was judged.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from prometheus_client import Gauge
+
+from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube.resources import LEASES
+
+logger = logging.getLogger(__name__)
+
+MICRO_TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. A dead leader's work is taken up after ``lease_s`` and ``retry_s`` at most."""
+
+    lease_s: int = 10
+    """How long others wait for a leader that gives no sign of life."""
+    give_up_s: float = 7.0
+    """How long a leader that can't renew goes on; less than ``lease_s``, so that it has
+    stopped before another begins."""
+    retry_s: float = 2.0
+    """Between tries to get the Lease, and to renew it."""
+
+
+class Elector:
+    """Runs something while the Lease is held, and not otherwise."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        namespace: str,
+        name: str,
+        identity: str,
+        leading: Gauge,
+        clock: Callable[[], datetime],
+        timing: Timing | None = None,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._leading = leading
+        self._clock = clock
+        self._timing = timing or Timing()
+        self._seen_version = ""
+        self._seen_at = 0.0
+
+    async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Wait for the Lease, run ``lead`` until it is lost, and so on, for ever.
+
+        When this is cancelled the Lease is given back, so that another need not wait.
+        """
+        while True:
+            await self._wait()
+            logger.info("%s leads now", self._identity)
+            self._leading.set(1)
+            leader = asyncio.create_task(lead(), name="wegent leader")
+            try:
+                await self._keep(leader)
+            finally:
+                self._leading.set(0)
+                leader.cancel()
+                await asyncio.gather(leader, return_exceptions=True)
+                await self._give_back()
+            logger.warning("%s leads no more", self._identity)
+
+    async def _wait(self) -> None:
+        while not await self._try():  # noqa: ASYNC110 - the event is on the API server
+            await asyncio.sleep(self._timing.retry_s)
+
+    async def _keep(self, leader: asyncio.Task[None]) -> None:
+        """Renew the Lease; return once it is lost, or what it is held for has ended."""
+        held_at = time.monotonic()
+        while time.monotonic() - held_at < self._timing.give_up_s:
+            ended, _ = await asyncio.wait([leader], timeout=self._timing.retry_s)
+            if ended:
+                logger.error("The work ended by itself", exc_info=leader.exception())
+                return
+            asked_at = time.monotonic()
+            try:
+                async with asyncio.timeout(self._timing.give_up_s - (asked_at - held_at)):
+                    if await self._try():
+                        held_at = asked_at
+            except TimeoutError:
+                return
+
+    async def _try(self) -> bool:
+        """Take or renew the Lease; return whether it is held now."""
+        path = LEASES.path(self._namespace, self._name)
+        try:
+            lease = await self._client.request("GET", path)
+            if self._belongs_to_another(lease):
+                return False
+            lease["spec"] = self._claim(lease.get("spec") or {})
+            await self._client.request("PUT", path, body=lease)
+        except ApiError as error:
+            if error.code == 404:
+                return await self._create()
+            if error.code != 409:  # a conflict: another was faster
+                logger.warning("The Lease %s: %s", path, error)
+            return False
+        except KubeError as error:
+            logger.warning("The Lease %s: %s", path, error)
+            return False
+        return True
+
+    async def _create(self) -> bool:
+        lease = {"metadata": {"name": self._name}, "spec": self._claim({})}
+        try:
+            await self._client.request("POST", LEASES.path(self._namespace), body=lease)
+        except KubeError as error:
+            logger.warning("The Lease %s/%s: %s", self._namespace, self._name, error)
+            return False
+        return True
+
+    def _belongs_to_another(self, lease: dict[str, Any]) -> bool:
+        version, spec = lease["metadata"]["resourceVersion"], lease.get("spec") or {}
+        if version != self._seen_version:
+            self._seen_version, self._seen_at = version, time.monotonic()
+        holder = spec.get("holderIdentity")
+        if not holder or holder == self._identity:
+            return False
+        runs_out_at: float = self._seen_at + spec.get("leaseDurationSeconds", 0)
+        return time.monotonic() < runs_out_at
+
+    def _claim(self, spec: dict[str, Any]) -> dict[str, Any]:
+        now = self._clock().strftime(MICRO_TIME)
+        claim = spec | {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": self._timing.lease_s,
+            "renewTime": now,
+        }
+        if spec.get("holderIdentity") != self._identity:
+            claim["acquireTime"] = now
+            claim["leaseTransitions"] = spec.get("leaseTransitions", 0) + 1
+        return claim
+
+    async def _give_back(self) -> None:
+        path = LEASES.path(self._namespace, self._name)
+        try:
+            async with asyncio.timeout(self._timing.retry_s):
+                lease = await self._client.request("GET", path)
+                if lease["spec"].get("holderIdentity") == self._identity:
+                    del lease["spec"]["holderIdentity"]
+                    await self._client.request("PUT", path, body=lease)
+        except (KubeError, TimeoutError) as error:
+            logger.info("The Lease %s is not given back, and runs out: %s", path, error)
