@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -26,14 +27,36 @@ STARTUP_FAILED: Final = 3
 
 
 class DrainingServer(uvicorn.Server):
-    """Says that it is about to stop, before it waits for the answers that are under way."""
+    """Says that it is about to stop, and for a while still serves those who don't know yet.
 
-    def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
+    Load balancers learn of a stop while it happens. Who is answered meanwhile is told to come
+    back over another connection; streams, which would not end by themselves, are ended.
+    """
+
+    def __init__(self, config: uvicorn.Config, draining: asyncio.Event, delay_s: float) -> None:
         super().__init__(config)
         self._draining = draining
+        self._delay_s = delay_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal comes, and the time after it has passed."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain at the first SIGTERM; stop at any other signal."""
+        if self._loop is None or self._draining.is_set() or sig != signal.SIGTERM:
+            super().handle_exit(sig, frame)
+            return
+        self._loop.call_soon_threadsafe(self._drain, sig, frame)
+
+    def _drain(self, sig: int, frame: FrameType | None) -> None:
+        self._draining.set()
+        asyncio.get_running_loop().call_later(self._delay_s, super().handle_exit, sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop: the streams first, which would not end by themselves."""
+        """Stop; without SIGTERM before it, streams are ended now."""
         self._draining.set()
         await super().shutdown(sockets)
 
@@ -65,7 +88,7 @@ def main() -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.drain_timeout_s,
     )
-    server = DrainingServer(config, draining)
+    server = DrainingServer(config, draining, settings.drain_delay_s)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

@@ -58,7 +58,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
         redirect_slashes=False,  # a path means one thing
         swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
     )
-    app.add_middleware(Observe, metrics=metrics)
+    app.add_middleware(Observe, metrics=metrics, draining=stopping)
     install_error_handlers(app)
     app.include_router(auth.router)
     app.include_router(account_routes.router)

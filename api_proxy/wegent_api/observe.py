@@ -4,6 +4,7 @@ Pure ASGI: ``BaseHTTPMiddleware`` runs the rest in a task of its own, which hide
 disconnects and breaks context variables.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -35,16 +36,17 @@ _ENCODED_SEPARATOR: Final = re.compile(rb"%(2f|5c|00)", re.IGNORECASE)
 class Observe:
     """ASGI middleware that sees each request first and last."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, draining: asyncio.Event) -> None:
         self.app = app
         self.metrics = metrics
+        self.draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; lifespan events pass through."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send)
+        exchange = _Exchange(scope, send, self.draining)
         token = request_id.set(exchange.request_id)
         try:
             with self.metrics.in_flight.track_inprogress():
@@ -95,8 +97,9 @@ class Observe:
 class _Exchange:
     """One request and what has been answered to it so far."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, draining: asyncio.Event) -> None:
         self.scope = scope
+        self.draining = draining
         self.started = time.perf_counter()
         self.status: int | None = None
         self.audit_id: str | None = None
@@ -108,6 +111,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID] = self.request_id
+            if self.draining.is_set():
+                headers["connection"] = "close"  # the next request goes to another replica
             self.status = message["status"]
             self.audit_id = headers.get("audit-id")
         await self._send(message)

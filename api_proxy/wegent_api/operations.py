@@ -20,7 +20,9 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", summary="Whether the proxy can serve", responses=statuses(503))
 async def readyz(services: ServicesDep) -> dict[str, str]:
-    """Answer 200 if the API server answers the proxy, else 503."""
+    """Answer 200 if the API server answers the proxy, else, or when about to stop, 503."""
+    if services.draining.is_set():
+        raise Unavailable("the proxy is about to stop")
     if not await services.readiness.ready():
         raise Unavailable("the API server does not answer, or not to the proxy")
     return {"status": "ok"}

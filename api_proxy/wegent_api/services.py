@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from wegent_api.accounts import Accounts
 from wegent_api.kubeconfig import Kubeconfigs
 from wegent_api.login import Gate, Login
+from wegent_api.logs import request_id
 from wegent_api.metrics import Metrics
 from wegent_api.password_change import PasswordChanger
 from wegent_api.password_secrets import PasswordSecrets
@@ -65,7 +66,9 @@ async def open_services(
     connection = load_connection(settings.kubeconfig)
     namespace = settings.accounts_namespace
     async with AsyncExitStack() as stack:
-        kube = await stack.enter_async_context(KubeClient(connection, user_agent=USER_AGENT))
+        kube = await stack.enter_async_context(
+            KubeClient(connection, user_agent=USER_AGENT, audit_id=request_id.get)
+        )
         callers = await stack.enter_async_context(
             CallersApi(
                 connection,

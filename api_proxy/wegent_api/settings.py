@@ -65,8 +65,10 @@ class Settings(BaseSettings):
     """Seconds without a byte from the API server before the answer is 503."""
     forwarded_allow_ips: str = ""
     """Proxies (comma-separated addresses or networks) whose ``X-Forwarded-For`` is believed."""
+    drain_delay_s: Annotated[float, Field(ge=0, le=300)] = 0.0
+    """Seconds after SIGTERM in which it still serves, while ``/readyz`` says that it stops."""
     drain_timeout_s: Annotated[int, Field(ge=1)] = 30
-    """Seconds that requests in flight are given to finish after SIGTERM."""
+    """Seconds that requests in flight are given to finish after that."""
     sweep_interval_s: Annotated[float, Field(gt=0)] = 3600.0
     """Seconds between searches for password Secrets that no Account refers to."""
     orphan_age_s: Annotated[float, Field(ge=0)] = 3600.0

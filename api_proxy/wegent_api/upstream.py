@@ -25,10 +25,11 @@ from yarl import URL
 from wegent_api.callers import Caller
 from wegent_api.errors import BadGateway, Problem, Refused, Unauthorized, Unavailable, challenge
 from wegent_api.faults import request_fault
+from wegent_api.logs import request_id
 from wegent_api.metrics import Metrics
 from wegent_api.statuses import JSON
 from wegent_api.version import USER_AGENT
-from wegent_kube import Connection
+from wegent_kube import Connection, audited_as
 
 METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 """Accept header for an object without its spec and status."""
@@ -106,6 +107,7 @@ class CallersApi:
             "Accept": accept,
             "Accept-Encoding": "identity",  # the body is passed through as it is
             "User-Agent": USER_AGENT,
+            **audited_as(request_id.get()),
         }
         if body is not None:
             headers["Content-Type"] = content_type

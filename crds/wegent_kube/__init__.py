@@ -1,6 +1,6 @@
 """How Wegent's programs reach the Kubernetes API server: one connection, one pooled client."""
 
-from wegent_kube.client import KubeClient
+from wegent_kube.client import KubeClient, audited_as
 from wegent_kube.connection import Connection, ConnectionConfigError, load_connection
 from wegent_kube.errors import ApiError, KubeError, Unreachable
 
@@ -11,5 +11,6 @@ __all__ = [
     "KubeClient",
     "KubeError",
     "Unreachable",
+    "audited_as",
     "load_connection",
 ]

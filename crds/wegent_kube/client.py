@@ -7,7 +7,7 @@ stay the plain mappings that the API server sent.
 
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Self
 
 import aiohttp
@@ -29,23 +29,31 @@ PAGE_SIZE: Final = 500
 """Objects a page of a list; what client-go's reflector asks for."""
 
 
-class _OwnBearer:
+def audited_as(audit_id: str | None) -> dict[str, str]:
+    """Return the header under whose value the API server's audit log has a request."""
+    return {} if audit_id is None else {"Audit-ID": audit_id}
+
+
+class _OwnHeaders:
     """aiohttp middleware that adds the program's own token, fresh on every request."""
 
-    def __init__(self, token: TokenSource) -> None:
+    def __init__(self, token: TokenSource, audit_id: Callable[[], str | None]) -> None:
         self._token = token
+        self._audit_id = audit_id
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         token = await self._token.current()
         if token:
             request.headers["Authorization"] = f"Bearer {token}"
+        request.headers.update(audited_as(self._audit_id()))
         return await handler(request)
 
 
 class KubeClient:
     """Requests to one API server under the program's own identity.
 
-    An async context manager; ``session`` may be shared with Kopf.
+    An async context manager; ``session`` may be shared with Kopf. ``audit_id`` is asked at
+    each request for the id that the API server's audit log is to have it under.
     """
 
     def __init__(
@@ -55,13 +63,14 @@ class KubeClient:
         limit: int = 100,
         user_agent: str = "wegent",
         trace_configs: list[aiohttp.TraceConfig] | None = None,
+        audit_id: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.server = connection.server
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=limit, ssl=connection.ssl_context(client_certificate=True)
             ),
-            middlewares=(_OwnBearer(connection.token),),
+            middlewares=(_OwnHeaders(connection.token, audit_id),),
             headers={"User-Agent": user_agent, "Accept": "application/json"},
             trace_configs=trace_configs,
         )

@@ -215,6 +215,27 @@ async def test_requests_in_flight_are_finished_after_sigterm(
     assert "Traceback" not in process.logged()
 
 
+async def test_those_who_do_not_know_yet_are_served_after_sigterm(
+    user: User, start_proxy: ProxyFactory
+) -> None:
+    """As in a rolling upgrade: who still asks this replica gets an answer, and a hint."""
+    process = start_proxy(drain_delay_s="4")
+    proxy = Client(user.client.session, process.url, user.client.token)
+    (await proxy.get("/readyz")).expect(200)
+    process.terminate()
+
+    async def drains() -> bool:
+        return (await proxy.get("/readyz")).status == 503
+
+    await eventually(drains, within_s=3, what="it is no longer ready")
+    for _ in range(5):  # each over a new connection
+        answer = await proxy.get(f"{GHOSTS}/absent")
+        answer.refused(404, "NotFound")
+        assert answer.headers["Connection"] == "close"
+    (await proxy.get("/healthz")).expect(200)
+    assert await asyncio.to_thread(process.wait) == 0
+
+
 async def test_a_registration_cut_off_leaves_no_half_made_user(
     cuttable: Cuttable, kubectl: Kubectl, audit: AuditLog
 ) -> None:

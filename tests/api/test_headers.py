@@ -39,6 +39,7 @@ HOSTILE = {
 SENT = {
     "accept",
     "accept-encoding",
+    "audit-id",
     "authorization",
     "content-length",
     "content-type",
@@ -116,6 +117,7 @@ async def test_only_headers_of_a_closed_list_are_sent(recorded: Recorded) -> Non
         assert sent["authorization"] == "Bearer the-callers-token"
         assert sent["user-agent"].startswith("wegent-api/")
         assert sent["accept"] == "application/json"
+        assert sent["audit-id"] != "forged"
         assert ADMIN.encode() not in request
 
 

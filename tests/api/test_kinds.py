@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.api.objects import BASE, example, ghost
-from tests.api.users import User, unique
+from tests.api.users import PASSWORD, User, unique
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
@@ -132,8 +132,20 @@ async def test_an_answer_names_its_request_here_and_in_the_audit_log(
     answer = await client.get(f"{BASE}/ghosts/absent", headers={"X-Request-Id": "my-request.1"})
     answer.refused(404, "NotFound")
     assert answer.headers["X-Request-Id"] == "my-request.1"
-    audited = [request.event["auditID"] for request in audit.requests()]
-    assert answer.headers["Audit-Id"] in audited
+    assert answer.headers["Audit-Id"] == "my-request.1"
+    [audited] = [it for it in audit.requests() if it.event["auditID"] == "my-request.1"]
+    assert (audited.verb, audited.resource, audited.name) == ("get", "ghosts", "absent")
+
+
+async def test_what_the_proxy_asks_by_itself_is_found_by_the_requests_id(
+    user: User, audit: AuditLog
+) -> None:
+    body = {"username": user.name, "password": PASSWORD}
+    headers = {"X-Request-Id": "my-login.1"}
+    (await user.client.post("/api/v1/auth/login", body, headers=headers)).expect(200)
+    audited = [it for it in audit.requests() if it.event["auditID"] == "my-login.1"]
+    assert {it.subresource for it in audited} >= {"token"}
+    assert {it.user for it in audited} == {"system:serviceaccount:wegent-system:wegent-api"}
 
 
 @pytest.mark.parametrize("unwanted", ["", "two words", "x" * 65, "tab\there", "a,b", "ünïcode"])
