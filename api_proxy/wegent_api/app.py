@@ -17,6 +17,7 @@ from wegent_api.services import Services, open_services
 from wegent_api.settings import Settings
 from wegent_api.statuses import install_error_handlers
 from wegent_api.version import VERSION
+from wegent_kube.tracing import Tracing
 
 
 class State(TypedDict):
@@ -32,12 +33,12 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
         settings: what is configured.
         draining: to be set by the server when it begins to stop.
     """
-    metrics = Metrics()
+    metrics, tracing = Metrics(), Tracing("wegent-api")
     stopping = draining or asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with open_services(settings, metrics, stopping) as services:
+        async with open_services(settings, metrics, stopping, tracing) as services:
             sweeping = asyncio.create_task(services.sweeper.run(settings.sweep_interval_s))
             try:
                 yield {"services": services}
@@ -45,6 +46,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
                 sweeping.cancel()
                 with suppress(asyncio.CancelledError):
                     await sweeping
+                await asyncio.to_thread(tracing.shutdown)
 
     # Swagger UI comes from the package: a page that holds tokens runs nobody else's scripts,
     # and clusters without a way out have it too.
@@ -58,7 +60,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
         redirect_slashes=False,  # a path means one thing
         swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
     )
-    app.add_middleware(Observe, metrics=metrics, draining=stopping)
+    app.add_middleware(Observe, metrics=metrics, draining=stopping, tracing=tracing)
     install_error_handlers(app)
     app.include_router(auth.router)
     app.include_router(account_routes.router)
@@ -68,4 +70,5 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(trash.router)
     app.include_router(operations.router)
     install_openapi(app)
+    tracing.of_server(app)
     return app

@@ -20,6 +20,7 @@ from wegent_api.errors import BadRequest
 from wegent_api.logs import request_id
 from wegent_api.metrics import Metrics
 from wegent_api.statuses import internal_error, problem_response
+from wegent_kube.tracing import Tracing
 
 logger = logging.getLogger("wegent_api.access")
 
@@ -36,8 +37,11 @@ _ENCODED_SEPARATOR: Final = re.compile(rb"%(2f|5c|00)", re.IGNORECASE)
 class Observe:
     """ASGI middleware that sees each request first and last."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, draining: asyncio.Event) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, draining: asyncio.Event, tracing: Tracing
+    ) -> None:
         self.app = app
+        self.tracing = tracing
         self.metrics = metrics
         self.draining = draining
 
@@ -48,6 +52,7 @@ class Observe:
             return
         exchange = _Exchange(scope, send, self.draining)
         token = request_id.set(exchange.request_id)
+        self.tracing.annotate(**{"wegent.request_id": exchange.request_id})
         try:
             with self.metrics.in_flight.track_inprogress():
                 await self._answer(exchange, receive)

@@ -26,6 +26,7 @@ from wegent_api.upstream import CallersApi
 from wegent_api.version import USER_AGENT
 from wegent_api.watches import Watches
 from wegent_kube import KubeClient, load_connection
+from wegent_kube.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Services:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, metrics: Metrics, draining: asyncio.Event
+    settings: Settings, metrics: Metrics, draining: asyncio.Event, tracing: Tracing
 ) -> AsyncIterator[Services]:
     """Open the clients of ``settings`` and close them in the end.
 
@@ -67,7 +68,12 @@ async def open_services(
     namespace = settings.accounts_namespace
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(
-            KubeClient(connection, user_agent=USER_AGENT, audit_id=request_id.get)
+            KubeClient(
+                connection,
+                user_agent=USER_AGENT,
+                audit_id=request_id.get,
+                trace_configs=tracing.of_clients(),
+            )
         )
         callers = await stack.enter_async_context(
             CallersApi(
@@ -75,6 +81,7 @@ async def open_services(
                 metrics,
                 connections=settings.upstream_connections,
                 timeout_s=settings.upstream_timeout_s,
+                trace_configs=tracing.of_clients(),
             )
         )
         watches = await stack.enter_async_context(

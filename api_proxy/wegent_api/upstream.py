@@ -59,7 +59,13 @@ class CallersApi:
     """Requests to the API server, each with a caller's token. An async context manager."""
 
     def __init__(
-        self, connection: Connection, metrics: Metrics, *, connections: int, timeout_s: float
+        self,
+        connection: Connection,
+        metrics: Metrics,
+        *,
+        connections: int,
+        timeout_s: float,
+        trace_configs: list[aiohttp.TraceConfig] | None = None,
     ) -> None:
         self._server = connection.server
         self._metrics = metrics
@@ -68,6 +74,7 @@ class CallersApi:
                 limit=connections, ssl=connection.ssl_context(client_certificate=False)
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=trace_configs,
             timeout=aiohttp.ClientTimeout(
                 total=None,
                 connect=CONNECT_TIMEOUT_S,

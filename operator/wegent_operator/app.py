@@ -18,6 +18,7 @@ from wegent_crds.kinds import KINDS, Kind
 from wegent_crds.references import ObjectKey
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
+from wegent_kube.tracing import Tracing
 from wegent_operator.accounts import Provisioner, Provisions, provision_key
 from wegent_operator.election import Elector
 from wegent_operator.events import Recorder
@@ -58,7 +59,10 @@ class Operator:
             limit_s=2 * settings.watch_timeout_s + WATCH_GRACE_S,
             metrics=self.metrics,
         )
-        self._client = KubeClient(self.connection, user_agent=USER_AGENT)
+        self._tracing = Tracing(USER_AGENT)
+        self._client = KubeClient(
+            self.connection, user_agent=USER_AGENT, trace_configs=self._tracing.of_clients()
+        )
         self._queue: KeyedQueue[ObjectKey] = KeyedQueue()
         self._store = Store(settings.shared_namespaces)
         provisions = Provisions()
@@ -96,7 +100,12 @@ class Operator:
         )
         self.sweeper = Sweeper(self._client, self.feed, self.metrics)
         self._filled = False
-        self._health = HealthServer(self.monitor, self.metrics, lambda: self._filled)
+        self._health = HealthServer(
+            self.monitor,
+            self.metrics,
+            is_ready=lambda: self._filled,
+            census=lambda: self._store.census,
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -106,7 +115,6 @@ class Operator:
         """
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
-        self.metrics.objects.set_function(lambda: len(self._store))
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
         logger.info("Health and metrics are served on port %d.", self._health.port)
         await self.sweeper.fill()
@@ -127,6 +135,7 @@ class Operator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._health.stop()
         await self._client.close()
+        await asyncio.to_thread(self._tracing.shutdown)
 
     def kopf_session(self) -> kopf.AiohttpSession:
         """Return a session for Kopf's watches, which the monitor listens to.
@@ -147,7 +156,8 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self.settings.writers):
-                    group.create_task(self._reconciler.work(), name=f"wegent worker {number}")
+                    work = self._reconciler.work(self._tracing)
+                    group.create_task(work, name=f"wegent worker {number}")
         finally:
             self.feed.cease()
 

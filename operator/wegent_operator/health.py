@@ -7,7 +7,7 @@ dead, whatever the reason.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 
 import aiohttp
@@ -65,11 +65,17 @@ class HealthServer:
     """Serves /healthz, /readyz and /metrics."""
 
     def __init__(
-        self, monitor: WatchMonitor, metrics: Metrics, is_ready: Callable[[], bool]
+        self,
+        monitor: WatchMonitor,
+        metrics: Metrics,
+        *,
+        is_ready: Callable[[], bool],
+        census: Callable[[], Mapping[tuple[str, str], int]],
     ) -> None:
         self._monitor = monitor
         self._metrics = metrics
         self._is_ready = is_ready
+        self._census = census
         self._runner: web.AppRunner | None = None
         self.port = 0
         """The port that is served, once started."""
@@ -102,6 +108,7 @@ class HealthServer:
         return web.Response(status=503, text="not every kind is listed yet\n")
 
     async def _serve_metrics(self, _: web.Request) -> web.Response:
+        self._metrics.count_objects(self._census())
         return web.Response(
             body=generate_latest(self._metrics.registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},

@@ -1,5 +1,7 @@
 """Prometheus metrics of the operator, in a registry of their own."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
@@ -76,7 +78,10 @@ class Metrics:
             registry=self.registry,
         )
         self.objects = Gauge(
-            "wegent_operator_objects", "Objects in the store.", registry=self.registry
+            "wegent_operator_objects",
+            "Objects by kind and by the reason of their Ready.",
+            ["kind", "reason"],
+            registry=self.registry,
         )
         self.queue_depth = Gauge(
             "wegent_operator_queue_depth", "Keys waiting.", registry=self.registry
@@ -91,3 +96,9 @@ class Metrics:
             "From the news of a change to its verdict being written.",
             registry=self.registry,
         )
+
+    def count_objects(self, census: Mapping[tuple[str, str], int]) -> None:
+        """Set how many objects there are by kind and reason; what isn't named is none."""
+        self.objects.clear()
+        for (kind, reason), count in census.items():
+            self.objects.labels(kind, reason).set(count)

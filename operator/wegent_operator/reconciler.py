@@ -14,6 +14,7 @@ from wegent_crds.references import ObjectKey
 from wegent_kube import ApiError, KubeError
 from wegent_kube.client import METADATA_OBJECT
 from wegent_kube.resources import NAMESPACES
+from wegent_kube.tracing import Tracing
 from wegent_operator.accounts import Provisioner
 from wegent_operator.events import Recorder
 from wegent_operator.facts import Facts
@@ -71,12 +72,13 @@ class Reconciler:
         self._queue.clear()
         self._news_at.clear()
 
-    async def work(self) -> None:
+    async def work(self, tracing: Tracing) -> None:
         """Take keys and reconcile them, for ever; several of these run side by side."""
         while True:
             key = await self._queue.take()
             try:
-                await self.reconcile(key)
+                with tracing.span("reconcile", **{"wegent.object": _title(key)}):
+                    await self.reconcile(key)
             except KubeError as error:
                 after = error.retry_after if isinstance(error, ApiError) else None
                 delay = self._queue.retry(key, after)

@@ -5,12 +5,15 @@ included, so that an object that appears finds its referrers without a search.
 Everything here is synchronous and touches only what changed.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from wegent_crds.conditions import ConditionType
+from wegent_crds.kinds import BY_PLURAL
 from wegent_crds.references import ObjectKey
 from wegent_operator.facts import Facts, namespace_key
+from wegent_operator.status import find
 
 _K = TypeVar("_K", str, ObjectKey)
 
@@ -26,6 +29,8 @@ class Store:
         self._by_namespace: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._terminating: set[str] = set()
         self._stirred: set[ObjectKey] = set()
+        self.census: Counter[tuple[str, str]] = Counter()
+        """How many objects there are by kind and by the reason of their Ready."""
         self._labels: dict[str, Mapping[str, str]] = {}
 
     def __len__(self) -> int:
@@ -55,6 +60,7 @@ class Store:
             self._stirred.add(facts.key)
         self._unindex(known)
         self._objects[facts.key] = facts
+        self.census[_entry(facts)] += 1
         self._by_namespace[facts.key.namespace].add(facts.key)
         for reference in facts.references:
             self._referrers[reference.target].add(facts.key)
@@ -136,9 +142,15 @@ class Store:
     def _unindex(self, facts: Facts | None) -> None:
         if facts is None:
             return
+        self.census[_entry(facts)] -= 1
         for reference in facts.references:
             _discard(self._referrers, reference.target, facts.key)
         _discard(self._crossing, facts.key.namespace, facts.key)
+
+
+def _entry(facts: Facts) -> tuple[str, str]:
+    ready = find(facts.conditions, ConditionType.READY)
+    return BY_PLURAL[facts.key.plural].kind, ready.reason if ready else ""
 
 
 def _outward(facts: Facts) -> tuple[object, ...]:

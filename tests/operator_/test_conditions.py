@@ -216,5 +216,5 @@ async def test_metrics_and_health_answer(operator: OperatorProcess) -> None:
     assert operator.get("/healthz") == (200, "ok\n")
     code, page = operator.get("/metrics")
     assert code == 200
-    assert "wegent_operator_objects" in page
+    assert "wegent_operator_objects{" in page
     assert "wegent_operator_watch_starts_total" in page

@@ -1,8 +1,12 @@
 """What the store remembers, and whom a change concerns."""
 
+from dataclasses import replace
+
 from tests.unit.objects import BOT_SPEC, facts
 from wegent_crds.references import ObjectKey
+from wegent_operator.status import with_verdict
 from wegent_operator.store import Store
+from wegent_operator.verdict import judge
 
 GHOST = ObjectKey("ghosts", "default", "g")
 
@@ -79,6 +83,17 @@ def test_what_concerns_no_referrer_is_not_passed_on() -> None:
     store.calm()
     store.put(facts("Ghost", "g", {"systemPrompt": "Another."}))
     assert store.pass_on(GHOST) == frozenset()
+
+
+def test_the_census_follows_each_object() -> None:
+    store, ghost = Store(), facts("Ghost", "g")
+    store.put(ghost)
+    store.put(facts("Ghost", "h"))
+    assert +store.census == {("Ghost", ""): 2}
+    store.put(with_verdict(replace(ghost, version=10**6), judge(ghost, store), "now"))
+    assert +store.census == {("Ghost", ""): 1, ("Ghost", "Ready"): 1}
+    store.remove(ghost.key)
+    assert +store.census == {("Ghost", ""): 1}
 
 
 def test_a_namespaces_labels_concern_what_refers_abroad_from_it() -> None:
