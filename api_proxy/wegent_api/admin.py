@@ -17,7 +17,7 @@ from wegent_api.admin_models import AccountChange, AccountList, AccountView, Pas
 from wegent_api.bodies import body_of, no_body, read_object
 from wegent_api.callers import CallerDep
 from wegent_api.errors import Cause, Invalid
-from wegent_api.names import user_name
+from wegent_api.names import USER_NAME_SCHEMA, user_name
 from wegent_api.openapi import request_body, statuses
 from wegent_api.parameters import MAX_CONTINUE_CHARS, Parameters, no_repeats
 from wegent_api.passwords import long_enough
@@ -25,7 +25,9 @@ from wegent_api.services import ServicesDep
 from wegent_api.statuses import JSON, invalid
 from wegent_kube.client import MERGE_PATCH
 
-Username = Annotated[str, Path(description="Name of the user."), AfterValidator(user_name)]
+Username = Annotated[
+    str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
+]
 
 router: Final = APIRouter(prefix="/api/v1/auth/admin/accounts", tags=["admin"])
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from wegent_api.accounts import Account
-from wegent_api.names import new_user_name, user_name
+from wegent_api.names import USER_NAME_SCHEMA, new_user_name, user_name
 from wegent_api.settings import MAX_PASSWORD_CHARS
 from wegent_crds.account import Email, NamespaceGrant
 from wegent_crds.markers import map_by
@@ -27,7 +27,7 @@ class Body(Schema):
 class Registration(Body):
     """A new user."""
 
-    username: Annotated[str, AfterValidator(new_user_name)]
+    username: Annotated[str, AfterValidator(new_user_name), USER_NAME_SCHEMA]
     """A DNS-1123 label of at most 50 characters."""
     email: Email
     """Address of the user."""
@@ -49,7 +49,7 @@ class AdminRegistration(Registration):
 class Credentials(Body):
     """What a user logs in with."""
 
-    username: Annotated[str, AfterValidator(user_name)]
+    username: Annotated[str, AfterValidator(user_name), USER_NAME_SCHEMA]
     """Name of the user."""
     password: Password
     """The user's password."""

@@ -10,12 +10,16 @@ from wegent_api.bodies import body_of, no_body
 from wegent_api.callers import CallerDep
 from wegent_api.member_models import Member, MemberChange, MemberList
 from wegent_api.members import Members
-from wegent_api.names import dns_label, user_name
+from wegent_api.names import LABEL_SCHEMA, USER_NAME_SCHEMA, dns_label, user_name
 from wegent_api.openapi import request_body, statuses
 from wegent_api.services import ServicesDep
 
-Namespace = Annotated[str, Path(description="Name of the namespace."), AfterValidator(dns_label)]
-Username = Annotated[str, Path(description="Name of the user."), AfterValidator(user_name)]
+Namespace = Annotated[
+    str, Path(description="Name of the namespace."), AfterValidator(dns_label), LABEL_SCHEMA
+]
+Username = Annotated[
+    str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
+]
 
 router: Final = APIRouter(prefix="/api/v1/namespaces/{namespace}/members", tags=["members"])
 

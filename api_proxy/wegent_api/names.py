@@ -7,11 +7,25 @@ pydantic validators they raise ``ValueError`` with a message that a user can act
 import re
 from typing import Final
 
+from pydantic import WithJsonSchema
+
 from wegent_crds.account import NAME_MAX, RESERVED_NAMES
 from wegent_crds.common import DNS_LABEL, DNS_SUBDOMAIN
 
 MAX_LABEL: Final = 63
 MAX_SUBDOMAIN: Final = 253
+
+
+def _shown(pattern: str, max_length: int) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"type": "string", "pattern": f"^{pattern}$", "minLength": 1, "maxLength": max_length}
+    )
+
+
+LABEL_SCHEMA: Final = _shown(DNS_LABEL, MAX_LABEL)
+SUBDOMAIN_SCHEMA: Final = _shown(DNS_SUBDOMAIN, MAX_SUBDOMAIN)
+USER_NAME_SCHEMA: Final = _shown(DNS_LABEL, NAME_MAX)
+"""What the OpenAPI document says of names; the functions below say it in words."""
 
 _LABEL: Final = re.compile(DNS_LABEL)
 _SUBDOMAIN: Final = re.compile(DNS_SUBDOMAIN)

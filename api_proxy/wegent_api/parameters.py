@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wegent_api.callers import CallerDep
 from wegent_api.errors import BadRequest, Cause
-from wegent_api.names import dns_label, dns_subdomain, is_dns_label
+from wegent_api.names import SUBDOMAIN_SCHEMA, dns_label, dns_subdomain, is_dns_label
 from wegent_api.version import USER_AGENT
 from wegent_crds.tombstone import TrashedKind
 
@@ -28,7 +28,9 @@ MAX_FIELD_MANAGER_CHARS: Final = 128
 """The API server's bound."""
 
 Namespace = Annotated[str, AfterValidator(dns_label)]
-Name = Annotated[str, Path(description="Name of the object."), AfterValidator(dns_subdomain)]
+Name = Annotated[
+    str, Path(description="Name of the object."), AfterValidator(dns_subdomain), SUBDOMAIN_SCHEMA
+]
 DryRun = Annotated[
     Literal["All"] | None,
     Field(alias="dryRun", description="`All`: judge and answer as if, and store nothing."),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
+from wegent_api import json_patches
 from wegent_api.bodies import parse, read_bytes
 from wegent_api.callers import CallerDep
 from wegent_api.errors import BadRequest, Cause, Invalid, Refused, UnsupportedMediaType
@@ -82,6 +83,8 @@ async def read_patch(request: Request, _: CallerDep) -> Patch:
     if not isinstance(value, list if content_type == JSON_PATCH else dict):
         what = "a JSON array of operations" if content_type == JSON_PATCH else "an object"
         raise BadRequest(f"the body must be {what}")
+    if isinstance(value, list) and (causes := list(json_patches.faults(value))):
+        raise BadRequest.of(causes)
     return Patch(content_type, raw, value)
 
 

@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from wegent_api.errors import (
     BadRequest,
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
 
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _REASONS: Final = {404: "NotFound", 405: "MethodNotAllowed"}
 _CAUSE_REASONS: Final = {
     "missing": "FieldValueRequired",
@@ -117,7 +119,7 @@ async def _on_request_validation(_: Request, error: Exception) -> Response:
     return problem_response(BadRequest.of(causes))
 
 
-async def _on_http_exception(_: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the router refuses: 404 for a path that isn't, 405 for a method that isn't."""
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
     code = error.status_code
@@ -125,7 +127,20 @@ async def _on_http_exception(_: Request, error: Exception) -> Response:
     message = {404: "there is no such path", 405: "this path has no such method"}.get(
         code, str(error.detail)
     )
-    return status_response(status_object(code, reason, message), code, error.headers)
+    headers = {"Allow": ", ".join(allowed_methods(request))} if code == 405 else error.headers
+    return status_response(status_object(code, reason, message), code, headers)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Return the methods that the request's path has; the router names one route's only."""
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.router.routes
+        )
+    ]
 
 
 async def _on_unreachable(_: Request, error: Exception) -> Response:

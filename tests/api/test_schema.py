@@ -1,0 +1,57 @@
+"""What the OpenAPI document promises, tried by schemathesis on the real thing."""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+from tests.api.conftest import ProxyFactory
+from tests.api.users import User
+from tests.support.operator import OperatorProcess
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "allow_header_conformance",
+)
+LONGEST_S = 20
+PASSWORD_CHANGE = "/api/v1/auth/password"
+"""Left out: it would end the login that everything else is tried with."""
+
+LIKE_GHOSTS = re.compile(r"/kinds/(models|shells|skills)\b")
+"""Left out: one function makes the routes of all kinds, and these differ in nothing but names."""
+
+
+async def test_no_5xx_and_no_status_that_is_not_documented(
+    start_proxy: ProxyFactory, live_operator: OperatorProcess, user: User, tmp_path: Path
+) -> None:
+    """With the operator: without it, a new user's login is rightly answered 503."""
+    assert live_operator.running()
+    proxy = start_proxy(hashes_waiting="1000", logins_per_user_per_minute="1000")
+    # A list that is followed has no end to wait for.
+    (tmp_path / "schemathesis.toml").write_text('[parameters]\n"query.watch" = "false"\n')
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "schemathesis.cli", "run", f"{proxy.url}/openapi.json",
+        "--header", f"Authorization: Bearer {user.client.token}",
+        "--checks", ",".join(CHECKS),
+        "--phases", "examples,coverage,fuzzing",
+        "--max-examples", "5",
+        "--seed", "1",
+        "--request-timeout", str(LONGEST_S),
+        "--exclude-path", PASSWORD_CHANGE,
+        "--exclude-path-regex", LIKE_GHOSTS.pattern,
+        "--continue-on-failure",
+        "--warnings", "off",
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    report = out.decode()
+    assert process.returncode == 0, report[-20_000:]
+    tried = re.search(r"Tested: (\d+)", report)
+    assert tried, report
+    document = (await user.client.get("/openapi.json")).json["paths"]
+    wanted = {path for path in document if not LIKE_GHOSTS.search(path)} - {PASSWORD_CHANGE}
+    assert int(tried[1]) == sum(len(document[path]) for path in wanted)
