@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import logging
+import os
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -32,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     if options.release_everything:
         sys.exit(asyncio.run(_release()))
+    # Else Kopf asks who we are, and in a container that may be a number without a name.
+    os.environ.setdefault("POD_ID", socket.gethostname())
     registry = kopf.OperatorRegistry()
     register(registry)
     asyncio.run(kopf.operator(registry=registry, clusterwide=True, standalone=True))
