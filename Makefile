@@ -3,8 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-LOCK_OPTIONS := --extra operator --extra api --group dev --universal --generate-hashes \
-	--no-emit-index-url --python-version 3.11 --quiet
+LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
+LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra kubeconfig --group dev
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status kubeconfig admin-login token uninstall clean test lint format type generate verify lock env
@@ -59,16 +59,25 @@ type: env ## Check types, strictly
 generate: env ## Write what is generated: CRDs, roles, policies and the reference parts of docs/
 	$(BIN)/python -m codegen
 
-verify: env ## Fail if anything generated is not up to date, the lock file included
+verify: env ## Fail if anything generated is not up to date, the lock files included
 	$(BIN)/python -m codegen --check
-	@mkdir -p .dev && cp requirements.lock .dev/requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --output-file .dev/requirements.lock
-	@diff <(grep -v '^#' requirements.lock) <(grep -v '^#' .dev/requirements.lock) > .dev/lock.diff \
+	@mkdir -p .dev && cp requirements*.lock .dev/
+	@$(call compile-locks,.dev,)
+	@for lock in requirements*.lock; do \
+		diff <(grep -v '^#' $$lock) <(grep -v '^#' .dev/$$lock) > .dev/lock.diff \
 		|| { head -n 20 .dev/lock.diff; \
-			echo "requirements.lock is not what pyproject.toml asks for: run \`make lock\`"; exit 1; }
+			echo "$$lock is not what pyproject.toml asks for: run \`make lock\`"; exit 1; }; done
 
 lock: env ## Resolve the dependencies anew
-	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --output-file requirements.lock
+	@$(call compile-locks,.,--upgrade)
+
+# What the images hold are the same versions, fewer packages. $(1): where to, $(2): options.
+define compile-locks
+$(BIN)/uv pip compile pyproject.toml $(LOCK_ALL) $(2) --output-file $(1)/requirements.lock \
+&& for program in operator api; do \
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra $$program --no-annotate \
+		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock; done
+endef
 
 env: $(VENV)/.complete ## Make the Python environment from the lock file
 

@@ -97,7 +97,13 @@ def _from_pod(host: str, port: str) -> Connection:
 
 
 def _from_kubeconfig(path: str) -> Connection:
-    from kubernetes import client, config  # noqa: PLC0415 - costs a second; a pod never needs it
+    try:
+        from kubernetes import client, config  # noqa: PLC0415 - costs a second; no pod needs it
+    except ModuleNotFoundError as error:
+        raise ConnectionConfigError(
+            f"kubeconfig {path}: reading it needs the Python package kubernetes, which images"
+            " leave out; install wegent[kubeconfig], or run in a pod with a ServiceAccount"
+        ) from error
 
     settings = client.Configuration()
     try:
