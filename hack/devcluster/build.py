@@ -52,10 +52,11 @@ class GoBuilder:
         label = f"building {what} (minutes, the first time)"
         command = [
             *("go", "build", "-trimpath", "-mod=readonly", "-buildvcs=false"),
-            *(f"-ldflags={program.release.ldflags}", "-o", str(target), program.package),
+            *(f"-ldflags={program.release.ldflags}", f"-tags={program.release.tags}"),
+            *("-o", str(target), program.package),
         ]
         environment = os.environ | {
-            "CGO_ENABLED": "0",
+            "CGO_ENABLED": "1" if program.release.cgo else "0",
             "GOOS": self._os,
             "GOARCH": self._arch,
             "GOWORK": "off",

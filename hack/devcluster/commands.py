@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from devcluster.addresses import Addresses
 from devcluster.credentials import Credentials
 from devcluster.kubeconfig import write_kubeconfig
 from devcluster.ports import LOOPBACK, Ports
 
-SERVICE_RANGE: Final = "10.96.0.0/16"
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
+NO_NODES: Final = ("--endpoint-reconciler-type=none", "--authorization-mode=RBAC")
+"""The Service ``kubernetes`` has no endpoints where no pod could ask for them."""
 AUDIT_MAX_MEGABYTES: Final = 1024
 """A test that counts requests must not see the log rotate under it."""
 
@@ -51,15 +53,19 @@ def etcd_command(
 
 
 def apiserver_command(
-    program: Path, ports: Ports, credentials: Credentials, audit: tuple[Path, Path] | None
+    program: Path,
+    ports: Ports,
+    credentials: Credentials,
+    addresses: Addresses,
+    audit: tuple[Path, Path] | None,
 ) -> Sequence[str]:
     """Return kube-apiserver's command line; ``audit`` is the policy's file and the log's."""
     return [
         str(program),
-        f"--bind-address={LOOPBACK}",
+        f"--bind-address={addresses.apiserver}",
         # Without it, the server looks for a default route and refuses to start offline.
-        f"--advertise-address={LOOPBACK}",
-        "--endpoint-reconciler-type=none",
+        f"--advertise-address={addresses.apiserver}",
+        *(_kubelet_flags(credentials) if addresses.nodes else NO_NODES),
         f"--secure-port={ports.apiserver}",
         f"--etcd-servers=https://{LOOPBACK}:{ports.etcd}",
         f"--etcd-cafile={credentials.etcd_authority.certificate}",
@@ -68,9 +74,8 @@ def apiserver_command(
         f"--tls-cert-file={credentials.serving.certificate}",
         f"--tls-private-key-file={credentials.serving.key}",
         f"--client-ca-file={credentials.authority.certificate}",
-        "--authorization-mode=RBAC",
         "--allow-privileged=true",
-        f"--service-cluster-ip-range={SERVICE_RANGE}",
+        f"--service-cluster-ip-range={addresses.services}",
         f"--service-account-issuer={ISSUER}",
         f"--service-account-key-file={credentials.service_account_key}",
         f"--service-account-signing-key-file={credentials.service_account_key}",
@@ -79,13 +84,13 @@ def apiserver_command(
 
 
 def controller_manager_command(
-    program: Path, ports: Ports, credentials: Credentials, directory: Path
+    program: Path, ports: Ports, credentials: Credentials, server: str, directory: Path
 ) -> Sequence[str]:
-    """Return kube-controller-manager's command line; its kubeconfig goes into ``directory``."""
+    """Return its command line for the API server at ``server``; a kubeconfig in ``directory``."""
     kubeconfig = write_kubeconfig(
         directory / "controller-manager.kubeconfig",
         name="controller-manager",
-        server=f"https://{LOOPBACK}:{ports.apiserver}",
+        server=server,
         ca_file=credentials.authority.certificate,
         credentials=credentials.manager,
     )
@@ -103,6 +108,17 @@ def controller_manager_command(
         # Namespaces are deleted as quickly as the API server allows, not 20 requests a second.
         "--kube-api-qps=200",
         "--kube-api-burst=400",
+    ]
+
+
+def _kubelet_flags(credentials: Credentials) -> Sequence[str]:
+    return [
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        f"--kubelet-certificate-authority={credentials.authority.certificate}",
+        f"--kubelet-client-certificate={credentials.kubelet_client.certificate}",
+        f"--kubelet-client-key={credentials.kubelet_client.key}",
+        "--kubelet-preferred-address-types=InternalIP",
     ]
 
 

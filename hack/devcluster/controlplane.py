@@ -1,7 +1,7 @@
-"""etcd, kube-apiserver and kube-controller-manager on loopback, and a kubeconfig for them.
+"""etcd, kube-apiserver and kube-controller-manager, and a kubeconfig for them.
 
-No node: nothing here runs pods. Everything else is Kubernetes itself: CRDs, RBAC,
-admission policies, TokenRequest, garbage collection, namespaces.
+No node: nothing here runs pods (``devcluster.node`` does). Everything else is Kubernetes
+itself: CRDs, RBAC, admission policies, TokenRequest, garbage collection, namespaces.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from devcluster.addresses import Addresses
 from devcluster.binaries import Binaries
 from devcluster.commands import apiserver_command, controller_manager_command, etcd_command
 from devcluster.credentials import Credentials
@@ -41,6 +42,7 @@ class ControlPlane:
         audit: whether requests are logged to :attr:`audit_log`.
         detached: whether the servers outlive this program.
         name: of the cluster in the kubeconfig.
+        addresses: those of loopback if left out.
     """
 
     def __init__(
@@ -52,17 +54,19 @@ class ControlPlane:
         audit: bool = False,
         detached: bool = False,
         name: str = "wegent-dev",
+        addresses: Addresses | None = None,
     ) -> None:
         self.binaries = binaries
         self.directory = directory.absolute()
         self.kubeconfig = self.directory / "kubeconfig"
         """With the rights of a cluster administrator."""
-        self._credentials = Credentials(self.directory / "pki")
-        self.ca_file = self._credentials.authority.certificate
+        self.credentials = Credentials(self.directory / "pki")
+        self.ca_file = self.credentials.authority.certificate
         self.audit_log = self.directory / "audit.log"
         """JSON lines, one for each write and each read that isn't the control plane's own."""
         self._fsync, self._audit, self._name = fsync, audit, name
-        self._servers = Servers(directory, detached=detached)
+        self._addresses = addresses or Addresses()
+        self._servers = Servers(directory, detached=detached, host=self._addresses.apiserver)
 
     @property
     def server(self) -> str:
@@ -129,7 +133,11 @@ class ControlPlane:
         audit = (self.directory / "audit-policy.json", self.audit_log) if self._audit else None
         self._servers.apiserver.start(
             apiserver_command(
-                self.binaries.kube_apiserver, self._servers.ports(), self._credentials, audit
+                self.binaries.kube_apiserver,
+                self._servers.ports(),
+                self.credentials,
+                self._addresses,
+                audit,
             )
         )
         self._wait_for_apiserver()
@@ -143,8 +151,8 @@ class ControlPlane:
         self._servers.apiserver.signal(signal.SIGCONT)
 
     def _start_all(self) -> None:
-        ports, keys, servers = self._claim_ports(), self._credentials, self._servers
-        keys.issue()
+        ports, keys, servers = self._claim_ports(), self.credentials, self._servers
+        keys.issue(self._addresses)
         write_kubeconfig(
             self.kubeconfig,
             name=self._name,
@@ -163,13 +171,15 @@ class ControlPlane:
         wait_ready(servers.etcd, etcd_ready, within_s=READY_WITHIN_S)
         self.start_apiserver()
         program = self.binaries.kube_controller_manager
-        servers.manager.start(controller_manager_command(program, ports, keys, self.directory))
-        for port, path in (
-            (ports.controller_manager, "/healthz"),
+        servers.manager.start(
+            controller_manager_command(program, ports, keys, self.server, self.directory)
+        )
+        for host, port, path in (
+            (LOOPBACK, ports.controller_manager, "/healthz"),
             # Pods and tokens need it; that it is there shows the controllers at work.
-            (ports.apiserver, DEFAULT_ACCOUNT),
+            (self._addresses.apiserver, ports.apiserver, DEFAULT_ACCOUNT),
         ):
-            probe = endpoint_probe(port, path, ca_file=self.ca_file, identity=keys.admin)
+            probe = endpoint_probe(port, path, ca_file=self.ca_file, identity=keys.admin, host=host)
             needs = (servers.etcd, servers.apiserver)
             wait_ready(servers.manager, probe, within_s=READY_WITHIN_S, needs=needs)
 
@@ -178,7 +188,8 @@ class ControlPlane:
             self._servers.ports().apiserver,
             "/readyz",
             ca_file=self.ca_file,
-            identity=self._credentials.admin,
+            identity=self.credentials.admin,
+            host=self._addresses.apiserver,
         )
         servers = self._servers
         wait_ready(servers.apiserver, probe, within_s=READY_WITHIN_S, needs=(servers.etcd,))
@@ -193,9 +204,10 @@ class ControlPlane:
             return ports
         ports = self._servers.ports()
         for server, port in ports._asdict().items():
-            if not is_free(port):
+            host = self._addresses.apiserver if server == "apiserver" else LOOPBACK
+            if not is_free(port, host):
                 raise PortTaken(
-                    f"port {port} of {LOOPBACK}, which this cluster's {server} uses, is taken by"
+                    f"port {port} of {host}, which this cluster's {server} uses, is taken by"
                     f" another program. End that program, or let the cluster take new ports by"
                     f" removing {ports_file}"
                 )

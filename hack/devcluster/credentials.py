@@ -1,22 +1,10 @@
 """Every key and certificate of one control plane, and who each is for."""
 
 from pathlib import Path
-from typing import Final
 
+from devcluster.addresses import Addresses
 from devcluster.pki import Authority, KeyPair, create_service_account_key
 from devcluster.ports import LOOPBACK
-
-KUBERNETES_SERVICE_IP: Final = "10.96.0.1"
-"""The first address of the range for Services, which the API server takes for itself."""
-SERVING_NAMES: Final = (
-    LOOPBACK,
-    "localhost",
-    "kubernetes",
-    "kubernetes.default",
-    "kubernetes.default.svc",
-    "kubernetes.default.svc.cluster.local",
-    KUBERNETES_SERVICE_IP,
-)
 
 
 class Credentials:
@@ -39,8 +27,10 @@ class Credentials:
         """The controller manager's, for the API server."""
         self.admin = KeyPair.in_directory(directory, "admin")
         """In group system:masters, which RBAC can't refuse anything."""
+        self.kubelet_client = KeyPair.in_directory(directory, "kubelet-client")
+        """The API server's, for kubelets."""
 
-    def issue(self) -> None:
+    def issue(self, addresses: Addresses) -> None:
         """Make the authorities and the ServiceAccount key if missing, all else anew.
 
         What the former signed (kubeconfigs, tokens) stays valid over restarts; the
@@ -51,7 +41,9 @@ class Credentials:
         etcd.issue(self.etcd_serving, "etcd", hosts=(LOOPBACK,))
         etcd.issue(self.etcd_client, "kube-apiserver")
         authority = Authority.load_or_create(self.authority, "wegent dev")
-        authority.issue(self.serving, "kube-apiserver", hosts=SERVING_NAMES)
+        authority.issue(self.serving, "kube-apiserver", hosts=addresses.serving_names)
         authority.issue(self.manager_serving, "controller-manager", hosts=(LOOPBACK,))
         authority.issue(self.manager, "system:kube-controller-manager")
         authority.issue(self.admin, "wegent-dev-admin", organizations=("system:masters",))
+        if addresses.nodes:
+            authority.issue(self.kubelet_client, "kubelet-api", organizations=("system:masters",))

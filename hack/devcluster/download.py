@@ -56,6 +56,8 @@ class Downloader:
             ChecksumMismatch: what came is not what was published.
         """
         download = program.release.download
+        if download is None:
+            raise DownloadError(f"{program.name} is not published; it is built")
         base = self._bases.get(program.release.name, download.base)
         if base in self._unreachable:  # one wait for a server is enough
             raise self._unreachable[base]

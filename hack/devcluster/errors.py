@@ -9,7 +9,8 @@
     ├── BuildError              Go
     ├── ProgramFailed           a server died or never got ready; carries its log's tail
     ├── PortTaken               somebody else listens where we have to
-    └── ProviderRefused         an existing cluster or kind that can't be used
+    ├── ProviderRefused         an existing cluster or kind that can't be used
+    └── NodeUnavailable         this machine has not what a node needs
 """
 
 
@@ -43,3 +44,7 @@ class PortTaken(ClusterError):  # noqa: N818 - what happened
 
 class ProviderRefused(ClusterError):  # noqa: N818 - what happened
     """The kind of cluster that was asked for can't be had here; nothing else was tried."""
+
+
+class NodeUnavailable(ClusterError):  # noqa: N818 - what happened
+    """No node can be run on this machine; the message says what is missing or was refused."""

@@ -44,13 +44,13 @@ def free_ports(count: int) -> list[int]:
     raise OSError(f"no {count} free TCP ports from {LOWEST} to {end}")
 
 
-def is_free(port: int) -> bool:
+def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Tell whether a server could listen on ``port`` now."""
     with socket.socket() as probe:
         # As Go's listeners do: connections in TIME_WAIT are no obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True

@@ -7,8 +7,8 @@ if its project is new, a Go module in ``modules/``).
 from dataclasses import dataclass
 from typing import Final
 
-LOCATION_FIELDS: Final = "{version} {os} {arch} {program}"
-"""What a location may name, for :meth:`str.format`."""
+LOCATION_FIELDS: Final = "{version} {number} {os} {arch} {program}"
+"""What a location may name, for :meth:`str.format`; ``number`` is the version without its v."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,13 @@ class Release:
 
     name: str
     version: str
-    download: Download
+    download: Download | None
+    """None for what is not published, only built."""
     ldflags: str = "-s -w"
+    tags: str = ""
+    """Go's build tags, separated by commas."""
+    cgo: bool = False
+    """Whether it is partly C: it needs a C compiler, and is built for this machine only."""
 
     def directory_name(self, platform: str) -> str:
         """Return the name of its directory in the cache, for a platform like ``linux-amd64``."""
@@ -59,7 +64,11 @@ class Program:
         """Return a location of this program's download for ``platform``."""
         system, _, machine = platform.partition("-")
         return template.format(
-            version=self.release.version, os=system, arch=machine, program=self.name
+            version=self.release.version,
+            number=self.release.version.removeprefix("v"),
+            os=system,
+            arch=machine,
+            program=self.name,
         )
 
 
@@ -110,6 +119,41 @@ HELM: Final = Release(
     ),
     ldflags=f"-s -w -X helm.sh/helm/v4/internal/version.version={_HELM_VERSION}",
 )
+_CONTAINERD_PACKAGE: Final = "github.com/containerd/containerd/v2/cmd"
+CONTAINERD: Final = Release(
+    "containerd",
+    "v2.4.2",
+    Download(
+        base="https://github.com/containerd/containerd/releases/download/",
+        location="{version}/containerd-{number}-{os}-{arch}.tar" + ".gz",
+        checksums="{version}/containerd-{number}-{os}-{arch}.tar" + ".gz.sha256sum",
+        member="bin/{program}",
+    ),
+    ldflags="-s -w -X github.com/containerd/containerd/v2/version.Version=v2.4.2",
+)
+RUNC: Final = Release(
+    "runc",
+    "v1.5.2",
+    Download(
+        base="https://github.com/opencontainers/runc/releases/download/",
+        location="{version}/{program}.{arch}",
+        checksums="{version}/{program}.sha256sum",
+    ),
+    tags="seccomp",
+    cgo=True,
+)
+COREDNS: Final = Release(
+    "coredns",
+    "v1.15.0",
+    Download(
+        base="https://github.com/coredns/coredns/releases/download/",
+        location="{version}/coredns_{number}_{os}_{arch}.tgz",
+        checksums="{version}/coredns_{number}_{os}_{arch}.tgz.sha256",
+        member="{program}",
+    ),
+)
+PAUSE: Final = Release("pause", "v1.0.0", None)
+"""Ours: what holds a pod's namespaces needs to do nothing, in no file but its own."""
 
 PROGRAMS: Final = {
     program.name: program
@@ -120,6 +164,17 @@ PROGRAMS: Final = {
             "kube-controller-manager", KUBERNETES, "k8s.io/kubernetes/cmd/kube-controller-manager"
         ),
         Program("kubectl", KUBERNETES, "k8s.io/kubernetes/cmd/kubectl"),
+        Program("kube-scheduler", KUBERNETES, "k8s.io/kubernetes/cmd/kube-scheduler"),
+        Program("kubelet", KUBERNETES, "k8s.io/kubernetes/cmd/kubelet"),
+        Program("kube-proxy", KUBERNETES, "k8s.io/kubernetes/cmd/kube-proxy"),
+        Program("containerd", CONTAINERD, f"{_CONTAINERD_PACKAGE}/containerd"),
+        Program(
+            "containerd-shim-runc-v2", CONTAINERD, f"{_CONTAINERD_PACKAGE}/containerd-shim-runc-v2"
+        ),
+        Program("ctr", CONTAINERD, f"{_CONTAINERD_PACKAGE}/ctr"),
+        Program("runc", RUNC, "github.com/opencontainers/runc"),
+        Program("coredns", COREDNS, "github.com/coredns/coredns"),
+        Program("pause", PAUSE, "wegent.invalid/devcluster/pause"),
         Program("kind", KIND, "sigs.k8s.io/kind"),
         Program("helm", HELM, "helm.sh/helm/v4/cmd/helm"),
     )

@@ -20,10 +20,12 @@ class Servers:
     Args:
         directory: of one control plane.
         detached: whether what is started outlives this program.
+        host: the address that the API server listens on.
     """
 
-    def __init__(self, directory: Path, *, detached: bool) -> None:
+    def __init__(self, directory: Path, *, detached: bool, host: str = LOOPBACK) -> None:
         self.directory = directory.absolute()
+        self._host = host
         self.etcd, self.apiserver, self.manager = (
             Daemon(
                 name,
@@ -53,7 +55,7 @@ class Servers:
 
     def address(self) -> str:
         """Return the base URL of the API server; FileNotFoundError before the first start."""
-        return f"https://{LOOPBACK}:{self.ports().apiserver}"
+        return f"https://{self._host}:{self.ports().apiserver}"
 
     def stop(self) -> None:
         """Stop them, those first that need others; fine if none runs."""

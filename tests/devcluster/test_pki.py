@@ -11,14 +11,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.verification import PolicyBuilder, ServerVerifier, Store, VerificationError
 
-from devcluster.credentials import SERVING_NAMES, Credentials
+from devcluster.addresses import Addresses
+from devcluster.credentials import Credentials
 from devcluster.pki import KeyPair
 
 
 @pytest.fixture(scope="module")
 def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
     credentials = Credentials(tmp_path_factory.mktemp("pki"))
-    credentials.issue()
+    credentials.issue(Addresses())
     return credentials
 
 
@@ -36,7 +37,7 @@ def verifier(authority: KeyPair, host: str) -> ServerVerifier:
     return policy.build_server_verifier(name)
 
 
-@pytest.mark.parametrize("host", SERVING_NAMES)
+@pytest.mark.parametrize("host", Addresses().serving_names)
 def test_api_server_is_verified_by_each_of_its_names(credentials: Credentials, host: str) -> None:
     verifier(credentials.authority, host).verify(load(credentials.serving), [])
 
@@ -86,10 +87,10 @@ def test_account_key_is_of_a_size_that_verifiers_accept(credentials: Credentials
 
 def test_authorities_stay_and_leaves_are_renewed(tmp_path: Path) -> None:
     credentials = Credentials(tmp_path)
-    credentials.issue()
+    credentials.issue(Addresses())
     kept = (credentials.authority.certificate, credentials.service_account_key)
     before = [path.read_bytes() for path in kept], load(credentials.admin).serial_number
-    credentials.issue()
+    credentials.issue(Addresses())
     after = [path.read_bytes() for path in kept], load(credentials.admin).serial_number
     assert after[0] == before[0]
     assert after[1] != before[1]

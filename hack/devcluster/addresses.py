@@ -1,0 +1,35 @@
+"""Where an API server is reached, and what it gives to Services."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Final
+
+from devcluster.ports import LOOPBACK
+
+SERVICES: Final = IPv4Network("10.96.0.0/16")
+"""As kubeadm has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The addresses of one control plane; by itself it has nobody to reach but this machine."""
+
+    apiserver: str = LOOPBACK
+    """What the API server listens on and what its clients are told."""
+    services: IPv4Network = SERVICES
+    nodes: bool = False
+    """Whether nodes join: pods then reach the API server, and the API server reaches kubelets."""
+
+    @property
+    def kubernetes_service(self) -> str:
+        """The first address for Services, which the API server takes for itself."""
+        return str(self.services[1])
+
+    @property
+    def serving_names(self) -> tuple[str, ...]:
+        """What the API server's certificate is for."""
+        names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
+        local = ("localhost", LOOPBACK, self.kubernetes_service)
+        return tuple(
+            dict.fromkeys((self.apiserver, *local, *names, "kubernetes.default.svc.cluster.local"))
+        )

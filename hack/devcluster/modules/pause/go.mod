@@ -1,0 +1,3 @@
+module wegent.invalid/devcluster/pause
+
+go 1.26.0

@@ -1,0 +1,302 @@
+"""A control plane with one node: what ``helm install`` and its pods need."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from devcluster.addresses import Addresses
+from devcluster.binaries import Programs, cache_root, find_binaries
+from devcluster.controlplane import ControlPlane
+from devcluster.errors import NodeUnavailable
+from devcluster.kubeconfig import write_kubeconfig
+from devcluster.locks import locked
+from devcluster.node import configs, requirements
+from devcluster.node.cgroups import Cgroups
+from devcluster.node.namespaces import INSIDE, Namespaces
+from devcluster.node.network import UPLINK, NodeNetwork, claim, release
+from devcluster.node.pause import write_pause_image
+from devcluster.pki import Authority, KeyPair
+from devcluster.platforms import platform_name
+from devcluster.processes import Daemon, wait_ready
+
+PROGRAMS: Final = (
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "runc",
+    "kubelet",
+    "kube-proxy",
+    "kube-scheduler",
+    "coredns",
+    "pause",
+)
+READY_WITHIN_S: Final = 90.0
+"""For each program; two seconds are usual, a loaded machine takes more."""
+STOP_WITHIN_S: Final = 5.0
+"""For what the kernel has ended already."""
+DAEMONS: Final = ("containerd", "kube-scheduler", "kubelet", "kube-proxy", "coredns")
+
+
+class NodeCluster:
+    """A control plane and a node, in one directory; a context manager that starts and stops them.
+
+    Nothing outlives this program, however it ends; the directory is deleted by nobody here.
+
+    Args:
+        directory: everything it writes.
+        programs: of this machine, if left out.
+    """
+
+    def __init__(self, directory: Path, programs: Programs | None = None) -> None:
+        self.directory = directory.absolute()
+        self._programs = programs or Programs.of_this_machine()
+        self._node = self.directory / "node"
+        self._daemons = {name: self._daemon(name) for name in DAEMONS}
+        self._holder = self._daemon("holder")
+        self._cgroups = Cgroups(f"{abs(hash(str(self.directory))):x}"[:8])
+        self._paths: Mapping[str, Path] = {}
+        self._namespaces: Namespaces | None = None
+        self._network: NodeNetwork | None = None
+        self._control_plane: ControlPlane | None = None
+
+    @property
+    def control_plane(self) -> ControlPlane:
+        """The control plane of a cluster that was started."""
+        if self._control_plane is None:
+            raise NodeUnavailable("the cluster does not run")
+        return self._control_plane
+
+    @property
+    def kubeconfig(self) -> Path:
+        """With the rights of a cluster administrator."""
+        return self.control_plane.kubeconfig
+
+    @property
+    def kubectl(self) -> Path:
+        """The program."""
+        return self.control_plane.binaries.kubectl
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything, and return when the node is ready for pods.
+
+        Raises:
+            NodeUnavailable: this machine has not what a node needs; nothing is left.
+            ClusterError: a program can't be had or did not get ready; nothing is left.
+        """
+        missing = requirements.missing(self.directory)
+        if missing:
+            lines = "".join(f"\n  {line}" for line in missing)
+            raise NodeUnavailable(f"no node can be run here; what is missing:{lines}")
+        binaries = find_binaries(self._programs)
+        self._paths = self._programs.ensure(PROGRAMS)
+        try:
+            self._start(lambda addresses: self._new_control_plane(binaries, addresses))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything; fine if nothing runs.
+
+        Raises:
+            ClusterError: something could not be ended; the rest is.
+        """
+        with contextlib.ExitStack() as steps:  # the last one first, each whatever the others do
+            for daemon in self._daemons.values():
+                steps.callback(daemon.stop, STOP_WITHIN_S)
+            if self._control_plane is not None:
+                steps.callback(self._control_plane.stop)
+                # At once: it would wait for watches of clients that are gone already.
+                steps.callback(self._control_plane.stop_apiserver)
+            if self._network is not None:
+                steps.callback(release, self._network)
+            if self._namespaces is not None:
+                steps.callback(self._namespaces.stop)
+        self._namespaces = self._network = None
+
+    def load(self, archive: Path) -> None:
+        """Give the node an image, from an OCI or Docker archive.
+
+        Raises:
+            NodeUnavailable: containerd refuses it.
+        """
+        control = ("--address", str(configs.SOCKET), "--namespace", "k8s.io")
+        command = (str(self._paths["ctr"]), *control, "images", "import", "-")
+        self._inside().run(*command, stdin=archive)
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Apply objects as cluster administrator."""
+        document = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self._kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(document))
+
+    def _start(self, make: Callable[[Addresses], ControlPlane]) -> None:
+        shutil.rmtree(self._node, ignore_errors=True)  # addresses are new with every start
+        self._node.mkdir(parents=True)
+        self._namespaces = Namespaces(self._node, self._holder, self._paths["pause"], self._cgroups)
+        # What killed runs left is swept up first: not while another one is in the making.
+        with locked(cache_root() / "node.lock", "it starts a node"):
+            self._namespaces.start()
+        self._network = network = claim(self._namespaces.pid)
+        self._configure_link(network)
+        self._write_configs(network)
+        self._run("containerd", f"--config={INSIDE}/containerd.toml")
+        self._control_plane = make(
+            Addresses(apiserver=str(network.host), services=network.services, nodes=True)
+        )
+        self._control_plane.start()
+        self._write_identities(network)
+        self.apply(*configs.dns_manifests(network))
+        self._run(
+            "kube-scheduler",
+            f"--kubeconfig={INSIDE}/kube-scheduler.kubeconfig",
+            "--leader-elect=false",
+        )
+        self._run("kube-proxy", f"--config={INSIDE}/kube-proxy.json")
+        self._run("coredns", "-conf", f"{INSIDE}/Corefile")
+        self._wait("containerd", self._probe_containerd)
+        pause = self._node / "pause.tar"
+        write_pause_image(self._paths["pause"], pause, configs.PAUSE_IMAGE)
+        self.load(pause)
+        self._run(
+            "kubelet",
+            f"--config={INSIDE}/kubelet.json",
+            f"--kubeconfig={INSIDE}/kubelet.kubeconfig",
+            f"--hostname-override={configs.NAME}",
+            f"--node-ip={network.node}",
+            f"--root-dir={INSIDE}/kubelet",
+        )
+        self._wait("kubelet", self._probe_node)
+        self._wait("coredns", self._probe_coredns)
+
+    def _new_control_plane(self, binaries: Any, addresses: Addresses) -> ControlPlane:
+        # Keys and data of an earlier start are for other addresses.
+        directory = self.directory / "control-plane"
+        shutil.rmtree(directory, ignore_errors=True)
+        return ControlPlane(
+            binaries, directory, fsync=False, audit=True, name="wegent-node", addresses=addresses
+        )
+
+    def _configure_link(self, network: NodeNetwork) -> None:
+        for command in (
+            ("ip", "link", "set", "lo", "up"),
+            ("ip", "address", "add", f"{network.node}/30", "dev", UPLINK),
+            ("ip", "link", "set", UPLINK, "up"),
+            ("ip", "route", "add", "default", "via", str(network.host)),
+            ("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"),
+        ):
+            self._inside().run(*command)
+
+    def _write_configs(self, network: NodeNetwork) -> None:
+        (self._node / "cni").mkdir()
+        runc, plugins = self._paths["runc"], requirements.plugin_directories()
+        for name, text in {
+            "containerd.toml": configs.containerd(plugins, runc),
+            "cni/10-pods.conflist": json.dumps(configs.cni(network)),
+            "kubelet.json": json.dumps(configs.kubelet(network)),
+            "kube-proxy.json": json.dumps(configs.kube_proxy(network)),
+            "Corefile": configs.corefile(network),
+            "resolv.conf": "",
+        }.items():
+            (self._node / name).write_text(text, encoding="utf-8")
+
+    def _write_identities(self, network: NodeNetwork) -> None:
+        """Give each program a certificate and a kubeconfig; the kubelet one to serve with too."""
+        control_plane = self.control_plane
+        authority = Authority(control_plane.credentials.authority)
+        keys = self._node / "pki"
+        for name, user, groups in (
+            ("kubelet", f"system:node:{configs.NAME}", ("system:nodes",)),
+            ("kube-scheduler", "system:kube-scheduler", ()),
+            ("kube-proxy", "system:kube-proxy", ()),
+            ("coredns", "system:coredns", ()),
+        ):
+            pair = KeyPair.in_directory(keys, name)
+            authority.issue(pair, user, organizations=groups)
+            write_kubeconfig(
+                self._node / f"{name}.kubeconfig",
+                name=name,
+                server=control_plane.server,
+                ca_file=control_plane.ca_file,
+                credentials=pair,
+            )
+        serving = KeyPair.in_directory(keys, "kubelet-serving")
+        authority.issue(serving, f"system:node:{configs.NAME}", hosts=(str(network.node),))
+        shutil.copy(control_plane.ca_file, keys / "ca.crt")
+
+    def _inside(self) -> Namespaces:
+        if self._namespaces is None:
+            raise NodeUnavailable("the node does not run")
+        return self._namespaces
+
+    def _daemon(self, name: str) -> Daemon:
+        return Daemon(
+            name,
+            run_dir=self.directory / "run",
+            log_dir=self.directory / "logs",
+            die_with_parent=True,
+        )
+
+    def _run(self, name: str, *arguments: str) -> None:
+        self._daemons[name].start(self._inside().enter(str(self._paths[name]), *arguments))
+
+    def _wait(self, name: str, probe: Callable[[], str | None]) -> None:
+        needs: Iterator[Daemon] = (daemon for daemon in self._daemons.values())
+        started = [daemon for daemon in needs if daemon.log.exists()]
+        wait_ready(self._daemons[name], probe, within_s=READY_WITHIN_S, needs=started)
+
+    def _probe_containerd(self) -> str | None:
+        return self._try(str(self._paths["ctr"]), "--address", str(configs.SOCKET), "version")
+
+    def _probe_coredns(self) -> str | None:
+        assert self._network is not None  # noqa: S101
+        address = f"/dev/tcp/{self._network.node}/8181"
+        ask = f'exec 3<>{address} && printf "GET /ready HTTP/1.0\\r\\n\\r\\n" >&3'
+        ask += ' && grep -q "200 OK" <&3'
+        return self._try("bash", "-c", ask)
+
+    def _probe_node(self) -> str | None:
+        ready = '{.status.conditions[?(@.type=="Ready")]}'
+        try:
+            said = self._kubectl("get", "node", configs.NAME, f"-o=jsonpath={ready}")
+        except NodeUnavailable as error:
+            return str(error)
+        condition = json.loads(said or "{}")
+        return None if condition.get("status") == "True" else f"Ready: {condition.get('message')}"
+
+    def _try(self, *command: str) -> str | None:
+        try:
+            self._inside().run(*command)
+        except NodeUnavailable as error:
+            return str(error)
+        return None
+
+    def _kubectl(self, *arguments: str, stdin: str = "") -> str:
+        command: Sequence[str] = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", *arguments]
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, encoding="utf-8", check=False
+        )
+        if done.returncode:
+            raise NodeUnavailable(f"kubectl {arguments[0]}: {done.stderr.strip()}")
+        return done.stdout
+
+
+def architecture() -> str:
+    """Return this machine's, as Go spells it."""
+    return platform_name().partition("-")[2]

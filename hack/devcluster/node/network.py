@@ -1,0 +1,119 @@
+"""A node's addresses: one link to this machine, and what is behind it.
+
+The host sends what is for pods and Services over the link; the node has them. Nothing
+on the host is configured but the link and two routes, which go when the link goes.
+"""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+from devcluster.errors import NodeUnavailable
+
+BLOCK: Final = IPv4Network("198.18.0.0/15")
+"""For tests of networks (RFC 2544): no site and no cluster has them."""
+PREFIX: Final = 21
+"""Of one node; the block has 64 of them, so that several may run at once."""
+UPLINK: Final = "uplink"
+"""The link's end in the node."""
+ALREADY_THERE: Final = "File exists"
+"""What the kernel says of a name that is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNetwork:
+    """The addresses of the node with number ``slot``."""
+
+    slot: int
+
+    @property
+    def interface(self) -> str:
+        """The link's end on the host."""
+        return f"wegent{self.slot}"
+
+    @property
+    def block(self) -> IPv4Network:
+        """All that is this node's."""
+        return list(BLOCK.subnets(new_prefix=PREFIX))[self.slot]
+
+    @property
+    def host(self) -> IPv4Address:
+        """This machine, as the node and its pods see it; the API server listens there."""
+        return self.block[1]
+
+    @property
+    def node(self) -> IPv4Address:
+        """The node."""
+        return self.block[2]
+
+    @property
+    def pods(self) -> IPv4Network:
+        """254 addresses."""
+        return list(self.block.subnets(new_prefix=24))[1]
+
+    @property
+    def services(self) -> IPv4Network:
+        """A quarter of a thousand Services would do; this is half of the block."""
+        return list(self.block.subnets(new_prefix=PREFIX + 1))[1]
+
+    @property
+    def dns(self) -> IPv4Address:
+        """The Service of the cluster's DNS, the tenth address as kubeadm has it."""
+        return self.services[10]
+
+
+def claim(pid: int) -> NodeNetwork:
+    """Lay the host's end of a link into the network namespace of ``pid``.
+
+    Raises:
+        NodeUnavailable: all numbers are taken, or the kernel refuses.
+    """
+    taken = _routes()
+    for slot in range(1 << (PREFIX - BLOCK.prefixlen)):
+        network = NodeNetwork(slot)
+        if any(network.block.overlaps(route) for route in taken):
+            continue
+        peer = ("peer", "name", UPLINK, "netns", str(pid))
+        done = _ip("link", "add", network.interface, "type", "veth", *peer)
+        if done.returncode and ALREADY_THERE in done.stderr:
+            continue  # another node, which has no routes yet
+        if done.returncode:
+            raise NodeUnavailable(f"no link to the node: {done.stderr.strip()}")
+        try:
+            _lay(network)
+        except BaseException:
+            release(network)
+            raise
+        return network
+    raise NodeUnavailable(f"every part of {BLOCK} is routed somewhere: end another node first")
+
+
+def release(network: NodeNetwork) -> None:
+    """Remove the link, and with it the routes; fine if it is gone."""
+    _ip("link", "delete", network.interface)
+
+
+def _lay(network: NodeNetwork) -> None:
+    device, via = ("dev", network.interface), ("via", str(network.node))
+    for arguments in (
+        ("address", "add", f"{network.host}/30", *device),
+        ("link", "set", network.interface, "up"),
+        ("route", "add", str(network.pods), *via),
+        ("route", "add", str(network.services), *via),
+    ):
+        done = _ip(*arguments)
+        if done.returncode:
+            raise NodeUnavailable(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+
+
+def _routes() -> list[IPv4Network]:
+    """Return where packets are sent already, but for the default route."""
+    routes = json.loads(_ip("-json", "-4", "route", "show", "table", "all").stdout or "[]")
+    return [IPv4Network(route["dst"]) for route in routes if route["dst"] != "default"]
+
+
+def _ip(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["ip", *arguments]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
