@@ -1,0 +1,72 @@
+"""The images by Docker, from the Dockerfile."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from devcluster.errors import BuildError
+from imagebuild.images import PREFIX, ROOT, SBOM, Image
+from imagebuild.release import Release
+
+ANSWERS_WITHIN_S: Final = 10
+
+
+def answering() -> str | None:
+    """Return the ``docker`` program if its engine answers."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return None
+    try:
+        asked = subprocess.run(
+            [docker, "version", "--format", "{{.Server.Version}}"],
+            capture_output=True,
+            timeout=ANSWERS_WITHIN_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    return docker if asked.returncode == 0 else None
+
+
+class DockerBuild:
+    """Makes the images in an engine, and archives of them.
+
+    Args:
+        docker: the program.
+        refresh: whether to ask for a newer base.
+    """
+
+    def __init__(self, docker: str, *, refresh: bool) -> None:
+        self._docker = docker
+        self._refresh = refresh
+
+    def build(self, image: Image, release: Release, name: str, target: Path) -> bytes:
+        """Make the image ``name``, write it to ``target``, and return its bill of materials.
+
+        Raises:
+            BuildError: Docker says no.
+        """
+        labels = [f"--label={key}={value}" for key, value in release.labels(image).items()]
+        created = f"--build-arg=SOURCE_DATE_EPOCH={int(release.created.timestamp())}"
+        pull = ["--pull"] if self._refresh else []
+        command = ["build", "--target", image.program, "--tag", name, created, *labels, *pull]
+        self._run(*command, str(ROOT))
+        self._run("save", "--output", str(target), name)
+        container = self._run("create", name).strip()
+        try:
+            bill = target.with_suffix(".sbom")
+            self._run("cp", f"{container}:{PREFIX}/{SBOM}", str(bill))
+            content = bill.read_bytes()
+            bill.unlink()
+        finally:
+            self._run("rm", container)
+        return content
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [self._docker, *arguments], stdout=subprocess.PIPE, encoding="utf-8", check=False
+        )
+        if done.returncode:
+            raise BuildError(f"docker {arguments[0]} failed; it says why above")
+        return done.stdout

@@ -1,0 +1,72 @@
+"""The images there are, and what is said of each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PYTHON: Final = "3.13"
+"""Of both bases; the Dockerfile names it too, and a test compares them."""
+SUITE: Final = "trixie"
+"""The Debian release that has this Python, and that the Dockerfile's base is made of."""
+PREFIX: Final = "/opt/wegent"
+"""Where the packages are, in the image."""
+USER: Final = "65532:65532"
+"""Nobody's in Debian; a number, so that ``runAsNonRoot`` can be checked before it runs."""
+SBOM: Final = "sbom.cdx.json"
+ENVIRONMENT: Final = {
+    "PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
+    "PYTHONPATH": PREFIX,
+    "PYTHONSAFEPATH": "1",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One program's image."""
+
+    program: str
+    """``operator`` or ``api``: the target in the Dockerfile, the lock file's and the extra's."""
+    module: str
+    title: str
+    environment: dict[str, str]
+    """Settings of the program that differ in a container."""
+    port: int
+
+    @property
+    def repository(self) -> str:
+        """The image's name, without registry and tag."""
+        return f"wegent-{self.program}"
+
+    @property
+    def lock(self) -> Path:
+        """The versions and hashes of all that it holds of others."""
+        return ROOT / f"requirements-{self.program}.lock"
+
+    @property
+    def entrypoint(self) -> list[str]:
+        """What it runs."""
+        return ["python3", "-m", self.module]
+
+
+IMAGES: Final = {
+    image.program: image
+    for image in (
+        Image(
+            "operator",
+            "wegent_operator",
+            "Wegent operator",
+            {"WEGENT_OPERATOR_LISTEN_HOST": "0.0.0.0"},  # noqa: S104 - the container's own
+            8081,
+        ),
+        Image(
+            "api",
+            "wegent_api",
+            "Wegent API proxy",
+            {"WEGENT_API_HOST": "0.0.0.0"},  # noqa: S104 - the container's own
+            8000,
+        ),
+    )
+}
