@@ -7,10 +7,10 @@ LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --python-versi
 LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra kubeconfig --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status kubeconfig admin-login token uninstall clean test lint format type generate verify lock env
+.PHONY: help up down status kubeconfig admin-login token uninstall clean test image e2e lint format type generate verify lock env
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ## Using it
 
@@ -43,6 +43,14 @@ clean: env ## Stop everything and delete the development cluster's data
 test: env ## Run all tests, against a real API server, with coverage
 	@$(BIN)/python -m devcluster fetch etcd kube-apiserver kube-controller-manager kubectl helm
 	$(BIN)/pytest --cov --cov-report=term
+
+image: env ## Make both programs' images, without Docker too, into .dev/image
+	$(BIN)/python -m imagebuild
+
+e2e: env ## Install the chart on a cluster that runs pods, kind or a node of our own, and use it
+	@$(BIN)/python -m devcluster.node --install
+	@$(BIN)/python -m imagebuild
+	$(BIN)/pytest -m e2e tests/e2e
 
 lint: env ## Check style; no file may shadow the standard library
 	$(BIN)/python -S -c "import collections"

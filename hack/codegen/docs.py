@@ -18,7 +18,7 @@ from wegent_crds.kinds import BY_PLURAL, GHOST, KINDS, Kind
 from wegent_crds.models import model_of
 
 PAGES: Final = Path("docs/kinds")
-TARGET: Final = re.compile(r"^([a-z-]+):.*## (.*)$", re.MULTILINE)
+TARGET: Final = re.compile(r"^([a-z0-9-]+):.*## (.*)$", re.MULTILINE)
 """A target and its description, as the Makefile's own ``help`` finds them."""
 
 

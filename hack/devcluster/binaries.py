@@ -64,6 +64,13 @@ class Programs:
             getters=[Downloader(platform), GoBuilder(platform)],
         )
 
+    def has(self, name: str) -> bool:
+        """Tell whether the named program is there already."""
+        program = PROGRAMS[name]
+        directory = self._cache / program.release.directory_name(self._platform)
+        places = [directory / name, *([self._assets / name] if self._assets else [])]
+        return any(map(is_program, places))
+
     def ensure(self, names: Iterable[str]) -> Mapping[str, Path]:
         """Return where the named programs are, after getting those that are missing.
 

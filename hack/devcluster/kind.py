@@ -50,6 +50,10 @@ class KindCluster:
         self._wait_ready()
         return bool(stopped)
 
+    def load(self, archive: Path) -> None:
+        """Give the nodes an image, from an OCI or Docker archive."""
+        self._run_kind("load", "image-archive", str(archive))
+
     def down(self) -> None:
         """Stop the nodes' containers, which keep their data."""
         _require_engine()
@@ -103,6 +107,15 @@ class KindCluster:
         if done.returncode:
             said = (done.stderr or "see above").strip()
             raise ProviderRefused(f"kind {' '.join(arguments[:2])}: {said}")
+
+
+def engine_answers() -> bool:
+    """Tell whether a Docker engine answers."""
+    try:
+        _require_engine()
+    except ProviderRefused:
+        return False
+    return True
 
 
 def _require_engine() -> None:

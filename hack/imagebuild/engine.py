@@ -3,30 +3,16 @@
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Final
 
 from devcluster.errors import BuildError
+from devcluster.kind import engine_answers
 from imagebuild.images import PREFIX, ROOT, SBOM, Image
 from imagebuild.release import Release
-
-ANSWERS_WITHIN_S: Final = 10
 
 
 def answering() -> str | None:
     """Return the ``docker`` program if its engine answers."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return None
-    try:
-        asked = subprocess.run(
-            [docker, "version", "--format", "{{.Server.Version}}"],
-            capture_output=True,
-            timeout=ANSWERS_WITHIN_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    return docker if asked.returncode == 0 else None
+    return shutil.which("docker") if engine_answers() else None
 
 
 class DockerBuild:

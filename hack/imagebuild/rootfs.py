@@ -14,7 +14,7 @@ from devcluster.locks import locked
 from devcluster.progress import Progress
 from imagebuild.images import SUITE
 
-PACKAGES: Final = ("ca-certificates", "python3", "tzdata")
+PACKAGES: Final = ("ca-certificates", "python-is-python3", "python3", "tzdata")
 REMOVED: Final = (
     "var/cache",
     "var/lib/apt/lists",

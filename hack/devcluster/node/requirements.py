@@ -66,14 +66,6 @@ def missing(directory: Path) -> list[str]:
     return lines
 
 
-def packages() -> list[str]:
-    """Return the Debian packages that would bring the tools that are missing."""
-    wanted = {package for tool, package in TOOLS.items() if shutil.which(tool) is None}
-    if not plugin_directories():
-        wanted.add(PLUGIN_PACKAGE)
-    return sorted(wanted)
-
-
 def plugin_directories() -> list[Path]:
     """Return the directories that have all network plugins."""
     return [

@@ -1,0 +1,100 @@
+"""The Helm release that the tests work on, as a user installs it."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.clusters import PodCluster
+from tests.e2e.pods import Pods
+from tests.e2e.rest import Rest
+from tests.support.helm import Helm, Result
+from tests.support.kubectl import Kubectl
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "wegent"
+WITHIN = "--timeout=170s"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Wegent, installed by Helm; the names are the chart's defaults."""
+
+    cluster: PodCluster
+    helm: Helm
+    name: str = "wegent"
+    namespace: str = "wegent-system"
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """As cluster administrator."""
+        return self.cluster.kubectl
+
+    @property
+    def api(self) -> Pods:
+        """The proxies."""
+        return Pods(self.kubectl, self.namespace, "api")
+
+    @property
+    def operator(self) -> Pods:
+        """The operators."""
+        return Pods(self.kubectl, self.namespace, "operator")
+
+    @property
+    def installed(self) -> bool:
+        """Whether it is there."""
+        return self.name in self._run("list", "--short").stdout.split()
+
+    def ensure(self) -> None:
+        """Install it, and return when all of it is ready, unless that was done."""
+        if not self.installed:
+            self._ensure_namespace()
+            self._run("install", self.name, str(CHART), "--wait", WITHIN)
+
+    def upgrade(self, *values: str) -> Result:
+        """Change values, each ``key=value``, and return when all of it is ready again."""
+        spelled = [f"--set={value}" for value in values]
+        return self._run("upgrade", self.name, str(CHART), "--wait", WITHIN, *spelled)
+
+    def reset(self) -> None:
+        """Go back to the chart's own values."""
+        self._run("upgrade", self.name, str(CHART), "--wait", WITHIN, "--reset-values")
+
+    def test(self) -> Result:
+        """Run ``helm test``."""
+        return self._run("test", self.name, "--logs", WITHIN)
+
+    def uninstall(self) -> Result:
+        """Take it away."""
+        return self._run("uninstall", self.name, "--wait", WITHIN)
+
+    def rest(self) -> Rest:
+        """Return the REST API, behind its Service, as nobody."""
+        return Rest(self.cluster.reach(self.namespace, f"{self.name}-api"))
+
+    def admin(self) -> Rest:
+        """Return the REST API as the first admin."""
+        secret = ("get", "secret", "-n", self.namespace, f"{self.name}-first-admin", "-o", "json")
+        data = self.kubectl.run(*secret).ok().json["data"]
+        return self.rest().log_in("admin", base64.b64decode(data["password"]).decode())
+
+    def leader(self) -> str:
+        """Return the Pod of the operator that holds the Lease."""
+        lease = ("get", "lease", "-n", self.namespace, "-o", "json")
+        items = self.kubectl.run(*lease).ok().json["items"]
+        [holder] = [
+            it["spec"]["holderIdentity"]
+            for it in items
+            if it["metadata"]["name"].endswith("operator")
+        ]
+        [pod] = [name for name in self.operator.ready() if holder.startswith(name)]
+        return pod
+
+    def _ensure_namespace(self) -> None:
+        """Make the namespace, where nothing but restricted Pods is admitted."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        metadata = {"name": self.namespace, "labels": labels}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        self.kubectl.run("apply", "-f", "-", stdin=namespace).ok()
+
+    def _run(self, verb: str, *arguments: str) -> Result:
+        return self.helm.run(verb, *arguments, "--namespace", self.namespace).ok()

@@ -1,0 +1,64 @@
+"""The REST API as a client in another process meets it: one connection for each request."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+TIMEOUT_S = 30.0
+"""A request that takes longer hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.text)
+
+    def expect(self, status: int) -> Self:
+        """Return itself if the status is this, else fail with what was said."""
+        assert self.status == status, f"{self.status}, not {status}: {self.text[:500]}"
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The API at ``base``, as one user or as nobody."""
+
+    base: str
+    token: str | None = None
+
+    def call(self, method: str, path: str, body: Any = None) -> Answer:
+        """Send one request; ``path`` is below ``/api/v1``, or absolute for the probes."""
+        where = path if path.startswith("/") else f"/api/v1/{path}"
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + where, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+                return Answer(answer.status, answer.read().decode())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.read().decode())
+
+    def log_in(self, username: str, password: str) -> "Rest":
+        """Return the API as this user."""
+        login = {"username": username, "password": password}
+        answer = self.call("POST", "auth/login", login).expect(200).json
+        assert answer["tokenType"] == "bearer"
+        return replace(self, token=answer["accessToken"])
+
+    def register(self, username: str, password: str) -> "Rest":
+        """Make a user, and return the API as that user."""
+        new = {"username": username, "email": f"{username}@example.com", "password": password}
+        self.call("POST", "auth/register", new).expect(201)
+        return self.log_in(username, password)

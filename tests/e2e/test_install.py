@@ -1,0 +1,144 @@
+"""``helm install`` on a cluster that runs pods, and what a user does next."""
+
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.e2e.clusters import PodCluster
+from tests.e2e.release import ROOT, Release
+from tests.support.kubectl import Kubectl
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(400)
+EXAMPLES = ROOT / "examples"
+WALKTHROUGH = "WEGENT_E2E_WALKTHROUGH"
+"""Names a script that is run too, with the API's base URL as its argument."""
+
+
+def test_all_pods_are_ready_and_restricted(release: Release) -> None:
+    for component in (release.api, release.operator):
+        pods = component.all()
+        assert pods
+        assert len(component.ready()) == len(pods), component.states()
+        for pod in pods:
+            assert all(it["restartCount"] == 0 for it in pod["status"]["containerStatuses"])
+
+
+@pytest.mark.parametrize(
+    ("component", "foreign"), [("operator", "fastapi"), ("api", "kopf")], ids=["operator", "api"]
+)
+def test_image_holds_what_its_program_runs_and_no_more(
+    release: Release, component: str, foreign: str
+) -> None:
+    pods = getattr(release, component)
+    pod = pods.ready()[0]
+    look = (
+        "import importlib.util as u, json, os, shutil;"
+        f"print(json.dumps([bool(u.find_spec({foreign!r})), bool(u.find_spec('kubernetes')),"
+        " shutil.which('cc'), shutil.which('pip'), shutil.which('kubectl'), os.getuid() == 0,"
+        " os.access('/opt/wegent', os.W_OK)]))"
+    )
+    assert json.loads(pods.run(pod, "python3", "-c", look)) == [
+        *(False, False, None, None, None, False, False)
+    ]
+    bill = json.loads(pods.run(pod, "cat", "/opt/wegent/sbom.cdx.json"))
+    assert bill["metadata"]["component"]["name"] == f"wegent-{component}"
+    purls = {it["purl"].partition("@")[0] for it in bill["components"]}
+    assert {"pkg:pypi/wegent", "pkg:pypi/pydantic"} <= purls
+
+
+def test_nobody_gets_in_without_a_token(release: Release) -> None:
+    rest = release.rest()
+    rest.call("GET", "/readyz").expect(200)
+    rest.call("GET", "kinds/ghosts").expect(401)
+    rest.call("GET", "auth/me").expect(401)
+
+
+def test_first_admin_can_log_in(release: Release) -> None:
+    me = release.admin().call("GET", "auth/me").expect(200).json
+    assert me["role"] == "admin"
+
+
+async def test_a_user_composes_a_team_over_rest(release: Release) -> None:
+    anybody = release.rest()
+    user = anybody.register("composer", "securepassword123")
+    again = {"username": "composer", "email": "c@example.com", "password": "securepassword123"}
+    anybody.call("POST", "auth/register", again).expect(409)
+    wrong = {"username": "composer", "password": "wrong-password-123"}
+    anybody.call("POST", "auth/login", wrong).expect(401)
+    me = user.call("GET", "auth/me").expect(200).json
+    assert (me["username"], me["role"]) == ("composer", "user")
+    other = {"username": "other", "email": "o@example.com", "password": "securepassword123"}
+    user.call("POST", "auth/admin/register", other).expect(403)
+
+    bot_refs = {f"{kind}Ref": {"name": f"e2e-{kind}"} for kind in ("ghost", "model", "shell")}
+    specs: dict[str, dict[str, Any]] = {
+        "ghost": {"systemPrompt": "You are a helpful coding assistant."},
+        "model": {"provider": "openai", "model": "gpt-4", "temperature": 0.7, "maxTokens": 2000},
+        "shell": {"type": "Chat"},
+        "bot": bot_refs,
+        "skill": {"description": "Reviews a diff"},
+        "team": {"bots": [{"name": "e2e-bot"}]},
+    }
+    for kind, spec in specs.items():
+        body = {"metadata": {"name": f"e2e-{kind}", "namespace": "default"}, "spec": spec}
+        made = user.call("POST", f"kinds/{kind}s", body).expect(201).json
+        assert made["metadata"]["namespace"] == "default"
+        user.call("POST", f"kinds/{kind}s", body).expect(409)
+        listed = user.call("GET", f"kinds/{kind}s?namespace=default").expect(200).json
+        assert f"e2e-{kind}" in [it["metadata"]["name"] for it in listed["items"]]
+
+    dangling = {"metadata": {"name": "dangling"}, "spec": bot_refs | {"ghostRef": {"name": "no"}}}
+    user.call("POST", "kinds/bots", dangling).expect(422)
+    hot = {"provider": "openai", "model": "gpt-4", "temperature": 9}
+    user.call("POST", "kinds/models", {"metadata": {"name": "hot"}, "spec": hot}).expect(422)
+    user.call("GET", "kinds/ghosts/no?namespace=default").expect(404)
+
+    def verdicts() -> bool:
+        for kind in specs:
+            found = user.call("GET", f"kinds/{kind}s/e2e-{kind}").expect(200).json
+            conditions = {it["type"]: it["status"] for it in found["status"]["conditions"]}
+            assert conditions["Ready"] == "True", found["status"]
+        return True
+
+    await eventually(verdicts, within_s=30, what="every kind Ready")
+    for kind in reversed(specs):
+        user.call("DELETE", f"kinds/{kind}s/e2e-{kind}").expect(204)
+        user.call("GET", f"kinds/{kind}s/e2e-{kind}").expect(404)
+
+
+def test_examples_are_applied_in_any_order(release: Release) -> None:
+    kubectl = release.kubectl
+    kubectl.run("apply", "-f", EXAMPLES).ok()
+    kubectl.run("wait", "-f", EXAMPLES, "--for=condition=Ready", "--timeout=50s").ok()
+
+
+def test_a_pod_sees_the_api_by_its_name(release: Release) -> None:
+    said = release.test().stdout
+    assert "Phase:          Succeeded" in said
+
+
+def test_logs_are_json_with_what_was_asked(release: Release) -> None:
+    release.rest().call("GET", "kinds/ghosts?limit=7").expect(401)
+    lines = [line for pod in release.api.ready() for line in release.api.logs(pod).splitlines()]
+    asked = [json.loads(line) for line in lines if "/api/v1/kinds/ghosts" in line]
+    assert asked
+    assert asked[-1]["status"] == 401
+
+
+def test_services_and_names_reach_from_pod_to_pod(pods: PodCluster, release: Release) -> None:
+    ask = "import socket; print(socket.gethostbyname('kubernetes.default.svc.cluster.local'))"
+    asked: Kubectl = pods.kubectl
+    service = ("get", "service", "kubernetes", "-n", "default", "-o=jsonpath={.spec.clusterIP}")
+    pod = release.api.ready()[0]
+    assert release.api.run(pod, "python3", "-c", ask).strip() == asked.run(*service).ok().stdout
+
+
+@pytest.mark.skipif(WALKTHROUGH not in os.environ, reason=f"${WALKTHROUGH} names no script")
+def test_walkthrough_of_ones_own(release: Release) -> None:
+    command = ["bash", os.environ[WALKTHROUGH], release.rest().base]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
