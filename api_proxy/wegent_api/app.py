@@ -8,7 +8,7 @@ from typing import TypedDict
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from wegent_api import account_routes, admin, auth, member_routes, operations, trash
+from wegent_api import account_routes, admin, apply, auth, member_routes, operations, trash
 from wegent_api.kinds import kinds_router
 from wegent_api.metrics import Metrics
 from wegent_api.observe import Observe
@@ -67,6 +67,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(admin.router)
     app.include_router(member_routes.router)
     app.include_router(kinds_router())
+    app.include_router(apply.router)
     app.include_router(trash.router)
     app.include_router(operations.router)
     install_openapi(app)

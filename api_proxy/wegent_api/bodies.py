@@ -66,7 +66,7 @@ async def read_object(request: Request, types: Sequence[str]) -> dict[str, Any]:
 
     It raises what `json_object` does.
     """
-    require_json(request, types)
+    media_type_of(request, types)
     raw = await read_bytes(request, services_of(request).settings.max_body_bytes)
     value = parse(raw)
     if not isinstance(value, dict):
@@ -102,19 +102,21 @@ async def no_body(request: Request, _: CallerDep) -> None:
         raise BadRequest(f"{request.method} takes no body")
 
 
-def require_json(request: Request, types: Sequence[str] = (JSON,)) -> None:
-    """Refuse a body that isn't declared as one of ``types`` in UTF-8, or that is compressed.
+def media_type_of(request: Request, types: Sequence[str] = (JSON,)) -> str:
+    """Return which of ``types`` the body is declared as, in UTF-8 and not compressed.
 
     Raises:
-        UnsupportedMediaType: so.
+        UnsupportedMediaType: it isn't.
     """
     declared = Message()
     declared["content-type"] = request.headers.get("content-type", "")
     charset = declared.get_content_charset("utf-8")
-    if declared.get_content_type() not in types or charset not in {"utf-8", "us-ascii"}:
+    content_type = declared.get_content_type()
+    if content_type not in types or charset not in {"utf-8", "us-ascii"}:
         raise UnsupportedMediaType(f"the Content-Type must be {' or '.join(types)}")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("the body must not be compressed")
+    return content_type
 
 
 def parse(raw: bytes) -> Any:

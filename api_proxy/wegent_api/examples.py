@@ -1,7 +1,9 @@
 """The examples of the OpenAPI document: they work as they stand, in this order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from wegent_crds.kinds import API_VERSION, BY_KIND
 
 Body = Mapping[str, Any]
 
@@ -69,3 +71,9 @@ KINDS: Final[Mapping[str, Body]] = {
     ),
 }
 """By plural; each refers only to those before it."""
+
+APPLIED: Final[Sequence[Body]] = [
+    {"apiVersion": API_VERSION, "kind": kind, **KINDS[BY_KIND[kind].plural]}
+    for kind in ("Bot", "Ghost", "Model", "Shell")
+]
+"""In no order that it would have to be created in."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from wegent_api.admin_models import AccountChange, PasswordReset
+from wegent_api.apply_models import ApplyResults
 from wegent_api.auth_models import AdminRegistration, Credentials, PasswordChange, Registration
 from wegent_api.member_models import MemberChange
 from wegent_api.statuses import JSON
@@ -167,7 +168,7 @@ def _drop_fastapis_422(document: dict[str, Any]) -> None:
 def _schemas() -> dict[str, Any]:
     served = [kind for kind in KINDS if kind.served or kind is TOMBSTONE]
     models: list[type[BaseModel]] = [MODELS[kind.plural] for kind in served]
-    models += BODIES
+    models += [*BODIES, ApplyResults]
     _, made = models_json_schema(
         [(model, "validation") for model in models], ref_template=SCHEMAS + "{model}"
     )

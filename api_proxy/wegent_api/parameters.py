@@ -105,6 +105,14 @@ class PatchParameters(WriteParameters):
         return super().upstream() | {"fieldManager": self.field_manager} | force
 
 
+class ApplyParameters(PatchParameters):
+    """Of objects that are applied together."""
+
+    namespace: Annotated[
+        Namespace, Field(description="Of the documents that don't say theirs.")
+    ] = DEFAULT_NAMESPACE
+
+
 class ListParameters(Parameters):
     """Of a list."""
 

@@ -6,7 +6,7 @@ reference that may not be looked at passes.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from wegent_api.callers import Caller
@@ -32,19 +32,42 @@ async def check_references(
         Refused, Unavailable: the API server did not say.
     """
     found = list(references_of(kind, namespace, body))
-    targets = {reference.target for reference in found if _wrong_name(reference) is None}
+    missing = await missing_of(callers, caller, targets_of(found))
+    if problem := unresolved(kind, found, body, missing):
+        raise problem
+
+
+def targets_of(references: Iterable[Reference]) -> set[ObjectKey]:
+    """Return what ``references`` point to, without what nothing can be called.
+
+    Raises:
+        Invalid: it is too much to look up.
+    """
+    targets = {reference.target for reference in references if _wrong_name(reference) is None}
     if len(targets) > MAX_TARGETS:
         raise Invalid(f"more than {MAX_TARGETS} references; ?validateRefs=false skips the lookup")
-    missing = await _missing(callers, caller, targets)
-    causes = [cause for reference in found if (cause := _cause(kind, reference, missing))]
-    if causes:
-        raise Invalid.of(causes, what=f'{kind.kind}.{GROUP} "{_name(body)}"')
+    return targets
 
 
-async def _missing(
-    callers: CallersApi, caller: Caller, targets: set[ObjectKey]
+def unresolved(
+    kind: Kind,
+    references: Iterable[Reference],
+    body: Mapping[str, Any],
+    missing: frozenset[ObjectKey],
+) -> Invalid | None:
+    """Return the refusal of ``body``, a cause for each reference to nothing; None: all is well."""
+    causes = [cause for reference in references if (cause := _cause(kind, reference, missing))]
+    return Invalid.of(causes, what=f'{kind.kind}.{GROUP} "{_name(body)}"') if causes else None
+
+
+async def missing_of(
+    callers: CallersApi, caller: Caller, targets: Iterable[ObjectKey]
 ) -> frozenset[ObjectKey]:
-    """Return those of ``targets`` of which the caller may know that they aren't there."""
+    """Return those of ``targets`` of which the caller may know that they aren't there.
+
+    Raises:
+        Refused, Unavailable: the API server did not say.
+    """
     slots = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
     async def look_up(target: ObjectKey) -> bool:

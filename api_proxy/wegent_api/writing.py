@@ -16,7 +16,7 @@ from wegent_api.callers import Caller, CallerDep
 from wegent_api.errors import BadRequest, Cause, PreconditionFailed, Refused
 from wegent_api.heads import version_of
 from wegent_api.parameters import Name, PatchParameters, WriteParameters, namespace_of
-from wegent_api.patches import Patch, PatchDep, with_metadata, without_quoted_object
+from wegent_api.patches import Patch, PatchDep, as_yaml, with_metadata, without_quoted_object
 from wegent_api.preconditions import EntityTags, IfMatch, IfNoneMatch, tagged
 from wegent_api.references import check_references
 from wegent_api.services import Services, ServicesDep
@@ -189,13 +189,13 @@ async def _tied(
     A version doesn't keep apply from creating an object that is gone; its uid does.
     """
     if if_match is None:
-        return None, encoded(applied)
+        return None, as_yaml(applied)
     there = await target.look_if_there()
     version = required(there, if_match)
     tied = with_metadata(applied, uid=str((there or {}).get("uid", "")))
     if if_match.any:
-        return None, encoded(tied)
-    return version, encoded(with_metadata(tied, resourceVersion=version))
+        return None, as_yaml(tied)
+    return version, as_yaml(with_metadata(tied, resourceVersion=version))
 
 
 async def _send(

@@ -16,6 +16,8 @@ import yaml
 from wegent_api.errors import BadRequest
 from wegent_crds.markers import FLOAT_EXACT_MAX
 
+YAML: Final = "application/yaml"
+"""Its media type (RFC 9512)."""
 MAX_DEPTH: Final = 64
 """Lists and maps inside each other; the deepest kind has 8. libyaml's time is quadratic in it."""
 MAX_NODES: Final = 100_000

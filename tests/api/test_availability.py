@@ -23,6 +23,7 @@ from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
+from wegent_crds.kinds import API_VERSION
 
 GHOSTS = f"{BASE}/ghosts"
 
@@ -72,6 +73,7 @@ def operations() -> list[tuple[str, str, object]]:
         ("POST", GHOSTS, ghost(name)),
         ("GET", "/api/v1/auth/me", None),
         ("POST", "/api/v1/auth/login", {"username": name, "password": PASSWORD}),
+        ("POST", "/api/v1/apply", {"apiVersion": API_VERSION, "kind": "Ghost", **ghost(name)}),
         ("POST", "/api/v1/auth/register", account),
         ("POST", "/api/v1/auth/admin/register", account),
     ]

@@ -19,10 +19,12 @@ from tests.support.proxy import Client
 from wegent_api.app import create_app
 from wegent_api.examples import KINDS
 from wegent_api.settings import Settings
+from wegent_crds.kinds import API_VERSION
 from wegent_crds.kinds import KINDS as ALL_KINDS
 from wegent_kube.client import MERGE_PATCH
 
 TRASH = "/api/v1/trash"
+APPLY = "/api/v1/apply"
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
 
 PUBLIC = {
@@ -45,6 +47,7 @@ BODIES = {
     "PATCH /api/v1/auth/admin/accounts/{username}": {"suspended": True},
     "POST /api/v1/auth/admin/accounts/{username}/password": {"newPassword": PASSWORD},
     "PUT /api/v1/namespaces/{namespace}/members/{username}": {"role": "viewer"},
+    f"POST {APPLY}": {"apiVersion": API_VERSION, "kind": "Skill", **KINDS["skills"]},
 }
 
 
@@ -147,6 +150,10 @@ async def test_an_operation_acts_as_its_caller(
     if operation.path in FOR_ANYBODY:
         assert answer.status == 200
         assert account in answer.content.decode()
+    elif operation.path == APPLY:
+        [result] = answer.expect(207)["items"]
+        assert result["status"]["reason"] == "Forbidden"
+        assert account in result["status"]["message"]
     else:
         assert account in answer.refused(403, "Forbidden")
     asked = [it for it in audit.requests() if it.resource in RESOURCES]
@@ -156,7 +163,7 @@ async def test_an_operation_acts_as_its_caller(
     # The same with somebody's rights, so that the refusals above were for their lack.
     answer = await user.client.send(*request, headers=operation.headers)
     assert answer.status != 401
-    if operation.path.startswith((BASE, TRASH)):
+    if operation.path.startswith((BASE, TRASH, APPLY)):
         assert answer.status in {200, 201, 404, 409, 422}
     mine = {it.user for it in audit.requests() if it.resource in RESOURCES} - {account}
     assert mine <= {user.account, PROXY if operation.path in READS_AS_ITSELF else user.account}

@@ -52,6 +52,15 @@ async def test_apply_creates_and_changes(client: Client) -> None:
     assert now["spec"]["systemPrompt"] == "JSON."
 
 
+async def test_applied_text_is_what_was_sent(client: Client) -> None:
+    """Beyond U+FFFF, and where YAML sees a line break that JSON doesn't."""
+    text = 'é 😀 \x00 \x85 \u2028 \ufeff \x7f \\ud83d\\ude00 "quoted" <tag>'
+    path = f"{GHOSTS}/{unique('text')}"
+    body = {"spec": {"systemPrompt": text}}
+    made = (await client.patch(path, body, type_=APPLY_PATCH)).expect(201)
+    assert made["spec"]["systemPrompt"] == text
+
+
 async def test_who_applies_the_same_field_is_told_of_the_other(client: Client, path: str) -> None:
     body = {"spec": {"systemPrompt": "Mine."}}
     mine = f"{path}?fieldManager=mine"

@@ -1,0 +1,112 @@
+"""The objects that one body holds: YAML documents, JSON, or lists of either.
+
+Each is looked at by itself: what is wrong with one is said of that one, and is no
+reason to refuse the others.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wegent_api.errors import BadRequest, Cause
+from wegent_api.names import is_dns_label, is_dns_subdomain
+from wegent_crds.kinds import API_VERSION, BY_KIND, KINDS, Kind
+from wegent_crds.references import ObjectKey
+
+MAX_MANIFESTS: Final = 256
+"""In one body: four times what the largest Team refers to."""
+LIST: Final = ("v1", "List")
+"""What kubectl makes of several objects."""
+SERVED: Final = tuple(kind.kind for kind in KINDS if kind.served)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One object that is to be."""
+
+    kind: Kind
+    key: ObjectKey
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """What can't be made an object of, and what it says of itself."""
+
+    problem: BadRequest
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+
+
+def manifests_of(documents: Sequence[Any], namespace: str) -> list[Manifest | Unusable]:
+    """Return the objects of ``documents``, in their order, those of lists one by one.
+
+    One that doesn't name its namespace goes into ``namespace``.
+
+    Raises:
+        BadRequest: there are none, or too many.
+    """
+    values = [value for document in documents for value in _items(document)]
+    if not values:
+        raise BadRequest("the body holds no object")
+    if len(values) > MAX_MANIFESTS:
+        raise BadRequest(f"the body holds {len(values)} objects; {MAX_MANIFESTS} are taken at once")
+    found = [_manifest(value, namespace) for value in values]
+    times = Counter(it.key for it in found if isinstance(it, Manifest))
+    return [_once(it) if isinstance(it, Manifest) and times[it.key] > 1 else it for it in found]
+
+
+def _items(document: Any) -> Iterator[Any]:
+    if isinstance(document, Mapping) and isinstance(document.get("items"), list):
+        identity = (document.get("apiVersion"), document.get("kind"))
+        if identity in {LIST, *((API_VERSION, f"{kind}List") for kind in SERVED)}:
+            yield from document["items"]
+            return
+    yield document
+
+
+def _manifest(value: Any, namespace: str) -> Manifest | Unusable:
+    if not isinstance(value, Mapping):
+        return Unusable(BadRequest("the document must be an object"))
+    metadata = value.get("metadata")
+    if not isinstance(metadata, Mapping):
+        metadata = {}
+    name, place = metadata.get("name"), metadata.get("namespace") or namespace
+    kind = BY_KIND.get(str(value.get("kind")))
+    causes = [*_wrong_kind(value, kind), *_wrong_place(name, place)]
+    if causes or kind is None:
+        shown = (_shown(it) for it in (value.get("kind"), place, name))
+        return Unusable(BadRequest.of(causes), *shown)
+    body = {**value, "metadata": {**metadata, "namespace": place}}
+    return Manifest(kind, ObjectKey(kind.plural, place, str(name)), body)
+
+
+def _wrong_kind(value: Mapping[str, Any], kind: Kind | None) -> Iterator[Cause]:
+    if kind is None or not kind.served:
+        message = f"must be one of {', '.join(SERVED)}; apply everything else with kubectl"
+        yield Cause("FieldValueNotSupported", "kind", message)
+    elif value.get("apiVersion") != API_VERSION:
+        yield Cause("FieldValueNotSupported", "apiVersion", f"must be {API_VERSION}")
+
+
+def _wrong_place(name: object, namespace: object) -> Iterator[Cause]:
+    if name in (None, ""):
+        message = "must be there: what is applied again must be the same object"
+        yield Cause("FieldValueRequired", "metadata.name", message)
+    elif not is_dns_subdomain(name):
+        yield Cause("FieldValueInvalid", "metadata.name", "must be a DNS-1123 subdomain")
+    if not is_dns_label(namespace):
+        yield Cause("FieldValueInvalid", "metadata.namespace", "must be a DNS-1123 label")
+
+
+def _once(manifest: Manifest) -> Unusable:
+    key = manifest.key
+    message = "is in the body more than once; which of them is meant can't be told"
+    cause = Cause("FieldValueDuplicate", "metadata.name", message)
+    return Unusable(BadRequest.of([cause]), manifest.kind.kind, key.namespace, key.name)
+
+
+def _shown(value: object) -> str | None:
+    return value[:253] if isinstance(value, str) and value else None

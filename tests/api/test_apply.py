@@ -1,0 +1,267 @@
+"""POST /api/v1/apply: several objects in one request, in whatever order."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.api.objects import BASE, Body, bot, example, ghost
+from tests.api.users import User, unique
+from tests.support.audit import AuditLog
+from tests.support.kubectl import Kubectl
+from tests.support.proxy import Answer, Client
+from wegent_api.applying import AT_ONCE
+from wegent_api.examples import KINDS
+from wegent_api.manifests import MAX_MANIFESTS
+from wegent_crds.kinds import API_VERSION, BY_KIND, BY_PLURAL
+
+APPLY = "/api/v1/apply"
+TEXT = 'é 😀 \x00 \x85 \u2028 \ufeff \x7f \\ud83d\\ude00 "quoted" <tag>'
+YAML = {"Content-Type": "application/yaml"}
+
+
+def of(plural: str, body: Body) -> Body:
+    """Return ``body`` as a manifest has it."""
+    return {"apiVersion": API_VERSION, "kind": BY_PLURAL[plural].kind, **body}
+
+
+def listing(items: Iterable[Body]) -> Body:
+    return {"apiVersion": "v1", "kind": "List", "items": list(items)}
+
+
+async def apply(client: Client, *documents: Any, query: str = "") -> Answer:
+    """Apply ``documents`` as YAML."""
+    raw = yaml.safe_dump_all(documents).encode()
+    return await client.post(f"{APPLY}{query}", raw=raw, headers=YAML)
+
+
+def results(answer: Answer, status: int = 200) -> list[str]:
+    """Return what became of each object, in the body's order."""
+    body = answer.expect(status)
+    assert [it["index"] for it in body["items"]] == list(range(len(body["items"])))
+    assert body["failed"] == sum(it["result"] == "failed" for it in body["items"])
+    assert (body["failed"] > 0) == (status == 207)
+    return [it["result"] for it in body["items"]]
+
+
+def all_kinds(tag: str) -> list[Body]:
+    """Return an example of each kind, with what refers to others before them."""
+    return [of(plural, example(plural, tag)) for plural in reversed(list(KINDS))]
+
+
+async def test_the_order_does_not_matter_and_the_same_again_changes_nothing(
+    client: Client,
+) -> None:
+    documents = all_kinds(unique("all"))
+    answer = await apply(client, *documents)
+    assert results(answer) == ["created"] * len(documents)
+    for document, item in zip(documents, answer.json["items"], strict=True):
+        assert item["kind"] == document["kind"]
+        assert item["name"] == document["metadata"]["name"]
+        assert item["namespace"] == "default"
+        path = f"{BASE}/{BY_KIND[item['kind']].plural}/{item['name']}"
+        made = (await client.get(path)).expect(200)
+        assert {it["manager"] for it in made["metadata"]["managedFields"]} == {"wegent-api"}
+    assert results(await apply(client, *documents)) == ["unchanged"] * len(documents)
+    documents[-1]["spec"]["description"] = "another"
+    now = results(await apply(client, *documents))
+    assert now == ["unchanged"] * (len(documents) - 1) + ["configured"]
+
+
+async def test_what_the_operator_says_meanwhile_is_no_change_of_ours(
+    client: Client, kubectl: Kubectl
+) -> None:
+    document = of("ghosts", ghost(unique("judged")))
+    results(await apply(client, document))
+    status = json.dumps({"status": {"observedGeneration": 1}})
+    name = document["metadata"]["name"]
+    patch = ("--subresource=status", "--type=merge", f"--patch={status}")
+    (await kubectl.call("patch", "ghost", name, *patch)).ok()
+    assert results(await apply(client, document)) == ["unchanged"]
+
+
+async def test_json_holds_one_object_or_a_list(client: Client) -> None:
+    one, two, three = (of("ghosts", ghost(unique("json"), TEXT)) for _ in range(3))
+    assert results(await client.post(APPLY, one)) == ["created"]
+    assert results(await client.post(APPLY, listing([one, two]))) == ["unchanged", "created"]
+    ghosts = {"apiVersion": API_VERSION, "kind": "GhostList", "items": [three]}
+    assert results(await apply(client, one, ghosts, None, listing([two]))) == [
+        "unchanged",
+        "created",
+        "unchanged",
+    ]
+    stored = (await client.get(f"{BASE}/ghosts/{one['metadata']['name']}")).expect(200)
+    assert stored["spec"]["systemPrompt"] == TEXT
+
+
+async def test_one_that_fails_holds_up_those_alone_that_refer_to_it(client: Client) -> None:
+    tag = unique("partly")
+    documents = {it["kind"]: it for it in all_kinds(tag)}
+    documents["Model"]["spec"]["temperature"] = 7
+    answer = await apply(client, *documents.values())
+    told = zip(results(answer, 207), answer.json["items"], strict=True)
+    found = dict(zip(documents, told, strict=True))
+    failed = {kind for kind, (result, _) in found.items() if result == "failed"}
+    assert failed == {"Model", "Bot", "Team", "Task"}
+    status = found["Model"][1]["status"]
+    assert (status["kind"], status["code"], status["reason"]) == ("Status", 422, "Invalid")
+    assert [it["field"] for it in status["details"]["causes"]] == ["spec.temperature"]
+    status = found["Bot"][1]["status"]
+    assert [(it["field"], it["reason"]) for it in status["details"]["causes"]] == [
+        ("spec.modelRef", "FieldValueNotFound")
+    ]
+    del documents["Model"]["spec"]["temperature"]
+    assert "failed" not in results(await apply(client, *documents.values()))
+
+
+async def test_one_that_fails_may_be_there_from_before(client: Client) -> None:
+    tag = unique("before")
+    ghost_ = of("ghosts", ghost(tag))
+    results(await apply(client, ghost_))
+    ghost_["spec"]["systemPrompt"] = 7
+    skill = of("skills", {"metadata": {"name": tag}, "spec": {"description": "x"}})
+    bot_ = of("bots", example("bots", tag))
+    bot_["spec"]["ghostRef"] = {"name": tag}
+    answer = await apply(client, bot_, ghost_, skill)
+    assert results(answer, 207) == ["failed", "failed", "created"]
+    fields = [it["field"] for it in answer.json["items"][0]["status"]["details"]["causes"]]
+    assert fields == ["spec.modelRef", "spec.shellRef"]
+
+
+async def test_dry_run_counts_what_would_be_there(client: Client) -> None:
+    documents = all_kinds(unique("dry"))
+    dry = "?dryRun=All"
+    assert results(await apply(client, *documents, query=dry)) == ["created"] * len(documents)
+    (await client.get(f"{BASE}/ghosts/{documents[-1]['metadata']['name']}")).expect(404)
+    results(await apply(client, *documents))
+    documents[-1]["spec"]["description"] = "another"
+    now = results(await apply(client, *documents, query=dry))
+    assert now == ["unchanged"] * (len(documents) - 1) + ["configured"]
+
+
+async def test_references_that_nobody_makes_are_refused_or_not(client: Client) -> None:
+    dangling = of("bots", bot(unique("dangling")))
+    answer = await apply(client, dangling)
+    assert results(answer, 207) == ["failed"]
+    assert answer.json["items"][0]["status"]["code"] == 422
+    assert results(await apply(client, dangling, query="?validateRefs=false")) == ["created"]
+
+
+async def test_namespaces_are_the_documents_or_the_requests(user: User) -> None:
+    name = unique("place")
+    here, there = (of("ghosts", ghost(name)) for _ in range(2))
+    there["metadata"]["namespace"] = "default"
+    query = f"?namespace={user.namespace}"
+    answer = await apply(user.client, here, there, query=query)
+    assert results(answer) == ["created", "created"]
+    assert [it["namespace"] for it in answer.json["items"]] == [user.namespace, "default"]
+    for namespace in ("default", user.namespace):
+        (await user.client.get(f"{BASE}/ghosts/{name}?namespace={namespace}")).expect(200)
+
+
+async def test_a_conflict_is_its_objects_until_it_is_forced(client: Client) -> None:
+    theirs, free = (of("ghosts", ghost(unique("owned"))) for _ in range(2))
+    results(await apply(client, theirs, query="?fieldManager=them"))
+    theirs["spec"]["systemPrompt"] = "Ours."
+    answer = await apply(client, theirs, free, query="?fieldManager=us")
+    assert results(answer, 207) == ["failed", "created"]
+    status = answer.json["items"][0]["status"]
+    assert (status["code"], status["reason"]) == (409, "Conflict")
+    assert [it["field"] for it in status["details"]["causes"]] == [".spec.systemPrompt"]
+    forced = await apply(client, theirs, free, query="?fieldManager=us&force=true")
+    assert results(forced) == ["configured", "unchanged"]
+
+
+async def test_what_is_no_object_of_wegents_is_refused_by_itself(client: Client) -> None:
+    fine = of("ghosts", ghost(unique("fine")))
+    odd: list[tuple[Any, str]] = [
+        ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}, "kind"),
+        ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}, "kind"),
+        (of("accounts", {"metadata": {"name": "x"}}), "kind"),
+        ({"metadata": {"name": "x"}}, "kind"),
+        ({**fine, "apiVersion": "agent.wecode.io/v2"}, "apiVersion"),
+        ({**fine, "metadata": {"generateName": "x-"}}, "metadata.name"),
+        ({**fine, "metadata": {"name": "../../pods"}}, "metadata.name"),
+        ({**fine, "metadata": {"name": "x", "namespace": "a/b"}}, "metadata.namespace"),
+        ({**fine, "metadata": 7}, "metadata.name"),
+    ]
+    answer = await apply(client, *(it for it, _ in odd), fine, ["no object"], "nor this")
+    assert results(answer, 207) == [*(["failed"] * len(odd)), "created", "failed", "failed"]
+    for (_, field), item in zip(odd, answer.json["items"], strict=False):
+        assert item["status"]["code"] == 400
+        assert [it["field"] for it in item["status"]["details"]["causes"]] == [field]
+    assert "apply everything else with kubectl" in answer.json["items"][0]["status"]["message"]
+
+
+async def test_of_two_that_are_the_same_none_is_picked(client: Client) -> None:
+    name = unique("twice")
+    one = of("ghosts", ghost(name, "One.", namespace="default"))
+    other = of("ghosts", ghost(name, "Other."))
+    answer = await apply(client, one, of("skills", {**other, "spec": {"description": "x"}}), other)
+    assert results(answer, 207)[0] == results(answer, 207)[2] == "failed"
+    (await client.get(f"{BASE}/ghosts/{name}")).expect(404)
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b"kind: Ghost\n---\nkind: ]\n", "line 3"),
+        (b"a: 1\n---\na: 1\na: 2\n", "line 4"),
+        (b"a: &x 1\n---\nb: *x\n", "anchors"),
+        (b"", "holds no object"),
+        (b"# nothing\n---\n---\n", "holds no object"),
+        (b"\xff", "UTF-8"),
+    ],
+)
+async def test_malformed_yaml_is_told_with_its_line(
+    client: Client, audit: AuditLog, raw: bytes, says: str
+) -> None:
+    answer = await client.post(APPLY, raw=raw, headers=YAML)
+    assert says in answer.refused(400, "BadRequest")
+    assert not [it for it in audit.requests() if it.resource == "ghosts"]
+
+
+async def test_bodies_are_bounded(client: Client, audit: AuditLog) -> None:
+    many = [of("ghosts", ghost(f"many-{index}")) for index in range(MAX_MANIFESTS + 1)]
+    message = (await client.post(APPLY, listing(many))).refused(400, "BadRequest")
+    assert str(MAX_MANIFESTS) in message
+    large = b"# " + b"x" * 1_572_864
+    (await client.post(APPLY, raw=large, headers=YAML)).refused(413, "RequestEntityTooLarge")
+    assert not [it for it in audit.requests() if it.resource == "ghosts"]
+
+
+async def test_other_types_and_parameters_are_refused(client: Client) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
+        answer = await client.post(APPLY, {}, headers={"Content-Type": content_type})
+        assert "application/yaml" in answer.refused(415, "UnsupportedMediaType")
+    for query in ("?dryrun=All", "?namespace=a&namespace=b", "?namespace=*", "?fieldManager="):
+        (await apply(client, {}, query=query)).refused(400, "BadRequest")
+
+
+async def test_each_is_the_callers_own_request_some_at_a_time(user: User, audit: AuditLog) -> None:
+    tag = unique("rights")
+    many = [of("ghosts", ghost(f"{tag}-{index}")) for index in range(3 * AT_ONCE)]
+    elsewhere = of("ghosts", ghost(tag, namespace="kube-system"))
+    answer = await apply(user.client, elsewhere, *many)
+    assert results(answer, 207) == ["failed", *(["created"] * len(many))]
+    status = answer.json["items"][0]["status"]
+    assert (status["code"], status["reason"]) == (403, "Forbidden")
+    assert user.account in status["message"]
+    asked = [it for it in audit.requests() if it.resource == "ghosts"]
+    assert {it.user for it in asked} == {user.account}
+
+
+async def test_a_token_that_is_not_taken_is_the_whole_answer(client: Client) -> None:
+    one = of("ghosts", ghost(unique("unknown")))
+    (await client.as_("no.such.token").post(APPLY, one)).refused(401, "Unauthorized")
+    (await client.as_(None).post(APPLY, raw=b"{")).refused(401, "Unauthorized")
+
+
+async def test_unknown_fields_are_named(client: Client) -> None:
+    one = of("ghosts", ghost(unique("typo")))
+    one["spec"]["systemPromt"] = "x"
+    answer = await apply(client, one)
+    assert results(answer, 207) == ["failed"]
+    assert "systemPromt" in json.dumps(answer.json["items"][0]["status"])
