@@ -40,6 +40,8 @@ from wegent_api.preconditions import (
     IfNoneMatch,
     unless_known,
 )
+from wegent_api.relation_models import ReferenceList
+from wegent_api.relations import Relations
 from wegent_api.services import ServicesDep
 from wegent_api.watching import starting_point, watch
 from wegent_api.writing import Writes
@@ -97,6 +99,7 @@ def kinds_router() -> APIRouter:
 
 def _add_routes(router: APIRouter, kind: Kind) -> None:
     reads, writes, deletes = KindRoutes(kind), Writes(kind), Deletes(kind)
+    relations = Relations(kind)
     example = examples.KINDS[kind.plural]
     matching = conditions(IF_MATCH)
     of_collection: tuple[_Route, ...] = (
@@ -139,9 +142,24 @@ def _add_routes(router: APIRouter, kind: Kind) -> None:
         ),
         _Route("DELETE", deletes.delete, "delete", PENDING | errors(404, 409, 412), matching),
     )
-    for path, routes in ((f"/{kind.plural}", of_collection), (f"/{kind.plural}/{{name}}", of_one)):
+    one = f"/{kind.plural}/{{name}}"
+    for path, routes in ((f"/{kind.plural}", of_collection), (one, of_one)):
         for route in routes:
             route.add_to(router, path, kind)
+    for relation, endpoint, model, summary in (
+        ("references", relations.references, ReferenceList, "refers to"),
+    ):
+        router.add_api_route(
+            f"{one}/{relation}",
+            endpoint,
+            methods=["GET"],
+            operation_id=f"{relation}Of{kind.kind}",
+            summary=f"List what a {kind.kind} {summary}",
+            response_model=model,
+            response_model_exclude_none=True,
+            responses=errors(404),
+            tags=[kind.plural],
+        )
 
 
 @dataclass(frozen=True, slots=True)

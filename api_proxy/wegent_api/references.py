@@ -68,29 +68,40 @@ async def missing_of(
     Raises:
         Refused, Unavailable: the API server did not say.
     """
+    seen = await look_up(callers, caller, targets)
+    return frozenset(target for target, there in seen.items() if there is False)
+
+
+async def look_up(
+    callers: CallersApi, caller: Caller, targets: Iterable[ObjectKey]
+) -> Mapping[ObjectKey, bool | None]:
+    """Return which of ``targets`` are there; None of those that the caller may not look at.
+
+    Raises:
+        Refused, Unavailable: the API server did not say.
+    """
     slots = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
-    async def look_up(target: ObjectKey) -> bool:
+    async def one(target: ObjectKey) -> bool | None:
         async with slots:
             return await _is_there(callers, caller, target)
 
     try:
         async with asyncio.TaskGroup() as group:
-            lookups = {target: group.create_task(look_up(target)) for target in targets}
+            lookups = {target: group.create_task(one(target)) for target in targets}
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None  # one answer; the first failure ended the others
-    return frozenset(target for target, lookup in lookups.items() if not lookup.result())
+    return {target: lookup.result() for target, lookup in lookups.items()}
 
 
-async def _is_there(callers: CallersApi, caller: Caller, target: ObjectKey) -> bool:
+async def _is_there(callers: CallersApi, caller: Caller, target: ObjectKey) -> bool | None:
     path = resource_of(BY_PLURAL[target.plural]).path(target.namespace, target.name)
     try:
-        await callers.fetch(caller, "GET", path, accept=METADATA_ONLY)
+        await callers.whole(caller, "GET", path, accept=METADATA_ONLY)
     except Refused as refused:
-        if refused.code == 404:
-            return False
-        if refused.code != 403:
+        if refused.code not in {403, 404}:
             raise
+        return False if refused.code == 404 else None
     return True
 
 
