@@ -14,6 +14,7 @@ from wegent_api import examples
 from wegent_api.bodies import no_body
 from wegent_api.callers import CallerDep
 from wegent_api.deleting import Deletes
+from wegent_api.listing import listed
 from wegent_api.openapi import kind_body, kind_list_response
 from wegent_api.openapi_kinds import (
     NOT_MODIFIED,
@@ -63,17 +64,17 @@ class KindRoutes:
         caller: CallerDep,
         parameters: Annotated[WatchParameters, Query()],
     ) -> Response:
-        """List the objects of one namespace, as a Kubernetes list.
+        """List the objects of one namespace, or of all, as a Kubernetes list.
 
         With `watch=true`, follow them instead: Server-Sent Events, one for each change, whose
         type is Kubernetes' own (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`), whose id
         is the resourceVersion to go on from, and whose data is the object.
         """
-        path = self.resource.path(parameters.namespace)
-        if parameters.watching():
-            since = starting_point(request, parameters.resource_version)
-            return await watch(services, caller, path, parameters.upstream(), since)
-        return await services.callers.relay(caller, "GET", path, params=parameters.upstream())
+        if not parameters.watching():
+            return await listed(services, caller, self.kind, parameters)
+        path = self.resource.path(None if parameters.everywhere else parameters.namespace)
+        since = starting_point(request, parameters.resource_version)
+        return await watch(services, caller, path, parameters.upstream(), since)
 
     async def get(
         self,

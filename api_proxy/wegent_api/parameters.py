@@ -16,6 +16,7 @@ from wegent_api.version import USER_AGENT
 from wegent_crds.tombstone import TrashedKind
 
 DEFAULT_NAMESPACE: Final = "default"
+ALL_NAMESPACES: Final = "*"
 MAX_SELECTOR_CHARS: Final = 4096
 """Far more than a person writes; the request's URL is bounded anyway."""
 MAX_VERSION_CHARS: Final = 64
@@ -27,7 +28,13 @@ FIELD_MANAGER: Final = USER_AGENT.partition("/")[0]
 MAX_FIELD_MANAGER_CHARS: Final = 128
 """The API server's bound."""
 
+
+def _label_or_all(value: str) -> str:
+    return value if value == ALL_NAMESPACES else dns_label(value)
+
+
 Namespace = Annotated[str, AfterValidator(dns_label)]
+NamespaceOrAll = Annotated[str, AfterValidator(_label_or_all)]
 Name = Annotated[
     str, Path(description="Name of the object."), AfterValidator(dns_subdomain), SUBDOMAIN_SCHEMA
 ]
@@ -116,12 +123,19 @@ class ApplyParameters(PatchParameters):
 class ListParameters(Parameters):
     """Of a list."""
 
-    namespace: Namespace = DEFAULT_NAMESPACE
+    namespace: Annotated[
+        NamespaceOrAll, Field(description="`*`: all in which the caller may list.")
+    ] = DEFAULT_NAMESPACE
     label_selector: Annotated[
         str | None, Field(alias="labelSelector", max_length=MAX_SELECTOR_CHARS)
     ] = None
     limit: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
     continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it is a list of all namespaces."""
+        return self.namespace == ALL_NAMESPACES
 
     def upstream(self) -> dict[str, str]:
         """Return what the API server is sent."""

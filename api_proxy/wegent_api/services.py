@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from wegent_api.accounts import Accounts
+from wegent_api.bindings import Bindings
 from wegent_api.kubeconfig import Kubeconfigs
 from wegent_api.login import Gate, Login
 from wegent_api.logs import request_id
@@ -43,6 +44,8 @@ class Services:
     """Watches as the caller, on connections of their own."""
     kube: KubeClient
     """The API server as the proxy itself, which has rights in the accounts namespace only."""
+    bindings: Bindings
+    """In which namespaces a caller may have rights."""
     accounts: Accounts
     registrar: Registrar
     registrations: RateLimiter
@@ -90,6 +93,7 @@ async def open_services(
         passwords = await stack.enter_async_context(
             PasswordHashing(at_once=settings.hashes_at_once, waiting=settings.hashes_waiting)
         )
+        bindings = await stack.enter_async_context(Bindings(kube))
         accounts = Accounts(kube, namespace)
         secrets = PasswordSecrets(kube, namespace)
         tokens = TokenIssuer(
@@ -106,6 +110,7 @@ async def open_services(
             callers=callers,
             watches=watches,
             kube=kube,
+            bindings=bindings,
             accounts=accounts,
             registrar=Registrar(accounts, secrets, passwords),
             registrations=RateLimiter(settings.registrations_per_address_per_minute),

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from wegent_api.bodies import no_body
 from wegent_api.callers import CallerDep
 from wegent_api.deleting import delete
+from wegent_api.listing import listed
 from wegent_api.openapi_kinds import conditions
 from wegent_api.openapi_trash import LIST, ONE, PURGED, RESTORED
 from wegent_api.parameters import DeleteParameters, Name, OneParameters, TrashParameters, no_repeats
@@ -44,9 +45,8 @@ router: Final = APIRouter(
 async def list_(
     services: ServicesDep, caller: CallerDep, parameters: Annotated[TrashParameters, Query()]
 ) -> Response:
-    """List the Tombstones of one namespace: what was deleted, when, and until when it is kept."""
-    path = TOMBSTONES.path(parameters.namespace)
-    return await services.callers.relay(caller, "GET", path, params=parameters.upstream())
+    """List the Tombstones of one namespace, or of all: what was deleted and until when it stays."""
+    return await listed(services, caller, TOMBSTONE, parameters)
 
 
 @router.get(

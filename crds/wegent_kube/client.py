@@ -25,6 +25,8 @@ METADATA_OBJECT: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.i
 """Accept header for an object, a patched one's too, without spec and status."""
 
 REQUEST_TIMEOUT_S: Final = 30.0
+WATCH_S: Final = 300
+"""How long a watch lasts before it is begun anew; as long as etcd keeps versions."""
 PAGE_SIZE: Final = 500
 """Objects a page of a list; what client-go's reflector asks for."""
 
@@ -141,6 +143,36 @@ class KubeClient:
             if not token:
                 return
             query["continue"] = token
+
+    async def watch(
+        self, path: str, *, params: Mapping[str, str] | None = None, lasts_s: int = WATCH_S
+    ) -> AsyncIterator[Any]:
+        """Yield the events of a watch, until the API server ends it after ``lasts_s`` seconds.
+
+        Raises:
+            ApiError: the server answered 400 or above, also in the midst, as an event.
+            Unreachable: it went away.
+        """
+        query = {**(params or {}), "watch": "true", "timeoutSeconds": str(lasts_s)}
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=REQUEST_TIMEOUT_S, sock_read=lasts_s + REQUEST_TIMEOUT_S
+        )
+        try:
+            async with self.session.get(
+                self.server + path, params=query, timeout=timeout
+            ) as response:
+                if response.status >= 400:
+                    raise api_error(response.status, await response.read(), response.headers)
+                rest = b""
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        event = json.loads(line)
+                        if event["type"] == "ERROR":
+                            raise ApiError(event["object"].get("code", 500), event["object"])
+                        yield event
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(f"watch of {path}: {type(error).__name__}") from error
 
 
 def api_error(code: int, raw: bytes, headers: Mapping[str, str]) -> ApiError:

@@ -264,7 +264,7 @@ async def test_a_method_that_a_path_has_not(client: Client, method: str, path: s
     ("query", "parameter"),
     [
         ("labelselector=a", "labelselector"),
-        ("watch=true", "watch"),
+        ("watch=maybe", "watch"),
         ("fieldValidation=Ignore", "fieldValidation"),
         ("dryRun=All", "dryRun"),
         ("namespace=default&namespace=kube-system", "namespace"),

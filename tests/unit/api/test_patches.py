@@ -9,9 +9,10 @@ from wegent_api.patches import as_yaml
 from wegent_api.yaml_reader import documents_of
 
 texts = st.text() | st.just("\\U0001f600\\\\ud83d\\\\ude00")
+keys = st.text(max_size=128)  # YAML takes no longer ones than 1024, escapes included
 values = st.recursive(
     st.booleans() | st.integers(-(2**63), 2**63) | texts,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
     max_leaves=20,
 )
 
