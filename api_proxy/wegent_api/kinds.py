@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel
 
 from wegent_api import examples
 from wegent_api.bodies import no_body
@@ -41,7 +42,7 @@ from wegent_api.preconditions import (
     IfNoneMatch,
     unless_known,
 )
-from wegent_api.relation_models import ReferenceList
+from wegent_api.relation_models import ReferenceList, ReferrerList
 from wegent_api.relations import Relations
 from wegent_api.services import ServicesDep
 from wegent_api.watching import starting_point, watch
@@ -147,20 +148,30 @@ def _add_routes(router: APIRouter, kind: Kind) -> None:
     for path, routes in ((f"/{kind.plural}", of_collection), (one, of_one)):
         for route in routes:
             route.add_to(router, path, kind)
-    for relation, endpoint, model, summary in (
-        ("references", relations.references, ReferenceList, "refers to"),
-    ):
-        router.add_api_route(
-            f"{one}/{relation}",
-            endpoint,
-            methods=["GET"],
-            operation_id=f"{relation}Of{kind.kind}",
-            summary=f"List what a {kind.kind} {summary}",
-            response_model=model,
-            response_model_exclude_none=True,
-            responses=errors(404),
-            tags=[kind.plural],
-        )
+    _add_relation(router, kind, "references", relations.references, ReferenceList)
+    if kind.referable:
+        _add_relation(router, kind, "referrers", relations.referrers, ReferrerList)
+
+
+def _add_relation(
+    router: APIRouter,
+    kind: Kind,
+    relation: str,
+    endpoint: Callable[..., Awaitable[Any]],
+    model: type[BaseModel],
+) -> None:
+    what = "a {} refers to" if relation == "references" else "refers to a {}"
+    router.add_api_route(
+        f"/{kind.plural}/{{name}}/{relation}",
+        endpoint,
+        methods=["GET"],
+        operation_id=f"{relation}Of{kind.kind}",
+        summary=f"List what {what.format(kind.kind)}",
+        response_model=model,
+        response_model_exclude_none=True,
+        responses=errors(404) if relation == "references" else errors(410),
+        tags=[kind.plural],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from wegent_api.callers import Caller
 from wegent_api.errors import Refused
-from wegent_api.merging import Merged, Page, Position
+from wegent_api.merging import Merged, Page, Position, namespaces_of
 from wegent_api.parameters import ListParameters
 from wegent_api.services import Services
 from wegent_api.statuses import JSON
@@ -50,7 +50,8 @@ async def listed(
                 raise
             refusal = refused
     query = {key: value for key, value in query.items() if key not in PAGING}
-    merged = await Merged.of(services, caller, resource, query)
+    namespaces = await namespaces_of(services, caller)
+    merged = Merged(services, caller, resource, query, namespaces)
     page = await merged.page(parameters.limit or PAGE_SIZE, start)
     if page is None:
         if refusal:

@@ -78,6 +78,17 @@ class Page:
     """Where it goes on; None: nowhere."""
 
 
+async def namespaces_of(services: Services, caller: Caller) -> list[str]:
+    """Return the namespaces in which ``caller`` may have rights, in order.
+
+    Raises:
+        Refused: the token isn't taken.
+        Forbidden: the proxy may not find out.
+        Unavailable: the API server can't be reached.
+    """
+    return await services.bindings.namespaces(await identity(services.callers, caller))
+
+
 class Merged:
     """A list over the namespaces in which one caller may have rights."""
 
@@ -94,20 +105,6 @@ class Merged:
         self._resource = resource
         self._query = query
         self._namespaces = namespaces
-
-    @classmethod
-    async def of(
-        cls, services: Services, caller: Caller, resource: Resource, query: Mapping[str, str]
-    ) -> Self:
-        """Return the list of ``resource`` that ``caller`` may see.
-
-        Raises:
-            Refused: the token isn't taken.
-            Forbidden: the proxy may not find out where they have rights.
-            Unavailable: the API server can't be reached.
-        """
-        who = await identity(services.callers, caller)
-        return cls(services, caller, resource, query, await services.bindings.namespaces(who))
 
     async def page(self, limit: int, start: Position | None = None) -> Page | None:
         """Return up to ``limit`` items from ``start`` on; None: the caller may list nowhere.

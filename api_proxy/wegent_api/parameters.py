@@ -80,6 +80,12 @@ class OneParameters(Parameters):
     namespace: Namespace = DEFAULT_NAMESPACE
 
 
+class ReferrersParameters(OneParameters):
+    """Of what refers to an object."""
+
+    continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+
+
 class DeleteParameters(OneParameters):
     """Of the deletion of an object."""
 

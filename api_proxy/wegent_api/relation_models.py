@@ -1,5 +1,9 @@
 """Answers of ``/api/v1/kinds/{kind}/{name}/references`` and ``/referrers``."""
 
+from typing import Annotated, Any
+
+from pydantic import Field
+
 from wegent_api.auth_models import Answer
 
 
@@ -35,3 +39,21 @@ class ReferenceList(Answer):
     """In the order of the object's fields."""
     resolved_refs: ResolvedRefs | None = None
     """Left out before the operator's first word."""
+
+
+class Referrer(Answer):
+    """An object that refers to another."""
+
+    kind: str
+    metadata: dict[str, Any]
+    """Its metadata, but for managedFields."""
+    fields: list[str]
+    """Where it does so, such as `spec.bots[0]`."""
+
+
+class ReferrerList(Answer):
+    """What refers to an object, in as many namespaces as the caller may list."""
+
+    items: list[Referrer]
+    continue_: Annotated[str | None, Field(alias="continue")] = None
+    """Set where there may be more, also if there are no items."""

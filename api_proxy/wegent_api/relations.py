@@ -11,13 +11,14 @@ from typing import Annotated, Any, Final
 from fastapi import Query
 
 from wegent_api.callers import CallerDep
-from wegent_api.parameters import Name, OneParameters
+from wegent_api.parameters import Name, OneParameters, ReferrersParameters
 from wegent_api.references import look_up, targets_of
-from wegent_api.relation_models import FoundReference, ReferenceList, ResolvedRefs
+from wegent_api.referrers import Search
+from wegent_api.relation_models import FoundReference, ReferenceList, ReferrerList, ResolvedRefs
 from wegent_api.services import ServicesDep
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.kinds import BY_PLURAL, Kind
-from wegent_crds.references import Reference, references_of
+from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_kube.resources import resource_of
 
 TRUE: Final = "True"
@@ -56,6 +57,23 @@ class Relations:
             for reference in found
         ]
         return ReferenceList(items=items, resolved_refs=resolved)
+
+    async def referrers(
+        self,
+        services: ServicesDep,
+        caller: CallerDep,
+        name: Name,
+        parameters: Annotated[ReferrersParameters, Query()],
+    ) -> ReferrerList:
+        """List what refers to an object, whether that is there or not.
+
+        The API server can't be asked for that: what might refer to it is read through, a part
+        at a time. Go on with `continue` for as long as there is one.
+        """
+        target = ObjectKey(self.kind.plural, parameters.namespace, name)
+        search = Search(services, caller, target)
+        items, rest = await search.run(parameters.continue_)
+        return ReferrerList(items=items, continue_=rest)
 
 
 def resolved_refs(body: Mapping[str, Any]) -> ResolvedRefs | None:

@@ -8,8 +8,12 @@ import pytest
 from tests.api.objects import BASE, bot, example, ghost
 from tests.api.users import User, unique
 from tests.support.audit import AuditLog
+from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
+from wegent_api.referrers import PAGE, SEARCHED
+
+PROXY = "system:serviceaccount:wegent-system:wegent-api"
 
 
 def references(answer: Answer) -> dict[str, tuple[Any, ...]]:
@@ -103,3 +107,109 @@ async def test_whether_it_is_permitted_is_the_operators_to_say(user: User) -> No
         "spec.modelRef": (True, True),
         "spec.shellRef": (True, True),
     }
+
+
+def referrers(answer: Answer) -> dict[tuple[str, str, str], list[str]]:
+    """Return where which objects refer to it."""
+    return {
+        (it["kind"], it["metadata"]["namespace"], it["metadata"]["name"]): it["fields"]
+        for it in answer.expect(200)["items"]
+    }
+
+
+async def all_referrers(client: Client, path: str) -> dict[tuple[str, str, str], list[str]]:
+    """Go on to the end."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    token = ""
+    while True:
+        answer = await client.get(f"{path}{token}")
+        part = referrers(answer)
+        assert not found.keys() & part.keys()
+        found |= part
+        if not (rest := answer.json.get("continue")):
+            return found
+        token = f"{'&' if '?' in path else '?'}continue={rest}"
+
+
+async def test_what_refers_to_an_object_in_all_that_one_may_see(
+    new_user: Callable[[], Awaitable[User]], admin: Client, audit: AuditLog
+) -> None:
+    alice, bob = await new_user(), await new_user()
+    tag = unique("referred")
+    (await alice.client.post(f"{BASE}/ghosts", ghost(tag))).expect(201)
+    there = {"name": tag, "namespace": "default"}
+    for user, place in ((alice, "default"), (alice, alice.namespace), (bob, bob.namespace)):
+        path = f"{BASE}/bots?namespace={place}&validateRefs=false"
+        (await user.client.post(path, bot(tag, ghostRef=there))).expect(201)
+        (await user.client.post(path, bot(f"{tag}-not", modelRef=there))).expect(201)
+        (await user.client.post(path, bot(f"{tag}-near", ghostRef={"name": tag}))).expect(201)
+    path = f"{BASE}/ghosts/{tag}/referrers"
+    field = ["spec.ghostRef"]
+    default = {("Bot", "default", tag): field, ("Bot", "default", f"{tag}-near"): field}
+    mine = {("Bot", alice.namespace, tag): field}
+    his = {("Bot", bob.namespace, tag): field}
+    assert await all_referrers(alice.client, path) == default | mine
+    assert await all_referrers(bob.client, path) == default | his
+    assert await all_referrers(admin, path) == default | mine | his
+    near = f"{path}?namespace={alice.namespace}"
+    expected = {("Bot", alice.namespace, f"{tag}-near"): field}
+    assert await all_referrers(alice.client, near) == expected
+    assert await all_referrers(bob.client, near) == {}
+    asked = [it for it in audit.requests() if it.resource == "bots" and it.verb == "list"]
+    assert PROXY not in {it.user for it in asked}
+
+
+async def test_each_kind_that_may_refer_to_it_is_searched(client: Client) -> None:
+    tag = unique("two")
+    (await client.post(f"{BASE}/bots?validateRefs=false", bot(tag))).expect(201)
+    team = {"metadata": {"name": tag}, "spec": {"bots": [{"name": f"no-{tag}"}, {"name": tag}]}}
+    (await client.post(f"{BASE}/teams?validateRefs=false", team)).expect(201)
+    task = {
+        "metadata": {"name": tag, "labels": {"a": "b"}},
+        "spec": {"botRef": {"name": tag}, "prompt": "x"},
+    }
+    (await client.post(f"{BASE}/tasks", task)).expect(201)
+    path = f"{BASE}/bots/{tag}/referrers"
+    answer = await client.get(path)
+    assert referrers(answer) == {
+        ("Team", "default", tag): ["spec.bots[1]"],
+        ("Task", "default", tag): ["spec.botRef"],
+    }
+    [shown] = [it["metadata"] for it in answer.json["items"] if it["kind"] == "Task"]
+    assert shown["labels"] == {"a": "b"}
+    assert "managedFields" not in shown
+    assert referrers(await client.get(f"{path}?continue=tasks.")).keys() == {
+        ("Task", "default", tag)
+    }
+    assert await all_referrers(client, f"{BASE}/bots/no-{tag}/referrers") == {
+        ("Team", "default", tag): ["spec.bots[0]"]
+    }
+    (await client.get(f"{BASE}/tasks/{tag}/referrers")).refused(404, "NotFound")
+
+
+async def test_a_search_goes_on_where_it_was(user: User, kubectl: Kubectl) -> None:
+    tag = unique("far")
+    count = SEARCHED + PAGE + 1
+    items = [
+        {
+            "apiVersion": "agent.wecode.io/v1",
+            "kind": "Task",
+            "metadata": {"name": f"{tag}-{index:04}", "namespace": user.namespace},
+            "spec": {"teamRef": {"name": tag}, "prompt": "x"},
+        }
+        for index in range(count)
+    ]
+    listing = {"apiVersion": "v1", "kind": "List", "items": items}
+    (await kubectl.call("create", "-f", "-", stdin=listing)).ok()
+    path = f"{BASE}/teams/{tag}/referrers?namespace={user.namespace}"
+    first = await user.client.get(path)
+    assert first.expect(200)["continue"].startswith("tasks.")
+    assert len(referrers(first)) <= SEARCHED
+    assert len(await all_referrers(user.client, path)) == count
+
+
+async def test_made_up_tokens_are_no_way_in(client: Client) -> None:
+    path = f"{BASE}/ghosts/x/referrers"
+    for token in ("tasks.", "secrets.", "x", "bots/../", "bots.namespaces.x", "bots.made-up"):
+        answer = await client.get(f"{path}?continue={token}")
+        assert 400 <= answer.status < 500, token
