@@ -148,7 +148,8 @@ def level_of(kind: Kind) -> int:
 
 def warnings_of(headers: Mapping[str, str]) -> Iterator[str]:
     """Yield the texts of ``Warning`` (RFC 9111 no longer has it; Kubernetes does, with 299)."""
-    for found in _WARNING.finditer(headers.get("Warning", "")):
+    header = headers.get("Warning", "").encode("latin-1").decode("utf-8", "replace")
+    for found in _WARNING.finditer(header):
         yield re.sub(r"\\(.)", r"\1", found[1])
 
 

@@ -261,9 +261,15 @@ def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
 
 
 def passed_on(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """Return those of the API server's headers that callers get."""
+    """Return those of the API server's headers that callers get, byte for byte.
+
+    Warnings are people's words in UTF-8, which aiohttp decodes. To ASGI and Starlette,
+    a header's characters stand for bytes.
+    """
     return {
         name: ", ".join(response.headers.getall(name))
+        .encode("utf-8", "surrogateescape")
+        .decode("latin-1")
         for name in PASSED_ON
         if name in response.headers
     }
