@@ -1,0 +1,68 @@
+"""The page to try things on, opened in a real browser."""
+
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from tests.api.objects import BASE
+from tests.api.users import User
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no Chromium; Debian has it as the package chromium"
+)
+OFFLINE = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+)
+SLOW_MS = 30_000
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*OFFLINE, "--no-sandbox"]
+        )
+        page = await browser.new_page()
+        page.set_default_timeout(SLOW_MS)
+        yield page
+        await browser.close()
+
+
+async def test_authorize_with_a_login_and_try_a_request(user: User, page: Page) -> None:
+    asked: list[str] = []
+    failed: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    await page.goto(f"{user.client.base}/docs")
+    await page.get_by_role("button", name="Authorize").first.click()
+    assert user.client.token
+    await page.locator(".auth-container input").first.fill(user.client.token)
+    await page.locator(".auth-btn-wrapper .authorize").click()
+    await page.locator(".btn-done").click()
+
+    me = page.locator(".opblock-get:has([data-path='/api/v1/auth/me'])")
+    await me.locator(".opblock-summary-control").click()
+    await me.get_by_role("button", name="Execute").click()
+    answer = me.locator(".live-responses-table .response").first
+    await expect(answer.locator(".response-col_status")).to_contain_text("200", timeout=SLOW_MS)
+    await expect(answer).to_contain_text(user.name)
+
+    assert not failed
+    assert all(url.startswith((user.client.base, "data:", "blob:")) for url in asked), asked
+
+
+async def test_the_example_of_each_kind_is_shown(user: User, page: Page) -> None:
+    await page.goto(f"{user.client.base}/docs")
+    for plural in ("ghosts", "bots", "tasks"):
+        create = page.locator(f".opblock-post:has([data-path='{BASE}/{plural}'])")
+        await create.locator(".opblock-summary-control").click()
+        body = create.locator("textarea.body-param__text, pre.body-param__example").first
+        await expect(body).to_contain_text('"spec"', timeout=SLOW_MS)
