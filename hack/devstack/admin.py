@@ -8,11 +8,8 @@ from typing import Final, NamedTuple
 
 from devcluster.errors import ClusterError
 from devcluster.pki import write_private
-from wegent_api.account_writers import as_proxy
+from wegent_api import first_admin
 from wegent_api.accounts import Accounts, NewAccount
-from wegent_api.password_secrets import PasswordSecrets
-from wegent_api.passwords import PasswordHashing
-from wegent_api.registration import Registrar
 from wegent_kube import KubeClient, load_connection
 
 ADMIN: Final = "admin"
@@ -43,19 +40,14 @@ async def ensure_admin(kubeconfig: Path, file: Path) -> Login | None:
         The login; None where the admin was made elsewhere and its password isn't known here.
     """
     known = read_login(file) if file.exists() else None  # noqa: ASYNC240 - a file of one line
-    async with (
-        KubeClient(load_connection(kubeconfig)) as kube,
-        PasswordHashing(at_once=1, waiting=0) as passwords,
-    ):
-        accounts = Accounts(kube, ACCOUNTS_NAMESPACE)
-        if await accounts.get(ADMIN) is not None:
+    async with KubeClient(load_connection(kubeconfig)) as kube:
+        if await Accounts(kube, ACCOUNTS_NAMESPACE).get(ADMIN) is not None:
             return known
         login = known or Login(ADMIN, secrets.token_urlsafe(PASSWORD_BYTES))
         # Kept before it is used: whoever is cut off in between finds the password again.
         write_private(file, f"{login.name} {login.password}\n".encode())
-        registrar = Registrar(accounts, PasswordSecrets(kube, ACCOUNTS_NAMESPACE), passwords)
-        account = NewAccount(login.name, EMAIL, role="admin")
-        await registrar.register(account, login.password, as_proxy(kube))
+        new = NewAccount(login.name, EMAIL, role="admin")
+        await first_admin.ensure_admin(kube, ACCOUNTS_NAMESPACE, new, login.password)
         return login
 
 

@@ -12,7 +12,7 @@ import kopf
 
 from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_connection
 from wegent_operator.app import register
-from wegent_operator.release import release_everything
+from wegent_operator.release import release_everything, withdraw
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,6 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="take the trash's finalizer off every object and exit: for uninstalling, when the"
         " operator and the admission policies are gone",
     )
+    parser.add_argument(
+        "--withdraw",
+        metavar="NAMESPACE/DEPLOYMENT",
+        help="with --release-everything: first delete the operator, which is that Deployment, and"
+        " the policy binding that puts the finalizer on",
+    )
     options = parser.parse_args(arguments)
     kopf.configure(log_format=kopf.LogFormat.JSON)
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
@@ -33,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"wegent-operator: {error}\n")
         sys.exit(2)
     if options.release_everything:
-        sys.exit(asyncio.run(_release()))
+        sys.exit(asyncio.run(_release(options.withdraw)))
     # Else Kopf asks who we are, and in a container that may be a number without a name.
     os.environ.setdefault("POD_ID", socket.gethostname())
     registry = kopf.OperatorRegistry()
@@ -41,11 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asyncio.run(kopf.operator(registry=registry, clusterwide=True, standalone=True))
 
 
-async def _release() -> int:
+async def _release(operator: str | None) -> int:
     async with KubeClient(load_connection(), user_agent="wegent-operator") as client:
         try:
+            if operator is not None:
+                namespace, _, deployment = operator.partition("/")
+                await withdraw(client, namespace, deployment)
             released = await release_everything(client)
-        except KubeError as error:
+        except (KubeError, TimeoutError) as error:
             sys.stderr.write(f"wegent-operator: {error}\n")
             return 1
     sys.stdout.write(f"released {released} objects\n")
