@@ -6,8 +6,13 @@ BIN := $(VENV)/bin
 LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
 LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra kubeconfig --group dev
 
+DIST := dist
+# What kubectl can apply without Helm: nothing that Helm alone knows of the cluster or keeps in order.
+PLAIN := template wegent charts/wegent --namespace wegent-system --set policies.mutating=always \
+	--set uninstall.releaseObjects=false --set firstAdmin.existingSecret=wegent-first-admin
+
 .DEFAULT_GOAL := help
-.PHONY: help up down status kubeconfig admin-login token uninstall clean test image e2e lint format type generate verify lock env
+.PHONY: help up down status kubeconfig admin-login token uninstall clean test image e2e lint format type generate verify lock chart env
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,7 +69,7 @@ format: env ## Put the code into its format
 type: env ## Check types, strictly
 	$(BIN)/mypy
 
-generate: env ## Write what is generated: CRDs, roles, policies and the reference parts of docs/
+generate: env ## Write what is generated: CRDs, roles, policies, the chart's copies and the reference parts of docs/
 	$(BIN)/python -m codegen
 
 verify: env ## Fail if anything generated is not up to date, the lock files included
@@ -86,6 +91,12 @@ $(BIN)/uv pip compile pyproject.toml $(LOCK_ALL) $(2) --output-file $(1)/require
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra $$program --no-annotate \
 		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock; done
 endef
+
+chart: env ## Package the chart, and render it for kubectl alone, into dist/
+	@mkdir -p $(DIST)
+	@helm=$$($(BIN)/python -m devcluster fetch helm) && $$helm package charts/wegent --destination $(DIST) \
+		&& $$helm $(PLAIN) --no-hooks > $(DIST)/wegent.yaml \
+		&& $$helm $(PLAIN) --show-only 'templates/first-admin/*.yaml' > $(DIST)/wegent-first-admin.yaml
 
 env: $(VENV)/.complete ## Make the Python environment from the lock file
 

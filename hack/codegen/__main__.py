@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from codegen import account_policies, crds, docs, policies, rbac, rights
+from codegen import account_policies, chart, crds, docs, policies, rbac, rights
 from codegen.files import ROOT, Generated, differences, write
 
 GENERATORS: Final[tuple[Callable[[], Iterable[Generated]], ...]] = (
@@ -14,6 +14,7 @@ GENERATORS: Final[tuple[Callable[[], Iterable[Generated]], ...]] = (
     policies.generate,
     account_policies.generate,
     rbac.generate,
+    chart.generate,
     docs.generate,
     rights.generate,
 )

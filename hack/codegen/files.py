@@ -92,7 +92,8 @@ def stale(root: Path, wanted: Iterable[Generated]) -> list[Path]:
         path.relative_to(root)
         for folder in {path.parent for path in paths}
         for path in (root / folder).glob("*.yaml")
-        if _read(path).startswith(MARK)
+        # At the top, or at that of a template's comment.
+        if MARK in _read(path).splitlines()[:2]
     }
     return sorted(beside - paths)
 

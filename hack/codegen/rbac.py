@@ -11,6 +11,8 @@ READ: Final = ["get", "list", "watch"]
 WRITE: Final = ["create", "update", "patch", "delete", "deletecollection"]
 AGGREGATED_TO: Final = {"viewer": "view", "editor": "edit", "admin": "admin"}
 OPERATOR: Final = "wegent-operator"
+FIRST_ADMIN: Final = "wegent-first-admin"
+UNINSTALL: Final = "wegent-uninstall"
 LABELS: Final = {"app.kubernetes.io/part-of": "wegent"}
 
 
@@ -19,6 +21,68 @@ def generate() -> Iterator[GeneratedFile]:
     source = "hack/codegen/rbac.py and crds/wegent_crds/kinds.py"
     yield yaml_file("config/rbac/users.yaml", source, *map(_user_role, ROLES))
     yield yaml_file("config/rbac/operator.yaml", source, *_operator())
+
+
+def chart_jobs() -> dict[str, list[dict[str, Any]]]:
+    """Return the rights of the chart's Jobs, by file; each holds them only while it runs."""
+    return {"first-admin": _first_admin(), "uninstall": _uninstall()}
+
+
+def _first_admin() -> list[dict[str, Any]]:
+    account = {"name": FIRST_ADMIN, "namespace": "wegent-system"}
+    place = {"name": FIRST_ADMIN, "namespace": "wegent-accounts"}
+    rules = [
+        {
+            "apiGroups": [GROUP],
+            "resources": [ACCOUNT.plural],
+            "verbs": ["get", "create", "grant-admin"],
+        },
+        # The password's, which is given its owner, and withdrawn where the Account is refused.
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch", "delete"]},
+    ]
+    return [_account(account), _role("Role", place, rules), _bind("Role", place, account)]
+
+
+def _uninstall() -> list[dict[str, Any]]:
+    account = {"name": UNINSTALL, "namespace": "wegent-system"}
+    cluster_rules = [
+        {
+            "apiGroups": [GROUP],
+            "resources": [kind.plural for kind in KINDS if kind.served],
+            "verbs": ["list", "patch"],
+        },
+        # Lets it take the finalizer off while the policy that guards it is in force.
+        {"apiGroups": [GROUP], "resources": [TOMBSTONE.plural], "verbs": ["bypass"]},
+        {
+            "apiGroups": ["admissionregistration.k8s.io"],
+            "resources": ["mutatingadmissionpolicybindings"],
+            "resourceNames": ["wegent-trash"],
+            "verbs": ["delete"],
+        },
+    ]
+    rules = [
+        {
+            "apiGroups": ["apps"],
+            "resources": ["deployments"],
+            "resourceNames": [OPERATOR],
+            "verbs": ["get", "delete"],
+        }
+    ]
+    return [
+        _account(account),
+        _role("ClusterRole", {"name": UNINSTALL}, cluster_rules),
+        _bind("ClusterRole", {"name": UNINSTALL}, account),
+        _role("Role", account, rules),
+        _bind("Role", account, account),
+    ]
+
+
+def _account(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {**metadata, "labels": {**LABELS}},
+    }
 
 
 def _user_role(role: str) -> dict[str, Any]:
@@ -128,11 +192,7 @@ def _operator() -> list[dict[str, Any]]:
         },
     ]
     return [
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {**account, "labels": {**LABELS}},
-        },
+        _account(account),
         _role("ClusterRole", {"name": OPERATOR}, cluster_rules),
         _bind("ClusterRole", {"name": OPERATOR}, account),
         _role("Role", {"name": OPERATOR, "namespace": "wegent-accounts"}, account_rules),

@@ -52,6 +52,8 @@ def _manifests() -> Iterator[Manifest]:
     ]
     for text in (*texts, *(file.text for file in generated)):
         yield from filter(None, yaml.safe_load_all(text))
+    for job in rbac.chart_jobs().values():
+        yield from job
 
 
 def _resources(rule: Mapping[str, Any]) -> str:

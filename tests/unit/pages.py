@@ -96,6 +96,7 @@ PATHS = [
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "charts/wegent/README.md",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
 ]
 PAGES = [Page.read(path) for path in PATHS]

@@ -1,0 +1,183 @@
+{{- define "wegent.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* What all names begin with. Cut to leave room for what they end with. */}}
+{{- define "wegent.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "wegent.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "wegent.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "wegent.operator.fullname" -}}
+{{ include "wegent.fullname" . }}-operator
+{{- end }}
+
+{{- define "wegent.api.fullname" -}}
+{{ include "wegent.fullname" . }}-api
+{{- end }}
+
+{{- define "wegent.firstAdmin.fullname" -}}
+{{ include "wegent.fullname" . }}-first-admin
+{{- end }}
+
+{{- define "wegent.firstAdmin.secretName" -}}
+{{ .Values.firstAdmin.existingSecret | default (include "wegent.firstAdmin.fullname" .) }}
+{{- end }}
+
+{{- define "wegent.uninstall.fullname" -}}
+{{ include "wegent.fullname" . }}-uninstall
+{{- end }}
+
+{{- define "wegent.operator.serviceAccountName" -}}
+{{- with .Values.operator.serviceAccount }}
+{{- if .create }}{{ .name | default (include "wegent.operator.fullname" $) }}{{ else }}{{ required "operator.serviceAccount.name: is needed where create is false" .name }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "wegent.api.serviceAccountName" -}}
+{{- with .Values.api.serviceAccount }}
+{{- if .create }}{{ .name | default (include "wegent.api.fullname" $) }}{{ else }}{{ required "api.serviceAccount.name: is needed where create is false" .name }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "wegent.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+app.kubernetes.io/name: {{ include "wegent.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: wegent
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* Selects a component's Pods. Takes root, component. */}}
+{{- define "wegent.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "wegent.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- /* What uninstalling leaves in the cluster together with users' objects. */}}
+{{- define "wegent.keep" }}
+{{- if .Values.crds.keep }}
+  annotations:
+    helm.sh/resource-policy: keep
+{{- end }}
+{{- end }}
+
+{{- /* A program's image. Takes root, component. */}}
+{{- define "wegent.image" -}}
+{{- $all := .root.Values.image }}
+{{- with (index .root.Values .component).image }}
+{{- .repository | default (printf "%s-%s" $all.repository $.component) -}}
+{{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $all.tag | default $.root.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- /* Settings that are set, as environment variables. Takes prefix, settings. */}}
+{{- define "wegent.settings" -}}
+{{- $prefix := .prefix }}
+{{- range $name, $value := .settings }}
+{{- if not (kindIs "invalid" $value) }}
+- name: {{ $prefix }}{{ $name | snakecase | upper }}
+  {{- /* Helm reads every number as a float, and writes large ones with an exponent. */}}
+  {{- if and (kindIs "float64" $value) (eq $value (floor $value)) }}
+  value: {{ $value | int64 | quote }}
+  {{- else }}
+  value: {{ $value | quote }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Labels of a component's Pods. Takes root, component, labels. */}}
+{{- define "wegent.podLabels" -}}
+{{ include "wegent.selectorLabels" . }}
+app.kubernetes.io/part-of: wegent
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- with .labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* How all Pods run. */}}
+{{- define "wegent.podSecurity" -}}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* What all containers have. Takes root, component. */}}
+{{- define "wegent.container" -}}
+image: {{ include "wegent.image" . | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  {{- toYaml .root.Values.containerSecurityContext | nindent 2 }}
+{{- end }}
+
+{{- /* Where a workload's Pods run. Takes root, component, part (of the values). */}}
+{{- define "wegent.scheduling" -}}
+{{- with .part.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .part.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .part.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .part.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+topologySpreadConstraints:
+{{- $selector := dict "matchLabels" (include "wegent.selectorLabels" . | fromYaml) }}
+{{- $spread := .part.topologySpreadConstraints }}
+{{- if not $spread }}
+{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+{{- $spread = append $spread (dict "maxSkew" 1 "topologyKey" . "whenUnsatisfiable" "ScheduleAnyway") }}
+{{- end }}
+{{- end }}
+{{- range $spread }}
+{{ list (merge (dict) . (dict "labelSelector" $selector)) | toYaml }}
+{{- end }}
+{{- end }}
+
+{{- /* The Pods of the Jobs around installing and uninstalling. */}}
+{{- define "wegent.jobScheduling" -}}
+{{- with .Values.jobs.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.jobs.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* Annotations of a hook, which goes when all of its event are done. Takes event, weight. */}}
+{{- define "wegent.hook" -}}
+helm.sh/hook: {{ index . 0 }}
+helm.sh/hook-weight: {{ index . 1 | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{- /* Whether to install the mutating policies; empty: no. */}}
+{{- define "wegent.mutating" -}}
+{{- $has := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" }}
+{{- if eq .Values.policies.mutating "auto" | ternary $has (eq .Values.policies.mutating "always") }}yes{{ end }}
+{{- end }}

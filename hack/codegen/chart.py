@@ -1,0 +1,216 @@
+"""``charts/wegent``: what of the chart follows from CRDs, roles, policies and settings.
+
+The manifests in ``crds/`` and ``config/`` are for one place: the namespaces wegent-system
+and wegent-accounts. The chart's are the same ones with the names of a release put in. They
+are made here, so that there is no second copy of a rule to forget.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from codegen import account_policies, chart_values, crds, dashboard, policies, rbac
+from codegen.files import MARK, ROOT, Generated, GeneratedFile
+from wegent_crds.kinds import KINDS
+
+CHART: Final = Path("charts/wegent")
+KUBE_VERSION: Final = ">=1.30.0-0"
+"""ValidatingAdmissionPolicies are stable since then; the rest of a version is any pre-release."""
+MUTATING: Final = "MutatingAdmissionPolicy"
+
+Manifest = Mapping[str, Any]
+
+NAMES: Final = {
+    "release-namespace": ".Release.Namespace",
+    "accounts-namespace": ".Values.accounts.namespace",
+    "operator": 'include "wegent.operator.fullname" .',
+    "operator-account": 'include "wegent.operator.serviceAccountName" .',
+    "api": 'include "wegent.api.fullname" .',
+    "api-account": 'include "wegent.api.serviceAccountName" .',
+    "first-admin": 'include "wegent.firstAdmin.fullname" .',
+    "uninstall": 'include "wegent.uninstall.fullname" .',
+}
+"""What stands for a name of ours while YAML is written, and what Helm puts there."""
+NAMESPACES: Final = {
+    "wegent-system": "@release-namespace@",
+    "wegent-accounts": "@accounts-namespace@",
+}
+JOBS: Final = {"wegent-first-admin": "@first-admin@", "wegent-uninstall": "@uninstall@"}
+PARTS: Final = {"wegent-operator": "@operator@", "wegent-api": "@api@", **JOBS}
+ACCOUNTS: Final = {
+    "wegent-operator": "@operator-account@",
+    "wegent-api": "@api-account@",
+    **JOBS,
+}
+IN_EXPRESSIONS: Final = {
+    "wegent-system:wegent-operator": "@release-namespace@:@operator-account@",
+    "wegent-system:wegent-api": "@release-namespace@:@api-account@",
+    "wegent-accounts": "@accounts-namespace@",
+}
+"""Within CEL and messages, where the name of a namespace is never that of a policy."""
+
+HOOKS: Final = {
+    "first-admin": (".firstAdmin.enabled", "post-install,post-upgrade"),
+    "uninstall": (".uninstall.releaseObjects", "pre-delete"),
+}
+"""The chart's Jobs: the value that turns each on, and when Helm runs it."""
+
+LABELS: Final = "    app.kubernetes.io/part-of: wegent\n"
+TEMPLATED_LABELS: Final = '    {{- include "wegent.labels" . | nindent 4 }}\n'
+
+
+def generate() -> Iterator[Generated]:
+    """Yield the chart's generated files, and the generated parts of others."""
+    yield _chart_yaml()
+    yield from chart_values.generate(CHART)
+    yield GeneratedFile(CHART / "files" / "dashboard.json", dashboard.text())
+    for kind in KINDS:
+        crd = crds.definition(kind)
+        yield template(f"crds/{kind.singular}.yaml", "hack/codegen/crds.py", [crd], ".crds.enabled")
+    for name, manifests in _roles():
+        yield template(f"rbac/{name}.yaml", "config/rbac", manifests, None)
+    for name, (value, event) in HOOKS.items():
+        rights = rbac.chart_jobs()[name]
+        yield template(f"{name}/rbac.yaml", "hack/codegen/rbac.py", rights, value, event)
+    for name, manifests in _policies():
+        yield template(f"policies/{name}.yaml", "config/policies", manifests, ".policies.enabled")
+
+
+def template(
+    path: str, source: str, manifests: Iterable[Manifest], value: str | None, event: str = ""
+) -> GeneratedFile:
+    """Return a template of ``manifests``, rendered where ``value`` is true, or always.
+
+    With ``event``, they are hooks: made before the Job of that event, and gone after it.
+    """
+    documents = "".join(map(_document, manifests))
+    if event:
+        documents = documents.replace(
+            "metadata:\n", f"metadata:\n  annotations:\n    {_hook(event)}\n"
+        )
+    if value is not None:
+        documents = f"{{{{- if .Values{value} }}}}\n{documents}{{{{- end }}}}\n"
+    header = f"{{{{- /*\n{MARK}\n# from {source}. Change that, not this file.\n*/}}}}\n"
+    return GeneratedFile(CHART / "templates" / path, header + documents)
+
+
+def _hook(event: str) -> str:
+    return f'{{{{- include "wegent.hook" (list "{event}" "-5") | nindent 4 }}}}'
+
+
+def _document(manifest: Manifest) -> str:
+    """Return one document, with what Helm is to fill in."""
+    text = yaml.safe_dump(_named(manifest), sort_keys=False, allow_unicode=True, width=100)
+    # What is Helm's syntax by chance must reach the API server as it is.
+    text = text.replace("{{", '{{ "{{" }}')
+    text = re.sub(r"@([a-z-]+)@", lambda found: f"{{{{ {NAMES[found[1]]} }}}}", text)
+    text = text.replace(LABELS, TEMPLATED_LABELS)
+    kind = manifest["kind"]
+    if kind == "CustomResourceDefinition":
+        text = text.replace("metadata:\n", 'metadata:\n  {{- include "wegent.keep" . }}\n', 1)
+    text = f"---\n{text}"
+    if kind == "ServiceAccount" and manifest["metadata"]["name"] not in JOBS:
+        part = ".operator" if "operator" in manifest["metadata"]["name"] else ".api"
+        more = (
+            f"  {{{{- with .Values{part}.serviceAccount.annotations }}}}\n  annotations:\n"
+            "    {{- toYaml . | nindent 4 }}\n  {{- end }}\nautomountServiceAccountToken: false\n"
+        )
+        text = f"{{{{- if .Values{part}.serviceAccount.create }}}}\n{text}{more}{{{{- end }}}}\n"
+    if kind.startswith(MUTATING):
+        text = f'{{{{- if include "wegent.mutating" . }}}}\n{text}{{{{- end }}}}\n'
+    return text
+
+
+def _named(manifest: Manifest) -> dict[str, Any]:
+    """Return ``manifest`` with a mark wherever a release has names of its own."""
+    metadata = dict(manifest["metadata"])
+    kind = manifest["kind"]
+    names = ACCOUNTS if kind == "ServiceAccount" else PARTS
+    if not kind.startswith(("Validating", "Mutating", "CustomResource")):
+        metadata["name"] = _renamed(metadata["name"], names)
+    if "namespace" in metadata:
+        metadata["namespace"] = NAMESPACES[metadata["namespace"]]
+    named = {**manifest, "metadata": metadata}
+    if "rules" in manifest:
+        named["rules"] = [_rule(rule) for rule in manifest["rules"]]
+    if "roleRef" in manifest:
+        named["roleRef"] = {
+            **manifest["roleRef"],
+            "name": _renamed(manifest["roleRef"]["name"], PARTS),
+        }
+        named["subjects"] = [
+            {
+                **subject,
+                "name": ACCOUNTS[subject["name"]],
+                "namespace": NAMESPACES[subject["namespace"]],
+            }
+            for subject in manifest["subjects"]
+        ]
+    if kind in (MUTATING, "ValidatingAdmissionPolicy"):
+        named["spec"] = _expressions(manifest["spec"])
+    return named
+
+
+def _rule(rule: Manifest) -> Manifest:
+    """Return a rule on Deployments with their names in a release; other names are for all."""
+    if rule["resources"] != ["deployments"]:
+        return rule
+    return {**rule, "resourceNames": [PARTS[name] for name in rule["resourceNames"]]}
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str:
+    for ours, marked in names.items():
+        if name == ours or name.startswith(f"{ours}-"):
+            return marked + name.removeprefix(ours)
+    return name
+
+
+def _expressions(value: Any) -> Any:
+    """Return a policy's spec with the names in each of its strings marked."""
+    if isinstance(value, Mapping):
+        return {key: _expressions(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expressions(item) for item in value]
+    if isinstance(value, str):
+        for ours, marked in IN_EXPRESSIONS.items():
+            value = value.replace(ours, marked)
+    return value
+
+
+def _roles() -> Iterator[tuple[str, list[Manifest]]]:
+    for file in rbac.generate():
+        yield file.path.stem, _load(file.text)
+    yield "api", _load((ROOT / "config/rbac/api.yaml").read_text(encoding="utf-8"))
+
+
+def _policies() -> Iterator[tuple[str, list[Manifest]]]:
+    for file in (*policies.generate(), *account_policies.generate()):
+        yield file.path.stem, _load(file.text)
+    by_hand = (ROOT / "config/policies/accounts.yaml").read_text(encoding="utf-8")
+    yield "accounts", _load(by_hand)
+
+
+def _load(text: str) -> list[Manifest]:
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def _chart_yaml() -> GeneratedFile:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    fields = {
+        "apiVersion": "v2",
+        "name": "wegent",
+        "description": project["description"],
+        "type": "application",
+        "version": project["version"],
+        "appVersion": project["version"],
+        "kubeVersion": KUBE_VERSION,
+        "keywords": project["keywords"],
+        "annotations": {"artifacthub.io/license": project["license"]},
+    }
+    header = f"{MARK}\n# from pyproject.toml and hack/codegen/chart.py. Change those.\n"
+    body = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    return GeneratedFile(CHART / "Chart.yaml", header + body)

@@ -1,0 +1,60 @@
+"""What ``make chart`` renders for kubectl alone, put in and taken out as docs/install.md says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codegen.files import ROOT
+from devcluster.controlplane import ControlPlane
+from tests.support.kubectl import Kubectl
+from tests.support.pods import JobPods
+
+NAMESPACE = "wegent-system"
+
+
+@pytest.fixture(scope="module")
+def dist(helm_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``make chart`` writes."""
+    assert helm_program.exists()
+    directory = tmp_path_factory.mktemp("dist")
+    binaries = f"BIN={Path(sys.executable).parent}"
+    # Not the environment: it is the one that runs this.
+    make = ["make", "--old-file=env", "chart", binaries, f"DIST={directory}"]
+    subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
+    return directory
+
+
+def test_installed_and_taken_out_with_kubectl(
+    dist: Path, bare_cluster: ControlPlane, bare_kubectl: Kubectl, tmp_path: Path
+) -> None:
+    def kubectl(*arguments: str | Path) -> str:
+        return bare_kubectl.run(*arguments).ok().stdout
+
+    kubectl("apply", "-f", ROOT / "config" / "namespaces.yaml")
+    kubectl("apply", "--server-side", "-f", dist / "wegent.yaml")
+    literal = "--from-literal=password=correct-horse-battery"
+    kubectl("create", "secret", "generic", "wegent-first-admin", literal, f"-n={NAMESPACE}")
+    kubectl("apply", "-f", dist / "wegent-first-admin.yaml")
+    with JobPods(bare_cluster, tmp_path):
+        job = "job/wegent-first-admin"
+        kubectl("wait", "--for=condition=Complete", job, f"-n={NAMESPACE}", "--timeout=50s")
+    kubectl("delete", "-f", dist / "wegent-first-admin.yaml")
+    assert "admin" in kubectl("get", "account", "admin", "-n=wegent-accounts", "-o=name")
+    assert "first-admin" not in kubectl("get", "roles,rolebindings,serviceaccounts", "-A")
+    kubectl("create", "-f", ROOT / "examples" / "ghost.yaml")
+
+    deployment = ("delete", "deployment", "wegent-operator", f"-n={NAMESPACE}")
+    kubectl(*deployment, "--cascade=foreground")
+    kubectl("delete", "-f", ROOT / "config" / "policies")
+    release = [sys.executable, "-m", "wegent_operator", "--release-everything"]
+    env = {**os.environ, "KUBECONFIG": str(bare_cluster.kubeconfig)}
+    subprocess.run(release, env=env, check=True, capture_output=True)
+    ours = ("-l", "app.kubernetes.io/part-of=wegent")
+    kubectl("delete", "deployment,service,pdb", *ours, f"-n={NAMESPACE}")
+    kubectl("delete", "-f", ROOT / "config" / "rbac")
+    kubectl("delete", "ghosts", "--all", "-n=default", "--timeout=20s")
+    everything = "clusterroles,clusterrolebindings,deployments,services,pdb,roles,rolebindings"
+    assert not kubectl("get", everything, *ours, "-A", "-o", "name")

@@ -1,0 +1,266 @@
+"""What the chart renders: the same rules as ``config/``, every value of use, nothing else."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import wegent_api.metrics
+import wegent_operator.metrics
+from codegen import rbac
+from codegen.chart_values import values_table
+from codegen.files import ROOT
+from tests.chart.conftest import CHART, EVERYTHING
+from tests.chart.rendering import (
+    EVERY_VALUE,
+    MUTATING,
+    Manifest,
+    at,
+    merged,
+    named,
+    nested,
+    of_kind,
+    pod_specs,
+    render,
+    template,
+    without,
+)
+from tests.support.helm import Helm
+
+GOLDEN = Path(__file__).with_name("golden")
+UPDATE = "UPDATE_GOLDEN"
+"""Set in the environment, the golden renderings are written instead of compared."""
+
+VALUES = {path: json.loads(default) for path, default, _ in values_table()}
+TURNED_OFF: dict[str, Any] = {
+    "firstAdmin.enabled": False,
+    "operator.podDisruptionBudget.enabled": False,
+    "api.podDisruptionBudget.enabled": False,
+    "operator.serviceAccount.create": False,
+    "api.serviceAccount.create": False,
+}
+"""Values that are on in the file of every value too, or much of the rest would do nothing."""
+ELSEWHERE = {"firstAdmin.existingSecret", "api.httpRoute.parentRefs", "policies.mutating", "global"}
+"""Values with a test of their own, or for other charts."""
+MASKED = {
+    "image.repository": nested("api.image.repository", ""),
+    "image.tag": {"api": {"image": {"tag": "", "digest": ""}}},
+    "operator.image.tag": nested("operator.image.digest", ""),
+    "api.image.tag": nested("api.image.digest", ""),
+    "api.replicas": {"api": {"autoscaling": {"enabled": False}}},
+    "api.ingress.host": nested("api.ingress.tlsSecret", ""),
+}
+"""What must be otherwise for a value to do anything."""
+
+
+def leaves() -> list[str]:
+    return [path for path in VALUES if ".settings." not in path and path not in ELSEWHERE]
+
+
+@pytest.mark.parametrize("values", [[], [f"--values={EVERYTHING}"]], ids=["default", "everything"])
+def test_lint(offline_helm: Helm, values: list[str]) -> None:
+    offline_helm.run("lint", "--strict", CHART, *values).ok()
+
+
+@pytest.mark.parametrize("path", leaves())
+def test_each_value_is_turned_and_does_something(offline_helm: Helm, path: str) -> None:
+    turned = TURNED_OFF[path] if path in TURNED_OFF else at(EVERY_VALUE, path)
+    assert turned is not None, "everything.yaml does not turn it"
+    assert turned != VALUES[path]
+    values = merged(EVERY_VALUE, MASKED.get(path, {}), nested(path, turned))
+    before, after = (
+        template(offline_helm, it).ok().stdout for it in (without(values, path), values)
+    )
+    assert before != after
+
+
+def test_the_file_of_every_value_has_no_others(offline_helm: Helm) -> None:
+    offline_helm.run("lint", "--strict", CHART, f"--values={EVERYTHING}").ok()
+    refused = template(offline_helm, merged(EVERY_VALUE, nested("operator.replica", 2))).refused()
+    assert "operator" in refused
+    assert "'replica' not allowed" in refused
+
+
+SEEN_ELSEWHERE: dict[str, dict[str, Any]] = {
+    # Compared with crds/ and config/ below.
+    "default": {"crds": {"enabled": False}, "policies": {"enabled": False}},
+    # In files/.
+    "everything": merged(EVERY_VALUE, {"monitoring": {"dashboard": {"enabled": False}}}),
+}
+
+
+@pytest.mark.parametrize("name", SEEN_ELSEWHERE)
+def test_golden(offline_helm: Helm, name: str) -> None:
+    text = template(offline_helm, SEEN_ELSEWHERE[name]).ok().stdout
+    text = re.sub(r'password: "\w{24}"', 'password: "generated"', text)
+    golden = GOLDEN / f"{name}.yaml"
+    if UPDATE in os.environ:
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8"), f"run it with {UPDATE}=1, and read the diff"
+
+
+def config() -> Iterator[Manifest]:
+    for directory in ("config", "crds"):
+        for path in sorted((ROOT / directory).rglob("*.yaml")):
+            yield from filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def essence(manifest: Manifest) -> Manifest:
+    """Return an object without what the chart adds to all: its labels, and how they are kept."""
+    metadata = {key: it for key, it in manifest["metadata"].items() if key != "annotations"}
+    labels = {
+        key: value
+        for key, value in metadata.get("labels", {}).items()
+        if key.startswith(("rbac.authorization.k8s.io/", "pod-security.kubernetes.io/"))
+    }
+    body = {key: it for key, it in manifest.items() if key != "automountServiceAccountToken"}
+    return {**body, "metadata": {**metadata, "labels": labels}}
+
+
+@pytest.mark.parametrize(
+    "manifest", list(config()), ids=lambda it: f"{it['kind']}-{it['metadata']['name']}"
+)
+def test_the_default_is_what_config_and_crds_have(
+    default: list[Manifest], manifest: Manifest
+) -> None:
+    if manifest["metadata"]["name"] == "wegent-system":
+        pytest.skip("Helm makes the release's namespace")
+    kind, metadata = manifest["kind"], manifest["metadata"]
+    found = [
+        it
+        for it in of_kind(default, kind)
+        if it["metadata"]["name"] == metadata["name"]
+        and it["metadata"].get("namespace") == metadata.get("namespace")
+    ]
+    assert [essence(it) for it in found] == [essence(manifest)]
+
+
+@pytest.fixture(scope="module")
+def default(offline_helm: Helm) -> list[Manifest]:
+    return render(offline_helm)
+
+
+def test_no_role_is_there_that_is_not_documented(default: list[Manifest]) -> None:
+    rendered = {
+        (it["kind"], it["metadata"]["name"], json.dumps(it["rules"], sort_keys=True))
+        for it in of_kind(default, "Role", "ClusterRole")
+    }
+    jobs = [role for job in rbac.chart_jobs().values() for role in job]
+    documented = {
+        (it["kind"], it["metadata"]["name"], json.dumps(it["rules"], sort_keys=True))
+        for it in [*config(), *jobs]
+        if it["kind"] in ("Role", "ClusterRole")
+    }
+    assert rendered == documented
+
+
+def test_each_right_of_a_job_is_documented() -> None:
+    security = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    for job in rbac.chart_jobs().values():
+        for role in of_kind(list(job), "Role", "ClusterRole"):
+            assert f"generated: {role['kind']} {role['metadata']['name']} " in security
+
+
+def test_no_right_is_a_wildcard(default: list[Manifest]) -> None:
+    for role in of_kind(default, "Role", "ClusterRole"):
+        for rule in role["rules"]:
+            assert "*" not in json.dumps(rule)
+            assert not rule.get("nonResourceURLs")
+
+
+def test_bindings_are_to_our_own_roles_and_accounts(default: list[Manifest]) -> None:
+    ours = {(it["kind"], it["metadata"]["name"]) for it in default}
+    for binding in of_kind(default, "RoleBinding", "ClusterRoleBinding"):
+        assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in ours
+        for subject in binding["subjects"]:
+            assert subject["namespace"] == "wegent-system"
+            assert ("ServiceAccount", subject["name"]) in ours
+
+
+def test_the_rights_of_jobs_are_hooks(default: list[Manifest]) -> None:
+    for manifest in default:
+        name = manifest["metadata"]["name"]
+        job = name in ("wegent-first-admin", "wegent-uninstall")
+        hook = manifest["metadata"].get("annotations", {}).get("helm.sh/hook-delete-policy")
+        if job and manifest["kind"] != "Secret":
+            assert hook == "before-hook-creation,hook-succeeded"
+        elif name != "wegent-test":
+            assert hook is None
+
+
+def test_names_follow_the_release(offline_helm: Helm) -> None:
+    values = merged(
+        nested("accounts.namespace", "people"),
+        nested("operator.serviceAccount.name", "overseer"),
+        nested("sharedNamespaces", ["common"]),
+    )
+    manifests = render(offline_helm, values, release="prod", namespace="agents")
+    text = json.dumps(
+        [it for it in manifests if it["kind"] != "CustomResourceDefinition"], sort_keys=True
+    )
+    assert "wegent-system" not in text
+    assert "ServiceAccount in wegent-accounts" not in text
+    assert '"namespace": "wegent-accounts"' not in text
+    assert "system:serviceaccount:agents:overseer" in text
+    assert "system:serviceaccount:agents:prod-wegent-api" in text
+    assert "system:serviceaccount:people:" in text
+    operator = named(manifests, "ClusterRoleBinding", "prod-wegent-operator")
+    assert operator["subjects"] == [
+        {"kind": "ServiceAccount", "name": "overseer", "namespace": "agents"}
+    ]
+
+
+def test_mutating_policies_are_where_they_can_be(offline_helm: Helm) -> None:
+    cases: tuple[tuple[str, list[str], bool], ...] = (
+        ("auto", [], False),
+        ("auto", [MUTATING], True),
+        ("never", [MUTATING], False),
+        ("always", [], True),
+    )
+    for value, cluster, wanted in cases:
+        set_ = f"--set=policies.mutating={value}"
+        done = offline_helm.run("template", "wegent", CHART, set_, *cluster)
+        kinds = {it["kind"] for it in done.manifests}
+        assert ("MutatingAdmissionPolicy" in kinds) is wanted
+        assert ("MutatingAdmissionPolicyBinding" in kinds) is wanted
+        assert "ValidatingAdmissionPolicyBinding" in kinds
+
+
+def test_a_password_of_ones_own(offline_helm: Helm) -> None:
+    manifests = render(offline_helm, nested("firstAdmin.existingSecret", "mine"))
+    assert not of_kind(manifests, "Secret")
+    [spec] = [spec for name, spec in pod_specs(manifests) if name == "Job/wegent-first-admin"]
+    assert spec["volumes"][0]["secret"]["secretName"] == "mine"
+
+
+def test_an_account_of_ones_own_is_not_made(offline_helm: Helm) -> None:
+    own = {"api": {"serviceAccount": {"create": False, "name": "x"}}}
+    manifests = render(offline_helm, own)
+    assert {it["metadata"]["name"] for it in of_kind(manifests, "ServiceAccount")} == {
+        "wegent-operator", "wegent-first-admin", "wegent-uninstall",
+    }  # fmt: skip
+    [spec] = [spec for name, spec in pod_specs(manifests) if name == "Deployment/wegent-api"]
+    assert spec["serviceAccountName"] == "x"
+
+
+def test_queries_ask_for_metrics_that_there_are(offline_helm: Helm) -> None:
+    rule = named(render(offline_helm, EVERY_VALUE), "PrometheusRule", "everything")
+    texts = [alert["expr"] for group in rule["spec"]["groups"] for alert in group["rules"]]
+    dashboard = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
+    texts += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    registries = (
+        wegent_operator.metrics.Metrics().registry,
+        wegent_api.metrics.Metrics().registry,
+    )
+    known = {name for registry in registries for name in registry._names_to_collectors}
+    asked = {name for text in texts for name in re.findall(r"\bwegent_(?:operator|api)_\w+", text)}
+    assert asked <= known
+    for group in rule["spec"]["groups"]:
+        for alert in group["rules"]:
+            assert set(alert["annotations"]) == {"summary", "runbook"}

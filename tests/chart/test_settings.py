@@ -1,0 +1,75 @@
+"""Settings of the programs, given as values: each arrives, as the program reads it."""
+
+from typing import Any, get_args
+
+import annotated_types
+import pytest
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+import wegent_api.settings
+import wegent_operator.settings
+from codegen.chart_models import SET_BY_THE_CHART
+from tests.chart.rendering import env_of, nested, render
+from tests.support.helm import Helm
+
+PROGRAMS: dict[str, type[BaseSettings]] = {
+    "operator": wegent_operator.settings.Settings,
+    "api": wegent_api.settings.Settings,
+}
+
+
+def another(field: FieldInfo) -> Any:
+    """Return a value of the setting's type that is not its default."""
+    default = field.default
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, int | float):
+        bounds: list[Any] = [it.le for it in field.metadata if isinstance(it, annotated_types.Le)]
+        # Large, so that a number that is written with an exponent would show.
+        return type(default)(min([default + 7_000_000, *bounds]))
+    options = [it for it in get_args(field.annotation) if it != default]
+    return options[0] if options else "https://somewhere.example.com"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_each_setting_arrives(
+    offline_helm: Helm, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = PROGRAMS[program]
+    fields = {
+        name: field for name, field in model.model_fields.items() if name not in SET_BY_THE_CHART
+    }
+    wanted = {name: another(field) for name, field in fields.items()}
+    aliases = {name: "".join(part.title() for part in name.split("_")) for name in wanted}
+    values = {alias[0].lower() + alias[1:]: wanted[name] for name, alias in aliases.items()}
+    manifests = render(offline_helm, nested(f"{program}.settings", values))
+    for name, value in env_of(manifests, f"wegent-{program}").items():
+        monkeypatch.setenv(name, value)
+    settings = model()
+    assert {name: getattr(settings, name) for name in wanted} == wanted
+
+
+def test_what_the_chart_sets_by_itself(offline_helm: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests = render(
+        offline_helm,
+        {"accounts": {"namespace": "people"}, "sharedNamespaces": ["a", "b"], "api": {"port": 81}},
+        namespace="agents",
+    )
+    for program in PROGRAMS:
+        for name, value in env_of(manifests, f"wegent-{program}").items():
+            monkeypatch.setenv(name, value)
+    operator, api = wegent_operator.settings.Settings(), wegent_api.settings.Settings()
+    assert operator.accounts_namespace == api.accounts_namespace == "people"
+    assert operator.shared_namespaces == {"a", "b"}
+    assert (operator.leader_election, operator.lease_namespace) == (True, "agents")
+    assert (operator.listen_host, operator.listen_port) == ("0.0.0.0", 8081)
+    assert (api.host, api.port, api.drain_delay_s) == ("0.0.0.0", 81, 5)
+
+
+def test_unset_settings_are_left_to_the_program(offline_helm: Helm) -> None:
+    manifests = render(offline_helm)
+    assert set(env_of(manifests, "wegent-api")) == {
+        "WEGENT_API_ACCOUNTS_NAMESPACE", "WEGENT_API_HOST", "WEGENT_API_PORT",
+        "WEGENT_API_DRAIN_DELAY_S",
+    }  # fmt: skip
