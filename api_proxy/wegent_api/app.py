@@ -40,12 +40,14 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         async with open_services(settings, metrics, stopping, tracing) as services:
             sweeping = asyncio.create_task(services.sweeper.run(settings.sweep_interval_s))
+            looking = asyncio.create_task(services.creators.run())
             try:
                 yield {"services": services}
             finally:
-                sweeping.cancel()
-                with suppress(asyncio.CancelledError):
-                    await sweeping
+                for task in (sweeping, looking):
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
                 await asyncio.to_thread(tracing.shutdown)
 
     # Swagger UI comes from the package: a page that holds tokens runs nobody else's scripts,

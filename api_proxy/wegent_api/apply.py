@@ -62,7 +62,7 @@ async def apply(
     """
     found = manifests_of(documents, parameters.namespace)
     usable = [it for it in found if isinstance(it, Manifest)]
-    outcomes = await Apply(services.callers, caller, parameters).run(usable)
+    outcomes = await Apply(services, caller, parameters).run(usable)
     if problem := _of_the_whole(list(outcomes.values())):
         raise problem
     items = [_result(index, it, outcomes) for index, it in enumerate(found)]

@@ -20,8 +20,9 @@ from wegent_api.manifests import Manifest
 from wegent_api.parameters import ApplyParameters
 from wegent_api.patches import as_yaml, without_quoted_object
 from wegent_api.references import missing_of, targets_of, unresolved
+from wegent_api.services import Services
 from wegent_api.targets import Target
-from wegent_api.upstream import Answer, CallersApi
+from wegent_api.upstream import Answer
 from wegent_crds.kinds import BY_PLURAL, Kind
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_kube.client import APPLY_PATCH
@@ -51,8 +52,9 @@ Outcome = Applied | Problem
 class Apply:
     """The objects of one body on behalf of one caller."""
 
-    def __init__(self, callers: CallersApi, caller: Caller, parameters: ApplyParameters) -> None:
-        self._callers = callers
+    def __init__(self, services: Services, caller: Caller, parameters: ApplyParameters) -> None:
+        self._callers = services.callers
+        self._creators = services.creators
         self._caller = caller
         self._parameters = parameters
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -120,10 +122,11 @@ class Apply:
         path = resource_of(manifest.kind).path(manifest.key.namespace, manifest.key.name)
         target = Target(self._callers, self._caller, path)
         before = await self._before(path)
+        body = await self._creators.noted(self._caller, manifest.body, target)
         try:
             answer = await target.write(
                 "PATCH",
-                as_yaml(manifest.body),
+                as_yaml(body),
                 params=self._parameters.upstream(),
                 content_type=APPLY_PATCH,
             )

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from wegent_api.accounts import Accounts
 from wegent_api.bindings import Bindings
+from wegent_api.creators import Creators
 from wegent_api.kubeconfig import Kubeconfigs
 from wegent_api.login import Gate, Login
 from wegent_api.logs import request_id
@@ -46,6 +47,8 @@ class Services:
     """The API server as the proxy itself, which has rights in the accounts namespace only."""
     bindings: Bindings
     """In which namespaces a caller may have rights."""
+    creators: Creators
+    """Notes who created what, where the API server doesn't."""
     accounts: Accounts
     registrar: Registrar
     registrations: RateLimiter
@@ -111,6 +114,7 @@ async def open_services(
             watches=watches,
             kube=kube,
             bindings=bindings,
+            creators=Creators(kube, callers, namespace),
             accounts=accounts,
             registrar=Registrar(accounts, secrets, passwords),
             registrations=RateLimiter(settings.registrations_per_address_per_minute),

@@ -98,7 +98,8 @@ class Writes:
             applied = with_metadata(completed, name=name)
             if parameters.validate_refs:
                 await check_references(services.callers, caller, self.kind, namespace, applied)
-            version, body = await _tied(target, if_match, applied)
+            noted = await services.creators.noted(caller, applied, target)
+            version, body = await _tied(target, if_match, noted)
         else:
             version = await target.required_version(if_match)
             body = patch.tied_to(version)
@@ -116,7 +117,8 @@ class Writes:
         if parameters.validate_refs:
             await check_references(services.callers, caller, self.kind, namespace, body)
         collection = Target(services.callers, caller, self.resource.path(namespace))
-        answer = await collection.write("POST", encoded(body), params=parameters.upstream())
+        noted = await services.creators.noted(caller, body)
+        answer = await collection.write("POST", encoded(noted), params=parameters.upstream())
         return tagged(answer, stored=not parameters.dry_run)
 
     async def _replace(
@@ -133,13 +135,14 @@ class Writes:
         path = self.resource.path(namespace, body["metadata"]["name"])
         target = Target(services.callers, caller, path)
         version = await target.required_version(if_match)
+        noted = await services.creators.noted(caller, body, target)
         if version is not None:
-            body = with_metadata(body, resourceVersion=version)
-        if version_of(body["metadata"]) is None:
-            answer = await _replace_any(target, body, parameters.upstream())
+            noted = with_metadata(noted, resourceVersion=version)
+        if version_of(noted["metadata"]) is None:
+            answer = await _replace_any(target, noted, parameters.upstream())
         else:
             answer = await target.write(
-                "PUT", encoded(body), params=parameters.upstream(), guard=version
+                "PUT", encoded(noted), params=parameters.upstream(), guard=version
             )
         return tagged(answer, stored=not parameters.dry_run)
 
