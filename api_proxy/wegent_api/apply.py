@@ -63,7 +63,7 @@ async def apply(
     found = manifests_of(documents, parameters.namespace)
     usable = [it for it in found if isinstance(it, Manifest)]
     outcomes = await Apply(services, caller, parameters).run(usable)
-    if problem := _of_the_whole(list(outcomes.values())):
+    if problem := of_the_whole(list(outcomes.values())):
         raise problem
     items = [_result(index, it, outcomes) for index, it in enumerate(found)]
     failed = sum(it.result == "failed" for it in items)
@@ -75,7 +75,7 @@ async def apply(
     )
 
 
-def _of_the_whole(outcomes: list[Outcome]) -> Problem | None:
+def of_the_whole(outcomes: list[Outcome]) -> Problem | None:
     """Return the answer to the whole request, if it is one that no object had a part in.
 
     That is a token that isn't taken, whenever it is; or an API server that can't be

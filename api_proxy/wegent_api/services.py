@@ -44,7 +44,7 @@ class Services:
     watches: Watches
     """Watches as the caller, on connections of their own."""
     kube: KubeClient
-    """The API server as the proxy itself, which has rights in the accounts namespace only."""
+    """The API server as the proxy itself, which may write in the accounts namespace only."""
     bindings: Bindings
     """In which namespaces a caller may have rights."""
     creators: Creators
