@@ -78,16 +78,16 @@ class Release:
         return self.rest().log_in("admin", base64.b64decode(data["password"]).decode())
 
     def leader(self) -> str:
-        """Return the Pod of the operator that holds the Lease."""
+        """Return the operator's Pod that holds the Lease; AssertionError while none does."""
         lease = ("get", "lease", "-n", self.namespace, "-o", "json")
-        items = self.kubectl.run(*lease).ok().json["items"]
-        [holder] = [
-            it["spec"]["holderIdentity"]
-            for it in items
+        holders = [
+            it["spec"].get("holderIdentity") or ""
+            for it in self.kubectl.run(*lease).ok().json["items"]
             if it["metadata"]["name"].endswith("operator")
         ]
-        [pod] = [name for name in self.operator.ready() if holder.startswith(name)]
-        return pod
+        leading = [pod for pod in self.operator.ready() if any(pod in it for it in holders)]
+        assert len(leading) == 1, f"{holders} among {self.operator.states()}"
+        return leading[0]
 
     def _ensure_namespace(self) -> None:
         """Make the namespace, where nothing but restricted Pods is admitted."""

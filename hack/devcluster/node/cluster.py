@@ -1,6 +1,7 @@
 """A control plane with one node: what ``helm install`` and its pods need."""
 
 import contextlib
+import hashlib
 import json
 import shutil
 import subprocess
@@ -21,7 +22,6 @@ from devcluster.node.namespaces import INSIDE, Namespaces
 from devcluster.node.network import UPLINK, NodeNetwork, claim, release
 from devcluster.node.pause import write_pause_image
 from devcluster.pki import Authority, KeyPair
-from devcluster.platforms import platform_name
 from devcluster.processes import Daemon, wait_ready
 
 PROGRAMS: Final = (
@@ -58,7 +58,7 @@ class NodeCluster:
         self._node = self.directory / "node"
         self._daemons = {name: self._daemon(name) for name in DAEMONS}
         self._holder = self._daemon("holder")
-        self._cgroups = Cgroups(f"{abs(hash(str(self.directory))):x}"[:8])
+        self._cgroups = Cgroups(hashlib.sha256(bytes(self.directory)).hexdigest()[:8])
         self._paths: Mapping[str, Path] = {}
         self._namespaces: Namespaces | None = None
         self._network: NodeNetwork | None = None
@@ -295,8 +295,3 @@ class NodeCluster:
         if done.returncode:
             raise NodeUnavailable(f"kubectl {arguments[0]}: {done.stderr.strip()}")
         return done.stdout
-
-
-def architecture() -> str:
-    """Return this machine's, as Go spells it."""
-    return platform_name().partition("-")[2]

@@ -1,0 +1,114 @@
+"""The node of our own: what is left when it is stopped, fails to start, or is killed."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from devcluster.binaries import Programs
+from devcluster.errors import NodeUnavailable, ProgramFailed
+from devcluster.kind import engine_answers
+from devcluster.node import requirements
+from devcluster.node.cgroups import MOUNT, PREFIX
+from devcluster.node.cluster import NodeCluster
+from tests.support.processes import processes_naming
+from tests.support.waiting import eventually
+
+pytestmark = [
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(engine_answers(), reason="pods run in kind here"),
+]
+
+
+def left_of_nodes() -> set[str]:
+    """Return the links, mounts and control groups of nodes that this machine has."""
+    links = {f"link {path.name}" for path in Path("/sys/class/net").glob("wegent*")}
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    groups = {
+        f"group {Path(directory) / name}"
+        for directory, names, _ in os.walk(MOUNT)
+        for name in names
+        if name.startswith(PREFIX)
+    }
+    return links | {line for line in mounts if "wegent-node" in line} | groups
+
+
+class Broken(Programs):
+    """Programs with another one in the place of ``name``."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._replaced = {name: path}
+        self._others = Programs.of_this_machine()
+
+    def ensure(self, names: Iterable[str]) -> Mapping[str, Path]:
+        found = dict(self._others.ensure(names))
+        return found | {name: path for name, path in self._replaced.items() if name in found}
+
+
+@pytest.mark.parametrize("name", ["containerd", "kubelet", "coredns", "kube-apiserver"])
+def test_failed_start_leaves_nothing(tmp_path: Path, name: str) -> None:
+    before = left_of_nodes()
+    dying = tmp_path / "dying"
+    dying.write_text("#!/bin/sh\necho 'no such thing' >&2; exit 1\n", encoding="utf-8")
+    dying.chmod(0o755)
+    directory = tmp_path / "cluster"
+    with pytest.raises(ProgramFailed, match=rf"(?s){name} ended by itself; .*no such thing"):
+        NodeCluster(directory, Broken(name, dying)).start()
+    assert processes_naming(directory) == []
+    assert left_of_nodes() == before
+
+
+def test_two_run_beside_each_other_and_leave_nothing(tmp_path: Path) -> None:
+    before = left_of_nodes()
+    with NodeCluster(tmp_path / "one") as one, NodeCluster(tmp_path / "two") as two:
+        assert one.control_plane.server != two.control_plane.server
+        assert left_of_nodes() > before
+    assert processes_naming(tmp_path) == []
+    assert left_of_nodes() == before
+
+
+STARTED = """
+import sys, time
+from pathlib import Path
+from devcluster.node.cluster import NodeCluster
+NodeCluster(Path(sys.argv[1])).start()
+print("up", flush=True)
+time.sleep(300)
+"""
+
+
+async def test_killed_run_leaves_no_process_and_no_link(tmp_path: Path) -> None:
+    before = left_of_nodes()
+    directory = tmp_path / "cluster"
+    command = [sys.executable, "-c", STARTED, str(directory)]
+    run = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert run.stdout
+    assert await run.stdout.readline() == b"up\n"
+    run.send_signal(signal.SIGKILL)
+    await run.wait()
+
+    def gone() -> bool:
+        links = {it for it in left_of_nodes() - before if not it.startswith("group ")}
+        assert not links, links
+        assert not processes_naming(directory), processes_naming(directory)
+        return True
+
+    await eventually(gone, within_s=20, what="the end of all that it started")
+    # Empty control groups are left to whoever starts a node next.
+    with NodeCluster(directory):
+        pass
+    assert left_of_nodes() == before
+
+
+def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert requirements.missing(tmp_path) == []
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "the program nft, Debian package nftables" in requirements.missing(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(NodeUnavailable, match=r"(?s)what is missing:\n  root"):
+        NodeCluster(tmp_path / "cluster").start()
