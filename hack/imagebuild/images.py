@@ -6,16 +6,16 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON: Final = "3.13"
-"""Of both bases; the Dockerfile names it too, and a test compares them."""
+"""Debian's, of :data:`SUITE`."""
 SUITE: Final = "trixie"
-"""The Debian release that has this Python, and that the Dockerfile's base is made of."""
+"""The Debian release of both ways to an image; the Dockerfile names it too, which is tested."""
 PREFIX: Final = "/opt/wegent"
 """Where the packages are, in the image."""
 USER: Final = "65532:65532"
 """Nobody's in Debian; a number, so that ``runAsNonRoot`` can be checked before it runs."""
 SBOM: Final = "sbom.cdx.json"
 ENVIRONMENT: Final = {
-    "PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "PYTHONPATH": PREFIX,
     "PYTHONSAFEPATH": "1",
     "PYTHONUNBUFFERED": "1",

@@ -79,15 +79,13 @@ def compress(tar: BinaryIO, target: Path, created_by: str) -> Layer:
 
 def cached_layer(cache: Path, key: str, created_by: str) -> Layer | None:
     """Return the layer that was kept for ``key``, if there is one."""
-    record = cache / f"{key}.json"
+    path, record = cache / f"{key}.tgz", cache / f"{key}.json"
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        layer = Layer(path, known["digest"], known["diff_id"], created_by)
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    path = cache / f"{key}.tgz"
-    if not path.exists():
-        return None
-    return Layer(path, known["digest"], known["diff_id"], created_by)
+    return layer if path.exists() else None
 
 
 def keep_layer(cache: Path, key: str, tar: BinaryIO, created_by: str) -> Layer:
