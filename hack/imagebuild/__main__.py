@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=TARGET, help="directory (%(default)s)")
     parser.add_argument(
         "--prefix",
-        default="docker.io/library/",
+        default="localhost/",
         help="what the images' names begin with: a registry and a path (%(default)s)",
     )
     parser.add_argument("--tag", help="(default: the project's version)")

@@ -13,6 +13,8 @@ from tests.support.kubectl import Kubectl
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "wegent"
 WITHIN = "--timeout=170s"
+LOADED = "--set=image.repository=localhost/wegent"
+"""The names that `make image` gives: no registry, but what was loaded onto the nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,16 @@ class Release:
         """Install it, and return when all of it is ready, unless that was done."""
         if not self.installed:
             self._ensure_namespace()
-            self._run("install", self.name, str(CHART), "--wait", WITHIN)
+            self._run("install", self.name, str(CHART), "--wait", WITHIN, LOADED)
 
     def upgrade(self, *values: str) -> Result:
         """Change values, each ``key=value``, and return when all of it is ready again."""
         spelled = [f"--set={value}" for value in values]
-        return self._run("upgrade", self.name, str(CHART), "--wait", WITHIN, *spelled)
+        return self._run("upgrade", self.name, str(CHART), "--wait", WITHIN, LOADED, *spelled)
 
     def reset(self) -> None:
         """Go back to the chart's own values."""
-        self._run("upgrade", self.name, str(CHART), "--wait", WITHIN, "--reset-values")
+        self._run("upgrade", self.name, str(CHART), "--wait", WITHIN, "--reset-values", LOADED)
 
     def test(self) -> Result:
         """Run ``helm test``."""

@@ -26,7 +26,7 @@ def make(directory: Path, content: bytes = b"program") -> Path:
     target = directory / "image.tar"
     write_archive(
         target,
-        name="docker.io/library/program:1.0",
+        name="localhost/program:1.0",
         architecture="arm64",
         config=CONFIG,
         layers=[layer],
@@ -56,7 +56,7 @@ def test_everything_is_found_by_its_digest(tmp_path: Path) -> None:
     assert json.loads(archive.files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
     [described] = json.loads(archive.files["index.json"])["manifests"]
     assert described["annotations"] == {
-        "io.containerd.image.name": "docker.io/library/program:1.0",
+        "io.containerd.image.name": "localhost/program:1.0",
         "org.opencontainers.image.ref.name": "1.0",
     }
     assert described["platform"] == {"architecture": "arm64", "os": "linux"}
