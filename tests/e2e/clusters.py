@@ -23,6 +23,9 @@ class PodCluster(Protocol):
     def load(self, archive: Path) -> None:
         """Give all nodes an image."""
 
+    def kill(self, container: str) -> None:
+        """End a container's program with SIGKILL."""
+
     def reach(self, namespace: str, service: str) -> str:
         """Return a base URL of the Service, with all of its endpoints behind it."""
 
@@ -36,6 +39,9 @@ class OwnNode:
 
     def load(self, archive: Path) -> None:
         self._cluster.load(archive)
+
+    def kill(self, container: str) -> None:
+        self._cluster.kill(container)
 
     def reach(self, namespace: str, service: str) -> str:
         found = self.kubectl.run("get", "service", "-n", namespace, service, "-o", "json").ok().json
@@ -51,6 +57,9 @@ class Kind:
 
     def load(self, archive: Path) -> None:
         self._cluster.load(archive)
+
+    def kill(self, container: str) -> None:
+        self._cluster.kill(container)
 
     def reach(self, namespace: str, service: str) -> str:
         own = self.kubectl.run("get", "service", "-n", namespace, service, "-o", "json").ok().json

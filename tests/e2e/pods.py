@@ -43,10 +43,12 @@ class Pods:
         """Return what a Pod has logged."""
         return self.kubectl.run("logs", "-n", self.namespace, pod, "--tail=-1").ok().stdout
 
-    def kill(self, pod: str) -> None:
-        """Take a Pod away at once: no SIGTERM that it could act on, no drain."""
-        now = ("--grace-period=0", "--force", "--wait=false")
-        self.kubectl.run("delete", "pod", "-n", self.namespace, pod, *now).ok()
+    def container(self, pod: str) -> str:
+        """Return the id of a Pod's container, without its runtime's name."""
+        asked = ("get", "pod", "-n", self.namespace, pod, "-o", "json")
+        [status] = self.kubectl.run(*asked).ok().json["status"]["containerStatuses"]
+        identity: str = status["containerID"]
+        return identity.rpartition("//")[2]
 
     def restart(self) -> None:
         """Replace all Pods, as an upgrade does."""

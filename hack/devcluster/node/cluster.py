@@ -137,9 +137,19 @@ class NodeCluster:
         Raises:
             NodeUnavailable: containerd refuses it.
         """
+        self._control("images", "import", "-", stdin=archive)
+
+    def kill(self, container: str) -> None:
+        """End a container's program with SIGKILL, as a lack of memory would.
+
+        Raises:
+            NodeUnavailable: it does not run.
+        """
+        self._control("tasks", "kill", "--signal=SIGKILL", container)
+
+    def _control(self, *command: str, stdin: Path | None = None) -> None:
         control = ("--address", str(configs.SOCKET), "--namespace", "k8s.io")
-        command = (str(self._paths["ctr"]), *control, "images", "import", "-")
-        self._inside().run(*command, stdin=archive)
+        self._inside().run(str(self._paths["ctr"]), *control, *command, stdin=stdin)
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         """Apply objects as cluster administrator."""

@@ -43,19 +43,18 @@ async def test_a_killed_proxy_loses_what_was_in_flight_there_and_no_more(
     release: Release, measured: Measured
 ) -> None:
     release.upgrade("api.replicas=3")
-    first, *others = await release.api.are_ready(3, ROLLED_OUT_WITHIN_S)
+    first, *_ = await release.api.are_ready(3, ROLLED_OUT_WITHIN_S)
     user = user_of(release, "killed-under-load")
     with Load(user, list_ghosts, clients=CLIENTS) as load:
         load.answered(100, within_s=60)
         killed_at = load.elapsed_s
-        release.api.kill(first)
+        release.cluster.kill(release.api.container(first))
         load.answered(200, within_s=60)
         await release.api.are_ready(3, ROLLED_OUT_WITHIN_S)
         load.answered(100, within_s=60)
     measured("a proxy killed under load", load.account)
     assert len(load.account.failures) <= CLIENTS, load.account
     assert not load.failures_after(killed_at + 10), load.account
-    assert set(others) <= set(release.api.ready())
 
 
 async def test_replacing_all_proxies_loses_nothing(release: Release, measured: Measured) -> None:
@@ -82,13 +81,12 @@ async def test_a_killed_operators_work_is_taken_up_and_no_verdict_changes(
     for name in settled:
         settled[name] = (await ready(user, name))["metadata"]["resourceVersion"]
     leader = release.leader()
-    release.operator.kill(leader)
+    release.cluster.kill(release.operator.container(leader))
     killed_at = time.monotonic()
     make_ghost(user, "new")
     await ready(user, "new")
     took_s = time.monotonic() - killed_at
     measured("from a leader's kill to the next verdict", f"{took_s:.1f} s")
-    assert release.leader() != leader
     for name, version in settled.items():
         kept = user.call("GET", f"kinds/ghosts/{name}?namespace=wegent-survivor").expect(200)
         assert kept.json["metadata"]["resourceVersion"] == version
