@@ -14,7 +14,6 @@ from devcluster.binaries import Programs
 from devcluster.errors import NodeUnavailable, ProgramFailed
 from devcluster.kind import engine_answers
 from devcluster.node import requirements
-from devcluster.node.cgroups import MOUNT, PREFIX
 from devcluster.node.cluster import NodeCluster
 from tests.support.processes import processes_naming
 from tests.support.waiting import eventually
@@ -25,17 +24,21 @@ pytestmark = [
 ]
 
 
-def left_of_nodes() -> set[str]:
-    """Return the links, mounts and control groups of nodes that this machine has."""
-    links = {f"link {path.name}" for path in Path("/sys/class/net").glob("wegent*")}
-    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    groups = {
-        f"group {Path(directory) / name}"
-        for directory, names, _ in os.walk(MOUNT)
-        for name in names
-        if name.startswith(PREFIX)
-    }
-    return links | {line for line in mounts if "wegent-node" in line} | groups
+def left_of(*clusters: Path) -> set[str]:
+    """Return the processes, links, mounts and control groups of the nodes in these directories."""
+    found = {command for cluster in clusters for command in processes_naming(cluster)}
+    for alias in Path("/sys/class/net").glob("*/ifalias"):
+        if Path(alias.read_text(encoding="utf-8").strip()) in clusters:
+            found.add(f"link {alias.parent.name}")
+    for mount in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        if any(str(cluster) in mount for cluster in clusters):
+            found.add(f"mount {mount}")
+    return found | {f"group {path}" for cluster in clusters for path in groups_of(cluster)}
+
+
+def groups_of(cluster: Path) -> list[Path]:
+    groups = NodeCluster(cluster).cgroups.directories
+    return [path for path in groups if path.exists()]
 
 
 class Broken(Programs):
@@ -52,24 +55,24 @@ class Broken(Programs):
 
 @pytest.mark.parametrize("name", ["containerd", "kubelet", "coredns", "kube-apiserver"])
 def test_failed_start_leaves_nothing(tmp_path: Path, name: str) -> None:
-    before = left_of_nodes()
     dying = tmp_path / "dying"
     dying.write_text("#!/bin/sh\necho 'no such thing' >&2; exit 1\n", encoding="utf-8")
     dying.chmod(0o755)
     directory = tmp_path / "cluster"
     with pytest.raises(ProgramFailed, match=rf"(?s){name} ended by itself; .*no such thing"):
         NodeCluster(directory, Broken(name, dying)).start()
-    assert processes_naming(directory) == []
-    assert left_of_nodes() == before
+    assert left_of(directory) == set()
 
 
 def test_two_run_beside_each_other_and_leave_nothing(tmp_path: Path) -> None:
-    before = left_of_nodes()
-    with NodeCluster(tmp_path / "one") as one, NodeCluster(tmp_path / "two") as two:
+    directories = tmp_path / "one", tmp_path / "two"
+    with NodeCluster(directories[0]) as one, NodeCluster(directories[1]) as two:
         assert one.control_plane.server != two.control_plane.server
-        assert left_of_nodes() > before
-    assert processes_naming(tmp_path) == []
-    assert left_of_nodes() == before
+        for directory in directories:
+            kinds = {it.partition(" ")[0] for it in left_of(directory)}
+            assert {"link", "group"} <= kinds, kinds
+            assert "mount" not in kinds  # this machine sees none of the node's
+    assert left_of(*directories) == set()
 
 
 STARTED = """
@@ -83,8 +86,7 @@ time.sleep(300)
 
 
 async def test_killed_run_leaves_no_process_and_no_link(tmp_path: Path) -> None:
-    before = left_of_nodes()
-    directory = tmp_path / "cluster"
+    directory, next_one = tmp_path / "cluster", tmp_path / "next"
     command = [sys.executable, "-c", STARTED, str(directory)]
     run = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     assert run.stdout
@@ -93,16 +95,16 @@ async def test_killed_run_leaves_no_process_and_no_link(tmp_path: Path) -> None:
     await run.wait()
 
     def gone() -> bool:
-        links = {it for it in left_of_nodes() - before if not it.startswith("group ")}
-        assert not links, links
-        assert not processes_naming(directory), processes_naming(directory)
+        left = {it for it in left_of(directory) if not it.startswith("group ")}
+        assert not left, left
         return True
 
     await eventually(gone, within_s=20, what="the end of all that it started")
     # Empty control groups are left to whoever starts a node next.
-    with NodeCluster(directory):
-        pass
-    assert left_of_nodes() == before
+    with NodeCluster(next_one):
+        assert groups_of(directory) == []
+        assert groups_of(next_one)
+    assert left_of(directory, next_one) == set()
 
 
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,8 @@ class Cgroups:
         """
         for parent in self._parents:
             for left in parent.glob(f"{PREFIX}*"):
-                _remove(left)  # refused by the kernel where a node runs
+                if not _in_use(left):
+                    _remove(left)
         try:
             for directory in self.directories:
                 directory.mkdir(exist_ok=True)
@@ -69,6 +70,14 @@ class Cgroups:
         there = (group / "cgroup.controllers").read_text(encoding="ascii").split()
         wanted = " ".join(f"+{name}" for name in CONTROLLERS if name in there)
         (group / "cgroup.subtree_control").write_text(wanted, encoding="ascii")
+
+
+def _in_use(group: Path) -> bool:
+    """Tell whether a node runs in the group; below it, a pod's may be empty for a moment."""
+    try:
+        return any(file.read_bytes() for file in group.rglob("cgroup.procs"))
+    except OSError:  # it goes just now
+        return True
 
 
 def _remove(group: Path) -> bool:

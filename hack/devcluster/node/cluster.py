@@ -58,7 +58,8 @@ class NodeCluster:
         self._node = self.directory / "node"
         self._daemons = {name: self._daemon(name) for name in DAEMONS}
         self._holder = self._daemon("holder")
-        self._cgroups = Cgroups(hashlib.sha256(bytes(self.directory)).hexdigest()[:8])
+        self.cgroups = Cgroups(hashlib.sha256(bytes(self.directory)).hexdigest()[:8])
+        """The node's, there while it runs."""
         self._paths: Mapping[str, Path] = {}
         self._namespaces: Namespaces | None = None
         self._network: NodeNetwork | None = None
@@ -159,11 +160,11 @@ class NodeCluster:
     def _start(self, make: Callable[[Addresses], ControlPlane]) -> None:
         shutil.rmtree(self._node, ignore_errors=True)  # addresses are new with every start
         self._node.mkdir(parents=True)
-        self._namespaces = Namespaces(self._node, self._holder, self._paths["pause"], self._cgroups)
+        self._namespaces = Namespaces(self._node, self._holder, self._paths["pause"], self.cgroups)
         # What killed runs left is swept up first: not while another one is in the making.
         with locked(cache_root() / "node.lock", "it starts a node"):
             self._namespaces.start()
-        self._network = network = claim(self._namespaces.pid)
+        self._network = network = claim(self._namespaces.pid, str(self.directory))
         self._configure_link(network)
         self._write_configs(network)
         self._run("containerd", f"--config={INSIDE}/containerd.toml")

@@ -18,6 +18,8 @@ PREFIX: Final = 21
 """Of one node; the block has 64 of them, so that several may run at once."""
 UPLINK: Final = "uplink"
 """The link's end in the node."""
+MAX_ALIAS: Final = 255
+"""Bytes that the kernel keeps."""
 ALREADY_THERE: Final = "File exists"
 """What the kernel says of a name that is taken."""
 
@@ -64,8 +66,12 @@ class NodeNetwork:
         return self.services[10]
 
 
-def claim(pid: int) -> NodeNetwork:
+def claim(pid: int, alias: str) -> NodeNetwork:
     """Lay the host's end of a link into the network namespace of ``pid``.
+
+    Args:
+        pid: of a process in the node's network namespace.
+        alias: whose link it is, for whoever lists links.
 
     Raises:
         NodeUnavailable: all numbers are taken, or the kernel refuses.
@@ -82,7 +88,7 @@ def claim(pid: int) -> NodeNetwork:
         if done.returncode:
             raise NodeUnavailable(f"no link to the node: {done.stderr.strip()}")
         try:
-            _lay(network)
+            _lay(network, alias[-MAX_ALIAS:])
         except BaseException:
             release(network)
             raise
@@ -95,11 +101,11 @@ def release(network: NodeNetwork) -> None:
     _ip("link", "delete", network.interface)
 
 
-def _lay(network: NodeNetwork) -> None:
+def _lay(network: NodeNetwork, alias: str) -> None:
     device, via = ("dev", network.interface), ("via", str(network.node))
     for arguments in (
         ("address", "add", f"{network.host}/30", *device),
-        ("link", "set", network.interface, "up"),
+        ("link", "set", network.interface, "alias", alias, "up"),
         ("route", "add", str(network.pods), *via),
         ("route", "add", str(network.services), *via),
     ):
