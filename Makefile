@@ -12,7 +12,7 @@ PLAIN := template wegent charts/wegent --namespace wegent-system --set policies.
 	--set uninstall.releaseObjects=false --set firstAdmin.existingSecret=wegent-first-admin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status kubeconfig admin-login token uninstall clean test image e2e lint format type generate verify lock chart env
+.PHONY: help up down status kubeconfig admin-login token uninstall clean test image e2e bench lint format type generate verify lock chart env
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ e2e: env ## Install the chart on a cluster that runs pods, kind or a node of our
 	@$(BIN)/python -m devcluster.node --install
 	@$(BIN)/python -m imagebuild
 	$(BIN)/pytest -m e2e tests/e2e
+
+bench: env ## Measure what operator and proxy take, on a throwaway control plane
+	@$(BIN)/python -m tests.benchmarks
 
 lint: env ## Check style; no file may shadow the standard library
 	$(BIN)/python -S -c "import collections"

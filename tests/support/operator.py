@@ -53,6 +53,12 @@ class OperatorProcess:
         """Tell whether it has been started and not ended by us."""
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> int:
         """End it as Kubernetes would, and return its exit code."""
         return self._end(signal.SIGTERM)

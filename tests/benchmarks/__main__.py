@@ -1,0 +1,85 @@
+"""``python -m tests.benchmarks``: measure on a throwaway control plane, and print tables."""
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiohttp
+
+from devcluster.binaries import find_binaries
+from devcluster.controlplane import ControlPlane
+from devcluster.install import Installer
+from tests.benchmarks import operator_size, proxy_cost
+from tests.support.api import Api
+from tests.support.cluster import ROOT
+from tests.support.identity import kubectl_as, token_for
+from tests.support.kubectl import Kubectl
+from tests.support.operator import OperatorProcess
+from tests.support.proxy import ProxyProcess
+from wegent_kube import KubeClient, load_connection
+
+GHOST = "/apis/agent.wecode.io/v1/namespaces/bench/ghosts/g11"
+THROUGH = "/api/v1/kinds/ghosts/g11?namespace=bench"
+
+
+async def run(steps: Sequence[int], directory: Path) -> None:
+    with ControlPlane(find_binaries(), directory, fsync=False) as plane:
+        Installer(plane.binaries.kubectl, plane.kubeconfig).install(
+            [ROOT / "crds", ROOT / "config"]
+        )
+        admin = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
+        identities = {
+            name: kubectl_as(plane, admin, "wegent-system", name, directory).kubeconfig
+            for name in ("wegent-operator", "wegent-api")
+        }
+        operator = OperatorProcess(identities["wegent-operator"], directory / "operator.log")
+        operator.start()
+        async with KubeClient(load_connection(plane.kubeconfig)) as client:
+            print("| objects | operator, MiB | CPU ms for a new object | CPU s of a restart |")
+            print("| ---: | ---: | ---: | ---: |")
+            async for size in operator_size.measure(Api(client), operator, steps):
+                print(
+                    f"| {size.objects:,} | {size.resident_mib:.0f} "
+                    f"| {size.cpu_ms_per_object:.1f} | {size.restart_cpu_s:.1f} |",
+                    flush=True,
+                )
+        operator.stop()
+        cost = await _proxy(plane, admin, identities["wegent-api"], directory)
+        print(
+            f"\nproxy: {cost.resident_mib:.0f} MiB; a GET takes {cost.latency_ratio:.2f} times the"
+            f" direct one's {cost.direct_ms:.1f} ms; 16 clients get {cost.throughput_ratio:.2f}"
+            f" times as many answers; {cost.cpu_ms_per_request:.2f} ms of CPU each"
+        )
+
+
+async def _proxy(
+    plane: ControlPlane, admin: Kubectl, kubeconfig: Path, directory: Path
+) -> proxy_cost.ProxyCost:
+    admin.run("create", "serviceaccount", "reader", "-n", "bench").ok()
+    binding = ("create", "rolebinding", "reader", "-n", "bench", "--clusterrole=wegent-viewer")
+    admin.run(*binding, "--serviceaccount=bench:reader").ok()
+    headers = {"Authorization": f"Bearer {token_for(admin, 'bench', 'reader')}"}
+    with ProxyProcess(kubeconfig, directory / "proxy.log") as proxy:
+        async with aiohttp.ClientSession(headers=headers) as session:
+            connection = load_connection(plane.kubeconfig)
+            tls = connection.ssl_context(client_certificate=False)
+            return await proxy_cost.measure(
+                proxy_cost.Way(session, plane.server + GHOST, tls),
+                proxy_cost.Way(session, proxy.url + THROUGH, None),
+                proxy.pid,
+            )
+
+
+def main() -> None:
+    """Measure at the numbers of objects that are asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--objects", default="1000,5000,10000", help="(%(default)s)")
+    steps = [int(number) for number in parser.parse_args().objects.split(",")]
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(run(steps, Path(directory)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What the operator takes, by the number of objects it looks after."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from tests.benchmarks.processes import usage_of
+from tests.support.api import Api
+from tests.support.operator import OperatorProcess
+
+NAMESPACE = "bench"
+BOTS_PER_GHOST = 10
+AT_ONCE = 16
+WITHIN_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSize:
+    """With so many objects, all judged."""
+
+    objects: int
+    resident_mib: float
+    cpu_ms_per_object: float
+    """From an object's creation to its verdict being written, for the last ones added."""
+    restart_cpu_s: float
+    """A start over all of them: the program's own start, listing, judging, writing nothing."""
+
+
+async def measure(
+    api: Api, operator: OperatorProcess, steps: Sequence[int]
+) -> AsyncIterator[OperatorSize]:
+    """Yield what was measured at each number of objects."""
+    await api.create_namespace(NAMESPACE)
+    await api.create("models", NAMESPACE, "m", {"provider": "openai", "model": "gpt-4"})
+    await api.create("shells", NAMESPACE, "s", {"type": "Chat"})
+    await api.create("ghosts", NAMESPACE, "g0", {"systemPrompt": "You help."})
+    there = 3
+    for wanted in steps:
+        await settled(operator, there)
+        before = usage_of(operator.pid).cpu_s
+        added = wanted - there
+        await add(api, range(there, wanted))
+        there = wanted
+        await settled(operator, there)
+        cpu_s = usage_of(operator.pid).cpu_s - before
+        await asyncio.to_thread(operator.stop)
+        await asyncio.to_thread(operator.start)
+        await settled(operator, there)
+        now = usage_of(operator.pid)
+        yield OperatorSize(there, now.resident_mib, cpu_s * 1000 / added, now.cpu_s)
+
+
+async def add(api: Api, numbers: range) -> None:
+    """Create a Ghost and the Bots over it, again and again."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def create(number: int) -> None:
+        async with gate:
+            if number % (BOTS_PER_GHOST + 1) == 0:
+                await api.create("ghosts", NAMESPACE, f"g{number}", {"systemPrompt": "x" * 2000})
+                return
+            refs = {
+                "ghostRef": {"name": f"g{number - number % (BOTS_PER_GHOST + 1)}"},
+                "modelRef": {"name": "m"},
+                "shellRef": {"name": "s"},
+            }
+            await api.create("bots", NAMESPACE, f"b{number}", refs)
+
+    await asyncio.gather(*map(create, numbers))
+
+
+async def settled(operator: OperatorProcess, count: int) -> None:
+    """Wait until the operator knows so many objects, has judged all of them, and rests."""
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        page = operator.get("/metrics")[1]
+        counts = re.findall(r"^wegent_operator_objects{.*} (\S+)$", page, re.MULTILINE)
+        known = sum(map(float, counts))
+        if "\nwegent_operator_queue_depth 0.0" in page and known == count:
+            await asyncio.sleep(1)
+            return
+        assert time.monotonic() < deadline, f"{known:g} of {count}: {operator.tail()}"
+        await asyncio.sleep(0.5)
