@@ -249,6 +249,15 @@ def test_an_account_of_ones_own_is_not_made(offline_helm: Helm) -> None:
     assert spec["serviceAccountName"] == "x"
 
 
+def test_each_alert_is_documented_with_its_remedy(offline_helm: Helm) -> None:
+    page = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
+    rule = named(render(offline_helm, EVERY_VALUE), "PrometheusRule", "everything")
+    for alert in rule["spec"]["groups"][0]["rules"]:
+        said = alert["annotations"]
+        row = f"| `{alert['alert']}` | {alert['labels']['severity']} | {said['summary']} | "
+        assert row + f"{said['runbook']} |\n" in page
+
+
 def test_queries_ask_for_metrics_that_there_are(offline_helm: Helm) -> None:
     rule = named(render(offline_helm, EVERY_VALUE), "PrometheusRule", "everything")
     texts = [alert["expr"] for group in rule["spec"]["groups"] for alert in group["rules"]]

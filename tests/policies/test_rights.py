@@ -1,0 +1,77 @@
+"""What the API server itself says that each ServiceAccount may do, against what is documented.
+
+docs/security.md shows the manifests' roles (`make generate`), so they are what is compared with.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.cluster import ROOT
+from tests.support.kubectl import Kubectl
+
+SYSTEM, ACCOUNTS = "wegent-system", "wegent-accounts"
+ELSEWHERE = ("default", "kube-system")
+Right = tuple[str, str, str, str]
+"""Group, resource, verb, and the name it is for; no name: all."""
+
+
+def rights_of(rules: Iterable[Mapping[str, Any]]) -> Iterator[Right]:
+    for rule in rules:
+        for group in rule.get("apiGroups") or ():
+            for resource in rule.get("resources") or ():
+                for verb in rule["verbs"]:
+                    for name in rule.get("resourceNames") or ("",):
+                        yield group, resource, verb, name
+
+
+def told(kubectl: Kubectl, account: str, namespace: str) -> set[Right]:
+    """Return what ``kubectl auth can-i --list`` is made from."""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{account.partition(':')[0]}")
+    done = kubectl.run(
+        "create", "--validate=false", "-f", "-", "-o", "json",
+        f"--as=system:serviceaccount:{account}",
+        *(f"--as-group={group}" for group in (*groups, "system:authenticated")),
+        stdin=review,
+    )  # fmt: skip
+    status = done.ok().json["status"]
+    assert not status["incomplete"]
+    return set(rights_of(status["resourceRules"]))
+
+
+def documented(program: str, namespace: str) -> set[Right]:
+    """Return what the manifests give in a namespace, by whatever binding."""
+    path = ROOT / "config" / "rbac" / f"{program}.yaml"
+    objects = list(filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8"))))
+    roles = {
+        (it["kind"], it["metadata"].get("namespace"), it["metadata"]["name"]): it["rules"]
+        for it in objects
+        if it["kind"] in ("Role", "ClusterRole")
+    }
+    return {
+        right
+        for it in objects
+        if it["kind"].endswith("Binding") and it["metadata"].get("namespace") in (None, namespace)
+        for right in rights_of(
+            roles[it["roleRef"]["kind"], it["metadata"].get("namespace"), it["roleRef"]["name"]]
+        )
+    }
+
+
+@pytest.mark.parametrize("namespace", [SYSTEM, ACCOUNTS, *ELSEWHERE])
+@pytest.mark.parametrize("program", ["operator", "api"])
+def test_each_program_may_do_what_is_documented_and_nothing_else(
+    kubectl: Kubectl, program: str, namespace: str
+) -> None:
+    of_anybody = told(kubectl, "default:default", "kube-public")
+    its_own = told(kubectl, f"{SYSTEM}:wegent-{program}", namespace) - of_anybody
+    assert its_own == documented(program, namespace)
+    secrets = {right for right in its_own if right[1].startswith("secrets")}
+    assert not secrets or (program, namespace) == ("api", ACCOUNTS)
