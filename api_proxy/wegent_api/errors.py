@@ -21,7 +21,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ class Cause:
     """Of the API conventions: ``FieldValueInvalid``, ``FieldValueRequired`` and so on."""
     field: str
     message: str
+
+
+MAX_CAUSES: Final = 32
+"""Spelled out in one answer. A short body can be wrong in a hundred thousand places."""
 
 
 class Problem(Exception):  # noqa: N818 - the answer to a request, not a fault of the program
@@ -57,8 +61,11 @@ class Problem(Exception):  # noqa: N818 - the answer to a request, not a fault o
     @classmethod
     def of(cls, causes: Sequence[Cause], *, what: str = "") -> Self:
         """Return the problem whose message is its causes; ``what`` has them, if it has a name."""
-        fields = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
-        return cls(f"{what} is invalid: {fields}" if what else fields, causes=causes)
+        shown = causes[:MAX_CAUSES]
+        fields = ", ".join(f"{cause.field}: {cause.message}" for cause in shown)
+        if len(causes) > MAX_CAUSES:
+            fields += ", and more"
+        return cls(f"{what} is invalid: {fields}" if what else fields, causes=shown)
 
     @property
     def status(self) -> Mapping[str, Any]:

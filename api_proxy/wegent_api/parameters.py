@@ -3,6 +3,7 @@
 What is misspelt must not be ignored: a deletion with ``?dryrun=All`` would be one.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -27,6 +28,10 @@ FIELD_MANAGER: Final = USER_AGENT.partition("/")[0]
 """Who owns the fields that are written, to server-side apply: as the API server names us."""
 MAX_FIELD_MANAGER_CHARS: Final = 128
 """The API server's bound."""
+
+
+MAX_PARAMETERS: Final = 32
+"""Different ones in one request: more than any route has."""
 
 
 def _label_or_all(value: str) -> str:
@@ -220,8 +225,10 @@ async def no_repeats(request: Request, _: CallerDep) -> None:
     Raises:
         BadRequest: one is.
     """
-    names = [name for name, _ in request.query_params.multi_items()]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    if len(counts) > MAX_PARAMETERS:
+        raise BadRequest(f"more than {MAX_PARAMETERS} parameters")
+    if twice := sorted(name for name, count in counts.items() if count > 1):
         causes = [Cause("FieldValueDuplicate", name, "given more than once") for name in twice]
         raise BadRequest(f"given more than once: {', '.join(twice)}", causes=causes)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
+from itertools import islice
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
@@ -14,7 +15,7 @@ from fastapi import Depends, Request
 from wegent_api import json_patches
 from wegent_api.bodies import parse, read_bytes
 from wegent_api.callers import CallerDep
-from wegent_api.errors import BadRequest, Cause, Invalid, Refused, UnsupportedMediaType
+from wegent_api.errors import MAX_CAUSES, BadRequest, Cause, Invalid, Refused, UnsupportedMediaType
 from wegent_api.services import services_of
 from wegent_api.yaml_reader import documents_of
 from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
@@ -97,7 +98,9 @@ async def read_patch(request: Request, _: CallerDep) -> Patch:
     if not isinstance(value, list if content_type == JSON_PATCH else dict):
         what = "a JSON array of operations" if content_type == JSON_PATCH else "an object"
         raise BadRequest(f"the body must be {what}")
-    if isinstance(value, list) and (causes := list(json_patches.faults(value))):
+    if isinstance(value, list) and (
+        causes := list(islice(json_patches.faults(value), MAX_CAUSES + 1))
+    ):
         raise BadRequest.of(causes)
     return Patch(content_type, raw, value)
 

@@ -7,10 +7,11 @@ reference that may not be looked at passes.
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from wegent_api.callers import Caller
-from wegent_api.errors import Cause, Invalid, Refused
+from wegent_api.errors import MAX_CAUSES, Cause, Invalid, Refused
 from wegent_api.names import is_dns_label, is_dns_subdomain
 from wegent_api.upstream import METADATA_ONLY, CallersApi
 from wegent_crds.kinds import BY_PLURAL, GROUP, Kind
@@ -19,7 +20,7 @@ from wegent_kube.resources import resource_of
 
 LOOKUPS_AT_ONCE: Final = 8
 MAX_TARGETS: Final = 256
-"""Distinct objects looked up for one request: more than any kind's lists hold."""
+"""References of one object: more than any kind's lists hold."""
 
 
 async def check_references(
@@ -31,22 +32,27 @@ async def check_references(
         Invalid: something isn't there, with a cause for each such reference.
         Refused, Unavailable: the API server did not say.
     """
-    found = list(references_of(kind, namespace, body))
+    found = bounded(references_of(kind, namespace, body))
     missing = await missing_of(callers, caller, targets_of(found))
     if problem := unresolved(kind, found, body, missing):
         raise problem
 
 
-def targets_of(references: Iterable[Reference]) -> set[ObjectKey]:
-    """Return what ``references`` point to, without what nothing can be called.
+def bounded(references: Iterable[Reference]) -> list[Reference]:
+    """Return ``references``, which are as many as the body of a request has.
 
     Raises:
-        Invalid: it is too much to look up.
+        Invalid: more than any kind has.
     """
-    targets = {reference.target for reference in references if _wrong_name(reference) is None}
-    if len(targets) > MAX_TARGETS:
+    found = list(islice(references, MAX_TARGETS + 1))
+    if len(found) > MAX_TARGETS:
         raise Invalid(f"more than {MAX_TARGETS} references; ?validateRefs=false skips the lookup")
-    return targets
+    return found
+
+
+def targets_of(references: Iterable[Reference]) -> set[ObjectKey]:
+    """Return what ``references`` point to, without what nothing can be called."""
+    return {reference.target for reference in references if _wrong_name(reference) is None}
 
 
 def unresolved(
@@ -56,7 +62,8 @@ def unresolved(
     missing: frozenset[ObjectKey],
 ) -> Invalid | None:
     """Return the refusal of ``body``, a cause for each reference to nothing; None: all is well."""
-    causes = [cause for reference in references if (cause := _cause(kind, reference, missing))]
+    all_causes = (_cause(kind, reference, missing) for reference in references)
+    causes = list(islice(filter(None, all_causes), MAX_CAUSES + 1))
     return Invalid.of(causes, what=f'{kind.kind}.{GROUP} "{_name(body)}"') if causes else None
 
 

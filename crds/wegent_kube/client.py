@@ -121,7 +121,10 @@ class KubeClient:
             raise Unreachable(f"{method} {path}: {type(error).__name__}") from error
         if response.status >= 400:
             raise api_error(response.status, raw, response.headers)
-        return json.loads(raw) if raw else None
+        try:
+            return json.loads(raw) if raw else None
+        except ValueError as error:
+            raise Unreachable(f"{method} {path}: what answered sent no JSON") from error
 
     async def pages(
         self,

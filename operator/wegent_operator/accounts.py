@@ -25,6 +25,7 @@ from wegent_operator.provisions import (
     plan,
     shared_binding,
 )
+from wegent_operator.queue import KeyedQueue
 from wegent_operator.store import Store
 from wegent_operator.verdict import Problem, Verdict, refused
 
@@ -89,10 +90,12 @@ class Provisioner:
         client: KubeClient,
         store: Store,
         provisions: Provisions,
+        queue: KeyedQueue[ObjectKey],
         metrics: Metrics,
         accounts_namespace: str,
     ) -> None:
         self._client = client
+        self._queue = queue
         self._store = store
         self._provisions = provisions
         self._metrics = metrics
@@ -163,7 +166,10 @@ class Provisioner:
             params={"fieldManager": FIELD_MANAGER},
         )
         self._metrics.provisions.labels(NAMESPACES.plural, "apply").inc()
-        self._store.put_namespace(body["metadata"]["name"], body["metadata"].get("labels") or {})
+        metadata = body["metadata"]
+        # Other Accounts may have waited for it, and its event will be no news any more.
+        for key in self._store.put_namespace(metadata["name"], metadata.get("labels") or {}):
+            self._queue.add(key)
 
     async def _apply(self, key: ProvisionKey, manifest: dict[str, Any]) -> None:
         resource = _RESOURCES[key.plural]

@@ -86,6 +86,7 @@ class Operator:
                 self._client,
                 self._store,
                 provisions,
+                self._queue,
                 self.metrics,
                 settings.accounts_namespace,
             ),
@@ -115,6 +116,7 @@ class Operator:
         """
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
+        self.metrics.unsettled.set_function(lambda: self._reconciler.unsettled_age_s)
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
         logger.info("Health and metrics are served on port %d.", self._health.port)
         await self.sweeper.fill()
@@ -172,7 +174,14 @@ class Operator:
         )
 
     def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(coroutine, name=f"wegent {name}"))
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                logger.critical("%s has ended", name, exc_info=task.exception())
+                self.monitor.ended(name)
+
+        task = asyncio.create_task(coroutine, name=f"wegent {name}")
+        task.add_done_callback(ended)
+        self._tasks.append(task)
 
 
 def register(registry: kopf.OperatorRegistry) -> None:

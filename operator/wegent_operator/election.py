@@ -2,14 +2,14 @@
 
 The others watch all the same, so that whoever comes next has everything in its store.
 Kubernetes' own Lease, and client-go's way with it: whether a holder is dead is told by the
-local clock, from when the Lease was last seen to change, so that clocks need not agree. A
-split brain does no harm: every write is guarded by the version that was judged.
+local clock, from when the Lease was last seen to change, so that clocks need not agree.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -66,12 +66,12 @@ class Elector:
         When this is cancelled the Lease is given back, so that another need not wait.
         """
         while True:
-            await self._wait()
+            held_at = await self._wait()
             logger.info("%s leads now", self._identity)
             self._leading.set(1)
             leader = asyncio.create_task(lead(), name="wegent leader")
             try:
-                await self._keep(leader)
+                await self._keep(leader, held_at)
             finally:
                 self._leading.set(0)
                 leader.cancel()
@@ -79,13 +79,21 @@ class Elector:
                 await self._give_back()
             logger.warning("%s leads no more", self._identity)
 
-    async def _wait(self) -> None:
-        while not await self._try():  # noqa: ASYNC110 - the event is on the API server
+    async def _wait(self) -> float:
+        """Return when the Lease that is held now was asked for.
+
+        An answer that took so long that others may think the Lease has run out is none.
+        """
+        while True:
+            asked_at = time.monotonic()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.give_up_s):
+                    if await self._try():
+                        return asked_at
             await asyncio.sleep(self._timing.retry_s)
 
-    async def _keep(self, leader: asyncio.Task[None]) -> None:
+    async def _keep(self, leader: asyncio.Task[None], held_at: float) -> None:
         """Renew the Lease; return once it is lost, or what it is held for has ended."""
-        held_at = time.monotonic()
         while time.monotonic() - held_at < self._timing.give_up_s:
             ended, _ = await asyncio.wait([leader], timeout=self._timing.retry_s)
             if ended:
@@ -94,13 +102,16 @@ class Elector:
             asked_at = time.monotonic()
             try:
                 async with asyncio.timeout(self._timing.give_up_s - (asked_at - held_at)):
-                    if await self._try():
-                        held_at = asked_at
+                    held = await self._try()
             except TimeoutError:
                 return
+            if held is False:
+                return
+            if held:
+                held_at = asked_at
 
-    async def _try(self) -> bool:
-        """Take or renew the Lease; return whether it is held now."""
+    async def _try(self) -> bool | None:
+        """Take or renew the Lease; False if it is another's, None if that can't be told."""
         path = LEASES.path(self._namespace, self._name)
         try:
             lease = await self._client.request("GET", path)
@@ -111,21 +122,21 @@ class Elector:
         except ApiError as error:
             if error.code == 404:
                 return await self._create()
-            if error.code != 409:  # a conflict: another was faster
+            if error.code != 409:  # a conflict: another was faster, or our own write, unanswered
                 logger.warning("The Lease %s: %s", path, error)
-            return False
+            return None
         except KubeError as error:
             logger.warning("The Lease %s: %s", path, error)
-            return False
+            return None
         return True
 
-    async def _create(self) -> bool:
+    async def _create(self) -> bool | None:
         lease = {"metadata": {"name": self._name}, "spec": self._claim({})}
         try:
             await self._client.request("POST", LEASES.path(self._namespace), body=lease)
         except KubeError as error:
             logger.warning("The Lease %s/%s: %s", self._namespace, self._name, error)
-            return False
+            return None
         return True
 
     def _belongs_to_another(self, lease: dict[str, Any]) -> bool:

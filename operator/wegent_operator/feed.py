@@ -108,3 +108,5 @@ class Feed:
     def _concern(self, *keys: ObjectKey) -> None:
         if self._judging:
             self._reconciler.concern(keys)
+        else:
+            self.store.calm()

@@ -31,6 +31,7 @@ class WatchMonitor:
         self._limit_s = limit_s
         self._metrics = metrics
         self._answered_at = dict.fromkeys(resources, clock())
+        self._ended: set[str] = set()
 
     def answered(self, resource: str) -> None:
         """Note that a watch of ``resource`` was answered."""
@@ -38,10 +39,17 @@ class WatchMonitor:
             self._answered_at[resource] = self._clock()
             self._metrics.watch_starts.labels(resource).inc()
 
+    def ended(self, part: str) -> None:
+        """Note that a part of the program that must not end has ended."""
+        self._ended.add(part)
+
     def stopped(self) -> list[str]:
-        """Return the resources whose watch was not renewed in time; empty means healthy."""
+        """Return the resources whose watch was not renewed in time; empty means healthy.
+
+        Parts that have ended are named too: nothing brings them back but a restart.
+        """
         oldest = self._clock() - self._limit_s
-        return sorted(name for name, at in self._answered_at.items() if at < oldest)
+        return sorted({name for name, at in self._answered_at.items() if at < oldest} | self._ended)
 
     def trace_config(self, on_list: Callable[[str], None]) -> aiohttp.TraceConfig:
         """Return what makes a session report its watches here, and its lists to ``on_list``."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from wegent_crds.kinds import KINDS
+
 
 class Metrics:
     """Every metric; docs/operator.md says what each answers."""
@@ -66,6 +68,8 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        for kind in KINDS:
+            self.healed.labels(kind.kind)  # from zero on, so that the first one is an increase
         self.watch_starts = Counter(
             "wegent_operator_watch_starts_total",
             "Watch requests answered, by resource.",
@@ -89,6 +93,11 @@ class Metrics:
         self.queue_oldest = Gauge(
             "wegent_operator_queue_oldest_seconds",
             "How long the oldest waiting key has waited.",
+            registry=self.registry,
+        )
+        self.unsettled = Gauge(
+            "wegent_operator_unsettled_seconds",
+            "How long the oldest news has been without a settled verdict, retries included.",
             registry=self.registry,
         )
         self.verdict_seconds = Histogram(

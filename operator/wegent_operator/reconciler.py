@@ -60,6 +60,11 @@ class Reconciler:
         self._clock = clock
         self._news_at: dict[ObjectKey, float] = {}
 
+    @property
+    def unsettled_age_s(self) -> float:
+        """Seconds since the oldest news that has no settled verdict yet; 0 if all have."""
+        return time.monotonic() - min(self._news_at.values()) if self._news_at else 0.0
+
     def concern(self, keys: Iterable[ObjectKey]) -> None:
         """Let keys be judged, because something that their verdict may depend on has changed."""
         now = time.monotonic()
@@ -115,6 +120,7 @@ class Reconciler:
             if facts is not None and verdict is not None and facts.judged:
                 await self._write(facts, verdict)
                 if verdict.ready.reason in REFUSED_FOR_NOW:
+                    self._news_at.pop(key, None)  # it has been said
                     self._queue.retry(key)
                     return
         self._settled(key)

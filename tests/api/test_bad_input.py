@@ -16,6 +16,7 @@ from tests.api.objects import BASE, bot, ghost
 from tests.api.users import User, unique
 from tests.support.audit import AuditLog
 from tests.support.proxy import Client
+from wegent_kube.client import JSON_PATCH
 
 GHOSTS = f"{BASE}/ghosts"
 
@@ -394,3 +395,36 @@ async def test_a_bot_whose_reference_names_a_path(
     asked = [request.event["requestURI"] for request in audit.requests(user=user.account)]
     assert asked
     assert not [uri for uri in asked if "secrets" in uri or ".." in uri]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "type_", "body", "code"),
+    [
+        ("PATCH", f"{GHOSTS}/x", JSON_PATCH, b"[" + b"0," * 400_000 + b"0]", 400),
+        (
+            "POST",
+            GHOSTS,
+            "application/json",
+            b'{"metadata":{"name":"x"},"spec":{"systemPrompt":"x","skillRefs":['
+            + b'{"name":"A"},' * 80_000
+            + b'{"name":"A"}]}}',
+            422,
+        ),
+    ],
+    ids=["operations", "references"],
+)
+async def test_what_is_wrong_in_many_places_gets_a_short_answer(
+    client: Client, audit: AuditLog, method: str, path: str, type_: str, body: bytes, code: int
+) -> None:
+    headers = {"Content-Type": type_}
+    answer = await client.send(method, path, raw=body, headers=headers)
+    assert answer.status == code
+    assert len(answer.content) < 20_000
+    assert not [it for it in audit.requests() if it.resource == "ghosts" and it.name == "x"]
+
+
+async def test_more_parameters_than_any_route_has(client: Client) -> None:
+    query = "&".join(f"p{number}" for number in range(9_000))
+    answer = await client.get(f"{GHOSTS}?{query}")
+    assert "parameters" in answer.refused(400, "BadRequest")
+    assert len(answer.content) < 1_000

@@ -246,3 +246,13 @@ async def test_a_restart_over_settled_accounts_writes_nothing(
     names = {write.name for write in audit.writes(user=OPERATOR_USER)[before:]}
     events = {name for name in names if name.startswith(f"{marker}.")}
     assert names - events == {f"wegent-{marker}", f"wegent-account-{marker}-admin", marker}
+
+
+async def test_a_member_of_a_namespace_that_the_operator_makes_later(api: Api, user: str) -> None:
+    """Whoever is judged first: each waits for what the other's Account brings."""
+    pairs = [(f"{user}-a{number}", f"{user}-b{number}") for number in range(6)]
+    for one, other in pairs:
+        for name, friend in ((one, other), (other, one)):
+            await create(api, name, namespaces=[{"name": f"wegent-{friend}", "role": "viewer"}])
+    for name in (name for pair in pairs for name in pair):
+        await api.settled("accounts", ACCOUNTS, name)
