@@ -49,7 +49,8 @@ async def test_a_task_that_comes_cancelled_never_begins(
 
     async def told() -> bool:
         listed = await api.client.request("GET", EVENTS.path(namespace))
-        (event,) = listed["items"]
+        assert len(listed["items"]) == 1
+        [event] = listed["items"]
         assert (event["type"], event["reason"]) == ("Normal", "Cancelled")
         return True
 
