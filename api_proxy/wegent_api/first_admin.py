@@ -1,7 +1,8 @@
 """``python -m wegent_api.first_admin``: make the first admin, unless there is one.
 
 To be run by who may ``grant-admin`` on Accounts, which the proxy itself may not. It is
-run again at each upgrade, and then changes nothing: a password that was changed stays.
+run again at each upgrade, and then changes nothing: a password that was changed stays,
+and the file with the first one may be gone.
 """
 
 import argparse
@@ -9,7 +10,8 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -32,26 +34,59 @@ WITHIN_S: Final = 120.0
 RETRY_S: Final = 2.0
 
 
-async def ensure_admin(kube: KubeClient, namespace: str, new: NewAccount, password: str) -> bool:
-    """Make ``new`` with ``password`` unless there is an Account of the name; tell if it was made.
+class NotAnAdminError(Exception):
+    """There is an Account of the name, and it is nobody's who may do what an admin may."""
+
+
+class PasswordError(Exception):
+    """There is no password to make the Account with."""
+
+
+async def ensure_admin(
+    kube: KubeClient, namespace: str, new: NewAccount, password: Callable[[], str]
+) -> bool:
+    """Make ``new`` unless there is an admin of the name; tell if it was made.
 
     Args:
         kube: with the rights to do it.
         namespace: of the Accounts.
         new: the admin.
-        password: in clear.
+        password: gives the password in clear; asked only if the Account is to be made.
 
     Raises:
+        NotAnAdminError: the Account of that name has another role.
         Refused: the API server says no to the Account.
         KubeError: it could not be asked.
     """
     accounts = Accounts(kube, namespace)
-    if await accounts.get(new.username) is not None:
+    found = await accounts.get(new.username)
+    if found is not None:
+        if found.role != new.role:
+            raise NotAnAdminError(
+                f"the Account {new.username} is there with the role {found.role!r}: name another"
+                f" first admin, or let a cluster administrator give that one the role {new.role!r}"
+            )
         return False
+    clear = password()
     async with PasswordHashing(at_once=1, waiting=0) as passwords:
         registrar = Registrar(accounts, PasswordSecrets(kube, namespace), passwords)
-        await registrar.register(new, password, as_proxy(kube))
+        await registrar.register(new, clear, as_proxy(kube))
     return True
+
+
+def read_password(file: Path, min_chars: int) -> str:
+    """Return the password that ``file`` holds on its one line.
+
+    Raises:
+        PasswordError: it can't be read, or is shorter than ``min_chars``.
+    """
+    try:
+        password = file.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PasswordError(f"no password to make the Account with: {error}") from error
+    if len(password) < min_chars:
+        raise PasswordError(f"the password is shorter than {min_chars} characters")
+    return password
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,27 +99,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings()
         load_connection(settings.kubeconfig)
-        password = options.password_file.read_text(encoding="utf-8").rstrip("\n")
-    except (ValidationError, ConnectionConfigError, OSError) as error:
+    except (ValidationError, ConnectionConfigError) as error:
         sys.stderr.write(f"first_admin: {error}\n")
-        return 2
-    if len(password) < settings.password_min_chars:
-        sys.stderr.write(
-            f"first_admin: the password is shorter than {settings.password_min_chars} characters\n"
-        )
         return 2
     configure_logging(settings.log_level)
     new = NewAccount(options.username, options.email, role="admin")
+    password = partial(read_password, options.password_file, settings.password_min_chars)
     return asyncio.run(_run(settings, new, password))
 
 
-async def _run(settings: Settings, new: NewAccount, password: str) -> int:
+async def _run(settings: Settings, new: NewAccount, password: Callable[[], str]) -> int:
     deadline = time.monotonic() + WITHIN_S
     async with KubeClient(load_connection(settings.kubeconfig)) as kube:
         while True:
             try:
                 made = await ensure_admin(kube, settings.accounts_namespace, new, password)
-            except Refused as error:
+            except PasswordError as error:
+                sys.stderr.write(f"first_admin: {error}\n")
+                return 2
+            except (NotAnAdminError, Refused) as error:
                 sys.stderr.write(f"first_admin: {error}\n")
                 return 1
             except KubeError as error:

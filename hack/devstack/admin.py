@@ -47,7 +47,7 @@ async def ensure_admin(kubeconfig: Path, file: Path) -> Login | None:
         # Kept before it is used: whoever is cut off in between finds the password again.
         write_private(file, f"{login.name} {login.password}\n".encode())
         new = NewAccount(login.name, EMAIL, role="admin")
-        await first_admin.ensure_admin(kube, ACCOUNTS_NAMESPACE, new, login.password)
+        await first_admin.ensure_admin(kube, ACCOUNTS_NAMESPACE, new, lambda: login.password)
         return login
 
 

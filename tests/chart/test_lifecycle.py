@@ -249,6 +249,41 @@ async def test_upgrade_and_rollback(
     ]  # fmt: skip
 
 
+def test_a_deleted_password_is_not_made_up_again(
+    bare_helm: Helm, kubectl: Kubectl, pods: JobPods, notes: str
+) -> None:
+    assert notes
+    kept = kubectl.run("get", "secret", SECRET, f"-n={NAMESPACE}", "-o", "json").ok().json
+    kubectl.run("delete", "secret", SECRET, f"-n={NAMESPACE}").ok()
+    pods.logs.clear()
+    change(bare_helm, "upgrade", CHART, *VALUES).ok()
+    assert kubectl.run("get", "secret", SECRET, f"-n={NAMESPACE}").exit_code
+    assert any("chief was there already" in log for log in pods.logs.values())
+    kept["metadata"] = {
+        name: it for name, it in kept["metadata"].items() if name not in ("uid", "resourceVersion")
+    }
+    kubectl.run("create", "-f", "-", stdin=kept).ok()
+
+
+def test_an_account_that_is_no_admin_is_not_taken_for_one(
+    bare_helm: Helm, kubectl: Kubectl, pods: JobPods, notes: str
+) -> None:
+    assert notes
+    account = {
+        "apiVersion": "agent.wecode.io/v1",
+        "kind": "Account",
+        "metadata": {"name": "plain", "namespace": ACCOUNTS},
+        "spec": {"email": "plain@example.com"},
+    }
+    kubectl.run("create", "-f", "-", stdin=account).ok()
+    pods.logs.clear()
+    upgrade = (CHART, *VALUES, "--set=firstAdmin.username=plain", "--set=jobs.deadlineSeconds=30")
+    assert "failed" in change(bare_helm, "upgrade", *upgrade).refused()
+    assert any("Account plain is there with the role 'user'" in it for it in pods.logs.values())
+    change(bare_helm, "upgrade", CHART, *VALUES).ok()
+    kubectl.run("delete", "account", "plain", f"-n={ACCOUNTS}").ok()
+
+
 def test_a_second_release_is_refused(bare_helm: Helm, notes: str) -> None:
     assert notes
     done = bare_helm.run("install", "another", CHART, "--namespace=another", "--create-namespace")

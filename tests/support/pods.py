@@ -124,8 +124,10 @@ class JobPods:
                 *("get", "secret", secret["secretName"]),
                 *(f"-n={pod['metadata']['namespace']}", "-o", "json"),
             )
+            mounts[mount["mountPath"]] = here
+            if secret.get("optional") and "NotFound" in found.stderr:
+                continue
             data = found.ok().json["data"]
             for item in secret["items"]:
                 (here / item["path"]).write_bytes(base64.b64decode(data[item["key"]]))
-            mounts[mount["mountPath"]] = here
         return mounts
