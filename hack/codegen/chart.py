@@ -18,8 +18,8 @@ from codegen.files import MARK, ROOT, Generated, GeneratedFile
 from wegent_crds.kinds import KINDS
 
 CHART: Final = Path("charts/wegent")
-KUBE_VERSION: Final = ">=1.30.0-0"
-"""ValidatingAdmissionPolicies are stable since then; the rest of a version is any pre-release."""
+KUBE_VERSION: Final = ">=1.31.0-0"
+"""Selectable fields of kinds are on since then; the rest of a version is any pre-release."""
 MUTATING: Final = "MutatingAdmissionPolicy"
 
 Manifest = Mapping[str, Any]

@@ -58,7 +58,8 @@ class Images(ValuesModel):
     """The images."""
 
     repository: str = "wegent"
-    """What the names of both images begin with; `-operator` and `-api` are added."""
+    """What the names of both images begin with, your registry's included; `-operator` and `-api`
+    are added. No registry has the default."""
     tag: str = ""
     """Of both. Empty: the chart's appVersion."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
@@ -122,7 +123,8 @@ class FirstAdmin(ValuesModel):
     Use it with GitOps, where Helm can't look up the one that it generated before."""
     password: Annotated[str, Field(max_length=128)] = ""
     """The password, of 12 characters or more. Empty: one is generated, once, and kept on
-    upgrades. Changing it later changes nothing: the admin does that over the API."""
+    upgrades. Helm's record of the release has it either way, so change it after the first login:
+    over the API, for changing it here changes nothing."""
 
 
 class ServiceAccount(ValuesModel):
@@ -207,8 +209,21 @@ class Service(ValuesModel):
     """Its port."""
     node_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Port on each node, with `NodePort`; unset: any."""
+    external_traffic_policy: Literal["", "Cluster", "Local"] = ""
+    """With `NodePort` and `LoadBalancer`; `Local` keeps clients' addresses, which the limits of
+    attempts go by. Empty: the cluster's default."""
+    load_balancer_source_ranges: list[str] = []
+    """Networks that a `LoadBalancer` takes connections from; empty: all."""
+    load_balancer_class: str = ""
+    """Which kind of `LoadBalancer`; empty: the cluster's default. Can't be changed later."""
+    ip_family_policy: Literal["", "SingleStack", "PreferDualStack", "RequireDualStack"] = ""
+    """Whether it has addresses of IPv4 and IPv6; empty: the cluster's default."""
     annotations: Strings = {}
     """Its annotations."""
+
+
+Paths = Annotated[list[Annotated[str, Field(pattern="^/")]], Field(min_length=1)]
+PUBLISHED: Final = ["/api", "/docs", "/openapi.json", "/healthz", "/readyz"]
 
 
 class Ingress(ValuesModel):
@@ -222,10 +237,11 @@ class Ingress(ValuesModel):
     """Its annotations."""
     host: str = ""
     """The host name; empty: any."""
-    path: str = "/"
-    """What the paths begin with that go to the proxy. It expects `/api/v1` after no prefix."""
+    paths: Paths = PUBLISHED
+    """What the paths begin with that go to the proxy: all that users need, and not `/metrics`. It
+    expects `/api/v1` after no prefix."""
     path_type: Literal["Prefix", "Exact", "ImplementationSpecific"] = "Prefix"
-    """How the path is compared."""
+    """How paths are compared."""
     tls_secret: str = ""
     """Name of the Secret with the certificate for the host; empty: no TLS here."""
 
@@ -241,6 +257,8 @@ class HttpRoute(ValuesModel):
     """The Gateways that it belongs to; at least one."""
     hostnames: list[str] = []
     """Host names; empty: the Gateway's."""
+    paths: Paths = PUBLISHED
+    """What the paths begin with that go to the proxy: all that users need, and not `/metrics`."""
 
 
 class Autoscaling(ValuesModel):
@@ -293,16 +311,18 @@ class NetworkPolicy(ValuesModel):
     enabled: bool = False
     """Let only what is needed in to the Pods, and out to DNS and the API server."""
     api_from: list[Object] = []
-    """Who may reach the proxy, as Kubernetes' `from` has it; empty: everybody."""
+    """Who may reach the proxy, as Kubernetes' `from` has it, besides `metricsFrom` and the chart's
+    own test; empty: everybody."""
     metrics_from: list[Object] = []
-    """Who may reach the operator's metrics; empty: everybody."""
-    api_server_ports: list[Port] = [443, 6443]
+    """Who may reach the operator's metrics, and the proxy, whose metrics are on its only port;
+    empty: everybody the operator's, and `apiFrom` alone the proxy's."""
+    api_server_ports: Annotated[list[Port], Field(min_length=1)] = [443, 6443]
     """Ports that the API server listens on, behind its Service too."""
     api_server_to: list[Object] = []
     """Where the API server is, as Kubernetes' `to` has it; empty: anywhere, on these ports."""
     extra_egress: list[Object] = []
-    """What else operator and proxy may reach, such as a collector of traces, as Kubernetes'
-    `egress` has it."""
+    """What else operator, proxy and Jobs may reach, such as a collector of traces or a mesh, as
+    Kubernetes' `egress` has it."""
 
 
 class ServiceMonitor(ValuesModel):
@@ -321,7 +341,8 @@ class PrometheusRule(ValuesModel):
     """A PrometheusRule of the Prometheus operator."""
 
     enabled: bool = False
-    """Make a PrometheusRule with alerts, each with what to do."""
+    """Make a PrometheusRule with alerts, each with what to do. Those that say that nothing answers
+    look for what `serviceMonitor` scrapes, and are left out without it."""
     labels: Strings = {}
     """Labels that your Prometheus selects by."""
 
@@ -351,6 +372,11 @@ class Monitoring(ValuesModel):
 class Jobs(ValuesModel):
     """The Jobs that run around installing and uninstalling, and the test."""
 
+    pod_annotations: Strings = {}
+    """Annotations of their Pods, such as one that keeps a mesh's sidecar out, with which they
+    would never end."""
+    pod_labels: Strings = {}
+    """Labels of their Pods, besides the chart's."""
     deadline_seconds: Annotated[int, Field(ge=30)] = 240
     """How long each may take; less than Helm's own `--timeout`."""
     resources: Object = {
@@ -362,6 +388,10 @@ class Jobs(ValuesModel):
     """Labels of the nodes that they may run on."""
     tolerations: list[Object] = []
     """Taints that they tolerate."""
+    affinity: Object = {}
+    """Their affinity."""
+    priority_class_name: str = ""
+    """Their priority class."""
 
 
 class Uninstall(ValuesModel):
@@ -380,7 +410,7 @@ class Values(ValuesModel):
     fullname_override: Annotated[str, Field(max_length=40)] = ""
     """What all names begin with, in place of the release's name."""
     common_labels: Strings = {}
-    """Labels of all objects and Pods."""
+    """Labels of all objects and Pods, besides the chart's."""
     image: Images = Images()
     """The images."""
     image_pull_secrets: list[Object] = []

@@ -30,7 +30,11 @@ RENDERINGS: dict[str, dict[str, Any]] = {
             "operator": {"podDisruptionBudget": {"maxUnavailable": 1}},
             "api": {
                 "autoscaling": {"enabled": False},
-                "service": {"type": "LoadBalancer"},
+                "service": {
+                    "type": "NodePort",
+                    "loadBalancerClass": "",
+                    "loadBalancerSourceRanges": [],
+                },
                 "ingress": {"host": "", "tlsSecret": ""},
             },
         },

@@ -23,6 +23,9 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (nested("accounts.namespace", "Not_A_Name"), "/accounts/namespace", "does not match pattern"),
     (nested("sharedNamespaces", "default"), "/sharedNamespaces", "want array"),
     (nested("firstAdmin.username", "a" * 51), "/firstAdmin/username", "maxLength"),
+    # An empty list of ports would open all of them.
+    (nested("networkPolicy.apiServerPorts", []), "/networkPolicy/apiServerPorts", "minItems"),
+    (nested("api.ingress.paths", ["api"]), "/api/ingress/paths/0", "does not match pattern"),
     (nested("commonLabels", {"a": 1}), "/commonLabels/a", "want string"),
 ]
 TOGETHER: list[tuple[dict[str, Any], str]] = [
@@ -79,6 +82,6 @@ def test_a_parents_globals_and_unset_values_are_let_through(offline_helm: Helm) 
 
 
 def test_an_old_kubernetes_is_refused(offline_helm: Helm) -> None:
-    done = offline_helm.run("template", "charts/wegent", "--kube-version=1.29.0")
-    assert "kubeVersion: >=1.30.0-0" in done.refused()
-    offline_helm.run("template", "charts/wegent", "--kube-version=1.30.2-gke.100").ok()
+    done = offline_helm.run("template", "charts/wegent", "--kube-version=1.30.9")
+    assert "kubeVersion: >=1.31.0-0" in done.refused()
+    offline_helm.run("template", "charts/wegent", "--kube-version=1.31.2-gke.100").ok()

@@ -249,6 +249,74 @@ def test_an_account_of_ones_own_is_not_made(offline_helm: Helm) -> None:
     assert spec["serviceAccountName"] == "x"
 
 
+def test_alerts_on_what_is_scraped_need_scraping(offline_helm: Helm) -> None:
+    scraped = names_of_alerts(offline_helm, EVERY_VALUE)
+    off = merged(EVERY_VALUE, {"monitoring": {"serviceMonitor": {"enabled": False}}})
+    assert scraped - names_of_alerts(offline_helm, off) == {"WegentOperatorDown", "WegentApiDown"}
+
+
+def names_of_alerts(helm: Helm, values: dict[str, Any]) -> set[str]:
+    rule = named(render(helm, values), "PrometheusRule", "everything")
+    return {alert["alert"] for alert in rule["spec"]["groups"][0]["rules"]}
+
+
+class OnceLoader(yaml.SafeLoader):
+    """Refuses a mapping that has a key twice, of which others take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - its parent's
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), [key for key in keys if keys.count(key) > 1]
+        return super().construct_mapping(node, deep)
+
+
+def test_the_charts_own_labels_win(offline_helm: Helm) -> None:
+    clashing = {
+        "app.kubernetes.io/name": "x",
+        "app.kubernetes.io/component": "x",
+        "app.kubernetes.io/part-of": "x",
+        "team": "other",
+    }
+    values = merged(
+        EVERY_VALUE,
+        {
+            "commonLabels": clashing,
+            "operator": {"podLabels": clashing},
+            "api": {"podLabels": clashing},
+            "jobs": {"podLabels": clashing, "podAnnotations": {"helm.sh/hook": "x"}},
+            "monitoring": {
+                "serviceMonitor": {"labels": clashing},
+                "prometheusRule": {"labels": clashing},
+                "dashboard": {"labels": clashing},
+            },
+        },
+    )
+    text = template(offline_helm, values).ok().stdout
+    manifests = [it for it in yaml.load_all(text, OnceLoader) if it]
+    for manifest in manifests:
+        labels = manifest["metadata"]["labels"]
+        assert labels["app.kubernetes.io/name"] == "agents"
+        assert labels["app.kubernetes.io/part-of"] == "wegent"
+        assert labels["team"] == "other"
+    for manifest in of_kind(manifests, "Deployment", "Job"):
+        pods = manifest["spec"]["template"]["metadata"]["labels"]
+        assert pods["app.kubernetes.io/component"] in ("operator", "api", "job")
+        assert pods["team"] == "other"
+
+
+def test_the_charts_test_and_prometheus_reach_the_proxy(offline_helm: Helm) -> None:
+    policy = named(render(offline_helm, EVERY_VALUE), "NetworkPolicy", "everything-api")
+    [rule] = policy["spec"]["ingress"]
+    test = named(render(offline_helm, EVERY_VALUE), "Pod", "everything-test")
+    wanted = [
+        *EVERY_VALUE["networkPolicy"]["apiFrom"],
+        *EVERY_VALUE["networkPolicy"]["metricsFrom"],
+    ]
+    assert rule["from"][:-1] == wanted
+    selector = rule["from"][-1]["podSelector"]["matchLabels"]
+    assert selector.items() <= test["metadata"]["labels"].items()
+    assert "app.kubernetes.io/component" in selector
+
+
 def test_each_alert_is_documented_with_its_remedy(offline_helm: Helm) -> None:
     page = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
     rule = named(render(offline_helm, EVERY_VALUE), "PrometheusRule", "everything")

@@ -46,21 +46,29 @@
 {{- end }}
 
 {{- define "wegent.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
-app.kubernetes.io/name: {{ include "wegent.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/part-of: wegent
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- include "wegent.labelsOf" (dict "root" .) }}
 {{- end }}
+
+{{- /* Labels of an object of a component, where the chart's own win over whatever else is given.
+Takes root, component or nothing, labels or nothing. */}}
+{{- define "wegent.labelsOf" -}}
+{{- $root := .root }}
+{{- $own := dict "helm.sh/chart" (printf "%s-%s" $root.Chart.Name ($root.Chart.Version | replace "+" "_")) }}
+{{- $_ := set $own "app.kubernetes.io/name" (include "wegent.name" $root) }}
+{{- $_ := set $own "app.kubernetes.io/instance" $root.Release.Name }}
+{{- $_ := set $own "app.kubernetes.io/version" $root.Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $_ := set $own "app.kubernetes.io/part-of" "wegent" }}
+{{- with .component }}
+{{- $_ := set $own "app.kubernetes.io/component" . }}
+{{- end }}
+{{- merge $own (.labels | default dict) $root.Values.commonLabels | toYaml }}
 {{- end }}
 
 {{- /* Selects a component's Pods. Takes root, component. */}}
 {{- define "wegent.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "wegent.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "wegent.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -99,14 +107,9 @@ app.kubernetes.io/component: {{ .component }}
 
 {{- /* Labels of a component's Pods. Takes root, component, labels. */}}
 {{- define "wegent.podLabels" -}}
-{{ include "wegent.selectorLabels" . }}
-app.kubernetes.io/part-of: wegent
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
-{{- with .labels }}
-{{ toYaml . }}
-{{- end }}
+{{- $own := include "wegent.selectorLabels" . | fromYaml }}
+{{- $_ := set $own "app.kubernetes.io/part-of" "wegent" }}
+{{- merge $own (.labels | default dict) .root.Values.commonLabels | toYaml }}
 {{- end }}
 
 {{- /* How all Pods run. */}}
@@ -166,6 +169,13 @@ nodeSelector:
 {{- with .Values.jobs.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.jobs.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.jobs.priorityClassName }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
