@@ -9,7 +9,8 @@ LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra kubeconfig --gr
 DIST := dist
 # What kubectl can apply without Helm: nothing that Helm alone knows of the cluster or keeps in order.
 PLAIN := template wegent charts/wegent --namespace wegent-system --set policies.mutating=always \
-	--set uninstall.releaseObjects=false --set firstAdmin.existingSecret=wegent-first-admin
+	--set uninstall.releaseObjects=false --set firstAdmin.existingSecret=wegent-first-admin \
+	$(if $(IMAGES),--set image.repository=$(IMAGES))
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status kubeconfig admin-login token uninstall clean test image e2e bench lint format type generate verify lock chart env
@@ -95,7 +96,7 @@ $(BIN)/uv pip compile pyproject.toml $(LOCK_ALL) $(2) --output-file $(1)/require
 		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock; done
 endef
 
-chart: env ## Package the chart, and render it for kubectl alone, into dist/
+chart: env ## Package the chart, and render it for kubectl alone, into dist/ (IMAGES=registry.example.com/wegent)
 	@mkdir -p $(DIST)
 	@helm=$$($(BIN)/python -m devcluster fetch helm) && $$helm package charts/wegent --destination $(DIST) \
 		&& $$helm $(PLAIN) --no-hooks > $(DIST)/wegent.yaml \

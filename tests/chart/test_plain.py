@@ -13,6 +13,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.pods import JobPods
 
 NAMESPACE = "wegent-system"
+IMAGES = "registry.example.com/wegent"
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,8 @@ def dist(helm_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("dist")
     binaries = f"BIN={Path(sys.executable).parent}"
     # Not the environment: it is the one that runs this.
-    make = ["make", "--old-file=env", "chart", binaries, f"DIST={directory}"]
+    images = f"IMAGES={IMAGES}"
+    make = ["make", "--old-file=env", "chart", binaries, f"DIST={directory}", images]
     subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
     return directory
 
@@ -32,6 +34,9 @@ def test_installed_and_taken_out_with_kubectl(
 ) -> None:
     def kubectl(*arguments: str | Path) -> str:
         return bare_kubectl.run(*arguments).ok().stdout
+
+    rendered = [(dist / file).read_text() for file in ("wegent.yaml", "wegent-first-admin.yaml")]
+    assert sum(text.count(f'image: "{IMAGES}-') for text in rendered) == 3
 
     kubectl("apply", "-f", ROOT / "config" / "namespaces.yaml")
     kubectl("apply", "--server-side", "-f", dist / "wegent.yaml")
