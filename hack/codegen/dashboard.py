@@ -21,9 +21,9 @@ class Panel(NamedTuple):
 
 PANELS: Final = (
     Panel(
-        "Oldest key waiting for a verdict",
+        "Oldest change without a verdict",
         "s",
-        "max(wegent_operator_queue_oldest_seconds)",
+        "max(wegent_operator_unsettled_seconds)",
         "oldest",
     ),
     Panel("Keys waiting", "short", "sum(wegent_operator_queue_depth)", "keys"),
@@ -54,7 +54,8 @@ PANELS: Final = (
     Panel(
         "Dangling references",
         "short",
-        'max by (kind) (wegent_operator_objects{reason=~"RefNotFound|RefNotPermitted"})',
+        "sum by (kind) (max by (kind, reason)"
+        ' (wegent_operator_objects{reason=~"RefNotFound|RefNotPermitted"}))',
         "{{kind}}",
     ),
     Panel("Operators that judge", "short", "sum(wegent_operator_leading)", "judging"),
