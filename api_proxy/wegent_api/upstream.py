@@ -4,7 +4,8 @@ The session has no credentials that could be fallen back on: no client certifica
 no middleware that adds a token, no cookies, no netrc, no redirects to follow. The
 headers of a request are built here from nothing; none is copied from the caller's
 request, so that ``Impersonate-*``, ``X-Remote-*`` and what ``Connection`` names can't
-pass.
+pass. Where tracing is on, it adds ``traceparent`` and ``tracestate``, parsed and written
+anew, so that the caller's trace goes on in the API server.
 """
 
 import json

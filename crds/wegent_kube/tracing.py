@@ -32,13 +32,19 @@ class Tracing:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,
         )
+        from opentelemetry.propagate import set_global_textmap  # noqa: PLC0415
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+        from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
+            TraceContextTextMapPropagator,
+        )
 
         os.environ.setdefault("OTEL_SERVICE_NAME", self._service)
         provider = TracerProvider()
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(provider)
+        # Without ``baggage``, the other default: what callers put there isn't the API server's.
+        set_global_textmap(TraceContextTextMapPropagator())
         self._shutdown = provider.shutdown
 
     def span(self, name: str, **attributes: str) -> AbstractContextManager[Any]:

@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from devcluster.controlplane import ControlPlane
+from devcluster.kubeconfig import write_kubeconfig
 from tests.api.conftest import ProxyFactory
+from tests.api.fakes import headers_of, recorder
 from tests.api.objects import BASE
 from tests.api.users import PASSWORD, User
 from tests.support.collector import Collector, attributes_of, collector
@@ -42,6 +46,32 @@ async def test_a_request_and_what_came_of_it_are_one_trace(
     assert asked.start_time_unix_nano >= served.start_time_unix_nano
     assert any("/namespaces/default/ghosts/absent" in it for it in attributes_of(asked).values())
     assert not [span for _, span in collected.spans if "healthz" in span.name]
+
+
+@pytest.mark.usefixtures("collected")
+async def test_the_trace_goes_on_and_no_other_header_does(
+    user: User, control_plane: ControlPlane, start_proxy: ProxyFactory, tmp_path: Path
+) -> None:
+    async with recorder() as upstream:
+        kubeconfig = write_kubeconfig(
+            tmp_path / "kubeconfig",
+            name="recorded",
+            server=upstream.url,
+            ca_file=control_plane.ca_file,
+            credentials="own",
+        )
+        proxy = Client(user.client.session, start_proxy(kubeconfig).url, "callers")
+        headers = {
+            "traceparent": f"00-{TRACE}-b7ad6b7169203331-01",
+            "tracestate": "vendor=1",
+            "baggage": "user=somebody",
+        }
+        await proxy.get(f"{BASE}/ghosts/some?namespace=default", headers=headers)
+        [sent] = [headers_of(it) for it in upstream.requests]
+    assert sent["traceparent"].split("-")[1] == TRACE
+    assert sent["traceparent"] != headers["traceparent"]
+    assert sent["tracestate"] == "vendor=1"
+    assert "baggage" not in sent
 
 
 async def test_no_trace_holds_a_secret(
