@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from wegent_api.callers import Caller
-from wegent_api.errors import Problem, Refused
+from wegent_api.errors import Invalid, Problem, Refused
 from wegent_api.manifests import Manifest
 from wegent_api.parameters import ApplyParameters
 from wegent_api.patches import as_yaml, without_quoted_object
@@ -30,6 +30,8 @@ from wegent_kube.resources import resource_of
 
 AT_ONCE: Final = 8
 """Objects of one body that are applied at the same time; the API server takes no more from 8 up."""
+MAX_OUTSIDE: Final = 1024
+"""Distinct objects outside of a body that its own refer to, each looked up with a request."""
 ENDING: Final = frozenset({401, 429, 502, 503})
 """Refusals that aren't of the object: the others would only get the same one."""
 
@@ -62,7 +64,13 @@ class Apply:
         self._end: Problem | None = None
 
     async def run(self, manifests: Sequence[Manifest]) -> Mapping[ObjectKey, Outcome]:
-        """Apply all of ``manifests``, no two of which are the same object."""
+        """Apply all of ``manifests``, no two of which are the same object.
+
+        Raises:
+            Invalid: they refer to too much; nothing is done.
+        """
+        if self._parameters.validate_refs:
+            bound_lookups(manifests)
         in_order = sorted(manifests, key=lambda it: level_of(it.kind))
         for _, wave in groupby(in_order, key=lambda it: level_of(it.kind)):
             await self._apply_wave(list(wave))
@@ -142,6 +150,23 @@ class Apply:
             if refused.code not in {403, 404}:
                 raise
             return None
+
+
+def bound_lookups(manifests: Sequence[Manifest]) -> None:
+    """Refuse what would have one request look up a multitude.
+
+    Raises:
+        Invalid: ``manifests`` refer to more than `MAX_OUTSIDE` distinct objects besides themselves.
+    """
+    inside = {manifest.key for manifest in manifests}
+    outside: set[ObjectKey] = set()
+    for manifest in manifests:
+        for reference in references_of(manifest.kind, manifest.key.namespace, manifest.body):
+            if reference.target not in inside:
+                outside.add(reference.target)
+        if len(outside) > MAX_OUTSIDE:
+            message = f"references to more than {MAX_OUTSIDE} objects that aren't in the body"
+            raise Invalid(f"{message}; send them in parts, or ?validateRefs=false")
 
 
 def level_of(kind: Kind) -> int:

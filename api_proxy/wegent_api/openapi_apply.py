@@ -15,7 +15,7 @@ _RESULTS: Final = json_content({"$ref": f"{SCHEMAS}ApplyResults"})
 RESPONSES: Final[Responses] = {
     200: {"description": "All are as they are to be.", "content": _RESULTS},
     207: {"description": "Some failed; their `status` says why.", "content": _RESULTS},
-    **statuses(400, 401, 408, 413, 415, 429, 502, 503),
+    **statuses(400, 401, 408, 413, 415, 422, 429, 502, 503),
 }
 
 BODY: Final[dict[str, Any]] = {

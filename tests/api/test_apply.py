@@ -12,7 +12,7 @@ from tests.api.users import User, unique
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
-from wegent_api.applying import AT_ONCE
+from wegent_api.applying import AT_ONCE, MAX_OUTSIDE
 from wegent_api.examples import KINDS
 from wegent_api.manifests import MAX_MANIFESTS
 from wegent_crds.kinds import API_VERSION, BY_KIND, BY_PLURAL
@@ -230,6 +230,28 @@ async def test_bodies_are_bounded(client: Client, audit: AuditLog) -> None:
     large = b"# " + b"x" * 1_572_864
     (await client.post(APPLY, raw=large, headers=YAML)).refused(413, "RequestEntityTooLarge")
     assert not [it for it in audit.requests() if it.resource == "ghosts"]
+
+
+async def test_lookups_are_bounded(client: Client, audit: AuditLog) -> None:
+    """A small body may name a multitude; nothing is looked up, and nothing made, then."""
+    tag = unique("wide")
+    member = {"role": "member"}
+    teams = [
+        of(
+            "teams",
+            {
+                "metadata": {"name": f"{tag}-{team}"},
+                "spec": {"bots": [{"name": f"b{team}-{n}", **member} for n in range(64)]},
+            },
+        )
+        for team in range(MAX_OUTSIDE // 64 + 1)
+    ]
+    message = (await client.post(APPLY, listing(teams))).refused(422, "Invalid")
+    assert str(MAX_OUTSIDE) in message
+    assert "validateRefs=false" in message
+    assert not [it for it in audit.requests() if it.resource in {"teams", "bots"}]
+    answer = await client.post(f"{APPLY}?validateRefs=false&dryRun=All", listing(teams))
+    assert results(answer) == ["created"] * len(teams)
 
 
 async def test_other_types_and_parameters_are_refused(client: Client) -> None:

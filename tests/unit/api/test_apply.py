@@ -3,9 +3,11 @@
 import pytest
 
 from wegent_api.apply import of_the_whole
-from wegent_api.applying import Applied, Outcome, level_of
+from wegent_api.applying import MAX_OUTSIDE, Applied, Outcome, bound_lookups, level_of
 from wegent_api.errors import Invalid, TooManyRequests, Unauthorized, Unavailable
+from wegent_api.manifests import Manifest
 from wegent_crds.kinds import BY_PLURAL, KINDS
+from wegent_crds.references import ObjectKey
 
 DONE = Applied("created", ())
 AWAY, BUSY, WRONG, UNKNOWN = (
@@ -37,3 +39,17 @@ def test_what_is_referred_to_goes_first() -> None:
     for kind in KINDS:
         for reference in kind.references:
             assert level_of(BY_PLURAL[reference.to]) < level_of(kind)
+
+
+def team(name: str, bots: range) -> Manifest:
+    body = {"spec": {"bots": [{"name": f"b{index}"} for index in bots]}}
+    return Manifest(BY_PLURAL["teams"], ObjectKey("teams", "default", name), body)
+
+
+def test_what_is_looked_up_is_bounded() -> None:
+    bot = Manifest(BY_PLURAL["bots"], ObjectKey("bots", "default", "b0"), {})
+    most = [team(f"t{start}", range(start, start + 64)) for start in range(0, MAX_OUTSIDE, 64)]
+    bound_lookups([*most, *most])  # the same again is nothing more
+    bound_lookups([*most, bot, team("one-more", range(MAX_OUTSIDE, MAX_OUTSIDE + 1))])
+    with pytest.raises(Invalid, match="validateRefs=false"):
+        bound_lookups([*most, team("one-more", range(MAX_OUTSIDE, MAX_OUTSIDE + 1))])
