@@ -52,7 +52,7 @@ async def listed(
     query = {key: value for key, value in query.items() if key not in PAGING}
     namespaces = await namespaces_of(services, caller)
     merged = Merged(services, caller, resource, query, namespaces)
-    page = await merged.page(parameters.limit or PAGE_SIZE, start)
+    page = await merged.page(min(parameters.limit or PAGE_SIZE, PAGE_SIZE), start)
     if page is None:
         if refusal:
             raise refusal

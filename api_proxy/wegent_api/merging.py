@@ -22,6 +22,10 @@ from wegent_kube.resources import Resource
 
 PREFIX: Final = "namespaces."
 """Of our own tokens; the API server's are base64, without a dot."""
+PAGE_BYTES: Final = 4 << 20
+"""A page ends once it has so much: it is held whole, and others wait while it is (de)coded."""
+AT_ONCE: Final = 50
+"""Objects of one request: so many more may be held. A Ghost may have 128 KiB."""
 NOT_HERE: Final = frozenset({403, 404})
 """Answers of a namespace that has nothing for the caller, or isn't there any more."""
 NOT_YET: Final = 504
@@ -109,22 +113,28 @@ class Merged:
     async def page(self, limit: int, start: Position | None = None) -> Page | None:
         """Return up to ``limit`` items from ``start`` on; None: the caller may list nowhere.
 
+        It is fewer where the page has `PAGE_BYTES` before.
+
         Raises:
             Refused: the version is too old, or the token isn't taken any more.
             Unavailable: the API server can't be reached.
         """
         version = start.version if start else None
         items: list[Any] = []
+        size = 0
         for namespace in self._namespaces:
             if start and namespace < start.namespace:
                 continue
             here = start.continue_ if start and namespace == start.namespace else None
             while True:
-                if version and len(items) >= limit:
+                if version and (len(items) >= limit or size >= PAGE_BYTES):
                     return Page(items, version, Position(version, namespace, here))
-                found = await self._list(namespace, limit - len(items), version, here)
-                if found is None:
+                more = min(limit - len(items), AT_ONCE)
+                raw = await self._list(namespace, more, version, here)
+                if raw is None:
                     break
+                found = json.loads(raw)
+                size += len(raw)
                 items += found["items"]
                 version = version or found["metadata"]["resourceVersion"]
                 here = found["metadata"].get("continue")
@@ -134,7 +144,7 @@ class Merged:
 
     async def _list(
         self, namespace: str, limit: int, version: str | None, continue_: str | None
-    ) -> Any:
+    ) -> bytes | None:
         params = {**self._query, "limit": str(limit)}
         if continue_:
             params["continue"] = continue_
@@ -142,7 +152,7 @@ class Merged:
             params |= {"resourceVersion": version, "resourceVersionMatch": "Exact"}
         path = self._resource.path(namespace)
         try:
-            return await self._callers.fetch(self._caller, "GET", path, params=params)
+            return (await self._callers.whole(self._caller, "GET", path, params=params)).body
         except Refused as refused:
             if refused.code in NOT_HERE:
                 return None

@@ -19,7 +19,7 @@ from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
-from wegent_api.merging import PREFIX, Position
+from wegent_api.merging import AT_ONCE, PAGE_BYTES, PREFIX, Position
 from wegent_kube.client import PAGE_SIZE
 
 GHOSTS = f"{BASE}/ghosts"
@@ -227,6 +227,31 @@ async def test_many_come_whole(new_user: Callable[[], Awaitable[User]], kubectl:
     names = [it["metadata"]["name"] for it in answer.expect(200)["items"]]
     assert names == [f"{tag}-{n:04}" for n in range(count)]
     assert answer.json["metadata"].keys() == {"resourceVersion"}
+
+
+async def test_pages_are_bounded_by_what_they_hold(
+    new_user: Callable[[], Awaitable[User]],
+) -> None:
+    """However many objects are asked for at once; and the pages are the whole."""
+    user, tag, count = await new_user(), unique("long"), AT_ONCE + 10
+    text = "x" * (PAGE_BYTES // (AT_ONCE - 10))
+    for number in range(count):
+        body = ghost(f"{tag}-{number:04}", text, labels={"t": tag})
+        (await user.client.post(f"{GHOSTS}?namespace={user.namespace}", body)).expect(201)
+    path = f"{EVERYWHERE}&labelSelector=t={tag}"
+    sizes: list[int] = []
+    names: list[str] = []
+    query = ""
+    while True:
+        page = (await user.client.get(f"{path}&limit=100000{query}")).expect(200)
+        sizes.append(len(page["items"]))
+        names += [it["metadata"]["name"] for it in page["items"]]
+        if not (token := page["metadata"].get("continue")):
+            break
+        query = f"&continue={token}"
+    assert names == [f"{tag}-{number:04}" for number in range(count)]
+    assert sizes == [AT_ONCE, 10]
+    assert len((await user.client.get(path)).expect(200)["items"]) == count
 
 
 async def test_who_may_list_the_cluster_does_so_in_one_request(
