@@ -71,7 +71,7 @@ async def delete(target: Target, if_match: EntityTags | None, dry_run_: str | No
 
 async def _gone(services: Services, caller: Caller, place: Any, version: str) -> bool:
     gone = await settled(
-        services.watches,
+        services.waits,
         caller,
         place,
         version,

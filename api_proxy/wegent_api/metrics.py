@@ -32,7 +32,7 @@ class Metrics:
             "wegent_api_requests_in_flight", "Requests being answered.", registry=self.registry
         )
         self.watches = Gauge(
-            "wegent_api_watches", "Watches of the API server.", registry=self.registry
+            "wegent_api_watches", "Lists that are followed.", registry=self.registry
         )
         self.upstream_latency = Histogram(
             "wegent_api_upstream_duration_seconds",

@@ -41,7 +41,7 @@ async def restore(services: Services, caller: Caller, namespace: str, name: str)
     before = await services.callers.fetch(caller, "GET", target.path)
     asked = await _ask(target, wanted=True)
     verdict = _verdict("", asked) or await settled(
-        services.watches,
+        services.waits,
         caller,
         (TOMBSTONES, namespace, name),
         asked["metadata"]["resourceVersion"],

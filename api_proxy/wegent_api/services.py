@@ -22,6 +22,7 @@ from wegent_api.ratelimit import RateLimiter
 from wegent_api.readiness import Readiness
 from wegent_api.registration import Registrar
 from wegent_api.settings import Settings
+from wegent_api.slots import Slots
 from wegent_api.sweep import Sweeper
 from wegent_api.tokens import TokenIssuer
 from wegent_api.upstream import CallersApi
@@ -43,6 +44,10 @@ class Services:
     """The API server as the caller: holds no credentials of the proxy."""
     watches: Watches
     """Watches as the caller, on connections of their own."""
+    waits: Watches
+    """The same for what waits for the operator, which streams can't take away."""
+    slots: Slots
+    """Of streams."""
     kube: KubeClient
     """The API server as the proxy itself, which may write in the accounts namespace only."""
     bindings: Bindings
@@ -93,6 +98,9 @@ async def open_services(
         watches = await stack.enter_async_context(
             Watches(connection, metrics, at_once=settings.watches)
         )
+        waits = await stack.enter_async_context(
+            Watches(connection, metrics, at_once=settings.upstream_connections)
+        )
         passwords = await stack.enter_async_context(
             PasswordHashing(at_once=settings.hashes_at_once, waiting=settings.hashes_waiting)
         )
@@ -112,6 +120,8 @@ async def open_services(
             draining=draining,
             callers=callers,
             watches=watches,
+            waits=waits,
+            slots=Slots(metrics, at_once=settings.watches, per_user=settings.watches_per_user),
             kube=kube,
             bindings=bindings,
             creators=Creators(kube, callers, namespace),

@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     """Connections to the API server on behalf of callers."""
     watches: Annotated[int, Field(ge=1)] = 1000
     """Watches of the API server at the same time, one connection each; more are answered 503."""
+    watches_per_user: Annotated[int, Field(ge=1)] = 50
+    """Those of one user, for each replica of the proxy; more are answered 429."""
     watch_heartbeat_s: Annotated[float, Field(gt=0)] = 15.0
     """Seconds without an event after which a watching client is sent a comment."""
     watch_renew_s: Annotated[int, Field(ge=1, le=60)] = 30

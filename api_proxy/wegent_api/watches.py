@@ -1,7 +1,7 @@
 """Watches of the API server, with a caller's token, on connections of their own.
 
 They last, so that they must not take the connections of requests that don't. Their
-number is bounded, and so is what is held of one: a line of it, and what the socket's
+connections are bounded, and so is what is held of one: a line of it, and what the socket's
 buffers hold. While nobody takes the next line, nothing more is read.
 """
 
@@ -22,7 +22,6 @@ QUIET_S: Final = 90.0
 because it is asked to, and says so once a minute that it is there (a bookmark)."""
 MAX_FRAME_BYTES: Final = 8 << 20
 """Of one event; etcd stores objects of 1.5 MiB, and JSON's escapes make more of them."""
-RETRY_AFTER_S: Final = 5
 
 
 class Watches:
@@ -30,14 +29,12 @@ class Watches:
 
     Args:
         connection: of the API server; its credentials are not used.
-        metrics: counts how many there are.
-        at_once: how many there may be.
+        metrics: of requests to the API server.
+        at_once: how many there may be; who comes then waits for a connection, and not for long.
     """
 
     def __init__(self, connection: Connection, metrics: Metrics, *, at_once: int) -> None:
         self._callers = CallersApi(connection, metrics, connections=at_once, timeout_s=QUIET_S)
-        self._metrics = metrics
-        self._left = at_once
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,18 +53,9 @@ class Watches:
             Unavailable: there are too many, or the API server went away, also later on.
             BadGateway: a line is longer than any event.
         """
-        if not self._left:
-            raise Unavailable("too many watches at once", retry_after_s=RETRY_AFTER_S)
-        self._left -= 1
         query = {**params, "watch": "true", "timeoutSeconds": str(lasts_s)}
-        try:
-            with self._metrics.watches.track_inprogress():
-                async with self._callers.send(
-                    caller, "GET", path, params=query, accept=accept
-                ) as response:
-                    yield _lines(response.content)
-        finally:
-            self._left += 1
+        async with self._callers.send(caller, "GET", path, params=query, accept=accept) as response:
+            yield _lines(response.content)
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

@@ -19,8 +19,10 @@ from wegent_api.callers import Caller
 from wegent_api.errors import BadRequest, Cause, Problem, Refused
 from wegent_api.event_stream import EventStream, Frames, frame
 from wegent_api.heads import event_of, metadata_of, version_of
+from wegent_api.identity import subject
 from wegent_api.preconditions import is_version
 from wegent_api.services import Services
+from wegent_api.slots import Slots
 from wegent_api.statuses import JSON
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
@@ -53,10 +55,11 @@ async def watch(
 
     Raises:
         Refused: the API server does not begin it.
-        Unavailable: it can't be reached, or there are too many watches.
+        TooManyRequests: the caller has too many.
+        Unavailable: it can't be reached, or there are too many in all.
     """
     watching = _Watching(services, caller, path, query, since)
-    await watching.begin()
+    await watching.begin(services.slots, await subject(services, caller))
     return EventStream(
         watching.frames(),
         watching.opened,
@@ -78,6 +81,7 @@ class _Watching:
         since: str | None,
     ) -> None:
         self.opened = AsyncExitStack()
+        self._upstream = AsyncExitStack()
         self._watches = services.watches
         self._lasts_s = services.settings.watch_renew_s
         self._caller = caller
@@ -87,12 +91,19 @@ class _Watching:
         self._lines: AsyncIterator[bytes] | None = None
         self._end: Problem | None = None
 
-    async def begin(self) -> None:
-        """Open the first of the API server's watches.
+    async def begin(self, slots: Slots, user: str) -> None:
+        """Take one of ``user``'s slots and open the first of the API server's watches.
 
         Raises:
-            Refused, Unavailable: as `watch`; but for a version that is too old, which is an event.
+            Problem: as `watch`; but for a version that is too old, which is an event.
         """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(slots.one(user))
+            stack.push_async_callback(self._upstream.aclose)
+            await self._begin()
+            self.opened = stack.pop_all()
+
+    async def _begin(self) -> None:
         try:
             if self._version is not None:
                 await self._open({"resourceVersion": self._version})
@@ -121,7 +132,7 @@ class _Watching:
                     yield self._event(kind, body)
                 if self._version is None:  # it ended before what is there was all sent
                     return
-                await self.opened.aclose()
+                await self._upstream.aclose()
                 await self._open({"resourceVersion": self._version})
             except Problem as problem:
                 self._end = problem
@@ -137,7 +148,7 @@ class _Watching:
         return frame(kind, body, id_=self._version)
 
     async def _open(self, more: Mapping[str, str]) -> None:
-        self._lines = await self.opened.enter_async_context(
+        self._lines = await self._upstream.enter_async_context(
             self._watches.open(
                 self._caller,
                 self._path,

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 
 KINDS_PATH = b"/apis/agent.wecode.io/v1/namespaces/default/"
 ANSWER = b'{"kind":"Ghost","metadata":{}}'
+WHO = b'{"kind":"SelfSubjectReview","status":{"userInfo":{"username":"somebody"}}}'
 
 
 class Recorder:
     """A server that answers each caller's request with the next of ``answers``, else an object.
 
-    What the proxy asks as itself (its sweep does at its start) is answered and forgotten.
+    What the proxy asks as itself (its sweep does at its start), and who the caller is, is
+    answered and forgotten.
     """
 
     def __init__(self) -> None:
@@ -35,12 +37,12 @@ class Recorder:
                     if line.lower().startswith(b"content-length:")
                 ]
                 body = await reader.readexactly(length[0] if length else 0)
-                callers = KINDS_PATH in head.split(b"\r\n")[0]
+                line = head.split(b"\r\n")[0]
+                callers = KINDS_PATH in line
                 if callers:
                     self.requests.append(head + body)
-                writer.write(
-                    self.answers.pop(0) if callers and self.answers else http_answer(ANSWER)
-                )
+                other = http_answer(WHO if b"/selfsubjectreviews " in line else ANSWER)
+                writer.write(self.answers.pop(0) if callers and self.answers else other)
                 await writer.drain()
         except asyncio.IncompleteReadError:
             pass

@@ -22,7 +22,7 @@ from tests.api.events import Stream, following
 from tests.api.fakes import http_answer, recorder
 from tests.api.link import link_to
 from tests.api.objects import BASE, ghost
-from tests.api.users import ACCOUNTS, User, unique
+from tests.api.users import ACCOUNTS, PASSWORD, User, unique
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
@@ -283,11 +283,13 @@ async def test_the_api_server_goes_away(
         )
         client = through(start_proxy(kubeconfig).url, user)
         async with following(client, watching(place)) as stream:
-            bookmark = (await stream.beginning())[-1]
+            await stream.beginning()
+            await make(user.client, place, "before")
+            seen = await stream.until("ADDED", "before")  # by the watch that is to go on
             link.cut()
             await ended_with(stream, 503)
         version = await make(user.client, place, "meanwhile")
-        async with following(client, watching(place), Last_Event_ID=str(bookmark.id)) as stream:
+        async with following(client, watching(place), Last_Event_ID=str(seen.id)) as stream:
             event = await stream.next()
             assert event
             assert event.id == version
@@ -331,6 +333,50 @@ async def test_there_are_so_many_and_no_more(
     await eventually(again, within_s=3, what="the others to have ended")
     async with following(client, watching(place)) as stream:
         assert await stream.beginning()
+
+
+async def test_one_user_has_so_many_whatever_their_tokens(
+    user: User,
+    place: str,
+    admin: Client,
+    start_proxy: ProxyFactory,
+) -> None:
+    """And keeps them while the API server's watches are begun anew."""
+    client = through(start_proxy(watches="3", watches_per_user="2", watch_renew_s="1").url, user)
+    login = {"username": user.name, "password": PASSWORD}
+    again = (await client.post("/api/v1/auth/login", login)).expect(200)["accessToken"]
+    other = client.as_(admin.token)
+    async with (
+        following(client, watching(place)) as stream,
+        following(client.as_(again), watching(place)),
+    ):
+        for it in (client, client.as_(again)):
+            answer = await it.get(watching(place))
+            assert "you follow 2 lists" in answer.refused(429, "TooManyRequests")
+            assert answer.headers["Retry-After"]
+        async with following(other, watching(place)):
+            answer = await other.get(watching(place))
+            assert "too many watches" in answer.refused(503, "ServiceUnavailable")
+        await stream.beginning()
+        for index in range(30):  # over several of the API server's watches
+            await asyncio.sleep(0.1)
+            assert (await client.get(watching(place))).status == 429, index
+        await make(user.client, place, "later")
+        await stream.until("ADDED", "later")
+
+
+async def test_streams_take_nothing_from_what_waits_for_the_operator(
+    user: User, place: str, kubectl: Kubectl, start_proxy: ProxyFactory
+) -> None:
+    client = through(start_proxy(watches="1", settle_wait_s="30").url, user)
+    await make(user.client, place, "leaving")
+    async with following(client, watching(place)) as stream:
+        deleting = asyncio.create_task(client.delete(url(place, name="leaving")))
+        await stream.until("MODIFIED", "leaving")  # has a deletionTimestamp
+        bypass = '[{"op": "remove", "path": "/metadata/finalizers"}]'
+        where = ("--namespace", place, "--type=json")
+        (await kubectl.call("patch", "ghost", "leaving", *where, "-p", bypass)).ok()
+        (await deleting).expect(204)
 
 
 async def test_streams_end_when_the_proxy_does(

@@ -1,0 +1,30 @@
+"""Streams are counted for each user and in all, and what has ended counts no more."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from wegent_api.errors import TooManyRequests, Unavailable
+from wegent_api.metrics import Metrics
+from wegent_api.slots import Slots
+
+
+def test_each_user_has_so_many_and_all_have_so_many() -> None:
+    slots = Slots(Metrics(), at_once=3, per_user=2)
+    with ExitStack() as held:
+        first = held.enter_context(ExitStack())
+        first.enter_context(slots.one("a"))
+        held.enter_context(slots.one("a"))
+        with pytest.raises(TooManyRequests) as refused, slots.one("a"):
+            pass
+        assert refused.value.retry_after_s
+        held.enter_context(slots.one("b"))
+        with pytest.raises(Unavailable), slots.one("c"):
+            pass
+        first.close()
+        with pytest.raises(ZeroDivisionError), slots.one("a"):
+            raise ZeroDivisionError
+        held.enter_context(slots.one("a"))
+    for user in "abc":
+        with slots.one(user):
+            pass
