@@ -5,7 +5,9 @@ sent to begin with (each object that is there, in no order of versions) has no i
 cut off in the middle of that must begin again, or it would miss the rest for ever.
 
 A watch of the API server's outlives the token and the rights that it was begun with.
-So it is asked to end soon, and begun anew from where it was.
+So it is asked to end soon, and begun anew from where it was. The first one has no such
+place until all that is there is sent, which takes a slow client as long as it takes: it
+lasts until then, and shows no more than a list would that was asked for at its beginning.
 """
 
 import json
@@ -30,6 +32,8 @@ EXPIRED: Final = 410
 BOOKMARKS: Final = {"allowWatchBookmarks": "true"}
 FROM_WHAT_IS_THERE: Final = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
 """What is there first, and then a bookmark that ends it (KEP-3157)."""
+BEGINNING_S: Final = 300
+"""Seconds in which a client must have taken that: 100 MiB at a few Mbit/s, and not for ever."""
 
 
 def starting_point(request: Request, parameter: str | None) -> str | None:
@@ -88,6 +92,7 @@ class _Watching:
         self._path = path
         self._query = query
         self._version = since
+        self._beginning = False
         self._lines: AsyncIterator[bytes] | None = None
         self._end: Problem | None = None
 
@@ -109,7 +114,8 @@ class _Watching:
                 await self._open({"resourceVersion": self._version})
                 return
             try:
-                await self._open(FROM_WHAT_IS_THERE)
+                await self._open(FROM_WHAT_IS_THERE, lasts_s=BEGINNING_S)
+                self._beginning = True
             except Refused as refused:
                 if "sendInitialEvents" not in refused.message:
                     raise
@@ -130,8 +136,11 @@ class _Watching:
                         yield _error(body)
                         return
                     yield self._event(kind, body)
+                    if self._beginning and self._version is not None:
+                        break
                 if self._version is None:  # it ended before what is there was all sent
                     return
+                self._beginning = False
                 await self._upstream.aclose()
                 await self._open({"resourceVersion": self._version})
             except Problem as problem:
@@ -147,13 +156,13 @@ class _Watching:
         self._version = version_of(metadata_of(body))
         return frame(kind, body, id_=self._version)
 
-    async def _open(self, more: Mapping[str, str]) -> None:
+    async def _open(self, more: Mapping[str, str], *, lasts_s: int | None = None) -> None:
         self._lines = await self._upstream.enter_async_context(
             self._watches.open(
                 self._caller,
                 self._path,
                 {**self._query, **BOOKMARKS, **more},
-                lasts_s=self._lasts_s,
+                lasts_s=lasts_s or self._lasts_s,
                 accept=JSON,
             )
         )

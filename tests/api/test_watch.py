@@ -448,6 +448,27 @@ async def test_a_slow_reader_holds_no_memory_and_is_cut_off(
     (await client.get("/healthz")).expect(200)
 
 
+async def test_who_takes_what_is_there_slowly_gets_all_of_it(
+    user: User, place: str, start_proxy: ProxyFactory
+) -> None:
+    """Longer than one of the API server's watches lasts, of which the first has no place yet."""
+    count, text = 240, "z" * (128 << 10)  # more than all buffers on the way hold
+
+    async def create(start: int) -> None:
+        for index in range(start, count, 8):
+            body = ghost(f"there-{index}", text)
+            (await user.client.post(url(place), body)).expect(201)
+
+    await asyncio.gather(*(create(start) for start in range(8)))
+    client = through(start_proxy(watch_renew_s="1").url, user)
+    async with following(client, watching(place)) as stream:
+        assert await stream.next()
+        await asyncio.sleep(3)
+        assert len(await stream.beginning()) == count
+        await make(user.client, place, "after")
+        await stream.until("ADDED", "after")
+
+
 async def test_a_slow_reader_that_reads_gets_everything(user: User, place: str) -> None:
     async with following(user.client, watching(place)) as stream:
         await stream.beginning()
