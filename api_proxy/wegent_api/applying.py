@@ -19,7 +19,7 @@ from wegent_api.errors import Invalid, Problem, Refused
 from wegent_api.manifests import Manifest
 from wegent_api.parameters import ApplyParameters
 from wegent_api.patches import as_yaml, without_quoted_object
-from wegent_api.references import missing_of, targets_of, unresolved
+from wegent_api.references import bounded, missing_of, targets_of, unresolved
 from wegent_api.services import Services
 from wegent_api.targets import Target
 from wegent_api.upstream import Answer
@@ -88,12 +88,14 @@ class Apply:
         found: list[tuple[Manifest, list[Reference]]] = []
         targets: set[ObjectKey] = set()
         for manifest in wave:
-            references = list(references_of(manifest.kind, manifest.key.namespace, manifest.body))
             try:
-                targets |= targets_of(references)
+                references = bounded(
+                    references_of(manifest.kind, manifest.key.namespace, manifest.body)
+                )
             except Problem as problem:
                 self._outcomes[manifest.key] = problem
             else:
+                targets |= targets_of(references)
                 found.append((manifest, references))
         missing = await self._missing(targets)
         resolved = []

@@ -15,6 +15,7 @@ from tests.support.proxy import Answer, Client
 from wegent_api.applying import AT_ONCE, MAX_OUTSIDE
 from wegent_api.examples import KINDS
 from wegent_api.manifests import MAX_MANIFESTS
+from wegent_api.references import MAX_TARGETS
 from wegent_crds.kinds import API_VERSION, BY_KIND, BY_PLURAL
 
 APPLY = "/api/v1/apply"
@@ -252,6 +253,18 @@ async def test_lookups_are_bounded(client: Client, audit: AuditLog) -> None:
     assert not [it for it in audit.requests() if it.resource in {"teams", "bots"}]
     answer = await client.post(f"{APPLY}?validateRefs=false&dryRun=All", listing(teams))
     assert results(answer) == ["created"] * len(teams)
+
+
+async def test_one_with_more_references_than_its_kind_has_is_refused_by_itself(
+    client: Client,
+) -> None:
+    many = of("ghosts", ghost(unique("many")))
+    many["spec"]["skillRefs"] = [{"name": f"s{n}"} for n in range(MAX_TARGETS + 1)]
+    fine = of("ghosts", ghost(unique("fine")))
+    answer = await apply(client, many, fine)
+    assert results(answer, 207)[1] == "created"
+    refused = answer.json["items"][0]["status"]
+    assert (refused["code"], refused["reason"]) == (422, "Invalid")
 
 
 async def test_other_types_and_parameters_are_refused(client: Client) -> None:
