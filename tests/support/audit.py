@@ -1,12 +1,16 @@
 """What the API server itself says was asked of it, from its audit log."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 READS = frozenset({"get", "list", "watch"})
+LOOK_EVERY_S = 0.05
+QUIET_LOOKS = 3
+MAX_LOOKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,17 @@ class AuditLog:
         found = self.requests(user=user, namespace=namespace)
         return [request for request in found if request.verb not in READS]
 
+    def _settle(self) -> None:
+        """Wait until nothing more comes: a request is noted a moment after it was answered."""
+        sizes: list[int] = []
+        while len(sizes) < MAX_LOOKS and (
+            len(sizes) < QUIET_LOOKS or len(set(sizes[-QUIET_LOOKS:])) > 1
+        ):
+            time.sleep(LOOK_EVERY_S)
+            sizes.append(self._path.stat().st_size)
+
     def _parse(self) -> Iterator[Request]:
+        self._settle()
         with self._path.open("rb") as log:
             log.seek(self._offset)
             for line in log:

@@ -23,6 +23,7 @@ from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.proxy import Client, ProxyProcess
+from tests.support.waiting import eventually
 from wegent_crds.marks import CREATED_BY
 from wegent_kube import KubeClient, load_connection
 
@@ -134,4 +135,10 @@ async def test_everything_is_there_in_another_cluster(
             "metadata": {"name": "x", "annotations": {CREATED_BY: "somebody"}},
             "spec": {"systemPrompt": "You help."},
         }
-        (await client.post(f"{KINDS}/ghosts", forged)).refused(403, "Forbidden")
+
+        async def refused() -> bool:
+            answer = await client.post(f"{KINDS}/ghosts?dryRun=All", forged)
+            assert answer.status == 403, answer.status
+            return True
+
+        await eventually(refused, within_s=20, what="the policies to be in force again")
