@@ -16,6 +16,7 @@ from wegent_api.errors import BadGateway, Unavailable
 from wegent_api.metrics import Metrics
 from wegent_api.upstream import CallersApi
 from wegent_kube import Connection
+from wegent_kube.lines import LineTooLong, lines_of
 
 QUIET_S: Final = 90.0
 """Without a byte for so long, the API server is taken for gone: it ends each watch before that,
@@ -59,17 +60,10 @@ class Watches:
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Yield each whole line; aiohttp's own iterator refuses lines that are longer than a buffer."""
-    rest = bytearray()
     try:
-        async for chunk in content.iter_any():
-            searched = len(rest)
-            rest += chunk
-            while (end := rest.find(b"\n", searched)) >= 0:
-                yield bytes(rest[:end])
-                del rest[: end + 1]
-                searched = 0
-            if len(rest) > MAX_FRAME_BYTES:
-                raise BadGateway("what answered in the API server's place sent no events")
+        async for line in lines_of(content, MAX_FRAME_BYTES):
+            yield line
+    except LineTooLong as error:
+        raise BadGateway("what answered in the API server's place sent no events") from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unavailable("the API server went away") from error

@@ -15,6 +15,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from wegent_kube.connection import Connection, TokenSource
 from wegent_kube.errors import ApiError, Unreachable
+from wegent_kube.lines import lines_of
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
@@ -166,14 +167,11 @@ class KubeClient:
             ) as response:
                 if response.status >= 400:
                     raise api_error(response.status, await response.read(), response.headers)
-                rest = b""
-                async for chunk in response.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        event = json.loads(line)
-                        if event["type"] == "ERROR":
-                            raise ApiError(event["object"].get("code", 500), event["object"])
-                        yield event
+                async for line in lines_of(response.content):
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise ApiError(event["object"].get("code", 500), event["object"])
+                    yield event
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(f"watch of {path}: {type(error).__name__}") from error
 
