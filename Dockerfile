@@ -2,7 +2,10 @@
 # `make image` builds both, gives them their labels, and makes the same without Docker;
 # docs/images.md says what is in them. tests/image compares this file with hack/imagebuild.
 
-FROM debian:trixie-slim AS base
+# By tag, for a digest can't be kept right here by hand. Where builds must be the same again, name
+# it: --build-arg BASE=debian:trixie-slim@sha256:... (docs/images.md#the-base).
+ARG BASE=debian:trixie-slim
+FROM ${BASE} AS base
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
         ca-certificates python-is-python3 python3 tzdata \
@@ -19,7 +22,10 @@ RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv
 WORKDIR /source
 COPY requirements.lock .
 ENV PYTHONSAFEPATH=
-RUN python3 -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+# The lock file is complete. Resolving again would take newer releases into account, and fail.
+RUN python3 -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock \
+    && /venv/bin/pip check
 COPY . .
 ARG SOURCE_DATE_EPOCH=0
 RUN for program in operator api; do \

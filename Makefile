@@ -6,14 +6,44 @@ BIN := $(VENV)/bin
 LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
 LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra kubeconfig --group dev
 
+# Test files run side by side, each worker with a control plane of its own: much of a test is
+# waiting. Files start in the order of their names, because some stand in for the operator that
+# later ones start.
+WORKERS ?= 3
+SIDE_BY_SIDE := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
+
+# Other code than this checkout's must not run by accident.
+unexport PYTHONPATH PYTHONHOME
+# State and environment are those of the directory that this file is in, however make was called.
+HERE := $(shell cd -P -- "$$(dirname -- '$(lastword $(MAKEFILE_LIST))')" && pwd)
+ifneq ($(HERE),$(shell pwd -P))
+$(error This Makefile works in its own directory: make -C $(or $(HERE),DIRECTORY) $(MAKECMDGOALS))
+endif
+# An environment is this checkout's if its scripts and its packages are. One that was copied or
+# moved along runs other code, or none.
+ifneq ($(wildcard $(VENV)/.),)
+OWN := $(shell grep -qsF -- '$(HERE)/$(VENV)/bin/python' $(BIN)/pip \
+	&& $(BIN)/python -I -c 'import devcluster; print(devcluster.__file__)' 2> /dev/null)
+ifneq ($(OWN),$(HERE)/hack/devcluster/__init__.py)
+AGAIN := --again
+.PHONY: $(VENV)/.complete
+endif
+endif
+
+# Got before pytest starts, whose time limits are for tests and not for builds.
+ON_NODES := etcd kube-apiserver kube-controller-manager kubectl helm kind containerd \
+	containerd-shim-runc-v2 ctr runc kubelet kube-proxy kube-scheduler coredns pause
+
 DIST := dist
+# What the images' names begin with in what is rendered: a registry's, or what `make image` makes.
+IMAGES ?= localhost/wegent
 # What kubectl can apply without Helm: nothing that Helm alone knows of the cluster or keeps in order.
 PLAIN := template wegent charts/wegent --namespace wegent-system --set policies.mutating=always \
 	--set uninstall.releaseObjects=false --set firstAdmin.existingSecret=wegent-first-admin \
-	$(if $(IMAGES),--set image.repository=$(IMAGES))
+	--set image.repository=$(IMAGES)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status kubeconfig admin-login token uninstall clean test image e2e bench lint format type generate verify lock chart env
+.PHONY: help up down status kubeconfig admin-login token uninstall clean test image e2e bench lint format type generate verify verify-lock lock chart env
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +51,7 @@ help: ## List the targets
 ## Using it
 
 up: env ## Run Wegent here: a cluster if none is named, CRDs, roles, operator and API proxy on port 8000
-	@$(BIN)/python -m devstack up $(if $(CLUSTER),--provider $(CLUSTER))
+	@$(BIN)/python -m devstack up
 
 down: env ## Stop what `make up` started; data is kept
 	@$(BIN)/python -m devstack down
@@ -48,13 +78,15 @@ clean: env ## Stop everything and delete the development cluster's data
 
 test: env ## Run all tests, against a real API server, with coverage
 	@$(BIN)/python -m devcluster fetch etcd kube-apiserver kube-controller-manager kubectl helm
-	$(BIN)/pytest --cov --cov-report=term
+	@hack/fetch-openapi-generator
+	$(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 
 image: env ## Make both programs' images, without Docker too, into .dev/image
 	$(BIN)/python -m imagebuild
 
 e2e: env ## Install the chart on a cluster that runs pods, kind or a node of our own, and use it
 	@$(BIN)/python -m devcluster.node --install
+	@$(BIN)/python -m devcluster fetch $(ON_NODES)
 	@$(BIN)/python -m imagebuild
 	$(BIN)/pytest -m e2e tests/e2e
 
@@ -78,6 +110,9 @@ generate: env ## Write what is generated: CRDs, roles, policies, the chart's cop
 
 verify: env ## Fail if anything generated is not up to date, the lock files included
 	$(BIN)/python -m codegen --check
+	@$(MAKE) --no-print-directory verify-lock
+
+verify-lock: env ## Fail if the lock files are not what pyproject.toml asks for
 	@mkdir -p .dev && cp requirements*.lock .dev/
 	@$(call compile-locks,.dev,)
 	@for lock in requirements*.lock; do \
@@ -85,7 +120,7 @@ verify: env ## Fail if anything generated is not up to date, the lock files incl
 		|| { head -n 20 .dev/lock.diff; \
 			echo "$$lock is not what pyproject.toml asks for: run \`make lock\`"; exit 1; }; done
 
-lock: env ## Resolve the dependencies anew
+lock: env ## Resolve the dependencies again, to the newest versions allowed
 	@$(call compile-locks,.,--upgrade)
 
 # What the images hold are the same versions, fewer packages. $(1): where to, $(2): options.
@@ -107,8 +142,5 @@ env: $(VENV)/.complete ## Make the Python environment from the lock file
 $(VENV)/.complete: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python3.11 ..."; exit 2; }
-	@echo "Installing the Python environment into $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@PYTHONPATH=hack $(PYTHON) -m devstack.environment $(AGAIN) $(VENV)
 	@touch $@

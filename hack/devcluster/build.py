@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Final
 
@@ -105,7 +104,6 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _run(
     command: list[str], directory: Path, environment: dict[str, str], log: Path, progress: Progress
 ) -> int:
-    started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -121,7 +119,7 @@ def _run(
             try:
                 return process.wait(timeout=POLL_S)
             except subprocess.TimeoutExpired:
-                progress.update(f"{time.monotonic() - started:.0f} s")
+                progress.update("compiling")
     finally:
         if process.returncode is None:
             _end(process)

@@ -8,14 +8,24 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from devcluster.binaries import CONTROL_PLANE, Programs
+from devcluster.binaries import ASSETS_VARIABLE, CONTROL_PLANE, Programs
+from devcluster.checkout import CHECKOUT, require_own_environment
 from devcluster.errors import ClusterError
 from devcluster.progress import say
 from devcluster.releases import PROGRAMS
-from devcluster.state import DEFAULT_PROVIDER, PROVIDERS, DevCluster
+from devcluster.state import PROVIDERS, DevCluster
 
-CHECKOUT: Final = Path(__file__).resolve().parents[2]
 STATE: Final = CHECKOUT / ".dev" / "cluster"
+EPILOG: Final = f"""\
+environment variables:
+  KUBECONFIG
+      the cluster of `up --existing`
+  {ASSETS_VARIABLE}
+      a directory with programs of your own
+  XDG_CACHE_HOME
+      programs that are got are kept there, in wegent/ (default: ~/.cache)
+
+exit codes: 0 done, 1 failed or not up, 2 wrong usage, 130 interrupted"""
 OK, FAILURE, INTERRUPTED = 0, 1, 130
 """Exit codes; 2, wrong usage, is argparse's, and 130 what shells give for Ctrl-C."""
 
@@ -27,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, _interrupt)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
+        require_own_environment()
         return command(options)
     except ClusterError as error:
         say(f"devcluster: {error}")
@@ -40,7 +51,7 @@ def _up(options: argparse.Namespace) -> int:
     cluster, started = DevCluster(options.state), time.monotonic()
     fresh = cluster.up(options.provider)
     how = f"is up after {time.monotonic() - started:.1f} s" if fresh else "was up already"
-    print(f"The {options.provider} cluster {how}. To use it with kubectl:")
+    print(f"The {cluster.provider()} cluster {how}. To use it with kubectl:")
     print(f"  export KUBECONFIG={cluster.kubeconfig()}")
     return OK
 
@@ -91,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m devcluster",
         description="A Kubernetes control plane for development; the data survives `down`.",
-        epilog="Exit codes: 0 done, 1 failed or not up, 2 wrong usage, 130 interrupted.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument(
         "--state", type=Path, default=STATE, help="directory of the cluster (default: %(default)s)"
@@ -99,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start the cluster and wait until it serves")
     up.set_defaults(command=_up)
-    up.add_argument("--provider", choices=PROVIDERS, default=DEFAULT_PROVIDER)
+    up.add_argument("--provider", choices=PROVIDERS, help="(default: as before)")
     up.add_argument(
         "--existing",
         dest="provider",

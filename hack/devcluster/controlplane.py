@@ -99,7 +99,8 @@ class ControlPlane:
             self._wait_for_apiserver()
             return False
         self.stop()  # a part that still runs was left by a crash
-        fresh = not self._servers.ports_file.exists()
+        data = self.directory / "etcd"
+        had_data, fresh = data.exists(), not self._servers.ports_file.exists()
         for attempt in range(1, PORT_ATTEMPTS + 1):
             try:
                 self._start_all()
@@ -109,7 +110,8 @@ class ControlPlane:
                 if not lost_race or attempt == PORT_ATTEMPTS:
                     raise
                 self._servers.ports_file.unlink()
-                shutil.rmtree(self.directory / "etcd", ignore_errors=True)  # knows its peer port
+                if not had_data:
+                    shutil.rmtree(data, ignore_errors=True)  # knows its peer port
             except BaseException:  # Ctrl-C too leaves nothing behind
                 self.stop()
                 raise

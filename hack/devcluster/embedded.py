@@ -5,6 +5,7 @@ from typing import Final
 
 from devcluster.binaries import Programs, find_binaries
 from devcluster.controlplane import ControlPlane
+from devcluster.ownership import refusal
 from devcluster.providers import Status
 from devcluster.servers import Servers
 
@@ -23,6 +24,17 @@ class EmbeddedCluster:
         """Start it with the programs of this machine, got if need be."""
         binaries = find_binaries(Programs.of_this_machine())
         return ControlPlane(binaries, self._directory, detached=True).start()
+
+    def adopt(self, original: Path) -> None:
+        """Keep the data of a stopped cluster, and let it take ports of its own.
+
+        Raises:
+            ForeignState: the data was copied while the cluster ran.
+        """
+        if any(server.recorded() for server in self._servers):
+            raise refusal(self._directory, original, " while the cluster ran")
+        self._servers.ports_file.unlink(missing_ok=True)
+        self.kubeconfig.unlink(missing_ok=True)
 
     def down(self) -> None:
         """Stop its servers."""

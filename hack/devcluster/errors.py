@@ -10,6 +10,7 @@
     ├── ProgramFailed           a server died or never got ready; carries its log's tail
     ├── PortTaken               somebody else listens where we have to
     ├── ProviderRefused         an existing cluster or kind that can't be used
+    ├── ForeignState            the state is another checkout's, from which it was copied
     └── NodeUnavailable         this machine has not what a node needs
 """
 
@@ -44,6 +45,10 @@ class PortTaken(ClusterError):  # noqa: N818 - what happened
 
 class ProviderRefused(ClusterError):  # noqa: N818 - what happened
     """The kind of cluster that was asked for can't be had here; nothing else was tried."""
+
+
+class ForeignState(ClusterError):  # noqa: N818 - what happened
+    """The state belongs to another checkout; nothing of that one was touched."""
 
 
 class NodeUnavailable(ClusterError):  # noqa: N818 - what happened

@@ -8,6 +8,7 @@ from typing import Any, Final
 import yaml
 
 from devcluster.errors import ProviderRefused
+from devcluster.ownership import refusal
 from devcluster.pki import write_private
 from devcluster.providers import Status
 
@@ -24,7 +25,7 @@ class ExistingCluster:
         directory: gets the kubeconfig.
         kubectl: the program.
         source: the user's KUBECONFIG, a list of files as kubectl knows it; without one
-            there is no default, ``~/.kube/config`` neither.
+            there is no default, ``~/.kube/config`` neither, but the context that was pinned.
     """
 
     name: Final = "existing"
@@ -36,6 +37,9 @@ class ExistingCluster:
 
     def up(self) -> bool:
         """Pin the context and see that its API server answers."""
+        if not self._source and self.kubeconfig.exists():
+            self._ask()
+            return False
         if not self._source:
             raise ProviderRefused(
                 "an existing cluster is taken from the environment variable KUBECONFIG, which is"
@@ -59,6 +63,10 @@ class ExistingCluster:
                 self.kubeconfig.unlink()
             raise
         return fresh
+
+    def adopt(self, original: Path) -> None:
+        """Refuse: two checkouts would install into one cluster."""
+        raise refusal(self.kubeconfig.parent, original, f", which works with {self._address()}")
 
     def down(self) -> None:
         """Do nothing: it is not ours to stop."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from devcluster.errors import ProviderRefused
+from devcluster.ownership import refusal
 from devcluster.providers import Status
 
 ENGINE_WITHIN_S: Final = 10.0
@@ -22,7 +23,7 @@ class KindCluster:
 
     Args:
         directory: gets the kubeconfig; the cluster's name is derived from it, so that
-            checkouts don't share one.
+            checkouts don't share one, and kept in it, so that it may be moved.
         kind: the program.
     """
 
@@ -31,13 +32,18 @@ class KindCluster:
     def __init__(self, directory: Path, kind: Path) -> None:
         self.kubeconfig = directory / "kubeconfig"
         digest = hashlib.sha256(str(directory.absolute()).encode()).hexdigest()
+        self._name_file = directory / "kind-name"
         self.cluster = f"wegent-{digest[:8]}"
+        if self._name_file.exists():
+            self.cluster = self._name_file.read_text(encoding="utf-8").strip()
         self._kind = kind
 
     def up(self) -> bool:
         """Create the cluster, or start the containers of a stopped one."""
         _require_engine()
         states = self._states()
+        self._name_file.parent.mkdir(parents=True, exist_ok=True)
+        self._name_file.write_text(f"{self.cluster}\n", encoding="utf-8")
         if not states:
             # kind says on stderr, for minutes, what it is doing: let it through.
             wait = f"--wait={READY_WITHIN_S:.0f}s"
@@ -59,6 +65,12 @@ class KindCluster:
         control = ("ctr", "--namespace=k8s.io", "tasks", "kill", "--signal=SIGKILL", container)
         [node] = self._states()
         _docker("exec", node, *control)
+
+    def adopt(self, original: Path) -> None:
+        """Refuse: the nodes are containers, which were not copied."""
+        raise refusal(
+            self.kubeconfig.parent, original, f", which made the kind cluster {self.cluster}"
+        )
 
     def down(self) -> None:
         """Stop the nodes' containers, which keep their data."""

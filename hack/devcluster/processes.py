@@ -78,6 +78,10 @@ class Daemon:
             return None
         return identity if identity.alive() else None
 
+    def recorded(self) -> bool:
+        """Tell whether there is a record of the server, running or not."""
+        return self._record.exists()
+
     def running(self) -> bool:
         """Tell whether the server runs."""
         return self.identity() is not None

@@ -1,12 +1,13 @@
 """Telling a person how a long step goes, on a terminal and in a CI log."""
 
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Final, Self, TextIO
 
 TERMINAL_INTERVAL_S: Final = 0.2
-LOG_INTERVAL_S: Final = 15.0
+LOG_INTERVAL_S: Final = 5.0
 """Where lines can't be redrawn, fewer of them."""
 
 
@@ -18,6 +19,8 @@ def say(text: str, stream: TextIO | None = None) -> None:
 class Progress:
     """One long step, as a context manager: a line that is redrawn, or one every few seconds.
 
+    A thread of its own writes the lines, so that a step that reports nothing is not silent.
+
     Args:
         label: what is done.
         stream: stderr if left out.
@@ -27,11 +30,14 @@ class Progress:
         self._label = label
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
-        self._started = self._shown = time.monotonic()
+        self._started = time.monotonic()
         self._detail = ""
+        self._ended = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> Self:
         self._show("")
+        self._ticker.start()
         return self
 
     def __exit__(
@@ -40,18 +46,23 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        elapsed = f"{time.monotonic() - self._started:.0f} s"
-        self._show(f"{'done' if kind is None else 'stopped'} after {elapsed}")
+        self._ended.set()
+        self._ticker.join()
+        self._show(f"{'done' if kind is None else 'stopped'} after {self._elapsed()}")
         if self._terminal:
             self._stream.write("\n")
             self._stream.flush()
 
     def update(self, detail: str) -> None:
-        """Say how far it is, unless that was said a moment ago."""
-        now = time.monotonic()
-        if now - self._shown >= (TERMINAL_INTERVAL_S if self._terminal else LOG_INTERVAL_S):
-            self._shown = now
-            self._show(detail)
+        """Note how far it is, for the next line."""
+        self._detail = detail
+
+    def _tick(self) -> None:
+        while not self._ended.wait(TERMINAL_INTERVAL_S if self._terminal else LOG_INTERVAL_S):
+            self._show(", ".join(filter(None, (self._detail, self._elapsed()))))
+
+    def _elapsed(self) -> str:
+        return f"{time.monotonic() - self._started:.0f} s"
 
     def _show(self, detail: str) -> None:
         line = f"{self._label}: {detail}" if detail else f"{self._label} ..."

@@ -24,6 +24,13 @@ class Provider(Protocol):
     def up(self) -> bool:
         """Start it and wait until it serves; tell whether there was anything to start."""
 
+    def adopt(self, original: Path) -> None:
+        """Make its state, which was copied from ``original``, its own.
+
+        Raises:
+            ForeignState: it can't be used without the original's cluster.
+        """
+
     def down(self) -> None:
         """Stop it and keep its data; fine if it does not run."""
 

@@ -13,6 +13,8 @@ from devcluster.errors import ClusterError, ProviderRefused
 from devcluster.existing import ExistingCluster
 from devcluster.kind import KindCluster
 from devcluster.locks import locked
+from devcluster.ownership import claim, copied_from, refusal, was_moved
+from devcluster.progress import say
 from devcluster.providers import Provider, Status
 
 
@@ -55,24 +57,34 @@ class DevCluster:
             raise ClusterError(f"{self._marker} names no kind of cluster: {name!r}")
         return name
 
-    def up(self, provider: str) -> bool:
+    def up(self, provider: str | None = None) -> bool:
         """Start the cluster; tell whether there was anything to start.
+
+        Args:
+            provider: which kind; if left out, the one that this checkout has, else the default.
 
         Raises:
             ProviderRefused: this checkout has one of another kind.
+            ForeignState: its state is another checkout's.
             ClusterError: it can't be started.
         """
         with self._alone():
             current = self.provider()
-            if current not in {None, provider}:
-                raise ProviderRefused(
-                    f"{self.directory} has a cluster of the kind {current!r};"
-                    f" `clean` it before making one of the kind {provider!r}"
-                )
+            original = copied_from(self.directory)
+            self._require_kind(provider, current)
             self.directory.mkdir(parents=True, exist_ok=True)
-            cluster = PROVIDERS[provider](self.directory)
+            name = provider or current or DEFAULT_PROVIDER
+            cluster = PROVIDERS[name](self.directory)
+            if name == "existing" and provider is None:  # KUBECONFIG is not meant for us
+                cluster = ExistingCluster(self.directory, _program("kubectl"), None)
+            if original is not None and current is not None:
+                cluster.adopt(original)
+                say(f"The data was copied from {original}, which this cluster leaves alone.")
+            elif was_moved(self.directory):
+                cluster.down()  # its servers know their files by the paths from before
             try:
-                self._marker.write_text(provider, encoding="utf-8")
+                self._marker.write_text(name, encoding="utf-8")
+                claim(self.directory)
                 return cluster.up()
             except BaseException:
                 # What never came up must not bar the way to another kind.
@@ -84,22 +96,27 @@ class DevCluster:
         """Stop the cluster, if there is one, and keep its data."""
         with self._alone():
             cluster = self._cluster()
-            if cluster is not None:
+            if cluster is not None and not self._left_alone():
                 cluster.down()
 
     def clean(self) -> None:
         """Stop the cluster, if there is one, and remove it with its data."""
         with self._alone():
             cluster = self._cluster()
-            if cluster is not None:  # a directory without our marker is not ours to remove
+            if cluster is None:  # a directory without our marker is not ours to remove
+                return
+            if not self._left_alone():
                 cluster.clean()
-                shutil.rmtree(self.directory)
+            shutil.rmtree(self.directory)
 
     def status(self) -> Status:
         """Say how the cluster is."""
         cluster = self._cluster()
         if cluster is None:
             return Status(running=False, details=(f"there is no cluster in {self.directory}",))
+        original = copied_from(self.directory)
+        if original is not None:
+            return Status(running=False, details=(str(refusal(self.directory, original)),))
         return cluster.status()
 
     def kubeconfig(self) -> Path:
@@ -107,11 +124,28 @@ class DevCluster:
 
         Raises:
             ClusterError: there is none, because no cluster has been up.
+            ForeignState: it leads to the cluster of another checkout.
         """
         cluster = self._cluster()
+        original = copied_from(self.directory)
+        if cluster is not None and original is not None:
+            raise refusal(self.directory, original)
         if cluster is None or not cluster.kubeconfig.exists():
             raise ClusterError(f"there is no cluster in {self.directory}; `up` makes one")
         return cluster.kubeconfig
+
+    def _require_kind(self, provider: str | None, current: str | None) -> None:
+        if provider is not None and current not in {None, provider}:
+            raise ProviderRefused(
+                f"{self.directory} has a cluster of the kind {current!r};"
+                f" `clean` it before making one of the kind {provider!r}"
+            )
+
+    def _left_alone(self) -> bool:
+        original = copied_from(self.directory)
+        if original is not None:
+            say(f"{self.directory} was copied from {original}, whose cluster is left alone.")
+        return original is not None
 
     def _cluster(self) -> Provider | None:
         name = self.provider()

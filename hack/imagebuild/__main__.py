@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from devcluster.errors import ClusterError
+from devcluster.checkout import require_own_environment
+from devcluster.errors import BuildError, ClusterError
 from devcluster.progress import say
 from imagebuild import engine
 from imagebuild.engineless import EnginelessBuild
@@ -19,7 +20,13 @@ TARGET: Final = ROOT / ".dev" / "image"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the images; return the program's exit status."""
-    parser = argparse.ArgumentParser(prog="python -m imagebuild", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m imagebuild",
+        description=__doc__,
+        epilog="Environment variables: SOURCE_DATE_EPOCH, the seconds that every file is dated by"
+        " (default: the last commit's).",
+        allow_abbrev=False,
+    )
     parser.add_argument("--output", type=Path, default=TARGET, help="directory (%(default)s)")
     parser.add_argument(
         "--prefix",
@@ -31,14 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--without-engine", action="store_true", help="make archives even where Docker answers"
     )
+    parser.add_argument(
+        "--base", help="image to build on, by digest: NAME@sha256:... (default: the Dockerfile's)"
+    )
     options = parser.parse_args(arguments)
     release, started = Release.of_the_checkout(), time.monotonic()
     tag = options.tag or release.version
-    options.output.mkdir(parents=True, exist_ok=True)
     try:
+        require_own_environment()
+        options.output.mkdir(parents=True, exist_ok=True)
         docker = None if options.without_engine else engine.answering()
+        if options.base and not docker:
+            raise BuildError(
+                "--base: takes Docker; without it, the base comes from Debian's mirror"
+            )
         build = (
-            engine.DockerBuild(docker, refresh=options.refresh)
+            engine.DockerBuild(docker, refresh=options.refresh, base=options.base)
             if docker
             else EnginelessBuild(refresh=options.refresh)
         )

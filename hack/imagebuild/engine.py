@@ -1,13 +1,17 @@
 """The images by Docker, from the Dockerfile."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Final
 
 from devcluster.errors import BuildError
 from devcluster.kind import engine_answers
 from imagebuild.images import PREFIX, ROOT, SBOM, Image
 from imagebuild.release import Release
+
+BY_DIGEST: Final = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
 def answering() -> str | None:
@@ -21,11 +25,18 @@ class DockerBuild:
     Args:
         docker: the program.
         refresh: whether to ask for a newer base.
+        base: image to build on, by digest; None: what the Dockerfile names.
+
+    Raises:
+        BuildError: ``base`` has no digest.
     """
 
-    def __init__(self, docker: str, *, refresh: bool) -> None:
+    def __init__(self, docker: str, *, refresh: bool, base: str | None = None) -> None:
+        if base is not None and not BY_DIGEST.fullmatch(base):
+            raise BuildError(f"--base: {base} has no digest; write NAME@sha256:...")
         self._docker = docker
         self._refresh = refresh
+        self._base = base
 
     def build(self, image: Image, release: Release, name: str, target: Path) -> bytes:
         """Make the image ``name``, write it to ``target``, and return its bill of materials.
@@ -36,7 +47,9 @@ class DockerBuild:
         labels = [f"--label={key}={value}" for key, value in release.labels(image).items()]
         created = f"--build-arg=SOURCE_DATE_EPOCH={int(release.created.timestamp())}"
         pull = ["--pull"] if self._refresh else []
-        command = ["build", "--target", image.program, "--tag", name, created, *labels, *pull]
+        base = [f"--build-arg=BASE={self._base}"] if self._base else []
+        options = [created, *base, *labels, *pull]
+        command = ["build", "--target", image.program, "--tag", name, *options]
         self._run(*command, str(ROOT))
         self._run("save", "--output", str(target), name)
         container = self._run("create", name).strip()

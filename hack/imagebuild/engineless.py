@@ -14,7 +14,7 @@ from typing import IO, Final
 
 from devcluster.binaries import cache_root
 from devcluster.platforms import platform_name
-from devcluster.progress import say
+from devcluster.progress import Progress
 from imagebuild import packages, rootfs, sbom
 from imagebuild.images import ENVIRONMENT, PREFIX, ROOT, SBOM, USER, Image
 from imagebuild.oci import Layer, cached_layer, entry, file_layer, keep_layer, write_archive
@@ -103,8 +103,10 @@ class EnginelessBuild:
         key = _digest("packages", self._base_key.encode(), image.lock.read_bytes())
         directory = self._cache / f"packages-{image.program}-{key[:16]}"
         if not directory.exists():
-            say(f"installing the packages of {image.lock.name} ...")
-            with tempfile.TemporaryDirectory(prefix=".others-", dir=self._cache) as work:
+            with (
+                Progress(f"installing the packages of {image.lock.name}"),
+                tempfile.TemporaryDirectory(prefix=".others-", dir=self._cache) as work,
+            ):
                 part = Path(work) / "packages"
                 packages.install_locked(image, self._architecture, part)
                 rootfs.compile_all(self._root, part, PREFIX)

@@ -34,6 +34,7 @@ def install_locked(image: Image, architecture: str, target: Path) -> None:
     platform = PLATFORM.format(machine=MACHINES[architecture])
     _uv(
         *("pip", "install", "--quiet", "--target", str(target), "--link-mode", "copy"),
+        *("--python", sys.executable),  # else that of whatever environment is activated
         *("--python-version", PYTHON, "--python-platform", platform, "--only-binary", ":all:"),
         *("--no-deps", "--require-hashes", "--requirements", str(image.lock)),
     )
@@ -46,11 +47,14 @@ def install_ours(image: Image, target: Path, work: Path) -> None:
     Raises:
         BuildError: it can't be built.
     """
-    _uv("build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", str(work), str(ROOT))
+    _uv(
+        *("build", "--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable),
+        *("--out-dir", str(work), str(ROOT)),
+    )
     wheel = next(work.glob("*.whl"))
     _uv(
         *("pip", "install", "--quiet", "--target", str(target), "--link-mode", "copy"),
-        *("--python-version", PYTHON, "--no-deps", str(wheel)),
+        *("--python", sys.executable, "--python-version", PYTHON, "--no-deps", str(wheel)),
     )
     for package in ("wegent_operator", "wegent_api"):
         if package != image.module:

@@ -23,7 +23,9 @@ DPKG: Final = Path("/var/lib/dpkg/status")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fill the directory; return the program's exit status."""
-    parser = argparse.ArgumentParser(prog="python -m imagebuild.stage", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m imagebuild.stage", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("program", choices=IMAGES)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--dpkg", type=Path, default=DPKG, help=argparse.SUPPRESS)

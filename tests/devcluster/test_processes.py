@@ -141,6 +141,7 @@ def test_server_that_ends_by_itself_shows_its_last_words(tmp_path: Path) -> None
     assert lines[0] == f"server ended by itself; the end of {tmp_path}/logs/server.log:"
     assert lines[-2:] == ["    1000", "    unknown flag: --no-such"]
     assert len(lines) == 16
+    server.stop(deadline_s=5)
 
 
 def test_server_that_is_never_ready(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 import io
+import re
 
 import pytest
 
 from devcluster import progress
 from devcluster.progress import Progress
+from tests.support.waiting import eventually
 
 
 class Terminal(io.StringIO):
@@ -11,16 +13,30 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_terminal_line_is_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "TERMINAL_INTERVAL_S", 0)
+async def test_terminal_line_is_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "TERMINAL_INTERVAL_S", 0.01)
     screen = Terminal()
+    redrawn = "\rdownloading kubectl: 1.0 of 2.0 MB (50%), 0 s\x1b[K"
     with Progress("downloading kubectl", screen) as step:
         step.update("1.0 of 2.0 MB (50%)")
-    assert screen.getvalue() == (
-        "\rdownloading kubectl ...\x1b[K"
-        "\rdownloading kubectl: 1.0 of 2.0 MB (50%)\x1b[K"
-        "\rdownloading kubectl: done after 0 s\x1b[K\n"
-    )
+        await eventually(lambda: redrawn in screen.getvalue(), within_s=10, what="a redrawn line")
+    assert screen.getvalue().startswith("\rdownloading kubectl ...\x1b[K\r")
+    assert re.search(r"\rdownloading kubectl: done after \d+ s\x1b\[K\n$", screen.getvalue())
+
+
+async def test_a_step_that_reports_nothing_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LOG_INTERVAL_S", 0.01)
+    log = io.StringIO()
+    with Progress("unpacking", log):
+        await eventually(
+            lambda: re.search(r"^unpacking: \d+ s$", log.getvalue(), re.MULTILINE) is not None,
+            within_s=10,
+            what="a line with the time that has passed",
+        )
+
+
+def test_a_log_gets_a_line_every_few_seconds() -> None:
+    assert progress.LOG_INTERVAL_S <= 5
 
 
 def test_log_gets_whole_lines_and_few_of_them() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from devcluster.errors import BuildError
 from imagebuild import packages, rootfs, sbom
+from imagebuild.engine import DockerBuild
 from imagebuild.images import ENVIRONMENT, IMAGES, PREFIX, ROOT, SUITE, USER, Image
 from imagebuild.release import Release
 
@@ -41,7 +43,7 @@ def locked(image: Image) -> set[str]:
 
 
 def test_both_ways_have_the_same_base() -> None:
-    assert f"FROM debian:{SUITE}-slim AS base" in DOCKERFILE
+    assert f"ARG BASE=debian:{SUITE}-slim\nFROM ${{BASE}} AS base\n" in DOCKERFILE
     assert " ".join(rootfs.PACKAGES) in stage("base")
     for key, value in ENVIRONMENT.items():
         if key != "PATH":  # which the base image sets
@@ -131,3 +133,18 @@ def test_labels_say_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
     ).stdout.strip()
     if head:
         assert labels[f"{prefix}revision"].startswith(head)
+
+
+def test_a_base_is_named_by_digest(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$@" >> {said}\nexit 1\n', encoding="utf-8")
+    docker.chmod(0o755)
+    base = "debian:trixie-slim@sha256:" + "0" * 64
+    build = DockerBuild(str(docker), refresh=False, base=base)
+    with pytest.raises(BuildError, match="docker build failed"):
+        build.build(IMAGES["api"], Release.of_the_checkout(), "api:test", tmp_path / "api.tar")
+    assert f"--build-arg=BASE={base} " in said.read_text(encoding="utf-8")
+    for wrong in ("debian:trixie-slim", "debian@sha256:abc", "@sha256:" + "0" * 64):
+        with pytest.raises(BuildError, match="has no digest"):
+            DockerBuild(str(docker), refresh=False, base=wrong)

@@ -17,7 +17,9 @@ from devcluster.node.packages import install, missing_packages
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Say it; exit status 0 where pods can be run."""
-    parser = argparse.ArgumentParser(prog="python -m devcluster.node", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m devcluster.node", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("--install", action="store_true", help="Debian packages that are missing")
     options = parser.parse_args(arguments)
     if engine_answers():

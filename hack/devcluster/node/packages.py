@@ -9,7 +9,7 @@ from typing import Final
 from devcluster.binaries import Programs
 from devcluster.errors import NodeUnavailable
 from devcluster.node.requirements import PLUGIN_PACKAGE, TOOLS, plugin_directories
-from devcluster.progress import say
+from devcluster.progress import Progress
 
 IMAGE_TOOLS: Final = {"debootstrap": "debootstrap"}
 RUNC_TOOLS: Final = {"gcc": "gcc", "pkg-config": "pkg-config"}
@@ -44,14 +44,15 @@ def install(packages: Iterable[str]) -> None:
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
         raise NodeUnavailable(f"install these Debian packages, or what they are here: {spelled}")
-    say(f"installing Debian packages on this machine, which a node needs: {spelled}")
     command = [apt, "install", "--yes", "--quiet", "--no-install-recommends", *names]
-    if _run(command).returncode:  # the lists may be old, or were never fetched
-        _run([apt, "update", "--quiet"])
+    with Progress(f"installing Debian packages on this machine, which a node needs: {spelled}"):
         done = _run(command)
-        if done.returncode:
-            tail = "\n".join(f"  {line}" for line in done.stdout.splitlines()[-8:])
-            raise NodeUnavailable(f"apt-get can't install {spelled}:\n{tail}")
+        if done.returncode:  # the lists may be old, or were never fetched
+            _run([apt, "update", "--quiet"])
+            done = _run(command)
+    if done.returncode:
+        tail = "\n".join(f"  {line}" for line in done.stdout.splitlines()[-8:])
+        raise NodeUnavailable(f"apt-get can't install {spelled}:\n{tail}")
 
 
 def _has_library(name: str) -> bool:
