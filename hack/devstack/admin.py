@@ -8,13 +8,12 @@ from typing import Final, NamedTuple
 
 from devcluster.errors import ClusterError
 from devcluster.pki import write_private
+from devstack.settings import ACCOUNTS_NAMESPACE, ADMIN
 from wegent_api import first_admin
 from wegent_api.accounts import Accounts, NewAccount
 from wegent_kube import KubeClient, load_connection
 
-ADMIN: Final = "admin"
 EMAIL: Final = "admin@example.com"
-ACCOUNTS_NAMESPACE: Final = "wegent-accounts"
 PASSWORD_BYTES: Final = 18
 """Of randomness; 24 characters."""
 

@@ -1,20 +1,36 @@
 """``python -m devstack``: what the Makefile's targets run."""
 
 import argparse
+import os
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from devcluster.binaries import Programs
+from devcluster.checkout import CHECKOUT, require_own_environment
 from devcluster.errors import ClusterError
 from devcluster.progress import say
-from devcluster.state import DEFAULT_PROVIDER, PROVIDERS
+from devcluster.state import PROVIDERS
 from devstack.admin import Login, log_in
-from devstack.programs import CHECKOUT
+from devstack.settings import unknown
 from devstack.stack import Stack
 
 STATE: Final = CHECKOUT / ".dev"
+EPILOG: Final = """\
+environment variables of `up`:
+  KUBECONFIG
+      the cluster of `--provider existing`
+  WEGENT_API_PORT
+      port of the REST API (default: 8000)
+  WEGENT_OPERATOR_LISTEN_PORT
+      port of the operator's health and metrics (default: 8081)
+  WEGENT_API_*, WEGENT_OPERATOR_*
+      the programs' other settings: `python -m wegent_api --help` lists them
+
+exit codes: 0 done, 1 failed or not up, 2 wrong usage, 130 interrupted"""
 OK, FAILURE, INTERRUPTED = 0, 1, 130
 WELCOME: Final = """
 Wegent is up.
@@ -23,7 +39,7 @@ Wegent is up.
   admin      {admin}
 
 First commands:
-  export KUBECONFIG={kubeconfig}
+{path}  export KUBECONFIG={kubeconfig}
   kubectl apply -f examples/
   kubectl get wegent -A
   TOKEN=$(make -s token)
@@ -36,9 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    stack = Stack(options.state)
     command: Callable[[Stack, argparse.Namespace], int] = options.command
     try:
+        require_own_environment()
+        stack = Stack(options.state, os.environ)
+        _check_environment(stack, options)
         return command(stack, options)
     except ClusterError as error:
         say(f"wegent: {error}")
@@ -48,16 +66,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _check_environment(stack: Stack, options: argparse.Namespace) -> None:
+    """Refuse a cluster that isn't this checkout's, and say which settings are left out.
+
+    Raises:
+        ClusterError: CLUSTER names no kind of cluster, or another one than this checkout has.
+    """
+    lines = unknown(os.environ)
+    if options.command is not _up:
+        lines += stack.settings.differing(os.environ)
+    for line in lines:
+        say(f"wegent: {line}")
+    wanted, current = os.environ.get("CLUSTER"), stack.cluster.provider()
+    if wanted and wanted not in PROVIDERS:
+        raise ClusterError(
+            f"CLUSTER={wanted} is no kind of cluster; there are {', '.join(PROVIDERS)}, and"
+            f" without CLUSTER it is the one from before, else {next(iter(PROVIDERS))}"
+        )
+    if wanted and current not in {None, wanted}:
+        raise ClusterError(
+            f"CLUSTER={wanted}, but this checkout works with a cluster of the kind {current}:"
+            f" leave CLUSTER out, or let go of that cluster first, by `make clean` without CLUSTER"
+        )
+
+
 def _up(stack: Stack, options: argparse.Namespace) -> int:
-    login = stack.up(options.provider)
+    login = stack.up(options.provider or os.environ.get("CLUSTER") or None)
     print(
         WELCOME.format(
             url=stack.api.url,
             kubeconfig=stack.cluster.kubeconfig(),
             admin=_show(login),
+            path=_path_of_kubectl(),
         )
     )
     return OK
+
+
+def _path_of_kubectl() -> str:
+    if shutil.which("kubectl"):
+        return ""
+    kubectl = Programs.of_this_machine().ensure(["kubectl"])["kubectl"]
+    return f"  export PATH={kubectl.parent}:$PATH\n"
 
 
 def _show(login: Login | None) -> str:
@@ -79,7 +129,9 @@ def _clean(stack: Stack, _: argparse.Namespace) -> int:
 
 
 def _uninstall(stack: Stack, _: argparse.Namespace) -> int:
-    stack.uninstall()
+    if not stack.uninstall():
+        print("There is no cluster, and so nothing to take Wegent out of.")
+        return OK
     print(
         "Wegent's programs, roles and policies are gone. Users' objects stay, and can be deleted;"
         "\n`kubectl delete -f crds/` deletes all of them with their kinds."
@@ -114,7 +166,11 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m devstack", description="All of Wegent on this machine."
+        prog="python -m devstack",
+        description="All of Wegent on this machine.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument(
         "--state", type=Path, default=STATE, help="directory of everything (default: %(default)s)"
@@ -122,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="bring up what isn't")
     up.set_defaults(command=_up)
-    up.add_argument("--provider", choices=PROVIDERS, default=DEFAULT_PROVIDER)
+    up.add_argument("--provider", choices=PROVIDERS, help="(default: as before)")
     for name, command, text in (
         ("down", _down, "stop it and keep the data"),
         ("clean", _clean, "stop it and remove the data"),

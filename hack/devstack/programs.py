@@ -1,6 +1,7 @@
 """The operator and the API proxy as background processes with their own ServiceAccounts."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -11,16 +12,16 @@ from typing import Any, Final
 
 import yaml
 
+from devcluster.checkout import CHECKOUT
 from devcluster.errors import ClusterError
 from devcluster.pki import write_private
-from devcluster.ports import LOOPBACK, is_free
+from devcluster.ports import is_free
 from devcluster.processes import Daemon, wait_ready
+from devstack.settings import SYSTEM_NAMESPACE, strays
 
 READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
-CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("operator", "crds", "api_proxy")
-SYSTEM_NAMESPACE: Final = "wegent-system"
 TOKEN_LIFETIME: Final = "8760h"  # noqa: S105 - a duration
 """A year: each `make up` of a stopped program gets another, and no cluster here lives as long."""
 
@@ -31,62 +32,105 @@ class Program:
     Args:
         name: of its ServiceAccount, and of its log.
         module: what ``python -m`` runs.
-        port: where it answers /readyz.
-        prefix: of its settings in the environment, for the address it listens on.
+        address: host and port where it answers /readyz.
+        port_variable: the environment variable for that port.
         directory: for its kubeconfig, log and process record.
+        settings: in its environment, each as NAME=value.
     """
 
-    def __init__(self, name: str, module: str, port: int, prefix: str, directory: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        address: tuple[str, int],
+        port_variable: str,
+        directory: Path,
+        *,
+        settings: tuple[str, ...] = (),
+    ) -> None:
+        self._settings = settings
         self.name = name
-        self.port = port
+        self._address = address
+        self._port_variable = port_variable
         self.daemon = Daemon(name, run_dir=directory / "run", log_dir=directory / "logs")
         self._module = module
-        self._prefix = prefix
         self._kubeconfig = directory / f"{name}.kubeconfig"
         self._source = directory / "run" / f"{name}.source"
 
     @property
     def url(self) -> str:
-        """Where it listens."""
-        return f"http://{LOOPBACK}:{self.port}"
+        """Where it listens while it runs, else where it is to."""
+        running = self._running_as() if self.daemon.running() else None
+        return running["url"] if running else self._wanted_url()
+
+    def _wanted_url(self) -> str:
+        host, port = self._address
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def port_taken(self) -> str | None:
+        """Return a line if another program has the port that it is to have."""
+        if self.daemon.running():
+            running = self._running_as()
+            # One without a readable record (an earlier version's, or that of a start that was cut
+            # off) is stopped before another takes the port.
+            if running is None or running["url"] == self._wanted_url():
+                return None
+        host, port = self._address
+        if is_free(port, host):
+            return None
+        return (
+            f"port {port} of {host}, which {self.name} needs, is taken by another program; end"
+            f" that, or choose another port: {self._port_variable}=... make up"
+        )
 
     def start(self, kubectl: Path, admin_kubeconfig: Path) -> bool:
         """Start it under its ServiceAccount and wait until it is ready; tell if it had to be.
 
-        One that runs an older state of the checkout is stopped first.
+        One that runs an older state of the checkout, or with other settings, is stopped first.
 
         Raises:
             ClusterError: its port is taken, or it did not get ready.
         """
-        source = fingerprint()
+        wanted = {
+            "source": fingerprint(),
+            "settings": "\n".join(self._settings),
+            "url": self._wanted_url(),
+        }
         if self.daemon.running():
-            if self._source.exists() and self._source.read_text(encoding="utf-8") == source:
+            if self._running_as() == wanted:
                 wait_ready(self.daemon, self._missing, within_s=READY_WITHIN_S)
                 return False
-            self.stop()  # it runs what the checkout was, not what it is
-        if not is_free(self.port):
-            raise ClusterError(
-                f"port {self.port} of {LOOPBACK}, which {self.name} needs, is taken by another"
-                f" program; end that, or choose another: {self._prefix}PORT=... make up"
-            )
+            self.stop()
+        taken = self.port_taken()
+        if taken:
+            raise ClusterError(taken)
+        self._source.unlink(missing_ok=True)
         self._write_kubeconfig(kubectl, admin_kubeconfig)
-        kubeconfig = f"KUBECONFIG={self._kubeconfig}"
-        self.daemon.start(["env", kubeconfig, sys.executable, "-m", self._module])
+        without = [f"--unset={name}" for name in strays(os.environ)]
+        environment = ["env", *without, f"KUBECONFIG={self._kubeconfig}", *self._settings]
+        self.daemon.start([*environment, sys.executable, "-m", self._module])
         try:
             wait_ready(self.daemon, self._missing, within_s=READY_WITHIN_S)
         except BaseException:
             self.stop()
             raise
-        self._source.write_text(source, encoding="utf-8")
+        self._source.write_text(json.dumps(wanted), encoding="utf-8")
         return True
 
     def stop(self) -> None:
         """Stop it; fine if it does not run."""
         self.daemon.stop(STOP_WITHIN_S)
 
+    def _running_as(self) -> dict[str, str] | None:
+        try:
+            found: object = json.loads(self._source.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) and "url" in found else None
+
     def _missing(self) -> str | None:
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5):  # noqa: S310
+            with urllib.request.urlopen(f"{self._wanted_url()}/readyz", timeout=5):  # noqa: S310
                 return None
         except urllib.error.HTTPError as error:
             with error:

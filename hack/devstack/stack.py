@@ -1,89 +1,131 @@
 """Cluster, manifests, operator, API proxy and first admin: each brought up unless it is."""
 
 import asyncio
-import os
 import shutil
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 from devcluster.binaries import Programs
+from devcluster.checkout import CHECKOUT
+from devcluster.errors import ClusterError
 from devcluster.install import Installer
+from devcluster.locks import locked
+from devcluster.ownership import claim, copied_from, refusal
 from devcluster.progress import say
 from devcluster.state import DevCluster
 from devstack.admin import Login, ensure_admin, read_login
-from devstack.programs import CHECKOUT, Program, release_everything
+from devstack.programs import Program, release_everything
+from devstack.settings import API, LISTENING, OPERATOR, StackSettings
 
 MANIFESTS: Final = (CHECKOUT / "crds", CHECKOUT / "config")
 
 
 class Stack:
-    """All of it, with everything that it writes in ``directory``."""
+    """All of it, with everything that it writes in ``directory``.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: of its state.
+        environment: for the settings that ``up`` takes and remembers.
+    """
+
+    def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
         self.cluster = DevCluster(directory / "cluster")
-        self._directory = directory / "stack"
+        self._directory = directory.absolute() / "stack"
         self._login = self._directory / "admin-login"
-        self.operator = Program(
-            "wegent-operator",
-            "wegent_operator",
-            int(os.environ.get("WEGENT_OPERATOR_LISTEN_PORT", "8081")),
-            "WEGENT_OPERATOR_LISTEN_",
-            self._directory,
-        )
-        self.api = Program(
-            "wegent-api",
-            "wegent_api",
-            int(os.environ.get("WEGENT_API_PORT", "8000")),
-            "WEGENT_API_",
-            self._directory,
-        )
+        self._remembered = self._directory / "settings.json"
+        self._environment = environment or {}
+        self.settings = StackSettings.read(self._remembered)
 
-    def up(self, provider: str) -> Login | None:
+    @property
+    def operator(self) -> Program:
+        """The operator, with the settings that are remembered."""
+        return self._program("wegent-operator", "wegent_operator", OPERATOR)
+
+    @property
+    def api(self) -> Program:
+        """The API proxy, with the settings that are remembered."""
+        return self._program("wegent-api", "wegent_api", API)
+
+    def up(self, provider: str | None = None) -> Login | None:
         """Bring up what isn't, and return the first admin's login where it is known.
 
+        Args:
+            provider: which kind of cluster; if left out, as before.
+
         Raises:
-            ClusterError: something did not come up; what runs is left for ``make down``.
+            ClusterError: a setting can't be used, and nothing was changed; or something did not
+                come up, and what runs is left for ``make down``.
         """
-        fresh = self.cluster.up(provider)
-        kubeconfig = self.cluster.kubeconfig()
-        say(f"The cluster {'is up' if fresh else 'was up already'}.")
-        kubectl = self._kubectl()
-        say("Installing CRDs, roles and policies ...")
-        Installer(kubectl, kubeconfig).install(MANIFESTS)
-        for program in (self.operator, self.api):
-            started = program.start(kubectl, kubeconfig)
-            say(f"{program.name} {'runs' if started else 'ran already'}.")
-        return asyncio.run(ensure_admin(kubeconfig, self._login))
+        with self._alone():
+            if copied_from(self._directory) is not None:
+                # Its records name the original's programs.
+                shutil.rmtree(self._directory / "run", ignore_errors=True)
+            former, self.settings = self.settings, self.settings.merged(self._environment)
+            taken = [line for it in (self.operator, self.api) if (line := it.port_taken())]
+            if taken:
+                self.settings = former
+                raise ClusterError("\n  ".join(taken))
+            # Kept before anything starts: a run that is cut off goes on with the same settings.
+            self.settings.write(self._remembered)
+            for line in self.settings.lines():
+                say(line)
+            fresh = self.cluster.up(provider)
+            claim(self._directory)
+            kubeconfig = self.cluster.kubeconfig()
+            say(f"The cluster {'is up' if fresh else 'was up already'}.")
+            kubectl = self._kubectl()
+            say("Installing CRDs, roles and policies ...")
+            Installer(kubectl, kubeconfig).install(MANIFESTS)
+            for program in (self.operator, self.api):
+                started = program.start(kubectl, kubeconfig)
+                say(f"{program.name} {'runs' if started else 'ran already'}.")
+            return asyncio.run(ensure_admin(kubeconfig, self._login))
 
     def down(self) -> None:
         """Stop everything and keep the data."""
-        self.api.stop()
-        self.operator.stop()
-        self.cluster.down()
+        with self._alone():
+            self._stop_programs()
+            self.cluster.down()
 
-    def uninstall(self) -> None:
+    def uninstall(self) -> bool:
         """Stop the programs and take Wegent out of the cluster; users' objects and CRDs stay.
 
         In this order: what stamps and guards the finalizer first, then the finalizers, so
         that nothing is left that can't be deleted.
 
+        Returns:
+            Whether there was a cluster to take it out of.
+
         Raises:
             ClusterError: the cluster did not take a step; running it again goes on from there.
         """
-        kubeconfig = self.cluster.kubeconfig()
-        self.api.stop()
-        self.operator.stop()
-        installer = Installer(self._kubectl(), kubeconfig)
-        installer.uninstall([CHECKOUT / "config" / "policies"])
-        say("Releasing what the trash holds ...")
-        release_everything(kubeconfig)
-        installer.uninstall([CHECKOUT / "config" / "rbac"])
+        with self._alone():
+            if self.cluster.provider() is None:
+                self._stop_programs()
+                return False
+            kubeconfig = self.cluster.kubeconfig()
+            self._stop_programs()
+            if not self.cluster.status().running:
+                raise ClusterError(
+                    "the cluster does not run, and so Wegent can't be taken out of it: start it"
+                    " with `make up`, or delete it with all its data by `make clean`"
+                )
+            installer = Installer(self._kubectl(), kubeconfig)
+            installer.uninstall([CHECKOUT / "config" / "policies"])
+            say("Releasing what the trash holds ...")
+            release_everything(kubeconfig)
+            installer.uninstall([CHECKOUT / "config" / "rbac"])
+            return True
 
     def clean(self) -> None:
         """Stop everything and remove the data."""
-        self.down()
-        self.cluster.clean()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        with self._alone():
+            self._stop_programs()
+            self.cluster.down()
+            self.cluster.clean()
+            shutil.rmtree(self._directory, ignore_errors=True)
 
     @staticmethod
     def _kubectl() -> Path:
@@ -94,10 +136,40 @@ class Stack:
         cluster = self.cluster.status()
         lines = [f"cluster: {'up' if cluster.running else 'down'}"]
         lines += [f"  {detail}" for detail in cluster.details]
-        running = {program.name: program.daemon.running() for program in (self.operator, self.api)}
-        lines += [f"{name}: {'up' if runs else 'down'}" for name, runs in running.items()]
-        return cluster.running and all(running.values()), lines
+        original = copied_from(self._directory)
+        running = True
+        for program in (self.operator, self.api):
+            runs = original is None and program.daemon.running()
+            running = running and runs
+            lines.append(f"{program.name}: {f'up, {program.url}' if runs else 'down'}")
+        if self.settings.values:
+            lines += ["settings:", *(f"  {line}" for line in self.settings.lines())]
+        return cluster.running and running, lines
 
     def login(self) -> Login:
         """Return the first admin's login, kept by ``up``."""
+        original = copied_from(self._directory)
+        if original is not None:
+            raise refusal(self._directory, original)
         return read_login(self._login)
+
+    def _program(self, name: str, module: str, prefix: str) -> Program:
+        host, port = next(it[:2] for it in LISTENING if it[0].startswith(prefix))
+        return Program(
+            name,
+            module,
+            self.settings.address(host, port),
+            port,
+            self._directory,
+            settings=self.settings.of(prefix),
+        )
+
+    def _stop_programs(self) -> None:
+        if copied_from(self._directory) is None:
+            self.api.stop()
+            self.operator.stop()
+
+    def _alone(self) -> AbstractContextManager[None]:
+        # Beside the directory, since `clean` removes that.
+        lock = self._directory.with_name(f"{self._directory.name}.lock")
+        return locked(lock, f"it works on {self._directory.parent}")
