@@ -14,8 +14,9 @@ import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from wegent_kube.connection import Connection, TokenSource
+from wegent_kube.encoding import encode_json, encode_yaml
 from wegent_kube.errors import ApiError, Unreachable
-from wegent_kube.lines import lines_of
+from wegent_kube.lines import LineTooLong, lines_of
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
@@ -25,11 +26,26 @@ METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s
 METADATA_OBJECT: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 """Accept header for an object, a patched one's too, without spec and status."""
 
+UNAUTHORIZED: Final = 401
 REQUEST_TIMEOUT_S: Final = 30.0
 WATCH_S: Final = 300
 """How long a watch lasts before it is begun anew; as long as etcd keeps versions."""
 PAGE_SIZE: Final = 500
-"""Objects a page of a list; what client-go's reflector asks for."""
+"""Objects in a page of a list that is passed on; client-go's reflector asks for so many."""
+OBJECTS_PAGE_SIZE: Final = 50
+"""Objects in a page of a list that is read here, at most. Nothing in the API bounds a page in
+bytes: where small objects are followed by Ghosts with the longest prompts, so many have 19 MiB."""
+METADATA_PAGE_SIZE: Final = 200
+"""The same for a list of metadata, whose annotations have 256 KiB at most."""
+FIRST_PAGE_SIZE: Final = 10
+"""Objects in the first page, before their size is known."""
+PAGE_BYTES: Final = 4 << 20
+"""A page is meant to have no more. An object has up to 1.5 MiB or so, and a prompt of 128 Ki
+characters has 384 KiB in UTF-8, so that the number of objects follows their size."""
+MAX_RETRY_AFTER_S: Final = 60.0
+"""Seconds. A longer wait that a server asks for is cut to this."""
+MAX_EVENT_BYTES: Final = 32 << 20
+"""Bytes of one event of a watch, at most: etcd's limit for an object, with room for escapes."""
 
 
 def audited_as(audit_id: str | None) -> dict[str, str]:
@@ -49,7 +65,10 @@ class _OwnHeaders:
         if token:
             request.headers["Authorization"] = f"Bearer {token}"
         request.headers.update(audited_as(self._audit_id()))
-        return await handler(request)
+        response = await handler(request)
+        if response.status == UNAUTHORIZED:
+            self._token.refused()  # it may have been renewed since it was read
+        return response
 
 
 class KubeClient:
@@ -105,8 +124,107 @@ class KubeClient:
             ApiError: the server answered 400 or above.
             Unreachable: it gave no (whole) answer.
         """
+        raw = await self._send(
+            method,
+            path,
+            body=body,
+            params=params,
+            content_type=content_type,
+            accept=accept,
+            timeout_s=timeout_s,
+        )
+        return _decoded(method, path, raw)
+
+    async def pages(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+    ) -> AsyncIterator[Any]:
+        """Yield each page of a list, following ``continue``; ``ApiError`` 410 means begin again.
+
+        ``items`` is always a list: an empty list of metadata comes as null. The number of
+        objects in a page follows the size of those in the page before.
+        """
+        query = dict(params or {})
+        limit = PageLimit(METADATA_PAGE_SIZE if accept == METADATA_LIST else OBJECTS_PAGE_SIZE)
+        while True:
+            query["limit"] = str(limit.objects)
+            raw = await self._send("GET", path, params=query, accept=accept)
+            page = _decoded("GET", path, raw)
+            if not isinstance(page, dict) or not isinstance(page.get("metadata"), dict):
+                raise Unreachable(f"GET {path}: the answer is not a list")
+            page["items"] = page.get("items") or []
+            limit.adapt(len(page["items"]), len(raw))
+            del raw
+            token = page["metadata"].get("continue")
+            yield page
+            del page
+            if not token:
+                return
+            query["continue"] = token
+
+    async def watch(
+        self, path: str, *, params: Mapping[str, str] | None = None, lasts_s: int = WATCH_S
+    ) -> AsyncIterator[Any]:
+        """Yield the events of a watch, until the API server ends it after ``lasts_s`` seconds.
+
+        Raises:
+            ApiError: the server answered 400 or above, also in the midst, as an event.
+            Unreachable: it went away, or sent something that is not an event.
+        """
+        async for _, event in self.watch_lines(path, params=params, lasts_s=lasts_s):
+            yield event
+
+    async def watch_lines(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        lasts_s: int = WATCH_S,
+        quiet_s: float = REQUEST_TIMEOUT_S,
+        opened: Callable[[], None] = lambda: None,
+    ) -> AsyncIterator[tuple[bytes, Any]]:
+        """Yield the events of a watch as ``watch`` does, each with the line that it came as.
+
+        Args:
+            path: of a collection.
+            params: of the query, besides those that make it a watch.
+            lasts_s: seconds after which the API server is asked to end it.
+            quiet_s: seconds beyond that, after which a server without a word is given up.
+            opened: called when the server has begun to answer.
+        """
+        query = {**(params or {}), "watch": "true", "timeoutSeconds": str(lasts_s)}
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=REQUEST_TIMEOUT_S, sock_read=lasts_s + quiet_s
+        )
+        try:
+            async with self.session.get(
+                self.server + path, params=query, timeout=timeout
+            ) as response:
+                if response.status >= 400:
+                    raise api_error(response.status, await response.read(), response.headers)
+                opened()
+                async for line in lines_of(response.content, MAX_EVENT_BYTES):
+                    yield line, _event(path, line)
+        except (aiohttp.ClientError, TimeoutError, LineTooLong) as error:
+            raise Unreachable(f"watch of {path}: {type(error).__name__}") from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> bytes:
         # From a buffer, aiohttp sends what is large in pieces and lets the loop run between them.
-        data = None if body is None else io.BytesIO(json.dumps(body).encode())
+        encode = encode_yaml if content_type == APPLY_PATCH else encode_json
+        data = None if body is None else io.BytesIO(encode(body))
         headers = {"Accept": accept} | ({"Content-Type": content_type} if data else {})
         try:
             async with self.session.request(
@@ -122,70 +240,73 @@ class KubeClient:
             raise Unreachable(f"{method} {path}: {type(error).__name__}") from error
         if response.status >= 400:
             raise api_error(response.status, raw, response.headers)
-        try:
-            return json.loads(raw) if raw else None
-        except ValueError as error:
-            raise Unreachable(f"{method} {path}: what answered sent no JSON") from error
+        return raw
 
-    async def pages(
-        self,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        accept: str = "application/json",
-    ) -> AsyncIterator[Any]:
-        """Yield each page of a list, following ``continue``; ``ApiError`` 410 means begin again.
 
-        ``items`` is always a list: an empty list of metadata comes as null.
+class PageLimit:
+    """How many objects the next page of a list is asked for: as many as `PAGE_BYTES` hold."""
+
+    def __init__(self, most: int = OBJECTS_PAGE_SIZE, first: int = FIRST_PAGE_SIZE) -> None:
+        self._most = most
+        self.objects = min(first, most)
+
+    def adapt(self, objects: int, size: int) -> None:
+        """Take in that a page of so many objects had ``size`` bytes.
+
+        It grows at most fourfold from one page to the next: the objects that follow may be
+        larger than these.
         """
-        query = {"limit": str(PAGE_SIZE), **(params or {})}
-        while True:
-            page = await self.request("GET", path, params=query, accept=accept)
-            page["items"] = page.get("items") or []
-            yield page
-            token = page["metadata"].get("continue")
-            if not token:
-                return
-            query["continue"] = token
+        if objects:
+            fits = PAGE_BYTES * objects // max(size, 1)
+            self.objects = max(1, min(fits, 4 * self.objects, self._most))
 
-    async def watch(
-        self, path: str, *, params: Mapping[str, str] | None = None, lasts_s: int = WATCH_S
-    ) -> AsyncIterator[Any]:
-        """Yield the events of a watch, until the API server ends it after ``lasts_s`` seconds.
 
-        Raises:
-            ApiError: the server answered 400 or above, also in the midst, as an event.
-            Unreachable: it went away.
-        """
-        query = {**(params or {}), "watch": "true", "timeoutSeconds": str(lasts_s)}
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=REQUEST_TIMEOUT_S, sock_read=lasts_s + REQUEST_TIMEOUT_S
-        )
-        try:
-            async with self.session.get(
-                self.server + path, params=query, timeout=timeout
-            ) as response:
-                if response.status >= 400:
-                    raise api_error(response.status, await response.read(), response.headers)
-                async for line in lines_of(response.content):
-                    event = json.loads(line)
-                    if event["type"] == "ERROR":
-                        raise ApiError(event["object"].get("code", 500), event["object"])
-                    yield event
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(f"watch of {path}: {type(error).__name__}") from error
+def _decoded(method: str, path: str, raw: bytes) -> Any:
+    try:
+        return json.loads(raw) if raw else None
+    except (ValueError, RecursionError) as error:
+        raise Unreachable(f"{method} {path}: the answer is not JSON") from error
+
+
+def _event(path: str, line: bytes) -> Any:
+    try:
+        event = json.loads(line)
+        type_, object_ = event["type"], event["object"]
+        if type_ != "ERROR":
+            _check_metadata(type_, object_["metadata"])
+            return event
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise Unreachable(f"watch of {path}: a line is not an event") from error
+    status = object_ if isinstance(object_, dict) else {}
+    code = status.get("code")
+    raise ApiError(code if isinstance(code, int) else 500, status)
+
+
+def _check_metadata(type_: Any, metadata: Any) -> None:
+    """Raise an error where these are not the metadata of an event's object."""
+    needed = ("resourceVersion",) if type_ == "BOOKMARK" else ("resourceVersion", "name")
+    for name in needed:
+        if not isinstance(metadata[name], str):
+            raise TypeError(name)
+    for name in ("namespace", "uid"):
+        if not isinstance(metadata.get(name, ""), str):
+            raise TypeError(name)
 
 
 def api_error(code: int, raw: bytes, headers: Mapping[str, str]) -> ApiError:
     """Return the error for an answer of 400 or above; only a ``Status`` body is kept."""
     try:
         status = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         status = None
     if not isinstance(status, dict) or status.get("kind") != "Status":
         status = None
-    try:
-        retry_after = float(headers["Retry-After"])
-    except (KeyError, ValueError):
-        retry_after = None
-    return ApiError(code, status, retry_after)
+    return ApiError(code, status, _retry_after(headers.get("Retry-After", "")))
+
+
+def _retry_after(value: str) -> float | None:
+    """Return the seconds that a header names; None where it names a date, or nothing sensible.
+
+    A webhook's answer passes through the API server with its headers.
+    """
+    return min(float(value), MAX_RETRY_AFTER_S) if value.isdecimal() else None

@@ -7,6 +7,7 @@ and token files.
 """
 
 import asyncio
+import logging
 import os
 import ssl
 import time
@@ -14,6 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from wegent_kube.errors import Unreachable
+
+logger = logging.getLogger(__name__)
 
 SERVICE_ACCOUNT_DIR: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_MAX_AGE_S: Final = 60.0
@@ -33,11 +38,28 @@ class TokenSource:
         self._read_at = float("-inf")
 
     async def current(self) -> str | None:
-        """Return the token to send now, or None where the client certificate is the identity."""
+        """Return the token to send now, or None where the client certificate is the identity.
+
+        Where it can't be read for a moment, or is empty, the last one goes on being sent.
+
+        Raises:
+            Unreachable: there has never been one.
+        """
         if time.monotonic() - self._read_at > TOKEN_MAX_AGE_S:
-            self._token = await asyncio.to_thread(self._read)
+            try:
+                read = await asyncio.to_thread(self._read)
+            except Exception as error:
+                logger.warning("The token can't be read: %s", type(error).__name__)
+                if self._token is None:
+                    raise Unreachable("the token can't be read") from error
+                return self._token
+            self._token = read or self._token
             self._read_at = time.monotonic()
         return self._token
+
+    def refused(self) -> None:
+        """Take in that the API server refused the token: it is read again before the next use."""
+        self._read_at = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,10 @@ def resource_of(kind: Kind) -> Resource:
 
 NAMESPACES: Final = Resource("", "v1", "namespaces")
 SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts")
+RESOURCE_QUOTAS: Final = Resource("", "v1", "resourcequotas")
 SECRETS: Final = Resource("", "v1", "secrets")
 ROLE_BINDINGS: Final = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
 CLUSTER_ROLE_BINDINGS: Final = Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
-EVENTS: Final = Resource("events.k8s.io", "v1", "events")
+EVENTS: Final = Resource("", "v1", "events")
+CRDS: Final = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")

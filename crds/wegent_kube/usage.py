@@ -1,0 +1,85 @@
+"""The command line of Wegent's programs: ``--help`` lists the settings, ``--version`` answers.
+
+Settings are environment variables, as pods have them. A program that took no arguments
+would start at ``--help``, and at every misspelt option.
+"""
+
+import argparse
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+COLUMNS: Final = 79
+"""Of the help, where the terminal's width isn't used."""
+SHARED: Final[Mapping[str, str]] = {
+    "KUBECONFIG": "The cluster to use; unset: that of the pod.",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "Where traces go; unset: there are none."
+    " OpenTelemetry's other variables hold too.",
+}
+"""Environment variables of both programs that are not settings."""
+
+
+def argument_parser(
+    program: str,
+    description: str,
+    settings: type[BaseSettings],
+    *,
+    only: Iterable[str] | None = None,
+    shared: Iterable[str] = SHARED,
+) -> argparse.ArgumentParser:
+    """Return a parser with ``--help`` and ``--version``; wrong usage exits with 2.
+
+    Args:
+        program: its name.
+        description: a line on it.
+        settings: listed by ``--help``.
+        only: the names of those that this program reads; all if left out.
+        shared: further variables, of `SHARED`.
+    """
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog="\n".join(_variables(settings, only, shared)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{program} {version('wegent')}")
+    return parser
+
+
+def _variables(
+    settings: type[BaseSettings], only: Iterable[str] | None, shared: Iterable[str]
+) -> Iterator[str]:
+    yield "environment variables:"
+    prefix = settings.model_config.get("env_prefix", "")
+    for name in only or settings.model_fields:
+        field = settings.model_fields[name]
+        yield from _entry(f"{prefix}{name}".upper(), field.description or "", default_of(field))
+    for name in shared:
+        yield from _entry(name, SHARED[name], "")
+    yield ""
+    yield "exit codes: 0 done, 1 failed, 2 wrong usage or settings"
+
+
+def _entry(name: str, text: str, default: str) -> Iterator[str]:
+    yield f"  {name}"
+    plain = " ".join(text.replace("``", "").split())
+    said = " ".join(filter(None, (plain, default and f"(default: {default})")))
+    indent = " " * 6
+    yield from textwrap.wrap(said, COLUMNS, initial_indent=indent, subsequent_indent=indent)
+
+
+def default_of(field: FieldInfo) -> str:
+    """Return a setting's default as its environment variable would have it."""
+    value: Any = field.default
+    if value is None or value == "":
+        return ""
+    if isinstance(value, frozenset):
+        return ",".join(sorted(map(str, value)))
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={item}" for name, item in sorted(value.items()))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,64 @@
+"""The one JSON encoder: characters cost their UTF-8 and no more, and nothing makes it fail."""
+
+import ast
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.cluster import ROOT
+from wegent_kube.encoding import encode_json, encode_yaml
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+OWN_DUMPS = {
+    ("crds/wegent_kube/encoding.py", "_compact"),
+    ("crds/wegent_kube/encoding.py", "encode_json"),
+    ("crds/wegent_crds/markers.py", "keyword"),  # a CEL string in a schema
+    ("api_proxy/wegent_api/bodies.py", "parse"),  # looks for lone surrogates, sends nothing
+    ("api_proxy/wegent_api/bodies.py", "_unique"),  # a key in a message
+    ("api_proxy/wegent_api/yaml_reader.py", "_key"),  # a key in a message
+    ("api_proxy/wegent_api/logs.py", "format"),  # to a terminal or a file
+    ("api_proxy/wegent_api/merging.py", "encode"),  # ASCII by nature
+    ("api_proxy/wegent_api/http_protocol.py", "_refuse"),  # our own words
+}
+"""Where ``json.dumps`` may be called, by file and function."""
+
+
+@pytest.mark.parametrize("character", ["\N{GRINNING FACE}", "字", "é", "\u2028", "a"])
+def test_a_character_costs_its_utf_8(character: str) -> None:
+    assert encode_json([character * 1000]) == b'["' + character.encode() * 1000 + b'"]'
+
+
+@given(JSON_VALUES)
+def test_all_of_json_comes_back(value: Any) -> None:
+    assert json.loads(encode_json(value)) == value
+
+
+@given(JSON_VALUES)
+def test_yaml_reads_it_too(value: Any) -> None:
+    assert yaml.safe_load(encode_yaml(value)) == value
+
+
+def test_a_lone_surrogate_is_escaped() -> None:
+    assert encode_json({"a": "\ud800"}) == rb'{"a":"\ud800"}'
+
+
+def test_nothing_else_encodes_what_is_sent() -> None:
+    found = set()
+    for package in ("crds", "api_proxy", "operator"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                    found |= {
+                        (str(path.relative_to(ROOT)), function.name)
+                        for node in ast.walk(function)
+                        if isinstance(node, ast.Call) and ast.unparse(node.func) == "json.dumps"
+                    }
+    assert found <= OWN_DUMPS

@@ -1,0 +1,103 @@
+"""``--help``, ``--version`` and wrong arguments: nothing is started by any of them."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import codegen.__main__
+import devcluster.cli
+import devcluster.node.__main__
+import devstack.cli
+import imagebuild.__main__
+import imagebuild.stage
+import tests.benchmarks.__main__
+import wegent_api.__main__
+import wegent_api.first_admin
+import wegent_operator.__main__
+from codegen.files import ROOT
+from wegent_api.settings import Settings as ApiSettings
+from wegent_operator.settings import Settings as OperatorSettings
+
+Main = Callable[[list[str]], Any]
+
+SERVERS: dict[str, Main] = {
+    "wegent-api": wegent_api.__main__.main,
+    "wegent-operator": wegent_operator.__main__.main,
+    "python -m wegent_api.first_admin": wegent_api.first_admin.main,
+}
+PROGRAMS: dict[str, Main] = {
+    **SERVERS,
+    "python -m codegen": codegen.__main__.main,
+    "python -m devcluster": devcluster.cli.main,
+    "python -m devcluster.node": devcluster.node.__main__.main,
+    "python -m devstack": devstack.cli.main,
+    "python -m imagebuild": imagebuild.__main__.main,
+    "python -m imagebuild.stage": imagebuild.stage.main,
+    "python -m tests.benchmarks": tests.benchmarks.__main__.main,
+}
+each = pytest.mark.parametrize("program", PROGRAMS)
+
+
+def exit_of(main: Main, *arguments: str) -> object:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments])
+    return ended.value.code
+
+
+@each
+def test_help(program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--help", "-h"):
+        assert exit_of(PROGRAMS[program], option) == 0
+        assert capsys.readouterr().out.startswith(f"usage: {program} ")
+
+
+@each
+@pytest.mark.parametrize("argument", ["--bogus", "bogus", "--hel"])
+def test_a_wrong_argument(program: str, argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of(PROGRAMS[program], argument) == 2
+    assert f"usage: {program} " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", SERVERS)
+def test_version(program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of(SERVERS[program], "--version") == 0
+    assert re.fullmatch(rf"{re.escape(program)} \d\S*\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("program", "prefix", "settings"),
+    [
+        ("wegent-api", "WEGENT_API_", ApiSettings),
+        ("wegent-operator", "WEGENT_OPERATOR_", OperatorSettings),
+    ],
+)
+def test_help_lists_each_setting_with_its_default(
+    program: str, prefix: str, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exit_of(SERVERS[program], "--help")
+    said = capsys.readouterr().out
+    assert "  KUBECONFIG\n" in said
+    for name, field in settings.model_fields.items():
+        entry = said.partition(f"  {prefix}{name.upper()}\n")[2].partition("\n  W")[0]
+        assert entry.startswith("      "), name
+        if isinstance(field.default, int | float) and not isinstance(field.default, bool):
+            assert f"(default: {field.default})" in " ".join(entry.split()), name
+
+
+def test_every_program_is_among_them() -> None:
+    folders = ("hack", "operator", "api_proxy", "tests/benchmarks")
+    found = {
+        path.relative_to(ROOT)
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+        if "argument_parser(" in (text := path.read_text(encoding="utf-8"))
+        or "ArgumentParser(" in text
+        or path.name == "__main__.py"
+        or '__name__ == "__main__"' in text
+    }
+    known = {Path(str(main.__code__.co_filename)).relative_to(ROOT) for main in PROGRAMS.values()}
+    entry = {path for path in found if path.parent / "cli.py" in known}
+    assert found - entry == known - {path for path in known if path.name == "cli.py"}
