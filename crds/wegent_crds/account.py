@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from wegent_crds import members
 from wegent_crds.common import DNS_LABEL, LocalReference, NamespaceName
 from wegent_crds.custom_resource import Column, CustomResource
 from wegent_crds.markers import Rule, map_by
@@ -16,12 +17,20 @@ RESERVED_NAMES: Final = ("accounts", "default", "system")
 """Their namespaces would be the accounts' own, a shared one, and the operator's."""
 _NAME: Final = re.compile(DNS_LABEL)
 
+_LETTERS: Final = (
+    "\u00a1-\u1fff\u2070-\u2fff\u3001-\ud7ff\uf900-\ufefe\uff01-\uffdc\U00010000-\U0003fffd"
+)
+"""Beyond ASCII: no spaces, no marks that are invisible or turn the direction of writing."""
+EMAIL: Final = (
+    f"^[!-?A-~{_LETTERS}]+@[A-Za-z0-9{_LETTERS}]([-A-Za-z0-9.{_LETTERS}]*[A-Za-z0-9{_LETTERS}])?$"
+)
+"""Visible characters around one @, as RFC 6531 has addresses in all scripts. Whether mail arrives
+there, only mail can tell."""
 Email = Annotated[
     str,
     Field(
         max_length=254,
-        # Printable ASCII around one @; whether mail arrives there, only mail can tell.
-        pattern=r"^[!-?A-~]+@[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$",
+        pattern=EMAIL,
         examples=["developer@example.com"],
     ),
 ]
@@ -36,6 +45,16 @@ class NamespaceGrant(Schema):
     """What the user may do there: read, also write, also give access to others."""
 
 
+NOT_IN_SYSTEM_NAMESPACES: Final = Rule(
+    cel=f"self.all(it, !(it.name in {list(members.SYSTEM_NAMESPACES)})"
+    f" && !it.name.startsWith('{members.SYSTEM_PREFIX}'))",
+    message="nobody is given rights in a system namespace:"
+    f" {', '.join(members.SYSTEM_NAMESPACES)} and those that begin with {members.SYSTEM_PREFIX}",
+    check=lambda grants: not any(members.is_system_namespace(it.name) for it in grants),
+)
+"""An admin of the accounts namespace would be an admin of everything, and not be seen as one."""
+
+
 class AccountSpec(Schema):
     """Who the user is, and what they may do."""
 
@@ -43,7 +62,12 @@ class AccountSpec(Schema):
     """Address of the user."""
     role: Literal["user", "admin"] = "user"
     """What the user may do everywhere: an admin, everything with Wegent's kinds and Accounts."""
-    namespaces: Annotated[list[NamespaceGrant], Field(max_length=64), map_by("name")] | None = None
+    namespaces: (
+        Annotated[
+            list[NamespaceGrant], Field(max_length=64), map_by("name"), NOT_IN_SYSTEM_NAMESPACES
+        ]
+        | None
+    ) = None
     """Rights in namespaces other than the user's own and the shared ones."""
     suspended: bool = False
     """Whether the user's access is withdrawn for the time being."""
@@ -64,6 +88,7 @@ class Account(CustomResource):
         Column("Email", ".spec.email"),
         Column("Suspended", ".spec.suspended", "boolean"),
     )
+    selectable = (".spec.role", ".spec.suspended")
     rules = (
         Rule(
             cel=f"size(self.metadata.name) <= {NAME_MAX}"

@@ -27,6 +27,14 @@ class Bot(CustomResource):
         Column("Model", ".spec.modelRef.name"),
         Column("Shell", ".spec.shellRef.name"),
     )
+    selectable = (
+        ".spec.ghostRef.name",
+        ".spec.ghostRef.namespace",
+        ".spec.modelRef.name",
+        ".spec.modelRef.namespace",
+        ".spec.shellRef.name",
+        ".spec.shellRef.namespace",
+    )
 
     kind: Literal["Bot"]
     """Name of the kind."""

@@ -40,13 +40,20 @@ VERDICT_COLUMNS: Final = (
 """What a person asks first: is it ready, and if not, why. The message is last, as the longest."""
 
 
+SELECTABLE: Final = (".status.ready",)
+"""Fields that a fieldSelector may name on every kind. A CRD may have eight such fields, and their
+paths are plain: no filter over conditions, no items of lists. The list of a second version
+must differ from that of the first, be it in its order alone: the API server refuses a list that
+all versions share while their schemas differ (docs/adr/0024)."""
+
+
 class CustomResource(Schema):
     """The object around a spec; a kind adds ``kind`` and ``spec``."""
 
     columns: ClassVar[tuple[Column, ...]] = ()
     """The kind's own columns, before those of the verdict."""
     selectable: ClassVar[tuple[str, ...]] = ()
-    """JSON paths of fields that a fieldSelector may name, besides name and namespace."""
+    """JSON paths of the kind's own fields that a fieldSelector may name."""
 
     api_version: Literal["agent.wecode.io/v1"]
     """Group and version of the schema."""
@@ -55,3 +62,8 @@ class CustomResource(Schema):
     status: Status = Field(default_factory=Status, json_schema_extra=defaulted({}))
     """What the operator has found out. Ignored when the object is created or updated: only the
     status subresource writes it."""
+
+    @classmethod
+    def selectable_fields(cls) -> tuple[str, ...]:
+        """Return the JSON paths that a fieldSelector may name, besides name and namespace."""
+        return (*SELECTABLE, *cls.selectable)

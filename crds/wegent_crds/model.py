@@ -57,6 +57,7 @@ class Model(CustomResource):
         Column("Model", ".spec.model"),
         Column("Base URL", ".spec.baseUrl", priority=1),
     )
+    selectable = (".spec.provider", ".spec.model")
 
     kind: Literal["Model"]
     """Name of the kind."""

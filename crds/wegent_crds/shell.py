@@ -34,6 +34,7 @@ class Shell(CustomResource):
         Column("Description", ".spec.description"),
         Column("Image", ".spec.baseImage", priority=1),
     )
+    selectable = (".spec.type",)
 
     kind: Literal["Shell"]
     """Name of the kind."""

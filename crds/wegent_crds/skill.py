@@ -37,6 +37,7 @@ class Skill(CustomResource):
         Column("Author", ".spec.author"),
         Column("Description", ".spec.description", priority=1),
     )
+    selectable = (".spec.version", ".spec.author")
 
     kind: Literal["Skill"]
     """Name of the kind."""

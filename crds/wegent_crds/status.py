@@ -11,11 +11,16 @@ from pydantic import Field
 
 from wegent_crds.common import DNS_SUBDOMAIN, Generation
 from wegent_crds.conditions import ConditionType, Reason
-from wegent_crds.markers import defaulted, map_by
+from wegent_crds.markers import Rule, defaulted, map_by
+from wegent_crds.moments import moment
 from wegent_crds.schema import Schema
 
+READINESS: Final = "Unknown"
+"""Of an object of whose condition Ready nothing has been said."""
 NEVER: Final = "1970-01-01T00:00:00Z"
 """When a condition changed that has not changed yet; a schema can't say now."""
+MESSAGE_MAX_CHARACTERS: Final = 32_768
+"""Of a condition, as metav1.Condition has it. The API server counts characters, not bytes."""
 PENDING_MESSAGE: Final = "Waiting for the operator"
 
 Timestamp = Annotated[
@@ -27,6 +32,12 @@ Timestamp = Annotated[
         r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
         r"(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])$",
         examples=["2026-01-31T12:00:00Z"],
+    ),
+    Rule(
+        # The pattern lets February 30 by, and a year that there never was.
+        cel="type(timestamp(self)) == google.protobuf.Timestamp",
+        message="must be a time that exists",
+        check=lambda text: moment(text) is not None,
     ),
 ]
 """A time as RFC 3339 has it; kept as text, since only people read it here."""
@@ -51,7 +62,7 @@ class Condition(Schema):
         Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"),
     ]
     """Why, in one CamelCase word for programs."""
-    message: Annotated[str, Field(max_length=32768)]
+    message: Annotated[str, Field(max_length=MESSAGE_MAX_CHARACTERS)]
     """Why, in words for people, with what to do about it."""
     last_transition_time: Timestamp
     """When the status last changed."""
@@ -88,3 +99,6 @@ class Status(Schema):
     conditions: Conditions = begin_as_pending(ConditionType.RESOLVED_REFS, ConditionType.READY)
     """The operator's verdict: ResolvedRefs tells whether every reference can be used, Ready
     whether the object can."""
+    ready: Literal["True", "False", "Unknown"] = READINESS
+    """Status of the condition Ready, for field selectors, which can't look into conditions;
+    Unknown where there is no such condition."""

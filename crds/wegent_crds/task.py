@@ -77,6 +77,15 @@ class Task(CustomResource):
         Column("Holder", ".status.claim.holder", priority=1),
         Column("Attempts", ".status.attempts", "integer", priority=1),
     )
+    # Seven of the eight that a CRD may have: one is left for a reference that is still to come.
+    selectable = (
+        ".status.phase",
+        ".status.claim.holder",
+        ".spec.teamRef.name",
+        ".spec.teamRef.namespace",
+        ".spec.botRef.name",
+        ".spec.botRef.namespace",
+    )
 
     kind: Literal["Task"]
     """Name of the kind."""

@@ -54,6 +54,7 @@ class Team(CustomResource):
         Column("Leader", '.spec.bots[?(@.role=="leader")].name'),
         Column("Description", ".spec.description", priority=1),
     )
+    selectable = (".spec.collaborationMode",)
 
     kind: Literal["Team"]
     """Name of the kind."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from wegent_crds.common import ResourceName
 from wegent_crds.custom_resource import Column, CustomResource
@@ -11,7 +11,14 @@ from wegent_crds.status import Timestamp
 
 AnyObject = Annotated[
     dict[str, Any],
-    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "x-kubernetes-preserve-unknown-fields": True,
+            # One owner for all of it, so that managedFields doesn't name each field again.
+            "x-kubernetes-map-type": "atomic",
+        }
+    ),
 ]
 """An object whose fields are another kind's business."""
 
@@ -30,6 +37,9 @@ class TombstoneSpec(Schema):
     """The deleted object as it was: metadata, spec and status."""
     deleted_at: Timestamp
     """When it was deleted."""
+    deleted_by: Annotated[str, Field(max_length=1024)] | None = None
+    """Kubernetes user name of the user who deleted it, as far as the API server could tell: over
+    REST it can, `kubectl delete` leaves no name."""
     expires_at: Timestamp
     """When the Tombstone goes too, and the object for good."""
     restore: bool = False

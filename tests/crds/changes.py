@@ -44,6 +44,7 @@ RESULT = "result is for a Completed or Failed Task"
 PROMPT = "prompt can't be changed; create another Task"
 REFERENCES = "teamRef and botRef can't be changed; create another Task"
 CANCEL = "cancel can't be taken back; create another Task"
+TIME = "must be a time that exists"
 
 
 def natural(before: str, after: str) -> dict[str, Any]:
@@ -78,6 +79,7 @@ STATUS_CHANGES: Final = (
     Change("Pending", _without(running(), "attempts"), ATTEMPTS),
     Change("Pending", _without(running(), "claim"), NEEDS_CLAIM),
     Change("Pending", _without(running(), "startTime"), NEEDS_START),
+    Change("Pending", running(startTime="2026-02-30T00:00:00Z"), TIME),
     # While Pending.
     Change("Pending", pending() | NOT_READY | {"message": "Wait."}, None),
     Change("Pending", pending(attempts=1), ATTEMPTS),

@@ -76,7 +76,10 @@ def _string_edges(node: Node) -> Iterator[Edge]:
         return
     if "pattern" in schema:
         yield "a line break after it", f"{value}\n", "in body should match"
-        yield "a letter beyond ASCII", f"{value}é", "in body should match"
+        if re.fullmatch(schema["pattern"], f"{value}é"):  # an address, in any script
+            yield "a mark that turns the direction", f"{value}\u202e", "in body should match"
+        else:
+            yield "a letter beyond ASCII", f"{value}é", "in body should match"
     longest = schema["maxLength"]
     filler = "a" if "pattern" in schema else ASTRAL
     full = value + filler * (longest - len(value))

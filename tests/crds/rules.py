@@ -57,12 +57,28 @@ ACCOUNT_NAME = (
     " of at most 50 characters"
 )
 RESERVED = "an Account may not be named accounts, default, system: these are reserved"
+SYSTEM = (
+    "nobody is given rights in a system namespace: wegent-accounts, wegent-system and"
+    " those that begin with kube-"
+)
+TIME = "must be a time that exists"
 URL = "https://mcp.example.com"
 REF = {"name": "one"}
 LONG_PROMPTS = [{"name": f"b{i}", "prompt": "p" * 16384} for i in range(8)]
 SHOULD_MATCH = "in body should match"
 
+
+def _granted(*namespaces: str) -> dict[str, Any]:
+    return {"namespaces": [{"name": name, "role": "viewer"} for name in namespaces]}
+
+
 CEL_RULES = [
+    RuleCase(
+        "tombstones",
+        TIME,
+        {"expiresAt": "2026-02-30T00:00:00Z"},
+        {"expiresAt": "2026-02-28T00:00:00Z"},
+    ),
     RuleCase("ghosts", STDIO, _server(type="stdio"), _server(type="stdio", command="x")),
     RuleCase(
         "ghosts",
@@ -184,6 +200,9 @@ CEL_RULES = [
     RuleCase("accounts", RESERVED, {}, {}, "accounts", "account"),
     RuleCase("accounts", RESERVED, {}, {}, "system", "systems"),
     RuleCase("accounts", RESERVED, {}, {}, "default", "defaults"),
+    RuleCase("accounts", SYSTEM, _granted("wegent-accounts"), _granted("wegent-account")),
+    RuleCase("accounts", SYSTEM, _granted("wegent-system"), _granted("wegent-systems")),
+    RuleCase("accounts", SYSTEM, _granted("blue", "kube-public"), _granted("blue", "kubernetes")),
 ]
 
 OTHER_RULES = [

@@ -144,6 +144,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "object": {"kind": "Skill", "spec": {"description": "Reviews", "anything": None}},
             "deletedAt": "2026-01-31T12:00:00Z",
             "expiresAt": "2026-03-02T12:00:00.5+01:00",
+            "deletedBy": "wegent-user-ada",
             "restore": False,
         },
     ),

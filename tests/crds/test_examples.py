@@ -1,5 +1,7 @@
 """``examples/``: one object a kind, right as they stand, and whole as a set."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import yaml
 from codegen.files import ROOT
 from tests.crds.judge import by_model
 from tests.support.kubectl import Kubectl
-from wegent_crds.kinds import KINDS, TOMBSTONE
+from tests.unit.pages import PAGES
+from wegent_crds.kinds import GROUP, KINDS, TOMBSTONE
 from wegent_crds.references import ObjectKey, references_of
 
 FOLDER = ROOT / "examples"
@@ -44,6 +47,58 @@ def test_each_is_right_and_refers_to_what_is_there(kind: Any) -> None:
     }
     assert referred_to <= there
     assert referred_to or not kind.references
+
+
+def of_pages() -> Iterator[dict[str, Any]]:
+    """Yield the manifests of the documentation, each under a name of its own."""
+    for page in PAGES:
+        for block in page.blocks("yaml"):
+            for manifest in yaml.safe_load_all(block):
+                if str(manifest.get("apiVersion", "")).startswith(f"{GROUP}/"):
+                    yield manifest
+
+
+@pytest.mark.parametrize(
+    # The API server stores the status's default with the second write alone: a third one tells.
+    ("how", "before"),
+    [((), 1), (("--server-side",), 2)],
+    ids=["client-side", "server-side"],
+)
+def test_applying_again_changes_nothing(
+    schema_kubectl: Kubectl, how: tuple[str, ...], before: int
+) -> None:
+    namespace = f"again-{before}"
+    schema_kubectl.run("create", "namespace", namespace).ok()
+    found = [*map(_load, FILES), *of_pages()]
+    for number, manifest in enumerate(found):
+        manifest["metadata"] |= {"namespace": namespace, "name": f"manifest-{number}"}
+    listing = {"apiVersion": "v1", "kind": "List", "items": found}
+
+    def versions() -> list[tuple[str, str]]:
+        applied = schema_kubectl.run("apply", "-f", "-", "-o", "json", *how, stdin=listing).ok()
+        items = applied.json["items"]
+        return [(json.dumps(it["spec"]), it["metadata"]["resourceVersion"]) for it in items]
+
+    for _ in range(before - 1):
+        versions()
+    first, second = versions(), versions()
+    assert len(first) == len(found)
+    assert [it for it, now in zip(first, second, strict=True) if it != now] == []
+
+
+def test_kubectl_says_unchanged(schema_kubectl: Kubectl) -> None:
+    namespace = "unchanged"
+    schema_kubectl.run("create", "namespace", namespace).ok()
+    texts = []
+    for file in FILES:
+        manifest = _load(file)
+        manifest["metadata"]["namespace"] = namespace
+        texts.append(yaml.safe_dump(manifest))
+    command = ("apply", "-f", "-")
+    schema_kubectl.run(*command, stdin="---\n".join(texts)).ok()
+    said = schema_kubectl.run(*command, stdin="---\n".join(texts)).ok().stdout.splitlines()
+    assert len(said) == len(FILES)
+    assert all(line.endswith(" unchanged") for line in said), said
 
 
 def test_they_apply_in_any_order(schema_kubectl: Kubectl) -> None:

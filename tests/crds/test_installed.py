@@ -99,8 +99,11 @@ def test_one_command_shows_all_kinds_and_why_they_are_not_ready(schema_kubectl: 
     shown = schema_kubectl.run("get", "wegent", "-A").ok().stdout
     assert "tombstone" not in shown, "the trash is not how things stand"
     for kind in (kind for kind in KINDS if kind.in_category):
-        row = next(row for row in shown.splitlines() if f"{kind.singular}.agent.wecode.io/" in row)
-        assert row.startswith(NAMES)
+        row = next(
+            row
+            for row in shown.splitlines()
+            if row.startswith(NAMES) and f"{kind.singular}.agent.wecode.io/" in row
+        )
         assert row.endswith(PENDING_MESSAGE)
     for heading in (row.split() for row in shown.splitlines() if row.startswith("NAMESPACE")):
         assert heading[-4:] == ["READY", "REASON", "AGE", "MESSAGE"]
