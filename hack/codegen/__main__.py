@@ -6,14 +6,28 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from codegen import account_policies, chart, crds, docs, policies, rbac, rights
+from codegen import (
+    account_policies,
+    bound_policies,
+    chart,
+    crds,
+    docs,
+    kustomize,
+    policies,
+    rbac,
+    rights,
+)
 from codegen.files import ROOT, Generated, differences, write
+from devcluster.checkout import require_own_environment
+from devcluster.errors import ClusterError
 
 GENERATORS: Final[tuple[Callable[[], Iterable[Generated]], ...]] = (
     crds.generate,
     policies.generate,
     account_policies.generate,
+    bound_policies.generate,
     rbac.generate,
+    kustomize.generate,
     chart.generate,
     docs.generate,
     rights.generate,
@@ -22,7 +36,9 @@ GENERATORS: Final[tuple[Callable[[], Iterable[Generated]], ...]] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the generated files, or check them; return the program's exit status."""
-    parser = argparse.ArgumentParser(prog="python -m codegen", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m codegen", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument(
         "--check",
         action="store_true",
@@ -30,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    try:
+        require_own_environment()
+    except ClusterError as error:
+        print(f"codegen: {error}", file=sys.stderr)
+        return 1
     wanted = [file for generate in GENERATORS for file in generate()]
     if not options.check:
         for path in write(options.root, wanted):

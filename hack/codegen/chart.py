@@ -13,7 +13,15 @@ from typing import Any, Final
 
 import yaml
 
-from codegen import account_policies, chart_values, crds, dashboard, policies, rbac
+from codegen import (
+    account_policies,
+    bound_policies,
+    chart_values,
+    crds,
+    dashboard,
+    policies,
+    rbac,
+)
 from codegen.files import MARK, ROOT, Generated, GeneratedFile
 from wegent_crds.kinds import KINDS
 
@@ -49,6 +57,7 @@ ACCOUNTS: Final = {
 IN_EXPRESSIONS: Final = {
     "wegent-system:wegent-operator": "@release-namespace@:@operator-account@",
     "wegent-system:wegent-api": "@release-namespace@:@api-account@",
+    "'wegent-system'": "'@release-namespace@'",
     "wegent-accounts": "@accounts-namespace@",
 }
 """Within CEL and messages, where the name of a namespace is never that of a policy."""
@@ -188,7 +197,7 @@ def _roles() -> Iterator[tuple[str, list[Manifest]]]:
 
 
 def _policies() -> Iterator[tuple[str, list[Manifest]]]:
-    for file in (*policies.generate(), *account_policies.generate()):
+    for file in (*policies.generate(), *bound_policies.generate(), *account_policies.generate()):
         yield file.path.stem, _load(file.text)
     by_hand = (ROOT / "config/policies/accounts.yaml").read_text(encoding="utf-8")
     yield "accounts", _load(by_hand)

@@ -7,17 +7,19 @@ README. A field's docstring is its documentation in all three. What Kubernetes d
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings
 
 import wegent_api.settings
 import wegent_operator.settings
 from wegent_crds.common import DNS_LABEL
+from wegent_operator.settings import ACCOUNT_QUOTA
 
 SET_BY_THE_CHART: Final = frozenset(
     {"host", "port", "listen_host", "listen_port", "kubeconfig"}
-    | {"accounts_namespace", "shared_namespaces"}
+    | {"accounts_namespace", "shared_namespaces", "shared_role", "account_quota"}
+    | {"registration_open", "first_admin"}
     | {"leader_election", "lease_namespace", "drain_delay_s"}
 )
 """Settings that follow from the rest of the chart."""
@@ -26,6 +28,65 @@ Object = dict[str, Any]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Strings = dict[str, str]
 Label = Annotated[str, Field(pattern=f"^{DNS_LABEL}$", max_length=63)]
+NamePart = Annotated[str, Field(pattern="^([a-z]([-a-z0-9]*[a-z0-9])?)?$", max_length=40)]
+"""The beginning of a Service's name; empty: unset."""
+OptionalName = Annotated[str, Field(pattern=rf"^({DNS_LABEL}(\.{DNS_LABEL})*)?$", max_length=253)]
+"""Name of an object; empty: unset."""
+HostName = Annotated[str, Field(pattern=rf"^(\*\.)?{DNS_LABEL}(\.{DNS_LABEL})*$", max_length=253)]
+LABEL_VALUE: Final = "([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
+Labels = dict[
+    Annotated[
+        str, Field(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+    ],
+    Annotated[str, Field(pattern=f"^{LABEL_VALUE}$")],
+]
+Address = Annotated[
+    str, Field(pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$")
+]
+"""An IP address. The program says it better if it isn't one all the same."""
+Network = Annotated[str, Field(pattern=r"^[0-9A-Fa-f:.]+/[0-9]{1,3}$")]
+ImageName = Annotated[
+    str,
+    Field(
+        pattern=r"^([a-z0-9A-Z.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*$|^$",
+        max_length=240,
+    ),
+]
+"""Without a tag, whose colon would be taken for a port's."""
+Tag = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$")]
+QUANTITY: Final = r"^[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?$"
+"""As the API server reads one that isn't negative."""
+QUANTITIES: Final = {
+    "type": "object",
+    "additionalProperties": {
+        "anyOf": [{"type": "string", "pattern": QUANTITY}, {"type": "number", "minimum": 0}]
+    },
+}
+Resources = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "requests": QUANTITIES,
+                "limits": QUANTITIES,
+                "claims": {"type": "array", "items": {"type": "object"}},
+            },
+        }
+    ),
+]
+Named = Annotated[
+    Object,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": {"type": "string", "minLength": 1}},
+        }
+    ),
+]
+"""An object of Kubernetes' that can't do without a name."""
 
 
 class ValuesModel(BaseModel):
@@ -57,10 +118,10 @@ ApiSettings = _settings(wegent_api.settings.Settings)
 class Images(ValuesModel):
     """The images."""
 
-    repository: str = "wegent"
+    repository: ImageName = ""
     """What the names of both images begin with, your registry's included; `-operator` and `-api`
-    are added. No registry has the default."""
-    tag: str = ""
+    are added. Must be set, unless `operator.image.repository` and `api.image.repository` are."""
+    tag: Tag = ""
     """Of both. Empty: the chart's appVersion."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """When they are pulled."""
@@ -69,9 +130,9 @@ class Images(ValuesModel):
 class Image(ValuesModel):
     """One program's image, where it differs."""
 
-    repository: str = ""
+    repository: ImageName = ""
     """Its whole name. Empty: as `image.repository` says."""
-    tag: str = ""
+    tag: Tag = ""
     """Its tag. Empty: as `image.tag` says."""
     digest: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
     """Its digest, `sha256:...`; it counts more than the tag."""
@@ -107,6 +168,14 @@ class Accounts(ValuesModel):
     can't be the release's namespace. Not to be changed once users are there."""
     create_namespace: bool = True
     """Make that namespace. Off: it must be there before."""
+    registration: Literal["closed", "open"] = "closed"
+    """Open: anybody who reaches the API may register. Closed: admins create Accounts."""
+    secrets: Annotated[int, Field(ge=1)] = 2000
+    """How many Secrets the namespace may hold, by a ResourceQuota: each Account has one for its
+    password, so that no more users can register than that."""
+    quota: dict[str, Annotated[int, Field(ge=1)]] = dict(ACCOUNT_QUOTA)
+    """How many objects the namespace of each user may hold, as a ResourceQuota has it. `null`
+    takes a resource out."""
 
 
 class FirstAdmin(ValuesModel):
@@ -116,9 +185,9 @@ class FirstAdmin(ValuesModel):
     """Make an Account with the role `admin` after installing, unless there is one of the name."""
     username: Annotated[str, Field(pattern=f"^{DNS_LABEL}$", max_length=50)] = "admin"
     """Its name."""
-    email: Annotated[str, Field(max_length=254)] = "admin@example.com"
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)] = "admin@example.com"
     """Its address."""
-    existing_secret: str = ""
+    existing_secret: OptionalName = ""
     """Name of a Secret in the release's namespace that has the password under the key `password`.
     Use it with GitOps, where Helm can't look up the one that it generated before."""
     password: Annotated[str, Field(max_length=128)] = ""
@@ -132,7 +201,7 @@ class ServiceAccount(ValuesModel):
 
     create: bool = True
     """Make the ServiceAccount."""
-    name: str = ""
+    name: OptionalName = ""
     """Its name; empty: that of the Deployment. Roles and policies follow it."""
     annotations: Strings = {}
     """Its annotations."""
@@ -143,7 +212,9 @@ class PodDisruptionBudget(ValuesModel):
 
     enabled: bool = True
     """Make a PodDisruptionBudget."""
-    max_unavailable: int | str = 1
+    max_unavailable: (
+        Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=r"^([0-9]|[1-9][0-9]|100)%$")]
+    ) = 1
     """How many Pods may be evicted at a time."""
 
 
@@ -156,17 +227,17 @@ class Workload(ValuesModel):
     """Annotations of the Deployment."""
     pod_annotations: Strings = {}
     """Annotations of its Pods."""
-    pod_labels: Strings = {}
+    pod_labels: Labels = {}
     """Labels of its Pods, besides the chart's."""
     service_account: ServiceAccount = ServiceAccount()
     """Its ServiceAccount."""
-    extra_env: list[Object] = []
+    extra_env: list[Named] = []
     """Further environment variables, as Kubernetes has them."""
-    extra_volumes: list[Object] = []
+    extra_volumes: list[Named] = []
     """Further volumes of its Pods."""
-    extra_volume_mounts: list[Object] = []
+    extra_volume_mounts: list[Named] = []
     """Further mounts of its container."""
-    node_selector: Strings = {}
+    node_selector: Labels = {}
     """Labels of the nodes that it may run on."""
     tolerations: list[Object] = []
     """Taints that it tolerates."""
@@ -175,7 +246,7 @@ class Workload(ValuesModel):
     topology_spread_constraints: list[Object] = []
     """How its Pods are spread; each gets the Pods' selector if it has none. Empty: over nodes and
     zones, as well as can be."""
-    priority_class_name: str = ""
+    priority_class_name: OptionalName = ""
     """Its priority class."""
     pod_disruption_budget: PodDisruptionBudget = PodDisruptionBudget()
     """How many of its Pods may be evicted."""
@@ -186,14 +257,14 @@ class Operator(Workload):
 
     replicas: Annotated[int, Field(ge=0)] = 2
     """Number of operators. A Lease says which of them judges; the others watch, and take over."""
-    listen_host: str = "0.0.0.0"  # noqa: S104 - a pod's network is its own
+    listen_host: Address = "0.0.0.0"  # noqa: S104 - a pod's network is its own
     """Address that health and metrics are served on; `::` where Pods have IPv6 only."""
     port: Port = 8081
     """Port that health and metrics are served on."""
     settings: OperatorSettings = OperatorSettings()  # type: ignore[valid-type]
     """Its settings; unset: the program's default. Each is an environment variable
     `WEGENT_OPERATOR_...` of [its page](../../docs/operator.md#settings)."""
-    resources: Object = {
+    resources: Resources = {
         "requests": {"cpu": "50m", "memory": "128Mi"},
         "limits": {"memory": "512Mi"},
     }
@@ -212,7 +283,7 @@ class Service(ValuesModel):
     external_traffic_policy: Literal["", "Cluster", "Local"] = ""
     """With `NodePort` and `LoadBalancer`; `Local` keeps clients' addresses, which the limits of
     attempts go by. Empty: the cluster's default."""
-    load_balancer_source_ranges: list[str] = []
+    load_balancer_source_ranges: list[Network] = []
     """Networks that a `LoadBalancer` takes connections from; empty: all."""
     load_balancer_class: str = ""
     """Which kind of `LoadBalancer`; empty: the cluster's default. Can't be changed later."""
@@ -231,18 +302,18 @@ class Ingress(ValuesModel):
 
     enabled: bool = False
     """Publish the API by an Ingress. Passwords and tokens pass through: give it TLS."""
-    class_name: str = ""
+    class_name: OptionalName = ""
     """Its class; empty: the cluster's default."""
     annotations: Strings = {}
     """Its annotations."""
-    host: str = ""
+    host: HostName | Literal[""] = ""
     """The host name; empty: any."""
     paths: Paths = PUBLISHED
     """What the paths begin with that go to the proxy: all that users need, and not `/metrics`. It
     expects `/api/v1` after no prefix."""
     path_type: Literal["Prefix", "Exact", "ImplementationSpecific"] = "Prefix"
     """How paths are compared."""
-    tls_secret: str = ""
+    tls_secret: OptionalName = ""
     """Name of the Secret with the certificate for the host; empty: no TLS here."""
 
 
@@ -253,9 +324,9 @@ class HttpRoute(ValuesModel):
     """Publish the API by an HTTPRoute. The Gateway API's kinds must be installed."""
     annotations: Strings = {}
     """Its annotations."""
-    parent_refs: list[Object] = []
+    parent_refs: list[Named] = []
     """The Gateways that it belongs to; at least one."""
-    hostnames: list[str] = []
+    hostnames: list[HostName] = []
     """Host names; empty: the Gateway's."""
     paths: Paths = PUBLISHED
     """What the paths begin with that go to the proxy: all that users need, and not `/metrics`."""
@@ -281,14 +352,14 @@ class Api(Workload):
 
     replicas: Annotated[int, Field(ge=0)] = 2
     """Number of proxies. They share nothing; limits of attempts count for each."""
-    listen_host: str = "0.0.0.0"  # noqa: S104 - as above
+    listen_host: Address = "0.0.0.0"  # noqa: S104 - as above
     """Address that it listens on; `::` where Pods have IPv6 only."""
     port: Port = 8000
     """Port of the container."""
     settings: ApiSettings = ApiSettings()  # type: ignore[valid-type]
     """Its settings; unset: the program's default. Each is an environment variable
     `WEGENT_API_...` of [its page](../../docs/api.md)."""
-    resources: Object = {
+    resources: Resources = {
         "requests": {"cpu": "100m", "memory": "256Mi"},
         "limits": {"memory": "768Mi"},
     }
@@ -308,8 +379,9 @@ class Api(Workload):
 class NetworkPolicy(ValuesModel):
     """NetworkPolicies."""
 
-    enabled: bool = False
-    """Let only what is needed in to the Pods, and out to DNS and the API server."""
+    enabled: bool = True
+    """Let only what is needed in to the Pods, and out to DNS and the API server. It takes a network
+    plug-in that knows policies; others ignore them."""
     api_from: list[Object] = []
     """Who may reach the proxy, as Kubernetes' `from` has it, besides `metricsFrom` and the chart's
     own test; empty: everybody."""
@@ -331,7 +403,7 @@ class ServiceMonitor(ValuesModel):
     enabled: bool = False
     """Make ServiceMonitors for operator and proxy. The Prometheus operator's kinds must be
     installed."""
-    labels: Strings = {}
+    labels: Labels = {}
     """Labels that your Prometheus selects by."""
     interval: Annotated[str, Field(pattern=r"^[0-9]+(ms|s|m|h)$")] = "30s"
     """How often they are scraped."""
@@ -343,7 +415,7 @@ class PrometheusRule(ValuesModel):
     enabled: bool = False
     """Make a PrometheusRule with alerts, each with what to do. Those that say that nothing answers
     look for what `serviceMonitor` scrapes, and are left out without it."""
-    labels: Strings = {}
+    labels: Labels = {}
     """Labels that your Prometheus selects by."""
 
 
@@ -352,7 +424,7 @@ class Dashboard(ValuesModel):
 
     enabled: bool = False
     """Make a ConfigMap with a dashboard, for Grafana's sidecar."""
-    labels: Strings = {"grafana_dashboard": "1"}
+    labels: Labels = {"grafana_dashboard": "1"}
     """Labels that the sidecar selects by."""
     annotations: Strings = {}
     """Annotations, such as the folder to put it into."""
@@ -375,22 +447,22 @@ class Jobs(ValuesModel):
     pod_annotations: Strings = {}
     """Annotations of their Pods, such as one that keeps a mesh's sidecar out, with which they
     would never end."""
-    pod_labels: Strings = {}
+    pod_labels: Labels = {}
     """Labels of their Pods, besides the chart's."""
     deadline_seconds: Annotated[int, Field(ge=30)] = 240
     """How long each may take; less than Helm's own `--timeout`."""
-    resources: Object = {
+    resources: Resources = {
         "requests": {"cpu": "50m", "memory": "128Mi"},
         "limits": {"memory": "256Mi"},
     }
     """What they are given."""
-    node_selector: Strings = {}
+    node_selector: Labels = {}
     """Labels of the nodes that they may run on."""
     tolerations: list[Object] = []
     """Taints that they tolerate."""
     affinity: Object = {}
     """Their affinity."""
-    priority_class_name: str = ""
+    priority_class_name: OptionalName = ""
     """Their priority class."""
 
 
@@ -405,15 +477,15 @@ class Uninstall(ValuesModel):
 class Values(ValuesModel):
     """All values."""
 
-    name_override: Annotated[str, Field(max_length=40)] = ""
+    name_override: NamePart = ""
     """Part of the names in place of the chart's name."""
-    fullname_override: Annotated[str, Field(max_length=40)] = ""
+    fullname_override: NamePart = ""
     """What all names begin with, in place of the release's name."""
-    common_labels: Strings = {}
+    common_labels: Labels = {}
     """Labels of all objects and Pods, besides the chart's."""
     image: Images = Images()
     """The images."""
-    image_pull_secrets: list[Object] = []
+    image_pull_secrets: list[Named] = []
     """Secrets to pull them with, each `{name: ...}`."""
     crds: Crds = Crds()
     """The CustomResourceDefinitions."""
@@ -422,7 +494,10 @@ class Values(ValuesModel):
     accounts: Accounts = Accounts()
     """Where users are."""
     shared_namespaces: list[Label] = ["default"]
-    """Any namespace may refer into these, and every user is an editor there."""
+    """Any namespace may refer into these."""
+    shared_role: Literal["viewer", "editor", "none"] = "viewer"
+    """Role of every user in the shared namespaces. With `editor`, any user may change and delete
+    what others made there; with `none`, users are let in one by one."""
     first_admin: FirstAdmin = FirstAdmin()
     """The first admin."""
     operator: Operator = Operator()

@@ -32,11 +32,24 @@ def generate(chart: Path) -> Iterator[Generated]:
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON schema of the values; the defaults stand in ``values.yaml`` alone."""
     schema: dict[str, Any] = model.model_json_schema(by_alias=True)
+    for part in (schema, *schema["$defs"].values()):
+        # Helm drops a value that is set to null: templates would meet nothing in its place.
+        fields = part["properties"]
+        part["required"] = [
+            name for name, field in fields.items() if name != "global" and _has_default(field)
+        ]
+        for field in fields.values():
+            if "patternProperties" in field:
+                field["additionalProperties"] = False
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": f"{MARK.removeprefix('# ')} from {SOURCE}",
         **_without(schema, ("default", "title")),
     }
+
+
+def _has_default(field: dict[str, Any]) -> bool:
+    return field.get("default") is not None or "$ref" in field
 
 
 def values_table() -> list[tuple[str, str, str]]:

@@ -24,7 +24,7 @@ def generate() -> Iterator[GeneratedFile]:
 def definition(kind: Kind) -> dict[str, Any]:
     """Return the CustomResourceDefinition of ``kind``."""
     model = model_of(kind)
-    selectable = [{"jsonPath": path} for path in model.selectable]
+    selectable = [{"jsonPath": path} for path in model.selectable_fields()]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -52,7 +52,7 @@ def definition(kind: Kind) -> dict[str, Any]:
                     "additionalPrinterColumns": [
                         column.keyword() for column in (*model.columns, *VERDICT_COLUMNS)
                     ],
-                    **({"selectableFields": selectable} if selectable else {}),
+                    "selectableFields": selectable,
                     "schema": {"openAPIV3Schema": root_schema(model)},
                 }
             ],

@@ -6,6 +6,7 @@ from typing import Any, Final
 from codegen.files import GeneratedFile, yaml_file
 from wegent_crds.kinds import ACCOUNT, GROUP, KINDS, TASK, TOMBSTONE
 from wegent_crds.members import RBAC_GROUP, ROLES, role_name
+from wegent_operator.quota import QUOTA_NAME
 
 READ: Final = ["get", "list", "watch"]
 WRITE: Final = ["create", "update", "patch", "delete", "deletecollection"]
@@ -92,6 +93,10 @@ def _user_role(role: str) -> dict[str, Any]:
     trash = (
         [*READ] if role == "viewer" else [*READ, "update", "patch", "delete", "deletecollection"]
     )
+    if role == "admin":
+        # purge: may delete Tombstones of objects that others created (the policy
+        # wegent-tombstones asks for it).
+        trash.append("purge")
     rules = [
         {"apiGroups": [GROUP], "resources": served, "verbs": verbs},
         {"apiGroups": [GROUP], "resources": [TOMBSTONE.plural], "verbs": trash},
@@ -153,7 +158,14 @@ def _operator() -> list[dict[str, Any]]:
             "resources": [TOMBSTONE.plural],
             "verbs": ["create", "update", "delete"],
         },
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+        # A kind that is answered 404 is gone, or only isn't served for now: its CRD tells which.
+        {
+            "apiGroups": ["apiextensions.k8s.io"],
+            "resources": ["customresourcedefinitions"],
+            "resourceNames": [f"{plural}.{GROUP}" for plural in plurals],
+            "verbs": ["get"],
+        },
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
         # Namespaces: their labels decide on grants, and each user gets one.
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": [*READ, "create"]},
         # Reads see only names, labels and owners of what tokens are made for.
@@ -162,6 +174,15 @@ def _operator() -> list[dict[str, Any]]:
             "apiGroups": [RBAC_GROUP],
             "resources": ["rolebindings", "clusterrolebindings"],
             "verbs": [*READ, "create", "patch", "delete"],
+        },
+        # The quota of each user's namespace. RBAC can't name what is yet to be created: the
+        # policy wegent-operator-quotas does.
+        {"apiGroups": [""], "resources": ["resourcequotas"], "verbs": ["create"]},
+        {
+            "apiGroups": [""],
+            "resources": ["resourcequotas"],
+            "resourceNames": [QUOTA_NAME],
+            "verbs": ["list", "watch", "patch", "delete"],
         },
         # With `bind` on these three alone, no binding that it writes can give more than they do.
         _bind_user_roles(),

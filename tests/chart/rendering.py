@@ -12,6 +12,8 @@ Manifest = Mapping[str, Any]
 
 MUTATING = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
 """What a cluster of today has and Helm alone doesn't know of."""
+IMAGES: dict[str, Any] = {"image": {"repository": "wegent"}}
+"""The one value without a default."""
 EVERY_VALUE: dict[str, Any] = yaml.safe_load(EVERYTHING.read_text(encoding="utf-8"))
 
 
@@ -19,10 +21,10 @@ def template(
     helm: Helm, values: Mapping[str, Any] | None = None, *, release: str = "wegent",
     namespace: str = "wegent-system",
 ) -> Result:  # fmt: skip
-    """Render the chart with ``values`` over its defaults."""
+    """Render the chart with ``values`` over its defaults, and with images."""
     return helm.run(
         *("template", release, CHART, f"--namespace={namespace}", MUTATING, "--values=-"),
-        stdin=yaml.safe_dump(dict(values or {})),
+        stdin=yaml.safe_dump(merged(IMAGES, values or {})),
     )
 
 

@@ -30,6 +30,7 @@ from wegent_crds.marks import TRASH_FINALIZER
 
 RELEASE, NAMESPACE, ACCOUNTS = "prod", "agents", "people"
 VALUES = (
+    "--set=image.repository=wegent",
     f"--set=accounts.namespace={ACCOUNTS}",
     "--set=firstAdmin.username=chief",
     "--set=sharedNamespaces={default,common}",
@@ -286,7 +287,8 @@ def test_an_account_that_is_no_admin_is_not_taken_for_one(
 
 def test_a_second_release_is_refused(bare_helm: Helm, notes: str) -> None:
     assert notes
-    done = bare_helm.run("install", "another", CHART, "--namespace=another", "--create-namespace")
+    install = ("install", "another", CHART, "--set=image.repository=wegent")
+    done = bare_helm.run(*install, "--namespace=another", "--create-namespace")
     assert 'key "meta.helm.sh/release-name" must equal "another"' in done.refused()
 
 

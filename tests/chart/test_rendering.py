@@ -39,6 +39,7 @@ UPDATE = "UPDATE_GOLDEN"
 VALUES = {path: json.loads(default) for path, default, _ in values_table()}
 TURNED_OFF: dict[str, Any] = {
     "firstAdmin.enabled": False,
+    "networkPolicy.enabled": False,
     "operator.podDisruptionBudget.enabled": False,
     "api.podDisruptionBudget.enabled": False,
     "operator.serviceAccount.create": False,
@@ -64,7 +65,7 @@ def leaves() -> list[str]:
 
 @pytest.mark.parametrize("values", [[], [f"--values={EVERYTHING}"]], ids=["default", "everything"])
 def test_lint(offline_helm: Helm, values: list[str]) -> None:
-    offline_helm.run("lint", "--strict", CHART, *values).ok()
+    offline_helm.run("lint", "--strict", CHART, "--set=image.repository=wegent", *values).ok()
 
 
 @pytest.mark.parametrize("path", leaves())
@@ -225,7 +226,8 @@ def test_mutating_policies_are_where_they_can_be(offline_helm: Helm) -> None:
     )
     for value, cluster, wanted in cases:
         set_ = f"--set=policies.mutating={value}"
-        done = offline_helm.run("template", "wegent", CHART, set_, *cluster)
+        images = "--set=image.repository=wegent"
+        done = offline_helm.run("template", "wegent", CHART, images, set_, *cluster)
         kinds = {it["kind"] for it in done.manifests}
         assert ("MutatingAdmissionPolicy" in kinds) is wanted
         assert ("MutatingAdmissionPolicyBinding" in kinds) is wanted

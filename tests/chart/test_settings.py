@@ -19,6 +19,10 @@ PROGRAMS: dict[str, type[BaseSettings]] = {
 }
 
 
+SHAPED = {"forwarded_allow_ips": "10.0.0.0/8"}
+"""Values for settings that take no other text than one of their own shape."""
+
+
 def another(field: FieldInfo) -> Any:
     """Return a value of the setting's type that is not its default."""
     default = field.default
@@ -40,7 +44,7 @@ def test_each_setting_arrives(
     fields = {
         name: field for name, field in model.model_fields.items() if name not in SET_BY_THE_CHART
     }
-    wanted = {name: another(field) for name, field in fields.items()}
+    wanted = {name: SHAPED.get(name) or another(field) for name, field in fields.items()}
     aliases = {name: "".join(part.title() for part in name.split("_")) for name in wanted}
     values = {alias[0].lower() + alias[1:]: wanted[name] for name, alias in aliases.items()}
     manifests = render(offline_helm, nested(f"{program}.settings", values))
@@ -53,7 +57,8 @@ def test_each_setting_arrives(
 def test_what_the_chart_sets_by_itself(offline_helm: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
     manifests = render(
         offline_helm,
-        {"accounts": {"namespace": "people"}, "sharedNamespaces": ["a", "b"], "api": {"port": 81}},
+        {"accounts": {"namespace": "people"}, "sharedNamespaces": ["a", "b"], "api": {"port": 81}}
+        | {"sharedRole": "none"},
         namespace="agents",
     )
     for program in PROGRAMS:
@@ -62,6 +67,9 @@ def test_what_the_chart_sets_by_itself(offline_helm: Helm, monkeypatch: pytest.M
     operator, api = wegent_operator.settings.Settings(), wegent_api.settings.Settings()
     assert operator.accounts_namespace == api.accounts_namespace == "people"
     assert operator.shared_namespaces == {"a", "b"}
+    assert operator.shared_role == "none"
+    assert operator.account_quota == wegent_operator.settings.ACCOUNT_QUOTA
+    assert api.registration_open is False
     assert (operator.leader_election, operator.lease_namespace) == (True, "agents")
     assert (operator.listen_host, operator.listen_port) == ("0.0.0.0", 8081)
     assert (api.host, api.port, api.drain_delay_s) == ("0.0.0.0", 81, 5)
@@ -71,5 +79,5 @@ def test_unset_settings_are_left_to_the_program(offline_helm: Helm) -> None:
     manifests = render(offline_helm)
     assert set(env_of(manifests, "wegent-api")) == {
         "WEGENT_API_ACCOUNTS_NAMESPACE", "WEGENT_API_HOST", "WEGENT_API_PORT",
-        "WEGENT_API_DRAIN_DELAY_S",
+        "WEGENT_API_DRAIN_DELAY_S", "WEGENT_API_FIRST_ADMIN", "WEGENT_API_REGISTRATION_OPEN",
     }  # fmt: skip

@@ -1,10 +1,17 @@
 """Policies hold without any program of ours: these tests run with the operator away."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from devcluster.controlplane import ControlPlane
+from tests.support.identity import kubectl_as
+from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
+
+ACCOUNTS = "wegent-accounts"
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -13,3 +20,77 @@ def without_operator(operator: OperatorProcess) -> Iterator[None]:
     assert operator.stop() == 0, operator.tail()
     yield
     operator.start()
+
+
+@pytest.fixture(scope="package")
+def user_with(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Kubectl]:
+    """Make a user who has a ClusterRole in the namespace default, besides what all Accounts have.
+
+    Only a ServiceAccount of the accounts' namespace has that.
+    """
+
+    def make(role: str, home: str = ACCOUNTS) -> Kubectl:
+        name = f"u{uuid.uuid4().hex[:8]}"
+        kubectl.run("create", "serviceaccount", name, f"--namespace={home}").ok()
+        binding = (f"--serviceaccount={home}:{name}", f"--clusterrole={role}")
+        kubectl.run("create", "rolebinding", name, "--namespace=default", *binding).ok()
+        return kubectl_as(control_plane, kubectl, home, name, tmp_path_factory.mktemp(name))
+
+    return make
+
+
+@pytest.fixture(scope="package")
+def alice(user_with: Callable[..., Kubectl]) -> Kubectl:
+    """An editor of the namespace default."""
+    return user_with("wegent-editor")
+
+
+@pytest.fixture(scope="package")
+def mallory(user_with: Callable[..., Kubectl]) -> Kubectl:
+    """Another editor of the namespace default."""
+    return user_with("wegent-editor")
+
+
+@pytest.fixture(scope="package")
+def chief(user_with: Callable[..., Kubectl]) -> Kubectl:
+    """A Wegent admin of the namespace default."""
+    return user_with("wegent-admin")
+
+
+@pytest.fixture(scope="package")
+def as_operator(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Kubectl:
+    """kubectl with the operator's own rights."""
+    directory = tmp_path_factory.mktemp("as-operator")
+    return kubectl_as(control_plane, kubectl, "wegent-system", "wegent-operator", directory)
+
+
+@pytest.fixture
+def name() -> str:
+    """A name of the test's own."""
+    return f"g{uuid.uuid4().hex[:8]}"
+
+
+def username(who: Kubectl) -> str:
+    """Return the name by which the API server knows a user."""
+    found = who.run("auth", "whoami", "-o", "json").ok().json
+    return str(found["status"]["userInfo"]["username"])
+
+
+def ghost(name: str, prompt: str = "You help.", **metadata: Any) -> dict[str, Any]:
+    """Return a Ghost in the namespace default."""
+    return {
+        "apiVersion": "agent.wecode.io/v1",
+        "kind": "Ghost",
+        "metadata": {"name": name, "namespace": "default", **metadata},
+        "spec": {"systemPrompt": prompt},
+    }
+
+
+def metadata_of(who: Kubectl, name: str, kind: str = "ghost") -> dict[str, Any]:
+    """Return an object's metadata."""
+    found: dict[str, Any] = who.run("get", kind, name, "-o", "json").ok().json["metadata"]
+    return found

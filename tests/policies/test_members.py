@@ -1,5 +1,6 @@
 """What RoleBindings a namespace's admin may write, who got that right from Wegent's role."""
 
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,8 @@ GHOST_READER = "ghost-reader"
 """A role that gives no more than wegent-viewer does, and isn't it."""
 
 OTHERS = ["anybodys", "wegent-account-ann-admin", "wegent-accounts"]
+
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}
 
 Binding = dict[str, Any]
 Change = Callable[[Binding], None]
@@ -140,6 +143,62 @@ def test_everything_else_is_refused(
     done = chief.run("create", "-f", "-", stdin=body)
     assert done.exit_code != 0
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ({"finalizers": ["example.com/held"]}, "metadata.finalizers"),
+        ({"finalizers": ["foregroundDeletion"]}, "metadata.finalizers"),
+        ({"ownerReferences": [OWNER]}, "metadata.ownerReferences"),
+    ],
+)
+@pytest.mark.parametrize("which", ["wegent-member-ann-viewer", "wegent-account-ann-viewer"])
+def test_a_binding_that_could_not_be_taken_back_is_nobodys_to_make(
+    chief: Kubectl, kubectl: Kubectl, namespace: str, which: str, metadata: Any, field: str
+) -> None:
+    """Not even for those who may write any binding: it would outlive the user."""
+    body = members.binding(namespace, ACCOUNTS, "ann", "viewer")
+    body["metadata"] |= {**metadata, "name": which}
+    for who in (chief, kubectl):
+        done = who.run("create", "-f", "-", stdin=body)
+        assert done.exit_code != 0
+        if who is kubectl or which.startswith(members.PREFIX):
+            assert f"{field}: a binding of Wegent's has none" in done.stderr
+
+
+def test_nor_to_make_of_one_that_is_there(kubectl: Kubectl, namespace: str) -> None:
+    user, where = unique("held"), f"--namespace={namespace}"
+    body = members.binding(namespace, ACCOUNTS, user, "viewer")
+    kubectl.run("create", "-f", "-", stdin=body).ok()
+    name = body["metadata"]["name"]
+    for metadata in ({"finalizers": ["example.com/held"]}, {"ownerReferences": [OWNER]}):
+        change = json.dumps({"metadata": metadata})
+        done = kubectl.run("patch", "rolebinding", name, where, "--type=merge", f"-p={change}")
+        assert "a binding of Wegent's has none" in done.stderr
+    kubectl.run("label", "rolebinding", name, "a=b", where).ok()
+    kubectl.run("delete", "rolebinding", name, where, "--cascade=foreground", "--timeout=30s").ok()
+
+
+@pytest.mark.parametrize("system", [ACCOUNTS, "wegent-system", "kube-system", "kube-public"])
+def test_system_namespaces_have_no_members(chief: Kubectl, kubectl: Kubectl, system: str) -> None:
+    """An admin of wegent-accounts may make admins, and no list of Accounts would show them."""
+    for role in members.ROLES:
+        body = members.binding(system, ACCOUNTS, unique("u"), role)
+        for who in (chief, kubectl):
+            done = who.run("create", "-f", "-", stdin=body)
+            assert "nobody is given a role in a system namespace" in done.stderr
+
+
+def test_bindings_in_the_whole_cluster_are_looked_at_too(kubectl: Kubectl) -> None:
+    name = unique("wegent-account-ann-")
+    kubectl.run(
+        "create", "clusterrolebinding", name, "--clusterrole=wegent-viewer", "--user=ann"
+    ).ok()
+    held = '{"metadata": {"finalizers": ["example.com/held"]}}'
+    done = kubectl.run("patch", "clusterrolebinding", name, "--type=merge", f"-p={held}")
+    assert "a binding of Wegent's has none" in done.stderr
+    kubectl.run("delete", "clusterrolebinding", name).ok()
 
 
 def test_a_generated_name_is_no_way_around(chief: Kubectl, namespace: str) -> None:

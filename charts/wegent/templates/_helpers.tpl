@@ -1,16 +1,18 @@
 {{- define "wegent.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride }}
 {{- end }}
 
-{{- /* What all names begin with. Cut to leave room for what they end with. */}}
+{{- /* What all names begin with: cut to leave room for what they end with, without dots, and with
+a letter first, as Services have it. */}}
 {{- define "wegent.fullname" -}}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
-{{- else if contains (include "wegent.name" .) .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name (include "wegent.name" .) | trunc 40 | trimSuffix "-" }}
+{{- $name := include "wegent.name" . }}
+{{- $release := .Release.Name | lower | replace "." "-" }}
+{{- if not (regexMatch "^[a-z]" $release) }}
+{{- $release = printf "%s-%s" $name $release }}
+{{- else if not (contains $name $release) }}
+{{- $release = printf "%s-%s" $release $name }}
 {{- end }}
+{{- .Values.fullnameOverride | default $release | trunc 40 | trimAll "-" }}
 {{- end }}
 
 {{- define "wegent.operator.fullname" -}}
@@ -84,6 +86,9 @@ app.kubernetes.io/component: {{ .component }}
 {{- define "wegent.image" -}}
 {{- $all := .root.Values.image }}
 {{- with (index .root.Values .component).image }}
+{{- if not (or .repository $all.repository) }}
+{{- fail (printf "image.repository: must say where the images are, such as registry.example.com/wegent for registry.example.com/wegent-operator and -api; `make image` makes them. Or set %s.image.repository" $.component) }}
+{{- end }}
 {{- .repository | default (printf "%s-%s" $all.repository $.component) -}}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $all.tag | default $.root.Chart.AppVersion }}{{ end }}
 {{- end }}

@@ -1,0 +1,74 @@
+"""``kustomize/``: where kustomize finds the references in Wegent's objects.
+
+kustomize changes names (``namePrefix``, ``nameSuffix``, ``secretGenerator``), and knows the
+references in Kubernetes' own kinds alone. A component brings it those of Wegent's kinds.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from codegen import crds
+from codegen.files import GeneratedFile, yaml_file
+from wegent_crds.kinds import GROUP, KINDS, VERSION, Kind
+
+FOLDER: Final = "kustomize"
+SOURCE: Final = "hack/codegen/kustomize.py and the table of kinds"
+FIELDS_OF_SECRETS: Final = "SecretRef"
+"""Ending of the fields that name a Secret of the same namespace."""
+
+
+def generate() -> Iterator[GeneratedFile]:
+    """Yield the component and its configuration."""
+    component = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "configurations": ["references.yaml"],
+    }
+    yield yaml_file(f"{FOLDER}/kustomization.yaml", SOURCE, component)
+    configuration = {"nameReference": list(name_references())}
+    yield yaml_file(f"{FOLDER}/references.yaml", SOURCE, configuration)
+
+
+def name_references() -> Iterator[Mapping[str, Any]]:
+    """Yield an entry for each kind that others refer to, and one for Secrets."""
+    for referent in KINDS:
+        fields = [
+            (kind, reference.path.replace("[]", ""))
+            for kind in KINDS
+            for reference in kind.references
+            if reference.to == referent.plural
+        ]
+        # The object has the namespace, which kustomize compares and changes. Where that is
+        # empty, which is how a list's items are stored, it compares nothing: hence the name.
+        specs = [_spec(kind, path) for kind, path in fields]
+        specs += [_spec(kind, f"{path}.name") for kind, path in fields]
+        if specs:
+            yield _entry({"group": GROUP, "version": VERSION, "kind": referent.kind}, specs)
+    secrets = [_spec(kind, f"{path}.name") for kind in KINDS for path in secret_refs(kind)]
+    yield _entry({"version": "v1", "kind": "Secret"}, secrets)
+
+
+def secret_refs(kind: Kind) -> list[str]:
+    """Return the paths of the fields of ``kind`` that name a Secret."""
+    [version] = crds.definition(kind)["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]
+    return [path for path in _paths("", schema) if _is_secret_ref(path)]
+
+
+def _is_secret_ref(path: str) -> bool:
+    return path.startswith("spec.") and path.endswith(FIELDS_OF_SECRETS)
+
+
+def _paths(path: str, schema: Mapping[str, Any]) -> Iterator[str]:
+    yield path
+    yield from _paths(path, schema["items"]) if "items" in schema else ()
+    for name, inner in schema.get("properties", {}).items():
+        yield from _paths(f"{path}.{name}".removeprefix("."), inner)
+
+
+def _entry(referent: Mapping[str, str], specs: list[dict[str, str]]) -> Mapping[str, Any]:
+    return {**referent, "fieldSpecs": specs}
+
+
+def _spec(kind: Kind, path: str) -> dict[str, str]:
+    return {"group": GROUP, "kind": kind.kind, "path": path.replace(".", "/")}
