@@ -1,23 +1,31 @@
 """``python -m wegent_operator``: the operator as a program."""
 
-import argparse
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
+from typing import Final
 
 import kopf
 
 from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_connection
+from wegent_kube.usage import argument_parser
 from wegent_operator.app import register
+from wegent_operator.kopf_settings import EXIT_S
 from wegent_operator.release import release_everything, withdraw
+from wegent_operator.settings import Settings
+
+MAX_NAMED: Final = 20
+"""Objects that are named where the finalizer stays on some."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run until told to stop, or release everything. Exits with 2 where there is no cluster."""
-    parser = argparse.ArgumentParser(prog="wegent-operator", description=__doc__)
+    parser = argument_parser("wegent-operator", "Wegent's operator: runs until SIGTERM.", Settings)
     parser.add_argument(
         "--release-everything",
         action="store_true",
@@ -44,7 +52,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("POD_ID", socket.gethostname())
     registry = kopf.OperatorRegistry()
     register(registry)
-    asyncio.run(kopf.operator(registry=registry, clusterwide=True, standalone=True))
+    sys.exit(asyncio.run(_operate(registry)))
+
+
+async def _operate(registry: kopf.OperatorRegistry) -> int:
+    """Run the operator and return the exit status: 1 if it ends without having been asked to.
+
+    An operator without its watches must not stay: whatever ends Kopf's part ends the process.
+    Where that hangs, ``kopf_settings.EXIT_S`` cuts it off, and a thread after a signal, for
+    which Kopf's own limit doesn't hold.
+    """
+    ready, stop = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(
+        kopf.operator(
+            registry=registry, clusterwide=True, standalone=True, ready_flag=ready, stop_flag=stop
+        )
+    )
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if not ready.is_set():
+        waiting.cancel()
+        await running  # it raises what was wrong, or was told to end at once
+        return 0
+
+    def asked() -> None:
+        stop.set()
+        killer = threading.Timer(EXIT_S, os._exit, [1])
+        killer.daemon = True
+        killer.start()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked)
+    await running
+    return 0 if stop.is_set() else 1
 
 
 async def _release(operator: str | None) -> int:
@@ -57,8 +98,18 @@ async def _release(operator: str | None) -> int:
         except (KubeError, TimeoutError) as error:
             sys.stderr.write(f"wegent-operator: {error}\n")
             return 1
-    sys.stdout.write(f"released {released} objects\n")
-    return 0
+    sys.stdout.write(f"released {released.count} objects\n")
+    if not released.left:
+        return 0
+    for line in released.left[:MAX_NAMED]:
+        sys.stderr.write(f"wegent-operator: not released: {line}\n")
+    if len(released.left) > MAX_NAMED:
+        sys.stderr.write(f"wegent-operator: and {len(released.left) - MAX_NAMED} more\n")
+    sys.stderr.write(
+        f"wegent-operator: {len(released.left)} objects still have the finalizer and can't be"
+        " deleted; mend what refused it, and run this again\n"
+    )
+    return 1
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import socket
 import uuid
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
+import aiohttp
 import kopf
 
 from wegent_crds.kinds import KINDS, Kind
@@ -22,17 +23,20 @@ from wegent_kube.tracing import Tracing
 from wegent_operator.accounts import Provisioner, Provisions, provision_key
 from wegent_operator.election import Elector
 from wegent_operator.events import Recorder
+from wegent_operator.facts import version_of
 from wegent_operator.feed import Feed
 from wegent_operator.health import HealthServer, WatchMonitor
 from wegent_operator.keeper import Keeper
+from wegent_operator.kopf_session import KopfSession
 from wegent_operator.kopf_settings import WATCH_GRACE_S, configure
 from wegent_operator.metrics import Metrics
 from wegent_operator.provisions import PROVISIONED
 from wegent_operator.queue import KeyedQueue
 from wegent_operator.reconciler import Reconciler
 from wegent_operator.settings import Settings
+from wegent_operator.sight import Sight
 from wegent_operator.store import Store
-from wegent_operator.sweep import Sweeper
+from wegent_operator.sweep import RESOURCES, Sweeper
 from wegent_operator.task_life import TaskLife
 from wegent_operator.writer import StatusWriter
 
@@ -53,11 +57,9 @@ class Operator:
         self.settings = settings
         self.connection = load_connection()
         self.metrics = Metrics()
+        self.sight = Sight((resource.plural for resource in RESOURCES), self.metrics)
         self.monitor = WatchMonitor(
-            [resource_of(kind).plural for kind in KINDS]
-            + [resource.plural for resource in (NAMESPACES, *PROVISIONED)],
-            limit_s=2 * settings.watch_timeout_s + WATCH_GRACE_S,
-            metrics=self.metrics,
+            self.sight, limit_s=2 * settings.watch_timeout_s + WATCH_GRACE_S
         )
         self._tracing = Tracing(USER_AGENT)
         self._client = KubeClient(
@@ -65,7 +67,7 @@ class Operator:
         )
         self._queue: KeyedQueue[ObjectKey] = KeyedQueue()
         self._store = Store(settings.shared_namespaces)
-        provisions = Provisions()
+        provisions = Provisions(settings.accounts_namespace)
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
         writer = StatusWriter(self._client, self._store, self._queue, self.metrics)
         keeper = Keeper(
@@ -89,46 +91,46 @@ class Operator:
                 self._queue,
                 self.metrics,
                 settings.accounts_namespace,
+                settings.shared_role,
+                settings.account_quota,
             ),
             keeper,
             tasks,
             self._recorder,
             self.metrics,
             clock,
+            sight=self.sight,
         )
         self.feed = Feed(
             self._store, provisions, self._reconciler, tasks, settings.accounts_namespace
         )
-        self.sweeper = Sweeper(self._client, self.feed, self.metrics)
-        self._filled = False
+        self.sweeper = Sweeper(self._client, self.feed, self.metrics, self.sight)
+        self.sight.on_seen = lambda _: self._reconciler.seen_again()
+        self.sight.on_absent = self.feed.absent
         self._health = HealthServer(
             self.monitor,
             self.metrics,
-            is_ready=lambda: self._filled,
+            problems=self._problems,
             census=lambda: self._store.census,
         )
+        self._elector = self._new_elector() if settings.leader_election else None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Fill the store, then begin to judge, or wait for one's turn to.
+        """Begin to fill the store, and to judge once everything is listed, or refused for now.
 
-        Serves /healthz from the first moment.
+        Serves /healthz from the first moment. Waits for no answer of the API server: Kopf
+        watches nothing before this is done, and hears no signal to end.
         """
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
         self.metrics.unsettled.set_function(lambda: self._reconciler.unsettled_age_s)
+        self.metrics.hindered.set_function(lambda: self._reconciler.hindered)
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
         logger.info("Health and metrics are served on port %d.", self._health.port)
-        await self.sweeper.fill()
-        self._filled = True
-        logger.info("Listed %d objects.", len(self._store))
         self._spawn("events", self._recorder.run())
         self._spawn("sweeps", self.sweeper.run(self.settings.sweep_interval_s))
-        if self.settings.leader_election:
-            self._spawn("election", self._elector().run(self._judge))
-        else:
-            self.metrics.leading.set(1)
-            self._spawn("judging", self._judge())
+        self._spawn("judging", self._judge_in_turn())
 
     async def stop(self) -> None:
         """End every task and connection. A write that is under way is finished or never sent."""
@@ -140,17 +142,27 @@ class Operator:
         await asyncio.to_thread(self._tracing.shutdown)
 
     def kopf_session(self) -> kopf.AiohttpSession:
-        """Return a session for Kopf's watches, which the monitor listens to.
-
-        Its own, because Kopf closes the session of credentials that it gives up.
-        """
-        client = KubeClient(
-            self.connection,
-            limit=0,
-            user_agent=USER_AGENT,
-            trace_configs=[self.monitor.trace_config(self.sweeper.listed)],
+        """Return the session for Kopf's watches, with a client of its own: Kopf closes it."""
+        session = KopfSession(
+            KubeClient(self.connection, limit=0, user_agent=USER_AGENT),
+            RESOURCES,
+            self.sight,
+            self.sweeper.listed,
+            lasts_s=self.settings.watch_timeout_s,
         )
-        return kopf.AiohttpSession(server=self.connection.server, aiohttp_session=client.session)
+        return kopf.AiohttpSession(
+            server=self.connection.server, aiohttp_session=cast("aiohttp.ClientSession", session)
+        )
+
+    async def _judge_in_turn(self) -> None:
+        """Judge for ever, or whenever it is this operator's turn."""
+        await self.sight.all_tried()
+        logger.info("Listed %d objects.", len(self._store))
+        if self._elector is not None:
+            await self._elector.run(self._judge)
+        else:
+            self.metrics.leading.set(1)
+            await self._judge()
 
     async def _judge(self) -> None:
         """Judge for ever."""
@@ -163,7 +175,12 @@ class Operator:
         finally:
             self.feed.cease()
 
-    def _elector(self) -> Elector:
+    def _problems(self) -> list[str]:
+        """Return a line on each thing that keeps verdicts from being given."""
+        lease = self._elector.problem if self._elector else ""
+        return [*self.sight.problems(), *([f"leases: {lease}"] if lease else [])]
+
+    def _new_elector(self) -> Elector:
         return Elector(
             self._client,
             self.settings.lease_namespace,
@@ -219,7 +236,7 @@ def _register_kind(registry: kopf.OperatorRegistry, running: list[Operator], kin
         if event["type"] == "DELETED":
             metadata = body["metadata"]
             key = ObjectKey(kind.plural, metadata["namespace"], metadata["name"])
-            operator.feed.gone(key, metadata["uid"])
+            operator.feed.gone(key, metadata["uid"], version=version_of(body))
             return
         operator.feed.seen(kind, body)
 
@@ -229,7 +246,7 @@ def _register_namespaces(registry: kopf.OperatorRegistry, running: list[Operator
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
         feed, body = running[0].feed, event["object"]
         if event["type"] == "DELETED":
-            feed.namespace_gone(body["metadata"]["name"])
+            feed.namespace_gone(body["metadata"]["name"], version_of(body))
         else:
             feed.namespace(body)
 
@@ -239,8 +256,8 @@ def _register_provisioned(
 ) -> None:
     @kopf.on.event(*resource.selector, registry=registry)
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
-        feed = running[0].feed
+        feed, body = running[0].feed, event["object"]
         if event["type"] == "DELETED":
-            feed.unprovisioned(provision_key(resource, event["object"]))
+            feed.unprovisioned(provision_key(resource, body), version_of(body))
         else:
-            feed.provisioned(resource, event["object"])
+            feed.provisioned(resource, body)

@@ -59,6 +59,8 @@ class Elector:
         self._timing = timing or Timing()
         self._seen_version = ""
         self._seen_at = 0.0
+        self.problem = ""
+        """Why it can't be told whose the Lease is; empty when it can."""
 
     async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Wait for the Lease, run ``lead`` until it is lost, and so on, for ever.
@@ -114,29 +116,34 @@ class Elector:
         """Take or renew the Lease; False if it is another's, None if that can't be told."""
         path = LEASES.path(self._namespace, self._name)
         try:
+            held = await self._take(path)
+        except ApiError as error:
+            if error.code == 409:  # another was faster, or our own write, unanswered
+                return None
+            self.problem = f"{error.code}: the Lease can't be read or written"
+            logger.warning("The Lease %s: %s", path, error)
+            return None
+        except Exception as error:
+            self.problem = "the API server gave no answer that is a Lease"
+            logger.warning(
+                "The Lease %s: %s", path, error, exc_info=not isinstance(error, KubeError)
+            )
+            return None
+        self.problem = ""
+        return held
+
+    async def _take(self, path: str) -> bool:
+        try:
             lease = await self._client.request("GET", path)
             if self._belongs_to_another(lease):
                 return False
             lease["spec"] = self._claim(lease.get("spec") or {})
             await self._client.request("PUT", path, body=lease)
         except ApiError as error:
-            if error.code == 404:
-                return await self._create()
-            if error.code != 409:  # a conflict: another was faster, or our own write, unanswered
-                logger.warning("The Lease %s: %s", path, error)
-            return None
-        except KubeError as error:
-            logger.warning("The Lease %s: %s", path, error)
-            return None
-        return True
-
-    async def _create(self) -> bool | None:
-        lease = {"metadata": {"name": self._name}, "spec": self._claim({})}
-        try:
+            if error.code != 404:
+                raise
+            lease = {"metadata": {"name": self._name}, "spec": self._claim({})}
             await self._client.request("POST", LEASES.path(self._namespace), body=lease)
-        except KubeError as error:
-            logger.warning("The Lease %s/%s: %s", self._namespace, self._name, error)
-            return None
         return True
 
     def _belongs_to_another(self, lease: dict[str, Any]) -> bool:
@@ -169,5 +176,5 @@ class Elector:
                 if lease["spec"].get("holderIdentity") == self._identity:
                     del lease["spec"]["holderIdentity"]
                     await self._client.request("PUT", path, body=lease)
-        except (KubeError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - as in _try
             logger.info("The Lease %s is not given back, and runs out: %s", path, error)

@@ -7,51 +7,45 @@ that is full or the namespace is going away. Conditions are the record.
 
 import asyncio
 import logging
-import uuid
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from wegent_crds.kinds import API_VERSION, BY_PLURAL
-from wegent_kube import KubeClient, KubeError
+from wegent_crds.conditions import ConditionType
+from wegent_crds.kinds import BY_PLURAL
+from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import EVENTS
+from wegent_operator.event_series import Correlator, Series, Story
 from wegent_operator.facts import Facts
 from wegent_operator.metrics import Metrics
+from wegent_operator.status import find
 from wegent_operator.verdict import Outcome
 
 logger = logging.getLogger(__name__)
 
-CONTROLLER: Final = "wegent-operator"
 MAX_WAITING: Final = 1000
-MAX_NOTE: Final = 1024
-"""Characters of a note; the API's own bound."""
-MAX_NAME: Final = 200
-"""Characters of the object's name within an Event's."""
-POSTERS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What one Event tells."""
-
-    action: str
-    reason: str
-    note: str
-    normal: bool
-    """Whether that is how things should go; else it is a warning."""
 
 
 class Recorder:
-    """Posts one Event for each transition of ``Ready``, and for what is done to Tasks."""
+    """Posts Events for ``Ready`` that got worse or came back, and for what is done to Tasks."""
 
     def __init__(self, client: KubeClient, metrics: Metrics, instance: str) -> None:
         self._client = client
         self._metrics = metrics
         self._instance = instance
-        self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_WAITING)
+        self._correlator = Correlator()
+        self._waiting: dict[str, Series] = {}
+        """By the Event's name, in the order of the first story that isn't posted yet."""
+        self._news = asyncio.Event()
 
     def transition(self, facts: Facts, outcome: Outcome, now: datetime) -> None:
-        """Note that an object's ``Ready`` became ``outcome``. Never blocks and never raises."""
+        """Note that an object's ``Ready`` became ``outcome``. Never blocks and never raises.
+
+        Nothing is told of an object that is ready from the beginning, as most are.
+        """
+        before = find(facts.conditions, ConditionType.READY)
+        if outcome.status and (before is None or before.status != "False"):
+            return
         story = Story(
             action="Judge",
             reason=str(outcome.reason),
@@ -62,51 +56,52 @@ class Recorder:
 
     def tell(self, facts: Facts, story: Story, now: datetime) -> None:
         """Note what was done about an object. Never blocks and never raises."""
-        try:
-            self._waiting.put_nowait(event_body(facts, story, now, self._instance))
-        except asyncio.QueueFull:
+        series = self._correlator.correlate(facts, story, now)
+        if series is None:
+            self._metrics.events.labels("limited").inc()
+        elif series.name not in self._waiting and len(self._waiting) >= MAX_WAITING:
             self._metrics.events.labels("dropped").inc()
+        else:
+            self._waiting[series.name] = series
+            self._news.set()
 
     async def run(self) -> None:
-        """Post for ever."""
-        await asyncio.gather(*(self._post() for _ in range(POSTERS)))
-
-    async def _post(self) -> None:
+        """Post for ever, one after the other: a repeat comes after the Event that it repeats."""
         while True:
-            body = await self._waiting.get()
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                series = self._waiting.pop(next(iter(self._waiting)))
+                try:
+                    await self._post(series)
+                except KubeError as error:
+                    self._metrics.events.labels("failed").inc()
+                    logger.warning("An event was not posted: %s", error)
+                except Exception:
+                    self._metrics.events.labels("failed").inc()
+                    logger.exception("An event was not posted")
+
+    async def _post(self, series: Series) -> None:
+        namespace = series.key.namespace
+        if series.stored:
             try:
-                path = EVENTS.path(body["metadata"]["namespace"])
-                await self._client.request("POST", path, body=body)
-                self._metrics.events.labels("posted").inc()
-            except KubeError as error:
-                self._metrics.events.labels("failed").inc()
-                logger.warning("An event was not posted: %s", error)
-
-
-def event_body(facts: Facts, story: Story, now: datetime, instance: str) -> dict[str, Any]:
-    """Return the ``events.k8s.io/v1`` Event that tells a story."""
-    kind = BY_PLURAL[facts.key.plural].kind
-    return {
-        "apiVersion": EVENTS.api_version,
-        "kind": "Event",
-        "metadata": {
-            # Named as the official clients name theirs: the object, a dot, something unique.
-            "name": f"{facts.key.name[:MAX_NAME].rstrip('-.')}.{uuid.uuid4().hex}",
-            "namespace": facts.key.namespace,
-        },
-        "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "reportingController": CONTROLLER,
-        "reportingInstance": instance,
-        "action": story.action,
-        "reason": story.reason,
-        "type": "Normal" if story.normal else "Warning",
-        "note": story.note[:MAX_NOTE],
-        "regarding": {
-            "apiVersion": API_VERSION,
-            "kind": kind,
-            "namespace": facts.key.namespace,
-            "name": facts.key.name,
-            "uid": facts.uid,
-            "resourceVersion": str(facts.version),
-        },
-    }
+                path = EVENTS.path(namespace, series.name)
+                await self._client.request(
+                    "PATCH", path, body=series.changes(), content_type=MERGE_PATCH
+                )
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+                series.stored = False  # Events are kept for an hour
+            else:
+                self._metrics.events.labels("repeated").inc()
+                return
+        try:
+            await self._client.request(
+                "POST", EVENTS.path(namespace), body=series.body(self._instance)
+            )
+        except ApiError as error:
+            if error.code != 409:  # an answer that got lost; the next story is its repeat
+                raise
+        series.stored = True
+        self._metrics.events.labels("posted").inc()

@@ -5,16 +5,25 @@ A prompt of 128 KiB never stays in memory; a reference does.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from wegent_crds.kinds import ACCOUNT, BY_KIND, TASK, TOMBSTONE, Kind
 from wegent_crds.marks import RESTORED_FROM, TRASH_FINALIZER
+from wegent_crds.members import ROLES
+from wegent_crds.moments import moment
 from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey, Reference, references_of
+from wegent_crds.status import READINESS
 from wegent_kube.resources import NAMESPACES
+from wegent_operator.reading import integer, mapping, mappings, text, texts
 from wegent_operator.selectors import LabelSelector, selectors_of
 from wegent_operator.task_facts import TaskFacts, task_facts_of
+
+UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
+"""When an object was created that names no time: nothing is older than others, for all we know."""
+OWN_NAMESPACE_PREFIX: Final = "wegent-"
+"""How the name of a user's own namespace begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,8 @@ class AccountSpec:
 class TombstoneSpec:
     """What a Tombstone is to do."""
 
-    expires_at: datetime
+    expires_at: datetime | None
+    """None where it names no time: then it never does."""
     restore: bool
 
 
@@ -88,8 +98,12 @@ class Facts:
     conditions: tuple[Condition, ...]
     """The status as last seen or written, foreign condition types included."""
     observed_generation: int | None
+    ready: str
+    """``status.ready``, which repeats the status of the condition Ready."""
     tombstone: TombstoneSpec | None
     deleting: bool
+    deleted_at: datetime | None
+    """When its deletion was asked for."""
     finalizers: tuple[str, ...]
     restored_from: str | None
     """Name of the Tombstone that brought it back; while that is there, it isn't whole yet."""
@@ -112,25 +126,32 @@ class Facts:
 
 
 def facts_of(kind: Kind, body: Mapping[str, Any]) -> Facts:
-    """Reduce an object, as the API server sent it, to its facts."""
+    """Reduce an object, as the API server sent it, to its facts.
+
+    Spec and status may hold anything: what isn't as the schema has it is passed over.
+
+    Raises:
+        KeyError, TypeError, ValueError: the metadata is none that an API server sends.
+    """
     metadata = body["metadata"]
-    spec = body.get("spec") or {}
-    status = body.get("status") or {}
-    access = spec.get("accessFrom") or {}
+    spec, status = mapping(body.get("spec")), mapping(body.get("status"))
+    access = mapping(spec.get("accessFrom"))
     return Facts(
         key=ObjectKey(kind.plural, metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],
         version=int(metadata["resourceVersion"]),
         generation=metadata.get("generation", 0),
-        references=tuple(_references(kind, metadata, body)),
-        access_from=selectors_of(access.get("namespaceSelectors") or ()),
-        provider=spec.get("provider"),
-        supported_providers=tuple(spec.get("supportedProviders") or ()),
+        references=tuple(_references(kind, metadata, spec, body)),
+        access_from=selectors_of(access.get("namespaceSelectors")),
+        provider=text(spec.get("provider")) or None,
+        supported_providers=texts(spec.get("supportedProviders")),
         account=_account_spec(metadata, spec) if kind is ACCOUNT else None,
         conditions=conditions_of(status),
-        observed_generation=status.get("observedGeneration"),
+        observed_generation=integer(status.get("observedGeneration")),
+        ready=text(status.get("ready")) or READINESS,
         tombstone=_tombstone_spec(spec) if kind is TOMBSTONE else None,
         deleting="deletionTimestamp" in metadata,
+        deleted_at=moment(metadata.get("deletionTimestamp")),
         finalizers=tuple(metadata.get("finalizers") or ()),
         restored_from=(metadata.get("annotations") or {}).get(RESTORED_FROM),
         task=task_facts_of(body) if kind is TASK else None,
@@ -142,19 +163,31 @@ def conditions_of(status: Mapping[str, Any]) -> tuple[Condition, ...]:
     return tuple(
         Condition(
             type=condition["type"],
-            status=condition["status"],
-            reason=condition.get("reason", ""),
-            message=condition.get("message", ""),
-            observed_generation=condition.get("observedGeneration"),
-            last_transition_time=condition.get("lastTransitionTime", ""),
+            status=text(condition.get("status"), "Unknown"),
+            reason=text(condition.get("reason")),
+            message=text(condition.get("message")),
+            observed_generation=integer(condition.get("observedGeneration")),
+            last_transition_time=text(condition.get("lastTransitionTime")),
         )
-        for condition in status.get("conditions") or ()
+        for _, condition in mappings(status.get("conditions"))
+        if isinstance(condition.get("type"), str)
     )
+
+
+def version_of(body: Mapping[str, Any]) -> int:
+    """Return an object's version; 0, which is older than all others, where it names none."""
+    return int(body["metadata"].get("resourceVersion") or 0)
 
 
 def own_namespace(account: str) -> str:
     """Return the name of a user's own namespace."""
-    return f"wegent-{account}"
+    return f"{OWN_NAMESPACE_PREFIX}{account}"
+
+
+def account_at_home_in(namespace: str) -> str | None:
+    """Return the name of the user whose own namespace this would be; None if it is nobody's."""
+    account = namespace.removeprefix(OWN_NAMESPACE_PREFIX)
+    return account if account and account != namespace else None
 
 
 def namespace_key(name: str) -> ObjectKey:
@@ -165,38 +198,43 @@ def namespace_key(name: str) -> ObjectKey:
 def _namespaces_of(account: str, spec: Mapping[str, Any]) -> Iterator[Reference]:
     """Yield the namespaces that an Account needs: when one comes or goes the Account is seen to."""
     yield Reference("metadata.name", namespace_key(own_namespace(account)))
-    for index, item in enumerate(spec.get("namespaces") or ()):
-        yield Reference(f"spec.namespaces[{index}]", namespace_key(item["name"]))
+    for index, item in mappings(spec.get("namespaces")):
+        if name := text(item.get("name")):
+            yield Reference(f"spec.namespaces[{index}]", namespace_key(name))
 
 
 def _account_spec(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> AccountSpec:
+    """Return what an Account asks for; where it can't be read, the least that it may mean."""
     return AccountSpec(
-        role=spec.get("role", "user"),
+        role="admin" if spec.get("role") == "admin" else "user",
         memberships=tuple(
-            Membership(item["name"], item["role"]) for item in spec.get("namespaces") or ()
+            Membership(item["name"], item["role"])
+            for _, item in mappings(spec.get("namespaces"))
+            if text(item.get("name")) and item.get("role") in ROLES
         ),
         suspended=bool(spec.get("suspended")),
-        created=datetime.fromisoformat(metadata["creationTimestamp"]),
+        created=moment(metadata.get("creationTimestamp")) or UNKNOWN_AGE,
     )
 
 
 def _tombstone_spec(spec: Mapping[str, Any]) -> TombstoneSpec:
     return TombstoneSpec(
-        expires_at=datetime.fromisoformat(spec["expiresAt"]), restore=bool(spec.get("restore"))
+        expires_at=moment(spec.get("expiresAt")), restore=spec.get("restore") is True
     )
 
 
 def _references(
-    kind: Kind, metadata: Mapping[str, Any], body: Mapping[str, Any]
+    kind: Kind, metadata: Mapping[str, Any], spec: Mapping[str, Any], body: Mapping[str, Any]
 ) -> Iterable[Reference]:
     if kind is ACCOUNT:
-        return _namespaces_of(metadata["name"], body.get("spec") or {})
+        return _namespaces_of(metadata["name"], spec)
     if kind is TOMBSTONE:
-        return _place_of(metadata["namespace"], body["spec"])
+        return _place_of(metadata["namespace"], spec)
     return references_of(kind, metadata["namespace"], body)
 
 
 def _place_of(namespace: str, spec: Mapping[str, Any]) -> Iterator[Reference]:
     """Yield where a Tombstone's object belongs: when that place is free it may come back."""
-    plural = BY_KIND[spec["kind"]].plural
-    yield Reference("spec.name", ObjectKey(plural, namespace, spec["name"]))
+    kind, name = BY_KIND.get(text(spec.get("kind"))), text(spec.get("name"))
+    if kind is not None and name:
+        yield Reference("spec.name", ObjectKey(kind.plural, namespace, name))

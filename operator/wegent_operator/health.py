@@ -1,72 +1,37 @@
 """Whether the watching still goes on, and the HTTP server that says so.
 
-Kopf has no public sign of a watch that has stopped, but it takes our HTTP
-session, and aiohttp tells of each request on it. Every watch is asked for with
-a time limit, so one that works is renewed again and again; one that isn't is
-dead, whatever the reason.
+Every watch is asked for with a time limit, so one that works is renewed again and again, and
+one that is refused is tried again and again. Where neither happens in time, it is dead,
+whatever the reason: a restart is the remedy for that, and not for a refusal.
 """
 
-import time
-from collections.abc import Callable, Iterable, Mapping
-from types import SimpleNamespace
+from collections.abc import Callable, Mapping
 
-import aiohttp
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from wegent_operator.metrics import Metrics
+from wegent_operator.sight import Sight
 
 
 class WatchMonitor:
-    """When each resource's watch was last answered by the API server."""
+    """Tells what a restart of the program would mend."""
 
-    def __init__(
-        self,
-        resources: Iterable[str],
-        limit_s: float,
-        metrics: Metrics,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._clock = clock
+    def __init__(self, sight: Sight, limit_s: float) -> None:
+        self._sight = sight
         self._limit_s = limit_s
-        self._metrics = metrics
-        self._answered_at = dict.fromkeys(resources, clock())
         self._ended: set[str] = set()
-
-    def answered(self, resource: str) -> None:
-        """Note that a watch of ``resource`` was answered."""
-        if resource in self._answered_at:
-            self._answered_at[resource] = self._clock()
-            self._metrics.watch_starts.labels(resource).inc()
 
     def ended(self, part: str) -> None:
         """Note that a part of the program that must not end has ended."""
         self._ended.add(part)
 
     def stopped(self) -> list[str]:
-        """Return the resources whose watch was not renewed in time; empty means healthy.
+        """Return the resources of which nothing was heard in time; empty means healthy.
 
         Parts that have ended are named too: nothing brings them back but a restart.
         """
-        oldest = self._clock() - self._limit_s
-        return sorted({name for name, at in self._answered_at.items() if at < oldest} | self._ended)
-
-    def trace_config(self, on_list: Callable[[str], None]) -> aiohttp.TraceConfig:
-        """Return what makes a session report its watches here, and its lists to ``on_list``."""
-
-        async def on_request_end(
-            _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams
-        ) -> None:
-            if params.response.status != 200:
-                return
-            if params.url.query.get("watch") == "true":
-                self.answered(params.url.name)
-            else:
-                on_list(params.url.name)
-
-        config = aiohttp.TraceConfig()
-        config.on_request_end.append(on_request_end)
-        return config
+        return sorted({*self._sight.silent_since(self._limit_s), *self._ended})
 
 
 class HealthServer:
@@ -77,12 +42,12 @@ class HealthServer:
         monitor: WatchMonitor,
         metrics: Metrics,
         *,
-        is_ready: Callable[[], bool],
+        problems: Callable[[], list[str]],
         census: Callable[[], Mapping[tuple[str, str], int]],
     ) -> None:
         self._monitor = monitor
         self._metrics = metrics
-        self._is_ready = is_ready
+        self._problems = problems
         self._census = census
         self._runner: web.AppRunner | None = None
         self.port = 0
@@ -111,9 +76,10 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        if self._is_ready():
-            return web.Response(text="ok\n")
-        return web.Response(status=503, text="not every kind is listed yet\n")
+        problems = self._problems()
+        if problems:
+            return web.Response(status=503, text="".join(f"{line}\n" for line in problems))
+        return web.Response(text="ok\n")
 
     async def _serve_metrics(self, _: web.Request) -> web.Response:
         self._metrics.count_objects(self._census())

@@ -36,6 +36,18 @@ class Metrics:
             ["cause"],
             registry=self.registry,
         )
+        self.refusals = Counter(
+            "wegent_operator_refusals_total",
+            "Writes to users' objects and Tombstones that the API server refused, by kind and"
+            " step.",
+            ["kind", "step"],
+            registry=self.registry,
+        )
+        self.hindered = Gauge(
+            "wegent_operator_hindered_objects",
+            "Objects that tell in an Event or a condition what keeps the operator from its work.",
+            registry=self.registry,
+        )
         self.judgements = Counter(
             "wegent_operator_judgements_total",
             "Verdicts considered, written or not.",
@@ -43,7 +55,7 @@ class Metrics:
         )
         self.events = Counter(
             "wegent_operator_events_total",
-            "Kubernetes Events by outcome (posted, failed, dropped).",
+            "Kubernetes Events by outcome (posted, repeated, failed, dropped, limited).",
             ["outcome"],
             registry=self.registry,
         )
@@ -73,6 +85,18 @@ class Metrics:
         self.watch_starts = Counter(
             "wegent_operator_watch_starts_total",
             "Watch requests answered, by resource.",
+            ["resource"],
+            registry=self.registry,
+        )
+        self.watch_failures = Counter(
+            "wegent_operator_watch_failures_total",
+            "Lists and watches that failed, by resource and status code, or unreachable.",
+            ["resource", "code"],
+            registry=self.registry,
+        )
+        self.watch_refused = Gauge(
+            "wegent_operator_watch_refused",
+            "1 while the watch of a resource is refused and tried again, else 0.",
             ["resource"],
             registry=self.registry,
         )

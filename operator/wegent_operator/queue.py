@@ -68,6 +68,10 @@ class KeyedQueue(Generic[K]):
         self._timers[key] = asyncio.get_running_loop().call_later(delay, self._due, key)
         return delay
 
+    def failures(self, key: K) -> int:
+        """Return how often in a row a key has failed."""
+        return self._failures.get(key, 0)
+
     def wake(self, key: K, after_s: float | None) -> None:
         """Let a key come back then, instead of when it was told before; None: not any more."""
         if (alarm := self._alarms.pop(key, None)) is not None:

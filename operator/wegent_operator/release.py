@@ -7,18 +7,25 @@ first, for whoever uninstalls with an installer that can't do it in this order i
 import asyncio
 import logging
 import time
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from wegent_crds.kinds import KINDS, Kind
+from wegent_crds.kinds import GROUP, KINDS, Kind
 from wegent_crds.marks import TRASH_FINALIZER
 from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import JSON_PATCH, METADATA_LIST, METADATA_OBJECT
-from wegent_kube.resources import Resource, resource_of
+from wegent_kube.client import MERGE_PATCH, METADATA_LIST, METADATA_OBJECT
+from wegent_kube.resources import CRDS, Resource, resource_of
+from wegent_operator.guarded import Guarded, Missed
+from wegent_operator.refusals import is_refusal, quoted
 from wegent_operator.trash import release_patch
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
+IDLE_ROUNDS: Final = 5
+"""Rounds in a row that let nothing go, after which the rest is left."""
+PAUSE_S: Final = 0.5
+"""After the first round that lets nothing go; it doubles."""
 GONE_WITHIN_S: Final = 120.0
 """For the operator's Pods: longer than the time they are given to end."""
 POLL_S: Final = 0.5
@@ -69,23 +76,75 @@ async def _exists(client: KubeClient, path: str) -> bool:
     return True
 
 
-async def release_everything(client: KubeClient) -> int:
-    """Take the trash's finalizer off every object of every kind; return off how many.
+@dataclass(slots=True)
+class Released:
+    """What releasing has come to."""
+
+    count: int = 0
+    """Objects that the finalizer was taken off."""
+    left: list[str] = field(default_factory=list)
+    """Objects that still have it, each with the refusal."""
+
+
+async def release_everything(client: KubeClient, *, pause_s: float = PAUSE_S) -> Released:
+    """Take the trash's finalizer off every object of every kind.
+
+    A refusal ends neither the kind nor the others: it is not asked for twice. An answer that may
+    pass in a moment is.
 
     Raises:
-        KubeError: the API server did not take it; running it again goes on from there.
+        KubeError: the API server gave no answer; running it again goes on from there.
     """
-    released = 0
+    released = Released()
     for kind in (kind for kind in KINDS if kind.served):
-        while held := await _held(client, kind):
-            await _release_all(client, kind, held)
-            released += len(held)
-        logger.info("%s: none is held any more", kind.kind)
+        refused = await _release_kind(client, kind, released, pause_s)
+        released.left += [
+            f"{kind.kind}{place}: {words}" for place, words in sorted(refused.items())
+        ]
+        logger.info("%s: %d are still held", kind.kind, len(refused))
     return released
 
 
+async def _release_kind(
+    client: KubeClient, kind: Kind, released: Released, pause_s: float
+) -> dict[str, str]:
+    """Release a kind's objects in rounds; return those that are left, with the reason.
+
+    Where they can't be listed, the kind itself is what is left, under an empty name.
+    """
+    refused: dict[str, str] = {}
+    passing: dict[str, str] = {}
+    idle = 0
+    while True:
+        try:
+            held = [it for it in await _held(client, kind) if _place(it) not in refused]
+            answers = await _release_all(client, kind, held)
+        except ApiError as error:
+            if is_refusal(error) and error.code != 410:  # a list that took too long
+                return refused | {"": f"its objects could not be listed: {quoted(error)}"}
+            held, answers, passing = [], [], {"": f"they could not be listed: {quoted(error)}"}
+        else:
+            if not held:
+                return refused
+            passing = {_place(it): "it keeps changing" for it in held}
+        released.count += sum(answer is None for answer in answers)
+        for metadata, answer in zip(held, answers, strict=True):
+            if isinstance(answer, ApiError):
+                (refused if is_refusal(answer) else passing)[_place(metadata)] = quoted(answer)
+        # Objects that change all the time: the next round has their new version.
+        idle = 0 if None in answers else idle + 1
+        if idle >= IDLE_ROUNDS:
+            return passing | refused
+        if idle:
+            await asyncio.sleep(pause_s * 2.0**idle)
+
+
 async def _held(client: KubeClient, kind: Kind) -> list[dict[str, Any]]:
-    """Return the metadata of all objects of a kind that carry the finalizer."""
+    """Return the metadata of all objects of a kind that carry the finalizer.
+
+    Raises:
+        ApiError: they can't be listed, and the kind isn't known to be gone.
+    """
     try:
         return [
             item["metadata"]
@@ -94,26 +153,43 @@ async def _held(client: KubeClient, kind: Kind) -> list[dict[str, Any]]:
             if TRASH_FINALIZER in (item["metadata"].get("finalizers") or ())
         ]
     except ApiError as error:
-        if error.code == 404:  # the CRD is gone already, and with it all objects
+        if error.code == 404 and await _is_gone(client, kind):
             return []
         raise
 
 
-async def _release_all(client: KubeClient, kind: Kind, held: list[dict[str, Any]]) -> None:
-    gate = asyncio.Semaphore(AT_ONCE)
+async def _is_gone(client: KubeClient, kind: Kind) -> bool:
+    """Tell whether a kind's CRD, and with it all objects, is gone; else 404 is a version's."""
+    try:
+        return not await _exists(client, CRDS.path(name=f"{kind.plural}.{GROUP}"))
+    except ApiError as error:
+        return error.code == 403  # who may not see CRDs is told nothing else
 
-    async def release(metadata: dict[str, Any]) -> None:
+
+async def _release_all(
+    client: KubeClient, kind: Kind, held: list[dict[str, Any]]
+) -> list[Missed | ApiError | None]:
+    """Release objects; return for each None, or why it is not released."""
+    gate, guarded = asyncio.Semaphore(AT_ONCE), Guarded(client)
+
+    async def release(metadata: dict[str, Any]) -> Missed | ApiError | None:
         async with gate:
             try:
-                await client.request(
+                answer = await guarded.send(
                     "PATCH",
                     resource_of(kind).path(metadata["namespace"], metadata["name"]),
-                    body=release_patch(int(metadata["resourceVersion"]), metadata["finalizers"]),
-                    content_type=JSON_PATCH,
+                    release_patch(metadata["resourceVersion"], metadata["finalizers"]),
+                    uid=metadata["uid"],
+                    version=metadata["resourceVersion"],
+                    content_type=MERGE_PATCH,
                     accept=METADATA_OBJECT,
                 )
             except ApiError as error:
-                if error.code not in {404, 409, 422}:  # changed meanwhile: listed again
-                    raise
+                return error
+            return answer if isinstance(answer, Missed) else None
 
-    await asyncio.gather(*map(release, held))
+    return await asyncio.gather(*map(release, held))
+
+
+def _place(metadata: dict[str, Any]) -> str:
+    return f" {metadata['namespace']}/{metadata['name']}"

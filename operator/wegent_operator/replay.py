@@ -55,6 +55,7 @@ def _claimed(attempts: int, started: str) -> dict[str, Any]:
         "startTime": started,
         "claim": {"holder": HOLDER, "leaseSeconds": LEASE_S, "renewedAt": started},
         "conditions": [{**ready, "lastTransitionTime": started}],
+        "ready": "True",
     }
 
 
@@ -67,7 +68,9 @@ def _waiting(kept: Mapping[str, Any], attempts: int) -> dict[str, Any]:
         "message": "Brought back from the trash; waiting to be claimed again"
         if kept.get("phase") == Phase.RUNNING
         else kept.get("message"),
-        "conditions": None,  # which makes them Unknown again, as the schema's default has it
+        # Which makes them Unknown again, as the schema's default has it.
+        "conditions": None,
+        "ready": None,
     }
 
 
@@ -81,4 +84,5 @@ def _ended(kept: Mapping[str, Any], attempts: int, generation: int) -> dict[str,
         # Nobody judges it any more: what was said of it is said of it as it is now.
         "observedGeneration": generation,
         "conditions": [{**it, "observedGeneration": generation} for it in conditions],
+        "ready": kept.get("ready"),
     }

@@ -1,8 +1,10 @@
 """Label selectors (metav1.LabelSelector), matched in memory against namespaces' labels."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
+
+from wegent_operator.reading import items, mapping, text, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Requirement:
         return False
 
 
+NOTHING: Final = Requirement("", "", ())
+"""Matches nothing: what a requirement is that can't be read. Without it, a selector would let
+more namespaces in than its author wrote."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelSelector:
     """Every requirement must hold; an empty selector matches everything."""
@@ -38,17 +45,37 @@ class LabelSelector:
         return all(requirement.matches(labels) for requirement in self.requirements)
 
 
-def selectors_of(bodies: Iterable[Mapping[str, Any]]) -> tuple[LabelSelector, ...]:
+def selectors_of(bodies: object) -> tuple[LabelSelector, ...]:
     """Return the selectors of a list of metav1.LabelSelector."""
-    return tuple(_selector(body) for body in bodies)
+    return tuple(_selector(body) for body in items(bodies))
 
 
-def _selector(body: Mapping[str, Any]) -> LabelSelector:
-    labels = (
-        Requirement(key, "In", (value,)) for key, value in (body.get("matchLabels") or {}).items()
+def _selector(body: object) -> LabelSelector:
+    if not isinstance(body, Mapping):
+        return LabelSelector((NOTHING,))
+    labels, expressions = body.get("matchLabels"), body.get("matchExpressions")
+    return LabelSelector((*_of_labels(labels), *_of_expressions(expressions)))
+
+
+def _of_labels(labels: object) -> tuple[Requirement, ...]:
+    if labels is not None and not isinstance(labels, Mapping):
+        return (NOTHING,)
+    return tuple(
+        Requirement(key, "In", (value,)) if isinstance(value, str) else NOTHING
+        for key, value in mapping(labels).items()
     )
-    expressions = (
-        Requirement(item["key"], item["operator"], tuple(item.get("values") or ()))
-        for item in body.get("matchExpressions") or ()
-    )
-    return LabelSelector((*labels, *expressions))
+
+
+def _of_expressions(expressions: object) -> tuple[Requirement, ...]:
+    if expressions is not None and not isinstance(expressions, list):
+        return (NOTHING,)
+    return tuple(map(_expression, items(expressions)))
+
+
+def _expression(body: object) -> Requirement:
+    expression = mapping(body)
+    key, values = text(expression.get("key")), expression.get("values")
+    readable = texts(values)
+    if not key or list(readable) != (values or []):
+        return NOTHING
+    return Requirement(key, text(expression.get("operator")), readable)

@@ -1,9 +1,24 @@
 """The operator's settings, from ``WEGENT_OPERATOR_*`` environment variables."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from wegent_crds.kinds import GROUP
+from wegent_crds.members import RBAC_GROUP
+
+ACCOUNT_QUOTA: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        **{f"count/{plural}.{GROUP}": 50 for plural in ("ghosts", "models", "shells", "skills")},
+        **{f"count/{plural}.{GROUP}": 100 for plural in ("bots", "teams")},
+        **{f"count/{plural}.{GROUP}": 200 for plural in ("tasks", "tombstones")},
+        f"count/rolebindings.{RBAC_GROUP}": 100,
+    }
+)
+"""Objects that a user's own namespace may hold: all that the role admin lets them write there."""
 
 
 class Settings(BaseSettings):
@@ -16,7 +31,12 @@ class Settings(BaseSettings):
     accounts_namespace: str = "wegent-accounts"
     """Where Accounts give access; nothing but users' accounts lives there."""
     shared_namespaces: Annotated[frozenset[str], NoDecode] = frozenset({"default"})
-    """Comma-separated. Any namespace may refer into these, and every user is an editor there."""
+    """Comma-separated. Any namespace may refer into these; `shared_role` says what users are."""
+    shared_role: Literal["viewer", "editor", "none"] = "viewer"
+    """Role of every user in the shared namespaces. With `none`, users are let in one by one."""
+    account_quota: Annotated[dict[str, PositiveInt], NoDecode] = dict(ACCOUNT_QUOTA)
+    """How many objects a user's own namespace may hold: `RESOURCE=COUNT,...`, as
+    `kubectl create quota --hard` takes it. Empty: no ResourceQuota."""
     trash_retention_s: int = Field(default=30 * 24 * 3600, ge=1)
     """How long a Tombstone is kept, from the object's deletion on."""
     leader_election: bool = False
@@ -29,9 +49,20 @@ class Settings(BaseSettings):
     """How long one watch request lasts. /healthz fails when a watch is not renewed in time."""
     sweep_interval_s: float = Field(default=300.0, gt=0)
     """How often the store is compared with a metadata-only list."""
-    listen_host: str = "127.0.0.1"
+    listen_host: str = Field(default="127.0.0.1", min_length=1)
+    """Address on which /healthz, /readyz and /metrics are served."""
     listen_port: int = Field(default=8081, ge=0, le=65535)
-    """Where /healthz, /readyz and /metrics are served; 0 takes a free port."""
+    """Their port; 0 takes a free one."""
+
+    @field_validator("account_quota", mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [entry.strip().partition("=") for entry in value.split(",") if entry.strip()]
+        if broken := [name for name, equals, _ in pairs if not (name and equals)]:
+            raise ValueError(f"{broken[0]!r} has no count; write RESOURCE=COUNT,...")
+        return {name.strip(): count.strip() for name, _, count in pairs}
 
     @field_validator("shared_namespaces", mode="before")
     @classmethod

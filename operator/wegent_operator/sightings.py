@@ -39,3 +39,7 @@ class Sightings:
     def forget(self, key: ObjectKey) -> None:
         """Forget a Task."""
         self._first.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Forget every Task: another operator looks after them, and nobody tells when one goes."""
+        self._first.clear()

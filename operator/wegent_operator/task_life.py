@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from wegent_crds.kinds import TASK, TOMBSTONE
 from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey
-from wegent_operator.events import Recorder, Story
+from wegent_operator.event_series import Story
+from wegent_operator.events import Recorder
 from wegent_operator.facts import Facts, facts_of
 from wegent_operator.keeper import Keeper
 from wegent_operator.metrics import Metrics
@@ -16,6 +16,7 @@ from wegent_operator.queue import KeyedQueue
 from wegent_operator.sightings import Sightings
 from wegent_operator.status import status_patch, with_verdict
 from wegent_operator.store import Store
+from wegent_operator.task_end import with_progress
 from wegent_operator.tasks import Cause, Step, next_step, step_status
 from wegent_operator.trash import rfc3339
 from wegent_operator.verdict import judge
@@ -81,6 +82,14 @@ class TaskLife:
         self._collected.pop(key, None)
         self._queue.wake(key, None)
 
+    def forget_all(self) -> None:
+        """Forget every Task, because another operator judges.
+
+        Should it be this one's turn again, leases count from then on, as after a restart.
+        """
+        self._sightings.forget_all()
+        self._collected.clear()
+
     def noticed(self, before: Facts | None, after: Facts) -> None:
         """Count a change of phase, whoever wrote it."""
         if before is None or before.task is None or after.task is None or before.uid != after.uid:
@@ -109,9 +118,13 @@ class TaskLife:
 
     def _judged(self, facts: Facts, step: Step, now: datetime) -> Facts:
         """Return the facts with the conditions that the Task is to have after the step."""
-        if facts.has_run and step.to is not Phase.PENDING:
-            return replace(facts, observed_generation=facts.generation)
-        return with_verdict(facts, judge(facts, self._store), rfc3339(now))
+        at = rfc3339(now)
+        judged = facts
+        if not facts.has_run or step.to is Phase.PENDING:
+            judged = with_verdict(facts, judge(facts, self._store), at)
+        if step.to in (None, Phase.PENDING):
+            return judged
+        return with_progress(judged, step.to, step.message, at)
 
     def _done(self, facts: Facts, step: Step, now: datetime) -> None:
         self._metrics.task_steps.labels(step.cause).inc()

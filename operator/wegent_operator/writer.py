@@ -8,8 +8,10 @@ from wegent_kube import ApiError, KubeClient
 from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import resource_of
 from wegent_operator.facts import Facts
+from wegent_operator.guarded import Guarded, Missed
 from wegent_operator.metrics import Metrics
 from wegent_operator.queue import KeyedQueue
+from wegent_operator.refusals import Hindered, Step, is_refusal
 from wegent_operator.store import Store
 
 FIELD_MANAGER: Final = "wegent-operator"
@@ -21,7 +23,7 @@ class StatusWriter:
     def __init__(
         self, client: KubeClient, store: Store, queue: KeyedQueue[ObjectKey], metrics: Metrics
     ) -> None:
-        self._client = client
+        self._guarded = Guarded(client)
         self._store = store
         self._queue = queue
         self._metrics = metrics
@@ -39,25 +41,30 @@ class StatusWriter:
         kind = BY_PLURAL[facts.key.plural]
         outcomes = self._metrics.writes
         try:
-            answer = await self._client.request(
+            answer = await self._guarded.send(
                 "PATCH",
-                resource_of(kind).path(facts.key.namespace, facts.key.name, "status"),
-                body=patch,
+                resource_of(kind).path(facts.key.namespace, facts.key.name),
+                patch,
+                uid=facts.uid,
+                version=str(facts.version),
+                subresource="status",
                 params={"fieldManager": FIELD_MANAGER},
                 content_type=MERGE_PATCH,
                 accept=accept,
             )
         except ApiError as error:
-            if error.code == 409:
-                # Somebody wrote meanwhile: that write's event is on its way and brings us back.
-                outcomes.labels(kind.kind, "conflict").inc()
-                return None
-            if error.code == 404:
-                outcomes.labels(kind.kind, "gone").inc()
-                if self._store.remove(facts.key, facts.uid):
-                    self._queue.add(facts.key)
-                return None
             outcomes.labels(kind.kind, "failed").inc()
-            raise
+            if not is_refusal(error):
+                raise
+            raise Hindered.at(Step.STATUS, error) from error
+        if answer is Missed.CHANGED:
+            # Somebody wrote meanwhile: that write's event is on its way and brings us back.
+            outcomes.labels(kind.kind, "conflict").inc()
+            return None
+        if answer is Missed.GONE:
+            outcomes.labels(kind.kind, "gone").inc()
+            if self._store.remove(facts.key, facts.uid):
+                self._queue.add(facts.key)
+            return None
         outcomes.labels(kind.kind, "written").inc()
         return answer

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,13 @@ from wegent_kube.resources import (
     SERVICE_ACCOUNTS,
     Resource,
 )
+from wegent_operator.quota import QUOTA_NAME
 
 pytestmark = pytest.mark.usefixtures("operator")
 
 ACCOUNTS = "wegent-accounts"
+NAME = "wegent-accounts"
+"""The RoleBinding of all users in a shared namespace."""
 
 
 @pytest.fixture
@@ -174,9 +178,10 @@ async def test_a_users_own_namespace_comes_back(api: Api, user: str) -> None:
     deleted = await api.client.request("DELETE", NAMESPACES.path(None, home))
 
     async def made_anew() -> bool:
-        assert await there(api, NAMESPACES, None, home), "it is gone"
-        found = await api.client.request("GET", NAMESPACES.path(None, home))
-        assert found["metadata"]["uid"] != deleted["metadata"]["uid"], found["status"]
+        listed = (await api.client.request("GET", NAMESPACES.path()))["items"]
+        found = [it for it in listed if it["metadata"]["name"] == home]
+        assert found, "it is gone"
+        assert found[0]["metadata"]["uid"] != deleted["metadata"]["uid"], found[0]["status"]
         return True
 
     await eventually(made_anew, within_s=VERDICT_WITHIN_S, what=f"another namespace {home}")
@@ -189,6 +194,51 @@ async def test_the_shared_namespaces_binding_is_repaired(api: Api) -> None:
     await until(api, ROLE_BINDINGS, "default", "wegent-accounts", exists=True)
     await api.client.request("DELETE", path)
     await until(api, ROLE_BINDINGS, "default", "wegent-accounts", exists=True)
+
+
+async def test_the_shared_role_is_a_setting(
+    api: Api, namespace: str, operator: OperatorProcess, operator_kubeconfig: Path, kubectl: Kubectl
+) -> None:
+    """Also where the binding is that of another role, or of a namespace that was shared."""
+    assert operator.stop() == 0
+    unshared, strange = f"{namespace}-unshared", f"{namespace}-strange"
+    for where in (unshared, strange):
+        await api.create_namespace(where)
+    everybody = f"--group=system:serviceaccounts:{ACCOUNTS}"
+    for where, group in ((namespace, everybody), (unshared, everybody), (strange, "--group=x")):
+        binding = ("wegent-accounts", "--clusterrole=wegent-editor", group, f"--namespace={where}")
+        (await kubectl.call("create", "rolebinding", *binding)).ok()
+
+    async def role_in(where: str) -> str:
+        found = await kubectl.call("get", "rolebinding", "-o", "json", f"--namespace={where}")
+        named = [it for it in found.ok().json["items"] if it["metadata"]["name"] == NAME]
+        return str(named[0]["roleRef"]["name"]) if named else ""
+
+    async def has(where: str, role: str) -> bool:
+        now = await role_in(where)
+        assert now == role, now
+        return True
+
+    try:
+        for setting, role in (("", "wegent-viewer"), ("none", "")):
+            process = OperatorProcess(
+                operator_kubeconfig,
+                operator_kubeconfig.with_name("shared.log"),
+                shared_namespaces=namespace,
+                shared_role=setting,
+            )
+            if not setting:
+                process.unset("shared_role")
+            process.start()
+            try:
+                for where, wanted in ((namespace, role), (unshared, "")):
+                    probe = partial(has, where, wanted)
+                    await eventually(probe, within_s=VERDICT_WITHIN_S, what=f"{setting} in {where}")
+                assert await role_in(strange) == "wegent-editor", "it serves somebody else"
+            finally:
+                assert process.stop() == 0
+    finally:
+        operator.start()
 
 
 async def test_suspension_takes_access_and_giving_it_back_restores_it(api: Api, user: str) -> None:
@@ -245,7 +295,8 @@ async def test_a_restart_over_settled_accounts_writes_nothing(
     await api.settled("accounts", ACCOUNTS, marker)
     names = {write.name for write in audit.writes(user=OPERATOR_USER)[before:]}
     events = {name for name in names if name.startswith(f"{marker}.")}
-    assert names - events == {f"wegent-{marker}", f"wegent-account-{marker}-admin", marker}
+    made = {f"wegent-{marker}", f"wegent-account-{marker}-admin", marker, QUOTA_NAME}
+    assert names - events == made
 
 
 async def test_a_member_of_a_namespace_that_the_operator_makes_later(api: Api, user: str) -> None:

@@ -1,15 +1,25 @@
 """Conditions through the whole chain, in both directions of time, and what each change costs."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.support.api import Api, condition
 from tests.support.audit import AuditLog
+from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.tasks import running
 from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
+from wegent_crds.conditions import Reason
+from wegent_crds.kinds import GHOST as GHOST_KIND
+from wegent_kube.resources import EVENTS
+from wegent_operator.event_series import Correlator, Story
+from wegent_operator.facts import facts_of
+from wegent_operator.status import status_patch, with_verdict
+from wegent_operator.trash import rfc3339
+from wegent_operator.verdict import Problem, refused
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -49,7 +59,7 @@ def written(audit: AuditLog, namespace: str) -> list[str]:
     Beside them it may only have posted Events and carried what was deleted into the trash.
     """
     writes = audit.writes(user=OPERATOR_USER, namespace=namespace)
-    assert {write.code for write in writes} <= {200, 201}
+    assert not [write for write in writes if write.code not in {200, 201}]
     deleted = {
         (write.resource, write.name)
         for write in audit.writes(namespace=namespace)
@@ -83,7 +93,46 @@ async def test_referrers_first(api: Api, namespace: str, audit: AuditLog) -> Non
     await settled(api, namespace, *ALL)
     writes = written(audit, namespace)
     assert writes.count("bots/b") <= 4, "one for each referent that came"
-    assert (writes.count("teams/t"), writes.count("tasks/k")) <= (3, 3)
+    # Their messages name the root cause, which changes with each referent that comes.
+    assert writes.count("teams/t") <= 5
+    assert writes.count("tasks/k") <= 6
+
+
+async def test_a_task_names_the_root_cause_and_follows_it(
+    api: Api, namespace: str, audit: AuditLog
+) -> None:
+    await create(api, namespace, "models", "shells", "bots", "teams", "tasks")
+    skilled = GHOST | {"skillRefs": [{"name": "lint"}]}
+    await api.create("ghosts", namespace, "g", skilled)
+    to_ghost = (
+        f"spec.teamRef: Team {namespace}/t is not ready: spec.bots[0]: Bot {namespace}/b is not "
+        f"ready: spec.ghostRef: Ghost {namespace}/g is not ready: spec.skillRefs[0]: Skill "
+    )
+    await _said(api, namespace, to_ghost + f"{namespace}/lint does not exist")
+    before = written(audit, namespace)
+    other = {"skillRefs": [{"name": "lint", "namespace": "elsewhere"}]}
+    await api.merge("ghosts", namespace, "g", {"spec": other})
+    await _said(api, namespace, to_ghost + "elsewhere/lint may not be used from")
+    await settled(api, namespace, "ghosts", reason="RefNotPermitted")
+    await settled(api, namespace, "bots", "teams", reason="RefNotReady")
+    after = written(audit, namespace)
+    for write in before:
+        after.remove(write)
+    assert sorted(after) == ["bots/b", "ghosts/g", "tasks/k", "teams/t"], "one write each"
+    await api.create("skills", namespace, "lint", {"description": "Lints."})
+    await api.merge("ghosts", namespace, "g", {"spec": {"skillRefs": [{"name": "lint"}]}})
+    await settled(api, namespace, "ghosts", *CHAIN)
+
+
+async def _said(api: Api, namespace: str, message: str) -> None:
+    async def probe() -> bool:
+        task = await api.get("tasks", namespace, "k")
+        assert task is not None
+        said = condition(task, "Ready")["message"]
+        assert said.startswith(message), said
+        return True
+
+    await eventually(probe, within_s=20, what=f"the Task to say {message}")
 
 
 async def test_a_referent_goes_and_comes_back(api: Api, namespace: str, audit: AuditLog) -> None:
@@ -128,6 +177,21 @@ async def test_a_reference_is_changed(api: Api, namespace: str) -> None:
     await settled(api, namespace, "bots", reason="RefNotFound")
     await api.create("ghosts", namespace, "other", GHOST)
     await settled(api, namespace, "bots")
+
+
+async def test_two_items_for_one_bot_are_a_duplicate(api: Api, namespace: str) -> None:
+    await create(api, namespace, "ghosts", "models", "shells", "bots")
+    bot = {"name": "b"}
+    twice = {"bots": [bot, {**bot, "namespace": namespace}]}
+    await api.create("teams", namespace, "t", twice)
+    await api.create("tasks", namespace, "k", {"teamRef": {"name": "t"}, "prompt": "p"})
+    message = f"Bot {namespace}/b is listed already, at spec.bots"
+    team = await api.settled("teams", namespace, "t", reason="DuplicateRef")
+    assert message in team["status"]["conditions"][1]["message"]
+    task = await api.settled("tasks", namespace, "k", reason="RefNotReady")
+    assert message in task["status"]["conditions"][1]["message"]
+    await api.merge("teams", namespace, "t", {"spec": {"bots": [bot]}})
+    await api.settled("tasks", namespace, "k")
 
 
 async def test_grants_and_namespace_labels(api: Api, namespace: str, audit: AuditLog) -> None:
@@ -175,28 +239,74 @@ async def test_a_status_edited_by_hand_is_put_right_and_foreign_conditions_stay(
     assert condition(body, "ResolvedRefs")["status"] == "True"
 
 
-async def test_each_transition_has_an_event(api: Api, namespace: str) -> None:
+async def events_of_bot(api: Api, namespace: str) -> list[dict[str, Any]]:
+    """The Events of the Bot, in the order in which kubectl shows them."""
+    listed = await api.client.request("GET", EVENTS.path(namespace))
+    found = [it for it in listed["items"] if it["involvedObject"]["kind"] == "Bot"]
+    return sorted(found, key=lambda event: (event["lastTimestamp"], event["eventTime"]))
+
+
+async def test_what_got_worse_and_came_back_has_an_event(api: Api, namespace: str) -> None:
     await create(api, namespace, "bots")
     await settled(api, namespace, "bots", reason="RefNotFound")
     await create(api, namespace, *LEAVES)
     await settled(api, namespace, "bots")
 
-    async def reasons() -> list[tuple[str, str]]:
-        listed = await api.client.request(
-            "GET", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
-        )
-        found = [
-            (event["type"], event["reason"])
-            for event in sorted(listed["items"], key=lambda event: event["eventTime"])
-            if event["regarding"]["kind"] == "Bot"
-        ]
+    async def both() -> list[tuple[str, str, int]]:
+        found = await events_of_bot(api, namespace)
         assert len(found) == 2, found
+        return [(event["type"], event["reason"], event["count"]) for event in found]
+
+    found: list[tuple[str, str, int]] = await eventually(both, within_s=10, what="both Events")
+    assert found == [("Warning", "RefNotFound", 1), ("Normal", "Ready", 1)]
+
+
+async def test_what_is_ready_from_the_beginning_has_no_event(
+    api: Api, namespace: str, audit: AuditLog
+) -> None:
+    for plural in ALL:
+        await create(api, namespace, plural)
+        await settled(api, namespace, plural)
+    await api.create("bots", namespace, "last", BOT | {"ghostRef": {"name": "none"}})
+
+    async def told() -> list[str]:
+        names = [
+            write.name
+            for write in audit.writes(user=OPERATOR_USER, namespace=namespace)
+            if write.resource == "events"
+        ]
+        assert names
+        return names
+
+    names: list[str] = await eventually(told, within_s=10, what="the Event of the last Bot")
+    assert [name for name in names if not name.startswith("last.")] == []
+
+
+async def test_a_bot_that_flaps_has_one_event_for_each_story_and_describe_counts_them(
+    api: Api, namespace: str, kubectl: Kubectl
+) -> None:
+    await create(api, namespace, *LEAVES, "bots")
+    await settled(api, namespace, "bots")
+    for _ in range(3):
+        await api.delete("ghosts", namespace, "g")
+        await settled(api, namespace, "bots", reason="RefNotFound")
+        await create(api, namespace, "ghosts")
+        await settled(api, namespace, "bots")
+
+    async def counted() -> list[dict[str, Any]]:
+        found = await events_of_bot(api, namespace)
+        assert [(event["reason"], event["count"]) for event in found] == [
+            ("RefNotFound", 3),
+            ("Ready", 3),
+        ], found
         return found
 
-    found: list[tuple[str, str]] = await eventually(
-        reasons, within_s=10, what="both events of the Bot"
-    )
-    assert found == [("Warning", "RefNotFound"), ("Normal", "Ready")]
+    for event in await eventually(counted, within_s=10, what="two Events of three stories each"):
+        assert event["firstTimestamp"] <= event["lastTimestamp"]
+        assert event["series"]["count"] == 3
+    described = (await kubectl.call("describe", "bot", "b", "-n", namespace)).ok().stdout
+    shown = [line for line in described.splitlines() if "wegent-operator" in line]
+    assert ["(x3 over" in line for line in shown] == [True, True], described
 
 
 async def test_a_task_that_runs_is_its_runners(api: Api, namespace: str, audit: AuditLog) -> None:
@@ -210,6 +320,21 @@ async def test_a_task_that_runs_is_its_runners(api: Api, namespace: str, audit: 
     assert task is not None
     assert condition(task, "Ready")["status"] == "True"
     assert written(audit, namespace).count("tasks/k") == 1
+
+
+@pytest.mark.parametrize("character", ["x", "\u8bf4", "\U0001f600"])
+async def test_the_longest_messages_are_taken(api: Api, namespace: str, character: str) -> None:
+    await create(api, namespace, "ghosts")
+    ghost = await api.settled("ghosts", namespace, "g")
+    now = datetime.now(UTC)
+    problem = Problem(Reason.REF_NOT_FOUND, character * 100_000)
+    facts = facts_of(GHOST_KIND, ghost)
+    told = with_verdict(facts, refused([], [problem]), rfc3339(now))
+    await api.merge("ghosts", namespace, "g", status_patch(told), "status")
+    story = Story("Judge", "Any", character * 100_000, normal=True)
+    series = Correlator().correlate(facts, story, now)
+    assert series
+    await api.client.request("POST", EVENTS.path(namespace), body=series.body("host" * 60))
 
 
 async def test_metrics_and_health_answer(operator: OperatorProcess) -> None:

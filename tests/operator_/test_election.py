@@ -12,8 +12,9 @@ from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
 from wegent_kube.client import MERGE_PATCH
-from wegent_kube.resources import LEASES
+from wegent_kube.resources import LEASES, Resource
 
+ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles")
 LEASE = LEASES.path("wegent-system", "wegent-operator")
 TAKEN_OVER_WITHIN_S = 40.0
 """Twice what is promised: machines are shared, and what is promised is measured elsewhere."""
@@ -119,3 +120,32 @@ async def test_one_that_is_cut_off_stops_before_another_begins(
     await pair.leader()
     await api.settled("ghosts", namespace, "g")
     assert leader.get("/healthz")[0] == 200
+
+
+async def test_without_the_right_to_the_lease_nobody_leads_and_readyz_says_so_until_it_is_back(
+    api: Api, namespace: str, pair: Pair
+) -> None:
+    await pair.leader()
+    role = ROLES.path("wegent-system", "wegent-operator-lease")
+    rules = (await api.client.request("GET", role))["rules"]
+    await api.client.request("PATCH", role, body={"rules": None}, content_type=MERGE_PATCH)
+    try:
+        for operator in pair.both:
+
+            async def told(operator: OperatorProcess = operator) -> bool:
+                code, text = await asyncio.to_thread(operator.get, "/readyz")
+                assert (code, text) == (503, "leases: 403: the Lease can't be read or written\n")
+                assert operator.get("/healthz")[0] == 200, "a restart would not help"
+                return True
+
+            await eventually(told, within_s=TAKEN_OVER_WITHIN_S, what="/readyz to name the Lease")
+        await eventually(
+            lambda: not pair.leading(), within_s=TAKEN_OVER_WITHIN_S, what="the leader to stop"
+        )
+        await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
+    finally:
+        body = {"rules": rules}
+        await api.client.request("PATCH", role, body=body, content_type=MERGE_PATCH)
+    await api.settled("ghosts", namespace, "g")
+    for operator in pair.both:
+        assert operator.get("/readyz") == (200, "ok\n")

@@ -16,30 +16,30 @@ async def test_healthz_fails_when_the_watching_stops_and_recovers(
     process = OperatorProcess(
         operator_kubeconfig, operator_kubeconfig.with_name("health.log"), watch_timeout_s="1"
     )
-    process.start()
-    assert process.get("/healthz") == (200, "ok\n")
-    control_plane.pause_apiserver()
-    try:
+    with process:
+        assert process.get("/healthz") == (200, "ok\n")
+        control_plane.pause_apiserver()
+        try:
 
-        async def sick() -> bool:
-            code, text = process.get("/healthz")
-            assert (code, "ghosts" in text) == (503, True), (code, text)
+            async def sick() -> bool:
+                code, text = process.get("/healthz")
+                assert (code, "ghosts" in text) == (503, True), (code, text)
+                return True
+
+            await eventually(sick, within_s=60, what="/healthz to say that nothing is watched")
+        finally:
+            control_plane.resume_apiserver()
+
+        async def well() -> bool:
+            answer = process.get("/healthz")
+            assert answer == (200, "ok\n"), answer
             return True
 
-        await eventually(sick, within_s=60, what="/healthz to say that nothing is watched")
-    finally:
-        control_plane.resume_apiserver()
-
-    async def well() -> bool:
-        answer = process.get("/healthz")
-        assert answer == (200, "ok\n"), answer
-        return True
-
-    await eventually(well, within_s=60, what="/healthz to be well again")
-    name = f"g{uuid.uuid4().hex[:6]}"
-    await api.create("ghosts", namespace, name, {"systemPrompt": "You help."})
-    await api.settled("ghosts", namespace, name)
-    assert process.stop() == 0, process.tail()
+        await eventually(well, within_s=60, what="/healthz to be well again")
+        name = f"g{uuid.uuid4().hex[:6]}"
+        await api.create("ghosts", namespace, name, {"systemPrompt": "You help."})
+        await api.settled("ghosts", namespace, name)
+        assert process.stop() == 0, process.tail()
 
 
 async def test_an_api_server_that_restarts_is_survived(

@@ -22,11 +22,10 @@ async def test_a_verdict_and_its_write_are_one_trace(
         with collector() as collected:
             monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collected.url)
             log = operator_kubeconfig.with_name("traced.log")
-            traced = OperatorProcess(operator_kubeconfig, log)
-            traced.start()
-            await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
-            await api.settled("ghosts", namespace, "g")
-            assert await asyncio.to_thread(traced.stop) == 0
+            with OperatorProcess(operator_kubeconfig, log) as traced:
+                await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
+                await api.settled("ghosts", namespace, "g")
+                assert await asyncio.to_thread(traced.stop) == 0
     finally:
         operator.start()
     spans = [span for service, span in collected.spans if service == "wegent-operator"]

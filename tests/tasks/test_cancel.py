@@ -8,7 +8,7 @@ from tests.support.api import Api, condition
 from tests.support.claimant import Claimant, ClaimLost
 from tests.support.waiting import eventually
 from tests.tasks.conftest import MakeTask
-from tests.tasks.watching import Writes, in_phase
+from tests.tasks.watching import Writes, in_phase, observed
 from wegent_crds.references import ObjectKey
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import EVENTS
@@ -30,9 +30,10 @@ async def test_a_pending_task_is_cancelled_in_one_write(
     assert status["message"] == "Cancelled before it began"
     assert status["completionTime"]
     assert "startTime" not in status
-    for type_ in ("Accepted", "Ready"):
+    for type_, value in (("Accepted", "False"), ("Failed", "True")):
         said = condition(task, type_)
-        assert (said["status"], said["reason"]) == ("False", "Cancelled")
+        assert (said["status"], said["reason"]) == (value, "Cancelled")
+    assert "Ready" not in {it["type"] for it in status["conditions"]}, "nothing is to come"
     assert condition(task, "ResolvedRefs")["status"] == "True"
     assert status["observedGeneration"] == task["metadata"]["generation"]
     assert writes.of() == {"patch status": 2}, "one made it Ready, one cancelled it"
@@ -70,7 +71,7 @@ async def test_a_runner_learns_of_it_at_its_next_renewal_and_stops(
     task = await in_phase(api, namespace, "Cancelled")
     assert task["status"]["message"] == "Stopped."
     assert task["status"]["observedGeneration"] == 2
-    assert writes.of() == {"patch status": 1}, "the one that made it Ready"
+    assert writes.of() == {"patch status": 2}, "one made it Ready, one told its end"
 
 
 async def test_a_dead_runners_task_is_cancelled_when_its_lease_runs_out(
@@ -108,13 +109,13 @@ async def test_what_is_done_stays_done(
     claimant = Claimant(runner, "quick")
     assert await claimant.claim(await make_task())
     await claimant.finish(result="Done.")
+    await in_phase(api, namespace, "Completed")
     await api.merge("tasks", namespace, "t", CANCEL)
     with pytest.raises(ApiError, match="cancel can't be taken back"):
         await api.merge("tasks", namespace, "t", {"spec": {"cancel": False}})
-    await make_task("later")  # judged after all that
-    task = await in_phase(api, namespace, "Completed")
-    assert task["status"]["result"] == "Done."
-    assert writes.of() == {"patch status": 1}
+    task = await observed(api, namespace, 2)
+    assert (task["status"]["phase"], task["status"]["result"]) == ("Completed", "Done.")
+    assert writes.of() == {"patch status": 3}, "it was made Ready, ended, and was edited"
 
 
 async def test_of_a_claim_and_a_cancellation_one_comes_first(

@@ -82,7 +82,7 @@ async def test_a_dead_claimants_task_is_taken_up_by_another(
     await other.finish(result="Done.")
     ended = await in_phase(api, namespace, "Completed")
     assert (ended["status"]["result"], ended["status"]["attempts"]) == ("Done.", 2)
-    assert writes.of() == {"patch status": 2}, "one made it Ready, one set it free"
+    assert writes.of() == {"patch status": 3}, "it was made Ready, set free, and ended"
 
 
 async def test_even_an_unguarded_late_write_does_not_take_a_task_away(
@@ -108,7 +108,7 @@ async def test_a_renewed_claim_holds_however_long_the_work_takes(
         await steady.renew()
     await steady.finish()
     await in_phase(api, namespace, "Completed")
-    assert writes.of() == {"patch status": 1}, "the one that made it Ready"
+    assert writes.of() == {"patch status": 2}, "one made it Ready, one told its end"
 
 
 async def test_no_clock_but_the_operators_counts(

@@ -13,7 +13,7 @@ from tests.support.tasks import claim as a_claim
 from tests.support.tasks import ended, running
 from tests.tasks.conftest import MakeTask
 from tests.tasks.watching import Writes, in_phase
-from wegent_kube import KubeClient
+from wegent_kube import ApiError, KubeClient
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -45,11 +45,12 @@ async def test_what_is_done_for_long_enough_goes_past_the_trash(
     api: Api, namespace: str, make_task: MakeTask, runner: KubeClient, writes: Writes
 ) -> None:
     claimant = Claimant(runner, "quick")
-    assert await claimant.claim(await make_task(ttlSecondsAfterFinished=1))
+    assert await claimant.claim(await make_task(ttlSecondsAfterFinished=3))
     await claimant.finish(result="Done.")
+    await in_phase(api, namespace, "Completed")
     await api.gone("tasks", namespace, "t")
     assert await api.list("tombstones", namespace) == []
-    assert writes.of() == {"patch status": 1, "patch": 1, "delete": 1}
+    assert writes.of() == {"patch status": 2, "patch": 1, "delete": 1}
 
 
 async def test_a_ttl_of_nothing_and_a_ttl_that_comes_later(
@@ -140,23 +141,33 @@ async def test_a_restart_over_settled_tasks_writes_nothing(
     await api.merge("tasks", namespace, "done", {"status": running()}, "status")
     end = ended("Completed") | {"claim": None}
     await api.merge("tasks", namespace, "done", {"status": end}, "status")
+    await in_phase(api, namespace, "Completed", "done")
     assert operator.stop() == 0
     operator.start()
     await make_task("later")  # judged after all that the restart brought
-    for name in ("waiting", "running", "done"):
-        assert writes.of(name) == {"patch status": 1}
+    for name, count in (("waiting", 1), ("running", 1), ("done", 2)):
+        assert writes.of(name) == {"patch status": count}
 
 
-async def test_times_that_do_not_exist_do_no_harm(
+async def test_times_that_do_not_exist_are_refused_and_the_last_one_does_no_harm(
     api: Api, namespace: str, make_task: MakeTask
 ) -> None:
     await make_task("t", timeoutSeconds=1, ttlSecondsAfterFinished=0)
-    began = running(claim=a_claim("odd", 5), startTime="2026-02-30T00:00:00Z")
-    await api.merge("tasks", namespace, "t", {"status": began}, "status")
+    began = running(claim=a_claim("odd", 5))
+    for odd in ("2026-02-30T00:00:00Z", "9999-12-31T23:59:59-23:59"):
+        for status in (
+            began | {"startTime": odd},
+            began | {"claim": a_claim("odd", 5) | {"renewedAt": odd}},
+        ):
+            with pytest.raises(ApiError, match="must be a time that exists") as refused:
+                await api.merge("tasks", namespace, "t", {"status": status}, "status")
+            assert refused.value.code == 422
+    last = began | {"startTime": "9999-12-31T23:59:59Z"}
+    await api.merge("tasks", namespace, "t", {"status": last}, "status")
     await in_phase(api, namespace, "Pending")  # its lease ran out as any other
-    began |= {"attempts": 2, "startTime": "9999-12-31T23:59:59-23:59"}
-    await api.merge("tasks", namespace, "t", {"status": began}, "status")
-    end = ended("Failed", 2, startTime=began["startTime"], completionTime="2026-02-30T00:00:00Z")
+    last |= {"attempts": 2}
+    await api.merge("tasks", namespace, "t", {"status": last}, "status")
+    end = ended("Failed", 2, startTime=last["startTime"], completionTime=last["startTime"])
     await api.merge("tasks", namespace, "t", {"status": end | {"claim": None}}, "status")
     await make_task("later")
     await in_phase(api, namespace, "Failed")

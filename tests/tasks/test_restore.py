@@ -12,7 +12,10 @@ from tests.support.tasks import ENDED, ended, running
 from tests.support.waiting import eventually
 from tests.tasks.conftest import MakeTask
 from tests.tasks.watching import Writes, in_phase
+from wegent_crds.kinds import TASK
 from wegent_kube import KubeClient
+from wegent_kube.client import MERGE_PATCH
+from wegent_kube.resources import resource_of
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -49,6 +52,7 @@ async def finish(api: Api, namespace: str, name: str = "t", **end: Any) -> None:
     await api.merge("tasks", namespace, name, {"status": running()}, "status")
     status = ended("Completed", **end) | {"claim": None}
     await api.merge("tasks", namespace, name, {"status": status}, "status")
+    await in_phase(api, namespace, "Completed", name)
 
 
 async def test_what_was_done_is_done_and_nobody_does_it_again(
@@ -79,8 +83,9 @@ async def test_what_was_done_is_done_and_nobody_does_it_again(
     assert condition(after, "Ready")["status"] == "True"
     generation = after["metadata"]["generation"]
     assert after["status"]["observedGeneration"] == generation == 1
-    # Judged twice while Pending; released; then created, begun and ended once more.
-    assert writes.of() == {"patch status": 4, "patch": 1, "create": 1}
+    # Judged twice while Pending, and its end told; marked as stored and released; then created,
+    # begun and ended once more, and its fields given back to those who owned them.
+    assert writes.of() == {"patch status": 5, "patch": 3, "create": 1}
 
 
 async def test_work_that_was_under_way_waits_to_be_claimed_again(
@@ -146,3 +151,29 @@ async def test_with_the_operator_killed_again_and_again_each_comes_back_whole(
         status = task["status"]
         assert (status["phase"], status["result"]) == ("Completed", "Done."), task
         assert condition(task, "Ready")["status"] == "True"
+
+
+async def test_the_runner_still_owns_what_it_wrote(
+    api: Api, namespace: str, make_task: MakeTask
+) -> None:
+    await make_task()
+    path = resource_of(TASK).path(namespace, "t", "status")
+    for status in (running(), ended("Failed") | {"claim": None}):
+        await api.client.request(
+            "PATCH",
+            path,
+            body={"status": status},
+            params={"fieldManager": "the-runner"},
+            content_type=MERGE_PATCH,
+        )
+    before, after = await deleted_and_restored(api, namespace)
+    owned = [
+        [
+            it["fieldsV1"]
+            for it in body["metadata"]["managedFields"]
+            if it["manager"] == "the-runner"
+        ]
+        for body in (before, after)
+    ]
+    assert owned[0]
+    assert owned[0] == owned[1]

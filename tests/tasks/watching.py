@@ -7,20 +7,36 @@ from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
+from wegent_crds.phases import FINAL
 
 
 async def in_phase(
     api: Api, namespace: str, phase: str, name: str = "t", within_s: float = 20
 ) -> dict[str, Any]:
-    """Wait until a Task is in a phase, and return it."""
+    """Wait until a Task is in a phase, and its conditions tell the end; return it."""
 
     async def probe() -> dict[str, Any]:
         body = await api.get("tasks", namespace, name)
         assert body is not None, "it is gone"
         assert body["status"]["phase"] == phase, body["status"]
+        said = {it["type"] for it in body["status"]["conditions"] if it["status"] == "True"}
+        assert phase not in FINAL or said & {"Complete", "Failed"}, body["status"]
         return body
 
     return await eventually(probe, within_s=within_s, what=f"Task {name} to be {phase}")
+
+
+async def observed(api: Api, namespace: str, generation: int, name: str = "t") -> dict[str, Any]:
+    """Wait until the operator has acknowledged a Task's generation, and return the Task."""
+
+    async def probe() -> dict[str, Any]:
+        body = await api.get("tasks", namespace, name)
+        assert body is not None, "it is gone"
+        seen = (body["metadata"]["generation"], body["status"].get("observedGeneration"))
+        assert seen == (generation, generation)
+        return body
+
+    return await eventually(probe, within_s=20, what=f"Task {name} to be acknowledged")
 
 
 class Writes:

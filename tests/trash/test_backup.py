@@ -130,15 +130,19 @@ async def test_everything_is_there_in_another_cluster(
         (await client.post(f"/api/v1/trash/{name}/restore")).expect(200)
         found = await new.api.settled("skills", "default", "k")
         assert found["metadata"]["annotations"][CREATED_BY] == DEVELOPER
-        # The policies are back.
+        # The policies are back, and were there all the time for all but the administrator.
         forged = {
             "metadata": {"name": "x", "annotations": {CREATED_BY: "somebody"}},
             "spec": {"systemPrompt": "You help."},
         }
+        answer = await client.post(f"{KINDS}/ghosts?dryRun=All", forged)
+        assert answer.expect(201)["metadata"]["annotations"][CREATED_BY] == DEVELOPER
+        admin = Kubectl(new.plane.binaries.kubectl, new.plane.kubeconfig)
+        tombstone["metadata"] = {"name": "forged", "namespace": "default"}
 
         async def refused() -> bool:
-            answer = await client.post(f"{KINDS}/ghosts?dryRun=All", forged)
-            assert answer.status == 403, answer.status
+            done = await admin.call("create", "--dry-run=server", "-f", "-", stdin=tombstone)
+            assert "only Wegent's operator makes Tombstones" in done.stderr, done.stdout
             return True
 
         await eventually(refused, within_s=20, what="the policies to be in force again")

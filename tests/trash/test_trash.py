@@ -14,8 +14,19 @@ from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
-from wegent_crds.marks import CREATED_BY, RESTORED_FROM, TOMBSTONE_OF, TRASH_FINALIZER
-from wegent_kube.resources import NAMESPACES
+from wegent_crds.kinds import BY_PLURAL
+from wegent_crds.marks import (
+    CHANGED_BY,
+    CREATED_BY,
+    DELETED_BY,
+    RESTORED_FROM,
+    TOMBSTONE_OF,
+    TRASH_FINALIZER,
+)
+from wegent_kube import ApiError, KubeClient, load_connection
+from wegent_kube.client import MERGE_PATCH
+from wegent_kube.resources import NAMESPACES, resource_of
+from wegent_operator.trash import restored
 
 NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 pytestmark = pytest.mark.usefixtures("operator")
@@ -58,7 +69,9 @@ async def test_what_is_deleted_is_kept_as_it_was(api: Api, namespace: str) -> No
     (tombstone,) = await tombstones(api, namespace, 1)
     spec = tombstone["spec"]
     assert (spec["kind"], spec["name"], spec["restore"]) == ("Ghost", "g", False)
-    assert tombstone["metadata"]["labels"] == {"app": "x", TOMBSTONE_OF: "ghosts"}
+    # Of the object's own labels and annotations none: they would let others prune the Tombstone.
+    assert tombstone["metadata"]["labels"] == {TOMBSTONE_OF: "ghosts"}
+    assert "annotations" not in tombstone["metadata"]
     assert tombstone["metadata"]["name"] == f"ghost-{before['metadata']['uid']}"
     kept = spec["object"]
     assert kept["spec"] == before["spec"]
@@ -88,6 +101,122 @@ async def test_restored_it_has_its_spec_labels_annotations_and_creator(
     assert annotations[CREATED_BY]
     assert after["metadata"]["finalizers"] == [TRASH_FINALIZER]
     await tombstones(api, namespace, 0)
+
+
+async def test_a_forged_mark_does_not_pass_for_what_was_restored(
+    api: Api, kubectl: Kubectl, namespace: str
+) -> None:
+    """Also where no policy keeps the mark from being forged."""
+    await api.create("ghosts", namespace, "g", GHOST)
+    await api.delete("ghosts", namespace, "g")
+    (tombstone,) = await tombstones(api, namespace, 1)
+    name = tombstone["metadata"]["name"]
+    forged = {RESTORED_FROM: name}
+    made = await api.create("ghosts", namespace, "g", {"systemPrompt": "X"}, annotations=forged)
+    assert RESTORED_FROM not in made["metadata"]["annotations"]
+    # The operator is the only one who is let through.
+    path = resource_of(BY_PLURAL["ghosts"]).path(namespace, "g")
+    binding = "validatingadmissionpolicybindings/wegent-creator"
+    saved = (await kubectl.call("get", binding, "-o", "json")).ok().json
+    del saved["metadata"]["resourceVersion"], saved["metadata"]["uid"]
+    (await kubectl.call("delete", binding)).ok()
+    try:
+
+        async def is_forged() -> bool:
+            body = await api.client.request(
+                "PATCH", path, body={"metadata": {"annotations": forged}}, content_type=MERGE_PATCH
+            )
+            return bool(body["metadata"]["annotations"][RESTORED_FROM] == name)
+
+        async def no_policy() -> bool:
+            try:
+                return await is_forged()
+            except ApiError as error:
+                raise AssertionError(error.message) from error
+
+        await eventually(no_policy, within_s=30, what="the policy to be gone")
+    finally:
+        (await kubectl.call("create", "-f", "-", stdin=saved)).ok()
+    await restore(api, namespace, tombstone)
+    await api.settled("tombstones", namespace, name, "NameTaken")
+    body = await api.get("ghosts", namespace, "g")
+    assert body is not None
+    assert body["spec"]["systemPrompt"] == "X"
+
+    async def policy() -> bool:
+        patch = {"metadata": {"annotations": {RESTORED_FROM: "another"}}}
+        dry_run = {"dryRun": "All"}
+        try:
+            await api.client.request(
+                "PATCH", path, body=patch, content_type=MERGE_PATCH, params=dry_run
+            )
+        except ApiError as error:
+            return error.code == 403
+        return False
+
+    await eventually(policy, within_s=30, what="the policy to be in force again")
+    await api.ask_to_delete("ghosts", namespace, "g")
+
+    async def back() -> bool:
+        found = await api.get("ghosts", namespace, "g")
+        return found is not None and found["spec"] == GHOST
+
+    await eventually(back, within_s=VERDICT_WITHIN_S, what="the one that was wanted back")
+    await tombstones(api, namespace, 1)
+
+
+async def test_what_was_restored_before_a_crash_is_known_again(
+    api: Api, namespace: str, operator: OperatorProcess, operator_kubeconfig: Path
+) -> None:
+    await api.create("ghosts", namespace, "g", GHOST)
+    await api.delete("ghosts", namespace, "g")
+    (tombstone,) = await tombstones(api, namespace, 1)
+    assert operator.stop() == 0
+    # It had made the object, and was killed before it deleted the Tombstone.
+    async with KubeClient(load_connection(operator_kubeconfig)) as client:
+        path = resource_of(BY_PLURAL["ghosts"]).path(namespace)
+        await client.request("POST", path, body=restored(tombstone))
+    await restore(api, namespace, tombstone)
+    operator.start()
+    await tombstones(api, namespace, 0)
+    await api.settled("ghosts", namespace, "g")
+
+
+async def test_the_tombstone_names_the_user_who_asked_for_the_deletion(
+    api: Api, namespace: str, kubectl: Kubectl
+) -> None:
+    whoami = (await kubectl.call("auth", "whoami", "-o", "json")).ok().json
+    me = whoami["status"]["userInfo"]["username"]
+    await api.create("ghosts", namespace, "g", GHOST)
+    await api.merge("ghosts", namespace, "g", {"metadata": {"annotations": {DELETED_BY: me}}})
+    await api.delete("ghosts", namespace, "g")
+    (tombstone,) = await tombstones(api, namespace, 1)
+    assert tombstone["spec"]["deletedBy"] == me
+    assert DELETED_BY not in tombstone["spec"]["object"]["metadata"]["annotations"]
+    await restore(api, namespace, tombstone)
+    back = await api.settled("ghosts", namespace, "g")
+    assert DELETED_BY not in back["metadata"]["annotations"]
+    await tombstones(api, namespace, 0)
+    # kubectl leaves no name behind.
+    (await kubectl.call("delete", "ghost", "g", f"--namespace={namespace}")).ok()
+    (tombstone,) = await tombstones(api, namespace, 1)
+    assert "deletedBy" not in tombstone["spec"]
+
+
+async def test_a_changed_object_comes_back_with_the_user_who_changed_it(
+    api: Api, namespace: str
+) -> None:
+    await api.create("ghosts", namespace, "g", GHOST)
+    await api.merge("ghosts", namespace, "g", {"spec": {"systemPrompt": "Two."}})
+    changed = await api.get("ghosts", namespace, "g")
+    assert changed is not None
+    changer = changed["metadata"]["annotations"][CHANGED_BY]
+    assert changer == changed["metadata"]["annotations"][CREATED_BY]
+    await api.delete("ghosts", namespace, "g")
+    (tombstone,) = await tombstones(api, namespace, 1)
+    await restore(api, namespace, tombstone)
+    back = await api.settled("ghosts", namespace, "g")
+    assert back["metadata"]["annotations"][CHANGED_BY] == changer
 
 
 async def test_kubectl_delete_and_delete_all(api: Api, kubectl: Kubectl, namespace: str) -> None:
@@ -188,10 +317,11 @@ async def test_a_whole_team_comes_back_in_any_order(
     here = f"--namespace={namespace}"
     patch = json.dumps({"spec": {"restore": True}})
     for plural in order:
-        selector = f"--selector=fleet=one,{TOMBSTONE_OF}={plural}"
-        names = (
-            (await kubectl.call("get", "tomb", here, selector, "-o", "name")).ok().stdout.split()
-        )
+        # As docs/trash.md has it: labels are those of the object that the Tombstone holds.
+        path = "{range .items[?(@.spec.object.metadata.labels.fleet=='one')]}{.metadata.name} {end}"
+        listing = (f"--selector={TOMBSTONE_OF}={plural}", "-o", f"jsonpath={path}")
+        found = (await kubectl.call("get", "tomb", here, *listing)).ok().stdout.split()
+        names = [f"tombstone/{name}" for name in found]
         assert len(names) == 1
         (await kubectl.call("patch", here, *names, "--type=merge", "-p", patch)).ok()
     for plural, (name, _) in FLEET.items():

@@ -89,6 +89,14 @@ def test_a_kind_and_the_table_of_reasons_agree(kind: Kind) -> None:
     assert of_kind == by_table
 
 
+def test_the_fields_to_select_by() -> None:
+    listed = {
+        kind: [f".{field}" for field in re.findall(r"`([^`]+)`", fields)]
+        for kind, fields in rows(PROGRAM_PAGES["api"].section("Fields to select by"))
+    }
+    assert listed == {kind.kind: list(model_of(kind).selectable_fields()) for kind in KINDS}
+
+
 # Settings and metrics
 
 
@@ -115,6 +123,9 @@ def test_the_operators_defaults(name: str) -> None:
     if isinstance(default, bool):
         default = str(default).lower()
     [shown] = [row[1] for row in rows(OPERATOR.text) if row[0] == f"`{name}`"]
+    if isinstance(default, dict):  # too long for a table: each count is in words
+        assert set(re.findall(r"\d+", shown)) == {str(count) for count in default.values()}
+        return
     assert shown == f"`{default}`"
 
 
@@ -143,7 +154,7 @@ def test_the_operators_metrics_with_their_labels() -> None:
     assert set(listed) == wanted
 
 
-@pytest.mark.parametrize("name", metrics_of("api"))
+@pytest.mark.parametrize("name", sorted(metrics_of("api")))
 def test_the_proxys_metrics(name: str) -> None:
     assert f"`{name}`" in PROGRAM_PAGES["api"].text
 

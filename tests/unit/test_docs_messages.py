@@ -1,5 +1,6 @@
 """The messages that docs/conditions.md shows are those that users read."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ from tests.unit.objects import facts
 from tests.unit.pages import Page
 from wegent_crds.conditions import Reason
 from wegent_crds.status import PENDING_MESSAGE
+from wegent_operator.accounts import SUSPENDED
 from wegent_operator.facts import Facts
 from wegent_operator.provisions import plan
 from wegent_operator.store import Store
+from wegent_operator.tasks import Seen, next_step
 from wegent_operator.verdict import judge
 
 CONDITIONS = Page.read("docs/conditions.md")
@@ -22,6 +25,9 @@ BOT_SPEC: dict[str, Any] = {
     "modelRef": {"name": "gpt-4"},
     "shellRef": {"name": "chat-shell"},
 }
+TEAM = facts("Team", "reviewers", {"bots": [{"name": "reviewer"}]})
+ELSEWHERE: dict[str, Any] = {"namespace": "platform-team"}
+FOR_ALL: dict[str, Any] = {"accessFrom": {"namespaceSelectors": [{}]}}
 FOREIGN = {"ghostRef": {"name": "house-style", "namespace": "platform-team"}}
 
 
@@ -44,8 +50,13 @@ def _section(reason: Reason) -> Page:
         ),
         (
             Reason.REF_NOT_READY,
-            facts("Team", "reviewers", {"bots": [{"name": "reviewer"}]}),
-            [facts("Bot", "reviewer", BOT_SPEC)],
+            facts("Task", "review", {"teamRef": {"name": "reviewers"}}),
+            [TEAM, facts("Bot", "reviewer", BOT_SPEC), MODEL, facts("Shell", "chat-shell")],
+        ),
+        (
+            Reason.REF_NOT_READY,
+            facts("Team", "reviewers", {"bots": [{"name": "reviewer", **ELSEWHERE}]}),
+            [facts("Bot", "reviewer", BOT_SPEC | FOR_ALL, **ELSEWHERE)],
         ),
         (
             Reason.PROVIDER_NOT_SUPPORTED,
@@ -66,18 +77,36 @@ def test_of_references(reason: Reason, judged: Facts, there: list[Facts]) -> Non
 @pytest.mark.parametrize(
     ("reason", "spec"),
     [
-        (Reason.SUSPENDED, {"suspended": True}),
         (Reason.REF_NOT_FOUND, {"namespaces": [{"name": "staging", "role": "editor"}]}),
+        (Reason.REF_NOT_PERMITTED, {"namespaces": [{"name": "kube-public", "role": "viewer"}]}),
         (Reason.NAMESPACE_TAKEN, {}),
     ],
 )
 def test_of_accounts(reason: Reason, spec: dict[str, Any]) -> None:
-    account = facts("Account", "platform-team", spec, namespace="wegent-accounts")
+    metadata = {"uid": "5fffc4ba-9aa5-47fc-ac41-cdc5ebf1e611"}
+    account = facts(
+        "Account", "platform-team", spec, namespace="wegent-accounts", metadata=metadata
+    )
     namespaces: dict[str, dict[str, str]] = {"wegent-platform-team": {}}
     todo = plan(account, "wegent-accounts", namespaces.get, {})
     said = {problem.message for problem in todo.problems if problem.reason is reason}
     assert said
     assert said <= set(shown(reason))
+
+
+def test_of_a_suspended_account() -> None:
+    assert shown(Reason.SUSPENDED) == [SUSPENDED.message]
+
+
+def test_of_a_task_at_its_end() -> None:
+    claim = {"holder": "r", "leaseSeconds": 60, "renewedAt": "2026-01-01T00:00:00Z"}
+    status = {"phase": "Running", "startTime": "2026-01-01T00:00:00Z", "claim": claim}
+    task = facts("Task", "slow", {"timeoutSeconds": 60}, status=status).task
+    assert task
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    step = next_step(task, Seen(claim=now, cancel=now))
+    assert step
+    assert step.message in shown(Reason.TASK_FAILED)
 
 
 def test_of_what_nothing_has_looked_at() -> None:

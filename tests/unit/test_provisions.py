@@ -12,6 +12,7 @@ from wegent_operator.provisions import (
     ACCOUNT_UID_LABEL,
     Plan,
     ProvisionKey,
+    account_of,
     essence,
     plan,
     shared_binding,
@@ -25,8 +26,9 @@ MEMBER = ProvisionKey("rolebindings", "lab", "wegent-member-ann-viewer")
 BORN = "2026-03-01T12:00:00Z"
 
 
-def ann(**spec: Any) -> Facts:
-    return facts("Account", "ann", {"email": "ann@example.com", **spec}, namespace=ACCOUNTS)
+def ann(uid: str = "uid-ann", **spec: Any) -> Facts:
+    spec = {"email": "ann@example.com", **spec}
+    return facts("Account", "ann", spec, namespace=ACCOUNTS, metadata={"uid": uid})
 
 
 def planned(
@@ -53,7 +55,7 @@ def test_a_settled_account_needs_nothing() -> None:
     account = ann()
     there = {key: essence(body) for key, body in planned(account).apply.items()}
     todo = planned(account, owned(account), there)
-    assert todo == Plan(create_namespace=None, apply={}, delete=(), problems=())
+    assert todo == Plan(create_namespace=None, apply={}, delete=(), problems=(), home="wegent-ann")
 
 
 def test_what_was_edited_is_applied_again() -> None:
@@ -85,7 +87,7 @@ def test_suspension_takes_everything_but_the_namespace() -> None:
     todo = planned(ann(suspended=True), owned(account), there)
     assert set(todo.delete) == {OWN, SERVICE_ACCOUNT}
     assert not todo.apply
-    assert [problem.reason for problem in todo.problems] == ["Suspended"]
+    assert todo.problems == ()
 
 
 def test_a_deleted_account_leaves_no_rights() -> None:
@@ -96,11 +98,11 @@ def test_a_deleted_account_leaves_no_rights() -> None:
 
 
 def test_a_later_user_of_the_name_gets_nothing_of_an_earlier_one() -> None:
-    earlier, later = ann(), ann()
+    earlier, later = ann("uid-earlier"), ann("uid-later")
     there = {key: essence(body) for key, body in planned(earlier).apply.items()}
     todo = planned(later, owned(earlier), there)
     assert todo.create_namespace is None
-    assert todo.delete == (OWN,)
+    assert todo.delete == (SERVICE_ACCOUNT, OWN), "with it go tokens that are still good"
     assert list(todo.apply) == [SERVICE_ACCOUNT], "it may work in the shared namespaces"
     assert [problem.reason for problem in todo.problems] == ["NamespaceTaken"]
 
@@ -114,17 +116,17 @@ def test_a_missing_namespace_is_named_and_the_rest_is_made() -> None:
 
 
 def test_a_shared_namespace_has_one_binding_for_all_accounts() -> None:
-    key, body = shared_binding("default", ACCOUNTS)
+    key, body = shared_binding("default", ACCOUNTS, "editor")
     assert key == ProvisionKey("rolebindings", "default", "wegent-accounts")
     assert body["subjects"][0]["name"] == "system:serviceaccounts:wegent-accounts"
     assert body["roleRef"]["name"] == "wegent-editor"
 
 
-def test_a_user_is_an_admin_at_home_and_an_editor_where_all_are() -> None:
+def test_a_user_is_an_admin_at_home_and_what_is_set_where_all_are() -> None:
     todo = planned(ann())
     assert todo.apply[OWN]["roleRef"]["name"] == "wegent-admin"
-    _, body = shared_binding("default", ACCOUNTS)
-    assert body["roleRef"]["name"] == "wegent-editor"
+    _, body = shared_binding("default", ACCOUNTS, "viewer")
+    assert body["roleRef"]["name"] == "wegent-viewer"
 
 
 # What admins of namespaces give
@@ -176,13 +178,144 @@ def test_a_suspended_users_memberships_wait_for_them() -> None:
     assert planned(suspended, actual={MEMBER: membership(BORN)}).delete == ()
 
 
+def test_the_namespace_of_accounts_has_no_members_whatever_its_name() -> None:
+    """An admin there would be an admin of everything."""
+    asked = {"email": "ann@example.com", "namespaces": [{"name": "people", "role": "admin"}]}
+    account = facts("Account", "ann", asked, namespace="people")
+    todo = plan(account, "people", {"people": {}}.get, {})
+    assert [problem.reason for problem in todo.problems] == ["RefNotPermitted"]
+    assert ProvisionKey("rolebindings", "people", "wegent-account-ann-admin") not in todo.apply
+    given = members.binding("people", "people", "ann", "admin")
+    given["metadata"]["creationTimestamp"] = BORN
+    key = ProvisionKey("rolebindings", "people", "wegent-member-ann-admin")
+    assert key in plan(account, "people", {"people": {}}.get, {key: essence(given)}).delete
+
+
+def test_memberships_in_system_namespaces_go() -> None:
+    in_accounts = ProvisionKey("rolebindings", ACCOUNTS, "wegent-member-ann-admin")
+    assert planned(born(BORN), actual={in_accounts: membership(BORN)}).delete == (in_accounts,)
+
+
+@pytest.mark.parametrize("namespace", [ACCOUNTS, "wegent-system", "kube-system"])
+def test_an_account_gives_no_rights_in_system_namespaces(namespace: str) -> None:
+    account = ann(namespaces=[{"name": namespace, "role": "admin"}])
+    todo = planned(account, {namespace: {}})
+    assert list(todo.apply) == [OWN, SERVICE_ACCOUNT]
+    assert [problem.reason for problem in todo.problems] == ["RefNotPermitted"]
+
+
+# Name and place decide, never a label
+
+
+def tied(key: tuple[str, str, str], body: Mapping[str, Any]) -> str | None:
+    return account_of(ProvisionKey(*key), body, ACCOUNTS)
+
+
 @pytest.mark.parametrize(
-    "key",
+    ("key", "account"),
     [
-        ProvisionKey("rolebindings", "lab", "mine"),
-        ProvisionKey("serviceaccounts", "lab", "wegent-member-ann-viewer"),
-        ProvisionKey("clusterrolebindings", "", "wegent-member-ann-viewer"),
+        (("serviceaccounts", ACCOUNTS, "ann"), "ann"),
+        (("serviceaccounts", "lab", "ann"), None),
+        (("rolebindings", "lab", "wegent-account-ann-viewer"), "ann"),
+        (("rolebindings", "lab", "wegent-account-ann-lee-admin"), "ann-lee"),
+        (("rolebindings", "lab", "wegent-account-ann"), None),
+        (("rolebindings", "lab", "wegent-account-ann-owner"), None),
+        (("rolebindings", "lab", "wegent-account--admin"), None),
+        (("rolebindings", "lab", "mine"), None),
+        (("rolebindings", "default", "wegent-accounts"), ""),
+        (("clusterrolebindings", "", "wegent-account-ann-admin"), "ann"),
+        (("clusterrolebindings", "", "wegent-accounts"), None),
+        (("clusterrolebindings", "", "wegent-member-ann-admin"), None),
     ],
 )
-def test_what_only_bears_the_label_is_none_of_our_business(key: ProvisionKey) -> None:
-    assert planned(None, actual={key: membership(BORN)}).delete == ()
+def test_name_and_place_say_whose_an_object_is(
+    key: tuple[str, str, str], account: str | None
+) -> None:
+    labels = {"metadata": {"labels": {members.MANAGED_BY: "wegent-operator"}}}
+    assert tied(key, {}) == account
+    assert tied(key, labels) == account
+
+
+def test_a_membership_is_one_by_what_it_gives() -> None:
+    body = members.binding("lab", ACCOUNTS, "ann", "viewer")
+    body["metadata"]["labels"] = {}
+    where = ("rolebindings", "lab", "wegent-member-ann-viewer")
+    assert tied(where, body) == "ann"
+    others: list[dict[str, Any]] = [
+        {"roleRef": {**body["roleRef"], "name": "view"}},
+        {"roleRef": {**body["roleRef"], "kind": "Role"}},
+        {"subjects": []},
+        {"subjects": [*body["subjects"], *body["subjects"]]},
+        {"subjects": [{**body["subjects"][0], "namespace": "lab"}]},
+        {"subjects": [{**body["subjects"][0], "name": "bob"}]},
+    ]
+    for change in others:
+        assert tied(where, {**body, **change}) is None, change
+
+
+def test_access_is_taken_before_rights_and_rights_in_the_cluster_before_others() -> None:
+    admin = ann(role="admin", namespaces=[{"name": "lab", "role": "viewer"}])
+    there = {key: essence(body) for key, body in planned(admin, {"lab": {}}).apply.items()}
+    todo = planned(ann(suspended=True), actual=there)
+    lab = ProvisionKey("rolebindings", "lab", "wegent-account-ann-viewer")
+    assert todo.delete == (SERVICE_ACCOUNT, CLUSTER, lab, OWN)
+
+
+def service_account(**metadata: Any) -> dict[str, Any]:
+    body = planned(ann()).apply[SERVICE_ACCOUNT]
+    return essence({**body, "metadata": {**body["metadata"], **metadata}})
+
+
+def test_a_serviceaccount_without_its_labels_is_still_taken_and_else_repaired() -> None:
+    there = {SERVICE_ACCOUNT: service_account(labels={})}
+    assert planned(ann(suspended=True), actual=there).delete == (SERVICE_ACCOUNT,)
+    todo = planned(ann(), owned(ann()), there)
+    assert (todo.delete, list(todo.apply)) == ((), [OWN, SERVICE_ACCOUNT])
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"labels": {}, "ownerReferences": []},
+        {"deletionTimestamp": BORN, "finalizers": ["example.com/held"]},
+    ],
+)
+def test_a_serviceaccount_that_is_another_is_made_again(metadata: dict[str, Any]) -> None:
+    todo = planned(ann(), owned(ann()), {SERVICE_ACCOUNT: service_account(**metadata)})
+    assert todo.delete == (SERVICE_ACCOUNT,)
+    assert list(todo.apply)[-1] == SERVICE_ACCOUNT
+
+
+def test_serviceaccounts_of_other_programs_stay() -> None:
+    there = {SERVICE_ACCOUNT: service_account(labels={}, ownerReferences=[])}
+    assert planned(None, actual=there).delete == ()
+
+
+def test_a_binding_to_another_role_is_made_again() -> None:
+    there = {key: essence(body) for key, body in planned(ann()).apply.items()}
+    there[OWN] |= {"roleRef": ("ClusterRole", "cluster-admin")}
+    todo = planned(ann(), owned(ann()), there)
+    assert (todo.delete, list(todo.apply)) == ((OWN,), [OWN])
+
+
+def test_a_binding_that_is_emptied_and_held_needs_nothing_more() -> None:
+    there = {key: essence(body) for key, body in planned(ann()).apply.items()}
+    there[OWN] |= {"deleting": True, "subjects": []}
+    assert planned(None, actual={OWN: there[OWN]}).delete == ()
+    there[OWN] |= {"subjects": [("ServiceAccount", ACCOUNTS, "ann")]}
+    assert planned(None, actual={OWN: there[OWN]}).delete == (OWN,)
+
+
+# The namespace of an earlier Account of the name
+
+
+def test_an_admin_gets_the_namespace_of_an_earlier_one_of_the_name() -> None:
+    """As the first admin after the CRDs were deleted and installed again."""
+    marks = planned(ann("uid-earlier")).create_namespace
+    assert marks is not None
+    namespaces = {"wegent-ann": marks["metadata"]["labels"]}
+    later = ann("uid-later", role="admin")
+    assert planned(later, namespaces).problems == ()
+    for stranger in (ann("uid-later"), ann("uid-later", role="user")):
+        assert [it.reason for it in planned(stranger, namespaces).problems] == ["NamespaceTaken"]
+    assert planned(later, {"wegent-ann": {}}).problems, "not made by Wegent"

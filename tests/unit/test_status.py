@@ -1,12 +1,17 @@
 """When a status is written, and what the patch says."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.unit.objects import BOT_SPEC, facts
+from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.status import MESSAGE_MAX_CHARACTERS, Condition
 from wegent_operator.facts import Facts
-from wegent_operator.status import status_patch, with_verdict
+from wegent_operator.status import find, status_patch, with_verdict
 from wegent_operator.store import Store
-from wegent_operator.verdict import judge
+from wegent_operator.verdict import Outcome, Problem, judge, refused
 
 EARLIER, NOW = "2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z"
 FOREIGN = {
@@ -66,3 +71,38 @@ def test_a_new_generation_is_observed_though_the_verdict_stands() -> None:
     written = status_patch(with_verdict(item, judge(item, Store()), NOW))["status"]
     assert written["observedGeneration"] == 2
     assert {condition["observedGeneration"] for condition in written["conditions"]} == {2}
+
+
+@pytest.mark.parametrize("character", ["x", "\u8bf4", "\U0001f600"])
+def test_a_message_is_cut_by_what_the_schema_counts(character: str) -> None:
+    def said(length: int) -> str:
+        problem = Problem(Reason.NOT_PROVISIONED, character * length)
+        ready = find(with_verdict(bot([]), refused([], [problem]), NOW).conditions, "Ready")
+        assert ready
+        Condition.model_validate(ready.to_json())
+        return ready.message
+
+    assert said(MESSAGE_MAX_CHARACTERS) == character * MESSAGE_MAX_CHARACTERS
+    cut = said(MESSAGE_MAX_CHARACTERS + 1)
+    assert len(cut) == MESSAGE_MAX_CHARACTERS
+    assert cut.endswith(f"{character} ... (cut)")
+
+
+def test_only_what_its_own_edit_mends_is_stalled() -> None:
+    astray = refused([], [Problem(Reason.WRONG_NAMESPACE, "create it there")])
+    item = with_verdict(bot([]), astray, EARLIER)
+    stalled = find(item.conditions, ConditionType.STALLED)
+    assert stalled
+    assert (stalled.status, stalled.message) == ("True", "create it there")
+    for verdict in (refused([], []), judge(item, Store())):
+        assert not find(with_verdict(item, verdict, NOW).conditions, ConditionType.STALLED)
+
+
+def test_the_note_on_the_last_admin_goes_with_the_role() -> None:
+    outcome = Outcome(
+        ConditionType.LAST_ADMIN, status=True, reason=Reason.LAST_ADMIN, message="the only one"
+    )
+    admin = facts("Account", "ann")
+    noted = with_verdict(admin, replace(refused([], []), last_admin=outcome), NOW)
+    assert find(noted.conditions, ConditionType.LAST_ADMIN)
+    assert not find(with_verdict(noted, refused([], []), NOW).conditions, ConditionType.LAST_ADMIN)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.unit.objects import BOT_SPEC, facts
 from wegent_crds.references import ObjectKey
 from wegent_operator.status import with_verdict
-from wegent_operator.store import Store
+from wegent_operator.store import REMEMBERED, Store
 from wegent_operator.verdict import judge
 
 GHOST = ObjectKey("ghosts", "default", "g")
@@ -118,3 +118,41 @@ def test_a_namespace_that_an_account_needs_concerns_it() -> None:
     assert store.put_namespace("lab", {}) == {account.key}
     assert store.put_namespace("wegent-ann", {}) == {account.key}
     assert store.put_namespace("wegent-ann", None) == {account.key}
+
+
+def test_a_namespaces_older_labels_and_end_are_no_news() -> None:
+    store = Store()
+    store.put_namespace("n", {"team": "new"}, version=7)
+    assert store.put_namespace("n", {"team": "old"}, version=5) == frozenset()
+    assert store.namespace_labels("n") == {"team": "new"}
+    store.put_namespace("n", {"team": "old"}, terminating=True, version=6)
+    assert not store.is_terminating("n")
+    store.put_namespace("n", None, version=6)
+    assert store.has_namespace("n")
+
+
+def test_an_older_list_brings_no_namespace_back_and_ends_no_deletion() -> None:
+    store = Store()
+    store.put_namespace("n", {}, terminating=True, version=5)
+    store.put_namespace("n", {}, version=4)
+    assert store.is_terminating("n")
+    store.put_namespace("n", None, version=6)
+    store.put_namespace("n", {"team": "old"}, version=5)
+    assert not store.has_namespace("n")
+    store.put_namespace("n", {"team": "next"}, version=8)
+    assert store.namespace_labels("n") == {"team": "next"}
+
+
+def test_an_older_list_brings_no_object_back() -> None:
+    store, ghost = Store(), facts("Ghost", "g")
+    store.put(ghost)
+    assert store.remove(GHOST, ghost.uid, version=ghost.version + 1)
+    assert not store.put(ghost)
+    assert store.put(replace(ghost, uid="next", version=ghost.version + 2))
+
+
+def test_deletions_are_not_remembered_for_ever() -> None:
+    store = Store()
+    for number in range(3 * REMEMBERED):
+        store.remove(ObjectKey("ghosts", "default", f"g{number}"), version=number + 1)
+    assert len(store._gone._versions) == REMEMBERED

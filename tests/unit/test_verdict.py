@@ -14,7 +14,10 @@ MODEL = facts("Model", "m", {"provider": "openai"})
 SHELL = facts("Shell", "s", {"type": "Chat"})
 BOT = facts("Bot", "b", BOT_SPEC)
 TEAM = facts("Team", "t", {"bots": [{"name": "b"}]})
+SKILL = facts("Skill", "k")
 TASK = facts("Task", "k", {"teamRef": {"name": "t"}})
+
+NO_GHOST = "spec.ghostRef: Ghost default/g does not exist; create it or change the reference"
 
 
 def selector(**labels: str) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def store(*objects: Facts, shared: frozenset[str] = frozenset()) -> Store:
             [MODEL, SHELL],
             "RefNotFound",
             "RefNotFound",
-            "spec.ghostRef: Ghost default/g does not exist; create it or change the reference",
+            NO_GHOST,
             id="one is missing",
         ),
         pytest.param(BOT, [GHOST, MODEL, SHELL], "ResolvedRefs", "Ready", "", id="all there"),
@@ -63,7 +66,7 @@ def store(*objects: Facts, shared: frozenset[str] = frozenset()) -> Store:
             [BOT, MODEL, SHELL],
             "ResolvedRefs",
             "RefNotReady",
-            "spec.bots[0]: Bot default/b is not ready; see its conditions",
+            "spec.bots[0]: Bot default/b is not ready: " + NO_GHOST,
             id="a bot of the team is not ready",
         ),
         pytest.param(
@@ -71,7 +74,8 @@ def store(*objects: Facts, shared: frozenset[str] = frozenset()) -> Store:
             [TEAM, BOT, MODEL, SHELL],
             "ResolvedRefs",
             "RefNotReady",
-            "spec.teamRef: Team default/t is not ready; see its conditions",
+            "spec.teamRef: Team default/t is not ready: spec.bots[0]: Bot default/b is not ready: "
+            + NO_GHOST,
             id="through the whole chain",
         ),
         pytest.param(
@@ -161,8 +165,139 @@ def test_only_tasks_are_accepted() -> None:
     assert judge(GHOST, store(GHOST)).accepted is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "item", "title"),
+    [("Team", "bots", BOT, "Bot default/b"), ("Ghost", "skillRefs", SKILL, "Skill default/k")],
+)
+@pytest.mark.parametrize("namespaces", [("", "default"), ("default", "")])
+def test_two_items_for_one_object_are_told(
+    kind: str, field: str, item: Facts, title: str, namespaces: tuple[str, str]
+) -> None:
+    items = [{"name": item.key.name, "namespace": namespace} for namespace in namespaces]
+    judged = facts(kind, "x", {field: items})
+    verdict = judge(judged, store(judged, item, GHOST, MODEL, SHELL))
+    assert verdict.resolved_refs.status
+    assert (verdict.ready.status, verdict.ready.reason) == (False, "DuplicateRef")
+    assert verdict.stalled
+    assert verdict.ready.message == (
+        f"spec.{field}[1]: {title} is listed already, at spec.{field}[0]; remove one of the two"
+    )
+
+
+def test_a_name_in_two_namespaces_is_two_objects() -> None:
+    items = [{"name": "b"}, {"name": "b", "namespace": "theirs"}]
+    team = facts("Team", "t", {"bots": items})
+    bots = [BOT, GHOST, MODEL, SHELL, *their_bot(None)]
+    assert judge(team, store(team, *bots, shared=frozenset({"theirs"}))).ready.status
+
+
+def test_a_task_names_the_duplicate_of_its_team() -> None:
+    team = facts("Team", "t", {"bots": [{"name": "b"}, {"name": "b", "namespace": "default"}]})
+    ready = judge(TASK, store(TASK, team, BOT, GHOST, MODEL, SHELL)).ready
+    assert ready.reason == "RefNotReady"
+    assert ready.message.endswith("; remove one of the two")
+
+
 def test_a_message_spells_out_only_so_many_problems() -> None:
     team = facts("Team", "t", {"bots": [{"name": f"bot-{n}"} for n in range(64)]})
     message = judge(team, store(team)).ready.message
     assert message.count("does not exist") == MAX_PROBLEMS
     assert message.endswith(f"; and {64 - MAX_PROBLEMS} more")
+
+
+SKILLED = facts("Ghost", "g", {"skillRefs": [{"name": "lint"}, {"name": "diff"}]})
+
+
+def test_a_task_names_the_missing_skill_of_its_teams_bots_ghost() -> None:
+    view = store(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, facts("Skill", "lint"))
+    assert judge(TASK, view).ready.message == (
+        "spec.teamRef: Team default/t is not ready: spec.bots[0]: Bot default/b is not ready: "
+        "spec.ghostRef: Ghost default/g is not ready: spec.skillRefs[1]: Skill default/diff does "
+        "not exist; create it or change the reference"
+    )
+
+
+def test_a_message_follows_the_root_cause() -> None:
+    view = store(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, facts("Skill", "lint"))
+    view.put(facts("Skill", "diff"))
+    view.put(facts("Shell", "s", {"supportedProviders": ["anthropic"]}))
+    assert judge(TASK, view).ready.message.endswith(
+        "Bot default/b is not ready: spec.shellRef: Shell default/s takes the providers "
+        "anthropic, and Model default/m of spec.modelRef has openai; choose another Model or Shell"
+    )
+
+
+def team_of(*bots: str) -> Facts:
+    return facts("Team", "t", {"bots": [{"name": name} for name in bots]})
+
+
+def test_one_root_cause_on_many_ways_leaves_room_for_others() -> None:
+    names = [f"b{number}" for number in range(32)]
+    bots = [facts("Bot", name, BOT_SPEC) for name in names]
+    odd = facts("Bot", "odd", BOT_SPEC | {"modelRef": {"name": "gone"}})
+    view = store(TASK, team_of(*names, "odd"), *bots, odd, SHELL, MODEL)
+    message = judge(TASK, view).ready.message
+    assert message.count("Ghost default/g does not exist") == 1
+    assert message.count("Model default/gone does not exist") == 1
+    assert "more" not in message
+
+
+def test_each_reference_of_the_object_itself_is_named_before_further_causes() -> None:
+    names = [f"b{number}" for number in range(MAX_PROBLEMS)]
+    team = team_of(*names)
+    message = judge(team, store(team, *(facts("Bot", name, BOT_SPEC) for name in names)))
+    assert [name for name in names if f"Bot default/{name} is not ready" not in str(message)] == []
+    assert message.ready.message.endswith("; and 2 more"), "Model and Shell are missing too"
+
+
+def test_a_message_says_nothing_of_what_an_object_elsewhere_refers_to() -> None:
+    bot = facts(
+        "Bot", "b", BOT_SPEC | {"accessFrom": {"namespaceSelectors": [{}]}}, namespace="theirs"
+    )
+    task = facts("Task", "k", {"teamRef": {"name": "t"}}, namespace="ours")
+    view = store(task, ABROAD, bot)
+    hidden = (
+        "spec.bots[0]: Bot theirs/b is not ready (RefNotFound); its conditions in namespace "
+        "theirs say why"
+    )
+    assert judge(ABROAD, view).ready.message == hidden
+    assert judge(task, view).ready.message == f"spec.teamRef: Team ours/t is not ready: {hidden}"
+
+
+def test_the_chain_goes_on_in_a_shared_namespace_and_ends_beyond_it() -> None:
+    team = facts("Team", "t", {"bots": [{"name": "b"}]}, namespace="shared")
+    ghost = {"ghostRef": {"name": "g", "namespace": "theirs"}}
+    bot = facts("Bot", "b", BOT_SPEC | ghost, namespace="shared")
+    task = facts("Task", "k", {"teamRef": {"name": "t", "namespace": "shared"}}, namespace="ours")
+    secret = facts(
+        "Ghost",
+        "g",
+        {"skillRefs": [{"name": "x"}], "accessFrom": {"namespaceSelectors": [{}]}},
+        namespace="theirs",
+    )
+    needed = [
+        facts(kind, name, namespace="shared") for kind, name in (("Model", "m"), ("Shell", "s"))
+    ]
+    view = store(task, team, bot, secret, *needed, shared=frozenset({"shared"}))
+    assert judge(task, view).ready.message == (
+        "spec.teamRef: Team shared/t is not ready: spec.bots[0]: Bot shared/b is not ready: "
+        "spec.ghostRef: Ghost theirs/g is not ready (RefNotFound); its conditions in namespace "
+        "theirs say why"
+    )
+
+
+def test_the_longest_message_fits_the_schema() -> None:
+    long, home = ".".join(["n" * 63] * 3) + "." + "n" * 50, "h" * 63
+    names = [f"{long}{number:02}" for number in range(64)]
+    task = facts("Task", long, {"teamRef": {"name": long}}, namespace=home)
+    team = facts("Team", long, {"bots": [{"name": name} for name in names]}, namespace=home)
+    spec = {f"{field}Ref": {"name": long} for field in ("ghost", "model", "shell")}
+    bots = [facts("Bot", name, spec, namespace=home) for name in names]
+    ghost = facts("Ghost", long, {"skillRefs": [{"name": name} for name in names]}, namespace=home)
+    model = facts("Model", long, {"provider": "p" * 63}, namespace=home)
+    providers = [f"{number:063}" for number in range(64)]
+    shell = facts("Shell", long, {"supportedProviders": providers}, namespace=home)
+    for there in ([ghost, model, shell], [facts("Ghost", long, namespace=home), model, shell]):
+        message = judge(task, store(task, team, *bots, *there)).ready.message
+        assert 8_000 < len(message.encode()) < 20_000
+        assert message.endswith("more")

@@ -1,0 +1,42 @@
+"""Values of an object, each read as its type or not at all.
+
+A schema is what is valid now. What is stored may be older than the schema, or was written
+while another one was in force, and comes in every list all the same. An object that could not
+be read would be taken for one that isn't there: its referrers would say that it does not
+exist, an Account would lose its access, and a deleted object would never go.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return a mapping; an empty one in place of any other value."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def items(value: object) -> Sequence[Any]:
+    """Return a list; an empty one in place of any other value."""
+    return value if isinstance(value, list) else ()
+
+
+def mappings(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the mappings in a list, each with its index."""
+    for index, item in enumerate(items(value)):
+        if isinstance(item, Mapping):
+            yield index, item
+
+
+def text(value: object, default: str = "") -> str:
+    """Return a string; the default in place of any other value."""
+    return value if isinstance(value, str) else default
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """Return the strings in a list."""
+    return tuple(item for item in items(value) if isinstance(item, str))
+
+
+def integer(value: object) -> int | None:
+    """Return an integer; None in place of any other value."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

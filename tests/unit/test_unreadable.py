@@ -1,0 +1,144 @@
+"""An object that can't be read never ends the operator, and isn't taken for a deleted one."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import yaml
+
+from tests.support.cluster import ROOT
+from tests.unit.objects import body
+from wegent_crds.kinds import BY_KIND, KINDS, Kind
+from wegent_crds.references import ObjectKey
+from wegent_operator.accounts import Provisions
+from wegent_operator.facts import Membership, facts_of
+from wegent_operator.feed import Feed
+from wegent_operator.provisions import plan
+from wegent_operator.selectors import selectors_of
+from wegent_operator.store import Store
+from wegent_operator.tasks import Seen, next_step
+from wegent_operator.verdict import judge
+
+NO_DAY = "2026-02-30T00:00:00Z"
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def tombstone(**spec: Any) -> dict[str, Any]:
+    held = {"kind": "Ghost", "name": "g", "object": {}, "deletedAt": NO_DAY, "expiresAt": NO_DAY}
+    return body("Tombstone", "t", held | spec)
+
+
+def feed() -> Feed:
+    return Feed(Store(), Provisions("wegent-accounts"), Mock(), Mock(), "wegent-accounts")
+
+
+@pytest.mark.parametrize("text", [NO_DAY, "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", 5])
+def test_a_tombstone_that_names_no_time_never_expires(text: Any) -> None:
+    found = facts_of(BY_KIND["Tombstone"], tombstone(expiresAt=text))
+    assert found.tombstone is not None
+    assert found.tombstone.expires_at is None
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    found = facts_of(BY_KIND["Tombstone"], tombstone(expiresAt="2026-01-01T00:00:00"))
+    assert found.tombstone is not None
+    assert found.tombstone.expires_at is not None
+    assert found.tombstone.expires_at.utcoffset() is not None
+
+
+@pytest.mark.parametrize("field", ["startTime", "completionTime"])
+def test_a_task_whose_times_are_none(field: str) -> None:
+    status = {"phase": "Pending", field: NO_DAY}
+    found = facts_of(BY_KIND["Task"], body("Task", "t", {"prompt": "x"}, status=status))
+    assert found.task is not None
+    assert (found.task.started_at, found.task.ended_at) == (None, None)
+
+
+JUNK: tuple[Any, ...] = (None, True, 7, -(2**63), 1.5, "text", NO_DAY, [], {}, [None], [[]], ["x"])
+"""In place of any value; and inside lists and mappings, which are made of these."""
+
+
+def values() -> Iterator[Any]:
+    yield from JUNK
+    for value in JUNK:
+        for name in ("name", "type"):
+            yield {name: value}
+            yield [{name: value}]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind) -> None:
+    """What isn't in the store is taken for deleted: its finalizer never goes, its access does."""
+    properties = kind_properties(kind)
+    for value in values():
+        bodies = [{"spec": value}, {"status": value}]
+        bodies += [{"spec": {name: value}} for name in properties["spec"]]
+        bodies += [{"status": {name: value}} for name in properties["status"]]
+        for odd in bodies:
+            it = feed()
+            assert it.seen(kind, body(kind.kind, "odd") | odd), odd
+            found = it.store.get(ObjectKey(kind.plural, "default", "odd"))
+            assert found is not None
+            hash(found)
+            if kind.served:
+                judge(found, it.store)
+            if found.task is not None:
+                next_step(found.task, Seen(claim=NOW, cancel=NOW))
+            if found.account is not None:
+                plan(found, "default", lambda _: None, {})
+
+
+def kind_properties(kind: Kind) -> dict[str, list[str]]:
+    crd = yaml.safe_load((ROOT / "crds" / f"{kind.singular}.yaml").read_text())
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    return {part: list(schema[part]["properties"]) for part in ("spec", "status")}
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        None,
+        "text",
+        {"matchLabels": "text"},
+        {"matchLabels": {"team": None}},
+        {"matchExpressions": {}},
+        {"matchExpressions": "text"},
+        {"matchExpressions": [None]},
+        {"matchExpressions": [{}]},
+        {"matchExpressions": [{"key": "team", "operator": "NotIn", "values": "text"}]},
+        {"matchExpressions": [{"key": "team", "operator": "NotIn", "values": [5]}]},
+        {"matchExpressions": [{"key": 5, "operator": "DoesNotExist"}]},
+        {"matchExpressions": [{"key": "team", "operator": None}]},
+    ],
+)
+def test_a_selector_that_cannot_be_read_lets_nobody_in(selector: Any) -> None:
+    [found] = selectors_of([selector])
+    assert not found.matches({"team": "a"})
+    assert not found.matches({})
+
+
+def test_an_account_that_can_only_be_read_in_part_keeps_the_rest_of_its_access() -> None:
+    spec = {"role": "root", "namespaces": [None, {"name": "a"}, {"name": "b", "role": "editor"}]}
+    found = facts_of(BY_KIND["Account"], body("Account", "u", spec, namespace="wegent-accounts"))
+    assert found.account is not None
+    assert found.account.role == "user"
+    assert found.account.memberships == (Membership("b", "editor"),)
+
+
+def test_a_task_in_a_phase_that_is_not_known_is_left_alone() -> None:
+    status = {"phase": "Paused", "startTime": "2026-01-01T00:00:00Z"}
+    spec = {"prompt": "x", "timeoutSeconds": 1, "cancel": True}
+    found = facts_of(BY_KIND["Task"], body("Task", "t", spec, status=status))
+    assert found.task is not None
+    assert not found.judged
+    assert next_step(found.task, Seen(claim=NOW, cancel=NOW)) is None
+
+
+@pytest.mark.parametrize("odd", [{"metadata": None}, {"metadata": {"name": "x"}}, {}])
+def test_what_is_no_object_is_left_out_and_the_rest_is_there(odd: dict[str, Any]) -> None:
+    it = feed()
+    assert not it.seen(BY_KIND["Ghost"], odd)
+    assert it.seen(BY_KIND["Ghost"], body("Ghost", "next"))
+    assert len(it.store) == 1
