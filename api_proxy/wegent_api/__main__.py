@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Final
@@ -12,16 +13,20 @@ import uvicorn
 from pydantic import ValidationError
 
 from wegent_api.app import create_app
-from wegent_api.http_protocol import BoundedHeadProtocol
+from wegent_api.http_protocol import Limits, protocol_for
 from wegent_api.logs import configure_logging
 from wegent_api.settings import Settings
 from wegent_kube import ConnectionConfigError, load_connection
+from wegent_kube.usage import argument_parser
 
 KEEP_ALIVE_S: Final = 75
 """Longer than load balancers and clients keep idle connections (60 s, 15 s): who closes first
 must be the one that would send the next request, or that request is lost now and then."""
 
 
+SWITCH_INTERVAL_S: Final = 0.001
+"""After which a thread that parses a long body gives way to the event loop; Python's own is 5 ms,
+and a request needs several turns."""
 STARTUP_FAILED: Final = 3
 """Exit code of uvicorn's own, such as for a port that is taken."""
 
@@ -61,14 +66,17 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Serve as configured; exit with 2 and a line on stderr if that is wrong."""
+    about = "Wegent's REST API: serves until SIGTERM, then finishes what is in flight."
+    argument_parser("wegent-api", about, Settings).parse_args(arguments)
     try:
         settings = Settings()
         load_connection(settings.kubeconfig)
     except (ValidationError, ConnectionConfigError) as error:
         sys.stderr.write(f"wegent-api: {error}\n")
         raise SystemExit(2) from None
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     configure_logging(settings.log_level)
     # uvicorn drains on SIGTERM, then raises it again for whoever handled it before.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -78,7 +86,13 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=BoundedHeadProtocol,
+        http=protocol_for(
+            Limits(
+                connections=settings.connections,
+                head_timeout_s=settings.head_timeout_s,
+                stall_s=settings.watch_stall_s,
+            )
+        ),
         ws="none",
         log_config=None,
         access_log=False,

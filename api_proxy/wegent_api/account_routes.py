@@ -6,14 +6,13 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from wegent_api import examples
 from wegent_api.account_writers import as_proxy
-from wegent_api.auth import client_address
 from wegent_api.auth_models import PasswordChange, Token
-from wegent_api.bodies import body_of
+from wegent_api.bodies import body_of, client_address
 from wegent_api.callers import Caller, CallerDep
 from wegent_api.errors import Cause, Conflict, Forbidden, Invalid, Unauthorized, Unavailable
 from wegent_api.identity import own_namespace, subject, user_of
 from wegent_api.openapi import request_body, statuses
-from wegent_api.passwords import long_enough
+from wegent_api.passwords import acceptable
 from wegent_api.services import Services, ServicesDep
 from wegent_api.tokens import PasswordChanged
 from wegent_kube import KubeError
@@ -64,8 +63,14 @@ async def change_password(
     The old password is asked for, and wrong ones are counted, as they are for a login.
     """
     least = services.settings.password_min_chars
-    new = long_enough(body.new_password, least, what="PasswordChange", field="newPassword")
     username = await _caller_with_password(services, caller)
+    new = await acceptable(
+        body.new_password,
+        least,
+        personal=(username,),
+        what="PasswordChange",
+        field="newPassword",
+    )
     try:
         old = body.old_password.get_secret_value()
         known = await services.login.check(username, old, client_address(request))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wegent_crds.conditions import ConditionType
 from wegent_crds.kinds import ACCOUNT, API_VERSION
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import Resource, resource_of
@@ -23,6 +24,15 @@ class Account:
     suspended: bool
     password_secret: str | None
     """Name of the Secret with the password's hash; None where no password is taken."""
+    deleting: bool = False
+    """Whether only finalizers keep it: it gives no access any more."""
+    unready: str = ""
+    """Why the operator could not set it up, by its condition Ready; empty if it could."""
+
+    @property
+    def is_active_admin(self) -> bool:
+        """Whether the user may do with Accounts what an admin may."""
+        return self.role == "admin" and not (self.suspended or self.deleting)
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Account":
@@ -36,7 +46,16 @@ class Account:
             namespaces=tuple(spec.get("namespaces") or ()),
             suspended=bool(spec.get("suspended")),
             password_secret=(spec.get("passwordSecretRef") or {}).get("name"),
+            deleting="deletionTimestamp" in metadata,
+            unready=_unready(body),
         )
+
+
+def _unready(body: Mapping[str, Any]) -> str:
+    for condition in (body.get("status") or {}).get("conditions") or ():
+        if (condition["type"], condition["status"]) == (ConditionType.READY, "False"):
+            return f"{condition['reason']}: {condition['message']}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

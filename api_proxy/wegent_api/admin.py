@@ -5,6 +5,7 @@ ends somebody's access is the operator's doing, and the API server's: here it is
 for, so that ``kubectl`` does the same.
 """
 
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -14,15 +15,16 @@ from wegent_api import examples
 from wegent_api.account_writers import STRICT, as_caller
 from wegent_api.accounts import Account
 from wegent_api.admin_models import AccountChange, AccountList, AccountView, PasswordReset
-from wegent_api.bodies import body_of, no_body, read_object
+from wegent_api.bodies import body_of, no_body, read_form
 from wegent_api.callers import CallerDep
 from wegent_api.errors import Cause, Invalid
 from wegent_api.names import USER_NAME_SCHEMA, user_name
 from wegent_api.openapi import request_body, statuses
+from wegent_api.openapi_kinds import PENDING
 from wegent_api.parameters import MAX_CONTINUE_CHARS, Parameters, no_repeats
-from wegent_api.passwords import long_enough
+from wegent_api.passwords import acceptable
 from wegent_api.services import ServicesDep
-from wegent_api.statuses import JSON, invalid
+from wegent_api.statuses import JSON, invalid, pending
 from wegent_kube.client import MERGE_PATCH
 
 Username = Annotated[
@@ -49,7 +51,7 @@ async def account_change(request: Request) -> dict[str, Any]:
 
     In a merge patch (RFC 7386) null means something, which a model would not show.
     """
-    value = await read_object(request, (JSON, MERGE_PATCH))
+    value = await read_form(request, (JSON, MERGE_PATCH))
     try:
         AccountChange.model_validate(value)
     except ValidationError as error:
@@ -98,7 +100,11 @@ async def change_account(
     """Change what the body names and leave the rest. A suspended account's tokens are refused."""
     write = as_caller(services.callers, caller)
     path = services.accounts.path(username)
-    return AccountView.of(await write("PATCH", path, {"spec": body}, STRICT, MERGE_PATCH))
+    async with AsyncExitStack() as stack:
+        if body.get("role", "admin") != "admin" or body.get("suspended"):
+            await stack.enter_async_context(services.last_admin.kept(caller, username))
+        return AccountView.of(await write("PATCH", path, {"spec": body}, STRICT, MERGE_PATCH))
+    raise AssertionError("no context manager in here swallows exceptions")
 
 
 @router.delete(
@@ -107,11 +113,23 @@ async def change_account(
     summary="Delete an account",
     dependencies=[Depends(no_body)],
     response_class=Response,
-    responses=statuses(400, 401, 403, 404, 409, 503),
+    responses=PENDING | statuses(400, 401, 403, 404, 409, 503),
 )
 async def delete_account(services: ServicesDep, caller: CallerDep, username: Username) -> Response:
-    """End the user's access for good. Their namespace, and what is in it, stays."""
-    await services.callers.fetch(caller, "DELETE", services.accounts.path(username))
+    """End the user's access for good. Their namespace, and what is in it, stays.
+
+    Answers 202 where finalizers hold the account: the access ends, and the name stays taken.
+    """
+    path = services.accounts.path(username)
+    async with services.last_admin.kept(caller, username):
+        left = await services.callers.fetch(caller, "DELETE", path)
+    if finalizers := (left.get("metadata") or {}).get("finalizers"):
+        held = ", ".join(finalizers)
+        return pending(
+            f"the access of {username} ends; the Account is held by the finalizers {held}, and"
+            " its name is free when they are taken off",
+            {},
+        )
     return Response(status_code=204)
 
 
@@ -131,7 +149,9 @@ async def reset_password(
 ) -> Response:
     """End all sessions of a user who then logs in with the new password."""
     least = services.settings.password_min_chars
-    new = long_enough(body.new_password, least, what="PasswordReset", field="newPassword")
+    new = await acceptable(
+        body.new_password, least, personal=(username,), what="PasswordReset", field="newPassword"
+    )
     path = services.accounts.path(username)
     account = Account.of(await services.callers.fetch(caller, "GET", path))
     write = as_caller(services.callers, caller)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from wegent_api.accounts import Account
-from wegent_api.auth_models import MAX_MEMBERSHIPS, Answer, Body, Password, Role
-from wegent_crds.account import Email, NamespaceGrant
+from wegent_api.auth_models import MAX_MEMBERSHIPS, Answer, Body, EmailAddress, Password, Role
+from wegent_crds.account import NOT_IN_SYSTEM_NAMESPACES, NamespaceGrant
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.markers import map_by
 from wegent_crds.status import PENDING_MESSAGE
@@ -16,12 +16,18 @@ from wegent_crds.status import PENDING_MESSAGE
 class AccountChange(Body):
     """What is to be different in an account. What is left out stays; null is the default."""
 
-    email: Email | None = None
+    email: EmailAddress | None = None
     """Address of the user."""
     role: Role | None = None
     """What the user may do everywhere."""
     namespaces: (
-        Annotated[list[NamespaceGrant], Field(max_length=MAX_MEMBERSHIPS), map_by("name")] | None
+        Annotated[
+            list[NamespaceGrant],
+            Field(max_length=MAX_MEMBERSHIPS),
+            map_by("name"),
+            NOT_IN_SYSTEM_NAMESPACES,
+        ]
+        | None
     ) = None
     """Rights in namespaces other than the user's own and the shared ones; replaced as a whole."""
     suspended: bool | None = None

@@ -9,10 +9,15 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from wegent_api import account_routes, admin, apply, auth, member_routes, operations, trash
+from wegent_api.docs_page import install_docs_page
+from wegent_api.entrance import install_entrance
+from wegent_api.head_requests import HeadRequests
 from wegent_api.kinds import kinds_router
 from wegent_api.metrics import Metrics
 from wegent_api.observe import Observe
-from wegent_api.openapi import DESCRIPTION, install_openapi
+from wegent_api.openapi import DESCRIPTION, install_openapi, operation_id
+from wegent_api.openapi_document import install_document_route
+from wegent_api.security_headers import ASSETS
 from wegent_api.services import Services, open_services
 from wegent_api.settings import Settings
 from wegent_api.statuses import install_error_handlers
@@ -57,11 +62,15 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
         version=VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # ours has a Content-Security-Policy
         redoc_url=None,
-        static_url="/docs/assets",
-        redirect_slashes=False,  # a path means one thing
-        swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
+        static_url=ASSETS.rstrip("/"),
+        redirect_slashes=False,  # its redirects name a host; those of entrance.py don't
+        generate_unique_id_function=operation_id,
+        # A token is not kept in the browser's storage, where it would outlast the page.
+        swagger_ui_parameters={"persistAuthorization": False, "tryItOutEnabled": True},
     )
+    app.add_middleware(HeadRequests)
     app.add_middleware(Observe, metrics=metrics, draining=stopping, tracing=tracing)
     install_error_handlers(app)
     app.include_router(auth.router)
@@ -73,5 +82,8 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(trash.router)
     app.include_router(operations.router)
     install_openapi(app)
+    document = install_document_route(app)
+    install_docs_page(app)
+    install_entrance(app, document)
     tracing.of_server(app)
     return app

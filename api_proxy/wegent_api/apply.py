@@ -1,7 +1,5 @@
 """``POST /api/v1/apply``: what `kubectl apply --server-side` does with a file, in one request."""
 
-import asyncio
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -19,6 +17,7 @@ from wegent_api.services import ServicesDep, services_of
 from wegent_api.statuses import JSON
 from wegent_api.yaml_reader import YAML, documents_of
 from wegent_crds.references import ObjectKey
+from wegent_kube.encoding import encode_json
 
 router: Final = APIRouter(prefix="/api/v1/apply", tags=["apply"])
 
@@ -31,10 +30,11 @@ async def read_documents(request: Request, _: CallerDep) -> list[Any]:
         BadRequest: it isn't what its type says; the message has the line.
     """
     content_type = media_type_of(request, (YAML, JSON))
-    raw = await read_bytes(request, services_of(request).settings.max_body_bytes)
+    services = services_of(request)
+    raw = await read_bytes(request, services.settings.max_body_bytes)
     if content_type == JSON:
-        return [parse(raw)]
-    return await asyncio.to_thread(documents_of, raw)
+        return [await services.worker.run(parse, raw)]
+    return await services.worker.run(documents_of, raw)
 
 
 @router.post(
@@ -69,7 +69,7 @@ async def apply(
     failed = sum(it.result == "failed" for it in items)
     results = ApplyResults(items=items, failed=failed)
     return Response(
-        json.dumps(results.body(), separators=(",", ":")) + "\n",
+        encode_json(results.body()) + b"\n",
         207 if failed else 200,
         media_type=JSON,
     )

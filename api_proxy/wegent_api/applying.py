@@ -16,16 +16,17 @@ from typing import Any, Final
 
 from wegent_api.callers import Caller
 from wegent_api.errors import Invalid, Problem, Refused
+from wegent_api.heads import metadata_of, version_of
 from wegent_api.manifests import Manifest
 from wegent_api.parameters import ApplyParameters
-from wegent_api.patches import as_yaml, without_quoted_object
+from wegent_api.patches import without_quoted_object
 from wegent_api.references import bounded, missing_of, targets_of, unresolved
 from wegent_api.services import Services
+from wegent_api.taking_over import Applying
 from wegent_api.targets import Target
 from wegent_api.upstream import Answer
 from wegent_crds.kinds import BY_PLURAL, Kind
 from wegent_crds.references import ObjectKey, Reference, references_of
-from wegent_kube.client import APPLY_PATCH
 from wegent_kube.resources import resource_of
 
 AT_ONCE: Final = 8
@@ -57,6 +58,7 @@ class Apply:
     def __init__(self, services: Services, caller: Caller, parameters: ApplyParameters) -> None:
         self._callers = services.callers
         self._creators = services.creators
+        self._managers = services.field_managers
         self._caller = caller
         self._parameters = parameters
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -132,14 +134,11 @@ class Apply:
         path = resource_of(manifest.kind).path(manifest.key.namespace, manifest.key.name)
         target = Target(self._callers, self._caller, path)
         before = await self._before(path)
-        body = await self._creators.noted(self._caller, manifest.body, target)
+        namespace = manifest.key.namespace
+        body = await self._creators.noted(self._caller, manifest.body, namespace, target)
         try:
-            answer = await target.write(
-                "PATCH",
-                as_yaml(body),
-                params=self._parameters.upstream(),
-                content_type=APPLY_PATCH,
-            )
+            seen = None if before is None else version_of(metadata_of(before))
+            answer = await Applying(self._managers, target, self._parameters).run(body, seen=seen)
         except Refused as refused:
             raise without_quoted_object(refused) from None
         return Applied(_how(before, answer), tuple(warnings_of(answer.headers)))

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
 from wegent_api.accounts import Account
 from wegent_api.names import USER_NAME_SCHEMA, new_user_name, user_name
 from wegent_api.settings import MAX_PASSWORD_CHARS
-from wegent_crds.account import Email, NamespaceGrant
+from wegent_crds.account import NOT_IN_SYSTEM_NAMESPACES, Email, NamespaceGrant
 from wegent_crds.markers import map_by
 from wegent_crds.schema import Schema
 
@@ -15,6 +15,19 @@ MAX_MEMBERSHIPS = 64
 """As many as an Account takes."""
 
 Role = Literal["user", "admin"]
+EmailAddress = Annotated[
+    Email,
+    # Generators of clients and of test data know the format. From the pattern of the CRD, with
+    # letters of all scripts, one of them takes minutes to make an address of full length.
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "email",
+            "maxLength": 254,
+            "examples": ["developer@example.com"],
+        }
+    ),
+]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_PASSWORD_CHARS)]
 
 
@@ -29,7 +42,7 @@ class Registration(Body):
 
     username: Annotated[str, AfterValidator(new_user_name), USER_NAME_SCHEMA]
     """A DNS-1123 label of at most 50 characters."""
-    email: Email
+    email: EmailAddress
     """Address of the user."""
     password: Password
     """12 to 128 characters, unless configured otherwise."""
@@ -38,10 +51,16 @@ class Registration(Body):
 class AdminRegistration(Registration):
     """A new user as an admin makes them."""
 
-    role: Role = "user"
-    """What the user may do everywhere."""
+    role: Role = "admin"
+    """What the user may do everywhere: an admin, unless this says otherwise."""
     namespaces: (
-        Annotated[list[NamespaceGrant], Field(max_length=MAX_MEMBERSHIPS), map_by("name")] | None
+        Annotated[
+            list[NamespaceGrant],
+            Field(max_length=MAX_MEMBERSHIPS),
+            map_by("name"),
+            NOT_IN_SYSTEM_NAMESPACES,
+        ]
+        | None
     ) = None
     """Rights in namespaces other than the user's own and the shared ones."""
 
@@ -103,10 +122,13 @@ class Me(Answer):
     email: str | None = None
     role: Role | None = None
     namespaces: list[NamespaceGrant] | None = None
-    """Rights in namespaces other than the user's own and the shared ones."""
+    """Rights that the account gives in namespaces other than the user's own and the shared ones."""
+    memberships: list[NamespaceGrant] | None = None
+    """Namespaces that their admins let the user into: each can be left. Left out where there are
+    none, or the proxy may not know them."""
 
     @classmethod
-    def of(cls, account: Account) -> Self:
+    def of(cls, account: Account, memberships: list[NamespaceGrant] | None) -> Self:
         """Return what ``account`` looks like to its user."""
         return cls.model_validate(
             {
@@ -114,5 +136,6 @@ class Me(Answer):
                 "email": account.email,
                 "role": account.role,
                 "namespaces": list(account.namespaces),
+                "memberships": memberships or None,
             }
         )

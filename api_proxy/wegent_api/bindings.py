@@ -7,23 +7,20 @@ saves asking for each namespace of the cluster.
 
 import asyncio
 import contextvars
-import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any, Final, Self
 
 from wegent_api.errors import Forbidden, Problem, Unavailable
 from wegent_api.identity import Identity
-from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.informer import Informer
 from wegent_kube.resources import ROLE_BINDINGS
 
-logger = logging.getLogger(__name__)
-
-RETRY_S: Final = 5.0
 FIRST_WITHIN_S: Final = 10.0
 """How long whoever asks first waits for the first list."""
-EXPIRED: Final = 410
 
 Subject = tuple[str, str]
 """``User`` or ``Group``, and its name."""
@@ -58,9 +55,25 @@ class Bindings:
             Forbidden: the proxy may not know them.
             Unavailable: it doesn't know them yet.
         """
+        await self._begun()
+        subjects = [("User", identity.username), *(("Group", it) for it in identity.groups)]
+        return sorted({space for it in subjects for space, _ in self._bound.get(it, ())})
+
+    async def of_user(self, username: str) -> list[Key]:
+        """Return the RoleBindings that name a user, in order; it raises what ``namespaces`` does.
+
+        ``username`` is the one by which the API server knows the user.
+        """
+        await self._begun()
+        return sorted(self._bound.get(("User", username), ()))
+
+    async def _begun(self) -> None:
         if self._task is None:
             # It outlives the request that is the first to ask, and isn't part of it.
-            self._task = asyncio.create_task(self._run(), context=contextvars.Context())
+            self._task = asyncio.create_task(
+                Informer(self._kube, ROLE_BINDINGS.path(), self).run(),
+                context=contextvars.Context(),
+            )
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_WITHIN_S):
                 await self._tried.wait()
@@ -68,54 +81,27 @@ class Bindings:
             raise Unavailable("the API server did not say yet who may see which namespaces")
         if self._problem:
             raise self._problem
-        subjects = [("User", identity.username), *(("Group", it) for it in identity.groups)]
-        return sorted({space for it in subjects for space, _ in self._bound.get(it, ())})
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                version = await self._list()
-                self._problem = None
-                self._tried.set()
-                while True:
-                    version = await self._follow(version)
-            except ApiError as error:
-                if error.code != EXPIRED:
-                    await self._failed(error)
-            except Exception as error:  # noqa: BLE001 - it is said, and tried again
-                await self._failed(error)
+    def changed(self, body: Mapping[str, Any]) -> None:
+        """Take in a RoleBinding."""
+        self._put(_key(body), frozenset(_subjects(body)))
 
-    async def _failed(self, error: Exception) -> None:
-        """Say so and wait a while; what was known before goes on being told."""
-        logger.warning("RoleBindings not followed: %s", error, exc_info=_unforeseen(error))
+    def deleted(self, name: Key) -> None:
+        """Take in that a RoleBinding is gone."""
+        self._put(name, frozenset())
+
+    def listed(self, names: AbstractSet[Key]) -> None:
+        """Take in that these are all RoleBindings."""
+        for gone in self._subjects.keys() - names:
+            self._put(gone, frozenset())
+        self._problem = None
+        self._tried.set()
+
+    def failed(self, error: Exception) -> None:
+        """Take in that RoleBindings can't be followed; the last known ones stay in use."""
         if not self._subjects:
             self._problem = _problem(error)
             self._tried.set()
-        await asyncio.sleep(RETRY_S)
-
-    async def _list(self) -> str:
-        found: dict[Key, frozenset[Subject]] = {}
-        version = ""
-        async for page in self._kube.pages(ROLE_BINDINGS.path()):
-            version = page["metadata"]["resourceVersion"]
-            found.update((_key(item), frozenset(_subjects(item))) for item in page["items"])
-        for gone in self._subjects.keys() - found.keys():
-            self._put(gone, frozenset())
-        for key, subjects in found.items():
-            self._put(key, subjects)
-        return version
-
-    async def _follow(self, version: str) -> str:
-        """Follow the changes since ``version`` for the length of a watch; return the last one."""
-        params = {"resourceVersion": version, "allowWatchBookmarks": "true"}
-        async for event in self._kube.watch(ROLE_BINDINGS.path(), params=params):
-            item = event["object"]
-            version = item["metadata"]["resourceVersion"]
-            if event["type"] == "DELETED":
-                self._put(_key(item), frozenset())
-            elif event["type"] != "BOOKMARK":
-                self._put(_key(item), frozenset(_subjects(item)))
-        return version
 
     def _put(self, key: Key, subjects: frozenset[Subject]) -> None:
         for subject in self._subjects.pop(key, frozenset()) - subjects:
@@ -138,10 +124,6 @@ def _subjects(item: Mapping[str, Any]) -> Iterator[Subject]:
         if kind == "ServiceAccount":
             kind, name = "User", f"system:serviceaccount:{subject.get('namespace', '')}:{name}"
         yield kind, name
-
-
-def _unforeseen(error: Exception) -> bool:
-    return not isinstance(error, KubeError)
 
 
 def _problem(error: Exception) -> Problem:

@@ -61,5 +61,6 @@ class RequireBearer(SecurityBase):
         return Caller(token)
 
 
-CallerDep = Annotated[Caller, Depends(RequireBearer())]
+bearer: Final = RequireBearer()
+CallerDep = Annotated[Caller, Depends(bearer)]
 """Parameter type of a route that acts as its caller."""

@@ -7,7 +7,7 @@ validating policy, which refuses a forged or changed creator, is there all the s
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -15,7 +15,8 @@ from wegent_api.callers import Caller
 from wegent_api.identity import identity, user_of
 from wegent_api.targets import Target
 from wegent_api.upstream import CallersApi
-from wegent_crds.marks import CREATED_BY, CREATOR
+from wegent_crds.kinds import GROUP, TOMBSTONE
+from wegent_crds.marks import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
 from wegent_kube import ApiError, KubeClient, KubeError
 from wegent_kube.resources import Resource
 
@@ -31,6 +32,10 @@ LOOK_EVERY_S: Final = 60.0
 RETRY_S: Final = 5.0
 FIRST_WITHIN_S: Final = 5.0
 """How long a request waits for the first look; without an answer, policies are taken for there."""
+
+COPIED: Final = (CREATED_BY, CREATOR, CHANGED_BY)
+"""The marks that a copied object comes with, which a backup keeps."""
+ACCESS_REVIEW: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 Body = Mapping[str, Any]
 
@@ -64,14 +69,18 @@ class Creators:
             self._looked.set()
             await asyncio.sleep(RETRY_S if self._policy is None else LOOK_EVERY_S)
 
-    async def noted(self, caller: Caller, body: Body, target: Target | None = None) -> Body:
+    async def noted(
+        self, caller: Caller, body: Body, namespace: str, target: Target | None = None
+    ) -> Body:
         """Return ``body`` as it is to be written, with its creator if that is for us to note.
 
-        What the body itself says of a creator stays, for the API server to judge.
+        A copied object gets its real creator, unless the caller may bring backups back: with
+        the verb `keep-creator` on tombstones it keeps what it says.
 
         Args:
             caller: who writes.
             body: what is written.
+            namespace: where it is written.
             target: the object if it may be there already, with a creator that is to stay.
 
         Raises:
@@ -86,11 +95,10 @@ class Creators:
             return body
         there = await target.look_if_there() if target else None
         if there is None:
-            marks = await self._marks(caller)
-        else:
-            annotations = there.get("annotations") or {}
-            marks = {key: annotations[key] for key in (CREATED_BY, CREATOR) if key in annotations}
-        return _annotated(body, marks)
+            return await self._signed(caller, body, namespace)
+        annotations = there.get("annotations") or {}
+        marks = {key: annotations[key] for key in (CREATED_BY, CREATOR) if key in annotations}
+        return _annotated(body, marks, {})
 
     async def _look(self) -> bool:
         for path in POLICIES:
@@ -102,16 +110,55 @@ class Creators:
                 return False
         return True
 
-    async def _marks(self, caller: Caller) -> dict[str, str]:
-        name = (await identity(self._callers, caller)).username
+    async def _signed(self, caller: Caller, body: Body, namespace: str) -> Body:
+        """Return what is to be created, with its creator, as the policy would sign it."""
+        given = _annotations_of(body) or {}
+        by = (await identity(self._callers, caller)).username
+        marks = self._marks(by)
+        copied = {key: given[key] for key in COPIED if given.get(key)}
+        dropped = dict.fromkeys((CHANGED_BY, RESTORED_FROM, DELETED_BY), "")
+        if not copied.items() <= marks.items() and await self._may_keep(caller, namespace):
+            marks = self._marks(copied.get(CREATED_BY, by)) | copied
+            del dropped[CHANGED_BY]
+        # The API server judges a value that is no text.
+        given = {key: value for key, value in given.items() if not isinstance(value, str)}
+        return _annotated(body, marks, {**marks, **dropped}.keys() - given.keys())
+
+    def _marks(self, name: str) -> dict[str, str]:
         return {CREATED_BY: name, CREATOR: user_of(name, self._accounts_namespace) or name}
 
+    async def _may_keep(self, caller: Caller, namespace: str) -> bool:
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {
+                "resourceAttributes": {
+                    "group": GROUP,
+                    "resource": TOMBSTONE.plural,
+                    "verb": "keep-creator",
+                    "namespace": namespace,
+                }
+            },
+        }
+        answer: Any = await self._callers.fetch(caller, "POST", ACCESS_REVIEW, body=review)
+        return answer["status"]["allowed"] is True
 
-def _annotated(body: Body, marks: Mapping[str, str]) -> Body:
-    """Return ``body`` with ``marks``, as far as it has none and is an object's."""
+
+def _annotations_of(body: Body) -> Mapping[str, Any] | None:
+    """Return an object's annotations; None where the body is none of an object."""
     metadata = body.get("metadata") or {}
     annotations = metadata.get("annotations") or {} if isinstance(metadata, Mapping) else None
-    if not isinstance(annotations, Mapping):
+    return annotations if isinstance(annotations, Mapping) else None
+
+
+def _annotated(body: Body, marks: Mapping[str, str], dropped: Collection[str]) -> Body:
+    """Return ``body`` with ``marks``, where it has none of that name, and without ``dropped``."""
+    annotations = _annotations_of(body)
+    if annotations is None:
         return body
-    given = {key: value for key, value in annotations.items() if key not in marks or value != ""}
-    return {**body, "metadata": {**metadata, "annotations": {**marks, **given}}}
+    given = {
+        key: value
+        for key, value in annotations.items()
+        if key not in dropped and (key not in marks or value != "")
+    }
+    return {**body, "metadata": {**(body.get("metadata") or {}), "annotations": {**marks, **given}}}

@@ -1,20 +1,31 @@
-"""DELETE: ask the API server, and wait a moment for the object to have gone through the trash."""
+"""DELETE: ask the API server, and wait a moment for the object to have gone through the trash.
 
+An admission policy can't note the user who deletes an object: the API server changes nothing
+that a policy sees. So the caller's name is written on the object before, with the caller's own
+token, and a policy refuses any other name. It is a note for the Tombstone, no right: where it
+can't be written, the deletion goes on without it.
+"""
+
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Response
 
 from wegent_api.callers import Caller, CallerDep
+from wegent_api.errors import Problem, Refused
 from wegent_api.heads import metadata_of, version_of
+from wegent_api.identity import identity
 from wegent_api.parameters import DeleteParameters, Name, dry_run
-from wegent_api.preconditions import EntityTags, IfMatch
+from wegent_api.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.services import Services, ServicesDep
 from wegent_api.settling import GONE, settled
 from wegent_api.statuses import pending
 from wegent_api.targets import Target
-from wegent_api.upstream import Answer
+from wegent_api.upstream import METADATA_ONLY, Answer
 from wegent_api.writing import encoded
 from wegent_crds.kinds import Kind
+from wegent_crds.marks import DELETED_BY
+from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import resource_of
 
 PENDING: Final = (
@@ -37,6 +48,7 @@ class Deletes:
         name: Name,
         parameters: Annotated[DeleteParameters, Query()],
         if_match: IfMatch,
+        if_none_match: IfNoneMatch,
     ) -> Response:
         """Delete one object, which goes into the trash.
 
@@ -46,7 +58,11 @@ class Deletes:
         place = (self.resource, parameters.namespace, name)
         path = self.resource.path(parameters.namespace, name)
         target = Target(services.callers, caller, path)
-        answer = await delete(target, if_match, parameters.dry_run)
+        await target.must_not_be(if_none_match)
+        if parameters.dry_run:
+            answer = await delete(target, if_match, parameters.dry_run)
+        else:
+            answer = await _delete_signed(target, if_match)
         version = version_of(metadata_of(answer.body))
         if version is None or parameters.dry_run or await _gone(services, caller, place, version):
             return Response(status_code=204, headers=dict(answer.headers))
@@ -60,12 +76,55 @@ async def delete(target: Target, if_match: EntityTags | None, dry_run_: str | No
         PreconditionFailed: it isn't what ``If-Match`` names.
         Refused: the API server refused it.
     """
-    version = await target.required_version(if_match)
+    return await _delete(target, await target.required_version(if_match), dry_run_)
+
+
+async def _delete(target: Target, version: str | None, dry_run_: str | None = None) -> Answer:
     options: dict[str, Any] | None = None
     if version is not None:
         options = {"preconditions": {"resourceVersion": version}}
     return await target.write(
         "DELETE", encoded(options) if options else None, params=dry_run(dry_run_), guard=version
+    )
+
+
+async def _delete_signed(target: Target, if_match: EntityTags | None) -> Answer:
+    """Delete an object on which the caller's name is noted; raise what `delete` does."""
+    version = await target.required_version(if_match)
+    signed = await _sign(target, version)
+    if signed is None:
+        return await _delete(target, version)
+    try:
+        return await _delete(target, signed if version is not None else None)
+    except Refused:
+        # Somebody else may delete it later, with kubectl, which leaves no name. Where no answer
+        # came, none would come to this either, and the deletion may be under way.
+        with suppress(Problem):
+            await _note(target, None, None)
+        raise
+
+
+async def _sign(target: Target, version: str | None) -> str | None:
+    """Note the caller on the object; return its version then, None where that was refused."""
+    try:
+        name = (await identity(target.callers, target.caller)).username
+        answer = await _note(target, name, version)
+    except Refused:
+        return None
+    return version_of(metadata_of(answer.body))
+
+
+async def _note(target: Target, name: str | None, version: str | None) -> Answer:
+    metadata: dict[str, Any] = {"annotations": {DELETED_BY: name}}
+    if version is not None:
+        metadata["resourceVersion"] = version
+    return await target.callers.whole(
+        target.caller,
+        "PATCH",
+        target.path,
+        body=encoded({"metadata": metadata}),
+        content_type=MERGE_PATCH,
+        accept=METADATA_ONLY,
     )
 
 

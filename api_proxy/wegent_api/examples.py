@@ -39,25 +39,23 @@ def _in_default(name: str) -> Body:
 
 KINDS: Final[Mapping[str, Body]] = {
     "ghosts": _object(
-        "code-assistant",
+        "pair-programmer",
         {
             "systemPrompt": "You are a helpful coding assistant.",
             "description": "AI assistant for code review",
         },
     ),
     "models": _object(
-        "gpt-4",
+        "quick-model",
         {"provider": "openai", "model": "gpt-4", "temperature": 0.7, "maxTokens": 2000},
     ),
-    "shells": _object(
-        "chat-shell", {"type": "Chat", "description": "Interactive chat environment"}
-    ),
+    "shells": _object("chat", {"type": "Chat", "description": "Interactive chat environment"}),
     "bots": _object(
         "my-coding-bot",
         {
-            "ghostRef": _in_default("code-assistant"),
-            "modelRef": _in_default("gpt-4"),
-            "shellRef": _in_default("chat-shell"),
+            "ghostRef": _in_default("pair-programmer"),
+            "modelRef": _in_default("quick-model"),
+            "shellRef": _in_default("chat"),
             "description": "Coding assistant bot",
         },
     ),

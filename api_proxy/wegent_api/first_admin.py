@@ -5,7 +5,6 @@ run again at each upgrade, and then changes nothing: a password that was changed
 and the file with the first one may be gone.
 """
 
-import argparse
 import asyncio
 import logging
 import sys
@@ -22,16 +21,20 @@ from wegent_api.accounts import Accounts, NewAccount
 from wegent_api.errors import Refused
 from wegent_api.logs import configure_logging
 from wegent_api.password_secrets import PasswordSecrets
+from wegent_api.password_strength import weakness
 from wegent_api.passwords import PasswordHashing
 from wegent_api.registration import Registrar
 from wegent_api.settings import Settings
 from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_connection
+from wegent_kube.usage import argument_parser
 
 logger = logging.getLogger("wegent_api.first_admin")
 
 WITHIN_S: Final = 120.0
 """Right after installing, the API server is seconds away from knowing the new kinds and roles."""
 RETRY_S: Final = 2.0
+SETTINGS: Final = ("kubeconfig", "accounts_namespace", "password_min_chars", "log_level")
+"""Those of the proxy that hold here."""
 
 
 class NotAnAdminError(Exception):
@@ -78,7 +81,7 @@ def read_password(file: Path, min_chars: int) -> str:
     """Return the password that ``file`` holds on its one line.
 
     Raises:
-        PasswordError: it can't be read, or is shorter than ``min_chars``.
+        PasswordError: it can't be read, is shorter than ``min_chars``, or easy to guess.
     """
     try:
         password = file.read_text(encoding="utf-8").rstrip("\n")
@@ -86,15 +89,28 @@ def read_password(file: Path, min_chars: int) -> str:
         raise PasswordError(f"no password to make the Account with: {error}") from error
     if len(password) < min_chars:
         raise PasswordError(f"the password is shorter than {min_chars} characters")
+    if problem := weakness(password):
+        raise PasswordError(f"the password {problem}")
     return password
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status: 2 if it is told wrong things, 1 if it failed."""
-    parser = argparse.ArgumentParser(prog="python -m wegent_api.first_admin", description=__doc__)
-    parser.add_argument("--username", required=True)
-    parser.add_argument("--email", required=True)
-    parser.add_argument("--password-file", type=Path, required=True)
+    parser = argument_parser(
+        "python -m wegent_api.first_admin",
+        "Make the first admin, unless there is one.",
+        Settings,
+        only=SETTINGS,
+        shared=("KUBECONFIG",),
+    )
+    parser.add_argument("--username", required=True, help="name of the Account")
+    parser.add_argument("--email", required=True, help="e-mail address of the Account")
+    parser.add_argument(
+        "--password-file",
+        type=Path,
+        required=True,
+        help="file with the password; read only if the Account is to be made",
+    )
     options = parser.parse_args(arguments)
     try:
         settings = Settings()

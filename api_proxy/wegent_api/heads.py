@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from wegent_kube.encoding import encode_json
+
 Metadata = Mapping[str, Any]
 
 _HEAD: Final = re.compile(rb'\{"apiVersion":"[\w./-]+","kind":"\w+","metadata":(?=\{)')
@@ -48,4 +50,4 @@ def event_of(frame: bytes) -> tuple[str, bytes]:
     if (head := _EVENT.match(frame)) and frame.endswith(b"}}"):
         return head[1].decode(), frame[head.end() : -1]
     event = json.loads(frame)
-    return str(event["type"]), json.dumps(event["object"], separators=(",", ":")).encode()
+    return str(event["type"]), encode_json(event["object"])

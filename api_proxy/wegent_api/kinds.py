@@ -15,6 +15,9 @@ from wegent_api import examples
 from wegent_api.bodies import no_body
 from wegent_api.callers import CallerDep
 from wegent_api.deleting import Deletes
+from wegent_api.errors import Refused
+from wegent_api.field_selectors import explained
+from wegent_api.heads import metadata_of
 from wegent_api.listing import listed
 from wegent_api.openapi import kind_body, kind_list_response
 from wegent_api.openapi_kinds import (
@@ -39,12 +42,14 @@ from wegent_api.parameters import (
 from wegent_api.preconditions import (
     IF_MATCH,
     IF_NONE_MATCH,
+    IfMatch,
     IfNoneMatch,
     unless_known,
 )
 from wegent_api.relation_models import ReferenceList, ReferrerList
 from wegent_api.relations import Relations
 from wegent_api.services import ServicesDep
+from wegent_api.targets import required
 from wegent_api.watching import starting_point, watch
 from wegent_api.writing import Writes
 from wegent_crds.kinds import KINDS, Kind
@@ -71,11 +76,14 @@ class KindRoutes:
         type is Kubernetes' own (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`), whose id
         is the resourceVersion to go on from, and whose data is the object.
         """
-        if not parameters.watching():
-            return await listed(services, caller, self.kind, parameters)
-        path = self.resource.path(None if parameters.everywhere else parameters.namespace)
-        since = starting_point(request, parameters.resource_version)
-        return await watch(services, caller, path, parameters.upstream(), since)
+        try:
+            if not parameters.watching():
+                return await listed(services, caller, self.kind, parameters)
+            path = self.resource.path(None if parameters.everywhere else parameters.namespace)
+            since = starting_point(request, parameters.resource_version)
+            return await watch(services, caller, path, parameters.upstream(), since)
+        except Refused as refused:
+            raise explained(refused, self.kind, parameters.field_selector) from refused
 
     async def get(
         self,
@@ -83,11 +91,15 @@ class KindRoutes:
         caller: CallerDep,
         name: Name,
         parameters: Annotated[OneParameters, Query()],
+        if_match: IfMatch,
         if_none_match: IfNoneMatch,
     ) -> Response:
         """Get one object."""
         path = self.resource.path(parameters.namespace, name)
-        return unless_known(await services.callers.whole(caller, "GET", path), if_none_match)
+        answer = await services.callers.whole(caller, "GET", path)
+        if if_match is not None:
+            required(metadata_of(answer.body), if_match)
+        return unless_known(answer, if_none_match)
 
 
 def kinds_router() -> APIRouter:
@@ -103,7 +115,7 @@ def _add_routes(router: APIRouter, kind: Kind) -> None:
     reads, writes, deletes = KindRoutes(kind), Writes(kind), Deletes(kind)
     relations = Relations(kind)
     example = examples.KINDS[kind.plural]
-    matching = conditions(IF_MATCH)
+    matching = conditions(IF_MATCH, IF_NONE_MATCH)
     of_collection: tuple[_Route, ...] = (
         _Route(
             "POST",
@@ -125,8 +137,8 @@ def _add_routes(router: APIRouter, kind: Kind) -> None:
             "GET",
             reads.get,
             "get",
-            one_object(kind, 200) | NOT_MODIFIED | errors(404),
-            conditions(IF_NONE_MATCH),
+            one_object(kind, 200) | NOT_MODIFIED | errors(404, 412),
+            conditions(IF_MATCH, IF_NONE_MATCH),
         ),
         _Route(
             "PUT",
@@ -165,7 +177,7 @@ def _add_relation(
         f"/{kind.plural}/{{name}}/{relation}",
         endpoint,
         methods=["GET"],
-        operation_id=f"{relation}Of{kind.kind}",
+        operation_id=f"list{kind.kind}{relation.capitalize()}",
         summary=f"List what {what.format(kind.kind)}",
         response_model=model,
         response_model_exclude_none=True,

@@ -6,8 +6,8 @@ order of names: the order in which the API server itself lists a cluster. All ar
 at the version of the first, so that the whole is one moment's, whatever the pages.
 """
 
-import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Final
 
 from fastapi import Response
@@ -21,6 +21,7 @@ from wegent_api.services import Services
 from wegent_api.statuses import JSON
 from wegent_crds.kinds import API_VERSION, Kind
 from wegent_kube.client import PAGE_SIZE
+from wegent_kube.encoding import encode_json
 from wegent_kube.resources import resource_of
 
 PAGING: Final = frozenset({"limit", "continue"})
@@ -44,7 +45,8 @@ async def listed(
     else:
         path = resource.path(None if parameters.everywhere else parameters.namespace)
         try:
-            return await services.callers.relay(caller, "GET", path, params=query)
+            admit = partial(services.long_answers.admit, caller)
+            return await services.callers.relay(caller, "GET", path, params=query, admit=admit)
         except Refused as refused:
             if not parameters.everywhere or refused.code != 403 or parameters.continue_:
                 raise
@@ -60,6 +62,7 @@ async def listed(
     if parameters.limit or page.next is None:
         chunks = [_opening(kind), _encoded(page.items), _end(page)]
         return Response(b"".join(chunks), media_type=JSON)
+    await services.long_answers.admit(caller)
     return StreamingResponse(_all(kind, merged, page), media_type=JSON)
 
 
@@ -91,4 +94,4 @@ def _end(page: Page) -> bytes:
 
 
 def _encoded(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return encode_json(value)

@@ -13,7 +13,7 @@ from wegent_api.metrics import Metrics
 from wegent_api.password_secrets import PasswordSecrets, SecretRef
 from wegent_api.passwords import PasswordHashing
 from wegent_api.ratelimit import RateLimiter, address_key
-from wegent_api.tokens import IssuedToken, PasswordChanged, TokenIssuer
+from wegent_api.tokens import RETRY_AFTER_S, IssuedToken, NotSetUp, PasswordChanged, TokenIssuer
 from wegent_kube import KubeError
 
 WRONG: Final = "wrong user name or password"
@@ -83,7 +83,7 @@ class Login:
         """
         try:
             known = await self.check(username, password, address)
-            issued = await self._tokens.issue(username, known.secret)
+            issued = await self._issue(username, known.secret)
         except TooManyRequests:
             self._outcomes.labels("limited").inc()
             raise
@@ -95,6 +95,17 @@ class Login:
             raise
         self._outcomes.labels("success").inc()
         return issued
+
+    async def _issue(self, username: str, secret: SecretRef) -> IssuedToken:
+        """Have a token issued; where the account isn't set up, say what the operator says."""
+        try:
+            return await self._tokens.issue(username, secret)
+        except NotSetUp as error:
+            account = await self._accounts.get(username)
+            if account is None or not account.unready:
+                raise
+            message = f"the account {username} is not set up: {account.unready}"
+            raise Unavailable(message, retry_after_s=RETRY_AFTER_S) from error
 
     async def check(self, username: str, password: str, address: str) -> Known:
         """Check a password; what that costs is kept only if it was wrong.
@@ -120,7 +131,9 @@ class Login:
         account = await self._accounts.get(username)
         stored = await self._secrets.read(account.password_secret if account else None)
         right = await self._passwords.verify(stored.hash if stored else None, password)
-        if account is None or stored is None or not right or account.suspended:
+        if account is None or stored is None or not right:
+            raise Unauthorized(WRONG)
+        if account.suspended or account.deleting:
             raise Unauthorized(WRONG)
         return Known(account, stored.secret)
 

@@ -1,5 +1,8 @@
 """The objects that one body holds: YAML documents, JSON, or lists of either.
 
+An object may come from a GET: the fields that the API server alone writes are left out, since a
+manifest says how an object is to be, not which version of it.
+
 Each is looked at by itself: what is wrong with one is said of that one, and is no
 reason to refuse the others.
 """
@@ -18,6 +21,13 @@ MAX_MANIFESTS: Final = 256
 """In one body: four times what the largest Team refers to."""
 LIST: Final = ("v1", "List")
 """What kubectl makes of several objects."""
+WRITTEN_BY_THE_SERVER: Final = frozenset(
+    {
+        *("creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation"),
+        *("managedFields", "resourceVersion", "selfLink", "uid"),
+    }
+)
+"""Metadata that an object has once it is stored, and that an apply refuses or ignores."""
 SERVED: Final = tuple(kind.kind for kind in KINDS if kind.served)
 
 
@@ -58,13 +68,49 @@ def manifests_of(documents: Sequence[Any], namespace: str) -> list[Manifest | Un
     return [_once(it) if isinstance(it, Manifest) and times[it.key] > 1 else it for it in found]
 
 
+def as_wanted(body: Mapping[str, Any], *, keep: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return an object without its status and the metadata that only the API server writes.
+
+    ``keep`` names metadata that stays.
+    """
+    wanted = {key: value for key, value in body.items() if key != "status"}
+    metadata = body.get("metadata")
+    if isinstance(metadata, Mapping):
+        dropped = WRITTEN_BY_THE_SERVER - keep
+        wanted["metadata"] = {key: it for key, it in metadata.items() if key not in dropped}
+    return wanted
+
+
 def _items(document: Any) -> Iterator[Any]:
-    if isinstance(document, Mapping) and isinstance(document.get("items"), list):
-        identity = (document.get("apiVersion"), document.get("kind"))
-        if identity in {LIST, *((API_VERSION, f"{kind}List") for kind in SERVED)}:
-            yield from document["items"]
-            return
-    yield document
+    """Yield the objects of a document: those of lists in lists as well, as kubectl does."""
+    pending = [document]
+    while pending:
+        value = pending.pop()
+        items = _items_of_list(value)
+        if items is None:
+            yield value
+        else:
+            pending.extend(reversed(items))
+
+
+def _items_of_list(value: Any) -> list[Any] | None:
+    """Return what a list holds; None if ``value`` is no list."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, Mapping):
+        return None
+    identity = (value.get("apiVersion"), value.get("kind"))
+    items = value.get("items")
+    if not isinstance(items, list | None):
+        return None
+    if identity == LIST:
+        return items or []
+    for kind in SERVED:
+        if identity == (API_VERSION, f"{kind}List"):
+            # In a typed list the items may leave out what the list says.
+            implied = {"apiVersion": API_VERSION, "kind": kind}
+            return [{**implied, **it} if isinstance(it, Mapping) else it for it in items or []]
+    return None
 
 
 def _manifest(value: Any, namespace: str) -> Manifest | Unusable:
@@ -79,7 +125,7 @@ def _manifest(value: Any, namespace: str) -> Manifest | Unusable:
     if causes or kind is None:
         shown = (_shown(it) for it in (value.get("kind"), place, name))
         return Unusable(BadRequest.of(causes), *shown)
-    body = {**value, "metadata": {**metadata, "namespace": place}}
+    body = as_wanted({**value, "metadata": {**metadata, "namespace": place}})
     return Manifest(kind, ObjectKey(kind.plural, place, str(name)), body)
 
 

@@ -25,7 +25,7 @@ router: Final = APIRouter(prefix="/api/v1/namespaces/{namespace}/members", tags=
 
 
 async def _members(services: ServicesDep, caller: CallerDep) -> Members:
-    return Members(services.callers, caller, services.accounts)
+    return Members(services.callers, caller, services.accounts, services.kube)
 
 
 MembersDep = Annotated[Members, Depends(_members)]
@@ -70,12 +70,12 @@ async def put_member(
 @router.delete(
     "/{username}",
     status_code=204,
-    summary="Take a user out of a namespace",
+    summary="Take a user out of a namespace, or leave it",
     dependencies=[Depends(no_body)],
     response_class=Response,
     responses=statuses(400, 401, 403, 404, 409, 503),
 )
 async def delete_member(members: MembersDep, namespace: Namespace, username: Username) -> Response:
-    """Take what the user was given here. What their account gives them stays."""
+    """Take what the user was given here; everybody may leave. What the account gives stays."""
     await members.remove(namespace, username)
     return Response(status_code=204)

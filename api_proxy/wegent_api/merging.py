@@ -18,6 +18,7 @@ from wegent_api.identity import identity
 from wegent_api.names import is_dns_label
 from wegent_api.preconditions import is_version
 from wegent_api.services import Services
+from wegent_kube.client import PageLimit
 from wegent_kube.resources import Resource
 
 PREFIX: Final = "namespaces."
@@ -25,7 +26,8 @@ PREFIX: Final = "namespaces."
 PAGE_BYTES: Final = 4 << 20
 """A page ends once it has so much: it is held whole, and others wait while it is (de)coded."""
 AT_ONCE: Final = 50
-"""Objects of one request: so many more may be held. A Ghost may have 128 KiB."""
+"""Objects of one request, at most. It asks for fewer where they are large: a Ghost has 384 KiB
+with a prompt of full length in Chinese, and more may be held than `PAGE_BYTES` by one request."""
 NOT_HERE: Final = frozenset({403, 404})
 """Answers of a namespace that has nothing for the caller, or isn't there any more."""
 NOT_YET: Final = 504
@@ -80,6 +82,8 @@ class Page:
     version: str
     next: Position | None
     """Where it goes on; None: nowhere."""
+    size: int = 0
+    """Bytes in which the API server sent it."""
 
 
 async def namespaces_of(services: Services, caller: Caller) -> list[str]:
@@ -122,25 +126,27 @@ class Merged:
         version = start.version if start else None
         items: list[Any] = []
         size = 0
+        fitting = PageLimit(AT_ONCE)
         for namespace in self._namespaces:
             if start and namespace < start.namespace:
                 continue
             here = start.continue_ if start and namespace == start.namespace else None
             while True:
                 if version and (len(items) >= limit or size >= PAGE_BYTES):
-                    return Page(items, version, Position(version, namespace, here))
-                more = min(limit - len(items), AT_ONCE)
+                    return Page(items, version, Position(version, namespace, here), size)
+                more = min(limit - len(items), fitting.objects)
                 raw = await self._list(namespace, more, version, here)
                 if raw is None:
                     break
                 found = json.loads(raw)
                 size += len(raw)
+                fitting.adapt(len(found["items"]), len(raw))
                 items += found["items"]
                 version = version or found["metadata"]["resourceVersion"]
                 here = found["metadata"].get("continue")
                 if not here:
                     break
-        return Page(items, version, None) if version else None
+        return Page(items, version, None, size) if version else None
 
     async def _list(
         self, namespace: str, limit: int, version: str | None, continue_: str | None

@@ -17,13 +17,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wegent_api.errors import BadRequest
+from wegent_api.holding import request_scope
 from wegent_api.logs import request_id
 from wegent_api.metrics import Metrics
+from wegent_api.security_headers import protect
 from wegent_api.statuses import internal_error, problem_response
 from wegent_kube.tracing import Tracing
 
 logger = logging.getLogger("wegent_api.access")
 
+PIECE_BYTES: Final = 64 * 1024
+"""Of a body, sent at once; uvloop's transports hold about as much."""
 REQUEST_ID: Final = "x-request-id"
 CLIENT_GONE: Final = 499
 """nginx's status for a client that did not wait; appears in logs and metrics only."""
@@ -54,7 +58,7 @@ class Observe:
         token = request_id.set(exchange.request_id)
         self.tracing.annotate(**{"wegent.request_id": exchange.request_id})
         try:
-            with self.metrics.in_flight.track_inprogress():
+            with self.metrics.in_flight.track_inprogress(), request_scope():
                 await self._answer(exchange, receive)
         finally:
             self._record(exchange)
@@ -116,11 +120,27 @@ class _Exchange:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID] = self.request_id
+            protect(self.scope["path"], headers)
             if self.draining.is_set():
                 headers["connection"] = "close"  # the next request goes to another replica
             self.status = message["status"]
             self.audit_id = headers.get("audit-id")
+        elif len(message.get("body", b"")) > PIECE_BYTES:
+            await self._send_in_pieces(message)
+            return
         await self._send(message)
+
+    async def _send_in_pieces(self, message: Message) -> None:
+        """Send a long body no faster than the client takes it.
+
+        uvicorn waits for the client before it sends a piece, not after. Sent whole, a body
+        would be in its buffers, and the request over, while the client reads nothing.
+        """
+        view = memoryview(message["body"])
+        for start in range(0, len(view), PIECE_BYTES):
+            more = start + PIECE_BYTES < len(view) or message.get("more_body", False)
+            piece = bytes(view[start : start + PIECE_BYTES])
+            await self._send({"type": message["type"], "body": piece, "more_body": more})
 
 
 def ambiguous_path(scope: Scope) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -31,12 +32,14 @@ BODIES: Final[list[type[BaseModel]]] = [
     MemberChange,
 ]
 """Of requests that are not for objects."""
+LOGIN: Final = "/api/v1/auth/login"
 SCHEMAS: Final = "#/components/schemas/"
 
 DESCRIPTION: Final = """\
 Ghosts, Models, Shells, Bots, Teams, Skills and Tasks over REST. Every request is made to the
 Kubernetes API server with the caller's own token and rights; objects, lists and errors are the
-API server's own. `POST /api/v1/auth/login` answers the token for **Authorize**.
+API server's own. **Authorize** logs in by itself, or takes the token of
+`POST /api/v1/auth/login`.
 """
 
 MEANINGS: Final = {
@@ -110,6 +113,26 @@ PENDING_SCHEMA: Final[Mapping[str, Any]] = {
 }
 
 
+OPERATIONS: Final = {
+    "admin_register": "registerByAdmin",
+    "healthz": "getHealth",
+    "kubeconfig": "getKubeconfig",
+    "me": "getMe",
+    "metrics": "getMetrics",
+    "readyz": "getReadiness",
+}
+"""By the function's name, where that is no verb and noun."""
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the ``operationId`` of a route that names none: a verb and a noun in camelCase.
+
+    Generated clients have it as the function's name, and FastAPI's own holds the whole path.
+    """
+    verb, *rest = route.name.split("_")
+    return OPERATIONS.get(route.name, verb + "".join(map(str.capitalize, rest)))
+
+
 def statuses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of a route that may answer these, each a ``Status``."""
     return {code: _response(MEANINGS[code], "ErrorStatus") for code in codes}
@@ -149,6 +172,8 @@ def install_openapi(app: FastAPI) -> None:
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             schemas |= _schemas()
             _drop_fastapis_422(made)
+            _offer_login(made)
+            _drop_null_parameters(made)
             app.openapi_schema = made
         return app.openapi_schema
 
@@ -163,6 +188,34 @@ def _drop_fastapis_422(document: dict[str, Any]) -> None:
         for operation in methods.values():
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]
+
+
+def _offer_login(document: dict[str, Any]) -> None:
+    """Let tools get a token by themselves: OAuth2's password flow, besides a token that is there.
+
+    FastAPI knows one scheme for each dependency.
+    """
+    document["components"]["securitySchemes"]["password"] = {
+        "type": "oauth2",
+        "description": "Logs in with a user name and a password. Leave client id and secret empty.",
+        "flows": {"password": {"tokenUrl": LOGIN, "scopes": {}}},
+    }
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "security" in operation:
+                operation["security"].append({"password": []})
+
+
+def _drop_null_parameters(document: dict[str, Any]) -> None:
+    """Say of an optional parameter only how it is where it is given: a query has no null."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", ()):
+                schema = parameter["schema"]
+                given = [it for it in schema.get("anyOf", ()) if it != {"type": "null"}]
+                if len(given) == 1:
+                    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+                    parameter["schema"] = {**given[0], **rest}
 
 
 def _schemas() -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from typing import Any, Final
 
-import yaml
-
 from wegent_api.examples import APPLIED
 from wegent_api.openapi import SCHEMAS, statuses
 from wegent_api.openapi_kinds import Responses, json_content
@@ -11,6 +9,9 @@ from wegent_api.statuses import JSON
 from wegent_api.yaml_reader import YAML
 
 _RESULTS: Final = json_content({"$ref": f"{SCHEMAS}ApplyResults"})
+
+_ONE: Final = "One object, or a `List` of them"
+_EXAMPLE: Final = {"apiVersion": "v1", "kind": "List", "items": list(APPLIED)}
 
 RESPONSES: Final[Responses] = {
     200: {"description": "All are as they are to be.", "content": _RESULTS},
@@ -23,12 +24,13 @@ BODY: Final[dict[str, Any]] = {
         "required": True,
         "content": {
             YAML: {
-                "schema": {"type": "string", "description": "YAML documents, each an object."},
-                "example": yaml.safe_dump_all(APPLIED, sort_keys=False),
+                # An object, from which Swagger UI makes YAML; it makes nothing of documents.
+                "schema": {"type": "object", "description": f"{_ONE}; or documents of either."},
+                "example": _EXAMPLE,
             },
             JSON: {
-                "schema": {"type": "object", "description": "One object, or a `List` of them."},
-                "example": {"apiVersion": "v1", "kind": "List", "items": list(APPLIED)},
+                "schema": {"type": "object", "description": f"{_ONE}; or an array of either."},
+                "example": _EXAMPLE,
             },
         },
     }

@@ -18,11 +18,14 @@ from wegent_crds.tombstone import TrashedKind
 
 DEFAULT_NAMESPACE: Final = "default"
 ALL_NAMESPACES: Final = "*"
-MAX_SELECTOR_CHARS: Final = 4096
+MAX_SELECTOR_CHARS: Final = 2048
 """Far more than a person writes; the request's URL is bounded anyway."""
+MAX_FIELD_SELECTOR_CHARS: Final = 1024
+"""A reference and a namespace of full length, and more. With the longest `labelSelector` and
+`continue`, twelve bytes a character, the URL is still one that is read."""
 MAX_VERSION_CHARS: Final = 64
 """Three times what 64 bits take."""
-MAX_CONTINUE_CHARS: Final = 4096
+MAX_CONTINUE_CHARS: Final = 2048
 """The API server's tokens hold a name and a revision."""
 FIELD_MANAGER: Final = USER_AGENT.partition("/")[0]
 """Who owns the fields that are written, to server-side apply: as the API server names us."""
@@ -58,8 +61,13 @@ FieldManager = Annotated[
     ),
 ]
 Force = Annotated[
-    bool, Field(description="Take over fields that another manager owns; server-side apply alone.")
+    bool | None,
+    Field(
+        description="Take over fields that another manager owns; server-side apply alone. Left"
+        " out, those of the caller's own updates are taken over."
+    ),
 ]
+"""Without a default in the OpenAPI document: generated clients send the defaults that are there."""
 ValidateRefs = Annotated[
     bool,
     Field(
@@ -115,7 +123,15 @@ class PatchParameters(WriteParameters):
     """Of a change to an object."""
 
     field_manager: FieldManager = FIELD_MANAGER
-    force: Force = False
+    force: Force = None
+
+    @property
+    def takes_over_own(self) -> bool:
+        """Whether an apply takes over fields of the caller's own updates.
+
+        A client that names another manager, or says ``force=false``, asks for conflicts.
+        """
+        return self.field_manager == FIELD_MANAGER and self.force is None
 
     def upstream(self) -> dict[str, str]:
         """Return what the API server is sent."""
@@ -139,6 +155,16 @@ class ListParameters(Parameters):
     ] = DEFAULT_NAMESPACE
     label_selector: Annotated[
         str | None, Field(alias="labelSelector", max_length=MAX_SELECTOR_CHARS)
+    ] = None
+    field_selector: Annotated[
+        str | None,
+        Field(
+            alias="fieldSelector",
+            max_length=MAX_FIELD_SELECTOR_CHARS,
+            description="As kubectl's `--field-selector`: `metadata.name`, `metadata.namespace` and"
+            " the fields of the kind's `selectableFields`.",
+            examples=["status.phase=Running"],
+        ),
     ] = None
     limit: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
     continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
@@ -168,7 +194,8 @@ class TrashParameters(ListParameters):
     def upstream(self) -> dict[str, str]:
         """Return what the API server is sent."""
         fields = {"spec.kind": self.kind, "spec.name": self.name}
-        selector = ",".join(f"{field}={value}" for field, value in fields.items() if value)
+        terms = [f"{field}={value}" for field, value in fields.items() if value]
+        selector = ",".join(filter(None, [self.field_selector, *terms]))
         given = super().upstream()
         given = {key: value for key, value in given.items() if key not in {"kind", "name"}}
         return given | ({"fieldSelector": selector} if selector else {})

@@ -17,7 +17,8 @@ from wegent_kube import KubeError
 from wegent_kube.client import JSON_PATCH
 
 LOST: Final = frozenset({409, 422})
-"""The API server's words for a patch whose test failed; nothing else in the patch can."""
+"""What the API server answers to a patch whose test failed. A third party's policy may answer
+the same, so that the Account must be looked at again."""
 
 
 class PasswordChanger:
@@ -89,9 +90,16 @@ class PasswordChanger:
         try:
             await write("PATCH", path, patch, REHEARSAL if dry else STRICT, JSON_PATCH)
         except Refused as error:
-            if error.code in LOST:
+            if error.code in LOST and await self._has_changed(account):
                 raise Conflict(
                     f"the account {account.username} has been changed in the meantime;"
                     " look at it, and try again"
                 ) from error
             raise
+
+    async def _has_changed(self, account: Account) -> bool:
+        there = await self._accounts.get(account.username)
+        return there is None or (there.uid, there.password_secret) != (
+            account.uid,
+            account.password_secret,
+        )

@@ -17,6 +17,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from pydantic import SecretStr
 
 from wegent_api.errors import Cause, Invalid, Unavailable
+from wegent_api.password_strength import weakness
 
 RETRY_AFTER_S: Final = 2
 
@@ -79,16 +80,29 @@ class PasswordHashing:
             self._taken -= 1
 
 
-def long_enough(password: SecretStr, min_chars: int, *, what: str, field: str) -> str:
+async def acceptable(
+    password: SecretStr, min_chars: int, *, personal: tuple[str, ...], what: str, field: str
+) -> str:
     """Return a new password, which is in ``field`` of ``what``.
 
+    Args:
+        password: to be checked.
+        min_chars: how many characters it must have.
+        personal: the user's name and e-mail address, as far as they are known.
+        what: the body's name, for the message.
+        field: the field's name.
+
     Raises:
-        Invalid: it has fewer than ``min_chars`` characters.
+        Invalid: it is too short, or too easy to guess.
     """
     value = password.get_secret_value()
+    problem: str | None
     if len(value) < min_chars:
-        message = f"must have at least {min_chars} characters"
-        raise Invalid.of([Cause("FieldValueInvalid", field, message)], what=what)
+        problem = f"must have at least {min_chars} characters"
+    else:  # in a thread: the longest passwords take some hundredths of a second
+        problem = await asyncio.to_thread(weakness, value, personal)
+    if problem:
+        raise Invalid.of([Cause("FieldValueInvalid", field, problem)], what=what)
     return value
 
 

@@ -1,24 +1,22 @@
 """The three ways to change a part of an object, and how each is tied to one version of it."""
 
-import asyncio
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.message import Message
 from itertools import islice
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
 from wegent_api import json_patches
-from wegent_api.bodies import parse, read_bytes
+from wegent_api.bodies import declared_type, parse, read_bytes
 from wegent_api.callers import CallerDep
 from wegent_api.errors import MAX_CAUSES, BadRequest, Cause, Invalid, Refused, UnsupportedMediaType
 from wegent_api.services import services_of
 from wegent_api.yaml_reader import documents_of
 from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from wegent_kube.encoding import encode_json, encode_yaml
 
 PATCH_TYPES: Final = (MERGE_PATCH, JSON_PATCH, APPLY_PATCH)
 ACCEPT_PATCH: Final = ", ".join(PATCH_TYPES)
@@ -26,8 +24,6 @@ ACCEPT_PATCH: Final = ", ".join(PATCH_TYPES)
 
 _QUOTED_OBJECT: Final = re.compile(r'Invalid value: "[^"\\]*(?:\\.[^"\\]*)*": (.+)', re.DOTALL)
 """The API server quotes the whole object as it would be, twice, before it says what is wrong."""
-_ESCAPED: Final = re.compile(r"\\\\|\\u(d[89ab]..)\\u(d[c-f]..)")
-"""In JSON: a backslash, which may stand before a u, or a surrogate pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +62,8 @@ class Patch:
 
 
 def as_yaml(value: Any) -> bytes:
-    """Return ``value``, of JSON's sorts, as YAML for server-side apply.
-
-    It is JSON, but for two things: characters beyond U+FFFF, which JSON escapes as surrogate
-    pairs that YAML doesn't know, stand there as they are, and DEL doesn't. All others stay
-    escaped, since to YAML some are line breaks.
-    """
-    text = json.dumps(value, separators=(",", ":")).replace("\x7f", r"\u007f")
-    return _ESCAPED.sub(_unescaped_pair, text).encode()
+    """Return ``value``, of JSON's sorts, as YAML for server-side apply."""
+    return encode_yaml(value)
 
 
 async def read_patch(request: Request, _: CallerDep) -> Patch:
@@ -83,18 +73,14 @@ async def read_patch(request: Request, _: CallerDep) -> Patch:
         UnsupportedMediaType: it is of another type than the three.
         BadRequest: it isn't what its type says.
     """
-    declared = Message()
-    declared["content-type"] = request.headers.get("content-type", "")
-    content_type = declared.get_content_type()
+    content_type = declared_type(request).get_content_type()
     encoding = request.headers.get("content-encoding", "identity").lower()
     if content_type not in PATCH_TYPES or encoding != "identity":
         message = f"the Content-Type must be one of {ACCEPT_PATCH}, uncompressed"
         raise UnsupportedMediaType(message, headers={"Accept-Patch": ACCEPT_PATCH})
-    raw = await read_bytes(request, services_of(request).settings.max_body_bytes)
-    if content_type == APPLY_PATCH:
-        value = await asyncio.to_thread(_one_document, raw)
-    else:
-        value = parse(raw)
+    services = services_of(request)
+    raw = await read_bytes(request, services.settings.max_body_bytes)
+    value = await services.worker.run(_one_document if content_type == APPLY_PATCH else parse, raw)
     if not isinstance(value, list if content_type == JSON_PATCH else dict):
         what = "a JSON array of operations" if content_type == JSON_PATCH else "an object"
         raise BadRequest(f"the body must be {what}")
@@ -152,9 +138,5 @@ def _one_document(raw: bytes) -> Any:
     return documents[0]
 
 
-def _unescaped_pair(found: re.Match[str]) -> str:
-    return str(json.loads(f'"{found[0]}"')) if found[1] else found[0]
-
-
 def _encoded(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return encode_json(value)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from wegent_api.errors import TooManyRequests
+
 MAX_KEYS: Final = 10_000
 """Buckets that are remembered, of each limiter; about 2 MB."""
 IPV6_PREFIX: Final = 64
@@ -69,6 +71,35 @@ class RateLimiter:
         if len(self._buckets) > self._max_keys:
             self._buckets.popitem(last=False)
         return bucket
+
+
+class RegistrationLimit:
+    """A bucket for each client address, and one for all of them together.
+
+    An attacker with many addresses is bounded by the second. An address that has used up its
+    own bucket takes nothing from the others.
+    """
+
+    def __init__(
+        self, *, per_address: int, total: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._addresses = RateLimiter(per_address, clock=clock)
+        self._total = RateLimiter(total, max_keys=1, clock=clock)
+
+    def check(self, address: str) -> None:
+        """Pay for one registration from an address.
+
+        Raises:
+            TooManyRequests: the address, or all addresses together, have used up their minute.
+        """
+        key = address_key(address)
+        if wait_s := self._addresses.take(key):
+            message = f"too many registrations from your address; try again in {wait_s} s"
+            raise TooManyRequests(message, retry_after_s=wait_s)
+        if wait_s := self._total.take(""):
+            self._addresses.give_back(key)
+            message = f"too many registrations from all addresses; try again in {wait_s} s"
+            raise TooManyRequests(message, retry_after_s=wait_s)
 
 
 def address_key(address: str) -> str:

@@ -32,13 +32,15 @@ async def restore(services: Services, caller: Caller, namespace: str, name: str)
     """Return the object that is back; None if it isn't known in time whether it will be.
 
     Raises:
-        Conflict: its name is another's.
+        Conflict: its name is another's, or the Tombstone is being deleted.
         Invalid: the API server did not take it.
         NotFound: the Tombstone went, and not because its object came back.
         Refused: the caller may not ask for it, or there is no such Tombstone.
     """
     target = Target(services.callers, caller, TOMBSTONES.path(namespace, name))
     before = await services.callers.fetch(caller, "GET", target.path)
+    if "deletionTimestamp" in before["metadata"]:
+        raise Conflict(f'tombstones "{name}" is being deleted, and brings nothing back any more')
     asked = await _ask(target, wanted=True)
     verdict = _verdict("", asked) or await settled(
         services.waits,
@@ -81,6 +83,8 @@ def _verdict(event: str, tombstone: Body) -> Body | None:
         if (
             condition["type"] == ConditionType.READY
             and condition["status"] == "False"
+            # The object itself is on its way out, and comes back once it is gone.
+            and condition["reason"] != Reason.DELETION_PENDING
             and condition.get("observedGeneration") == tombstone["metadata"]["generation"]
         ):
             found: Body = condition

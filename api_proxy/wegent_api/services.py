@@ -4,21 +4,26 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Final, cast
 
 from fastapi import Depends, Request
 
+from wegent_api import password_strength
 from wegent_api.accounts import Accounts
 from wegent_api.bindings import Bindings
 from wegent_api.creators import Creators
+from wegent_api.field_managers import FieldManagers
+from wegent_api.first_admin_gate import FirstAdminGate
 from wegent_api.kubeconfig import Kubeconfigs
+from wegent_api.last_admin import LastAdmin
 from wegent_api.login import Gate, Login
 from wegent_api.logs import request_id
+from wegent_api.long_answers import LongAnswers
 from wegent_api.metrics import Metrics
 from wegent_api.password_change import PasswordChanger
 from wegent_api.password_secrets import PasswordSecrets
 from wegent_api.passwords import PasswordHashing
-from wegent_api.ratelimit import RateLimiter
+from wegent_api.ratelimit import RateLimiter, RegistrationLimit
 from wegent_api.readiness import Readiness
 from wegent_api.registration import Registrar
 from wegent_api.settings import Settings
@@ -28,8 +33,14 @@ from wegent_api.tokens import TokenIssuer
 from wegent_api.upstream import CallersApi
 from wegent_api.version import USER_AGENT
 from wegent_api.watches import Watches
+from wegent_api.worker import Worker
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.tracing import Tracing
+
+MAX_BODIES_BYTES: Final = 256 << 20
+"""Of long bodies of authenticated users, as they are sent; parsed, they take some times more."""
+MAX_BODIES_BYTES_PER_USER: Final = 64 << 20
+"""Those of one user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +58,30 @@ class Services:
     waits: Watches
     """The same for what waits for the operator, which streams can't take away."""
     slots: Slots
-    """Of streams."""
+    """Of watches."""
+    long_answers: LongAnswers
+    """Those that the client reads while the API server still sends."""
+    bodies: Slots
+    """Of the memory for long bodies."""
+    worker: Worker
+    """Parses long bodies."""
+    refusals: RateLimiter
+    """By client address: bodies refused on routes that need no token."""
     kube: KubeClient
     """The API server as the proxy itself, which may write in the accounts namespace only."""
     bindings: Bindings
     """In which namespaces a caller may have rights."""
     creators: Creators
     """Notes who created what, where the API server doesn't."""
+    field_managers: FieldManagers
+    """Names the owner of the fields that a caller writes."""
     accounts: Accounts
     registrar: Registrar
-    registrations: RateLimiter
+    first_admin: FirstAdminGate
+    """Without whom nobody registers."""
+    registrations: RegistrationLimit
     """By client address."""
+    last_admin: LastAdmin
     login: Login
     tokens: TokenIssuer
     password_changer: PasswordChanger
@@ -77,6 +101,7 @@ async def open_services(
     """
     connection = load_connection(settings.kubeconfig)
     namespace = settings.accounts_namespace
+    await asyncio.to_thread(password_strength.preload)
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(
             KubeClient(
@@ -105,6 +130,7 @@ async def open_services(
             PasswordHashing(at_once=settings.hashes_at_once, waiting=settings.hashes_waiting)
         )
         bindings = await stack.enter_async_context(Bindings(kube))
+        worker = await stack.enter_async_context(Worker())
         accounts = Accounts(kube, namespace)
         secrets = PasswordSecrets(kube, namespace)
         tokens = TokenIssuer(
@@ -121,13 +147,34 @@ async def open_services(
             callers=callers,
             watches=watches,
             waits=waits,
-            slots=Slots(metrics, at_once=settings.watches, per_user=settings.watches_per_user),
+            slots=Slots(
+                "watches",
+                at_once=settings.watches,
+                per_user=settings.watches_per_user,
+                gauge=metrics.watches.track_inprogress,
+            ),
+            long_answers=LongAnswers(
+                callers,
+                at_once=max(1, settings.upstream_connections // 4),
+                per_user=settings.long_answers_per_user,
+            ),
+            bodies=Slots(
+                "bytes of long bodies", at_once=MAX_BODIES_BYTES, per_user=MAX_BODIES_BYTES_PER_USER
+            ),
+            worker=worker,
+            refusals=RateLimiter(settings.logins_per_address_per_minute),
             kube=kube,
             bindings=bindings,
             creators=Creators(kube, callers, namespace),
+            field_managers=FieldManagers(callers, namespace),
             accounts=accounts,
             registrar=Registrar(accounts, secrets, passwords),
-            registrations=RateLimiter(settings.registrations_per_address_per_minute),
+            first_admin=FirstAdminGate(accounts, settings.first_admin),
+            registrations=RegistrationLimit(
+                per_address=settings.registrations_per_address_per_minute,
+                total=settings.registrations_per_minute,
+            ),
+            last_admin=LastAdmin(callers, accounts),
             login=Login(accounts, secrets, passwords, tokens, gate, metrics),
             tokens=tokens,
             password_changer=PasswordChanger(accounts, secrets, passwords),

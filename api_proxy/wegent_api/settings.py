@@ -1,5 +1,6 @@
 """What can be configured, each from an environment variable ``WEGENT_API_<NAME>``."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -12,6 +13,22 @@ MAX_PASSWORD_CHARS: Final = 128
 """Long enough for every passphrase and password manager, and a bound on what is hashed."""
 
 
+def _networks(value: str) -> str:
+    """Return a comma-separated list of addresses and networks.
+
+    Raises:
+        ValueError: it has anything else. ``*`` would let each client say its own address.
+    """
+    for item in filter(None, map(str.strip, value.split(","))):
+        try:
+            ipaddress.ip_network(item)
+        except ValueError:
+            raise ValueError(
+                f"{item!r} must be an address or network, such as 10.0.0.0/8"
+            ) from None
+    return value
+
+
 class Settings(BaseSettings):
     """The proxy's configuration; see ``docs/api.md`` for the same as a table."""
 
@@ -19,7 +36,7 @@ class Settings(BaseSettings):
         env_prefix="WEGENT_API_", frozen=True, use_attribute_docstrings=True
     )
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 takes a free one."""
@@ -31,6 +48,9 @@ class Settings(BaseSettings):
     """Namespace of the Accounts, their ServiceAccounts and their password Secrets."""
     registration_open: bool = True
     """Whether anybody may register; closed, only admins create Accounts."""
+    first_admin: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,50}$")] = ""
+    """Name of the first admin, without whose Account nobody may register; unset: nobody is waited
+    for."""
     password_min_chars: Annotated[int, Field(ge=8, le=MAX_PASSWORD_CHARS)] = 12
     """Shortest password taken for a new Account."""
     token_lifetime_s: Annotated[int, Field(ge=600, le=86_400)] = 1800
@@ -40,17 +60,26 @@ class Settings(BaseSettings):
     logins_per_user_per_minute: Annotated[int, Field(ge=1)] = 10
     """Failed logins for one user name, for each replica of the proxy."""
     logins_per_address_per_minute: Annotated[int, Field(ge=1)] = 60
-    """Failed logins from one client address (IPv6: one /64), for each replica of the proxy."""
+    """Failed logins from one client address (IPv6: one /64), for each replica of the proxy; so
+    many bodies that are refused on routes without a token, too."""
     registrations_per_address_per_minute: Annotated[int, Field(ge=1)] = 60
     """Registrations from one client address, for each replica of the proxy."""
+    registrations_per_minute: Annotated[int, Field(ge=1)] = 120
+    """Registrations from all addresses together, for each replica of the proxy."""
     hashes_at_once: Annotated[int, Field(ge=1, le=64)] = 2
     """Passwords hashed at the same time; each takes 64 MiB and up to four cores."""
     hashes_waiting: Annotated[int, Field(ge=0)] = 64
     """Passwords waiting to be hashed before further ones are answered 503."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_572_864
     """Longest request body: 1.5 MiB, the most that etcd stores in one request."""
+    connections: Annotated[int, Field(ge=1)] = 4096
+    """Client connections open at the same time; the one idle for longest gives way to a new one."""
+    head_timeout_s: Annotated[float, Field(gt=0)] = 20.0
+    """Seconds that a client has for its request's line and headers, from the connection's start."""
     upstream_connections: Annotated[int, Field(ge=1)] = 100
     """Connections to the API server on behalf of callers."""
+    long_answers_per_user: Annotated[int, Field(ge=1)] = 10
+    """Answers over 1 MiB that one user reads at the same time; more are answered 429."""
     watches: Annotated[int, Field(ge=1)] = 1000
     """Watches of the API server at the same time, one connection each; more are answered 503."""
     watches_per_user: Annotated[int, Field(ge=1)] = 50
@@ -60,12 +89,12 @@ class Settings(BaseSettings):
     watch_renew_s: Annotated[int, Field(ge=1, le=60)] = 30
     """Seconds after which a watch is begun anew, with the caller's token and rights as they are."""
     watch_stall_s: Annotated[float, Field(gt=0)] = 30.0
-    """Seconds after which a watching client that takes nothing is cut off."""
+    """Seconds after which a client that takes nothing of its answer is cut off, watching or not."""
     settle_wait_s: Annotated[float, Field(ge=0, le=30)] = 5.0
     """Seconds that a deletion or a restoring waits for the operator before it answers 202."""
     upstream_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """Seconds without a byte from the API server before the answer is 503."""
-    forwarded_allow_ips: str = ""
+    forwarded_allow_ips: Annotated[str, AfterValidator(_networks)] = ""
     """Proxies (comma-separated addresses or networks) whose ``X-Forwarded-For`` is believed."""
     drain_delay_s: Annotated[float, Field(ge=0, le=300)] = 0.0
     """Seconds after SIGTERM in which it still serves, while ``/readyz`` says that it stops."""

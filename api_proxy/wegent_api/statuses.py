@@ -5,7 +5,6 @@ a password. Nothing of an unexpected exception comes back at all.
 """
 
 import http
-import json
 import logging
 import math
 from collections.abc import Iterable, Mapping
@@ -26,13 +25,18 @@ from wegent_api.errors import (
     Unavailable,
     status_object,
 )
+from wegent_api.redirects import redirect, without_slash
+from wegent_api.wording import pydantic_message
 from wegent_kube import ApiError, Unreachable
+from wegent_kube.encoding import encode_json
 
 logger = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
 
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+NO_SUCH_PATH: Final = "there is no such path; /docs and /openapi.json describe those that are"
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _REASONS: Final = {404: "NotFound", 405: "MethodNotAllowed"}
 _CAUSE_REASONS: Final = {
     "missing": "FieldValueRequired",
@@ -47,10 +51,8 @@ _CAUSE_REASONS: Final = {
 def status_response(
     status: Mapping[str, Any], code: int, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return ``status`` as a response; ASCII only, since messages may quote lone surrogates."""
-    return Response(
-        json.dumps(status, separators=(",", ":")) + "\n", code, headers, media_type=JSON
-    )
+    """Return ``status`` as a response."""
+    return Response(encode_json(status) + b"\n", code, headers, media_type=JSON)
 
 
 def problem_response(problem: Problem) -> Response:
@@ -120,20 +122,27 @@ async def _on_request_validation(_: Request, error: Exception) -> Response:
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer what the router refuses: 404 for a path that isn't, 405 for a method that isn't."""
+    """Answer what the router refuses: 404 for a path that isn't, 405 for a method that isn't.
+
+    A path that is one but for a slash at its end is a redirect.
+    """
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
     code = error.status_code
+    if code == 404 and (location := without_slash(request)):
+        return redirect(location)
     reason = _REASONS.get(code, http.HTTPStatus(code).phrase.replace(" ", ""))
-    message = {404: "there is no such path", 405: "this path has no such method"}.get(
-        code, str(error.detail)
-    )
-    headers = {"Allow": ", ".join(allowed_methods(request))} if code == 405 else error.headers
+    message = {404: NO_SUCH_PATH, 405: "this path has no such method"}.get(code, str(error.detail))
+    headers = error.headers
+    if code == 405:
+        headers = {"Allow": ", ".join(allowed_methods(request))}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
     return status_response(status_object(code, reason, message), code, headers)
 
 
 def allowed_methods(request: Request) -> list[str]:
     """Return the methods that the request's path has; the router names one route's only."""
-    return [
+    found = [
         method
         for method in METHODS
         if any(
@@ -141,6 +150,9 @@ def allowed_methods(request: Request) -> list[str]:
             for route in request.app.router.routes
         )
     ]
+    if "GET" in found:
+        found.insert(1, "HEAD")
+    return [*found, "OPTIONS"]
 
 
 async def _on_unreachable(_: Request, error: Exception) -> Response:
@@ -168,5 +180,5 @@ def _dotted(place: Iterable[str | int]) -> str:
 def _message(error: ErrorDetails | Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "unknown field"
-    message: str = error["msg"]
+    message = pydantic_message(error["msg"])
     return message.removeprefix("Value error, ")

@@ -13,7 +13,7 @@ from typing import Final
 from wegent_api.callers import Caller
 from wegent_api.errors import PreconditionFailed, Refused
 from wegent_api.heads import Metadata, metadata_of, version_of
-from wegent_api.preconditions import IF_MATCH, EntityTags, entity_tag
+from wegent_api.preconditions import IF_MATCH, IF_NONE_MATCH, EntityTags, entity_tag
 from wegent_api.statuses import JSON
 from wegent_api.upstream import METADATA_ONLY, Answer, CallersApi
 
@@ -64,6 +64,19 @@ class Target:
             return None
         return tags.only or required(await self.look(), tags)
 
+    async def must_not_be(self, tags: EntityTags | None) -> None:
+        """Compare the object that is there with ``If-None-Match``.
+
+        Raises:
+            PreconditionFailed: it is one of those.
+            Refused: the caller may not look at it.
+        """
+        if tags is None:
+            return
+        version = version_of(await self.look_if_there() or {})
+        if version is not None and tags.name(version):
+            raise PreconditionFailed(f"{IF_NONE_MATCH}: the object is at {entity_tag(version)}")
+
     async def write(
         self,
         method: str,
@@ -103,8 +116,23 @@ def required(there: Metadata | None, tags: EntityTags) -> str:
     """
     version = version_of(there or {})
     if version is None or not (tags.any or version in tags.strong):
+        if tags.weak and (version in tags.weak or not tags.strong):
+            raise weak(version)
         raise failed(version)
     return version
+
+
+def weak(current: str | None) -> PreconditionFailed:
+    """Return the answer to an ``If-Match`` with weak entity tags, which match nothing.
+
+    Reading the object again doesn't help where something on the way makes its tag weak.
+    """
+    now = "" if current is None else f", which is {entity_tag(current)} now"
+    return PreconditionFailed(
+        f'{IF_MATCH}: a weak entity tag (W/"...") never matches (RFC 9110, section 13.1.1);'
+        f" send the strong one{now}. Where answers arrive with weak ones, a gateway on the way,"
+        " such as one that compresses, has changed them"
+    )
 
 
 def failed(current: str | None) -> PreconditionFailed:

@@ -23,6 +23,10 @@ class PasswordChanged(Exception):  # noqa: N818 - what happened
     """The Secret that the password was checked against is gone."""
 
 
+class NotSetUp(Unavailable):
+    """The user's ServiceAccount isn't there."""
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
     """A token and how many seconds it lasts."""
@@ -56,7 +60,7 @@ class TokenIssuer:
         has seen their Account once in a lifetime.
 
         Raises:
-            Unavailable: the ServiceAccount did not appear in time.
+            NotSetUp: the ServiceAccount did not appear in time.
             PasswordChanged: the Secret went away.
         """
         deadline = time.monotonic() + self._wait_s
@@ -70,7 +74,7 @@ class TokenIssuer:
                 if error.code != 404:
                     raise
             if time.monotonic() + pause > deadline:
-                raise Unavailable(
+                raise NotSetUp(
                     f"the account {username} is not set up yet; if this lasts,"
                     " see whether Wegent's operator is running",
                     retry_after_s=RETRY_AFTER_S,

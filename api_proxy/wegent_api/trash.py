@@ -12,6 +12,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from wegent_api.bodies import no_body
 from wegent_api.callers import CallerDep
 from wegent_api.deleting import delete
+from wegent_api.errors import Refused
+from wegent_api.field_selectors import explained
 from wegent_api.listing import listed
 from wegent_api.openapi_kinds import conditions
 from wegent_api.openapi_trash import LIST, ONE, PURGED, RESTORED
@@ -46,7 +48,10 @@ async def list_(
     services: ServicesDep, caller: CallerDep, parameters: Annotated[TrashParameters, Query()]
 ) -> Response:
     """List the Tombstones of one namespace, or of all: what was deleted and until when it stays."""
-    return await listed(services, caller, TOMBSTONE, parameters)
+    try:
+        return await listed(services, caller, TOMBSTONE, parameters)
+    except Refused as refused:
+        raise explained(refused, TOMBSTONE, parameters.field_selector) from refused
 
 
 @router.get(

@@ -8,9 +8,10 @@ pass. Where tracing is on, it adds ``traceparent`` and ``tracestate``, parsed an
 anew, so that the caller's trace goes on in the API server.
 """
 
+import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,7 +31,9 @@ from wegent_api.logs import request_id
 from wegent_api.metrics import Metrics
 from wegent_api.statuses import JSON
 from wegent_api.version import USER_AGENT
+from wegent_api.wording import reworded
 from wegent_kube import Connection, audited_as
+from wegent_kube.encoding import encode_json
 
 METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 """Accept header for an object without its spec and status."""
@@ -70,6 +73,7 @@ class CallersApi:
     ) -> None:
         self._server = connection.server
         self._metrics = metrics
+        self._turns = asyncio.Semaphore(max(1, connections // 2))
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=connections, ssl=connection.ssl_context(client_certificate=False)
@@ -157,7 +161,7 @@ class CallersApi:
             method,
             path,
             params=params,
-            body=None if body is None else json.dumps(body).encode(),
+            body=None if body is None else encode_json(body),
             content_type=content_type,
             accept=accept,
         )
@@ -186,6 +190,23 @@ class CallersApi:
         ) as response:
             return Answer(response.status, passed_on(response), await response.read())
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Hold one of the connections that lists may have at once, which is half of them.
+
+        Raises:
+            Unavailable: none gets free in time.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("too many lists at once") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
     async def relay(
         self,
         caller: Caller,
@@ -194,13 +215,15 @@ class CallersApi:
         *,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        admit: Callable[[], Awaitable[None]] | None = None,
     ) -> Response:
         """Send one request and return its answer as it is, byte for byte; as `send`.
 
-        A long body is passed on while it arrives. If the API server goes away in
-        the middle of one, the connection to the caller is cut.
+        A long body is passed on while it arrives, after ``admit`` has had its say. If the
+        API server goes away in the middle of one, the connection to the caller is cut.
         """
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._turn())
             response = await stack.enter_async_context(
                 self.send(caller, method, path, params=params, body=body)
             )
@@ -212,6 +235,8 @@ class CallersApi:
             headers = passed_on(response)
             if response.content.at_eof():
                 return Response(bytes(head), response.status, headers, media_type=JSON)
+            if admit is not None:
+                await admit()
             return _Stream(bytes(head), response, headers, stack.pop_all())
         raise AssertionError("no context manager in here swallows exceptions")
 
@@ -250,7 +275,7 @@ def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
         status = None
     if code >= 400 and isinstance(status, dict) and status.get("kind") == "Status":
         fault = request_fault(status) if code == HTTPStatus.INTERNAL_SERVER_ERROR else None
-        return fault or Refused(status, code, headers)
+        return fault or Refused(reworded(status), code, headers)
     if code == HTTPStatus.UNAUTHORIZED:
         return Unauthorized("the token is not accepted", error="invalid_token")
     if code == HTTPStatus.NOT_FOUND:

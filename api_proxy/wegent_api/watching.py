@@ -26,6 +26,7 @@ from wegent_api.preconditions import is_version
 from wegent_api.services import Services
 from wegent_api.slots import Slots
 from wegent_api.statuses import JSON
+from wegent_kube.encoding import encode_json
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
 EXPIRED: Final = 410
@@ -146,7 +147,7 @@ class _Watching:
             except Problem as problem:
                 self._end = problem
         if self._end is not None:
-            yield _error(json.dumps(self._end.status, separators=(",", ":")).encode())
+            yield _error(encode_json(self._end.status))
 
     def _event(self, kind: str, body: bytes) -> bytes:
         if self._version is None and kind == "ADDED":

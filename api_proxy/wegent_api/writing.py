@@ -5,8 +5,8 @@ a person at the other end of REST expects: identity may be left out of a body, a
 reference to nothing is refused at once, and versions travel in HTTP's own headers.
 """
 
-import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query, Response
@@ -14,15 +14,18 @@ from fastapi import Depends, Query, Response
 from wegent_api.bodies import json_object
 from wegent_api.callers import Caller, CallerDep
 from wegent_api.errors import BadRequest, Cause, PreconditionFailed, Refused
-from wegent_api.heads import version_of
+from wegent_api.heads import metadata_of, version_of
+from wegent_api.manifests import as_wanted
 from wegent_api.parameters import Name, PatchParameters, WriteParameters, namespace_of
-from wegent_api.patches import Patch, PatchDep, as_yaml, with_metadata, without_quoted_object
+from wegent_api.patches import PatchDep, with_metadata, without_quoted_object
 from wegent_api.preconditions import EntityTags, IfMatch, IfNoneMatch, tagged
 from wegent_api.references import check_references
 from wegent_api.services import Services, ServicesDep
+from wegent_api.taking_over import Applying
 from wegent_api.targets import Target, required
 from wegent_api.upstream import Answer
 from wegent_crds.kinds import API_VERSION, Kind
+from wegent_kube.encoding import encode_json
 from wegent_kube.resources import resource_of
 
 REPLACE_ATTEMPTS: Final = 5
@@ -67,8 +70,13 @@ class Writes:
         named = with_metadata(self.completed(body), name=name)
         if if_none_match is None:
             return await self._replace(services, caller, parameters, if_match, named)
-        if if_match is not None or not if_none_match.any:
-            raise BadRequest("If-None-Match: a PUT takes * alone, and no If-Match beside it")
+        if not if_none_match.any:
+            place = namespace_of(parameters.namespace, named)
+            path = self.resource.path(place, name)
+            await Target(services.callers, caller, path).must_not_be(if_none_match)
+            return await self._replace(services, caller, parameters, if_match, named)
+        if if_match is not None:
+            raise PreconditionFailed("If-None-Match: *, beside If-Match, can't both be met")
         try:
             return await self._create(services, caller, parameters, named)
         except Refused as refused:
@@ -83,6 +91,7 @@ class Writes:
         name: Name,
         parameters: Annotated[PatchParameters, Query()],
         if_match: IfMatch,
+        if_none_match: IfNoneMatch,
         patch: PatchDep,
     ) -> Response:
         """Change a part of an object.
@@ -90,21 +99,34 @@ class Writes:
         By a merge patch (RFC 7386), a JSON patch (RFC 6902), or server-side apply, which
         creates the object if it isn't there. References are looked up on apply alone: the
         other two don't say what the object will be.
+
+        A JSON patch is a list of operations, of RFC 6902, with
+        `Content-Type: application/json-patch+json`. The body below has no schema for it: some
+        generated clients fail on a body that is a list or an object.
         """
         completed = self.completed(patch.object)
+        managers = services.field_managers
         namespace = namespace_of(parameters.namespace, completed)
         target = Target(services.callers, caller, self.resource.path(namespace, name))
+        await target.must_not_be(if_none_match)
         if patch.applies:
-            applied = with_metadata(completed, name=name)
+            # The version and uid stay: in a request for one object they are conditions.
+            wanted = as_wanted(completed, keep=frozenset({"resourceVersion", "uid"}))
+            applied = with_metadata(wanted, name=name)
             if parameters.validate_refs:
                 await check_references(services.callers, caller, self.kind, namespace, applied)
-            noted = await services.creators.noted(caller, applied, target)
-            version, body = await _tied(target, if_match, noted)
+            noted = await services.creators.noted(caller, applied, namespace, target)
+            version, tied = await _tied(target, if_match, noted)
+            try:
+                answer = await Applying(managers, target, parameters, version).run(tied)
+            except Refused as refused:
+                raise without_quoted_object(refused) from None
         else:
             version = await target.required_version(if_match)
             body = patch.tied_to(version)
-        answer = await _send(target, patch, parameters, body, version)
-        return tagged(answer, stored=not parameters.dry_run)
+            params = await managers.update(caller, parameters.upstream())
+            answer = await _send(target, patch.content_type, params, body, version)
+        return self.answered(answer, stored=not parameters.dry_run)
 
     async def _create(
         self,
@@ -117,9 +139,10 @@ class Writes:
         if parameters.validate_refs:
             await check_references(services.callers, caller, self.kind, namespace, body)
         collection = Target(services.callers, caller, self.resource.path(namespace))
-        noted = await services.creators.noted(caller, body)
-        answer = await collection.write("POST", encoded(noted), params=parameters.upstream())
-        return tagged(answer, stored=not parameters.dry_run)
+        noted = await services.creators.noted(caller, body, namespace)
+        params = await services.field_managers.update(caller, parameters.upstream())
+        answer = await collection.write("POST", encoded(noted), params=params)
+        return self.answered(answer, stored=not parameters.dry_run)
 
     async def _replace(
         self,
@@ -135,16 +158,24 @@ class Writes:
         path = self.resource.path(namespace, body["metadata"]["name"])
         target = Target(services.callers, caller, path)
         version = await target.required_version(if_match)
-        noted = await services.creators.noted(caller, body, target)
+        noted = await services.creators.noted(caller, body, namespace, target)
         if version is not None:
             noted = with_metadata(noted, resourceVersion=version)
+        params = await services.field_managers.update(caller, parameters.upstream())
         if version_of(noted["metadata"]) is None:
-            answer = await _replace_any(target, noted, parameters.upstream())
+            answer = await _replace_any(target, noted, params)
         else:
-            answer = await target.write(
-                "PUT", encoded(noted), params=parameters.upstream(), guard=version
-            )
-        return tagged(answer, stored=not parameters.dry_run)
+            answer = await target.write("PUT", encoded(noted), params=params, guard=version)
+        return self.answered(answer, stored=not parameters.dry_run)
+
+    def answered(self, answer: Answer, *, stored: bool) -> Response:
+        """Return an object that was written; of a new one, the answer says where it is."""
+        response = tagged(answer, stored=stored)
+        if stored and answer.status == HTTPStatus.CREATED:
+            metadata = metadata_of(answer.body)
+            path = f"/api/v1/kinds/{self.kind.plural}/{metadata['name']}"
+            response.headers["Location"] = f"{path}?namespace={metadata['namespace']}"
+        return response
 
     def completed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return ``body`` with ``apiVersion`` and ``kind``.
@@ -165,7 +196,7 @@ class Writes:
 
 def encoded(value: Any) -> bytes:
     """Return ``value`` as compact JSON."""
-    return json.dumps(value, separators=(",", ":")).encode()
+    return encode_json(value)
 
 
 async def _replace_any(
@@ -186,31 +217,31 @@ async def _replace_any(
 
 async def _tied(
     target: Target, if_match: EntityTags | None, applied: Mapping[str, Any]
-) -> tuple[str | None, bytes]:
+) -> tuple[str | None, Mapping[str, Any]]:
     """Return the version that ``If-Match`` asks for, and the body that applies to it alone.
 
     A version doesn't keep apply from creating an object that is gone; its uid does.
     """
     if if_match is None:
-        return None, as_yaml(applied)
+        return None, applied
     there = await target.look_if_there()
     version = required(there, if_match)
     tied = with_metadata(applied, uid=str((there or {}).get("uid", "")))
     if if_match.any:
-        return None, as_yaml(tied)
-    return version, as_yaml(with_metadata(tied, resourceVersion=version))
+        return None, tied
+    return version, with_metadata(tied, resourceVersion=version)
 
 
 async def _send(
-    target: Target, patch: Patch, parameters: PatchParameters, body: bytes, version: str | None
+    target: Target,
+    content_type: str,
+    params: Mapping[str, str],
+    body: bytes,
+    version: str | None,
 ) -> Answer:
     try:
         return await target.write(
-            "PATCH",
-            body,
-            params=parameters.upstream(),
-            content_type=patch.content_type,
-            guard=version,
+            "PATCH", body, params=params, content_type=content_type, guard=version
         )
     except Refused as refused:
         raise without_quoted_object(refused) from None

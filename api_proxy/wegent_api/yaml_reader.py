@@ -21,11 +21,22 @@ YAML: Final = "application/yaml"
 MAX_DEPTH: Final = 64
 """Lists and maps inside each other; the deepest kind has 8. libyaml's time is quadratic in it."""
 MAX_NODES: Final = 100_000
-"""Scalars, lists and maps altogether: half a second."""
+"""Scalars, lists and maps altogether: half a second, in a thread."""
 
 _STR: Final = "tag:yaml.org,2002:str"
 _TAGS: Final = frozenset({None, "!", _STR, "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 _DIRECTIVE: Final = re.compile(r"^%", re.MULTILINE)
+_BYTE_ORDER_MARK: Final = re.compile(
+    r"""\A\ufeff
+    | ^\ufeff(?=---(?:\s|\Z))
+    | (?P<before>^(?:---|\.\.\.)(?:[ \t]+\#.*|[ \t]*)\n(?:[ \t]*(?:\#.*)?\n)*)\ufeff
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+"""A byte order mark where a document begins, as in files that were put together.
+
+No text of a document has a line that begins with ``---`` or ``...``.
+"""
 _WORDS: Final[dict[str, bool | None]] = {
     **{
         form: value
@@ -60,6 +71,9 @@ def documents_of(raw: bytes) -> list[Any]:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest(f"the body is not UTF-8: byte {error.start}") from None
+    if "\ufeff" in text:
+        unix = text.replace("\r\n", "\n")  # what YAML reads it as, too
+        text = _BYTE_ORDER_MARK.sub(lambda found: found["before"] or "", unix)
     if _DIRECTIVE.search(text):  # many are quadratic in libyaml, within one call
         raise BadRequest("the body is no YAML that is taken: a line begins with %, a directive")
     try:

@@ -97,6 +97,81 @@ async def test_json_holds_one_object_or_a_list(client: Client) -> None:
     assert stored["spec"]["systemPrompt"] == TEXT
 
 
+async def test_json_may_be_a_bare_list(client: Client) -> None:
+    one, two, three = (of("ghosts", ghost(unique("bare"))) for _ in range(3))
+    assert results(await client.post(APPLY, [one, two])) == ["created", "created"]
+    nested: list[Any] = [{**listing([]), "items": [one, [two]]}, [[three]]]
+    assert results(await client.post(APPLY, nested)) == ["unchanged", "unchanged", "created"]
+    assert results(await apply(client, [one, two], three)) == ["unchanged"] * 3
+    failed = await client.post(APPLY, [one, None, 7])
+    assert results(failed, 207) == ["unchanged", "failed", "failed"]
+
+
+async def test_items_of_a_typed_list_may_leave_out_what_it_says(client: Client) -> None:
+    ghosts = {"apiVersion": API_VERSION, "kind": "GhostList", "items": [ghost(unique("typed"))]}
+    assert results(await client.post(APPLY, ghosts)) == ["created"]
+
+
+@pytest.mark.parametrize("items", [{"items": []}, {"items": None}, {}], ids=str)
+async def test_lists_of_nothing_hold_no_object(client: Client, items: Body) -> None:
+    for identity in (("v1", "List"), (API_VERSION, "GhostList")):
+        empty = {"apiVersion": identity[0], "kind": identity[1], **items}
+        message = (await client.post(APPLY, empty)).refused(400, "BadRequest")
+        assert "holds no object" in message
+    fine = of("ghosts", ghost(unique("beside")))
+    assert results(await apply(client, empty, None, fine)) == ["created"]
+
+
+@pytest.mark.parametrize("where", ["one", "list", "yaml"])
+async def test_what_was_read_is_applied_as_it_is(client: Client, where: str) -> None:
+    tag = unique("read")
+    documents = all_kinds(tag)
+    for document in reversed(documents):
+        plural = BY_KIND[document["kind"]].plural
+        (await client.post(f"{BASE}/{plural}", document)).expect(201)
+    for document in documents:
+        plural, name = BY_KIND[document["kind"]].plural, document["metadata"]["name"]
+        if where == "list":
+            raw = (await client.get(f"{BASE}/{plural}?labelSelector=nobody")).json
+            raw["items"] = [(await client.get(f"{BASE}/{plural}/{name}")).json]
+            answer = await client.post(APPLY, raw)
+        else:
+            stored = await client.get(f"{BASE}/{plural}/{name}")
+            if where == "one":
+                answer = await client.post(APPLY, raw=stored.content)
+            else:
+                answer = await apply(client, stored.json)
+        assert "failed" not in results(answer)
+    # The fields that came with what was read are no burden to the next apply.
+    assert "failed" not in results(await apply(client, *documents))
+
+
+async def test_what_was_read_is_applied_after_it_changed_or_went(
+    client: Client, user: User, kubectl: Kubectl
+) -> None:
+    name = unique("later")
+    path = f"{BASE}/ghosts/{name}"
+    stored = (await client.post(f"{BASE}/ghosts", ghost(name))).expect(201)
+    change = {"metadata": {"labels": {"a": "b"}}}
+    (await kubectl.call("patch", "ghost", name, "--type=merge", f"-p={json.dumps(change)}")).ok()
+    assert "failed" not in results(await client.post(APPLY, stored))
+    stored["metadata"]["namespace"] = user.namespace
+    stored["metadata"]["deletionTimestamp"] = stored["metadata"]["creationTimestamp"]
+    stored["metadata"]["deletionGracePeriodSeconds"] = 0
+    assert results(await client.post(APPLY, stored)) == ["created"]
+    (await client.get(f"{path}?namespace={user.namespace}")).expect(200)
+
+
+async def test_marks_of_byte_order_and_windows_lines(client: Client) -> None:
+    one, two = (of("ghosts", ghost(unique("mark"))) for _ in range(2))
+    parts = [yaml.safe_dump(it).replace("\n", "\r\n") for it in (one, two)]
+    raw = "\ufeff" + "---\r\n\ufeff".join(parts) + "---\r\n# nothing\r\n---\r\n"
+    answer = await client.post(APPLY, raw=raw.encode(), headers=YAML)
+    assert results(answer) == ["created", "created"]
+    marked = b"\xef\xbb\xbf" + json.dumps([one, two]).encode()
+    assert results(await client.post(APPLY, raw=marked)) == ["unchanged", "unchanged"]
+
+
 async def test_one_that_fails_holds_up_those_alone_that_refer_to_it(client: Client) -> None:
     tag = unique("partly")
     documents = {it["kind"]: it for it in all_kinds(tag)}
@@ -300,3 +375,23 @@ async def test_unknown_fields_are_named(client: Client) -> None:
     answer = await apply(client, one)
     assert results(answer, 207) == ["failed"]
     assert "systemPromt" in json.dumps(answer.json["items"][0]["status"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+async def test_files_of_powershell_are_taken(client: Client, encoding: str) -> None:
+    """PowerShell writes UTF-16 with a byte order mark, which kubectl reads, too."""
+
+    def written(value: Any) -> bytes:
+        return ("\ufeff" + json.dumps(value, ensure_ascii=False) + "\r\n").encode(encoding)
+
+    body = of("ghosts", ghost(unique("utf16"), "é 😀"))
+    name = body["metadata"]["name"]
+    (await client.post("/api/v1/kinds/ghosts", raw=written(body))).expect(201)
+    for type_ in ("application/json", "application/yaml"):
+        sent = {"Content-Type": type_}
+        answer = await client.post("/api/v1/apply", raw=written(body), headers=sent)
+        assert answer.expect(200)["failed"] == 0
+    stored = (await client.get(f"/api/v1/kinds/ghosts/{name}")).expect(200)
+    assert stored["spec"]["systemPrompt"] == "é 😀"
+    half = await client.post("/api/v1/apply", raw=b"\xff\xfe{", headers={"Content-Type": type_})
+    assert "UTF-16" in half.refused(400, "BadRequest")

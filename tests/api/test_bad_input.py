@@ -34,14 +34,13 @@ GHOSTS = f"{BASE}/ghosts"
         (b'{"a": 1e999}', "out of range"),
         (b'{"a": ' + b"9" * 5000 + b"}", "too many digits"),
         (b'{"a": "\xff"}', "not UTF-8: byte 7"),
-        (b'\xef\xbb\xbf{"a": 1}', "BOM"),
-        ('{"a": 1}'.encode("utf-16"), "not UTF-8"),
+        (b"\xff\xfe{", "not UTF-16"),
         (b'{"a": "\x01"}', "control character"),
         (b'{"a": "\\ud800"}', "surrogate"),
         (b'{"\\uDC00\\uD800": 1}', "surrogate"),
         (b'{"spec": {"a": 1, "b": 2, "a": 3}}', 'key "a" twice'),
-        (b'{"a":' * 100_000, "nested too deeply"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' * 2_000, "nested too deeply"),
+        (b"[" * 2_000, "nested too deeply"),
         (b"[]", "must be a JSON object"),
         (b'"text"', "must be a JSON object"),
         (b"null", "must be a JSON object"),
@@ -239,11 +238,13 @@ async def test_a_path_on_which_hops_could_disagree(
         f"{BASE}/accounts",
         f"{BASE}/ghosts/a/b",
         f"{BASE}/ghosts/a/status",
-        f"{BASE}/ghosts/",
+        f"{BASE}/none/",
+        f"{BASE}/ghosts//",
         f"{BASE}//ghosts",
         f"{BASE}/Ghosts",
         "/apis/agent.wecode.io/v1/ghosts",
-        "/",
+        "/apis/",
+        "//",
     ],
 )
 async def test_a_path_that_is_none(client: Client, user: User, audit: AuditLog, path: str) -> None:
@@ -331,7 +332,8 @@ async def test_a_long_body_that_does_not_say_so_is_not_read_to_its_end(
         assert (await answer.json())["reason"] == "RequestEntityTooLarge"
         answer.close()  # don't send the rest
     assert sent < 20_000_000
-    assert not audit.requests(user=user.account)
+    # Whether the token is good is asked before more than 64 KiB are read.
+    assert {it.resource for it in audit.requests(user=user.account)} <= {"selfsubjectreviews"}
 
 
 @pytest.mark.parametrize("line", ["X-{}: " + "b" * 1000, "X-Long{}", "c" * 1000])
@@ -406,7 +408,7 @@ async def test_a_bot_whose_reference_names_a_path(
             GHOSTS,
             "application/json",
             b'{"metadata":{"name":"x"},"spec":{"systemPrompt":"x","skillRefs":['
-            + b'{"name":"A"},' * 80_000
+            + b'{"name":"A"},' * 40_000  # with more than 100,000 values, it is refused unparsed
             + b'{"name":"A"}]}}',
             422,
         ),

@@ -33,8 +33,10 @@ PUBLIC = {
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
+    "GET /",
     "GET /docs",
-    "GET /docs/oauth2-redirect",
+    "GET /redoc",
+    "GET /swagger",
     "GET /openapi.json",
 }
 """The routes that need no token, each for a reason of its own: all others act as their caller."""

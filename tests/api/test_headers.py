@@ -99,14 +99,19 @@ async def test_hostile_headers_impersonate_nobody_on_a_real_api_server(
     (await user.client.delete(f"{GHOSTS}/{name}?dryRun=All", headers=headers)).expect(204)
     requests = audit.requests()
     mine = [request for request in requests if request.user == user.account]
-    assert len(mine) == 5
+    # A proxy that has just started asks once more who creates something.
+    assert len([request for request in mine if request.resource == "ghosts"]) == 4
     assert not [request for request in requests if "impersonatedUser" in request.event]
     assert not [request for request in requests if request.user == ADMIN]
 
 
 async def test_only_headers_of_a_closed_list_are_sent(recorded: Recorded) -> None:
     for connection in ({}, {"Connection": ", ".join([*HOSTILE, "Authorization", "Accept"])}):
-        recorded.upstream.answers.append(http_answer(b'{"kind":"Ghost"}', "201 Created"))
+        recorded.upstream.answers.append(
+            http_answer(
+                b'{"kind":"Ghost","metadata":{"name":"x","namespace":"default"}}', "201 Created"
+            )
+        )
         headers = HOSTILE | connection
         (await recorded.client.post(GHOSTS, ghost("x"), headers=headers)).expect(201)
         (await recorded.client.get(f"{GHOSTS}/x", headers=headers)).expect(200)

@@ -8,6 +8,8 @@ from tests.api.users import PASSWORD, User, provision, unique
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
 from wegent_api import examples
+from wegent_api.password_grant import FORM
+from wegent_kube.client import JSON_PATCH
 
 
 def sample(exposition: str, name: str, **labels: str) -> float:
@@ -74,7 +76,7 @@ async def test_the_documentation_needs_no_other_host(anonymous: Client) -> None:
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
     for asset in re.findall(r'(?:src|href)="([^"]+)"', text):
         assert (await anonymous.get(asset)).status == 200
-    assert '"persistAuthorization": true' in text
+    assert '"persistAuthorization": false' in text  # a token in storage outlasts the page
 
 
 async def test_every_documented_operation_has_its_statuses(anonymous: Client) -> None:
@@ -88,9 +90,10 @@ async def test_every_documented_operation_has_its_statuses(anonymous: Client) ->
             protected = bool(operation.get("security"))
             assert ("401" in operation["responses"]) >= protected, (method, path)
             assert operation["summary"]
-            for content in operation.get("requestBody", {}).get("content", {}).values():
+            for media, content in operation.get("requestBody", {}).get("content", {}).items():
                 assert content["example"]
-                assert content["schema"], (method, path)
+                # With a second schema of these, generated clients fail on the first one too.
+                assert ("schema" in content) == (media not in {JSON_PATCH, FORM}), (method, path)
             assert (method in {"put", "patch"}) <= ("requestBody" in operation)
 
 

@@ -22,7 +22,7 @@ async def test_each_reference_that_is_not_there_is_a_cause(client: Client) -> No
         "spec.shellRef": "FieldValueNotFound",
     }
     assert f'Bot.agent.wecode.io "{body["metadata"]["name"]}" is invalid' in message
-    assert f"Ghost code-assistant-{tag} not found in namespace default" in message
+    assert f"Ghost pair-programmer-{tag} not found in namespace default" in message
     assert "create it first, or send ?validateRefs=false" in message
 
 

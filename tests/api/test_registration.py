@@ -10,7 +10,7 @@ from tests.api.conftest import ProxyFactory
 from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
-from tests.support.proxy import Client
+from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
 from wegent_api.password_secrets import SECRET_TYPE, USER_LABEL
 
@@ -138,6 +138,24 @@ async def test_registrations_from_one_address_are_limited(
     assert 1 <= int(answer.headers["Retry-After"]) <= 30
 
 
+async def test_registrations_from_all_addresses_together_are_limited(
+    client: Client, start_proxy: ProxyFactory
+) -> None:
+    settings = {"registrations_per_minute": "2", "forwarded_allow_ips": "127.0.0.1"}
+    proxy = Client(client.session, start_proxy(**settings).url)
+
+    async def register(address: str) -> Answer:
+        from_there = {"X-Forwarded-For": address}
+        return await proxy.post(REGISTER, registration(unique("many")), headers=from_there)
+
+    for address in ("192.0.2.1", "2001:db8::1"):
+        (await register(address)).expect(201)
+    for address in ("192.0.2.3", "2001:db8:1::1"):
+        answer = await register(address)
+        assert "from all addresses" in answer.refused(429, "TooManyRequests")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 30
+
+
 async def test_an_admin_makes_admins_and_gives_rights(
     admin: Client, kubectl: Kubectl, audit: AuditLog
 ) -> None:
@@ -154,9 +172,15 @@ async def test_an_admin_makes_admins_and_gives_rights(
     assert secret["metadata"]["ownerReferences"]
 
 
-async def test_the_role_is_user_unless_said(admin: Client) -> None:
-    body = registration(unique("plain"))
-    assert (await admin.post(ADMIN_REGISTER, body)).expect(201)["role"] == "user"
+async def test_what_admins_register_is_an_admin_unless_said_otherwise(
+    admin: Client, kubectl: Kubectl
+) -> None:
+    for role, said in (("admin", {}), ("user", {"role": "user"})):
+        name = unique("made")
+        answer = await admin.post(ADMIN_REGISTER, registration(name, **said))
+        assert answer.expect(201)["role"] == role
+        found = kubectl.run("get", "account", name, f"-n{ACCOUNTS}", "-ojson").ok().json
+        assert found["spec"]["role"] == role
 
 
 @pytest.mark.parametrize(
@@ -166,6 +190,7 @@ async def test_the_role_is_user_unless_said(admin: Client) -> None:
         ({"namespaces": [{"name": "a/b", "role": "viewer"}]}, "namespaces[0].name"),
         ({"namespaces": [{"name": "a", "role": "owner"}]}, "namespaces[0].role"),
         ({"namespaces": [{"name": "a", "role": "viewer"}] * 2}, "namespaces"),
+        ({"namespaces": [{"name": ACCOUNTS, "role": "admin"}]}, "namespaces"),
         ({"suspended": True}, "suspended"),
     ],
 )
@@ -193,7 +218,7 @@ async def test_the_proxys_own_account_can_not_make_admins(
     """Were the proxy taken over, RBAC and the policy would still stand."""
     del kubectl
     name = unique("forged")
-    for spec in ({"role": "admin"}, {"namespaces": [{"name": "kube-system", "role": "admin"}]}):
+    for spec in ({"role": "admin"}, {"namespaces": [{"name": "default", "role": "admin"}]}):
         account = {
             "apiVersion": "agent.wecode.io/v1",
             "kind": "Account",
@@ -243,3 +268,74 @@ async def test_the_policy_lets_others_change_what_is_not_a_right(
     assert await patch(maintainer, boss, {"role": "user"}) == ""
     assert await patch(kubectl, plain, {"role": "admin", "namespaces": grants}) == ""
     assert await patch(maintainer, plain, {"suspended": True}) == ""
+
+
+@pytest.mark.parametrize(
+    "username", ["root", "admin", "api", "kube-system", "system-x", "wegent-operator", "support"]
+)
+async def test_a_name_that_looks_like_an_authority_is_for_admins_to_give(
+    anonymous: Client, admin: Client, audit: AuditLog, username: str
+) -> None:
+    answer = await anonymous.post(REGISTER, registration(username))
+    assert "reserved" in answer.refused(422, "Invalid")
+    assert answer.causes() == {"username": "FieldValueInvalid"}
+    assert not [it for it in audit.requests() if it.resource in {"accounts", "secrets"}]
+    if username == "system-x":
+        (await admin.post("/api/v1/auth/admin/register", registration(username))).expect(201)
+
+
+@pytest.mark.parametrize(
+    "password", ["password1234", "aaaaaaaaaaaa", "123456789012", "Qwertyuiop12", "NAME-and-more-9"]
+)
+async def test_a_password_that_is_guessed_first_is_refused_in_words(
+    anonymous: Client, admin: Client, password: str
+) -> None:
+    name = unique("weak")
+    body = registration(name, password=password.replace("NAME", name.upper()))
+    for who, path in ((anonymous, REGISTER), (admin, "/api/v1/auth/admin/register")):
+        answer = await who.post(path, body)
+        message = answer.refused(422, "Invalid")
+        assert answer.causes() == {"password": "FieldValueInvalid"}
+        assert body["password"] not in message
+
+
+@pytest.mark.parametrize("address", ["пользователь@пример.рф", "用户@例子.公司", "jörg@müller.de"])
+async def test_addresses_in_all_scripts(anonymous: Client, kubectl: Kubectl, address: str) -> None:
+    name = unique("script")
+    (await anonymous.post(REGISTER, registration(name) | {"email": address})).expect(201)
+    account = (await kubectl.call("get", "account", name, f"-n{ACCOUNTS}", "-ojson")).ok().json
+    assert account["spec"]["email"] == address
+
+
+@pytest.mark.parametrize(
+    "address", ["nobody", "a b@example.com", "a\u200bb@example.com", "a@b\u202e"]
+)
+async def test_what_is_no_address_is_refused_in_words(anonymous: Client, address: str) -> None:
+    answer = await anonymous.post(REGISTER, registration(unique("words")) | {"email": address})
+    message = answer.refused(422, "Invalid")
+    assert "must be an e-mail address" in message
+    assert "match" not in message
+
+
+async def test_nobody_registers_before_the_first_admin_is_there(
+    client: Client, kubectl: Kubectl, start_proxy: ProxyFactory, audit: AuditLog
+) -> None:
+    first = unique("first")
+    proxy = Client(client.session, start_proxy(first_admin=first).url)
+    early = unique("early")
+    answer = await proxy.post(REGISTER, registration(early))
+    assert first in answer.refused(503, "ServiceUnavailable")
+    assert answer.headers["Retry-After"]
+    assert not [it for it in audit.writes() if it.resource in {"accounts", "secrets"}]
+    account = {
+        "apiVersion": "agent.wecode.io/v1",
+        "kind": "Account",
+        "metadata": {"name": first, "namespace": ACCOUNTS},
+        "spec": {"email": "first@example.com", "role": "user"},
+    }
+    (await kubectl.call("apply", "-f", "-", stdin=account)).ok()
+    (await proxy.post(REGISTER, registration(early))).refused(503, "ServiceUnavailable")
+    account["spec"] = {"email": "first@example.com", "role": "admin"}
+    (await kubectl.call("apply", "-f", "-", stdin=account)).ok()
+    (await proxy.post(REGISTER, registration(early))).expect(201)
+    (await kubectl.call("delete", "account", first, f"--namespace={ACCOUNTS}")).ok()

@@ -34,9 +34,9 @@ async def test_what_an_object_refers_to(client: Client) -> None:
     answer = await client.get(f"{BASE}/bots/{name}/references")
     place = "default"
     assert references(answer) == {
-        "spec.ghostRef": ("Ghost", place, f"code-assistant-{tag}", False, True),
-        "spec.modelRef": ("Model", place, f"gpt-4-{tag}", True, True),
-        "spec.shellRef": ("Shell", place, f"chat-shell-{tag}", False, True),
+        "spec.ghostRef": ("Ghost", place, f"pair-programmer-{tag}", False, True),
+        "spec.modelRef": ("Model", place, f"quick-model-{tag}", True, True),
+        "spec.shellRef": ("Shell", place, f"chat-{tag}", False, True),
     }
     team = {"metadata": {"name": tag}, "spec": {"bots": [{"name": f"no-{tag}"}, {"name": name}]}}
     (await client.post(f"{BASE}/teams?validateRefs=false", team)).expect(201)
@@ -46,7 +46,7 @@ async def test_what_an_object_refers_to(client: Client) -> None:
     }
     (await client.post(f"{BASE}/ghosts", ghost(tag))).expect(201)
     assert references(await client.get(f"{BASE}/ghosts/{tag}/references")) == {}
-    assert references(await client.get(f"{BASE}/models/gpt-4-{tag}/references")) == {}
+    assert references(await client.get(f"{BASE}/models/quick-model-{tag}/references")) == {}
     absent = await client.get(f"{BASE}/bots/no-{name}/references")
     absent.refused(404, "NotFound")
 

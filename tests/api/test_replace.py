@@ -9,6 +9,7 @@ from tests.api.objects import BASE, Body, bot, ghost
 from tests.api.users import User, unique
 from tests.support.audit import AuditLog
 from tests.support.proxy import Client
+from wegent_crds.marks import CHANGED_BY, CREATED_BY
 
 GHOSTS = f"{BASE}/ghosts"
 
@@ -29,7 +30,8 @@ async def test_it_replaces_the_whole(client: Client) -> None:
     assert now["metadata"]["uid"] == there["metadata"]["uid"]
     marks = {key: value for key, value in there["metadata"]["annotations"].items() if "/" in key}
     assert marks
-    assert now["metadata"]["annotations"] == marks  # policies keep them
+    changed = {CHANGED_BY: marks[CREATED_BY]}
+    assert now["metadata"]["annotations"] == marks | changed  # policies keep them
     assert now["metadata"]["finalizers"] == there["metadata"]["finalizers"]
 
 

@@ -2,21 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
 
 from tests.api.conftest import ProxyFactory
 from tests.api.objects import BASE, Body, example, ghost
 from tests.api.users import User, unique
+from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
+from tests.support.policies import FINALIZERS_STAY, refusing
 from tests.support.proxy import Client
 from tests.support.waiting import eventually
 from wegent_api.examples import KINDS
-from wegent_crds.marks import CREATED_BY, RESTORED_FROM
+from wegent_crds.marks import CREATED_BY, DELETED_BY, RESTORED_FROM, TOMBSTONE_OF
 from wegent_kube.client import MERGE_PATCH
 
 GHOSTS, TRASH = f"{BASE}/ghosts", "/api/v1/trash"
@@ -70,17 +73,70 @@ async def test_after_the_answer_it_is_gone(client: Client) -> None:
         (await client.delete(path)).refused(404, "NotFound")
 
 
-async def test_a_deletion_is_two_requests(user: User, audit: AuditLog) -> None:
+async def test_a_deletion_is_three_requests_and_a_name(user: User, audit: AuditLog) -> None:
+    """The API server's audit log is the only other place that knows who deleted an object."""
     name = unique("two")
     (await user.client.post(GHOSTS, ghost(name))).expect(201)
     (await user.client.delete(f"{GHOSTS}/{name}")).expect(204)
 
     def ended() -> bool:  # a watch is in the log once its connection is closed
         asked = [it for it in audit.requests(user=user.account) if it.verb != "create"]
-        assert [it.verb for it in asked] == ["delete", "watch"]
+        assert [it.verb for it in asked] == ["patch", "delete", "watch"]
         return True
 
     await eventually(ended, within_s=2, what="a deletion and a watch that ends with it")
+
+
+async def judged(client: Client, path: str) -> bool:
+    """Tell whether the operator has written what it thinks of an object."""
+    found = (await client.get(path)).expect(200)
+    return bool(found.get("status", {}).get("ready") == "True")
+
+
+async def test_the_tombstone_names_the_user_who_deleted(
+    user: User, new_user: Callable[[], Awaitable[User]]
+) -> None:
+    other = await new_user()
+    for if_match in (None, "*", "version"):
+        name = unique("whose")
+        (await user.client.post(GHOSTS, ghost(name))).expect(201)
+        tag = if_match
+        if if_match == "version":
+            # No other write comes between.
+            probe = partial(judged, user.client, f"{GHOSTS}/{name}")
+            await eventually(probe, within_s=20, what="the operator's verdict")
+            tag = (await user.client.get(f"{GHOSTS}/{name}")).headers["ETag"]
+        headers = {"If-Match": tag} if tag else {}
+        (await other.client.delete(f"{GHOSTS}/{name}?dryRun=All")).expect(204)
+        there = (await user.client.get(f"{GHOSTS}/{name}")).expect(200)
+        assert DELETED_BY not in there["metadata"]["annotations"]
+        stale = await other.client.delete(f"{GHOSTS}/{name}", headers={"If-Match": '"1"'})
+        stale.refused(412, "PreconditionFailed")
+        (await other.client.delete(f"{GHOSTS}/{name}", headers=headers)).expect(204)
+        [kept] = (await user.client.get(f"{TRASH}?name={name}")).expect(200)["items"]
+        assert kept["spec"]["deletedBy"] == other.account
+        assert DELETED_BY not in kept["spec"]["object"]["metadata"]["annotations"]
+        # That gives no right to what is not theirs.
+        message = (await other.client.delete(path_of(kept))).refused(403, "Forbidden")
+        assert "is deleted by the user who created the object" in message
+        (await user.client.delete(path_of(kept))).expect(204)
+
+
+async def test_a_refused_deletion_leaves_no_name(
+    user: User, kubectl: Kubectl, anonymous: Client
+) -> None:
+    """Not even where its caller may change the object."""
+    name = unique("painter")
+    (await kubectl.call("create", "serviceaccount", name, "--namespace=default")).ok()
+    rule = ("--verb=get,update,patch", "--resource=ghosts.agent.wecode.io")
+    (await kubectl.call("create", "role", name, "--namespace=default", *rule)).ok()
+    to = (f"--role={name}", f"--serviceaccount=default:{name}", "--namespace=default")
+    (await kubectl.call("create", "rolebinding", name, *to)).ok()
+    painter = anonymous.as_(token_for(kubectl, "default", name))
+    (await user.client.post(GHOSTS, ghost(name))).expect(201)
+    (await painter.delete(f"{GHOSTS}/{name}")).refused(403, "Forbidden")
+    there = (await user.client.get(f"{GHOSTS}/{name}")).expect(200)
+    assert DELETED_BY not in there["metadata"]["annotations"]
 
 
 async def test_while_the_operator_is_down_a_deletion_is_under_way(
@@ -121,14 +177,16 @@ async def test_the_trash_is_listed_by_what_was_deleted(client: Client) -> None:
         return sorted(item["spec"]["name"] for item in listed["items"])
 
     assert await names(f"name={tag}-a") == [f"{tag}-a", f"{tag}-a"]
-    assert await names(f"labelSelector=run={tag}") == [f"{tag}-a", f"{tag}-a", f"{tag}-b"]
+    assert await names(f"labelSelector=run={tag}") == [], "these are not the Tombstones' labels"
+    ghosts = f"labelSelector={TOMBSTONE_OF}=ghosts"
+    assert await names(f"{ghosts}&name={tag}-a") == [f"{tag}-a", f"{tag}-a"]
     assert f"review-{tag}" in await names("kind=Skill")
     assert f"{tag}-b" not in await names("kind=Skill")
     assert await names(f"kind=Skill&name={tag}-a") == []
-    assert await names(f"kind=Ghost&name={tag}-b&labelSelector=run={tag}") == [f"{tag}-b"]
-    page = (await client.get(f"{TRASH}?labelSelector=run={tag}&limit=2")).expect(200)
-    assert len(page["items"]) == 2
-    more = f"{TRASH}?labelSelector=run={tag}&limit=2&continue={page['metadata']['continue']}"
+    assert await names(f"kind=Ghost&name={tag}-b&{ghosts}") == [f"{tag}-b"]
+    page = (await client.get(f"{TRASH}?name={tag}-a&limit=1")).expect(200)
+    assert len(page["items"]) == 1
+    more = f"{TRASH}?name={tag}-a&limit=1&continue={page['metadata']['continue']}"
     assert len((await client.get(more)).expect(200)["items"]) == 1
     one = await client.get(path_of(first))
     assert one.expect(200)["spec"]["object"]["spec"] == {"systemPrompt": "You are helpful."}
@@ -168,7 +226,11 @@ async def test_a_whole_team_comes_back_by_its_label(client: Client) -> None:
     for plural in order:  # referents first: nothing holds a deletion up
         path = f"{BASE}/{plural}/{example(plural, tag)['metadata']['name']}"
         (await client.delete(path)).expect(204)
-    listed = (await client.get(f"{TRASH}?labelSelector=run={tag}")).expect(200)["items"]
+    listed = [
+        item
+        for item in (await client.get(TRASH)).expect(200)["items"]
+        if item["spec"]["object"]["metadata"].get("labels") == {"run": tag}
+    ]
     assert len(listed) == len(order)
     answers = await asyncio.gather(
         *(client.send("POST", path_of(item, "/restore")) for item in reversed(listed))
@@ -332,3 +394,26 @@ async def test_a_patch_of_the_restored_object_is_of_its_new_version(client: Clie
         return changed.status == 200
 
     await eventually(patched, within_s=5, what="a patch of the version that was read")
+
+
+async def test_what_is_still_being_deleted_comes_back_once_it_is_gone(
+    client: Client, api: Api
+) -> None:
+    name = unique("hangs")
+    (await client.post(GHOSTS, ghost(name))).expect(201)
+    async with refusing(api.client, "default", "ghosts", expression=FINALIZERS_STAY):
+        assert (await client.delete(f"{GHOSTS}/{name}")).status == 202
+        [tombstone] = (await client.get(f"{TRASH}?name={name}")).expect(200)["items"]
+        answer = await client.send("POST", path_of(tombstone, "/restore"))
+        assert answer.status == 202
+    await api.merge("ghosts", "default", name, {"metadata": {"annotations": {"now": "yes"}}})
+
+    async def back() -> bool:
+        found = (await client.get(f"{GHOSTS}/{name}")).expect(200)
+        return bool(found["metadata"]["annotations"].get(RESTORED_FROM))
+
+    async def out_of_the_trash() -> bool:
+        return (await client.get(path_of(tombstone))).status == 404
+
+    await eventually(back, within_s=20, what="the Ghost to be back")
+    await eventually(out_of_the_trash, within_s=20, what="the Tombstone to be gone")

@@ -352,7 +352,9 @@ async def test_one_user_has_so_many_whatever_their_tokens(
     ):
         for it in (client, client.as_(again)):
             answer = await it.get(watching(place))
-            assert "you follow 2 lists" in answer.refused(429, "TooManyRequests")
+            assert "too many watches at once: the limit is 2" in answer.refused(
+                429, "TooManyRequests"
+            )
             assert answer.headers["Retry-After"]
         async with following(other, watching(place)):
             answer = await other.get(watching(place))

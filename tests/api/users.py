@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
+from wegent_operator.provisions import ACCOUNT_UID_LABEL
 
 ACCOUNTS = "wegent-accounts"
 PASSWORD = "securepassword123"
@@ -36,6 +37,8 @@ def unique(prefix: str) -> str:
 async def provision(kubectl: Kubectl, username: str) -> None:
     """Do for one Account what the operator does, in its order: the ServiceAccount comes last."""
     own = f"wegent-{username}"
+    get = ("get", "account", username, f"--namespace={ACCOUNTS}", "-o", "jsonpath={.metadata.uid}")
+    uid = (await kubectl.call(*get)).ok().stdout
     objects = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": own}},
         role_binding(own, {"kind": "ServiceAccount", "name": username, "namespace": ACCOUNTS}),
@@ -47,19 +50,21 @@ async def provision(kubectl: Kubectl, username: str) -> None:
                 "name": f"system:serviceaccounts:{ACCOUNTS}",
             },
         ),
-        service_account(username),
+        service_account(username, uid),
     ]
     listing = {"apiVersion": "v1", "kind": "List", "items": objects}
     (await kubectl.call("apply", "-f", "-", stdin=listing)).ok()
 
 
-def service_account(username: str) -> dict[str, object]:
-    """Return the ServiceAccount of ``username``."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": username, "namespace": ACCOUNTS},
-    }
+def service_account(username: str, uid: str | None = None) -> dict[str, object]:
+    """Return the ServiceAccount of ``username``.
+
+    With the Account's ``uid``, an operator that comes later knows it for its own. It replaces
+    any other, and ends its tokens.
+    """
+    labels = {} if uid is None else {ACCOUNT_UID_LABEL: uid}
+    metadata = {"name": username, "namespace": ACCOUNTS, "labels": labels}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
 def role_binding(namespace: str, subject: dict[str, str]) -> dict[str, object]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.users import ACCOUNTS, PASSWORD
+from tests.api.users import ACCOUNTS, PASSWORD, unique
 from tests.auth.conftest import (
     AUTH,
     ENDS_WITHIN_S,
@@ -17,9 +17,12 @@ from tests.auth.conftest import (
 )
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.audit import AuditLog
+from tests.support.cluster_policies import refusing
 from tests.support.kubectl import Kubectl
+from tests.support.operator import OperatorProcess
 from tests.support.proxy import Client
 from tests.support.waiting import eventually
+from wegent_kube.resources import SERVICE_ACCOUNTS
 
 LIST = f"{AUTH}/admin/accounts"
 GHOSTS = "/api/v1/kinds/ghosts"
@@ -131,7 +134,7 @@ async def test_suspension_ends_access_at_once_and_is_undone(
         admin,
         user,
         suspended=True,
-        ready=False,
+        ready=True,
         reason="Suspended",
         message="spec.suspended: access is withdrawn; set it to false to give it back",
     )
@@ -238,3 +241,41 @@ async def test_what_the_operator_sees_is_what_is_shown(
     found = (await admin.client.get(one(user))).expect(200)
     assert (found["ready"], found["reason"]) == (False, "RefNotFound")
     assert f"namespace {user.home}-later does not exist" in found["message"]
+
+
+async def test_an_account_that_finalizers_hold_ends_and_keeps_its_name(
+    admin: User, sign_up: SignUp, log_in: LogIn, api: Api, kubectl_with: Callable[[str], Kubectl]
+) -> None:
+    user = await sign_up()
+    held = {"metadata": {"finalizers": ["example.com/held"]}}
+    await api.merge("accounts", ACCOUNTS, user.name, held)
+    answer = await admin.client.delete(one(user))
+    status = answer.expect(202)
+    assert "example.com/held" in status["message"]
+    (await log_in(user.name)).refused(401, "Unauthorized")
+    assert user.client.token
+    await access_ends(user, kubectl_with(user.client.token))
+    await api.merge("accounts", ACCOUNTS, user.name, {"metadata": {"finalizers": None}})
+    await api.gone("accounts", ACCOUNTS, user.name)
+
+
+async def test_a_login_says_why_an_account_is_not_set_up(
+    operator: OperatorProcess, anonymous: Client, log_in: LogIn, api: Api
+) -> None:
+    del operator
+    name = unique("refused")
+
+    async def trial() -> None:
+        path, body = SERVICE_ACCOUNTS.path(ACCOUNTS), {"metadata": {"name": name}}
+        await api.client.request("POST", path, body=body, params={"dryRun": "All"})
+
+    allowed = f"request.name != '{name}'"
+    async with refusing(api, SERVICE_ACCOUNTS, "CREATE", allowed, "too many here", trial):
+        body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+        (await anonymous.post(f"{AUTH}/register", body)).expect(201)
+        await api.settled("accounts", ACCOUNTS, name, "NotProvisioned")
+        message = (await log_in(name)).refused(503, "ServiceUnavailable")
+        assert f"the account {name} is not set up: NotProvisioned: ServiceAccount" in message
+        assert "too many here" in message
+        (await log_in(name, "wrong-password")).refused(401, "Unauthorized")
+    await token_of(log_in, name)

@@ -1,19 +1,24 @@
 """Letting others into a namespace: by its admins, over REST as with kubectl, and no further."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from devcluster.controlplane import ControlPlane
 from tests.api.users import ACCOUNTS
 from tests.auth.conftest import AUTH, LogIn, SignUp, User, token_of
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.audit import AuditLog
+from tests.support.cluster_policies import without_policy
 from tests.support.kubectl import Kubectl
+from tests.support.operator import OperatorProcess
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
 from wegent_crds import members
+from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import ROLE_BINDINGS
 
 GHOSTS = "/api/v1/kinds/ghosts"
@@ -254,3 +259,126 @@ async def test_a_member_who_is_deleted_and_comes_again_is_a_stranger(
     (await anonymous.post(f"{AUTH}/register", body)).expect(201)
     token = await token_of(log_in, bob.name, "another-password")
     assert await may(User(bob.name, anonymous.as_(token)), ann.home) == NOTHING
+
+
+# Leaving
+
+
+async def memberships(user: User) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = (
+        (await user.client.get(f"{AUTH}/me")).expect(200).get("memberships", [])
+    )
+    return found
+
+
+@pytest.mark.parametrize("role", ["viewer", "editor", "admin"])
+async def test_a_member_sees_where_they_are_one_and_leaves(sign_up: SignUp, role: str) -> None:
+    ann, bob = await sign_up("ann"), await sign_up("bob")
+    assert await memberships(bob) == []
+    (await put(ann, ann.home, bob, role)).expect(200)
+
+    async def seen() -> bool:
+        found = await memberships(bob)
+        assert found == [{"name": ann.home, "role": role}], found
+        return True
+
+    await eventually(seen, within_s=VERDICT_WITHIN_S, what="the membership in /auth/me")
+    await becomes(bob, ann.home, RIGHTS[role])
+    (await bob.client.delete(of(ann.home, bob))).expect(204)
+    await becomes(bob, ann.home, NOTHING)
+    assert await listed(ann, ann.home) == [(ann.name, "admin", True)]
+    message = (await bob.client.delete(of(ann.home, bob))).refused(404, "NotFound")
+    assert message == f"{bob.name} is no member of the namespace {ann.home}"
+
+    async def gone() -> bool:
+        return await memberships(bob) == []
+
+    await eventually(gone, within_s=VERDICT_WITHIN_S, what="no membership in /auth/me")
+
+
+async def test_nobody_leaves_for_somebody_else(sign_up: SignUp, audit: AuditLog) -> None:
+    ann, bob, cleo = await sign_up("ann"), await sign_up("bob"), await sign_up("cleo")
+    for user in (bob, cleo):
+        (await put(ann, ann.home, user, "editor")).expect(200)
+    (await bob.client.delete(of(ann.home, cleo))).refused(403, "Forbidden")
+    (await bob.client.delete(of(ann.home, ann))).refused(403, "Forbidden")
+    assert (cleo.name, "editor", False) in await listed(ann, ann.home)
+    proxy = "system:serviceaccount:wegent-system:wegent-api"
+    assert not [it for it in audit.writes(user=proxy) if it.resource == "rolebindings"]
+    for nowhere in (bob.home, cleo.home, "kube-system", "no-such-namespace"):
+        answer = await cleo.client.delete(of(nowhere, cleo))
+        assert answer.status in {404, 409}, nowhere  # her own is hers by her account
+
+
+async def test_what_the_account_gives_is_not_left(
+    sign_up: SignUp, admin: User, namespace: str, api: Api
+) -> None:
+    bob = await sign_up("bob")
+    grants = {"namespaces": [{"name": namespace, "role": "viewer"}]}
+    path = f"{AUTH}/admin/accounts/{bob.name}"
+    (await admin.client.send("PATCH", path, grants)).expect(200)
+    await api.settled("accounts", ACCOUNTS, bob.name)
+    message = (await bob.client.delete(of(namespace, bob))).refused(409, "Conflict")
+    assert "by their account" in message
+
+
+async def test_the_proxy_deletes_no_other_bindings(
+    sign_up: SignUp, proxy_kubeconfig: Path, control_plane: ControlPlane
+) -> None:
+    """Were it taken over, the policy would still stand."""
+    ann = await sign_up("ann")
+    itself = Kubectl(control_plane.binaries.kubectl, proxy_kubeconfig)
+    for name, where in ((f"wegent-account-{ann.name}-admin", ann.home), ("wegent-api", ACCOUNTS)):
+        done = await itself.call("delete", "rolebinding", name, f"-n{where}")
+        assert "deletes only RoleBindings that are named wegent-member-" in done.stderr
+
+
+# Finalizers, which only a cluster of an earlier version has on memberships
+
+
+@pytest.fixture
+async def held(sign_up: SignUp, api: Api) -> AsyncIterator[tuple[User, User]]:
+    """Two users, the second of whom is a member of the first one's by a binding that is held."""
+    ann, bob = await sign_up("ann"), await sign_up("bob")
+    body = members.binding(ann.home, ACCOUNTS, bob.name, "editor")
+    body["metadata"]["finalizers"] = ["example.com/held"]
+    path = ROLE_BINDINGS.path(ann.home)
+
+    async def trial() -> None:
+        await api.client.request("POST", path, body=body, params={"dryRun": "All"})
+
+    async with without_policy(api, "wegent-bindings", trial):
+        await api.client.request("POST", path, body=body)
+    await becomes(bob, ann.home, RIGHTS["editor"])
+    yield ann, bob
+    await api.client.request(
+        "PATCH",
+        ROLE_BINDINGS.path(ann.home, body["metadata"]["name"]),
+        body={"metadata": {"finalizers": None}},
+        content_type=MERGE_PATCH,
+    )
+
+
+async def test_a_membership_that_finalizers_hold_is_taken_all_the_same(
+    held: tuple[User, User],
+) -> None:
+    ann, bob = held
+    (await ann.client.delete(of(ann.home, bob))).expect(204)
+    assert await listed(ann, ann.home) == [(ann.name, "admin", True)]
+    await becomes(bob, ann.home, NOTHING)
+
+
+async def test_one_that_can_not_be_taken_is_not_said_to_be(
+    held: tuple[User, User], operator: OperatorProcess
+) -> None:
+    ann, bob = held
+    assert operator.stop() == 0
+    try:
+        message = (await ann.client.delete(of(ann.home, bob))).refused(409, "Conflict")
+        assert f"{bob.name} still has the role editor" in message
+        assert "example.com/held" in message
+        (await put(ann, ann.home, bob, "viewer")).refused(409, "Conflict")
+        assert await may(bob, ann.home) == RIGHTS["editor"]
+    finally:
+        operator.start()
+    await becomes(bob, ann.home, RIGHTS["viewer"])

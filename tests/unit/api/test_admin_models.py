@@ -30,8 +30,8 @@ RESOLVED = {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs", 
             (True, "Ready", ""),
         ),
         (
-            {"observedGeneration": 2, "conditions": [ready("False", "Suspended", "because")]},
-            (False, "Suspended", "because"),
+            {"observedGeneration": 2, "conditions": [ready("True", "Suspended", "because")]},
+            (True, "Suspended", "because"),
         ),
     ],
 )

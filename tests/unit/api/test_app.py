@@ -2,10 +2,13 @@
 
 import asyncio
 import inspect
+import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
@@ -54,3 +57,26 @@ async def test_an_application_opens_nothing_before_its_lifespan() -> None:
     assert asyncio.all_tasks() == tasks
     assert app.state._state == {}
     assert wegent_api.__doc__
+
+
+async def test_the_document_is_made_once_and_beside_the_event_loop() -> None:
+    """It takes a second, and encoding it some hundredths, for clients without a token."""
+    app = create_app(Settings())
+    made_by: list[threading.Thread] = []
+
+    def document() -> dict[str, Any]:
+        made_by.append(threading.current_thread())
+        return {"openapi": "3.1.0"}
+
+    app.openapi = document  # type: ignore[method-assign]
+    [route] = [it for it in app.router.routes if getattr(it, "path", "") == "/openapi.json"]
+    scope = {"type": "http", "method": "GET", "path": "/openapi.json", "headers": []}
+
+    async def get() -> bytes:
+        answer: Response = await route.endpoint(Request(scope))  # type: ignore[attr-defined]
+        return bytes(answer.body)
+
+    bodies = await asyncio.gather(*(get() for _ in range(3)))
+    assert [json.loads(body) for body in bodies] == [{"openapi": "3.1.0"}] * 3
+    assert len(made_by) == 1
+    assert made_by[0] is not threading.current_thread()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wegent_api.heads import event_of, metadata_of, version_of
+from wegent_kube.encoding import encode_json
 
 MISLEADING = st.sampled_from(
     ['"metadata":{"resourceVersion":"1"}', '{"apiVersion":"v1","kind":"X","metadata":{', '"}', "\\"]
@@ -42,7 +43,7 @@ def test_an_events_object_is_passed_as_it_was_sent(annotations: Any, spec: Any) 
     body = json.dumps(stored({"annotations": annotations}, spec), separators=(",", ":")).encode()
     assert event_of(b'{"type":"MODIFIED","object":' + body + b"}\n") == ("MODIFIED", body)
     spaced = json.dumps({"object": json.loads(body), "type": "ADDED"}).encode()
-    assert event_of(spaced) == ("ADDED", body)
+    assert event_of(spaced) == ("ADDED", encode_json(json.loads(body)))
 
 
 @pytest.mark.parametrize(

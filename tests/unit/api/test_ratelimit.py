@@ -2,7 +2,8 @@
 
 import pytest
 
-from wegent_api.ratelimit import RateLimiter, address_key
+from wegent_api.errors import TooManyRequests
+from wegent_api.ratelimit import RateLimiter, RegistrationLimit, address_key
 
 
 class Clock:
@@ -68,3 +69,17 @@ def test_memory_is_bounded_and_the_one_untouched_for_longest_goes(clock: Clock) 
 )
 def test_what_counts_as_one_address(one: str, other: str, *, same: bool) -> None:
     assert (address_key(one) == address_key(other)) is same
+
+
+def test_registrations_are_bounded_for_an_address_and_for_all_together() -> None:
+    clock = Clock()
+    limit = RegistrationLimit(per_address=2, total=3, clock=clock)
+    for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
+        limit.check(address)
+    with pytest.raises(TooManyRequests, match="from your address; try again in 30 s"):
+        limit.check("192.0.2.1")
+    for _ in range(9):  # what is refused for all takes nothing from the address
+        with pytest.raises(TooManyRequests, match="from all addresses; try again in 20 s"):
+            limit.check("192.0.2.2")
+    clock.now += 20
+    limit.check("192.0.2.2")

@@ -29,3 +29,19 @@ def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: 
     monkeypatch.setenv(f"WEGENT_API_{name}", value)
     with pytest.raises(ValidationError):
         Settings()
+
+
+@pytest.mark.parametrize("value", ["*", "10.0.0.1/8", "ingress", "10.0.0.0/8,*", "x y"])
+def test_only_addresses_and_networks_are_believed(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """With ``*``, a client escapes the limits by address: it says another one each time."""
+    monkeypatch.setenv("WEGENT_API_FORWARDED_ALLOW_IPS", value)
+    with pytest.raises(ValidationError, match="address or network"):
+        Settings()
+
+
+@pytest.mark.parametrize("value", ["", "127.0.0.1", "10.0.0.0/8, fd00::/8,::1"])
+def test_addresses_and_networks(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("WEGENT_API_FORWARDED_ALLOW_IPS", value)
+    assert Settings().forwarded_allow_ips == value

@@ -5,12 +5,11 @@ from contextlib import ExitStack
 import pytest
 
 from wegent_api.errors import TooManyRequests, Unavailable
-from wegent_api.metrics import Metrics
 from wegent_api.slots import Slots
 
 
 def test_each_user_has_so_many_and_all_have_so_many() -> None:
-    slots = Slots(Metrics(), at_once=3, per_user=2)
+    slots = Slots("watches", at_once=3, per_user=2)
     with ExitStack() as held:
         first = held.enter_context(ExitStack())
         first.enter_context(slots.one("a"))

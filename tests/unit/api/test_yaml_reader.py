@@ -56,6 +56,34 @@ def test_documents() -> None:
     assert documents_of(b"") == []
 
 
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "stream",
+    [
+        "\ufeffa: 1\n---\nb: 2\n",
+        "a: 1\n---\n\ufeffb: 2\n",
+        "\ufeffa: 1\n--- # the second\n\ufeffb: 2\n",
+        "a: 1\n\ufeff---\nb: 2\n",
+        "a: 1\n---\n# a comment\n\n\ufeff# another\nb: 2\n",
+        "a: 1\n...\n\ufeff---\nb: 2\n",
+        "\ufeff---\n\ufeffa: 1\n---\n---\n\ufeff---\nb: 2\n\ufeff---",
+    ],
+)
+def test_a_document_may_begin_with_a_byte_order_mark(stream: str, line: str) -> None:
+    assert documents_of(stream.replace("\n", line).encode()) == [{"a": 1}, {"b": 2}]
+
+
+def test_a_byte_order_mark_in_text_stays() -> None:
+    stream = "a: |\n  ---\n  \ufeffb\nc: '\ufeff---'\n"
+    assert documents_of(stream.encode()) == [{"a": "---\n\ufeffb\n", "c": "\ufeff---"}]
+
+
+def test_many_documents_without_a_mark_take_linear_time() -> None:
+    started = time.monotonic()
+    assert documents_of(b"---\n\n # c\n" * 50_000 + "# \ufeff".encode()) == []
+    assert time.monotonic() - started < 5
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -1,0 +1,124 @@
+"""Which passwords are too easy to guess, in the manner of NIST SP 800-63B, section 3.1.1.2.
+
+There are no rules on kinds of characters. A password is refused if it is a common one,
+if it consists of little but common words, sequences and repetitions, or if it has the
+user's name or address in it.
+
+``common_passwords.txt.gz`` holds the 20,000 most common passwords of four characters or
+more, from the frequency lists of zxcvbn 4.5.0 (Copyright (c) 2012-2016 Dan Wheeler and
+Dropbox, Inc.; MIT license).
+"""
+
+import gzip
+import re
+import unicodedata
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+MIN_COST: Final = 2.5
+"""Of a password, in characters that can't be foreseen. A common word costs 1."""
+MIN_WORD_CHARS: Final = 4
+"""Shorter ones occur in any password by chance."""
+MAX_WORD_CHARS: Final = 24
+MIN_RUN_CHARS: Final = 3
+_WORD, _RUN, _SIGN, _OTHER = 1.0, 0.5, 0.5, 1.0
+"""The cost of each part of a password: a common word, a run, a digit or sign, a letter."""
+_ROWS: Final = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "qwertzuiop",
+    "azertyuiop",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+    "!@#$%^&*()",
+)
+_SUBSTITUTES: Final = tuple(str.maketrans("@4310$57", f"aae{one}osst") for one in "il")
+_YEAR: Final = re.compile(r"(19|20)\d\d")
+_SEPARATORS: Final = re.compile(r"[\W_]+")
+_CONTEXT: Final = frozenset({"wegent", "kubernetes", "kubectl", "administrator"})
+"""Words that are common here."""
+
+
+def weakness(password: str, personal: tuple[str, ...] = ()) -> str | None:
+    """Return what makes a password too easy to guess, in words; None if nothing does.
+
+    Args:
+        password: in clear.
+        personal: the user's name and e-mail address, as far as they are known.
+    """
+    text = unicodedata.normalize("NFKC", password).casefold()
+    names = _names(personal)
+    for spelling in _spellings(text):
+        if any(name in spelling for name in names):
+            return "must not contain the user name or the e-mail address"
+    if text in _common():
+        return "is one of the most common passwords; choose another"
+    unit = _unit(text)
+    # A repeated unit costs no more than half its characters, however odd they are.
+    if min(_cost(unit), len(unit) / 2 if unit != text else MIN_COST) < MIN_COST:
+        return (
+            "is too easy to guess: little but common words, sequences or repetitions;"
+            " add words or characters that have nothing to do with each other"
+        )
+    return None
+
+
+def _names(personal: tuple[str, ...]) -> set[str]:
+    given = [unicodedata.normalize("NFKC", it).casefold() for it in personal]
+    parts = {part for it in given for part in (it, it.partition("@")[0])}
+    parts |= {_SEPARATORS.sub("", part) for part in parts}
+    return {part for part in parts if len(part) >= MIN_WORD_CHARS}
+
+
+def _spellings(text: str) -> set[str]:
+    """Return ``text``, read with digits and signs as letters too, forwards and backwards."""
+    read = {text, *(text.translate(table) for table in _SUBSTITUTES)}
+    read |= {_SEPARATORS.sub("", it) for it in read}
+    return read | {it[::-1] for it in read}
+
+
+def preload() -> None:
+    """Unpack the list of common passwords, which takes some hundredths of a second."""
+    _common()
+
+
+@cache
+def _common() -> frozenset[str]:
+    packed = files("wegent_api").joinpath("common_passwords.txt.gz").read_bytes()
+    return frozenset(gzip.decompress(packed).decode().splitlines()) | _CONTEXT
+
+
+def _unit(text: str) -> str:
+    """Return the shortest text that, again and again, is ``text``."""
+    length = (text + text).find(text, 1)
+    return text[:length] if length < len(text) else text
+
+
+def _cost(text: str) -> float:
+    """Return the least that the parts of ``text`` cost, however it is cut up."""
+    least = [0.0]
+    words = {text, *(text.translate(table) for table in _SUBSTITUTES)}
+    for end in range(1, len(text) + 1):
+        last = text[end - 1]
+        best = least[end - 1] + (_OTHER if last.isalpha() else _SIGN)
+        for start in range(max(0, end - MAX_WORD_CHARS), end - MIN_RUN_CHARS + 1):
+            if least[start] + _RUN >= best:
+                continue
+            if _is_run(text[start:end]):
+                best = least[start] + _RUN
+            elif end - start >= MIN_WORD_CHARS and any(
+                word[start:end] in _common() for word in words
+            ):
+                best = min(best, least[start] + _WORD)
+        least.append(best)
+    return least[-1]
+
+
+def _is_run(part: str) -> bool:
+    """Tell whether this is one character again and again, a sequence, or a year."""
+    if len(set(part)) == 1 or _YEAR.fullmatch(part):
+        return True
+    return any(part in row or part[::-1] in row for row in _ROWS)

@@ -1,0 +1,55 @@
+"""Headers that tell browsers what they must not do with an answer.
+
+API answers are data: nothing in them may run, and no page may frame them. The page at
+``/docs`` runs its own scripts alone. Its one inline script is named by its hash.
+"""
+
+import base64
+import hashlib
+import re
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+
+DOCS: Final = "/docs"
+ASSETS: Final = "/docs/assets/"
+API: Final = "/api/"
+NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Content-Security-Policy of everything but the page at `DOCS`."""
+
+ALWAYS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",  # for browsers that don't know frame-ancestors
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": NOTHING,
+}
+"""Headers of every answer."""
+_INLINE_SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+
+
+def protect(path: str, headers: MutableHeaders) -> None:
+    """Add the headers that an answer to ``path`` lacks."""
+    for name, value in ALWAYS.items():
+        headers.setdefault(name, value)
+    if path.startswith(API):
+        # Objects have an ETag, and a browser may keep them as long as it asks each time.
+        kept = "private, no-cache" if "etag" in headers else "no-store"
+        headers.setdefault("Cache-Control", kept)
+    elif not path.startswith(ASSETS):
+        headers.setdefault("Cache-Control", "no-cache")
+
+
+def page_policy(page: bytes) -> str:
+    """Return the Content-Security-Policy of an HTML page with scripts of its own.
+
+    Swagger UI sets styles from its scripts, which needs ``unsafe-inline`` for styles.
+    """
+    hashes = "".join(
+        f" 'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
+        for script in _INLINE_SCRIPT.findall(page)
+    )
+    return (
+        f"default-src 'none'; script-src 'self'{hashes}; style-src 'self' 'unsafe-inline';"
+        " img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none';"
+        " form-action 'self'; frame-ancestors 'none'"
+    )
