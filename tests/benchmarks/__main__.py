@@ -11,7 +11,7 @@ import aiohttp
 from devcluster.binaries import find_binaries
 from devcluster.controlplane import ControlPlane
 from devcluster.install import Installer
-from tests.benchmarks import operator_size, proxy_cost
+from tests.benchmarks import long_prompts, operator_size, proxy_cost
 from tests.support.api import Api
 from tests.support.cluster import ROOT
 from tests.support.identity import kubectl_as, token_for
@@ -24,7 +24,7 @@ GHOST = "/apis/agent.wecode.io/v1/namespaces/bench/ghosts/g11"
 THROUGH = "/api/v1/kinds/ghosts/g11?namespace=bench"
 
 
-async def run(steps: Sequence[int], directory: Path) -> None:
+async def run(steps: Sequence[int], prompts: int, directory: Path) -> None:
     with ControlPlane(find_binaries(), directory, fsync=False) as plane:
         Installer(plane.binaries.kubectl, plane.kubeconfig).install(
             [ROOT / "crds", ROOT / "config"]
@@ -45,7 +45,12 @@ async def run(steps: Sequence[int], directory: Path) -> None:
                     f"| {size.cpu_ms_per_object:.1f} | {size.restart_cpu_s:.1f} |",
                     flush=True,
                 )
-        operator.stop()
+            operator.stop()
+            await _long_prompts(
+                admin, Api(client), operator, identities["wegent-api"], directory, prompts
+            )
+        if not steps:
+            return
         cost = await _proxy(plane, admin, identities["wegent-api"], directory)
         print(
             f"\nproxy: {cost.resident_mib:.0f} MiB; a GET takes {cost.latency_ratio:.2f} times the"
@@ -54,13 +59,40 @@ async def run(steps: Sequence[int], directory: Path) -> None:
         )
 
 
+async def _long_prompts(
+    admin: Kubectl,
+    api: Api,
+    operator: OperatorProcess,
+    kubeconfig: Path,
+    directory: Path,
+    count: int,
+) -> None:
+    print("\n| with prompts of full length | peak, MiB | without, MiB |\n| --- | ---: | ---: |")
+
+    def show(peak: long_prompts.Peak) -> None:
+        print(f"| {peak.what} | {peak.mib:.0f} | {peak.before_mib:.0f} |", flush=True)
+
+    async for peak in long_prompts.of_operator(api, operator, count):
+        show(peak)
+    operator.stop()
+    headers = _reader(admin, long_prompts.NAMESPACE)
+    with ProxyProcess(kubeconfig, directory / "prompts.log") as proxy:
+        async for peak in long_prompts.of_proxy(proxy, headers):
+            show(peak)
+
+
+def _reader(admin: Kubectl, namespace: str) -> dict[str, str]:
+    """Return the headers of one who may read one namespace."""
+    admin.run("create", "serviceaccount", "reader", "-n", namespace).ok()
+    binding = ("create", "rolebinding", "reader", "-n", namespace, "--clusterrole=wegent-viewer")
+    admin.run(*binding, f"--serviceaccount={namespace}:reader").ok()
+    return {"Authorization": f"Bearer {token_for(admin, namespace, 'reader')}"}
+
+
 async def _proxy(
     plane: ControlPlane, admin: Kubectl, kubeconfig: Path, directory: Path
 ) -> proxy_cost.ProxyCost:
-    admin.run("create", "serviceaccount", "reader", "-n", "bench").ok()
-    binding = ("create", "rolebinding", "reader", "-n", "bench", "--clusterrole=wegent-viewer")
-    admin.run(*binding, "--serviceaccount=bench:reader").ok()
-    headers = {"Authorization": f"Bearer {token_for(admin, 'bench', 'reader')}"}
+    headers = _reader(admin, "bench")
     with ProxyProcess(kubeconfig, directory / "proxy.log") as proxy:
         async with aiohttp.ClientSession(headers=headers) as session:
             connection = load_connection(plane.kubeconfig)
@@ -72,13 +104,19 @@ async def _proxy(
             )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure at the numbers of objects that are asked for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("--objects", default="1000,5000,10000", help="(%(default)s)")
-    steps = [int(number) for number in parser.parse_args().objects.split(",")]
+    parser.add_argument(
+        "--prompts", type=int, default=500, help="Ghosts with the longest prompts (%(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    steps = [int(number) for number in options.objects.split(",") if number]
     with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(run(steps, Path(directory)))
+        asyncio.run(run(steps, options.prompts, Path(directory)))
 
 
 if __name__ == "__main__":

@@ -22,3 +22,11 @@ def usage_of(pid: int) -> Usage:
     utime, stime = int(after_name[11]), int(after_name[12])
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return Usage((utime + stime) / TICKS_PER_S, pages * os.sysconf("SC_PAGE_SIZE") / MIB)
+
+
+def peak_mib(pid: int) -> float:
+    """Return the most memory that a process has held so far, in MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise ValueError(f"no peak of process {pid}")

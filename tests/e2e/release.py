@@ -15,6 +15,8 @@ CHART = ROOT / "charts" / "wegent"
 WITHIN = "--timeout=170s"
 LOADED = "--set=image.repository=localhost/wegent"
 """The names that `make image` gives: no registry, but what was loaded onto the nodes."""
+OPEN = "--set=accounts.registration=open"
+"""Tests register users; the chart's default is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,18 @@ class Release:
         """Install it, and return when all of it is ready, unless that was done."""
         if not self.installed:
             self._ensure_namespace()
-            self._run("install", self.name, str(CHART), "--wait", WITHIN, LOADED)
+            self._run("install", self.name, str(CHART), "--wait", WITHIN, LOADED, OPEN)
 
     def upgrade(self, *values: str) -> Result:
         """Change values, each ``key=value``, and return when all of it is ready again."""
         spelled = [f"--set={value}" for value in values]
-        return self._run("upgrade", self.name, str(CHART), "--wait", WITHIN, LOADED, *spelled)
+        return self._run("upgrade", self.name, str(CHART), "--wait", WITHIN, LOADED, OPEN, *spelled)
 
     def reset(self) -> None:
         """Go back to the chart's own values."""
-        self._run("upgrade", self.name, str(CHART), "--wait", WITHIN, "--reset-values", LOADED)
+        self._run(
+            "upgrade", self.name, str(CHART), "--wait", WITHIN, "--reset-values", LOADED, OPEN
+        )
 
     def test(self) -> Result:
         """Run ``helm test``."""

@@ -4,6 +4,7 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
+from http.client import HTTPResponse
 from typing import Any, Self
 
 TIMEOUT_S = 30.0
@@ -16,6 +17,8 @@ class Answer:
 
     status: int
     text: str
+    request_id: str
+    """The id that the proxy's log and Kubernetes' audit log know the request by."""
 
     @property
     def json(self) -> Any:
@@ -45,10 +48,10 @@ class Rest:
         request = urllib.request.Request(self.base + where, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-                return Answer(answer.status, answer.read().decode())
+                return _taken(answer.status, answer)
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, error.read().decode())
+                return _taken(error.code, error)
 
     def log_in(self, username: str, password: str) -> "Rest":
         """Return the API as this user."""
@@ -62,3 +65,7 @@ class Rest:
         new = {"username": username, "email": f"{username}@example.com", "password": password}
         self.call("POST", "auth/register", new).expect(201)
         return self.log_in(username, password)
+
+
+def _taken(status: int, answer: HTTPResponse | urllib.error.HTTPError) -> Answer:
+    return Answer(status, answer.read().decode(), answer.headers["X-Request-ID"])

@@ -73,7 +73,10 @@ async def test_a_user_composes_a_team_over_rest(release: Release) -> None:
     assert (me["username"], me["role"]) == ("composer", "user")
     other = {"username": "other", "email": "o@example.com", "password": "securepassword123"}
     user.call("POST", "auth/admin/register", other).expect(403)
+    here = {"metadata": {"name": "theirs"}, "spec": {"systemPrompt": "Only admins write here."}}
+    user.call("POST", "kinds/ghosts", here).expect(403)
 
+    home = "namespace=wegent-composer"
     bot_refs = {f"{kind}Ref": {"name": f"e2e-{kind}"} for kind in ("ghost", "model", "shell")}
     specs: dict[str, dict[str, Any]] = {
         "ghost": {"systemPrompt": "You are a helpful coding assistant."},
@@ -84,30 +87,32 @@ async def test_a_user_composes_a_team_over_rest(release: Release) -> None:
         "team": {"bots": [{"name": "e2e-bot"}]},
     }
     for kind, spec in specs.items():
-        body = {"metadata": {"name": f"e2e-{kind}", "namespace": "default"}, "spec": spec}
+        body = {"metadata": {"name": f"e2e-{kind}", "namespace": "wegent-composer"}, "spec": spec}
         made = user.call("POST", f"kinds/{kind}s", body).expect(201).json
-        assert made["metadata"]["namespace"] == "default"
+        assert made["metadata"]["namespace"] == "wegent-composer"
         user.call("POST", f"kinds/{kind}s", body).expect(409)
-        listed = user.call("GET", f"kinds/{kind}s?namespace=default").expect(200).json
+        listed = user.call("GET", f"kinds/{kind}s?{home}").expect(200).json
         assert f"e2e-{kind}" in [it["metadata"]["name"] for it in listed["items"]]
 
     dangling = {"metadata": {"name": "dangling"}, "spec": bot_refs | {"ghostRef": {"name": "no"}}}
-    user.call("POST", "kinds/bots", dangling).expect(422)
+    user.call("POST", f"kinds/bots?{home}", dangling).expect(422)
     hot = {"provider": "openai", "model": "gpt-4", "temperature": 9}
-    user.call("POST", "kinds/models", {"metadata": {"name": "hot"}, "spec": hot}).expect(422)
-    user.call("GET", "kinds/ghosts/no?namespace=default").expect(404)
+    user.call("POST", f"kinds/models?{home}", {"metadata": {"name": "hot"}, "spec": hot}).expect(
+        422
+    )
+    user.call("GET", f"kinds/ghosts/no?{home}").expect(404)
 
     def verdicts() -> bool:
         for kind in specs:
-            found = user.call("GET", f"kinds/{kind}s/e2e-{kind}").expect(200).json
+            found = user.call("GET", f"kinds/{kind}s/e2e-{kind}?{home}").expect(200).json
             conditions = {it["type"]: it["status"] for it in found["status"]["conditions"]}
             assert conditions["Ready"] == "True", found["status"]
         return True
 
     await eventually(verdicts, within_s=30, what="every kind Ready")
     for kind in reversed(specs):
-        user.call("DELETE", f"kinds/{kind}s/e2e-{kind}").expect(204)
-        user.call("GET", f"kinds/{kind}s/e2e-{kind}").expect(404)
+        user.call("DELETE", f"kinds/{kind}s/e2e-{kind}?{home}").expect(204)
+        user.call("GET", f"kinds/{kind}s/e2e-{kind}?{home}").expect(404)
 
 
 def test_examples_are_applied_in_any_order(release: Release) -> None:
@@ -121,12 +126,16 @@ def test_a_pod_sees_the_api_by_its_name(release: Release) -> None:
     assert "Phase:          Succeeded" in said
 
 
-def test_logs_are_json_with_what_was_asked(release: Release) -> None:
-    release.rest().call("GET", "kinds/ghosts?limit=7").expect(401)
-    lines = [line for pod in release.api.ready() for line in release.api.logs(pod).splitlines()]
-    asked = [json.loads(line) for line in lines if "/api/v1/kinds/ghosts" in line]
-    assert asked
-    assert asked[-1]["status"] == 401
+async def test_logs_are_json_with_what_was_asked(release: Release) -> None:
+    asked = release.rest().call("GET", "kinds/ghosts?limit=7").expect(401).request_id
+
+    def logged() -> Any:
+        pods = release.api.ready()
+        lines = [json.loads(line) for pod in pods for line in release.api.logs(pod).splitlines()]
+        return [line for line in lines if line.get("requestId") == asked and "status" in line]
+
+    [line] = await eventually(logged, within_s=20, what="the request in the log")
+    assert line["message"] == "GET /api/v1/kinds/ghosts 401"
 
 
 def test_services_and_names_reach_from_pod_to_pod(pods: PodCluster, release: Release) -> None:

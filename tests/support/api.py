@@ -5,7 +5,7 @@ from typing import Any
 from tests.support.waiting import eventually
 from wegent_crds.kinds import API_VERSION, BY_PLURAL
 from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import NAMESPACES, resource_of
 
 VERDICT_WITHIN_S = 20.0
@@ -63,12 +63,17 @@ class Api:
         await self.gone(plural, namespace, name)
 
     async def gone(self, plural: str, namespace: str, name: str) -> None:
-        """Wait until there is no such object."""
+        """Wait until there is no such object; its metadata tell, as it may be large."""
+        path = resource_of(BY_PLURAL[plural]).path(namespace, name)
 
         async def probe() -> bool:
-            body = await self.get(plural, namespace, name)
-            assert body is None, body["metadata"]
-            return True
+            try:
+                body = await self.client.request("GET", path, accept=METADATA_OBJECT)
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+                return True
+            raise AssertionError(body["metadata"])
 
         what = f"{plural} {namespace}/{name} to be gone"
         await eventually(probe, within_s=VERDICT_WITHIN_S, what=what)

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class AuditLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = path.stat().st_size
+        self._since = datetime.now(UTC)
 
     def requests(self, *, user: str | None = None, namespace: str | None = None) -> list[Request]:
         """Return the answered requests since then, of one user or in one namespace."""
@@ -65,7 +67,9 @@ class AuditLog:
                 if not line.endswith(b"\n"):
                     return
                 event = json.loads(line)
-                if event["stage"] != "ResponseComplete":
+                received = datetime.fromisoformat(event["requestReceivedTimestamp"])
+                # What was asked before may be noted only now.
+                if event["stage"] != "ResponseComplete" or received < self._since:
                     continue
                 target = event.get("objectRef") or {}
                 yield Request(

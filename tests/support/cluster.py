@@ -23,7 +23,7 @@ def binaries() -> Binaries:
 def control_plane(
     binaries: Binaries, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControlPlane]:
-    """One cluster for the whole run, with the CRDs, roles and policies of the checkout."""
+    """One cluster for each worker of the run, with the CRDs, roles and policies of the checkout."""
     directory = tmp_path_factory.mktemp("control-plane")
     with ControlPlane(binaries, directory, fsync=False, audit=True) as cluster:
         Installer(cluster.binaries.kubectl, cluster.kubeconfig).install(

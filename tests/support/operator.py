@@ -8,46 +8,78 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Self
 
 from devcluster.ports import free_ports
+from tests.support.forked import Forked
 
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 20.0
 
 
 class OperatorProcess:
-    """``python -m wegent_operator``; may be killed and started again."""
+    """``python -m wegent_operator``, or another command of Python; may be killed and started again.
+
+    Users are editors of the shared namespaces, as with ``make up``, unless a test says otherwise.
+    """
 
     def __init__(
         self,
         kubeconfig: Path,
         log: Path,
         *,
-        command: tuple[str, ...] = ("-m", "wegent_operator"),
+        command: tuple[str, ...] = (),
         **settings: str,
     ) -> None:
         self.port = free_ports(1)[0]
+        self.kubeconfig = kubeconfig
         self.log = log
-        self._command = (sys.executable, *command)
+        self._command = command
         self._env = {
             **os.environ,
             "KUBECONFIG": str(kubeconfig),
             "WEGENT_OPERATOR_LISTEN_PORT": str(self.port),
+            "WEGENT_OPERATOR_SHARED_ROLE": "editor",
             **{f"WEGENT_OPERATOR_{name.upper()}": value for name, value in settings.items()},
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.running():
+            self.stop()
+
+    def launch(self) -> None:
+        """Start it."""
+        if not self._command:
+            self._process = Forked("wegent_operator", self._env, self.log)
+            return
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                (sys.executable, *self._command),
+                env=self._env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
     def start(self) -> None:
         """Start it and wait until it judges."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, env=self._env, stdout=log, stderr=subprocess.STDOUT
-            )
+        self.launch()
+        assert self._process is not None
         deadline = time.monotonic() + READY_WITHIN_S
         while self.get("/readyz")[0] != 200:
             assert self._process.poll() is None, f"it died: {self.tail()}"
-            assert time.monotonic() < deadline, f"not ready in time: {self.tail()}"
+            if time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"not ready in time: {self.tail()}")
             time.sleep(0.05)
+
+    def unset(self, name: str) -> None:
+        """Leave a setting to the program's own default."""
+        self._env.pop(f"WEGENT_OPERATOR_{name.upper()}", None)
 
     def running(self) -> bool:
         """Tell whether it has been started and not ended by us."""
@@ -62,6 +94,13 @@ class OperatorProcess:
     def stop(self) -> int:
         """End it as Kubernetes would, and return its exit code."""
         return self._end(signal.SIGTERM)
+
+    def wait(self, within_s: float) -> int:
+        """Wait until it ends by itself, and return its exit code."""
+        assert self._process is not None
+        code = self._process.wait(within_s)
+        self._process = None
+        return code
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -78,9 +117,16 @@ class OperatorProcess:
         except OSError as error:
             return 0, str(error)
 
+    def settle(self, within_s: float = 120) -> None:
+        """Wait until it is through with what there is, which after a start is everything."""
+        deadline = time.monotonic() + within_s
+        while "wegent_operator_queue_depth 0.0" not in self.get("/metrics")[1]:
+            assert time.monotonic() < deadline, f"not through after {within_s} s: {self.tail()}"
+            time.sleep(0.1)
+
     def tail(self) -> str:
         """Return the end of its log."""
-        return "\n".join(self.log.read_text().splitlines()[-20:])
+        return "\n".join(self.log.read_text().splitlines()[-20:]) if self.log.exists() else ""
 
     def _end(self, how: signal.Signals) -> int:
         assert self._process is not None
@@ -90,5 +136,5 @@ class OperatorProcess:
             return process.wait(STOP_WITHIN_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            process.wait(STOP_WITHIN_S)
             raise

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any, Self
 import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
+
+from tests.support.forked import Forked
 
 LISTENS_WITHIN_S = 60.0
 STOPS_WITHIN_S = 45.0
@@ -34,7 +35,7 @@ class ProxyProcess:
             "WEGENT_API_PORT": "0",
             **{f"WEGENT_API_{name.upper()}": value for name, value in settings.items()},
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -45,13 +46,7 @@ class ProxyProcess:
 
     def start(self) -> None:
         """Start it and wait until it listens, on a free port that it finds itself."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "wegent_api"],
-                env=self._env,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self._process = Forked("wegent_api", self._env, self.log)
         deadline = time.monotonic() + LISTENS_WITHIN_S
         while not (listening := LISTENING.search(self.logged())):
             assert self._process.poll() is None, f"it died: {self.logged()}"
@@ -84,7 +79,7 @@ class ProxyProcess:
             return process.wait(STOPS_WITHIN_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            process.wait(STOPS_WITHIN_S)
             raise
 
     def stop(self) -> int:
@@ -94,7 +89,7 @@ class ProxyProcess:
 
     def logged(self) -> str:
         """Return all that it has logged."""
-        return self.log.read_text(encoding="utf-8")
+        return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
 
 
 @dataclass(frozen=True, slots=True)

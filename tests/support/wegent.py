@@ -33,6 +33,7 @@ def operator(operator_kubeconfig: Path) -> Iterator[OperatorProcess]:
     """The operator that the tests of this folder share."""
     process = OperatorProcess(operator_kubeconfig, operator_kubeconfig.with_name("operator.log"))
     process.start()
+    process.settle()  # with what earlier tests left, all of which is new to it
     yield process
     assert process.stop() == 0, process.tail()
 
