@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from wegent_api.app import create_app
 from wegent_api.http_protocol import Limits, protocol_for
 from wegent_api.logs import configure_logging
+from wegent_api.loop_errors import handle_loop_error
 from wegent_api.settings import Settings
 from wegent_kube import ConnectionConfigError, load_connection
 from wegent_kube.usage import argument_parser
@@ -47,6 +48,7 @@ class DrainingServer(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal comes, and the time after it has passed."""
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(handle_loop_error)
         await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

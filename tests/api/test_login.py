@@ -100,7 +100,7 @@ async def test_what_is_wrong_is_not_told(
     answer.refused(401, "Unauthorized")
     assert answer.json["message"] == "wrong user name or password"
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="wegent"'
-    asked = [(it.verb, it.resource) for it in audit.requests(user=PROXY)]
+    asked = [(it.verb, it.resource) for it in audit.behind(answer)]
     assert asked == [("get", "accounts"), ("get", "secrets")]
 
 
@@ -127,7 +127,7 @@ async def test_a_name_that_no_user_can_have_is_said_to_be_one(
     answer = await log_in(anonymous, username)
     assert "DNS-1123 label: at most 50" in answer.refused(422, "Invalid")
     assert answer.causes() == {"username": "FieldValueInvalid"}
-    assert not audit.requests(user=PROXY)
+    assert not audit.behind(answer)
 
 
 async def test_a_password_is_the_same_however_it_was_typed(

@@ -84,4 +84,4 @@ async def test_young_secrets_are_left_alone(
 
     await eventually(swept_twice, within_s=20, what="three sweeps")
     assert await owner(kubectl, name) == ""
-    assert not [it for it in audit.writes(user=PROXY) if it.resource == "secrets"]
+    assert not [it for it in audit.writes(user=PROXY) if it.name == name]

@@ -83,7 +83,13 @@ class Api:
         await self.client.request("POST", NAMESPACES.path(), body=body)
 
     async def settled(
-        self, plural: str, namespace: str, name: str, reason: str = "Ready"
+        self,
+        plural: str,
+        namespace: str,
+        name: str,
+        reason: str = "Ready",
+        *,
+        within_s: float = VERDICT_WITHIN_S,
     ) -> dict[str, Any]:
         """Wait until the operator's word on the object as it is now is ``reason``."""
 
@@ -96,7 +102,7 @@ class Api:
             return body
 
         return await eventually(
-            probe, within_s=VERDICT_WITHIN_S, what=f"{plural} {namespace}/{name} {reason}"
+            probe, within_s=within_s, what=f"{plural} {namespace}/{name} {reason}"
         )
 
 

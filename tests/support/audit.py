@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.support.proxy import Answer
+
 READS = frozenset({"get", "list", "watch"})
 LOOK_EVERY_S = 0.05
 QUIET_LOOKS = 3
@@ -43,6 +45,14 @@ class AuditLog:
             request
             for request in self._parse()
             if user in (None, request.user) and namespace in (None, request.namespace)
+        ]
+
+    def behind(self, answer: Answer) -> list[Request]:
+        """Return those that the proxy sent to make ``answer``: they have its request's id."""
+        return [
+            request
+            for request in self._parse()
+            if request.event["auditID"] == answer.headers["X-Request-Id"]
         ]
 
     def writes(self, *, user: str | None = None, namespace: str | None = None) -> list[Request]:
