@@ -422,18 +422,19 @@ async def test_a_slow_reader_holds_no_memory_and_is_cut_off(
 ) -> None:
     proxy = start_proxy(watch_stall_s="5", watch_heartbeat_s="1")
     client = through(proxy.url, user)
-    await make(user.client, place, "busy")
+    names, long = [f"busy-{index}" for index in range(4)], "y" * 100_000
+    for name in names:
+        await make(user.client, place, name)
     reading = await stalled_reader(client, watching(place))
     assert await open_watches(client) == 1
     most = before = resident_mib(proxy.pid)
-    path, long = url(place, name="busy"), "y" * 100_000
 
-    async def write(index: int) -> None:
+    async def write(name: str, index: int) -> None:
         patch = {"spec": {"systemPrompt": f"{index} {long}"}}
-        (await user.client.patch(path, patch, type_=MERGE_PATCH)).expect(200)
+        (await user.client.patch(url(place, name=name), patch, type_=MERGE_PATCH)).expect(200)
 
-    for start in range(0, 500, 20):  # 50 MB of events, were they held
-        await asyncio.gather(*(write(start + index) for index in range(20)))
+    for index in range(500 // len(names)):  # 50 MB of events, were they held
+        await asyncio.gather(*(write(name, index) for name in names))
         most = max(most, await asyncio.to_thread(resident_mib, proxy.pid))
 
     async def ended() -> bool:
