@@ -9,11 +9,10 @@ import pytest
 
 from devcluster.binaries import Binaries
 from devcluster.controlplane import ControlPlane
-from devcluster.install import Installer
 from tests.api.objects import BASE, ghost
 from tests.api.users import ACCOUNTS, User, role_binding, unique
 from tests.support.audit import AuditLog
-from tests.support.cluster import ROOT
+from tests.support.cluster import ROOT, installed_plane
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
@@ -34,10 +33,9 @@ def old_plane(
     directory = tmp_path_factory.mktemp("old")
     config = shutil.copytree(ROOT / "config", directory / "config")
     (config / MUTATING).unlink()
-    with ControlPlane(binaries, directory / "cluster", fsync=False, audit=True) as cluster:
-        installer = Installer(cluster.binaries.kubectl, cluster.kubeconfig)
-        installer.install([ROOT / "crds", config])
-        yield cluster
+    manifests = (ROOT / "crds", config)
+    with installed_plane(binaries, directory / "cluster", manifests, audit=True) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="module")

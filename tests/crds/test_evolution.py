@@ -13,9 +13,7 @@ import pytest
 import yaml
 
 from devcluster.binaries import Binaries
-from devcluster.controlplane import ControlPlane
-from devcluster.install import Installer
-from tests.support.cluster import ROOT
+from tests.support.cluster import ROOT, installed_plane
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import eventually
 
@@ -32,8 +30,7 @@ AS_V1 = ("get", "ghosts.v1.agent.wecode.io", "-n", "default", "-o", "json")
 
 @pytest.fixture
 def kubectl(binaries: Binaries, tmp_path: Path) -> Iterator[Kubectl]:
-    with ControlPlane(binaries, tmp_path / "plane", fsync=False) as plane:
-        Installer(plane.binaries.kubectl, plane.kubeconfig).install([ROOT / "crds"])
+    with installed_plane(binaries, tmp_path / "plane", (ROOT / "crds",)) as plane:
         yield Kubectl(plane.binaries.kubectl, plane.kubeconfig)
 
 

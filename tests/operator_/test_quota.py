@@ -11,9 +11,8 @@ import pytest
 
 from devcluster.binaries import Binaries
 from devcluster.controlplane import ControlPlane
-from devcluster.install import Installer
 from tests.support.api import VERDICT_WITHIN_S, Api, condition
-from tests.support.cluster import ROOT
+from tests.support.cluster import installed_plane
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
@@ -232,10 +231,7 @@ async def poked_until_gone(api: Api, plural: str, namespace: str, name: str) -> 
 @pytest.fixture
 async def young_cluster(binaries: Binaries, tmp_path: Path) -> AsyncIterator[Api]:
     """A cluster whose controller manager does not know Wegent's kinds yet, with the operator."""
-    with ControlPlane(binaries, tmp_path / "plane", fsync=False) as plane:
-        Installer(plane.binaries.kubectl, plane.kubeconfig).install(
-            [ROOT / "crds", ROOT / "config"]
-        )
+    with installed_plane(binaries, tmp_path / "plane") as plane:
         admin = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
         own = kubectl_as(plane, admin, "wegent-system", "wegent-operator", tmp_path).kubeconfig
         operator = OperatorProcess(own, tmp_path / "operator.log")

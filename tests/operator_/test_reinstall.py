@@ -10,7 +10,7 @@ from devcluster.binaries import Binaries
 from devcluster.controlplane import ControlPlane
 from devcluster.install import Installer
 from tests.support.api import VERDICT_WITHIN_S, Api, condition
-from tests.support.cluster import ROOT
+from tests.support.cluster import ROOT, installed_plane
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
@@ -24,11 +24,8 @@ ACCOUNTS = "wegent-accounts"
 @pytest.fixture
 async def plane(binaries: Binaries, tmp_path: Path) -> AsyncIterator[ControlPlane]:
     """A cluster of the test's own: without the kinds, others couldn't use it."""
-    with ControlPlane(binaries, tmp_path / "cluster", fsync=False) as cluster:
-        Installer(cluster.binaries.kubectl, cluster.kubeconfig).install(
-            [ROOT / "crds", ROOT / "config"]
-        )
-        yield cluster
+    with installed_plane(binaries, tmp_path / "cluster") as plane:
+        yield plane
 
 
 async def names(api: Api, resource: Any, namespace: str | None = None) -> set[str]:

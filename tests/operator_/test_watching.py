@@ -16,9 +16,8 @@ import yaml
 
 from devcluster.binaries import Binaries
 from devcluster.controlplane import ControlPlane
-from devcluster.install import Installer
 from tests.support.api import Api, condition
-from tests.support.cluster import ROOT
+from tests.support.cluster import ROOT, installed_plane
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
@@ -40,9 +39,8 @@ REFS = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name
 
 @pytest.fixture(scope="module")
 def cluster(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with ControlPlane(binaries, tmp_path_factory.mktemp("watching"), fsync=False) as made:
-        Installer(made.binaries.kubectl, made.kubeconfig).install([ROOT / "crds", ROOT / "config"])
-        yield made
+    with installed_plane(binaries, tmp_path_factory.mktemp("watching")) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 """The cluster that tests share: a real, throwaway control plane with what ships installed."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -11,6 +13,22 @@ from devcluster.install import Installer
 from tests.support.kubectl import Kubectl
 
 ROOT = Path(__file__).parents[2]
+SHIPPED: Final = (ROOT / "crds", ROOT / "config")
+"""The kinds, roles and policies of the checkout."""
+
+
+@contextmanager
+def installed_plane(
+    binaries: Binaries,
+    directory: Path,
+    manifests: tuple[Path, ...] = SHIPPED,
+    *,
+    audit: bool = False,
+) -> Iterator[ControlPlane]:
+    """A control plane with ``manifests`` installed; it is gone afterwards."""
+    with ControlPlane(binaries, directory, fsync=False, audit=audit) as plane:
+        Installer(plane.binaries.kubectl, plane.kubeconfig).install(manifests)
+        yield plane
 
 
 @pytest.fixture(scope="session")
@@ -25,11 +43,8 @@ def control_plane(
 ) -> Iterator[ControlPlane]:
     """One cluster for each worker of the run, with the CRDs, roles and policies of the checkout."""
     directory = tmp_path_factory.mktemp("control-plane")
-    with ControlPlane(binaries, directory, fsync=False, audit=True) as cluster:
-        Installer(cluster.binaries.kubectl, cluster.kubeconfig).install(
-            [ROOT / "crds", ROOT / "config"]
-        )
-        yield cluster
+    with installed_plane(binaries, directory, audit=True) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,9 @@ import aiohttp
 import pytest
 
 from devcluster.controlplane import ControlPlane
-from devcluster.install import Installer
 from tests.api.users import PASSWORD
 from tests.support.api import Api
-from tests.support.cluster import ROOT
+from tests.support.cluster import ROOT, installed_plane
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
@@ -78,9 +77,7 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(binaries: Any, directory: Path) -> AsyncIterator[Cluster]:
-    with ControlPlane(binaries, directory / "plane", fsync=False) as plane:
-        installer = Installer(plane.binaries.kubectl, plane.kubeconfig)
-        installer.install([ROOT / "crds", ROOT / "config"])
+    with installed_plane(binaries, directory / "plane") as plane:
         admin = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
         of = {
             name: kubectl_as(plane, admin, "wegent-system", name, directory).kubeconfig
