@@ -13,9 +13,9 @@ import uvicorn
 from pydantic import ValidationError
 
 from wegent_api.app import create_app
-from wegent_api.http_protocol import Limits, protocol_for
-from wegent_api.logs import configure_logging
-from wegent_api.loop_errors import handle_loop_error
+from wegent_api.server.logs import configure_logging
+from wegent_api.server.loop_errors import handle_loop_error
+from wegent_api.server.protocol import Limits, protocol_for
 from wegent_api.settings import Settings
 from wegent_kube import ConnectionConfigError, load_connection
 from wegent_kube.usage import argument_parser

@@ -8,20 +8,26 @@ from typing import TypedDict
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from wegent_api import account_routes, admin, apply, auth, member_routes, operations, trash
-from wegent_api.docs_page import install_docs_page
-from wegent_api.entrance import install_entrance
-from wegent_api.head_requests import HeadRequests
-from wegent_api.kinds import kinds_router
-from wegent_api.metrics import Metrics
-from wegent_api.observe import Observe
-from wegent_api.openapi import DESCRIPTION, install_openapi, operation_id
-from wegent_api.openapi_document import install_document_route
-from wegent_api.security_headers import ASSETS
-from wegent_api.services import Services, open_services
+from wegent_api.accounts import admin_routes as admin
+from wegent_api.accounts import own_account_routes as account_routes
+from wegent_api.accounts import routes as auth
+from wegent_api.apply import routes as apply
+from wegent_api.document.entrance import install_entrance
+from wegent_api.document.page import install_docs_page
+from wegent_api.document.route import install_document_route
+from wegent_api.document.schema import DESCRIPTION, install_openapi, operation_id
+from wegent_api.http.error_responses import install_error_handlers
+from wegent_api.http.security_headers import ASSETS
+from wegent_api.kinds.routes import kinds_router
+from wegent_api.members import routes as member_routes
+from wegent_api.server import routes as operations
+from wegent_api.server.access_log import Observe
+from wegent_api.server.head_requests import HeadRequests
+from wegent_api.server.metrics import Metrics
 from wegent_api.settings import Settings
-from wegent_api.statuses import install_error_handlers
+from wegent_api.trash import routes as trash
 from wegent_api.version import VERSION
+from wegent_api.wiring import Services, open_services
 from wegent_kube.tracing import Tracing
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from pydantic import WithJsonSchema
 
-from wegent_crds.account import NAME_MAX, RESERVED_NAMES
-from wegent_crds.common import DNS_LABEL, DNS_SUBDOMAIN
+from wegent_crds.kinds.account import NAME_MAX, RESERVED_NAMES
+from wegent_crds.schema.fields import DNS_LABEL, DNS_SUBDOMAIN
 
 MAX_LABEL: Final = 63
 MAX_SUBDOMAIN: Final = 253

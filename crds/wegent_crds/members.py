@@ -7,7 +7,7 @@ form, and the operator removes those whose Account is gone.
 
 from typing import Any, Final
 
-from wegent_crds.kinds import GROUP
+from wegent_crds.registry import GROUP
 
 ROLES: Final = ("viewer", "editor", "admin")
 """What a user may be in a namespace; each is a ClusterRole."""

@@ -4,8 +4,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Final
 
-from wegent_crds.custom_resource import CustomResource
-from wegent_crds.kinds import KINDS, Kind
+from wegent_crds.registry import KINDS, Kind
+from wegent_crds.schema.custom_resource import CustomResource
 
 
 def model_of(kind: Kind) -> type[CustomResource]:
@@ -14,7 +14,7 @@ def model_of(kind: Kind) -> type[CustomResource]:
     Raises:
         TypeError: its module has no ``CustomResource`` of that name.
     """
-    module = importlib.import_module(f"wegent_crds.{kind.singular}")
+    module = importlib.import_module(f"wegent_crds.kinds.{kind.singular}")
     model = getattr(module, kind.kind, None)
     if not (isinstance(model, type) and issubclass(model, CustomResource)):
         raise TypeError(f"{module.__name__} has no CustomResource named {kind.kind}")

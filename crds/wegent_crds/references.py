@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wegent_crds.kinds import Kind
+from wegent_crds.registry import Kind
 
 
 @dataclass(frozen=True, slots=True, order=True)

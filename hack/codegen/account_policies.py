@@ -10,9 +10,9 @@ from typing import Any, Final
 from codegen.files import GeneratedFile, yaml_file
 from codegen.policy_parts import ACCOUNTS_PREFIX, IS_OPERATOR, PROXY, binding, validating
 from wegent_crds import members
-from wegent_crds.account import AccountSpec
 from wegent_crds.conditions import ConditionType
-from wegent_crds.kinds import ACCOUNT, GROUP
+from wegent_crds.kinds.account import AccountSpec
+from wegent_crds.registry import ACCOUNT, GROUP
 
 ACCOUNTS_NAMESPACE: Final = "wegent-accounts"
 PASSWORD: Final = "passwordSecretRef"  # noqa: S105 - the name of a field
@@ -21,7 +21,7 @@ KEPT_METADATA: Final = ("labels", "annotations", "finalizers", "ownerReferences"
 
 def generate() -> Iterator[GeneratedFile]:
     """Yield the policies with their bindings."""
-    source = "hack/codegen/account_policies.py and crds/wegent_crds/account.py"
+    source = "hack/codegen/account_policies.py and crds/wegent_crds/kinds/account.py"
     policies = (
         _members(),
         _bindings_that_can_be_taken_back(),

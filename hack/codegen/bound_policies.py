@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from codegen.files import GeneratedFile, yaml_file
 from codegen.policy_parts import ALL, IS_OPERATOR, binding, validating
-from wegent_crds.marks import (
+from wegent_crds.well_known import (
     CHANGED_BY,
     CREATED_BY,
     CREATOR,

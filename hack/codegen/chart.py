@@ -23,7 +23,7 @@ from codegen import (
     rbac,
 )
 from codegen.files import MARK, ROOT, Generated, GeneratedFile
-from wegent_crds.kinds import KINDS
+from wegent_crds.registry import KINDS
 
 CHART: Final = Path("charts/wegent")
 KUBE_VERSION: Final = ">=1.31.0-0"

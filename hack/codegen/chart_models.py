@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings
 
 import wegent_api.settings
 import wegent_operator.settings
-from wegent_crds.common import DNS_LABEL
+from wegent_crds.schema.fields import DNS_LABEL
 from wegent_operator.settings import ACCOUNT_QUOTA
 
 SET_BY_THE_CHART: Final = frozenset(

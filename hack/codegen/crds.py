@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from codegen.files import GeneratedFile, yaml_file
 from codegen.structural import structural_schema
-from wegent_crds.custom_resource import VERDICT_COLUMNS, CustomResource
-from wegent_crds.kinds import CATEGORY, GROUP, KINDS, VERSION, Kind
 from wegent_crds.models import model_of
+from wegent_crds.registry import CATEGORY, GROUP, KINDS, VERSION, Kind
+from wegent_crds.schema.custom_resource import VERDICT_COLUMNS, CustomResource
 
 STRING: Final = {"type": "string"}
 NAME_ONLY: Final = {"type": "object", "properties": {"name": STRING}}
@@ -17,7 +17,7 @@ NAME_ONLY: Final = {"type": "object", "properties": {"name": STRING}}
 def generate() -> Iterator[GeneratedFile]:
     """Yield the CustomResourceDefinition of each kind."""
     for kind in KINDS:
-        source = f"crds/wegent_crds/{kind.singular}.py and crds/wegent_crds/kinds.py"
+        source = f"crds/wegent_crds/kinds/{kind.singular}.py and crds/wegent_crds/registry.py"
         yield yaml_file(f"crds/{kind.singular}.yaml", source, definition(kind))
 
 

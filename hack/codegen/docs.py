@@ -13,9 +13,9 @@ from codegen.crds import root_schema
 from codegen.fields import field_table, rule_list
 from codegen.files import ROOT, Generated, GeneratedRegion
 from codegen.markdown import cell, code, table
-from wegent_crds.custom_resource import VERDICT_COLUMNS
-from wegent_crds.kinds import BY_PLURAL, GHOST, KINDS, Kind
 from wegent_crds.models import model_of
+from wegent_crds.registry import BY_PLURAL, GHOST, KINDS, Kind
+from wegent_crds.schema.custom_resource import VERDICT_COLUMNS
 
 PAGES: Final = Path("docs/kinds")
 TARGET: Final = re.compile(r"^([a-z0-9-]+):.*## (.*)$", re.MULTILINE)

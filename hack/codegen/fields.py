@@ -7,8 +7,9 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from codegen.markdown import cell, code, table
-from wegent_crds.account import Email
-from wegent_crds.common import (
+from wegent_crds.kinds.account import Email
+from wegent_crds.schema.extensions import LIST_MAP_KEYS, LIST_TYPE, VALIDATIONS
+from wegent_crds.schema.fields import (
     HttpUrl,
     LabelKey,
     LabelValue,
@@ -16,8 +17,7 @@ from wegent_crds.common import (
     NamespaceOrOwn,
     ResourceName,
 )
-from wegent_crds.markers import LIST_MAP_KEYS, LIST_TYPE, VALIDATIONS
-from wegent_crds.status import Timestamp
+from wegent_crds.schema.status import Timestamp
 
 Schema = Mapping[str, Any]
 

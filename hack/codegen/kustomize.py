@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from codegen import crds
 from codegen.files import GeneratedFile, yaml_file
-from wegent_crds.kinds import GROUP, KINDS, VERSION, Kind
+from wegent_crds.registry import GROUP, KINDS, VERSION, Kind
 
 FOLDER: Final = "kustomize"
 SOURCE: Final = "hack/codegen/kustomize.py and the table of kinds"

@@ -22,7 +22,7 @@ from codegen.policy_parts import (
     set_annotation,
     validating,
 )
-from wegent_crds.marks import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
+from wegent_crds.well_known import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
 
 COPIED: Final = (CREATED_BY, CREATOR, CHANGED_BY)
 """The marks that a copied object comes with, which a backup keeps."""

@@ -11,13 +11,13 @@ from codegen import mark_policies, reference_policies, trash_policies
 from codegen.files import GeneratedFile, yaml_file
 from codegen.policy_parts import IS_OPERATOR, TRASHED, binding, validating
 from wegent_crds import members
-from wegent_operator.facts import OWN_NAMESPACE_PREFIX
-from wegent_operator.quota import QUOTA_NAME
+from wegent_operator.accounts.quota import QUOTA_NAME
+from wegent_operator.state.objects import OWN_NAMESPACE_PREFIX
 
 
 def generate() -> Iterator[GeneratedFile]:
     """Yield the policies with their bindings."""
-    source = "hack/codegen/policies.py and crds/wegent_crds/kinds.py"
+    source = "hack/codegen/policies.py and crds/wegent_crds/registry.py"
     mutating = [
         mark_policies.stamp_creator(),
         mark_policies.keep_marks(),

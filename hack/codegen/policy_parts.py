@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from wegent_crds.kinds import GROUP, KINDS, TOMBSTONE
-from wegent_crds.marks import TRASH_FINALIZER
+from wegent_crds.registry import GROUP, KINDS, TOMBSTONE
+from wegent_crds.well_known import TRASH_FINALIZER
 
 API_VERSION: Final = "admissionregistration.k8s.io/v1"
 LABELS: Final = {"app.kubernetes.io/part-of": "wegent"}

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from codegen.files import GeneratedFile, yaml_file
-from wegent_crds.kinds import ACCOUNT, GROUP, KINDS, TASK, TOMBSTONE
 from wegent_crds.members import RBAC_GROUP, ROLES, role_name
-from wegent_operator.quota import QUOTA_NAME
+from wegent_crds.registry import ACCOUNT, GROUP, KINDS, TASK, TOMBSTONE
+from wegent_operator.accounts.quota import QUOTA_NAME
 
 READ: Final = ["get", "list", "watch"]
 WRITE: Final = ["create", "update", "patch", "delete", "deletecollection"]
@@ -19,7 +19,7 @@ LABELS: Final = {"app.kubernetes.io/part-of": "wegent"}
 
 def generate() -> Iterator[GeneratedFile]:
     """Yield the user roles, and the operator's identity and rights."""
-    source = "hack/codegen/rbac.py and crds/wegent_crds/kinds.py"
+    source = "hack/codegen/rbac.py and crds/wegent_crds/registry.py"
     yield yaml_file("config/rbac/users.yaml", source, *map(_user_role, ROLES))
     yield yaml_file("config/rbac/operator.yaml", source, *_operator())
 

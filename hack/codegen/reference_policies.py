@@ -9,7 +9,7 @@ references: they may be put right later and in any order, and the condition says
 from typing import Any, Final
 
 from codegen.policy_parts import validating
-from wegent_crds.kinds import KINDS, Kind, ReferenceField
+from wegent_crds.registry import KINDS, Kind, ReferenceField
 
 LISTED: Final = [
     (kind, reference)

@@ -14,8 +14,8 @@ from codegen.policy_parts import (
     mutating,
     validating,
 )
-from wegent_crds.kinds import GROUP, KINDS, TASK, TOMBSTONE
-from wegent_crds.marks import CHANGED_BY, CREATED_BY, STORED_IN, TRASH_FINALIZER
+from wegent_crds.registry import GROUP, KINDS, TASK, TOMBSTONE
+from wegent_crds.well_known import CHANGED_BY, CREATED_BY, STORED_IN, TRASH_FINALIZER
 
 
 def stamp_finalizer() -> dict[str, Any]:

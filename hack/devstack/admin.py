@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from devcluster.errors import ClusterError
 from devcluster.pki import write_private
 from devstack.settings import ACCOUNTS_NAMESPACE, ADMIN
-from wegent_api import first_admin
-from wegent_api.accounts import Accounts, NewAccount
+from wegent_api.accounts import first_admin
+from wegent_api.accounts.store import Accounts, NewAccount
 from wegent_kube import KubeClient, load_connection
 
 EMAIL: Final = "admin@example.com"

@@ -21,7 +21,7 @@ from devstack.settings import SYSTEM_NAMESPACE, strays
 
 READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
-PACKAGES: Final = ("operator", "crds", "api_proxy")
+PACKAGES: Final = ("operator", "crds", "kube", "api_proxy")
 TOKEN_LIFETIME: Final = "8760h"  # noqa: S105 - a duration
 """A year: each `make up` of a stopped program gets another, and no cluster here lives as long."""
 

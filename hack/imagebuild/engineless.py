@@ -22,7 +22,7 @@ from imagebuild.release import Release
 
 EPOCH: Final = 0
 """The time of all files in an image."""
-SOURCES: Final = ("operator", "crds", "api_proxy")
+SOURCES: Final = ("operator", "crds", "kube", "api_proxy")
 MAKERS: Final = ("packages.py", "rootfs.py", "images.py", "engineless.py", "oci.py")
 """The modules whose change makes all layers anew."""
 DPKG: Final = "var/lib/dpkg/status"

@@ -15,9 +15,9 @@ import kopf
 from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_connection
 from wegent_kube.usage import argument_parser
 from wegent_operator.app import register
-from wegent_operator.kopf_settings import EXIT_S
-from wegent_operator.release import release_everything, withdraw
 from wegent_operator.settings import Settings
+from wegent_operator.trash.uninstall import release_everything, withdraw
+from wegent_operator.watch.kopf_settings import EXIT_S
 
 MAX_NAMED: Final = 20
 """Objects that are named where the finalizer stays on some."""

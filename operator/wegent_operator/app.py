@@ -15,30 +15,30 @@ from typing import Any, cast
 import aiohttp
 import kopf
 
-from wegent_crds.kinds import KINDS, Kind
 from wegent_crds.references import ObjectKey
+from wegent_crds.registry import KINDS, Kind
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
 from wegent_kube.tracing import Tracing
-from wegent_operator.accounts import Provisioner, Provisions, provision_key
-from wegent_operator.election import Elector
-from wegent_operator.events import Recorder
-from wegent_operator.facts import version_of
-from wegent_operator.feed import Feed
-from wegent_operator.health import HealthServer, WatchMonitor
-from wegent_operator.keeper import Keeper
-from wegent_operator.kopf_session import KopfSession
-from wegent_operator.kopf_settings import WATCH_GRACE_S, configure
-from wegent_operator.metrics import Metrics
-from wegent_operator.provisions import PROVISIONED
-from wegent_operator.queue import KeyedQueue
-from wegent_operator.reconciler import Reconciler
+from wegent_operator.accounts.controller import Provisioner, Provisions, provision_key
+from wegent_operator.accounts.plan import PROVISIONED
+from wegent_operator.runtime.election import Elector
+from wegent_operator.runtime.events import Recorder
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.queue import KeyedQueue
+from wegent_operator.runtime.status_writer import StatusWriter
+from wegent_operator.runtime.worker import Reconciler
 from wegent_operator.settings import Settings
-from wegent_operator.sight import Sight
-from wegent_operator.store import Store
-from wegent_operator.sweep import RESOURCES, Sweeper
-from wegent_operator.task_life import TaskLife
-from wegent_operator.writer import StatusWriter
+from wegent_operator.state.objects import version_of
+from wegent_operator.state.store import Store
+from wegent_operator.tasks.controller import TaskLife
+from wegent_operator.trash.controller import Keeper
+from wegent_operator.watch.feed import Feed
+from wegent_operator.watch.health import HealthServer, WatchMonitor
+from wegent_operator.watch.kopf_session import KopfSession
+from wegent_operator.watch.kopf_settings import WATCH_GRACE_S, configure
+from wegent_operator.watch.resync import RESOURCES, Sweeper
+from wegent_operator.watch.sight import Sight
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from wegent_crds.kinds import GROUP
 from wegent_crds.members import RBAC_GROUP
+from wegent_crds.registry import GROUP
 
 ACCOUNT_QUOTA: Final[Mapping[str, int]] = MappingProxyType(
     {

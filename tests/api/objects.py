@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from wegent_api.examples import KINDS
+from wegent_api.http.examples import KINDS
 
 BASE = "/api/v1/kinds"
 Body = dict[str, Any]

@@ -12,11 +12,11 @@ from tests.api.users import User, unique
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
-from wegent_api.applying import AT_ONCE, MAX_OUTSIDE
-from wegent_api.examples import KINDS
-from wegent_api.manifests import MAX_MANIFESTS
-from wegent_api.references import MAX_TARGETS
-from wegent_crds.kinds import API_VERSION, BY_KIND, BY_PLURAL
+from wegent_api.apply.apply import AT_ONCE, MAX_OUTSIDE
+from wegent_api.http.examples import KINDS
+from wegent_api.http.manifests import MAX_MANIFESTS
+from wegent_api.kinds.reference_check import MAX_TARGETS
+from wegent_crds.registry import API_VERSION, BY_KIND, BY_PLURAL
 
 APPLY = "/api/v1/apply"
 TEXT = 'é 😀 \x00 \x85 \u2028 \ufeff \x7f \\ud83d\\ude00 "quoted" <tag>'

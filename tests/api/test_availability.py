@@ -23,7 +23,7 @@ from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
-from wegent_crds.kinds import API_VERSION
+from wegent_crds.registry import API_VERSION
 
 GHOSTS = f"{BASE}/ghosts"
 

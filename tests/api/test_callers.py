@@ -17,10 +17,10 @@ from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
 from wegent_api.app import create_app
-from wegent_api.examples import KINDS
+from wegent_api.http.examples import KINDS
 from wegent_api.settings import Settings
-from wegent_crds.kinds import API_VERSION
-from wegent_crds.kinds import KINDS as ALL_KINDS
+from wegent_crds.registry import API_VERSION
+from wegent_crds.registry import KINDS as ALL_KINDS
 from wegent_kube.client import MERGE_PATCH
 
 TRASH = "/api/v1/trash"

@@ -17,8 +17,8 @@ from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
-from wegent_crds.kinds import API_VERSION
-from wegent_crds.marks import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
+from wegent_crds.registry import API_VERSION
+from wegent_crds.well_known import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
 from wegent_kube.client import APPLY_PATCH, MERGE_PATCH
 
 GHOSTS = f"{BASE}/ghosts"

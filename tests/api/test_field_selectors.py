@@ -14,8 +14,8 @@ from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
 from tests.support.tasks import ended, running
 from tests.support.waiting import eventually
-from wegent_crds.kinds import KINDS
 from wegent_crds.models import model_of
+from wegent_crds.registry import KINDS
 
 BOT = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name": "s"}}
 

@@ -18,8 +18,8 @@ from devcluster.binaries import cache_root
 from tests.api.users import PASSWORD, provision, unique
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
-from wegent_api.examples import KINDS
-from wegent_crds.kinds import BY_PLURAL
+from wegent_api.http.examples import KINDS
+from wegent_crds.registry import BY_PLURAL
 from wegent_kube.client import JSON_PATCH
 
 JAR: Final = cache_root() / "openapi-generator-cli-7.17.0.jar"

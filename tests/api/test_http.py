@@ -11,7 +11,7 @@ from tests.api.objects import BASE, ghost
 from tests.api.sockets import connected
 from tests.api.users import PASSWORD, User, unique
 from tests.support.proxy import Answer, Client
-from wegent_api.upstream import HELD_BYTES
+from wegent_api.upstream.client import HELD_BYTES
 from wegent_kube.client import APPLY_PATCH, MERGE_PATCH
 
 AUTH = "/api/v1/auth"

@@ -9,8 +9,8 @@ from tests.api.users import PASSWORD, User, unique
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
-from wegent_api.examples import KINDS
-from wegent_api.upstream import HELD_BYTES
+from wegent_api.http.examples import KINDS
+from wegent_api.upstream.client import HELD_BYTES
 
 
 async def test_every_kind_is_created_read_and_listed(client: Client) -> None:

@@ -7,8 +7,8 @@ from tests.api.objects import BASE
 from tests.api.users import PASSWORD, User, provision, unique
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
-from wegent_api import examples
-from wegent_api.password_grant import FORM
+from wegent_api.accounts.password_grant import FORM
+from wegent_api.http import examples
 from wegent_kube.client import JSON_PATCH
 
 

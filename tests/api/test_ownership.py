@@ -9,7 +9,7 @@ from tests.api.objects import BASE, Body, ghost
 from tests.api.users import User, unique
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
-from wegent_crds.kinds import API_VERSION
+from wegent_crds.registry import API_VERSION
 from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 
 GHOSTS = f"{BASE}/ghosts"

@@ -9,7 +9,7 @@ from tests.api.objects import BASE, bot, ghost
 from tests.api.users import User, unique
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
-from wegent_api.yaml_reader import documents_of
+from wegent_api.http.yaml import documents_of
 from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 
 GHOSTS = f"{BASE}/ghosts"

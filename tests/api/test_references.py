@@ -6,7 +6,7 @@ from tests.api.objects import BASE, bot, example, ghost
 from tests.api.users import User, unique
 from tests.support.audit import AuditLog
 from tests.support.proxy import Client
-from wegent_api.references import MAX_TARGETS
+from wegent_api.kinds.reference_check import MAX_TARGETS
 
 BOTS = f"{BASE}/bots"
 

@@ -12,7 +12,7 @@ from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
-from wegent_api.password_secrets import SECRET_TYPE, USER_LABEL
+from wegent_api.accounts.password_secrets import SECRET_TYPE, USER_LABEL
 
 REGISTER = "/api/v1/auth/register"
 ADMIN_REGISTER = "/api/v1/auth/admin/register"

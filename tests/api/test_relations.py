@@ -11,7 +11,7 @@ from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
-from wegent_api.referrers import PAGE, SEARCHED
+from wegent_api.kinds.referrers import PAGE, SEARCHED
 
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
 

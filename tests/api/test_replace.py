@@ -9,7 +9,7 @@ from tests.api.objects import BASE, Body, bot, ghost
 from tests.api.users import User, unique
 from tests.support.audit import AuditLog
 from tests.support.proxy import Client
-from wegent_crds.marks import CHANGED_BY, CREATED_BY
+from wegent_crds.well_known import CHANGED_BY, CREATED_BY
 
 GHOSTS = f"{BASE}/ghosts"
 

@@ -9,7 +9,7 @@ from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
 from tests.support.waiting import eventually
-from wegent_api.password_secrets import SECRET_TYPE, USER_LABEL
+from wegent_api.accounts.password_secrets import SECRET_TYPE, USER_LABEL
 
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
 LIST = ("list", "secrets")

@@ -18,8 +18,8 @@ from tests.support.operator import OperatorProcess
 from tests.support.policies import FINALIZERS_STAY, refusing
 from tests.support.proxy import Client
 from tests.support.waiting import eventually
-from wegent_api.examples import KINDS
-from wegent_crds.marks import CREATED_BY, DELETED_BY, RESTORED_FROM, TOMBSTONE_OF
+from wegent_api.http.examples import KINDS
+from wegent_crds.well_known import CREATED_BY, DELETED_BY, RESTORED_FROM, TOMBSTONE_OF
 from wegent_kube.client import MERGE_PATCH
 
 GHOSTS, TRASH = f"{BASE}/ghosts", "/api/v1/trash"

@@ -10,7 +10,7 @@ from tests.api.users import unique
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
-from wegent_crds.kinds import API_VERSION, GROUP
+from wegent_crds.registry import API_VERSION, GROUP
 from wegent_kube.client import APPLY_PATCH, MERGE_PATCH
 
 GHOSTS = f"{BASE}/ghosts"

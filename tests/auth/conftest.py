@@ -16,7 +16,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
-from wegent_api.password_secrets import USER_LABEL
+from wegent_api.accounts.password_secrets import USER_LABEL
 
 __all__ = ["anonymous", "proxy_kubeconfig", "proxy_url", "session", "start_proxy"]
 

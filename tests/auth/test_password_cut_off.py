@@ -10,14 +10,14 @@ from tests.api.users import ACCOUNTS, PASSWORD
 from tests.auth.conftest import AUTH, ENDS_WITHIN_S, LogIn, SignUp, secrets_of
 from tests.support.api import Api
 from tests.support.waiting import eventually
-from wegent_api.account_writers import as_proxy
-from wegent_api.accounts import Accounts
-from wegent_api.errors import Conflict
-from wegent_api.metrics import Metrics
-from wegent_api.password_change import PasswordChanger
-from wegent_api.password_secrets import PasswordSecrets
-from wegent_api.passwords import PasswordHashing
-from wegent_api.sweep import Sweeper
+from wegent_api.accounts.password_change import PasswordChanger
+from wegent_api.accounts.password_hashing import PasswordHashing
+from wegent_api.accounts.password_secrets import PasswordSecrets
+from wegent_api.accounts.password_sweep import Sweeper
+from wegent_api.accounts.store import Accounts
+from wegent_api.accounts.writers import as_proxy
+from wegent_api.http.errors import Conflict
+from wegent_api.server.metrics import Metrics
 from wegent_kube import KubeClient, load_connection
 
 ANOTHER = "correct-horse-battery-staple"

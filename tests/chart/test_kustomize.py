@@ -10,8 +10,8 @@ from codegen.files import ROOT
 from codegen.kustomize import FOLDER, secret_refs
 from devcluster.binaries import Binaries
 from tests.support.kubectl import Kubectl
-from wegent_crds.kinds import API_VERSION, BY_KIND, BY_PLURAL, KINDS
 from wegent_crds.references import ObjectKey, references_of
+from wegent_crds.registry import API_VERSION, BY_KIND, BY_PLURAL, KINDS
 
 Body = dict[str, Any]
 EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.yaml")) if path.stem != "account"]

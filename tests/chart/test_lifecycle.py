@@ -25,8 +25,8 @@ from tests.support.operator import OperatorProcess
 from tests.support.pods import JobPods
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
-from wegent_crds.kinds import KINDS
-from wegent_crds.marks import TRASH_FINALIZER
+from wegent_crds.registry import KINDS
+from wegent_crds.well_known import TRASH_FINALIZER
 
 RELEASE, NAMESPACE, ACCOUNTS = "prod", "agents", "people"
 VALUES = (

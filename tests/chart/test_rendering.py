@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-import wegent_api.metrics
-import wegent_operator.metrics
+import wegent_api.server.metrics
+import wegent_operator.runtime.metrics
 from codegen import rbac
 from codegen.chart_values import values_table
 from codegen.files import ROOT
@@ -334,8 +334,8 @@ def test_queries_ask_for_metrics_that_there_are(offline_helm: Helm) -> None:
     dashboard = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
     texts += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     registries = (
-        wegent_operator.metrics.Metrics().registry,
-        wegent_api.metrics.Metrics().registry,
+        wegent_operator.runtime.metrics.Metrics().registry,
+        wegent_api.server.metrics.Metrics().registry,
     )
     known = {name for registry in registries for name in registry._names_to_collectors}
     asked = {name for text in texts for name in re.findall(r"\bwegent_(?:operator|api)_\w+", text)}

@@ -15,11 +15,11 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from tests.crds.edges import ASTRAL
 from tests.crds.schemas import Schema, root_schema
 from tests.support.tasks import ENDED, STARTED, claim, running
-from wegent_crds.common import DNS_SUBDOMAIN, LABEL_KEY
-from wegent_crds.kinds import API_VERSION, BY_PLURAL
+from wegent_crds.registry import API_VERSION, BY_PLURAL
+from wegent_crds.schema.fields import DNS_SUBDOMAIN, LABEL_KEY
 
 CHARACTERS: Final = st.characters(exclude_categories=["Cs"])
-"""All of Unicode but lone surrogates, on which the two sides differ (``wegent_crds.schema``)."""
+"""All of Unicode but lone surrogates, on which ``wegent_crds.schema.base`` differs."""
 ANYTHING: Final = st.none() | st.integers(-9, 9) | st.text(CHARACTERS, max_size=5)
 FILLERS: Final = ("a", "é", "<", "\0", ASTRAL)
 TASKS_OWN: Final = ("claim", "attempts", "startTime", "completionTime", "result")

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from wegent_crds.kinds import BY_PLURAL
 from wegent_crds.models import MODELS
-from wegent_crds.schema import Schema
+from wegent_crds.registry import BY_PLURAL
+from wegent_crds.schema.base import Schema
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import resource_of
 

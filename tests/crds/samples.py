@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wegent_crds.kinds import API_VERSION, BY_PLURAL
+from wegent_crds.registry import API_VERSION, BY_PLURAL
 
 MINIMAL: Mapping[str, dict[str, Any]] = {
     "ghosts": {"systemPrompt": "You help."},

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from codegen.files import ROOT
-from wegent_crds.kinds import BY_PLURAL
+from wegent_crds.registry import BY_PLURAL
 
 Schema = Mapping[str, Any]
 Path = tuple[str | int, ...]

@@ -21,8 +21,8 @@ from tests.crds.mutations import bodies
 from tests.crds.samples import body
 from tests.crds.schemas import Schema, root_schema
 from tests.support.tasks import running
-from wegent_crds.kinds import KINDS
 from wegent_crds.models import MODELS
+from wegent_crds.registry import KINDS
 from wegent_kube.resources import resource_of
 
 pytestmark = [pytest.mark.filterwarnings(LARGE_BODIES), pytest.mark.timeout(600)]

@@ -14,7 +14,7 @@ from tests.crds.edges import cases
 from tests.crds.judge import LARGE_BODIES, ApiServer, by_model
 from tests.crds.samples import full_bodies
 from tests.crds.schemas import root_schema, subschemas
-from wegent_crds.kinds import KINDS
+from wegent_crds.registry import KINDS
 
 pytestmark = pytest.mark.filterwarnings(LARGE_BODIES)
 PLURALS = [kind.plural for kind in KINDS]

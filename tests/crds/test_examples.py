@@ -12,8 +12,8 @@ from codegen.files import ROOT
 from tests.crds.judge import by_model
 from tests.support.kubectl import Kubectl
 from tests.unit.pages import PAGES
-from wegent_crds.kinds import GROUP, KINDS, TOMBSTONE
 from wegent_crds.references import ObjectKey, references_of
+from wegent_crds.registry import GROUP, KINDS, TOMBSTONE
 
 FOLDER = ROOT / "examples"
 FILES = sorted(FOLDER.glob("*.yaml"))

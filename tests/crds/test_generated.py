@@ -8,8 +8,8 @@ from codegen.__main__ import main
 from codegen.files import MARK, ROOT
 from codegen.structural import NotStructuralError, structural_schema
 from tests.crds.schemas import definition, root_schema, subschemas
-from wegent_crds.kinds import KINDS, TOMBSTONE, Kind
 from wegent_crds.models import model_of
+from wegent_crds.registry import KINDS, TOMBSTONE, Kind
 
 PLURALS = [kind.plural for kind in KINDS]
 
@@ -98,7 +98,9 @@ def test_only_referable_kinds_say_who_may_refer_to_them() -> None:
 
 
 def test_a_kind_without_a_model_of_its_name_is_told() -> None:
-    with pytest.raises(TypeError, match=r"wegent_crds.common has no CustomResource named Common"):
+    with pytest.raises(
+        TypeError, match=r"wegent_crds.schema.fields has no CustomResource named Common"
+    ):
         model_of(Kind("Common", "commons", ()))
 
 

@@ -9,8 +9,8 @@ from tests.crds.conftest import NAMESPACE
 from tests.crds.samples import body
 from tests.support.kubectl import Kubectl
 from wegent_crds.conditions import ConditionType
-from wegent_crds.kinds import KINDS, Kind
-from wegent_crds.status import NEVER, PENDING_MESSAGE
+from wegent_crds.registry import KINDS, Kind
+from wegent_crds.schema.status import NEVER, PENDING_MESSAGE
 
 NAMES = f"{NAMESPACE}-kubectl"
 PLURALS = [kind.plural for kind in KINDS]

@@ -6,12 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from tests.crds.samples import FULL, MINIMAL, body
-from wegent_crds.ghost import Ghost
-from wegent_crds.kinds import KINDS
-from wegent_crds.metadata import ANNOTATIONS_MAX_BYTES, ObjectMeta
+from wegent_crds.kinds.ghost import Ghost
+from wegent_crds.kinds.skill import Skill
 from wegent_crds.models import MODELS
-from wegent_crds.skill import Skill
-from wegent_crds.status import PENDING_MESSAGE
+from wegent_crds.registry import KINDS
+from wegent_crds.schema.metadata import ANNOTATIONS_MAX_BYTES, ObjectMeta
+from wegent_crds.schema.status import PENDING_MESSAGE
 
 PLURALS = [kind.plural for kind in KINDS]
 META = {"name": "sample"}

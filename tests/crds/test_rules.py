@@ -6,7 +6,7 @@ from tests.crds.judge import ApiServer, by_model
 from tests.crds.rules import CEL_RULES, OTHER_RULES, RuleCase
 from tests.crds.samples import body
 from tests.crds.schemas import root_schema, subschemas
-from wegent_crds.kinds import KINDS
+from wegent_crds.registry import KINDS
 
 
 def test_every_cel_rule_is_tried() -> None:

@@ -18,10 +18,10 @@ from tests.crds.changes import (
 from tests.crds.judge import ApiServer, Verdict, by_transition
 from tests.crds.samples import body
 from tests.crds.schemas import root_schema, subschemas
-from wegent_crds.kinds import KINDS
+from wegent_crds.kinds.task import TaskSpec
+from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.phases import FINAL, TRANSITIONS, Phase, may_become
-from wegent_crds.task import TaskSpec
-from wegent_crds.task_status import TaskStatus
+from wegent_crds.registry import KINDS
 
 Stored = Mapping[str, dict[str, Any]]
 ROUTES = {"Pending": (), "Running": ("Running",)} | {

@@ -24,7 +24,7 @@ from wegent_kube.resources import (
     SERVICE_ACCOUNTS,
     Resource,
 )
-from wegent_operator.quota import QUOTA_NAME
+from wegent_operator.accounts.quota import QUOTA_NAME
 
 pytestmark = pytest.mark.usefixtures("operator")
 

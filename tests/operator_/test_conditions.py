@@ -13,13 +13,13 @@ from tests.support.tasks import running
 from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
 from wegent_crds.conditions import Reason
-from wegent_crds.kinds import GHOST as GHOST_KIND
+from wegent_crds.registry import GHOST as GHOST_KIND
 from wegent_kube.resources import EVENTS
-from wegent_operator.event_series import Correlator, Story
-from wegent_operator.facts import facts_of
-from wegent_operator.status import status_patch, with_verdict
-from wegent_operator.trash import rfc3339
-from wegent_operator.verdict import Problem, refused
+from wegent_operator.references.verdict import Problem, refused
+from wegent_operator.runtime.event_series import Correlator, Story
+from wegent_operator.state.conditions import status_patch, with_verdict
+from wegent_operator.state.objects import facts_of
+from wegent_operator.trash.tombstones import rfc3339
 
 pytestmark = pytest.mark.usefixtures("operator")
 

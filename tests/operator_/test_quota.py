@@ -18,10 +18,10 @@ from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from tests.trash.obstacles import hangs
-from wegent_crds.kinds import KINDS
+from wegent_crds.registry import KINDS
 from wegent_kube import ApiError, KubeClient, load_connection
 from wegent_kube.resources import RESOURCE_QUOTAS
-from wegent_operator.quota import QUOTA_NAME, Counted, counted
+from wegent_operator.accounts.quota import QUOTA_NAME, Counted, counted
 from wegent_operator.settings import ACCOUNT_QUOTA
 
 ACCOUNTS = "wegent-accounts"

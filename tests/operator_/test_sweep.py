@@ -10,12 +10,12 @@ import pytest
 from tests.support.api import Api
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
-from wegent_crds.kinds import GHOST, Kind
 from wegent_crds.references import ObjectKey
+from wegent_crds.registry import GHOST, Kind
 from wegent_kube.client import METADATA_LIST
-from wegent_operator import sweep as sweep_module
 from wegent_operator.app import Operator
 from wegent_operator.settings import Settings
+from wegent_operator.watch import resync as sweep_module
 
 
 @pytest.fixture

@@ -22,12 +22,12 @@ from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
-from wegent_crds.kinds import BY_PLURAL, GROUP
+from wegent_crds.registry import BY_PLURAL, GROUP
 from wegent_kube import ApiError, KubeClient, load_connection
 from wegent_kube.backoff import CAP_S
 from wegent_kube.client import JSON_PATCH, MERGE_PATCH
 from wegent_kube.resources import CRDS, EVENTS, ROLE_BINDINGS, SERVICE_ACCOUNTS, Resource
-from wegent_operator.sight import ABSENT_AFTER_S
+from wegent_operator.watch.sight import ABSENT_AFTER_S
 
 ROLE = Resource("rbac.authorization.k8s.io", "v1", "clusterroles").path(name="wegent-operator")
 BACK_WITHIN_S = 30.0
@@ -477,7 +477,7 @@ async def test_all_crds_may_be_deleted_at_once_and_put_back(
 
 
 WITHOUT_KOPF = """
-from wegent_operator import kopf_session
+from wegent_operator.watch import kopf_session
 from wegent_operator.__main__ import main
 
 async def broken(self, **_):

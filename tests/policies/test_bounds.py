@@ -7,7 +7,7 @@ import pytest
 
 from tests.policies.conftest import ghost, metadata_of
 from tests.support.kubectl import Kubectl
-from wegent_crds.marks import TRASH_FINALIZER
+from wegent_crds.well_known import TRASH_FINALIZER
 
 KIB = 1024
 

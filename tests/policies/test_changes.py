@@ -7,7 +7,7 @@ import pytest
 
 from tests.policies.conftest import ghost, metadata_of, username
 from tests.support.kubectl import Kubectl
-from wegent_crds.marks import CHANGED_BY, CREATED_BY, DELETED_BY, RESTORED_FROM
+from wegent_crds.well_known import CHANGED_BY, CREATED_BY, DELETED_BY, RESTORED_FROM
 
 
 def marks_of(who: Kubectl, name: str) -> dict[str, str]:

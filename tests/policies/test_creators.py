@@ -8,7 +8,7 @@ import pytest
 
 from tests.policies.conftest import ACCOUNTS, ghost, metadata_of, username
 from tests.support.kubectl import Kubectl
-from wegent_crds.marks import (
+from wegent_crds.well_known import (
     CHANGED_BY,
     CREATED_BY,
     CREATOR,

@@ -8,7 +8,7 @@ import pytest
 from devcluster.controlplane import ControlPlane
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
-from wegent_crds.kinds import GROUP
+from wegent_crds.registry import GROUP
 
 MARKS = (f"{GROUP}/account", f"{GROUP}/account-uid")
 REFUSED = "say to which Account a namespace belongs"

@@ -10,7 +10,7 @@ import pytest
 from devcluster.controlplane import ControlPlane
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
-from wegent_crds.account import AccountSpec
+from wegent_crds.kinds.account import AccountSpec
 
 ACCOUNTS = "wegent-accounts"
 SPEC = {

@@ -11,7 +11,7 @@ from tests.policies.conftest import ghost, metadata_of, username
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import eventually
-from wegent_crds.marks import CHANGED_BY, CREATED_BY, DELETED_BY
+from wegent_crds.well_known import CHANGED_BY, CREATED_BY, DELETED_BY
 
 COLLECTOR = "system:serviceaccount:kube-system:generic-garbage-collector"
 REFUSED = "verb purge on tombstones, which wegent-admin has"

@@ -7,7 +7,7 @@ version that the runner has last been told of.
 from datetime import UTC, datetime
 from typing import Any
 
-from wegent_crds.kinds import TASK
+from wegent_crds.registry import TASK
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import resource_of

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tests.support.policies import rule
 from tests.support.waiting import eventually
-from wegent_crds.kinds import GROUP
+from wegent_crds.registry import GROUP
 from wegent_kube import KubeClient
 from wegent_kube.resources import Resource
 

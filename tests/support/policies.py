@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from tests.support.waiting import eventually
-from wegent_crds.kinds import GROUP
+from wegent_crds.registry import GROUP
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import Resource
 

@@ -12,7 +12,7 @@ from tests.support.audit import AuditLog
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.tasks.watching import Writes
-from wegent_crds.kinds import GROUP
+from wegent_crds.registry import GROUP
 from wegent_kube import KubeClient, load_connection
 
 RUNNER_ROLE = {

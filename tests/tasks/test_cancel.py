@@ -12,7 +12,7 @@ from tests.tasks.watching import Writes, in_phase, observed
 from wegent_crds.references import ObjectKey
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import EVENTS
-from wegent_operator.tasks import CANCEL_GRACE_S
+from wegent_operator.tasks.deadlines import CANCEL_GRACE_S
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -12,7 +12,7 @@ from tests.support.tasks import ENDED, ended, running
 from tests.support.waiting import eventually
 from tests.tasks.conftest import MakeTask
 from tests.tasks.watching import Writes, in_phase
-from wegent_crds.kinds import TASK
+from wegent_crds.registry import TASK
 from wegent_kube import KubeClient
 from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import resource_of

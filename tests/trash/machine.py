@@ -20,8 +20,8 @@ from tests.support.api import Api
 from tests.support.operator import OperatorProcess
 from tests.support.policies import FINALIZERS_STAY, Refusing, lift_quota, put_quota
 from tests.support.waiting import eventually
-from wegent_crds.kinds import BY_PLURAL, TOMBSTONE
-from wegent_crds.marks import CHANGED_BY, CREATED_BY, RESTORED_FROM, TRASH_FINALIZER
+from wegent_crds.registry import BY_PLURAL, TOMBSTONE
+from wegent_crds.well_known import CHANGED_BY, CREATED_BY, RESTORED_FROM, TRASH_FINALIZER
 from wegent_kube import ApiError
 from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import EVENTS, NAMESPACES, resource_of

@@ -23,7 +23,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
-from wegent_crds.marks import CREATED_BY
+from wegent_crds.well_known import CREATED_BY
 from wegent_kube import KubeClient, load_connection
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

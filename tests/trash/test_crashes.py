@@ -13,11 +13,11 @@ import pytest
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
-from wegent_crds.kinds import BY_PLURAL, TOMBSTONE
-from wegent_crds.marks import STORED_IN
+from wegent_crds.registry import BY_PLURAL, TOMBSTONE
+from wegent_crds.well_known import STORED_IN
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import resource_of
-from wegent_operator.trash import freeze_patch, restored, tombstone_name, tombstone_of
+from wegent_operator.trash.tombstones import freeze_patch, restored, tombstone_name, tombstone_of
 
 GHOST = {"systemPrompt": "You help."}
 TOMBSTONES = resource_of(TOMBSTONE)

@@ -8,7 +8,7 @@ from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.kubectl import Kubectl
 from tests.support.policies import refusing
 from tests.support.waiting import eventually
-from wegent_crds.kinds import API_VERSION, BY_PLURAL
+from wegent_crds.registry import API_VERSION, BY_PLURAL
 from wegent_kube.client import APPLY_PATCH
 from wegent_kube.resources import resource_of
 

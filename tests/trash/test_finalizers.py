@@ -11,7 +11,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.policies import FINALIZERS_STAY, refusing
 from tests.support.waiting import eventually
 from tests.trash.obstacles import event_of, hangs, poke
-from wegent_crds.marks import TRASH_FINALIZER
+from wegent_crds.well_known import TRASH_FINALIZER
 
 pytestmark = pytest.mark.usefixtures("operator")
 

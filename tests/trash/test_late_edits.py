@@ -10,8 +10,8 @@ from tests.support.operator import OperatorProcess
 from tests.support.policies import FINALIZERS_STAY, refusing
 from tests.support.waiting import eventually
 from tests.trash.obstacles import hangs, poke
-from wegent_crds.kinds import BY_PLURAL
-from wegent_crds.marks import STORED_IN, TRASH_FINALIZER
+from wegent_crds.registry import BY_PLURAL
+from wegent_crds.well_known import STORED_IN, TRASH_FINALIZER
 from wegent_kube import ApiError
 from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import resource_of

@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
 from tests.tasks.watching import in_phase
 from tests.trash.obstacles import event_of, hangs, poke
-from wegent_crds.marks import TRASH_FINALIZER
+from wegent_crds.well_known import TRASH_FINALIZER
 
 pytestmark = pytest.mark.usefixtures("operator")
 

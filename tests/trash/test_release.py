@@ -24,9 +24,9 @@ from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.policies import FINALIZERS_STAY, refusing
 from tests.support.wegent import OPERATOR_USER
-from wegent_crds.marks import TRASH_FINALIZER
+from wegent_crds.well_known import TRASH_FINALIZER
 from wegent_kube import KubeClient, load_connection
-from wegent_operator.release import release_everything
+from wegent_operator.trash.uninstall import release_everything
 
 GHOST = {"systemPrompt": "You help."}
 

@@ -11,7 +11,7 @@ from tests.support.cluster_policies import without_policy
 from tests.support.policies import no_room_for
 from tests.support.waiting import eventually
 from tests.trash.obstacles import hangs, poke
-from wegent_crds.kinds import API_VERSION, KINDS, SKILL
+from wegent_crds.registry import API_VERSION, KINDS, SKILL
 from wegent_kube import ApiError
 from wegent_kube.resources import resource_of
 

@@ -10,7 +10,7 @@ from tests.support.mutating import finalizer, label, mutating
 from tests.support.policies import FINALIZERS_STAY, put_quota, refusing
 from tests.support.waiting import eventually
 from tests.trash.obstacles import event_of, hangs, poke
-from wegent_crds.marks import TOMBSTONE_OF, TRASH_FINALIZER
+from wegent_crds.well_known import TOMBSTONE_OF, TRASH_FINALIZER
 from wegent_kube.resources import NAMESPACES
 
 pytestmark = pytest.mark.usefixtures("operator")

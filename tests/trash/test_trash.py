@@ -14,8 +14,8 @@ from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
-from wegent_crds.kinds import BY_PLURAL
-from wegent_crds.marks import (
+from wegent_crds.registry import BY_PLURAL
+from wegent_crds.well_known import (
     CHANGED_BY,
     CREATED_BY,
     DELETED_BY,
@@ -26,7 +26,7 @@ from wegent_crds.marks import (
 from wegent_kube import ApiError, KubeClient, load_connection
 from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import NAMESPACES, resource_of
-from wegent_operator.trash import restored
+from wegent_operator.trash.tombstones import restored
 
 NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 pytestmark = pytest.mark.usefixtures("operator")

@@ -3,8 +3,8 @@
 import itertools
 from typing import Any
 
-from wegent_crds.kinds import KINDS
-from wegent_operator.facts import Facts, facts_of
+from wegent_crds.registry import KINDS
+from wegent_operator.state.objects import Facts, facts_of
 
 _VERSIONS = itertools.count(1)
 _KINDS = {kind.kind: kind for kind in KINDS}

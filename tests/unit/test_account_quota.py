@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from wegent_operator.quota import (
+from wegent_operator.accounts.quota import (
     AGAIN_AFTER_S,
     LEFT_OUT_S,
     TRIES,

@@ -9,7 +9,7 @@ from codegen.docs import names, targets
 from codegen.fields import field_table, rule_list, type_and_bounds
 from codegen.files import GeneratedRegion, differences, write
 from codegen.rights import refusals, rights
-from wegent_crds.kinds import ACCOUNT, GHOST
+from wegent_crds.registry import ACCOUNT, GHOST
 
 PAGE = Path("page.md")
 BEGIN, END = "<!-- generated: a (make generate) -->", "<!-- end of generated: a -->"

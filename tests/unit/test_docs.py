@@ -10,16 +10,16 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
-import wegent_api.metrics
+import wegent_api.server.metrics
 import wegent_api.settings
-import wegent_operator.metrics
+import wegent_operator.runtime.metrics
 import wegent_operator.settings
 from codegen.docs import TARGET
 from codegen.files import ROOT
 from tests.unit.pages import PAGES, PATHS, Page, rows, slug
 from wegent_crds.conditions import ConditionType, Reason
-from wegent_crds.kinds import BY_KIND, GROUP, KINDS, TOMBSTONE, Kind
 from wegent_crds.models import model_of
+from wegent_crds.registry import BY_KIND, GROUP, KINDS, TOMBSTONE, Kind
 
 CONDITIONS = Page.read("docs/conditions.md")
 OPERATOR = Page.read("docs/operator.md")
@@ -32,8 +32,8 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "api": wegent_api.settings.Settings,
 }
 METRICS = {
-    "operator": wegent_operator.metrics.Metrics().registry,
-    "api": wegent_api.metrics.Metrics().registry,
+    "operator": wegent_operator.runtime.metrics.Metrics().registry,
+    "api": wegent_api.server.metrics.Metrics().registry,
 }
 PROGRAM_PAGES = {"operator": OPERATOR, "api": Page.read("docs/api.md")}
 EXPLAINED_ONCE = {

@@ -8,13 +8,13 @@ import pytest
 from tests.unit.objects import facts
 from tests.unit.pages import Page
 from wegent_crds.conditions import Reason
-from wegent_crds.status import PENDING_MESSAGE
-from wegent_operator.accounts import SUSPENDED
-from wegent_operator.facts import Facts
-from wegent_operator.provisions import plan
-from wegent_operator.store import Store
-from wegent_operator.tasks import Seen, next_step
-from wegent_operator.verdict import judge
+from wegent_crds.schema.status import PENDING_MESSAGE
+from wegent_operator.accounts.controller import SUSPENDED
+from wegent_operator.accounts.plan import plan
+from wegent_operator.references.verdict import judge
+from wegent_operator.state.objects import Facts
+from wegent_operator.state.store import Store
+from wegent_operator.tasks.deadlines import Seen, next_step
 
 CONDITIONS = Page.read("docs/conditions.md")
 GHOST = facts("Ghost", "code-assistant")

@@ -10,8 +10,8 @@ from tests.support.stub_api import LIST_FAULTS, body, connection_to, stub_api
 from tests.support.waiting import eventually
 from wegent_kube import KubeClient
 from wegent_kube.resources import LEASES
-from wegent_operator.election import Elector, Timing
-from wegent_operator.metrics import Metrics
+from wegent_operator.runtime.election import Elector, Timing
+from wegent_operator.runtime.metrics import Metrics
 
 TIMING = Timing(lease_s=2, give_up_s=1.0, retry_s=0.05)
 PATH = LEASES.path("wegent-system", "wegent-operator")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.unit.objects import facts
-from wegent_operator.event_series import (
+from wegent_operator.runtime.event_series import (
     BURST,
     COMBINED,
     MAX_NOTE_BYTES,

@@ -5,13 +5,13 @@ from typing import Any, cast
 from unittest.mock import Mock
 
 from tests.unit.objects import body, facts
-from wegent_crds.kinds import TASK
-from wegent_operator.accounts import Provisions
-from wegent_operator.feed import Feed
-from wegent_operator.queue import KeyedQueue
-from wegent_operator.reconciler import Reconciler
-from wegent_operator.store import Store
-from wegent_operator.task_life import TaskLife
+from wegent_crds.registry import TASK
+from wegent_operator.accounts.controller import Provisions
+from wegent_operator.runtime.queue import KeyedQueue
+from wegent_operator.runtime.worker import Reconciler
+from wegent_operator.state.store import Store
+from wegent_operator.tasks.controller import TaskLife
+from wegent_operator.watch.feed import Feed
 
 
 def test_one_that_waits_keeps_nothing_of_what_has_gone() -> None:

@@ -20,8 +20,8 @@ from tests.support.stub_api import (
     stub_api,
 )
 from tests.support.waiting import eventually
-from wegent_api.bindings import Bindings
-from wegent_api.identity import Identity
+from wegent_api.upstream.identity import Identity
+from wegent_api.upstream.role_bindings import Bindings
 from wegent_kube import KubeClient
 from wegent_kube.backoff import Backoff
 from wegent_kube.client import OBJECTS_PAGE_SIZE, PAGE_BYTES, PageLimit

@@ -7,8 +7,7 @@ import pytest
 
 from tests.unit.objects import facts
 from wegent_crds import members
-from wegent_operator.facts import Facts
-from wegent_operator.provisions import (
+from wegent_operator.accounts.plan import (
     ACCOUNT_UID_LABEL,
     Plan,
     ProvisionKey,
@@ -17,6 +16,7 @@ from wegent_operator.provisions import (
     plan,
     shared_binding,
 )
+from wegent_operator.state.objects import Facts
 
 ACCOUNTS = "wegent-accounts"
 SERVICE_ACCOUNT = ProvisionKey("serviceaccounts", ACCOUNTS, "ann")

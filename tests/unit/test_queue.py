@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from wegent_operator import queue as queue_module
-from wegent_operator.queue import KeyedQueue
+from wegent_operator.runtime import queue as queue_module
+from wegent_operator.runtime.queue import KeyedQueue
 
 
 async def test_repeats_merge_and_order_is_kept() -> None:

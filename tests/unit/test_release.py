@@ -6,11 +6,11 @@ import pytest
 from aiohttp import web
 
 from tests.support.stub_api import Fault, StubApi, connection_to, refusal, stub_api
-from wegent_crds.kinds import BY_PLURAL
-from wegent_crds.marks import TRASH_FINALIZER
+from wegent_crds.registry import BY_PLURAL
+from wegent_crds.well_known import TRASH_FINALIZER
 from wegent_kube import KubeClient
 from wegent_kube.resources import CRDS, resource_of
-from wegent_operator.release import Released, release_everything
+from wegent_operator.trash.uninstall import Released, release_everything
 
 GHOSTS, SKILLS = (resource_of(BY_PLURAL[it]).path() for it in ("ghosts", "skills"))
 SKILL = resource_of(BY_PLURAL["skills"]).path("default", "k")

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.support.tasks import ended, pending, running
-from wegent_crds.task_status import TaskStatus
-from wegent_operator.replay import steps_to
+from wegent_crds.kinds.task_status import TaskStatus
+from wegent_operator.trash.task_replay import steps_to
 
 BORN: dict[str, Any] = TaskStatus().body()
 KEPT: dict[str, dict[str, Any]] = {

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from tests.unit.objects import BOT_SPEC, facts
 from wegent_crds.references import ObjectKey
-from wegent_operator.status import with_verdict
-from wegent_operator.store import REMEMBERED, Store
-from wegent_operator.verdict import judge
+from wegent_operator.references.verdict import judge
+from wegent_operator.state.conditions import with_verdict
+from wegent_operator.state.store import REMEMBERED, Store
 
 GHOST = ObjectKey("ghosts", "default", "g")
 

@@ -9,17 +9,17 @@ import pytest
 
 from tests.support.stub_api import StubApi, connection_to, refusal, stub_api
 from tests.support.waiting import eventually
-from wegent_crds.kinds import GHOST, SHELL, SKILL, Kind
 from wegent_crds.references import ObjectKey
+from wegent_crds.registry import GHOST, SHELL, SKILL, Kind
 from wegent_kube import KubeClient
 from wegent_kube.resources import NAMESPACES, ROLE_BINDINGS, resource_of
-from wegent_operator import sweep as sweep_module
-from wegent_operator.accounts import Provisions
-from wegent_operator.feed import Feed
-from wegent_operator.metrics import Metrics
-from wegent_operator.sight import Sight
-from wegent_operator.store import Store
-from wegent_operator.sweep import RESOURCES, Sweeper
+from wegent_operator.accounts.controller import Provisions
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.state.store import Store
+from wegent_operator.watch import resync as sweep_module
+from wegent_operator.watch.feed import Feed
+from wegent_operator.watch.resync import RESOURCES, Sweeper
+from wegent_operator.watch.sight import Sight
 
 MOST = 30
 """Lists of a resource that is refused, in the time of a test; a spin makes hundreds."""

@@ -7,9 +7,9 @@ import pytest
 from tests.support.tasks import ended, running
 from tests.unit.objects import facts
 from wegent_crds.phases import FINAL, Phase
-from wegent_operator.facts import Facts
-from wegent_operator.task_end import with_progress
-from wegent_operator.task_facts import MESSAGE_MAX
+from wegent_operator.state.objects import Facts
+from wegent_operator.state.tasks import MESSAGE_MAX
+from wegent_operator.tasks.end import with_progress
 
 NOW = "2026-02-02T00:00:00Z"
 

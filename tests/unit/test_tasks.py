@@ -8,9 +8,8 @@ import pytest
 from tests.unit.objects import facts
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.references import ObjectKey
-from wegent_operator.sightings import Sightings
-from wegent_operator.task_facts import Claim, TaskFacts, task_facts_of
-from wegent_operator.tasks import (
+from wegent_operator.state.tasks import Claim, TaskFacts, task_facts_of
+from wegent_operator.tasks.deadlines import (
     CANCEL_GRACE_S,
     MAX_ATTEMPTS,
     NEVER_ENDS,
@@ -20,6 +19,7 @@ from wegent_operator.tasks import (
     next_step,
     step_status,
 )
+from wegent_operator.tasks.first_seen import Sightings
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PENDING = TaskFacts(

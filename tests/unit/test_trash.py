@@ -8,11 +8,11 @@ import pytest
 from codegen import bound_policies
 from tests.crds.largest import largest_body, stored_size
 from tests.unit.objects import body
-from wegent_crds.kinds import BY_KIND, BY_PLURAL, KINDS
-from wegent_crds.marks import RESTORED_FROM, STORED_IN, TOMBSTONE_OF, TRASH_FINALIZER
-from wegent_crds.task_status import RESULT_MAX_CHARACTERS
-from wegent_operator.field_managers import given_back
-from wegent_operator.trash import hold_patch, lean, release_patch, tombstone_of
+from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
+from wegent_crds.registry import BY_KIND, BY_PLURAL, KINDS
+from wegent_crds.well_known import RESTORED_FROM, STORED_IN, TOMBSTONE_OF, TRASH_FINALIZER
+from wegent_operator.trash.field_managers import given_back
+from wegent_operator.trash.tombstones import hold_patch, lean, release_patch, tombstone_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ETCD_MAX_BYTES: Final = 1536 * 1024

@@ -10,16 +10,16 @@ import yaml
 
 from tests.support.cluster import ROOT
 from tests.unit.objects import body
-from wegent_crds.kinds import BY_KIND, KINDS, Kind
 from wegent_crds.references import ObjectKey
-from wegent_operator.accounts import Provisions
-from wegent_operator.facts import Membership, facts_of
-from wegent_operator.feed import Feed
-from wegent_operator.provisions import plan
-from wegent_operator.selectors import selectors_of
-from wegent_operator.store import Store
-from wegent_operator.tasks import Seen, next_step
-from wegent_operator.verdict import judge
+from wegent_crds.registry import BY_KIND, KINDS, Kind
+from wegent_operator.accounts.controller import Provisions
+from wegent_operator.accounts.plan import plan
+from wegent_operator.references.verdict import judge
+from wegent_operator.state.objects import Membership, facts_of
+from wegent_operator.state.selectors import selectors_of
+from wegent_operator.state.store import Store
+from wegent_operator.tasks.deadlines import Seen, next_step
+from wegent_operator.watch.feed import Feed
 
 NO_DAY = "2026-02-30T00:00:00Z"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -15,7 +15,7 @@ import imagebuild.__main__
 import imagebuild.stage
 import tests.benchmarks.__main__
 import wegent_api.__main__
-import wegent_api.first_admin
+import wegent_api.accounts.first_admin
 import wegent_operator.__main__
 from codegen.files import ROOT
 from wegent_api.settings import Settings as ApiSettings
@@ -26,7 +26,7 @@ Main = Callable[[list[str]], Any]
 SERVERS: dict[str, Main] = {
     "wegent-api": wegent_api.__main__.main,
     "wegent-operator": wegent_operator.__main__.main,
-    "python -m wegent_api.first_admin": wegent_api.first_admin.main,
+    "python -m wegent_api.accounts.first_admin": wegent_api.accounts.first_admin.main,
 }
 PROGRAMS: dict[str, Main] = {
     **SERVERS,

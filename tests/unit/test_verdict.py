@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.unit.objects import BOT_SPEC, facts
-from wegent_operator.facts import Facts
-from wegent_operator.store import Store
-from wegent_operator.verdict import MAX_PROBLEMS, judge
+from wegent_operator.references.verdict import MAX_PROBLEMS, judge
+from wegent_operator.state.objects import Facts
+from wegent_operator.state.store import Store
 
 GHOST = facts("Ghost", "g", {"systemPrompt": "x"})
 MODEL = facts("Model", "m", {"provider": "openai"})

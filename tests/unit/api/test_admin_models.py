@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from wegent_api.admin_models import AccountView
-from wegent_crds.status import PENDING_MESSAGE
+from wegent_api.accounts.admin_models import AccountView
+from wegent_crds.schema.status import PENDING_MESSAGE
 
 PENDING = (False, "Pending", PENDING_MESSAGE)
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from wegent_api.apply import of_the_whole
-from wegent_api.applying import MAX_OUTSIDE, Applied, Outcome, bound_lookups, level_of
-from wegent_api.errors import Invalid, TooManyRequests, Unauthorized, Unavailable
-from wegent_api.manifests import Manifest
-from wegent_crds.kinds import BY_PLURAL, KINDS
+from wegent_api.apply.apply import MAX_OUTSIDE, Applied, Outcome, bound_lookups, level_of
+from wegent_api.apply.routes import of_the_whole
+from wegent_api.http.errors import Invalid, TooManyRequests, Unauthorized, Unavailable
+from wegent_api.http.manifests import Manifest
 from wegent_crds.references import ObjectKey
+from wegent_crds.registry import BY_PLURAL, KINDS
 
 DONE = Applied("created", ())
 AWAY, BUSY, WRONG, UNKNOWN = (

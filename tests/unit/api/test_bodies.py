@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wegent_api.bodies import parse
-from wegent_api.errors import BadRequest
+from wegent_api.http.bodies import parse
+from wegent_api.http.errors import BadRequest
 
 values = st.recursive(
     st.none()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from wegent_api import errors
 from wegent_api.app import create_app
-from wegent_api.errors import Problem, Refused
-from wegent_api.metrics import Metrics
-from wegent_api.openapi import MEANINGS
+from wegent_api.document.schema import MEANINGS
+from wegent_api.http import errors
+from wegent_api.http.errors import Problem, Refused
+from wegent_api.server.metrics import Metrics
 from wegent_api.settings import Settings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wegent_api.faults import request_fault
+from wegent_api.upstream.misreported import request_fault
 
 TYPED = "failed to create typed patch object (/g1; agent.wecode.io/v1, Kind=Ghost): "
 

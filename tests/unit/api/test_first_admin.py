@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wegent_api.first_admin import PasswordError, read_password
+from wegent_api.accounts.first_admin import PasswordError, read_password
 
 
 def test_a_password_is_one_line(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wegent_api.heads import event_of, metadata_of, version_of
+from wegent_api.upstream.metadata import event_of, metadata_of, version_of
 from wegent_kube.encoding import encode_json
 
 MISLEADING = st.sampled_from(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wegent_api.json_patches import faults
+from wegent_api.http.json_patches import faults
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from wegent_api.loop_errors import handle_loop_error
+from wegent_api.server.loop_errors import handle_loop_error
 
 CLOSED = "unable to perform operation on <TCPTransport closed=True>; the handler is closed"
 

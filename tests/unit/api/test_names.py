@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wegent_api.names import dns_label, dns_subdomain, new_user_name, user_name
-from wegent_api.observe import ambiguous_path
+from wegent_api.server.access_log import ambiguous_path
 from wegent_kube.resources import Resource
 
 RESOURCE = Resource("agent.wecode.io", "v1", "ghosts")

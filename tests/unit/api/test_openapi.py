@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from codegen.files import ROOT
-from wegent_api import examples
 from wegent_api.app import create_app
+from wegent_api.http import examples
 from wegent_api.settings import Settings
-from wegent_crds.kinds import BY_KIND
+from wegent_crds.registry import BY_KIND
 
 DOCUMENT = create_app(Settings()).openapi()
 OPERATIONS = [

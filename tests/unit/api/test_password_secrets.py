@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
-from wegent_api.password_secrets import PasswordSecrets
+from wegent_api.accounts.password_secrets import PasswordSecrets
 from wegent_kube import KubeClient
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from wegent_api.password_strength import weakness
+from wegent_api.accounts.password_strength import weakness
 
 EASY = [
     "password1234", "Password123!", "P@ssw0rd1234", "aaaaaaaaaaaa", "abcabcabcabc", "123456789012",

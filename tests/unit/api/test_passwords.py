@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from wegent_api.errors import Unavailable
-from wegent_api.passwords import PasswordHashing
+from wegent_api.accounts.password_hashing import PasswordHashing
+from wegent_api.http.errors import Unavailable
 
 
 @pytest.fixture

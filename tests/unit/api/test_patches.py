@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wegent_api.patches import as_yaml
-from wegent_api.yaml_reader import documents_of
+from wegent_api.http.patches import as_yaml
+from wegent_api.http.yaml import documents_of
 
 texts = st.text() | st.just("\\U0001f600\\\\ud83d\\\\ude00")
 keys = st.text(max_size=128)  # YAML takes no longer ones than 1024, escapes included

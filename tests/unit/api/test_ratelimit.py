@@ -2,8 +2,8 @@
 
 import pytest
 
-from wegent_api.errors import TooManyRequests
-from wegent_api.ratelimit import RateLimiter, RegistrationLimit, address_key
+from wegent_api.accounts.throttle import RateLimiter, RegistrationLimit, address_key
+from wegent_api.http.errors import TooManyRequests
 
 
 class Clock:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wegent_api.errors import Invalid
-from wegent_api.first_admin_gate import refuse_reserved
+from wegent_api.accounts.first_admin_gate import refuse_reserved
+from wegent_api.http.errors import Invalid
 
 
 @pytest.mark.parametrize(

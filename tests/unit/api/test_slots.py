@@ -4,8 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from wegent_api.errors import TooManyRequests, Unavailable
-from wegent_api.slots import Slots
+from wegent_api.http.errors import TooManyRequests, Unavailable
+from wegent_api.upstream.stream_limits import Slots
 
 
 def test_each_user_has_so_many_and_all_have_so_many() -> None:

@@ -7,9 +7,16 @@ import pytest
 from fastapi import Response
 from pydantic import ValidationError
 
-from wegent_api.auth_models import AdminRegistration, Credentials
-from wegent_api.errors import BadRequest, Cause, Invalid, TooManyRequests, Unauthorized, Unavailable
-from wegent_api.statuses import internal_error, invalid, problem_response
+from wegent_api.accounts.models import AdminRegistration, Credentials
+from wegent_api.http.error_responses import internal_error, invalid, problem_response
+from wegent_api.http.errors import (
+    BadRequest,
+    Cause,
+    Invalid,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
 
 
 def said(response: Response) -> Any:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from wegent_api.wording import OTHERWISE, WORDS, in_words, pydantic_message, reworded
-from wegent_crds.account import EMAIL
-from wegent_crds.kinds import KINDS
+from wegent_api.http.wording import OTHERWISE, WORDS, in_words, pydantic_message, reworded
+from wegent_crds.kinds.account import EMAIL
 from wegent_crds.models import MODELS
+from wegent_crds.registry import KINDS
 
 
 def patterns_in(schema: Any) -> Iterator[str]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from wegent_api.errors import BadRequest
-from wegent_api.yaml_reader import MAX_DEPTH, MAX_NODES, documents_of
+from wegent_api.http.errors import BadRequest
+from wegent_api.http.yaml import MAX_DEPTH, MAX_NODES, documents_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,159 @@
+"""``/api/v1/auth/admin/accounts``: Accounts as their admins work with them.
+
+Each request is made with the caller's token, so that RBAC decides who is an admin. What
+ends somebody's access is the operator's doing, and the API server's: here it is only asked
+for, so that ``kubectl`` does the same.
+"""
+
+from contextlib import AsyncExitStack
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import AfterValidator, Field, ValidationError
+
+from wegent_api.accounts.admin_models import AccountChange, AccountList, AccountView, PasswordReset
+from wegent_api.accounts.password_hashing import acceptable
+from wegent_api.accounts.store import Account
+from wegent_api.accounts.writers import STRICT, as_caller
+from wegent_api.document.schema import request_body, statuses
+from wegent_api.http import examples
+from wegent_api.http.bearer import CallerDep
+from wegent_api.http.bodies import body_of, no_body, read_form
+from wegent_api.http.error_responses import JSON, invalid, pending
+from wegent_api.http.errors import Cause, Invalid
+from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, no_repeats
+from wegent_api.kinds.openapi import PENDING
+from wegent_api.names import USER_NAME_SCHEMA, user_name
+from wegent_api.wiring import ServicesDep
+from wegent_kube.client import MERGE_PATCH
+
+Username = Annotated[
+    str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
+]
+
+router: Final = APIRouter(prefix="/api/v1/auth/admin/accounts", tags=["admin"])
+
+
+class PageParameters(Parameters):
+    """Of a list."""
+
+    limit: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
+    continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+
+    def upstream(self) -> dict[str, str]:
+        """Return what the API server is sent."""
+        given = self.model_dump(by_alias=True, exclude_none=True)
+        return {name: str(value) for name, value in given.items()}
+
+
+async def account_change(request: Request) -> dict[str, Any]:
+    """Return a checked `AccountChange` as it was sent: FastAPI dependency.
+
+    In a merge patch (RFC 7386) null means something, which a model would not show.
+    """
+    value = await read_form(request, (JSON, MERGE_PATCH))
+    try:
+        AccountChange.model_validate(value)
+    except ValidationError as error:
+        raise invalid("AccountChange", error) from None
+    if "email" in value and value["email"] is None:
+        raise Invalid.of([Cause("FieldValueRequired", "email", "must stay")], what="AccountChange")
+    return value
+
+
+@router.get(
+    "",
+    summary="List accounts",
+    dependencies=[Depends(no_repeats)],
+    response_model_exclude_none=True,
+    responses=statuses(400, 401, 403, 410, 503),
+)
+async def list_accounts(
+    services: ServicesDep, caller: CallerDep, parameters: Annotated[PageParameters, Query()]
+) -> AccountList:
+    """List all accounts, or a page of them."""
+    path = services.accounts.path()
+    page = await services.callers.fetch(caller, "GET", path, params=parameters.upstream())
+    items = [AccountView.of(item) for item in page["items"]]
+    return AccountList(items=items, continue_=page["metadata"].get("continue") or None)
+
+
+@router.get("/{username}", summary="Get an account", responses=statuses(400, 401, 403, 404, 503))
+async def get_account(services: ServicesDep, caller: CallerDep, username: Username) -> AccountView:
+    """Answer one account."""
+    path = services.accounts.path(username)
+    return AccountView.of(await services.callers.fetch(caller, "GET", path))
+
+
+@router.patch(
+    "/{username}",
+    summary="Change an account, suspend it, or give its access back",
+    responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    openapi_extra=request_body(AccountChange, examples.ACCOUNT_CHANGE),
+)
+async def change_account(
+    services: ServicesDep,
+    caller: CallerDep,
+    username: Username,
+    body: Annotated[dict[str, Any], Depends(account_change)],
+) -> AccountView:
+    """Change what the body names and leave the rest. A suspended account's tokens are refused."""
+    write = as_caller(services.callers, caller)
+    path = services.accounts.path(username)
+    async with AsyncExitStack() as stack:
+        if body.get("role", "admin") != "admin" or body.get("suspended"):
+            await stack.enter_async_context(services.last_admin.kept(caller, username))
+        return AccountView.of(await write("PATCH", path, {"spec": body}, STRICT, MERGE_PATCH))
+    raise AssertionError("no context manager in here swallows exceptions")
+
+
+@router.delete(
+    "/{username}",
+    status_code=204,
+    summary="Delete an account",
+    dependencies=[Depends(no_body)],
+    response_class=Response,
+    responses=PENDING | statuses(400, 401, 403, 404, 409, 503),
+)
+async def delete_account(services: ServicesDep, caller: CallerDep, username: Username) -> Response:
+    """End the user's access for good. Their namespace, and what is in it, stays.
+
+    Answers 202 where finalizers hold the account: the access ends, and the name stays taken.
+    """
+    path = services.accounts.path(username)
+    async with services.last_admin.kept(caller, username):
+        left = await services.callers.fetch(caller, "DELETE", path)
+    if finalizers := (left.get("metadata") or {}).get("finalizers"):
+        held = ", ".join(finalizers)
+        return pending(
+            f"the access of {username} ends; the Account is held by the finalizers {held}, and"
+            " its name is free when they are taken off",
+            {},
+        )
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{username}/password",
+    status_code=204,
+    summary="Give a user another password",
+    response_class=Response,
+    responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    openapi_extra=request_body(PasswordReset, examples.PASSWORD_RESET),
+)
+async def reset_password(
+    services: ServicesDep,
+    caller: CallerDep,
+    username: Username,
+    body: Annotated[PasswordReset, Depends(body_of(PasswordReset))],
+) -> Response:
+    """End all sessions of a user who then logs in with the new password."""
+    least = services.settings.password_min_chars
+    new = await acceptable(
+        body.new_password, least, personal=(username,), what="PasswordReset", field="newPassword"
+    )
+    path = services.accounts.path(username)
+    account = Account.of(await services.callers.fetch(caller, "GET", path))
+    write = as_caller(services.callers, caller)
+    await services.password_changer.change(account, new, write, rehearse=True)
+    return Response(status_code=204)

@@ -1,0 +1,151 @@
+"""``python -m wegent_api.accounts.first_admin``: make the first admin, unless there is one.
+
+To be run by who may ``grant-admin`` on Accounts, which the proxy itself may not. It is
+run again at each upgrade, and then changes nothing: a password that was changed stays,
+and the file with the first one may be gone.
+"""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from wegent_api.accounts.password_hashing import PasswordHashing
+from wegent_api.accounts.password_secrets import PasswordSecrets
+from wegent_api.accounts.password_strength import weakness
+from wegent_api.accounts.registration import Registrar
+from wegent_api.accounts.store import Accounts, NewAccount
+from wegent_api.accounts.writers import as_proxy
+from wegent_api.http.errors import Refused
+from wegent_api.server.logs import configure_logging
+from wegent_api.settings import Settings
+from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_connection
+from wegent_kube.usage import argument_parser
+
+logger = logging.getLogger("wegent_api.accounts.first_admin")
+
+WITHIN_S: Final = 120.0
+"""Right after installing, the API server is seconds away from knowing the new kinds and roles."""
+RETRY_S: Final = 2.0
+SETTINGS: Final = ("kubeconfig", "accounts_namespace", "password_min_chars", "log_level")
+"""Those of the proxy that hold here."""
+
+
+class NotAnAdminError(Exception):
+    """There is an Account of the name, and it is nobody's who may do what an admin may."""
+
+
+class PasswordError(Exception):
+    """There is no password to make the Account with."""
+
+
+async def ensure_admin(
+    kube: KubeClient, namespace: str, new: NewAccount, password: Callable[[], str]
+) -> bool:
+    """Make ``new`` unless there is an admin of the name; tell if it was made.
+
+    Args:
+        kube: with the rights to do it.
+        namespace: of the Accounts.
+        new: the admin.
+        password: gives the password in clear; asked only if the Account is to be made.
+
+    Raises:
+        NotAnAdminError: the Account of that name has another role.
+        Refused: the API server says no to the Account.
+        KubeError: it could not be asked.
+    """
+    accounts = Accounts(kube, namespace)
+    found = await accounts.get(new.username)
+    if found is not None:
+        if found.role != new.role:
+            raise NotAnAdminError(
+                f"the Account {new.username} is there with the role {found.role!r}: name another"
+                f" first admin, or let a cluster administrator give that one the role {new.role!r}"
+            )
+        return False
+    clear = password()
+    async with PasswordHashing(at_once=1, waiting=0) as passwords:
+        registrar = Registrar(accounts, PasswordSecrets(kube, namespace), passwords)
+        await registrar.register(new, clear, as_proxy(kube))
+    return True
+
+
+def read_password(file: Path, min_chars: int) -> str:
+    """Return the password that ``file`` holds on its one line.
+
+    Raises:
+        PasswordError: it can't be read, is shorter than ``min_chars``, or easy to guess.
+    """
+    try:
+        password = file.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PasswordError(f"no password to make the Account with: {error}") from error
+    if len(password) < min_chars:
+        raise PasswordError(f"the password is shorter than {min_chars} characters")
+    if problem := weakness(password):
+        raise PasswordError(f"the password {problem}")
+    return password
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status: 2 if it is told wrong things, 1 if it failed."""
+    parser = argument_parser(
+        "python -m wegent_api.accounts.first_admin",
+        "Make the first admin, unless there is one.",
+        Settings,
+        only=SETTINGS,
+        shared=("KUBECONFIG",),
+    )
+    parser.add_argument("--username", required=True, help="name of the Account")
+    parser.add_argument("--email", required=True, help="e-mail address of the Account")
+    parser.add_argument(
+        "--password-file",
+        type=Path,
+        required=True,
+        help="file with the password; read only if the Account is to be made",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        settings = Settings()
+        load_connection(settings.kubeconfig)
+    except (ValidationError, ConnectionConfigError) as error:
+        sys.stderr.write(f"first_admin: {error}\n")
+        return 2
+    configure_logging(settings.log_level)
+    new = NewAccount(options.username, options.email, role="admin")
+    password = partial(read_password, options.password_file, settings.password_min_chars)
+    return asyncio.run(_run(settings, new, password))
+
+
+async def _run(settings: Settings, new: NewAccount, password: Callable[[], str]) -> int:
+    deadline = time.monotonic() + WITHIN_S
+    async with KubeClient(load_connection(settings.kubeconfig)) as kube:
+        while True:
+            try:
+                made = await ensure_admin(kube, settings.accounts_namespace, new, password)
+            except PasswordError as error:
+                sys.stderr.write(f"first_admin: {error}\n")
+                return 2
+            except (NotAnAdminError, Refused) as error:
+                sys.stderr.write(f"first_admin: {error}\n")
+                return 1
+            except KubeError as error:
+                if time.monotonic() > deadline:
+                    sys.stderr.write(f"first_admin: {error}\n")
+                    return 1
+                logger.info("Not yet: %s", error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                sys.stdout.write(f"{new.username} {'was made' if made else 'was there already'}\n")
+                return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Registration waits for the first admin, and leaves names alone that look like one.
+
+The first admin's name is known before the Account is there: the chart and `make up` choose
+it. The proxy may read an Account by name, and may not list them, so the name is a setting.
+"""
+
+from typing import Final
+
+from wegent_api.accounts.store import Accounts
+from wegent_api.http.errors import Cause, Invalid, Unavailable
+
+RETRY_AFTER_S: Final = 10
+RESERVED: Final = frozenset(
+    """
+    abuse admin administrator anonymous api apiserver audit auth billing bot cluster-admin
+    daemon default everyone first-admin guest help hostmaster info kube kubelet kubernetes login
+    me moderator nobody none noreply no-reply null operator owner postmaster privacy proxy
+    public register root security self service serviceaccount staff sudo superadmin superuser
+    support sys sysadmin test undefined user users webmaster www
+    """.split()  # noqa: SIM905 - one line a name would hide what is missing
+)
+"""Names that others take for an authority, or that programs treat as special."""
+RESERVED_PREFIXES: Final = ("kube-", "system", "wegent")
+"""Kubernetes' own names and Wegent's own namespaces begin so."""
+_LOOKALIKES: Final = tuple(str.maketrans("013457", f"o{one}east") for one in "il")
+"""Digits that are read as letters: ``r00t``, ``adm1n``."""
+
+
+def refuse_reserved(username: str, *, what: str) -> None:
+    """Let a person who registers take ``username``, a checked name, unless it is reserved.
+
+    Raises:
+        Invalid: it is. An admin may still make an account of that name.
+    """
+    spellings = {username, *(username.translate(table) for table in _LOOKALIKES)}
+    spellings |= {spelling.replace("-", "") for spelling in spellings}
+    if any(it in RESERVED or it.startswith(RESERVED_PREFIXES) for it in spellings):
+        message = f"{username} is reserved; choose another, or ask an admin to make the account"
+        raise Invalid.of([Cause("FieldValueInvalid", "username", message)], what=what)
+
+
+class FirstAdminGate:
+    """Knows whether the first admin is there.
+
+    Args:
+        accounts: reads Accounts.
+        username: of the first admin; empty: registration waits for nobody.
+    """
+
+    def __init__(self, accounts: Accounts, username: str) -> None:
+        self._accounts = accounts
+        self._username = username
+        self._seen = not username
+
+    async def required(self) -> None:
+        """Return once the first admin has been seen.
+
+        Raises:
+            Unavailable: there is no such admin yet.
+            KubeError: the API server did not say.
+        """
+        if self._seen:
+            return
+        account = await self._accounts.get(self._username)
+        if account is None or account.role != "admin":
+            raise Unavailable(
+                f"registration opens once the first admin, {self._username}, has an account",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self._seen = True

@@ -1,0 +1,55 @@
+"""A kubeconfig for the caller: the API server's address and CA, and the caller's own token.
+
+It names no other file, so that it can be saved anywhere, and gives nothing that the caller
+hasn't got: it works for as long as the token does.
+"""
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from wegent_api.http.bearer import Caller
+from wegent_kube import Connection
+
+CLUSTER: Final = "wegent"
+
+
+class Kubeconfigs:
+    """Makes kubeconfigs.
+
+    Args:
+        connection: the proxy's own, for address and CA; nothing of its identity is used.
+        url: the API server's address where users are, if it is another one; else empty.
+    """
+
+    def __init__(self, connection: Connection, url: str) -> None:
+        self._connection = connection
+        self._url = url.rstrip("/") or connection.server
+
+    async def make(self, caller: Caller, username: str, namespace: str | None) -> str:
+        """Return the kubeconfig of ``caller``, as YAML; ``namespace`` is that of its context."""
+        context = {"cluster": CLUSTER, "user": username}
+        if namespace is not None:
+            context["namespace"] = namespace
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": CLUSTER, "cluster": await self._cluster()}],
+            "users": [{"name": username, "user": {"token": caller.token}}],
+            "contexts": [{"name": CLUSTER, "context": context}],
+            "current-context": CLUSTER,
+        }
+        return yaml.safe_dump(document, sort_keys=False)
+
+    async def _cluster(self) -> dict[str, Any]:
+        cluster: dict[str, Any] = {"server": self._url}
+        if not self._connection.verify:
+            cluster["insecure-skip-tls-verify"] = True
+        elif self._connection.ca_file is not None:
+            # Read each time: a pod's file follows the cluster's CA when that is renewed.
+            ca = await asyncio.to_thread(Path(self._connection.ca_file).read_bytes)
+            cluster["certificate-authority-data"] = base64.b64encode(ca).decode("ascii")
+        return cluster

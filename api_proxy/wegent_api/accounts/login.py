@@ -1,0 +1,149 @@
+"""Exchange a name and a password for a token, telling nobody which of the two was wrong.
+
+An unknown user, one without a password, a suspended one and a wrong password make
+the same requests and one hash each, and get the same answer.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from wegent_api.accounts.password_hashing import PasswordHashing
+from wegent_api.accounts.password_secrets import PasswordSecrets, SecretRef
+from wegent_api.accounts.store import Account, Accounts
+from wegent_api.accounts.throttle import RateLimiter, address_key
+from wegent_api.accounts.tokens import (
+    RETRY_AFTER_S,
+    IssuedToken,
+    NotSetUp,
+    PasswordChanged,
+    TokenIssuer,
+)
+from wegent_api.http.errors import TooManyRequests, Unauthorized, Unavailable
+from wegent_api.server.metrics import Metrics
+from wegent_kube import KubeError
+
+WRONG: Final = "wrong user name or password"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What an attempt costs: a token of the user's bucket and one of the address's."""
+
+    by_user: RateLimiter
+    by_address: RateLimiter
+
+    def enter(self, username: str, address: str) -> None:
+        """Pay for an attempt before it is made, so that many at once don't slip through.
+
+        Raises:
+            TooManyRequests: there is nothing left to pay with.
+        """
+        key = address_key(address)
+        if wait := self.by_address.take(key):
+            raise too_many_attempts(wait)
+        if wait := self.by_user.take(username):
+            self.by_address.give_back(key)
+            raise too_many_attempts(wait)
+
+    def give_back(self, username: str, address: str) -> None:
+        """Give back what an attempt cost that was no wrong guess."""
+        self.by_user.give_back(username)
+        self.by_address.give_back(address_key(address))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A user whose password was right."""
+
+    account: Account
+    secret: SecretRef
+    """Where the password is stored."""
+
+
+class Login:
+    """Checks passwords and has tokens issued."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        password_secrets: PasswordSecrets,
+        passwords: PasswordHashing,
+        tokens: TokenIssuer,
+        gate: Gate,
+        metrics: Metrics,
+    ) -> None:
+        self._accounts = accounts
+        self._secrets = password_secrets
+        self._passwords = passwords
+        self._tokens = tokens
+        self._gate = gate
+        self._outcomes = metrics.logins
+
+    async def login(self, username: str, password: str, address: str) -> IssuedToken:
+        """Return a token for ``username``, a checked name, who is at ``address``.
+
+        Raises:
+            Unauthorized: these are not a user's name and password.
+            TooManyRequests: too many wrong passwords.
+            Unavailable: the account is not set up yet, or the proxy is busy.
+        """
+        try:
+            known = await self.check(username, password, address)
+            issued = await self._issue(username, known.secret)
+        except TooManyRequests:
+            self._outcomes.labels("limited").inc()
+            raise
+        except (Unauthorized, PasswordChanged):
+            self._outcomes.labels("wrong").inc()
+            raise Unauthorized(WRONG) from None
+        except (Unavailable, KubeError):
+            self._outcomes.labels("unavailable").inc()
+            raise
+        self._outcomes.labels("success").inc()
+        return issued
+
+    async def _issue(self, username: str, secret: SecretRef) -> IssuedToken:
+        """Have a token issued; where the account isn't set up, say what the operator says."""
+        try:
+            return await self._tokens.issue(username, secret)
+        except NotSetUp as error:
+            account = await self._accounts.get(username)
+            if account is None or not account.unready:
+                raise
+            message = f"the account {username} is not set up: {account.unready}"
+            raise Unavailable(message, retry_after_s=RETRY_AFTER_S) from error
+
+    async def check(self, username: str, password: str, address: str) -> Known:
+        """Check a password; what that costs is kept only if it was wrong.
+
+        Raises:
+            Unauthorized: these are not a user's name and password.
+            TooManyRequests: too many wrong passwords.
+            Unavailable: the proxy is busy.
+        """
+        self._gate.enter(username, address)
+        guessed_wrong = False
+        try:
+            return await self._checked(username, password)
+        except Unauthorized:
+            guessed_wrong = True
+            raise
+        finally:
+            if not guessed_wrong:
+                self._gate.give_back(username, address)
+
+    async def _checked(self, username: str, password: str) -> Known:
+        """Return the user whose password it is, if they may log in with it."""
+        account = await self._accounts.get(username)
+        stored = await self._secrets.read(account.password_secret if account else None)
+        right = await self._passwords.verify(stored.hash if stored else None, password)
+        if account is None or stored is None or not right:
+            raise Unauthorized(WRONG)
+        if account.suspended or account.deleting:
+            raise Unauthorized(WRONG)
+        return Known(account, stored.secret)
+
+
+def too_many_attempts(wait_s: int) -> TooManyRequests:
+    """Return the 429 that says how long to wait."""
+    return TooManyRequests(f"too many attempts; try again in {wait_s} s", retry_after_s=wait_s)

@@ -1,0 +1,97 @@
+"""``/api/v1/auth``: what a user does with the account of their own."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from wegent_api.accounts.models import PasswordChange, Token
+from wegent_api.accounts.password_hashing import acceptable
+from wegent_api.accounts.tokens import PasswordChanged
+from wegent_api.accounts.writers import as_proxy
+from wegent_api.document.schema import request_body, statuses
+from wegent_api.http import examples
+from wegent_api.http.bearer import Caller, CallerDep
+from wegent_api.http.bodies import body_of, client_address
+from wegent_api.http.errors import Cause, Conflict, Forbidden, Invalid, Unauthorized, Unavailable
+from wegent_api.upstream.identity import own_namespace, subject, user_of
+from wegent_api.wiring import Services, ServicesDep
+from wegent_kube import KubeError
+
+YAML: Final = "application/yaml"
+"""RFC 9512."""
+KUBECONFIG: Final[dict[str, Any]] = {
+    "description": "A kubeconfig.",
+    "content": {YAML: {"schema": {"type": "string"}}},
+}
+NO_STORE: Final = {"Cache-Control": "no-store"}
+"""Of answers that hold a token (RFC 6749, section 5.1)."""
+
+router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
+
+
+@router.get(
+    "/kubeconfig",
+    summary="The caller's rights, for kubectl",
+    response_class=Response,
+    responses={200: KUBECONFIG, **statuses(401, 503)},
+)
+async def kubeconfig(services: ServicesDep, caller: CallerDep) -> Response:
+    """Answer a kubeconfig that holds the caller's own token, and works as long as that does."""
+    name = await subject(services, caller)
+    username = user_of(name, services.settings.accounts_namespace)
+    namespace = None if username is None else own_namespace(username)
+    made = await services.kubeconfigs.make(caller, username or name, namespace)
+    disposition = {"Content-Disposition": 'attachment; filename="wegent.kubeconfig"'}
+    return Response(made, headers=disposition | NO_STORE, media_type=YAML)
+
+
+@router.post(
+    "/password",
+    summary="Change the caller's password",
+    responses=statuses(400, 401, 403, 409, 413, 415, 422, 429, 503),
+    openapi_extra=request_body(PasswordChange, examples.PASSWORD_CHANGE),
+)
+async def change_password(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    caller: CallerDep,
+    body: Annotated[PasswordChange, Depends(body_of(PasswordChange))],
+) -> Token:
+    """End all sessions of the caller, and answer a token for a new one.
+
+    The old password is asked for, and wrong ones are counted, as they are for a login.
+    """
+    least = services.settings.password_min_chars
+    username = await _caller_with_password(services, caller)
+    new = await acceptable(
+        body.new_password,
+        least,
+        personal=(username,),
+        what="PasswordChange",
+        field="newPassword",
+    )
+    try:
+        old = body.old_password.get_secret_value()
+        known = await services.login.check(username, old, client_address(request))
+    except Unauthorized:
+        wrong = Cause("FieldValueInvalid", "oldPassword", "is not the password")
+        raise Invalid.of([wrong], what="PasswordChange") from None
+    write = as_proxy(services.kube)
+    secret = await services.password_changer.change(known.account, new, write)
+    try:
+        issued = await services.tokens.issue(username, secret)
+    except PasswordChanged:
+        raise Conflict("the password has been changed again; log in with the new one") from None
+    except (Unavailable, KubeError) as error:
+        raise Unavailable("the password has been changed; log in with the new one") from error
+    response.headers.update(NO_STORE)
+    return Token(access_token=issued.token, expires_in=issued.lifetime_s)
+
+
+async def _caller_with_password(services: Services, caller: Caller) -> str:
+    name = await subject(services, caller)
+    username = user_of(name, services.settings.accounts_namespace)
+    if username is None:
+        raise Forbidden(f"{name} is no user of Wegent's, and has no password here")
+    return username

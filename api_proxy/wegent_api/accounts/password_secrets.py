@@ -1,0 +1,172 @@
+"""Password Secrets: one for each password, immutable, owned by its Account.
+
+A Secret is written under a name of the API server's choice before the Account that
+refers to it; the Account is what counts, so a proxy that dies in between leaves a
+Secret that nobody refers to, which a sweep deletes. Login tokens are bound to the
+Secret's name and uid, so a changed password is a new Secret and withdraws them.
+"""
+
+import base64
+import binascii
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from wegent_api.accounts.store import Account
+from wegent_crds.registry import ACCOUNT, API_VERSION, GROUP
+from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube.client import JSON_PATCH, METADATA_LIST
+from wegent_kube.resources import SECRETS
+
+logger = logging.getLogger(__name__)
+
+SECRET_TYPE: Final = f"{GROUP}/password"
+USER_LABEL: Final = f"{GROUP}/password-of"
+"""Carries the user's name; what the sweep selects by."""
+HASH_KEY: Final = "hash"
+"""Data key of the Argon2id hash."""
+NO_SUCH_NAME: Final = "no-such-secret"
+"""Read where an account isn't there, so that it costs the same requests as one that is."""
+NOT_YET_STORED: Final = "not-yet-stored"
+"""What an Account refers to in a rehearsal."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """What names one Secret for good: its name may come again, its uid does not."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassword:
+    """A password's hash and where it is stored."""
+
+    secret: SecretRef
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A password Secret as the sweep sees it."""
+
+    secret: SecretRef
+    resource_version: str
+    username: str
+    created: datetime
+    owned: bool
+    """Whether it goes with its Account."""
+
+
+class PasswordSecrets:
+    """The password Secrets of the accounts namespace, as the proxy itself."""
+
+    def __init__(self, kube: KubeClient, namespace: str) -> None:
+        self._kube = kube
+        self._namespace = namespace
+
+    async def create(self, username: str, password_hash: str) -> SecretRef:
+        """Store a hash for ``username`` under a new name."""
+        made = await self._kube.request(
+            "POST",
+            self._path(),
+            body={
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {
+                    "generateName": f"password-{username}-",
+                    "labels": {USER_LABEL: username},
+                },
+                "type": SECRET_TYPE,
+                "immutable": True,
+                "stringData": {HASH_KEY: password_hash},
+            },
+        )
+        return _ref(made["metadata"])
+
+    async def read(self, name: str | None) -> StoredPassword | None:
+        """Return the password stored under ``name``; None where there is none.
+
+        It asks the API server in any case, so that all logins make the same requests.
+        """
+        try:
+            body = await self._kube.request("GET", self._path(name or NO_SUCH_NAME))
+            value = base64.b64decode(body["data"][HASH_KEY]).decode("ascii")
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+        except (KeyError, TypeError, binascii.Error, UnicodeDecodeError):
+            return None  # no password Secret of ours; such an account takes no password
+        return StoredPassword(_ref(body["metadata"]), value)
+
+    async def give_to(self, account: Account, secret: SecretRef) -> None:
+        """Make ``account`` the owner, so that the Secret is deleted with it."""
+        owner = {
+            "apiVersion": API_VERSION,
+            "kind": ACCOUNT.kind,
+            "name": account.username,
+            "uid": account.uid,
+        }
+        await self._kube.request(
+            "PATCH",
+            self._path(secret.name),
+            body=[
+                {"op": "test", "path": "/metadata/uid", "value": secret.uid},
+                {"op": "add", "path": "/metadata/ownerReferences", "value": [owner]},
+            ],
+            content_type=JSON_PATCH,
+        )
+
+    async def give_or_leave(self, account: Account, secret: SecretRef) -> None:
+        """Make ``account`` the owner, now or, if that fails, when the sweep comes by."""
+        try:
+            await self.give_to(account, secret)
+        except KubeError as error:
+            logger.warning("a password Secret has no owner yet, it is left to the sweep: %s", error)
+
+    async def forget(self, secret: SecretRef) -> None:
+        """Delete a Secret of no use, now or, if that fails, when the sweep comes by."""
+        try:
+            await self.delete(secret)
+        except KubeError as error:
+            logger.warning("an orphaned password Secret is left to the sweep: %s", error)
+
+    async def delete(self, secret: SecretRef, *, resource_version: str | None = None) -> None:
+        """Delete that very Secret; it's fine if it is gone, or has changed in the meantime."""
+        preconditions = {"uid": secret.uid}
+        if resource_version is not None:
+            preconditions["resourceVersion"] = resource_version
+        try:
+            await self._kube.request(
+                "DELETE", self._path(secret.name), body={"preconditions": preconditions}
+            )
+        except ApiError as error:
+            if error.code not in {404, 409}:
+                raise
+
+    async def all(self) -> AsyncIterator[Found]:
+        """Yield all of them; hashes are not read."""
+        pages = self._kube.pages(
+            self._path(), params={"labelSelector": USER_LABEL}, accept=METADATA_LIST
+        )
+        async for page in pages:
+            for item in page["items"] or ():  # null in an empty metadata-only list
+                metadata = item["metadata"]
+                yield Found(
+                    _ref(metadata),
+                    metadata["resourceVersion"],
+                    metadata["labels"][USER_LABEL],
+                    datetime.fromisoformat(metadata["creationTimestamp"]),
+                    owned=bool(metadata.get("ownerReferences")),
+                )
+
+    def _path(self, name: str | None = None) -> str:
+        return SECRETS.path(self._namespace, name)
+
+
+def _ref(metadata: Mapping[str, Any]) -> SecretRef:
+    return SecretRef(metadata["name"], metadata["uid"])

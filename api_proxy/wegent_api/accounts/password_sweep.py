@@ -1,0 +1,76 @@
+"""Delete the password Secrets that no Account refers to, and mend the ownership of the rest.
+
+A registration writes the Secret, then the Account, then makes the Account the
+Secret's owner. One that was cut off after the first step left an orphan; after the
+second, a Secret that would outlive its Account. A change of password that was cut off
+left a second Secret of the same user: the new one, not yet in force, or the old one,
+with sessions that should have ended.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from datetime import UTC, datetime
+
+from wegent_api.accounts.password_secrets import Found, PasswordSecrets
+from wegent_api.accounts.store import Accounts
+from wegent_api.server.metrics import Metrics
+from wegent_kube import KubeError
+
+logger = logging.getLogger(__name__)
+
+
+class Sweeper:
+    """Looks at start-up and then from time to time; any number of replicas may do so at once.
+
+    Args:
+        accounts: where the references are.
+        secrets: where the Secrets are.
+        metrics: counts what is deleted.
+        age_s: from which a Secret is no longer one of a registration or change under way.
+    """
+
+    def __init__(
+        self, accounts: Accounts, secrets: PasswordSecrets, metrics: Metrics, *, age_s: float
+    ) -> None:
+        self._accounts = accounts
+        self._secrets = secrets
+        self._metrics = metrics
+        self._age_s = age_s
+
+    async def run(self, interval_s: float) -> None:
+        """Sweep for ever, every ``interval_s`` seconds."""
+        while True:
+            try:
+                await self.sweep()
+            except KubeError as error:
+                logger.warning("password Secrets not swept: %s", error)
+            except Exception:
+                logger.exception("password Secrets not swept")
+            await asyncio.sleep(interval_s)
+
+    async def sweep(self) -> None:
+        """Look once at all Secrets, and at the Accounts of users where something is left over.
+
+        Raises:
+            KubeError: the API server did not do what was asked.
+        """
+        of_user: defaultdict[str, list[Found]] = defaultdict(list)
+        async for found in self._secrets.all():
+            of_user[found.username].append(found)
+        for username, secrets in of_user.items():
+            if len(secrets) > 1 or not secrets[0].owned:
+                await self._tidy(username, [it for it in secrets if self._is_settled(it)])
+
+    async def _tidy(self, username: str, secrets: list[Found]) -> None:
+        account = await self._accounts.get(username) if secrets else None
+        for found in secrets:
+            if account is None or account.password_secret != found.secret.name:
+                await self._secrets.delete(found.secret, resource_version=found.resource_version)
+                self._metrics.swept_secrets.inc()
+                logger.info("deleted an orphaned password Secret", extra={"user": username})
+            elif not found.owned:
+                await self._secrets.give_to(account, found.secret)
+
+    def _is_settled(self, found: Found) -> bool:
+        return (datetime.now(UTC) - found.created).total_seconds() >= self._age_s

@@ -1,0 +1,162 @@
+"""``/api/v1/auth``: making users, logging in, and who am I."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from wegent_api.accounts import password_grant
+from wegent_api.accounts.first_admin_gate import refuse_reserved
+from wegent_api.accounts.models import (
+    AdminRegistration,
+    Me,
+    Registered,
+    Registration,
+    Token,
+)
+from wegent_api.accounts.password_grant import PasswordGrant
+from wegent_api.accounts.password_hashing import acceptable
+from wegent_api.accounts.store import Account, NewAccount
+from wegent_api.accounts.writers import as_caller, as_proxy
+from wegent_api.document.schema import request_body, statuses
+from wegent_api.http import examples
+from wegent_api.http.bearer import CallerDep
+from wegent_api.http.bodies import anonymous_body_of, body_of, client_address
+from wegent_api.http.errors import Forbidden, Unavailable
+from wegent_api.settings import Settings
+from wegent_api.upstream.identity import subject, user_of
+from wegent_api.wiring import Services, ServicesDep
+from wegent_crds.kinds.account import NamespaceGrant
+from wegent_crds.members import ROLES, binding_name
+
+router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
+
+
+@router.post(
+    "/register",
+    status_code=201,
+    summary="Register a new user",
+    responses=statuses(400, 403, 409, 413, 415, 422, 429, 503),
+    openapi_extra=request_body(Registration, examples.REGISTRATION),
+)
+async def register(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    body: Annotated[Registration, Depends(anonymous_body_of(Registration))],
+) -> Registered:
+    """Make a user with the role `user`, unless registration is closed."""
+    if not services.settings.registration_open:
+        raise Forbidden("registration is closed; ask an admin for an account")
+    # Before it counts: a refused registration takes nothing from others.
+    refuse_reserved(body.username, what="Registration")
+    password = await checked_password(body, services.settings)
+    services.registrations.check(client_address(request))
+    await services.first_admin.required()
+    account = await services.registrar.register(
+        NewAccount(body.username, body.email, "user"),
+        password,
+        as_proxy(services.kube),
+    )
+    response.headers["Location"] = location(account)
+    return Registered.of(account)
+
+
+@router.post(
+    "/admin/register",
+    status_code=201,
+    summary="Register another admin, or a user of the role that is given",
+    responses=statuses(400, 401, 403, 409, 413, 415, 422, 503),
+    openapi_extra=request_body(AdminRegistration, examples.ADMIN_REGISTRATION),
+)
+async def admin_register(
+    response: Response,
+    services: ServicesDep,
+    caller: CallerDep,
+    body: Annotated[AdminRegistration, Depends(body_of(AdminRegistration))],
+) -> Registered:
+    """Make an admin, or with `role: user` a plain user, with the rights of the caller."""
+    grants = tuple({"name": it.name, "role": it.role} for it in body.namespaces or ())
+    account = await services.registrar.register(
+        NewAccount(body.username, body.email, body.role, grants),
+        await checked_password(body, services.settings),
+        as_caller(services.callers, caller),
+    )
+    response.headers["Location"] = location(account)
+    return Registered.of(account)
+
+
+@router.post(
+    "/login",
+    summary="Exchange a user name and a password for a token",
+    response_model=Token,
+    responses=statuses(400, 401, 413, 415, 422, 429, 503),
+    openapi_extra=password_grant.REQUEST_BODY,
+)
+async def login(
+    request: Request,
+    services: ServicesDep,
+    attempt: Annotated[PasswordGrant, Depends(password_grant.read)],
+) -> Response:
+    """Answer a token that runs out after `expiresIn` seconds, or with the password.
+
+    The body is JSON, or the form of OAuth2's password grant (RFC 6749, section 4.3), which is
+    answered with OAuth2's names too.
+    """
+    credentials = attempt.credentials
+    issued = await services.login.login(
+        credentials.username,
+        credentials.password.get_secret_value(),
+        client_address(request),
+    )
+    return attempt.answer(Token(access_token=issued.token, expires_in=issued.lifetime_s))
+
+
+@router.get(
+    "/me",
+    summary="Who the caller is",
+    response_model_exclude_none=True,
+    responses=statuses(401, 503),
+)
+async def me(services: ServicesDep, caller: CallerDep) -> Me:
+    """Answer the caller's account, or at least the name that the API server knows them by."""
+    name = await subject(services, caller)
+    username = user_of(name, services.settings.accounts_namespace)
+    account = None if username is None else await services.accounts.get(username)
+    if username is None or account is None:
+        return Me(username=name)
+    return Me.of(account, await _memberships(services, name, username))
+
+
+async def _memberships(
+    services: Services, subject: str, username: str
+) -> list[NamespaceGrant] | None:
+    try:
+        bindings = await services.bindings.of_user(subject)
+    except (Forbidden, Unavailable):
+        return None
+    return [
+        NamespaceGrant(name=namespace, role=role)
+        for namespace, binding in bindings
+        for role in ROLES
+        if binding == binding_name(username, role)
+    ]
+
+
+def location(account: Account) -> str:
+    """Return the path of an account; only admins may read it there."""
+    return f"{router.prefix}/admin/accounts/{account.username}"
+
+
+async def checked_password(body: Registration, settings: Settings) -> str:
+    """Return the password of ``body``.
+
+    Raises:
+        Invalid: it is shorter than is configured, or too easy to guess.
+    """
+    return await acceptable(
+        body.password,
+        settings.password_min_chars,
+        personal=(body.username, body.email),
+        what=type(body).__name__,
+        field="password",
+    )

@@ -1,0 +1,112 @@
+"""Login tokens: TokenRequest for the user's ServiceAccount, bound to the password Secret.
+
+The API server signs, checks and revokes them. Bound to the Secret, a token ends with
+the password; bound to the ServiceAccount by nature, it ends with the Account.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wegent_api.accounts.password_secrets import SecretRef
+from wegent_api.http.errors import Unavailable
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.resources import SERVICE_ACCOUNTS
+
+FIRST_WAIT_S: Final = 0.05
+LONGEST_WAIT_S: Final = 0.5
+RETRY_AFTER_S: Final = 5
+
+
+class PasswordChanged(Exception):  # noqa: N818 - what happened
+    """The Secret that the password was checked against is gone."""
+
+
+class NotSetUp(Unavailable):
+    """The user's ServiceAccount isn't there."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token and how many seconds it lasts."""
+
+    token: str
+    lifetime_s: int
+
+
+class TokenIssuer:
+    """Asks for tokens as the proxy itself.
+
+    Args:
+        kube: the proxy's client.
+        namespace: of the ServiceAccounts.
+        lifetime_s: of a token, in seconds.
+        wait_s: how long a ServiceAccount may take to appear: the operator makes it
+            after the Account, as the last of what the Account needs.
+    """
+
+    def __init__(self, kube: KubeClient, namespace: str, *, lifetime_s: int, wait_s: float) -> None:
+        self._kube = kube
+        self._namespace = namespace
+        self._lifetime_s = lifetime_s
+        self._wait_s = wait_s
+
+    async def issue(self, username: str, secret: SecretRef) -> IssuedToken:
+        """Return a token for ``username`` that lives no longer than ``secret``.
+
+        The request itself is repeated until the ServiceAccount is there: watching
+        for it would need further rights, and a user logs in before the operator
+        has seen their Account once in a lifetime.
+
+        Raises:
+            NotSetUp: the ServiceAccount did not appear in time.
+            PasswordChanged: the Secret went away.
+        """
+        deadline = time.monotonic() + self._wait_s
+        pause = FIRST_WAIT_S
+        while True:
+            try:
+                return _issued(await self._request(username, secret))
+            except ApiError as error:
+                if error.code == 409 or (error.code == 404 and _missing(error) == "secrets"):
+                    raise PasswordChanged from error
+                if error.code != 404:
+                    raise
+            if time.monotonic() + pause > deadline:
+                raise NotSetUp(
+                    f"the account {username} is not set up yet; if this lasts,"
+                    " see whether Wegent's operator is running",
+                    retry_after_s=RETRY_AFTER_S,
+                )
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_WAIT_S)
+
+    async def _request(self, username: str, secret: SecretRef) -> Any:
+        return await self._kube.request(
+            "POST",
+            SERVICE_ACCOUNTS.path(self._namespace, username, "token"),
+            body={
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenRequest",
+                "spec": {
+                    # No audiences: the API server's own, so that it takes the token.
+                    "expirationSeconds": self._lifetime_s,
+                    "boundObjectRef": {
+                        "apiVersion": "v1",
+                        "kind": "Secret",
+                        "name": secret.name,
+                        "uid": secret.uid,
+                    },
+                },
+            },
+        )
+
+
+def _issued(answer: Any) -> IssuedToken:
+    return IssuedToken(answer["status"]["token"], answer["spec"]["expirationSeconds"])
+
+
+def _missing(error: ApiError) -> str:
+    """Return the plural of what the API server did not find."""
+    return str((error.status.get("details") or {}).get("kind") or "")

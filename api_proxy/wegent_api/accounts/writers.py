@@ -1,0 +1,73 @@
+"""Who writes an Account: the proxy itself, or the caller. Their rights decide whether it may be.
+
+What is written is the same either way; only whose refusals these are differs.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.error_responses import JSON
+from wegent_api.http.errors import Refused
+from wegent_api.upstream.client import CallersApi
+from wegent_kube import ApiError, KubeClient
+
+STRICT: Final = {"fieldValidation": "Strict"}
+"""Query parameters: unknown fields are refused, not dropped."""
+REHEARSAL: Final = {"dryRun": "All"} | STRICT
+"""The same, and nothing is stored: finds out what would be refused."""
+OF_THE_OBJECT: Final = {"POST": frozenset({409, 422}), "PATCH": frozenset({404, 409, 422})}
+"""Refusals that speak of what was written, by method; any other speaks of the proxy's rights."""
+
+
+class Writer(Protocol):
+    """Writes under somebody's rights."""
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        params: Mapping[str, str],
+        content_type: str = JSON,
+    ) -> Any:
+        """Send ``body`` and return what is stored now; raises ``Refused`` if it was refused."""
+
+
+def as_proxy(kube: KubeClient) -> Writer:
+    """Return the writer with the proxy's own rights, which policies narrow."""
+
+    async def write(
+        method: str,
+        path: str,
+        body: Any,
+        params: Mapping[str, str],
+        content_type: str = JSON,
+    ) -> Any:
+        try:
+            return await kube.request(
+                method, path, body=body, params=params, content_type=content_type
+            )
+        except ApiError as error:
+            if error.code in OF_THE_OBJECT[method]:
+                raise Refused(error.status, error.code, {}) from error
+            raise
+
+    return write
+
+
+def as_caller(callers: CallersApi, caller: Caller) -> Writer:
+    """Return the writer with the rights of ``caller``."""
+
+    async def write(
+        method: str,
+        path: str,
+        body: Any,
+        params: Mapping[str, str],
+        content_type: str = JSON,
+    ) -> Any:
+        return await callers.fetch(
+            caller, method, path, params=params, body=body, content_type=content_type
+        )
+
+    return write

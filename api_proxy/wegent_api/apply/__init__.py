@@ -1,0 +1,1 @@
+"""Server-side apply of manifests, several in one request."""

@@ -1,0 +1,200 @@
+"""Apply the objects of one body together, each as its caller, in an order that holds.
+
+What is referred to goes before what refers to it, whatever the body's order. So by the
+time that an object's references are looked up, those of the same body are there, and
+the operator has nothing to find missing for a moment. One that fails doesn't count as
+there, unless it was there before.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.errors import Invalid, Problem, Refused
+from wegent_api.http.manifests import Manifest
+from wegent_api.http.patches import without_quoted_object
+from wegent_api.http.query import ApplyParameters
+from wegent_api.kinds.reference_check import bounded, missing_of, targets_of, unresolved
+from wegent_api.kinds.taking_over import Applying
+from wegent_api.upstream.client import Answer
+from wegent_api.upstream.metadata import metadata_of, version_of
+from wegent_api.upstream.target import Target
+from wegent_api.wiring import Services
+from wegent_crds.references import ObjectKey, Reference, references_of
+from wegent_crds.registry import BY_PLURAL, Kind
+from wegent_kube.resources import resource_of
+
+AT_ONCE: Final = 8
+"""Objects of one body that are applied at the same time; the API server takes no more from 8 up."""
+MAX_OUTSIDE: Final = 1024
+"""Distinct objects outside of a body that its own refer to, each looked up with a request."""
+ENDING: Final = frozenset({401, 429, 502, 503})
+"""Refusals that aren't of the object: the others would only get the same one."""
+
+_WARNING: Final = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An object that is as it was to be."""
+
+    how: str
+    """``created``, ``configured`` or ``unchanged``."""
+    warnings: tuple[str, ...]
+    """The API server's, for people."""
+
+
+Outcome = Applied | Problem
+
+
+class Apply:
+    """The objects of one body on behalf of one caller."""
+
+    def __init__(self, services: Services, caller: Caller, parameters: ApplyParameters) -> None:
+        self._callers = services.callers
+        self._creators = services.creators
+        self._managers = services.field_managers
+        self._caller = caller
+        self._parameters = parameters
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._outcomes: dict[ObjectKey, Outcome] = {}
+        self._end: Problem | None = None
+
+    async def run(self, manifests: Sequence[Manifest]) -> Mapping[ObjectKey, Outcome]:
+        """Apply all of ``manifests``, no two of which are the same object.
+
+        Raises:
+            Invalid: they refer to too much; nothing is done.
+        """
+        if self._parameters.validate_refs:
+            bound_lookups(manifests)
+        in_order = sorted(manifests, key=lambda it: level_of(it.kind))
+        for _, wave in groupby(in_order, key=lambda it: level_of(it.kind)):
+            await self._apply_wave(list(wave))
+        return self._outcomes
+
+    async def _apply_wave(self, wave: Sequence[Manifest]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for manifest in await self._resolved(wave):
+                group.create_task(self._apply(manifest))
+
+    async def _resolved(self, wave: Sequence[Manifest]) -> Sequence[Manifest]:
+        """Return those whose references may be there; the others have their outcome then."""
+        if not self._parameters.validate_refs:
+            return wave
+        found: list[tuple[Manifest, list[Reference]]] = []
+        targets: set[ObjectKey] = set()
+        for manifest in wave:
+            try:
+                references = bounded(
+                    references_of(manifest.kind, manifest.key.namespace, manifest.body)
+                )
+            except Problem as problem:
+                self._outcomes[manifest.key] = problem
+            else:
+                targets |= targets_of(references)
+                found.append((manifest, references))
+        missing = await self._missing(targets)
+        resolved = []
+        for manifest, references in found:
+            refusal = unresolved(manifest.kind, references, manifest.body, missing)
+            if refusal is None:
+                resolved.append(manifest)
+            else:
+                self._outcomes[manifest.key] = refusal
+        return resolved
+
+    async def _missing(self, targets: set[ObjectKey]) -> frozenset[ObjectKey]:
+        if self._end:
+            return frozenset()
+        known = {key for key, it in self._outcomes.items() if isinstance(it, Applied)}
+        try:
+            return await missing_of(self._callers, self._caller, targets - known)
+        except Problem as problem:
+            self._end = problem
+            return frozenset()
+
+    async def _apply(self, manifest: Manifest) -> None:
+        async with self._slots:
+            try:
+                if self._end:
+                    raise self._end
+                self._outcomes[manifest.key] = await self._send(manifest)
+            except Problem as problem:
+                if problem.code in ENDING:
+                    self._end = problem
+                self._outcomes[manifest.key] = problem
+
+    async def _send(self, manifest: Manifest) -> Applied:
+        path = resource_of(manifest.kind).path(manifest.key.namespace, manifest.key.name)
+        target = Target(self._callers, self._caller, path)
+        before = await self._before(path)
+        namespace = manifest.key.namespace
+        body = await self._creators.noted(self._caller, manifest.body, namespace, target)
+        try:
+            seen = None if before is None else version_of(metadata_of(before))
+            answer = await Applying(self._managers, target, self._parameters).run(body, seen=seen)
+        except Refused as refused:
+            raise without_quoted_object(refused) from None
+        return Applied(_how(before, answer), tuple(warnings_of(answer.headers)))
+
+    async def _before(self, path: str) -> bytes | None:
+        """Return the object as it is, None where it isn't there or isn't the caller's to see."""
+        try:
+            return (await self._callers.whole(self._caller, "GET", path)).body
+        except Refused as refused:
+            if refused.code not in {403, 404}:
+                raise
+            return None
+
+
+def bound_lookups(manifests: Sequence[Manifest]) -> None:
+    """Refuse what would have one request look up a multitude.
+
+    Raises:
+        Invalid: ``manifests`` refer to more than `MAX_OUTSIDE` distinct objects besides themselves.
+    """
+    inside = {manifest.key for manifest in manifests}
+    outside: set[ObjectKey] = set()
+    for manifest in manifests:
+        for reference in references_of(manifest.kind, manifest.key.namespace, manifest.body):
+            if reference.target not in inside:
+                outside.add(reference.target)
+        if len(outside) > MAX_OUTSIDE:
+            message = f"references to more than {MAX_OUTSIDE} objects that aren't in the body"
+            raise Invalid(f"{message}; send them in parts, or ?validateRefs=false")
+
+
+def level_of(kind: Kind) -> int:
+    """Return how many steps of references there may be below an object of ``kind``."""
+    return max((level_of(BY_PLURAL[it.to]) + 1 for it in kind.references), default=0)
+
+
+def warnings_of(headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield the texts of ``Warning`` (RFC 9111 no longer has it; Kubernetes does, with 299)."""
+    header = headers.get("Warning", "").encode("latin-1").decode("utf-8", "replace")
+    for found in _WARNING.finditer(header):
+        yield re.sub(r"\\(.)", r"\1", found[1])
+
+
+def _how(before: bytes | None, answer: Answer) -> str:
+    if answer.status == 201:
+        return "created"
+    same = before is not None and _applicable(before) == _applicable(answer.body)
+    return "unchanged" if same else "configured"
+
+
+def _applicable(body: bytes) -> Any:
+    """Return the part of an object that applying changes: all but the operator's and the count."""
+    value = json.loads(body)
+    metadata = dict(value["metadata"])
+    metadata.pop("resourceVersion", None)
+    metadata["managedFields"] = [
+        entry for entry in metadata.get("managedFields") or () if "subresource" not in entry
+    ]
+    return {**value, "metadata": metadata, "status": None}

@@ -1,0 +1,37 @@
+"""What the OpenAPI document says of `POST /api/v1/apply`."""
+
+from typing import Any, Final
+
+from wegent_api.document.schema import SCHEMAS, statuses
+from wegent_api.http.error_responses import JSON
+from wegent_api.http.examples import APPLIED
+from wegent_api.http.yaml import YAML
+from wegent_api.kinds.openapi import Responses, json_content
+
+_RESULTS: Final = json_content({"$ref": f"{SCHEMAS}ApplyResults"})
+
+_ONE: Final = "One object, or a `List` of them"
+_EXAMPLE: Final = {"apiVersion": "v1", "kind": "List", "items": list(APPLIED)}
+
+RESPONSES: Final[Responses] = {
+    200: {"description": "All are as they are to be.", "content": _RESULTS},
+    207: {"description": "Some failed; their `status` says why.", "content": _RESULTS},
+    **statuses(400, 401, 408, 413, 415, 422, 429, 502, 503),
+}
+
+BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            YAML: {
+                # An object, from which Swagger UI makes YAML; it makes nothing of documents.
+                "schema": {"type": "object", "description": f"{_ONE}; or documents of either."},
+                "example": _EXAMPLE,
+            },
+            JSON: {
+                "schema": {"type": "object", "description": f"{_ONE}; or an array of either."},
+                "example": _EXAMPLE,
+            },
+        },
+    }
+}

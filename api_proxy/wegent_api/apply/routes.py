@@ -1,0 +1,107 @@
+"""``POST /api/v1/apply``: what `kubectl apply --server-side` does with a file, in one request."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from wegent_api.apply.apply import ENDING, Applied, Apply, Outcome
+from wegent_api.apply.models import ApplyResult, ApplyResults
+from wegent_api.apply.openapi import BODY, RESPONSES
+from wegent_api.http.bearer import CallerDep
+from wegent_api.http.bodies import media_type_of, parse, read_bytes
+from wegent_api.http.error_responses import JSON
+from wegent_api.http.errors import Problem
+from wegent_api.http.manifests import Manifest, Unusable, manifests_of
+from wegent_api.http.query import ApplyParameters, no_repeats
+from wegent_api.http.yaml import YAML, documents_of
+from wegent_api.wiring import ServicesDep, services_of
+from wegent_crds.references import ObjectKey
+from wegent_kube.encoding import encode_json
+
+router: Final = APIRouter(prefix="/api/v1/apply", tags=["apply"])
+
+
+async def read_documents(request: Request, _: CallerDep) -> list[Any]:
+    """Return the documents of the body; FastAPI dependency.
+
+    Raises:
+        UnsupportedMediaType: it is neither YAML nor JSON.
+        BadRequest: it isn't what its type says; the message has the line.
+    """
+    content_type = media_type_of(request, (YAML, JSON))
+    services = services_of(request)
+    raw = await read_bytes(request, services.settings.max_body_bytes)
+    if content_type == JSON:
+        return [await services.worker.run(parse, raw)]
+    return await services.worker.run(documents_of, raw)
+
+
+@router.post(
+    "",
+    operation_id="apply",
+    summary="Apply several objects",
+    responses=RESPONSES,
+    openapi_extra=BODY,
+    dependencies=[Depends(no_repeats)],
+    response_class=Response,
+)
+async def apply(
+    services: ServicesDep,
+    caller: CallerDep,
+    parameters: Annotated[ApplyParameters, Query()],
+    documents: Annotated[list[Any], Depends(read_documents)],
+) -> Response:
+    """Apply each object of the body, server-side, with the caller's rights.
+
+    The body is YAML with any number of documents, or JSON: one object or a `List`. The order
+    doesn't matter: what is referred to is applied first, and counts as there from then on.
+
+    Answers 200 if all went well, else 207: look at `failed`. One that fails holds up no other,
+    but those that refer to it. The same again is harmless.
+    """
+    found = manifests_of(documents, parameters.namespace)
+    usable = [it for it in found if isinstance(it, Manifest)]
+    outcomes = await Apply(services, caller, parameters).run(usable)
+    if problem := of_the_whole(list(outcomes.values())):
+        raise problem
+    items = [_result(index, it, outcomes) for index, it in enumerate(found)]
+    failed = sum(it.result == "failed" for it in items)
+    results = ApplyResults(items=items, failed=failed)
+    return Response(
+        encode_json(results.body()) + b"\n",
+        207 if failed else 200,
+        media_type=JSON,
+    )
+
+
+def of_the_whole(outcomes: list[Outcome]) -> Problem | None:
+    """Return the answer to the whole request, if it is one that no object had a part in.
+
+    That is a token that isn't taken, whenever it is; or an API server that can't be
+    asked, as long as nothing has been done.
+    """
+    problems = [it for it in outcomes if isinstance(it, Problem)]
+    nothing_done = len(problems) == len(outcomes)
+    for problem in problems:
+        if problem.code == 401 or (nothing_done and problem.code in ENDING):
+            return problem
+    return None
+
+
+def _result(
+    index: int, one: Manifest | Unusable, outcomes: Mapping[ObjectKey, Outcome]
+) -> ApplyResult:
+    if isinstance(one, Unusable):
+        named: dict[str, Any] = {"kind": one.kind, "namespace": one.namespace, "name": one.name}
+        outcome: Outcome = one.problem
+    else:
+        key = one.key
+        named = {"kind": one.kind.kind, "namespace": key.namespace, "name": key.name}
+        outcome = outcomes[key]
+    told: dict[str, Any]
+    if isinstance(outcome, Applied):
+        told = {"result": outcome.how, "warnings": list(outcome.warnings) or None}
+    else:
+        told = {"result": "failed", "status": dict(outcome.status)}
+    return ApplyResult.model_validate({"index": index, **named, **told})

@@ -1,0 +1,66 @@
+"""Who calls: whoever holds the token that came with the request.
+
+The token is not looked into here. The API server issued it, knows whether it has
+been withdrawn, and refuses what is expired, forged, unsigned or meant for others.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+
+from wegent_api.http.errors import Unauthorized
+
+MAX_TOKEN_CHARS: Final = 8192
+"""A ServiceAccount's token has about 1,200; tokens of OIDC providers grow with their groups."""
+
+_B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+"""``b64token`` of RFC 6750, section 2.1: nothing that could end a header line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The one on whose behalf, and with whose rights, a request is made."""
+
+    token: str = field(repr=False)
+
+
+class RequireBearer(SecurityBase):
+    """FastAPI dependency that gives the `Caller`, and OpenAPI's Authorize button.
+
+    Exactly one ``Authorization: Bearer`` header must be there. Of two, none is
+    picked: another hop might pick the other one.
+
+    Raises:
+        Unauthorized: no token, or none that could be one.
+    """
+
+    def __init__(self, *, max_token_chars: int = MAX_TOKEN_CHARS) -> None:
+        self.scheme_name = "bearer"
+        self.model = HTTPBearer(
+            bearerFormat="JWT", description="The `accessToken` of `POST /api/v1/auth/login`."
+        )
+        self._max_token_chars = max_token_chars
+
+    async def __call__(self, request: Request) -> Caller:
+        """Return the caller of ``request``."""
+        values = request.headers.getlist("authorization")
+        if not values:
+            raise Unauthorized("log in first: a Bearer token is needed in Authorization")
+        if len(values) > 1:
+            raise Unauthorized("more than one Authorization header", error="invalid_request")
+        scheme, _, token = values[0].partition(" ")
+        token = token.strip(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized("only Bearer tokens are taken", error="invalid_request")
+        if len(token) > self._max_token_chars or not _B64TOKEN.fullmatch(token):
+            raise Unauthorized("this can't be a token", error="invalid_token")
+        return Caller(token)
+
+
+bearer: Final = RequireBearer()
+CallerDep = Annotated[Caller, Depends(bearer)]
+"""Parameter type of a route that acts as its caller."""

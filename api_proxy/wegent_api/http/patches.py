@@ -1,0 +1,149 @@
+"""The three ways to change a part of an object, and how each is tied to one version of it."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+
+from wegent_api.http import json_patches
+from wegent_api.http.bearer import CallerDep
+from wegent_api.http.bodies import declared_type, parse, read_bytes
+from wegent_api.http.errors import (
+    MAX_CAUSES,
+    BadRequest,
+    Cause,
+    Invalid,
+    Refused,
+    UnsupportedMediaType,
+)
+from wegent_api.http.yaml import documents_of
+from wegent_api.wiring import services_of
+from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from wegent_kube.encoding import encode_json, encode_yaml
+
+PATCH_TYPES: Final = (MERGE_PATCH, JSON_PATCH, APPLY_PATCH)
+ACCEPT_PATCH: Final = ", ".join(PATCH_TYPES)
+"""RFC 5789, section 3.1: what an answer says of the types that are taken."""
+
+_QUOTED_OBJECT: Final = re.compile(r'Invalid value: "[^"\\]*(?:\\.[^"\\]*)*": (.+)', re.DOTALL)
+"""The API server quotes the whole object as it would be, twice, before it says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch as it was sent, and what it says."""
+
+    content_type: str
+    raw: bytes
+    value: Any
+
+    @property
+    def applies(self) -> bool:
+        """Whether it is a whole object, to be applied server-side."""
+        return self.content_type == APPLY_PATCH
+
+    @property
+    def object(self) -> Mapping[str, Any]:
+        """The fields of the object that it names; none of a list of operations."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    def tied_to(self, version: str | None) -> bytes:
+        """Return the body that changes this version of the object and no other.
+
+        A merge patch names the version, which the API server then compares; a JSON
+        patch tests it first. Without a version, the body is what was sent.
+
+        Raises:
+            BadRequest: it names another version itself.
+        """
+        if version is None:
+            return self.raw
+        if isinstance(self.value, list):
+            test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+            return _encoded([test, *self.value])
+        return _encoded(with_metadata(self.value, resourceVersion=version))
+
+
+def as_yaml(value: Any) -> bytes:
+    """Return ``value``, of JSON's sorts, as YAML for server-side apply."""
+    return encode_yaml(value)
+
+
+async def read_patch(request: Request, _: CallerDep) -> Patch:
+    """Return the body of a PATCH; FastAPI dependency.
+
+    Raises:
+        UnsupportedMediaType: it is of another type than the three.
+        BadRequest: it isn't what its type says.
+    """
+    content_type = declared_type(request).get_content_type()
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if content_type not in PATCH_TYPES or encoding != "identity":
+        message = f"the Content-Type must be one of {ACCEPT_PATCH}, uncompressed"
+        raise UnsupportedMediaType(message, headers={"Accept-Patch": ACCEPT_PATCH})
+    services = services_of(request)
+    raw = await read_bytes(request, services.settings.max_body_bytes)
+    value = await services.worker.run(_one_document if content_type == APPLY_PATCH else parse, raw)
+    if not isinstance(value, list if content_type == JSON_PATCH else dict):
+        what = "a JSON array of operations" if content_type == JSON_PATCH else "an object"
+        raise BadRequest(f"the body must be {what}")
+    if isinstance(value, list) and (
+        causes := list(islice(json_patches.faults(value), MAX_CAUSES + 1))
+    ):
+        raise BadRequest.of(causes)
+    return Patch(content_type, raw, value)
+
+
+PatchDep = Annotated[Patch, Depends(read_patch)]
+"""Parameter type of a route that takes one."""
+
+
+def with_metadata(body: Mapping[str, Any], **fields: str) -> dict[str, Any]:
+    """Return ``body`` with these fields in its metadata, which may have them already.
+
+    Raises:
+        BadRequest: it has others there, or no object.
+    """
+    metadata = body.get("metadata", {})
+    if not isinstance(metadata, Mapping):
+        raise BadRequest.of([Cause("FieldValueInvalid", "metadata", "must be an object")])
+    causes = [
+        Cause("FieldValueInvalid", f"metadata.{field}", f"is not {value}, as the request has it")
+        for field, value in fields.items()
+        if metadata.get(field) not in (None, "", value)
+    ]
+    if causes:
+        raise BadRequest.of(causes)
+    return {**body, "metadata": {**metadata, **fields}}
+
+
+def without_quoted_object(refused: Refused) -> Refused | Invalid:
+    """Return a refusal without the whole object that the API server quotes in it."""
+    causes = (refused.status.get("details") or {}).get("causes") or ()
+    found = [
+        _QUOTED_OBJECT.fullmatch(str(cause.get("message")))
+        for cause in causes
+        if cause.get("field") == "patch"
+    ]
+    if refused.code != 422 or not found or not all(found):
+        return refused
+    shorter = [Cause("FieldValueInvalid", "patch", match[1]) for match in found if match]
+    return Invalid.of(shorter)
+
+
+def _one_document(raw: bytes) -> Any:
+    if raw.lstrip().startswith(b"{"):  # JSON's surrogate pairs aren't YAML
+        with suppress(BadRequest):
+            return parse(raw)
+    documents = documents_of(raw)
+    if len(documents) != 1:
+        raise BadRequest("the body must be one document; POST /api/v1/apply takes several")
+    return documents[0]
+
+
+def _encoded(value: Any) -> bytes:
+    return encode_json(value)

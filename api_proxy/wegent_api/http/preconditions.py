@@ -1,0 +1,107 @@
+"""The headers of conditional requests (RFC 9110, section 13) over Kubernetes' resourceVersion.
+
+An object's entity tag is its resourceVersion in quotes.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final, Self
+
+from fastapi import Depends, Request, Response
+
+from wegent_api.http.bearer import CallerDep
+from wegent_api.http.errors import BadRequest, Cause
+from wegent_api.upstream.client import Answer
+from wegent_api.upstream.metadata import metadata_of, version_of
+
+IF_MATCH: Final = "If-Match"
+IF_NONE_MATCH: Final = "If-None-Match"
+MAX_HEADER_CHARS: Final = 1024
+"""Dozens of entity tags."""
+
+_TAG: Final = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
+
+
+@dataclass(frozen=True, slots=True)
+class EntityTags:
+    """The value of ``If-Match`` or ``If-None-Match``: ``*``, or some entity tags."""
+
+    any: bool = False
+    strong: frozenset[str] = frozenset()
+    weak: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, request: Request, header: str) -> Self | None:
+        """Return what the header says, on however many lines; None where there is none.
+
+        Raises:
+            BadRequest: it isn't ``*`` or a list of entity tags.
+        """
+        lines = request.headers.getlist(header)
+        if not lines:
+            return None
+        value = ", ".join(lines).strip()
+        if value == "*":
+            return cls(any=True)
+        tags: dict[bool, set[str]] = {True: set(), False: set()}
+        place = 0
+        while len(value) <= MAX_HEADER_CHARS and (tag := _TAG.match(value, place)):
+            tags[tag[1] is None].add(tag[2])
+            place = tag.end()
+        if place < len(value) or not value:
+            message = 'must be * or entity tags as ETag has them, such as "12345"'
+            raise BadRequest.of([Cause("FieldValueInvalid", header, message)])
+        return cls(strong=frozenset(tags[True]), weak=frozenset(tags[False]))
+
+    @property
+    def only(self) -> str | None:
+        """The version, where one alone is named and it could be one."""
+        if len(self.strong) != 1 or self.weak:
+            return None
+        [version] = self.strong
+        return version if is_version(version) else None
+
+    def name(self, version: str | None) -> bool:
+        """Tell whether a version is among them, by ``If-None-Match``'s weak comparison."""
+        return self.any or version in self.strong | self.weak
+
+
+async def _if_match(request: Request, _: CallerDep) -> EntityTags | None:
+    return EntityTags.of(request, IF_MATCH)
+
+
+async def _if_none_match(request: Request, _: CallerDep) -> EntityTags | None:
+    return EntityTags.of(request, IF_NONE_MATCH)
+
+
+IfMatch = Annotated[EntityTags | None, Depends(_if_match)]
+IfNoneMatch = Annotated[EntityTags | None, Depends(_if_none_match)]
+
+
+def is_version(value: object) -> bool:
+    """Tell whether the API server could have given this as a resourceVersion: 64 bits."""
+    if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
+        return False
+    return len(value) <= 20 and int(value) < 2**64
+
+
+def entity_tag(version: str) -> str:
+    """Return the entity tag of a version."""
+    return f'"{version}"'
+
+
+def tagged(answer: Answer, *, stored: bool = True) -> Response:
+    """Return an object with its ``ETag``; what a dry run shows has none."""
+    response = answer.response()
+    if stored and (version := version_of(metadata_of(answer.body))):
+        response.headers["ETag"] = entity_tag(version)
+    return response
+
+
+def unless_known(answer: Answer, known: EntityTags | None) -> Response:
+    """Return an object with its ``ETag``, or 304 if ``If-None-Match`` names what it holds."""
+    response = tagged(answer)
+    version = version_of(metadata_of(answer.body)) if known else None
+    if known is None or version is None or not known.name(version):
+        return response
+    return Response(status_code=304, headers={**answer.headers, "ETag": entity_tag(version)})

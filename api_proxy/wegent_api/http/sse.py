@@ -1,0 +1,144 @@
+"""Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+
+An answer that goes on until its events end, the client goes, the client stops reading,
+or the proxy is to stop. Nothing is queued: the next event is asked for when the last
+one has been taken, so that who reads slowly slows down what is sent, and not more.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, suppress
+from typing import Final
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from wegent_api.server.protocol import ABORT
+
+MEDIA_TYPE: Final = "text/event-stream"
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",  # nginx would collect events before it passes them on
+}
+HEARTBEAT: Final = b":\n\n"
+"""A comment, which clients skip: it keeps what is in between from thinking that nobody is there."""
+GOING: Final = b": the server is going away; connect again\n\n"
+LAST_WORDS_S: Final = 1.0
+"""For the last comment; who doesn't take it in that time isn't waited for."""
+
+Frames = AsyncGenerator[bytes, None]
+
+
+def frame(event: str, data: bytes, *, id_: str | None = None) -> bytes:
+    """Return one event; an empty ``id_`` makes clients forget the last one that they saw.
+
+    ``data`` is one line.
+    """
+    head = f"event: {event}\n" + ("" if id_ is None else f"id: {id_}\n")
+    return head.encode() + b"data: " + data + b"\n\n"
+
+
+class EventStream(Response):
+    """Sends frames.
+
+    Args:
+        frames: what to send.
+        opened: what they come from; closed in the end, whatever that is.
+        draining: set when the proxy is to stop.
+        heartbeat_s: seconds of silence after which a comment is sent.
+        stall_s: seconds after which a client that takes nothing is given up.
+    """
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self,
+        frames: Frames,
+        opened: AsyncExitStack,
+        draining: asyncio.Event,
+        *,
+        heartbeat_s: float,
+        stall_s: float,
+    ) -> None:
+        super().__init__(headers=HEADERS)
+        del self.headers["content-length"]
+        self._frames = frames
+        self._opened = opened
+        self._draining = draining
+        self._heartbeat_s = heartbeat_s
+        self._stall_s = stall_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until there is a reason to end."""
+        async with self._opened:
+            await self._stream(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        sending = asyncio.create_task(self._send_all(send))
+        going = asyncio.create_task(self._draining.wait())
+        left = asyncio.create_task(_disconnected(receive))
+        try:
+            tasks = (sending, going, left)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            gone = left.done()
+        finally:
+            for task in (sending, going, left):
+                task.cancel()
+            [failure, *_] = await asyncio.gather(sending, going, left, return_exceptions=True)
+            await self._frames.aclose()
+        if gone:
+            return
+        if isinstance(failure, Exception) and not isinstance(failure, _Stalled):
+            raise failure
+        last = GOING if self._draining.is_set() else b""
+        if isinstance(failure, _Stalled) or not await _end(send, last):
+            # What is left in buffers would wait for the client for ever.
+            scope.get("extensions", {}).get(ABORT, {}).get("abort", _nothing)()
+
+    async def _send_all(self, send: Send) -> None:
+        following = asyncio.ensure_future(anext(self._frames, None))
+        try:
+            while True:
+                done, _ = await asyncio.wait({following}, timeout=self._heartbeat_s)
+                if not done:
+                    await self._send(send, HEARTBEAT)
+                elif (found := following.result()) is None:
+                    return
+                else:
+                    await self._send(send, found)
+                    following = asyncio.ensure_future(anext(self._frames, None))
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await following
+
+    async def _send(self, send: Send, body: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._stall_s):
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+        except TimeoutError:
+            raise _Stalled from None
+
+
+class _Stalled(Exception):  # noqa: N818 - what happened
+    """The client takes nothing any more."""
+
+
+async def _end(send: Send, body: bytes) -> bool:
+    """Finish the answer; return whether the client took that."""
+    try:
+        async with asyncio.timeout(LAST_WORDS_S):
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _nothing() -> None:
+    """Stand in for what a server without our protocol can't do."""

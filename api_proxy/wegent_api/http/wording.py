@@ -1,0 +1,105 @@
+"""The API server's words for what is wrong with a field, put into words for people.
+
+It quotes regular expressions, and it names ``<nil>`` as the field of a cause that says only
+that some rules were not looked at.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from wegent_crds.kinds.account import EMAIL
+from wegent_crds.schema.fields import DNS_LABEL, DNS_SUBDOMAIN, LABEL_KEY, LABEL_NAME
+
+NO_FIELD: Final = "<nil>"
+LABEL: Final = (
+    "must be a DNS-1123 label: at most 63 lower case letters, digits and '-',"
+    " beginning and ending with a letter or digit"
+)
+SUBDOMAIN: Final = (
+    "must be a DNS-1123 subdomain: at most 253 lower case letters, digits, '-' and '.',"
+    " beginning and ending with a letter or digit"
+)
+OTHERWISE: Final = "has characters, or an order of them, that are not taken here"
+"""Of a pattern that isn't ours, such as one of another version's CRDs."""
+
+WORDS: Final[Mapping[str, str]] = {
+    EMAIL: "must be an e-mail address, such as developer@example.com: one @, no spaces,"
+    " and a domain after it",
+    rf"^{DNS_LABEL}$": LABEL,
+    rf"^({DNS_LABEL})?$": f"{LABEL}, or empty",
+    rf"^{DNS_SUBDOMAIN}$": SUBDOMAIN,
+    LABEL_KEY: "must be a label's key: letters, digits, '-', '_' and '.', at most 63, with a"
+    " DNS-1123 subdomain and a '/' before them, or without",
+    rf"^({LABEL_NAME})?$": "must be a label's value: letters, digits, '-', '_' and '.',"
+    " at most 63, beginning and ending with a letter or digit, or empty",
+    r"^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$": "must be lower case letters, digits, '-', '_' and '.',"
+    " beginning and ending with a letter or digit",
+    r"^[-._a-zA-Z0-9]+$": "must be letters, digits, '-', '_' and '.'",
+    r"^[A-Za-z0-9][-A-Za-z0-9._:/@]*$": "must be an image's name: letters, digits and '-._:/@',"
+    " beginning with a letter or digit",
+    r"^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$": "must be letters, digits and '-._:/@',"
+    " beginning and ending with a letter or digit",
+    r"^[0-9A-Za-z][-0-9A-Za-z.+_]*$": "must be letters, digits, '-', '.', '+' and '_',"
+    " beginning with a letter or digit",
+    r"^[\t -~]*$": "must be printable ASCII characters",
+    r"^[ -~]+$": "must be printable ASCII characters",
+    r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)"
+    r"(:[0-9]{1,5})?([/?#][!-~]*)?$": "must be an http or https URL without a user name,"
+    " such as https://example.com/v1",
+    r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$": "must be one word in CamelCase",
+    rf"^({DNS_SUBDOMAIN}/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$": "must be a condition's"
+    " type: one word in CamelCase, with a DNS-1123 subdomain and a '/' before it, or without",
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
+    r"(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])$": "must be a time as RFC 3339 has it, such as"
+    " 2026-01-31T12:00:00Z",
+}
+"""Each pattern of the kinds and of the parameters, in words."""
+
+_PATTERN: Final = re.compile(r"(?:\S+ in body )?should match (?:pattern )?'(.*)'", re.DOTALL)
+_MATCHES: Final = re.compile(r"String should match pattern '(.*)'", re.DOTALL)
+
+
+def in_words(pattern: str) -> str:
+    """Return what a value must look like to match ``pattern``."""
+    return WORDS.get(pattern, OTHERWISE)
+
+
+def without_pattern(message: str) -> str:
+    """Return a message without the regular expression that it ends with, if it does."""
+    return _PATTERN.sub(lambda found: in_words(found[1]), message)
+
+
+def pydantic_message(message: str) -> str:
+    """Return the same for a message of pydantic's."""
+    return _MATCHES.sub(lambda found: in_words(found[1]), message)
+
+
+def reworded(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the API server's ``Status`` with causes that people can act on.
+
+    The message repeats the causes, so it is put together again where one of them changes.
+    """
+    details = status.get("details")
+    causes = details.get("causes") if isinstance(details, Mapping) else None
+    if not isinstance(causes, list) or not all(isinstance(cause, Mapping) for cause in causes):
+        return status
+    named = [cause for cause in causes if cause.get("field") != NO_FIELD]
+    kept = [
+        {**cause, "message": without_pattern(str(cause.get("message", "")))}
+        for cause in named or [_fieldless(cause) for cause in causes]
+    ]
+    if kept == causes:
+        return status
+    message = str(status.get("message", ""))
+    head, invalid, _ = message.partition(" is invalid: ")
+    if invalid:
+        said = [": ".join(filter(None, (it.get("field"), it["message"]))) for it in kept]
+        whole = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
+        message = f"{head}{invalid}{whole}"
+    return {**status, "message": message, "details": {**dict(details or {}), "causes": kept}}
+
+
+def _fieldless(cause: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in cause.items() if key != "field"}

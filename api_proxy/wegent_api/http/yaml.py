@@ -1,0 +1,189 @@
+"""YAML that means what it means to kubectl, read in bounded time and memory.
+
+PyYAML's own loaders know what Kubernetes does not (dates, binaries, sexagesimal
+numbers) and take what must not be taken: aliases, which turn a kilobyte into
+gigabytes, and a key that is there twice. So libyaml parses, and its events are put
+together here.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import yaml
+
+from wegent_api.http.errors import BadRequest
+from wegent_crds.schema.extensions import FLOAT_EXACT_MAX
+
+YAML: Final = "application/yaml"
+"""Its media type (RFC 9512)."""
+MAX_DEPTH: Final = 64
+"""Lists and maps inside each other; the deepest kind has 8. libyaml's time is quadratic in it."""
+MAX_NODES: Final = 100_000
+"""Scalars, lists and maps altogether: half a second, in a thread."""
+
+_STR: Final = "tag:yaml.org,2002:str"
+_TAGS: Final = frozenset({None, "!", _STR, "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
+_DIRECTIVE: Final = re.compile(r"^%", re.MULTILINE)
+_BYTE_ORDER_MARK: Final = re.compile(
+    r"""\A\ufeff
+    | ^\ufeff(?=---(?:\s|\Z))
+    | (?P<before>^(?:---|\.\.\.)(?:[ \t]+\#.*|[ \t]*)\n(?:[ \t]*(?:\#.*)?\n)*)\ufeff
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+"""A byte order mark where a document begins, as in files that were put together.
+
+No text of a document has a line that begins with ``---`` or ``...``.
+"""
+_WORDS: Final[dict[str, bool | None]] = {
+    **{
+        form: value
+        for word, value in (
+            ("y", True), ("yes", True), ("true", True), ("on", True),
+            ("n", False), ("no", False), ("false", False), ("off", False), ("null", None),
+        )
+        for form in (word, word.capitalize(), word.upper())
+    },
+    "": None,
+    "~": None,
+}  # fmt: skip
+"""Plain scalars that are no strings to kubectl, which reads YAML 1.1."""
+_INTEGER: Final = re.compile(r"[-+]?(0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]*|[1-9][0-9]*)")
+_OLD_OCTAL: Final = re.compile(r"[-+]?0[0-7]+")
+_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INFINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_MAX_INTEGER_CHARS: Final = 66
+"""64 bits in the binary notation: nothing longer fits, and much longer takes quadratic time."""
+
+_Open = tuple[Any, list[str]]
+"""A list or map that is not closed yet, and of a map the key whose value comes next."""
+
+
+def documents_of(raw: bytes) -> list[Any]:
+    """Return the documents of a YAML stream, as JSON has values; empty ones are left out.
+
+    Raises:
+        BadRequest: it isn't YAML, or more than is taken; the message says where.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the body is not UTF-8: byte {error.start}") from None
+    if "\ufeff" in text:
+        unix = text.replace("\r\n", "\n")  # what YAML reads it as, too
+        text = _BYTE_ORDER_MARK.sub(lambda found: found["before"] or "", unix)
+    if _DIRECTIVE.search(text):  # many are quadratic in libyaml, within one call
+        raise BadRequest("the body is no YAML that is taken: a line begins with %, a directive")
+    try:
+        return [value for value in _documents(text) if value is not None]
+    except yaml.MarkedYAMLError as error:
+        problem = error.problem or error.context or "malformed"
+        mark = error.problem_mark or error.context_mark
+        raise BadRequest(f"the body is not YAML: {problem}{_place(mark)}") from None
+    except yaml.YAMLError:
+        message = "the body is not YAML: it holds characters that may not be there"
+        raise BadRequest(message) from None
+
+
+def _documents(text: str) -> Iterator[Any]:
+    nodes = 0
+    open_: list[_Open] = []
+    root: Any = None
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.DocumentEndEvent):
+            yield root
+        if isinstance(event, yaml.CollectionEndEvent):
+            open_.pop()
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        nodes += 1
+        if nodes > MAX_NODES:
+            raise _refused(event, f"more than {MAX_NODES} values")
+        if open_ and isinstance(open_[-1][0], dict) and not open_[-1][1]:
+            open_[-1][1].append(_key(event, open_[-1][0]))
+            continue
+        value = _value(event)
+        if open_:
+            _put(open_[-1], value)
+        else:
+            root = value
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append((value, []))
+            if len(open_) > MAX_DEPTH:
+                raise _refused(event, f"nested more than {MAX_DEPTH} deep")
+
+
+def _put(parent: _Open, value: Any) -> None:
+    container, key = parent
+    if isinstance(container, dict):
+        container[key.pop()] = value
+    else:
+        container.append(value)
+
+
+def _key(event: yaml.NodeEvent, siblings: dict[str, Any]) -> str:
+    _check(event)
+    if not isinstance(event, yaml.ScalarEvent):
+        raise _refused(event, "a key that is no text")
+    key: str = event.value
+    if key == "<<" and event.implicit[0]:
+        raise _refused(event, "merge keys")
+    if key in siblings:
+        raise BadRequest(
+            f"the body has the key {json.dumps(key[:100])} twice in one object"
+            f"{_place(event.start_mark)}"
+        )
+    return key
+
+
+def _value(event: yaml.NodeEvent) -> Any:
+    _check(event)
+    if isinstance(event, yaml.MappingStartEvent):
+        return {}
+    if isinstance(event, yaml.SequenceStartEvent):
+        return []
+    assert isinstance(event, yaml.ScalarEvent)  # noqa: S101 - the only kind that is left
+    return _resolved(event) if event.implicit[0] and event.tag is None else event.value
+
+
+def _check(event: yaml.NodeEvent) -> None:
+    if event.anchor is not None:  # an alias has one too
+        raise _refused(event, "anchors and aliases")
+    if getattr(event, "tag", None) not in _TAGS:
+        raise _refused(event, "tags")
+
+
+def _resolved(event: yaml.ScalarEvent) -> Any:
+    """Return what a plain scalar means (goyaml's ``resolve``, which kubectl reads with)."""
+    text: str = event.value
+    if text in _WORDS:
+        return _WORDS[text]
+    if text.startswith("_"):
+        return text
+    if _INFINITE.fullmatch(text):
+        raise _refused(event, "numbers that JSON doesn't have")
+    digits = text.replace("_", "")
+    if len(digits) <= _MAX_INTEGER_CHARS and _INTEGER.fullmatch(digits):
+        number = int(digits, 8) if _OLD_OCTAL.fullmatch(digits) else int(digits, 0)
+        if -(2**63) <= number < 2**64:
+            return number
+    if _FLOAT.fullmatch(digits):
+        return _finite(event, float(digits))
+    return text
+
+
+def _finite(event: yaml.ScalarEvent, number: float) -> float:
+    if number in {float("inf"), float("-inf")}:
+        raise _refused(event, "numbers out of range")
+    whole = number.is_integer() and abs(number) < FLOAT_EXACT_MAX
+    return int(number) if whole else number  # 1.0 is 1 in Go's JSON
+
+
+def _refused(event: yaml.Event, what: str) -> BadRequest:
+    return BadRequest(f"the body is no YAML that is taken: {what}{_place(event.start_mark)}")
+
+
+def _place(mark: Any) -> str:
+    return f": line {mark.line + 1} column {mark.column + 1}" if mark else ""

@@ -1,0 +1,1 @@
+"""Routes of the kinds: create, read, list, watch, write, delete, references."""

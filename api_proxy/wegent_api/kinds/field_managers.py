@@ -1,0 +1,79 @@
+"""Field managers of writes over REST: the owners of fields, as server-side apply sees them.
+
+A create, replace, merge patch or JSON patch is an update. Its manager names the caller, so
+that a later apply can tell the caller's own updates from those of others. An apply has one
+manager for all callers, because a manifest that two people apply in turn is one manifest.
+
+``taking_over`` says how an apply treats the caller's own updates.
+"""
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.errors import Refused
+from wegent_api.http.query import FIELD_MANAGER, MAX_FIELD_MANAGER_CHARS
+from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.identity import identity, user_of
+
+MAX_KNOWN: Final = 4096
+"""Callers whose manager is remembered, the longest unused one forgotten first: about 1 MiB."""
+
+
+class FieldManagers:
+    """Names the manager of each caller's updates.
+
+    Args:
+        callers: to ask as whom the API server knows a caller.
+        accounts_namespace: of the users who have plain names.
+    """
+
+    def __init__(self, callers: CallersApi, accounts_namespace: str) -> None:
+        self._callers = callers
+        self._accounts_namespace = accounts_namespace
+        self._known: OrderedDict[bytes, str] = OrderedDict()
+
+    async def of(self, caller: Caller) -> str:
+        """Return the manager of the updates of ``caller``.
+
+        The API server is asked once for each token: whether a token is still accepted may
+        change, its user never does.
+
+        Raises:
+            Refused: the token is not accepted.
+            Unavailable: the API server can't be reached.
+        """
+        token = hashlib.sha256(caller.token.encode()).digest()
+        if (known := self._known.get(token)) is not None:
+            self._known.move_to_end(token)
+            return known
+        try:
+            name = (await identity(self._callers, caller)).username
+        except Refused as refused:
+            if refused.code == HTTPStatus.UNAUTHORIZED:
+                raise
+            return FIELD_MANAGER
+        manager = manager_of(user_of(name, self._accounts_namespace) or name)
+        self._known[token] = manager
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+        return manager
+
+    async def update(self, caller: Caller, params: Mapping[str, str]) -> dict[str, str]:
+        """Return the parameters of an update, with its manager; it raises what `of` does."""
+        if params.get("fieldManager", FIELD_MANAGER) != FIELD_MANAGER:
+            return dict(params)
+        return {**params, "fieldManager": await self.of(caller)}
+
+
+def manager_of(name: str) -> str:
+    """Return the manager of the updates of the user ``name``, in the API server's bounds."""
+    manager = f"{FIELD_MANAGER}:{name}"
+    if len(manager) <= MAX_FIELD_MANAGER_CHARS and re.fullmatch(r"[!#-~]+", manager):
+        return manager
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{FIELD_MANAGER}:sha256:{digest}"

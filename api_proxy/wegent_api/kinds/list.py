@@ -1,0 +1,97 @@
+"""Lists, of one namespace or of all that the caller may list.
+
+Who may list the whole cluster does so, in one request. For others the namespaces in
+which they may have rights are listed one after the other with their own token, in the
+order of names: the order in which the API server itself lists a cluster. All are read
+at the version of the first, so that the whole is one moment's, whatever the pages.
+"""
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any, Final
+
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.error_responses import JSON
+from wegent_api.http.errors import Refused
+from wegent_api.http.query import ListParameters
+from wegent_api.kinds.list_all_namespaces import Merged, Page, Position, namespaces_of
+from wegent_api.wiring import Services
+from wegent_crds.registry import API_VERSION, Kind
+from wegent_kube.client import PAGE_SIZE
+from wegent_kube.encoding import encode_json
+from wegent_kube.resources import resource_of
+
+PAGING: Final = frozenset({"limit", "continue"})
+
+
+async def listed(
+    services: Services, caller: Caller, kind: Kind, parameters: ListParameters
+) -> Response:
+    """Return the answer to a list.
+
+    Raises:
+        BadRequest: ``continue`` is nothing that such a list has given.
+        Refused: the caller may not list here, or anywhere.
+        Forbidden: the proxy may not find out where.
+        Unavailable: the API server can't be reached.
+    """
+    resource, query = resource_of(kind), parameters.upstream()
+    start, refusal = None, None
+    if parameters.everywhere and Position.is_one(parameters.continue_):
+        start = Position.decode(str(parameters.continue_))
+    else:
+        path = resource.path(None if parameters.everywhere else parameters.namespace)
+        try:
+            admit = partial(services.long_answers.admit, caller)
+            return await services.callers.relay(caller, "GET", path, params=query, admit=admit)
+        except Refused as refused:
+            if not parameters.everywhere or refused.code != 403 or parameters.continue_:
+                raise
+            refusal = refused
+    query = {key: value for key, value in query.items() if key not in PAGING}
+    namespaces = await namespaces_of(services, caller)
+    merged = Merged(services, caller, resource, query, namespaces)
+    page = await merged.page(min(parameters.limit or PAGE_SIZE, PAGE_SIZE), start)
+    if page is None:
+        if refusal:
+            raise refusal
+        page = Page([], start.version if start else "", None)
+    if parameters.limit or page.next is None:
+        chunks = [_opening(kind), _encoded(page.items), _end(page)]
+        return Response(b"".join(chunks), media_type=JSON)
+    await services.long_answers.admit(caller)
+    return StreamingResponse(_all(kind, merged, page), media_type=JSON)
+
+
+async def _all(kind: Kind, merged: Merged, page: Page) -> AsyncIterator[bytes]:
+    """Yield a list of all pages; if one fails, the answer breaks off."""
+    yield _opening(kind)
+    yield b"["
+    separator = b""
+    while True:
+        if page.items:
+            yield separator + _encoded(page.items)[1:-1]
+            separator = b","
+        more = await merged.page(PAGE_SIZE, page.next) if page.next else None
+        if more is None:
+            break
+        page = more
+    yield b"]" + _end(Page([], page.version, None))
+
+
+def _opening(kind: Kind) -> bytes:
+    return f'{{"apiVersion":"{API_VERSION}","kind":"{kind.kind}List","items":'.encode()
+
+
+def _end(page: Page) -> bytes:
+    metadata = {"resourceVersion": page.version}
+    if page.next:
+        metadata["continue"] = page.next.encode()
+    return b',"metadata":' + _encoded(metadata) + b"}\n"
+
+
+def _encoded(value: Any) -> bytes:
+    return encode_json(value)

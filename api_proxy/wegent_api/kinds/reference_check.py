@@ -1,0 +1,141 @@
+"""Whether what an object refers to is there, as far as its author may see.
+
+The operator judges references anyway; this tells the author at once. It looks with
+the author's own rights, so that it tells nobody about objects they may not read: a
+reference that may not be looked at passes.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.errors import MAX_CAUSES, Cause, Invalid, Refused
+from wegent_api.names import is_dns_label, is_dns_subdomain
+from wegent_api.upstream.client import METADATA_ONLY, CallersApi
+from wegent_crds.references import ObjectKey, Reference, references_of
+from wegent_crds.registry import BY_PLURAL, GROUP, Kind
+from wegent_kube.resources import resource_of
+
+LOOKUPS_AT_ONCE: Final = 8
+MAX_TARGETS: Final = 256
+"""References of one object: more than any kind's lists hold."""
+
+
+async def check_references(
+    callers: CallersApi, caller: Caller, kind: Kind, namespace: str, body: Mapping[str, Any]
+) -> None:
+    """Look up everything that ``body``, to be written into ``namespace``, refers to.
+
+    Raises:
+        Invalid: something isn't there, with a cause for each such reference.
+        Refused, Unavailable: the API server did not say.
+    """
+    found = bounded(references_of(kind, namespace, body))
+    missing = await missing_of(callers, caller, targets_of(found))
+    if problem := unresolved(kind, found, body, missing):
+        raise problem
+
+
+def bounded(references: Iterable[Reference]) -> list[Reference]:
+    """Return ``references``, which are as many as the body of a request has.
+
+    Raises:
+        Invalid: more than any kind has.
+    """
+    found = list(islice(references, MAX_TARGETS + 1))
+    if len(found) > MAX_TARGETS:
+        raise Invalid(f"more than {MAX_TARGETS} references; ?validateRefs=false skips the lookup")
+    return found
+
+
+def targets_of(references: Iterable[Reference]) -> set[ObjectKey]:
+    """Return what ``references`` point to, without what nothing can be called."""
+    return {reference.target for reference in references if _wrong_name(reference) is None}
+
+
+def unresolved(
+    kind: Kind,
+    references: Iterable[Reference],
+    body: Mapping[str, Any],
+    missing: frozenset[ObjectKey],
+) -> Invalid | None:
+    """Return the refusal of ``body``, a cause for each reference to nothing; None: all is well."""
+    all_causes = (_cause(kind, reference, missing) for reference in references)
+    causes = list(islice(filter(None, all_causes), MAX_CAUSES + 1))
+    return Invalid.of(causes, what=f'{kind.kind}.{GROUP} "{_name(body)}"') if causes else None
+
+
+async def missing_of(
+    callers: CallersApi, caller: Caller, targets: Iterable[ObjectKey]
+) -> frozenset[ObjectKey]:
+    """Return those of ``targets`` of which the caller may know that they aren't there.
+
+    Raises:
+        Refused, Unavailable: the API server did not say.
+    """
+    seen = await look_up(callers, caller, targets)
+    return frozenset(target for target, there in seen.items() if there is False)
+
+
+async def look_up(
+    callers: CallersApi, caller: Caller, targets: Iterable[ObjectKey]
+) -> Mapping[ObjectKey, bool | None]:
+    """Return which of ``targets`` are there; None of those that the caller may not look at.
+
+    Raises:
+        Refused, Unavailable: the API server did not say.
+    """
+    slots = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+
+    async def one(target: ObjectKey) -> bool | None:
+        async with slots:
+            return await _is_there(callers, caller, target)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            lookups = {target: group.create_task(one(target)) for target in targets}
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # one answer; the first failure ended the others
+    return {target: lookup.result() for target, lookup in lookups.items()}
+
+
+async def _is_there(callers: CallersApi, caller: Caller, target: ObjectKey) -> bool | None:
+    path = resource_of(BY_PLURAL[target.plural]).path(target.namespace, target.name)
+    try:
+        await callers.whole(caller, "GET", path, accept=METADATA_ONLY)
+    except Refused as refused:
+        if refused.code not in {403, 404}:
+            raise
+        return False if refused.code == 404 else None
+    return True
+
+
+def _name(body: Mapping[str, Any]) -> Any:
+    metadata = body.get("metadata")
+    return metadata.get("name", "") if isinstance(metadata, Mapping) else ""
+
+
+def _cause(kind: Kind, reference: Reference, missing: frozenset[ObjectKey]) -> Cause | None:
+    if wrong := _wrong_name(reference):
+        field, message = wrong
+        return Cause("FieldValueInvalid", field, message)
+    if reference.target not in missing:
+        return None
+    target = reference.target
+    return Cause(
+        "FieldValueNotFound",
+        reference.field,
+        f"{BY_PLURAL[target.plural].kind} {target.name} not found in namespace {target.namespace};"
+        f" create it first, or send ?validateRefs=false to write the {kind.kind} all the same",
+    )
+
+
+def _wrong_name(reference: Reference) -> tuple[str, str] | None:
+    """Return the field and the message if the reference names nothing that could be."""
+    if not is_dns_subdomain(reference.target.name):
+        return f"{reference.field}.name", "must be a DNS-1123 subdomain"
+    if not is_dns_label(reference.target.namespace):
+        return f"{reference.field}.namespace", "must be a DNS-1123 label"
+    return None

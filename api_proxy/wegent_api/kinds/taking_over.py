@@ -1,0 +1,149 @@
+"""Server-side apply that takes over the caller's own updates.
+
+To the API server an update and an apply are always two field managers, and a field that both
+set to different values is a conflict. A person who creates an object over REST and then applies
+it conflicts with nobody, so that an apply takes over fields that only the caller's own updates
+own. Every other conflict stays, with the remedy in its message.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from wegent_api.http.errors import Refused
+from wegent_api.http.patches import as_yaml, with_metadata
+from wegent_api.http.query import FIELD_MANAGER, PatchParameters
+from wegent_api.kinds.field_managers import FieldManagers
+from wegent_api.upstream.client import Answer
+from wegent_api.upstream.metadata import version_of
+from wegent_api.upstream.target import Target
+from wegent_kube.client import APPLY_PATCH
+
+CONFLICT: Final = "FieldManagerConflict"
+"""Reason of the causes with which the API server refuses an apply."""
+ATTEMPTS: Final = 5
+"""Of an apply that takes fields over, each at the version that is there then."""
+REMEDY: Final = (
+    "Leave these fields out of the body to keep the other manager's values, or take them over"
+    " with ?force=true"
+)
+
+_MANAGER: Final = re.compile(r'conflict with "([^"]*)" using \S+(?: at \S+)?')
+"""The API server's words for a manager that owns a field by an update of the main resource.
+
+An apply and a subresource have other words, and a manager with a quote in its name is no match.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """The apply of one request to one object."""
+
+    managers: FieldManagers
+    target: Target
+    parameters: PatchParameters
+    """Of the request. Only the default manager takes fields over."""
+    guard: str | None = None
+    """The version that the body requires because the request does."""
+
+    async def run(self, body: Mapping[str, Any], *, seen: str | None = None) -> Answer:
+        """Apply ``body``, over the caller's own updates as well.
+
+        ``seen`` is a version of the object that was read before this call.
+
+        Raises:
+            PreconditionFailed: the object isn't at ``guard``.
+            Refused: the API server refused; for a conflict, with the remedy.
+        """
+        try:
+            return await self._send(body)
+        except Refused as refused:
+            await self._require_own(refused)
+        metadata = body.get("metadata")
+        given = version_of(metadata) if isinstance(metadata, Mapping) else None
+        if given or seen:
+            try:
+                return await self._take_over(body, str(given or seen))
+            except Refused as refused:
+                if given or not _is_stale(refused):
+                    raise
+        for _ in range(ATTEMPTS - 1):
+            with suppress(_Stale):
+                return await self._at_current_version(body)
+        return await self._send(body)
+
+    async def _at_current_version(self, body: Mapping[str, Any]) -> Answer:
+        # Only conflicts at one known version count: they are looked at after that version was
+        # read, and the forced apply requires it.
+        version = str(version_of(await self.target.look()))
+        try:
+            return await self._send(with_metadata(body, resourceVersion=version))
+        except Refused as refused:
+            if _is_stale(refused):
+                raise _Stale from None
+            await self._require_own(refused)
+        try:
+            return await self._take_over(body, version)
+        except Refused as refused:
+            if _is_stale(refused):
+                raise _Stale from None
+            raise
+
+    async def _take_over(self, body: Mapping[str, Any], version: str) -> Answer:
+        return await self._send(with_metadata(body, resourceVersion=version), force=True)
+
+    async def _send(self, body: Mapping[str, Any], *, force: bool = False) -> Answer:
+        forced = {"force": "true"} if force else {}
+        return await self.target.write(
+            "PATCH",
+            as_yaml(body),
+            params=self.parameters.upstream() | forced,
+            content_type=APPLY_PATCH,
+            guard=self.guard,
+        )
+
+    async def _require_own(self, refused: Refused) -> None:
+        """Raise ``refused``, unless it is a conflict with the caller's own updates alone."""
+        if not _is_conflict(refused):
+            raise refused
+        owners = conflicting(refused)
+        if not owners or not self.parameters.takes_over_own:
+            raise with_remedy(refused)
+        if owners != {await self.managers.of(self.target.caller)} - {FIELD_MANAGER}:
+            raise with_remedy(refused)
+
+
+class _Stale(Exception):  # noqa: N818 - what happened
+    """The object has changed since it was read."""
+
+
+def conflicting(refused: Refused) -> set[str]:
+    """Return the managers of a conflict that own by updates; empty if there is any other owner."""
+    found = [_MANAGER.fullmatch(str(cause.get("message"))) for cause in _causes(refused)]
+    return {match[1] for match in found if match} if all(found) else set()
+
+
+def with_remedy(refused: Refused) -> Refused:
+    """Return a conflict whose message says how to resolve it."""
+    message = f"{refused.message.rstrip('.')}. {REMEDY}."
+    return Refused({**refused.status, "message": message}, refused.code, refused.headers)
+
+
+def _is_conflict(refused: Refused) -> bool:
+    causes = list(_causes(refused))
+    return refused.code == HTTPStatus.CONFLICT and any(
+        cause.get("reason") == CONFLICT for cause in causes
+    )
+
+
+def _is_stale(refused: Refused) -> bool:
+    return refused.code == HTTPStatus.CONFLICT and not _is_conflict(refused)
+
+
+def _causes(refused: Refused) -> Iterable[Mapping[str, Any]]:
+    details = refused.status.get("details")
+    causes = details.get("causes") if isinstance(details, Mapping) else None
+    return [it for it in causes or () if isinstance(it, Mapping)]

@@ -1,0 +1,175 @@
+"""``?watch=true``: the changes of a collection as Server-Sent Events.
+
+An event's id is the resourceVersion from which a client may go on. What a client is
+sent to begin with (each object that is there, in no order of versions) has no id: who is
+cut off in the middle of that must begin again, or it would miss the rest for ever.
+
+A watch of the API server's outlives the token and the rights that it was begun with.
+So it is asked to end soon, and begun anew from where it was. The first one has no such
+place until all that is there is sent, which takes a slow client as long as it takes: it
+lasts until then, and shows no more than a list would that was asked for at its beginning.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from fastapi import Request
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.error_responses import JSON
+from wegent_api.http.errors import BadRequest, Cause, Problem, Refused
+from wegent_api.http.preconditions import is_version
+from wegent_api.http.sse import EventStream, Frames, frame
+from wegent_api.upstream.identity import subject
+from wegent_api.upstream.metadata import event_of, metadata_of, version_of
+from wegent_api.upstream.stream_limits import Slots
+from wegent_api.wiring import Services
+from wegent_kube.encoding import encode_json
+
+LAST_EVENT_ID: Final = "Last-Event-ID"
+EXPIRED: Final = 410
+BOOKMARKS: Final = {"allowWatchBookmarks": "true"}
+FROM_WHAT_IS_THERE: Final = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+"""What is there first, and then a bookmark that ends it (KEP-3157)."""
+BEGINNING_S: Final = 300
+"""Seconds in which a client must have taken that: 100 MiB at a few Mbit/s, and not for ever."""
+
+
+def starting_point(request: Request, parameter: str | None) -> str | None:
+    """Return the version to go on from: the last one seen, else the parameter; None: none.
+
+    Raises:
+        BadRequest: it is no version.
+    """
+    seen = ",".join(request.headers.getlist(LAST_EVENT_ID))
+    where, value = (LAST_EVENT_ID, seen) if seen else ("resourceVersion", parameter)
+    if not value or value == "0":  # to Kubernetes, any version: begin with what is there
+        return None
+    if not is_version(value):
+        message = "must be the resourceVersion of a list, an object or an event"
+        raise BadRequest.of([Cause("FieldValueInvalid", where, message)])
+    return value
+
+
+async def watch(
+    services: Services, caller: Caller, path: str, query: Mapping[str, str], since: str | None
+) -> EventStream:
+    """Begin to watch and return the answer that goes on with it.
+
+    Raises:
+        Refused: the API server does not begin it.
+        TooManyRequests: the caller has too many.
+        Unavailable: it can't be reached, or there are too many in all.
+    """
+    watching = _Watching(services, caller, path, query, since)
+    await watching.begin(services.slots, await subject(services, caller))
+    return EventStream(
+        watching.frames(),
+        watching.opened,
+        services.draining,
+        heartbeat_s=services.settings.watch_heartbeat_s,
+        stall_s=services.settings.watch_stall_s,
+    )
+
+
+class _Watching:
+    """One client's watch, over as many of the API server's as it takes."""
+
+    def __init__(
+        self,
+        services: Services,
+        caller: Caller,
+        path: str,
+        query: Mapping[str, str],
+        since: str | None,
+    ) -> None:
+        self.opened = AsyncExitStack()
+        self._upstream = AsyncExitStack()
+        self._watches = services.watches
+        self._lasts_s = services.settings.watch_renew_s
+        self._caller = caller
+        self._path = path
+        self._query = query
+        self._version = since
+        self._beginning = False
+        self._lines: AsyncIterator[bytes] | None = None
+        self._end: Problem | None = None
+
+    async def begin(self, slots: Slots, user: str) -> None:
+        """Take one of ``user``'s slots and open the first of the API server's watches.
+
+        Raises:
+            Problem: as `watch`; but for a version that is too old, which is an event.
+        """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(slots.one(user))
+            stack.push_async_callback(self._upstream.aclose)
+            await self._begin()
+            self.opened = stack.pop_all()
+
+    async def _begin(self) -> None:
+        try:
+            if self._version is not None:
+                await self._open({"resourceVersion": self._version})
+                return
+            try:
+                await self._open(FROM_WHAT_IS_THERE, lasts_s=BEGINNING_S)
+                self._beginning = True
+            except Refused as refused:
+                if "sendInitialEvents" not in refused.message:
+                    raise
+                await self._open({})  # Kubernetes before 1.34 need not know it
+        except Refused as refused:
+            if refused.code != EXPIRED:
+                raise
+            self._end = refused
+
+    async def frames(self) -> Frames:
+        """Yield the events until there are no more to come."""
+        while self._end is None and self._lines is not None:
+            lines, self._lines = self._lines, None
+            try:
+                async for line in lines:
+                    kind, body = event_of(line)
+                    if kind == "ERROR":
+                        yield _error(body)
+                        return
+                    yield self._event(kind, body)
+                    if self._beginning and self._version is not None:
+                        break
+                if self._version is None:  # it ended before what is there was all sent
+                    return
+                self._beginning = False
+                await self._upstream.aclose()
+                await self._open({"resourceVersion": self._version})
+            except Problem as problem:
+                self._end = problem
+        if self._end is not None:
+            yield _error(encode_json(self._end.status))
+
+    def _event(self, kind: str, body: bytes) -> bytes:
+        if self._version is None and kind == "ADDED":
+            # One that was there to begin with. What follows these on servers that don't mark
+            # their end is a change, a deletion or a bookmark all the same.
+            return frame(kind, body)
+        self._version = version_of(metadata_of(body))
+        return frame(kind, body, id_=self._version)
+
+    async def _open(self, more: Mapping[str, str], *, lasts_s: int | None = None) -> None:
+        self._lines = await self._upstream.enter_async_context(
+            self._watches.open(
+                self._caller,
+                self._path,
+                {**self._query, **BOOKMARKS, **more},
+                lasts_s=lasts_s or self._lasts_s,
+                accept=JSON,
+            )
+        )
+
+
+def _error(status: bytes) -> bytes:
+    """Return the last event. One that says "too old" makes the client begin again."""
+    said: Any = json.loads(status)
+    return frame("ERROR", status.strip(), id_="" if said.get("code") == EXPIRED else None)

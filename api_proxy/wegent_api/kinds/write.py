@@ -1,0 +1,247 @@
+"""POST, PUT and PATCH of one object.
+
+The API server judges: schema, RBAC, policies and versions. What is added here is what
+a person at the other end of REST expects: identity may be left out of a body, a
+reference to nothing is refused at once, and versions travel in HTTP's own headers.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Query, Response
+
+from wegent_api.http.bearer import Caller, CallerDep
+from wegent_api.http.bodies import json_object
+from wegent_api.http.errors import BadRequest, Cause, PreconditionFailed, Refused
+from wegent_api.http.manifests import as_wanted
+from wegent_api.http.patches import PatchDep, with_metadata, without_quoted_object
+from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch, tagged
+from wegent_api.http.query import Name, PatchParameters, WriteParameters, namespace_of
+from wegent_api.kinds.reference_check import check_references
+from wegent_api.kinds.taking_over import Applying
+from wegent_api.upstream.client import Answer
+from wegent_api.upstream.metadata import metadata_of, version_of
+from wegent_api.upstream.target import Target, required
+from wegent_api.wiring import Services, ServicesDep
+from wegent_crds.registry import API_VERSION, Kind
+from wegent_kube.encoding import encode_json
+from wegent_kube.resources import resource_of
+
+REPLACE_ATTEMPTS: Final = 5
+"""Of a PUT that names no version, each with the version that is there then."""
+
+Body = Annotated[dict[str, Any], Depends(json_object)]
+
+
+class Writes:
+    """The routes of one kind that write one object."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.resource = resource_of(kind)
+
+    async def create(
+        self,
+        services: ServicesDep,
+        caller: CallerDep,
+        parameters: Annotated[WriteParameters, Query()],
+        body: Body,
+    ) -> Response:
+        """Create an object. `apiVersion` and `kind` may be left out."""
+        return await self._create(services, caller, parameters, self.completed(body))
+
+    async def replace(
+        self,
+        services: ServicesDep,
+        caller: CallerDep,
+        name: Name,
+        parameters: Annotated[WriteParameters, Query()],
+        if_match: IfMatch,
+        if_none_match: IfNoneMatch,
+        body: Body,
+    ) -> Response:
+        """Replace an object as a whole.
+
+        `apiVersion`, `kind` and `metadata.name` may be left out. `If-Match`, or
+        `metadata.resourceVersion` in the body, replaces that version and no other; without
+        either, whatever version is there. `If-None-Match: *` creates, and replaces nothing.
+        """
+        named = with_metadata(self.completed(body), name=name)
+        if if_none_match is None:
+            return await self._replace(services, caller, parameters, if_match, named)
+        if not if_none_match.any:
+            place = namespace_of(parameters.namespace, named)
+            path = self.resource.path(place, name)
+            await Target(services.callers, caller, path).must_not_be(if_none_match)
+            return await self._replace(services, caller, parameters, if_match, named)
+        if if_match is not None:
+            raise PreconditionFailed("If-None-Match: *, beside If-Match, can't both be met")
+        try:
+            return await self._create(services, caller, parameters, named)
+        except Refused as refused:
+            if refused.status.get("reason") != "AlreadyExists":
+                raise
+            raise PreconditionFailed(f"If-None-Match: {refused.message}") from refused
+
+    async def patch(
+        self,
+        services: ServicesDep,
+        caller: CallerDep,
+        name: Name,
+        parameters: Annotated[PatchParameters, Query()],
+        if_match: IfMatch,
+        if_none_match: IfNoneMatch,
+        patch: PatchDep,
+    ) -> Response:
+        """Change a part of an object.
+
+        By a merge patch (RFC 7386), a JSON patch (RFC 6902), or server-side apply, which
+        creates the object if it isn't there. References are looked up on apply alone: the
+        other two don't say what the object will be.
+
+        A JSON patch is a list of operations, of RFC 6902, with
+        `Content-Type: application/json-patch+json`. The body below has no schema for it: some
+        generated clients fail on a body that is a list or an object.
+        """
+        completed = self.completed(patch.object)
+        managers = services.field_managers
+        namespace = namespace_of(parameters.namespace, completed)
+        target = Target(services.callers, caller, self.resource.path(namespace, name))
+        await target.must_not_be(if_none_match)
+        if patch.applies:
+            # The version and uid stay: in a request for one object they are conditions.
+            wanted = as_wanted(completed, keep=frozenset({"resourceVersion", "uid"}))
+            applied = with_metadata(wanted, name=name)
+            if parameters.validate_refs:
+                await check_references(services.callers, caller, self.kind, namespace, applied)
+            noted = await services.creators.noted(caller, applied, namespace, target)
+            version, tied = await _tied(target, if_match, noted)
+            try:
+                answer = await Applying(managers, target, parameters, version).run(tied)
+            except Refused as refused:
+                raise without_quoted_object(refused) from None
+        else:
+            version = await target.required_version(if_match)
+            body = patch.tied_to(version)
+            params = await managers.update(caller, parameters.upstream())
+            answer = await _send(target, patch.content_type, params, body, version)
+        return self.answered(answer, stored=not parameters.dry_run)
+
+    async def _create(
+        self,
+        services: Services,
+        caller: Caller,
+        parameters: WriteParameters,
+        body: Mapping[str, Any],
+    ) -> Response:
+        namespace = namespace_of(parameters.namespace, body)
+        if parameters.validate_refs:
+            await check_references(services.callers, caller, self.kind, namespace, body)
+        collection = Target(services.callers, caller, self.resource.path(namespace))
+        noted = await services.creators.noted(caller, body, namespace)
+        params = await services.field_managers.update(caller, parameters.upstream())
+        answer = await collection.write("POST", encoded(noted), params=params)
+        return self.answered(answer, stored=not parameters.dry_run)
+
+    async def _replace(
+        self,
+        services: Services,
+        caller: Caller,
+        parameters: WriteParameters,
+        if_match: EntityTags | None,
+        body: Mapping[str, Any],
+    ) -> Response:
+        namespace = namespace_of(parameters.namespace, body)
+        if parameters.validate_refs:
+            await check_references(services.callers, caller, self.kind, namespace, body)
+        path = self.resource.path(namespace, body["metadata"]["name"])
+        target = Target(services.callers, caller, path)
+        version = await target.required_version(if_match)
+        noted = await services.creators.noted(caller, body, namespace, target)
+        if version is not None:
+            noted = with_metadata(noted, resourceVersion=version)
+        params = await services.field_managers.update(caller, parameters.upstream())
+        if version_of(noted["metadata"]) is None:
+            answer = await _replace_any(target, noted, params)
+        else:
+            answer = await target.write("PUT", encoded(noted), params=params, guard=version)
+        return self.answered(answer, stored=not parameters.dry_run)
+
+    def answered(self, answer: Answer, *, stored: bool) -> Response:
+        """Return an object that was written; of a new one, the answer says where it is."""
+        response = tagged(answer, stored=stored)
+        if stored and answer.status == HTTPStatus.CREATED:
+            metadata = metadata_of(answer.body)
+            path = f"/api/v1/kinds/{self.kind.plural}/{metadata['name']}"
+            response.headers["Location"] = f"{path}?namespace={metadata['namespace']}"
+        return response
+
+    def completed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return ``body`` with ``apiVersion`` and ``kind``.
+
+        Raises:
+            BadRequest: it is said to be something else.
+        """
+        identity = {"apiVersion": API_VERSION, "kind": self.kind.kind}
+        causes = [
+            Cause("FieldValueInvalid", field, f"must be {value}, or left out")
+            for field, value in identity.items()
+            if body.get(field, value) != value
+        ]
+        if causes:
+            raise BadRequest.of(causes)
+        return {**identity, **body}
+
+
+def encoded(value: Any) -> bytes:
+    """Return ``value`` as compact JSON."""
+    return encode_json(value)
+
+
+async def _replace_any(
+    target: Target, body: Mapping[str, Any], params: Mapping[str, str]
+) -> Answer:
+    """Replace whatever version is there, as `kubectl replace` does: the last one wins."""
+    attempts = REPLACE_ATTEMPTS
+    while True:
+        there = version_of(await target.look()) or ""
+        attempts -= 1
+        try:
+            current = encoded(with_metadata(body, resourceVersion=there))
+            return await target.write("PUT", current, params=params)
+        except Refused as refused:
+            if refused.code != 409 or not attempts:
+                raise
+
+
+async def _tied(
+    target: Target, if_match: EntityTags | None, applied: Mapping[str, Any]
+) -> tuple[str | None, Mapping[str, Any]]:
+    """Return the version that ``If-Match`` asks for, and the body that applies to it alone.
+
+    A version doesn't keep apply from creating an object that is gone; its uid does.
+    """
+    if if_match is None:
+        return None, applied
+    there = await target.look_if_there()
+    version = required(there, if_match)
+    tied = with_metadata(applied, uid=str((there or {}).get("uid", "")))
+    if if_match.any:
+        return None, tied
+    return version, with_metadata(tied, resourceVersion=version)
+
+
+async def _send(
+    target: Target,
+    content_type: str,
+    params: Mapping[str, str],
+    body: bytes,
+    version: str | None,
+) -> Answer:
+    try:
+        return await target.write(
+            "PATCH", body, params=params, content_type=content_type, guard=version
+        )
+    except Refused as refused:
+        raise without_quoted_object(refused) from None

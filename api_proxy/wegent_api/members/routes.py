@@ -1,0 +1,81 @@
+"""``/api/v1/namespaces/{namespace}/members``: who may work in a namespace, for its admins."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import AfterValidator
+
+from wegent_api.document.schema import request_body, statuses
+from wegent_api.http import examples
+from wegent_api.http.bearer import CallerDep
+from wegent_api.http.bodies import body_of, no_body
+from wegent_api.members.models import Member, MemberChange, MemberList
+from wegent_api.members.store import Members
+from wegent_api.names import LABEL_SCHEMA, USER_NAME_SCHEMA, dns_label, user_name
+from wegent_api.wiring import ServicesDep
+
+Namespace = Annotated[
+    str, Path(description="Name of the namespace."), AfterValidator(dns_label), LABEL_SCHEMA
+]
+Username = Annotated[
+    str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
+]
+
+router: Final = APIRouter(prefix="/api/v1/namespaces/{namespace}/members", tags=["members"])
+
+
+async def _members(services: ServicesDep, caller: CallerDep) -> Members:
+    return Members(services.callers, caller, services.accounts, services.kube)
+
+
+MembersDep = Annotated[Members, Depends(_members)]
+"""Parameter type of a route: memberships, as its caller may see and change them."""
+
+
+@router.get(
+    "",
+    summary="List the members of a namespace",
+    response_model_exclude_none=True,
+    responses=statuses(400, 401, 403, 503),
+)
+async def list_members(members: MembersDep, namespace: Namespace) -> MemberList:
+    """List who may work in the namespace, for its admins."""
+    found = await members.list(namespace)
+    everybody = [it.role for it in found if it.username is None]
+    return MemberList.model_validate(
+        {
+            "items": [Member.of(it) for it in found if it.username is not None],
+            "allUsers": everybody[0] if everybody else None,
+        }
+    )
+
+
+@router.put(
+    "/{username}",
+    summary="Let a user into a namespace, or give them another role there",
+    responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    openapi_extra=request_body(MemberChange, examples.MEMBER_CHANGE),
+)
+async def put_member(
+    members: MembersDep,
+    namespace: Namespace,
+    username: Username,
+    body: Annotated[MemberChange, Depends(body_of(MemberChange))],
+) -> Member:
+    """Make the role the one that the user is given here; the same again changes nothing."""
+    await members.put(namespace, username, body.role)
+    return Member(username=username, role=body.role, by_account=False)
+
+
+@router.delete(
+    "/{username}",
+    status_code=204,
+    summary="Take a user out of a namespace, or leave it",
+    dependencies=[Depends(no_body)],
+    response_class=Response,
+    responses=statuses(400, 401, 403, 404, 409, 503),
+)
+async def delete_member(members: MembersDep, namespace: Namespace, username: Username) -> Response:
+    """Take what the user was given here; everybody may leave. What the account gives stays."""
+    await members.remove(namespace, username)
+    return Response(status_code=204)

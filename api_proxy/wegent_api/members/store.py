@@ -1,0 +1,223 @@
+"""Who may work in a namespace: RoleBindings, read and written with the caller's own token.
+
+RBAC decides who is an admin there, and the policy ``wegent-members`` what they may write; the
+same RoleBindings can be written with kubectl. The proxy's own rights serve two things only.
+The caller may not ask whether there is a user of a name. And a member who isn't an admin may not
+write RoleBindings, not even to leave: the proxy deletes those that make its caller a member.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wegent_api.accounts.store import Accounts
+from wegent_api.http.bearer import Caller
+from wegent_api.http.errors import Conflict, NotFound, Refused
+from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.identity import identity, user_of
+from wegent_crds.members import (
+    ROLES,
+    SHARED_BINDING,
+    account_binding_name,
+    binding,
+    binding_name,
+    role_name,
+)
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.resources import ROLE_BINDINGS
+
+HELD_FOR_S: Final = 3.0
+"""How long a RoleBinding that finalizers hold may take to lose its subject."""
+POLL_S: Final = 0.2
+GONE: Final = frozenset({404, 409})
+"""Answers to a deletion by uid: it is gone, or another one by now."""
+Delete = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
+_ROLES: Final = {role_name(role): role for role in ROLES}
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One role of one user, or of all users, in a namespace."""
+
+    username: str | None
+    """None: of all users."""
+    role: str
+    by_account: bool
+    """Whether it follows from the Account, and is changed there only."""
+    name: str
+    uid: str
+    """Of the RoleBinding."""
+
+
+class Members:
+    """The memberships of namespaces, as one caller may see and change them."""
+
+    def __init__(
+        self, callers: CallersApi, caller: Caller, accounts: Accounts, itself: KubeClient
+    ) -> None:
+        self._callers = callers
+        self._caller = caller
+        self._accounts = accounts
+        self._itself = itself
+
+    async def list(self, namespace: str) -> list[Membership]:
+        """Return all memberships of ``namespace``, in the order of their names.
+
+        Raises:
+            Refused: the caller is no admin there.
+        """
+        # By name and content: a label could be left out, and the role be given all the same.
+        path = ROLE_BINDINGS.path(namespace)
+        listed = await self._callers.fetch(self._caller, "GET", path)
+        found = (_membership(item, self._accounts.namespace) for item in listed["items"])
+        return [membership for membership in found if membership is not None]
+
+    async def put(self, namespace: str, username: str, role: str) -> None:
+        """Make ``role`` the one that ``username`` is given in ``namespace``.
+
+        The new one is given before others are taken, so that nobody is locked out in between,
+        and only those are taken that were there before: of two changes at once, neither takes
+        what the other gives.
+
+        Raises:
+            NotFound: there is no such user.
+            Refused: the caller may not.
+        """
+        given = [it for it in _of(await self.list(namespace), username) if not it.by_account]
+        wanted = binding_name(username, role)
+        if wanted not in {it.name for it in given}:
+            await self._give(namespace, username, role)
+        await self._take(namespace, [it for it in given if it.name != wanted])
+
+    async def remove(self, namespace: str, username: str) -> None:
+        """Take from ``username`` what they were given in ``namespace``.
+
+        An admin of the namespace takes it from anybody, everybody else from themselves.
+
+        Raises:
+            NotFound: they are no member.
+            Conflict: they are one by their Account alone, or what gives it can't be deleted.
+            Refused: the caller may not.
+        """
+        leaving = False
+        try:
+            roles = _of(await self.list(namespace), username)
+        except Refused as refused:
+            if refused.code != 403 or not await self._is_caller(username):
+                raise
+            leaving = True
+            roles = _of(await self._memberships_of(namespace, username), username)
+        if not roles:
+            raise NotFound(f"{username} is no member of the namespace {namespace}")
+        if all(it.by_account for it in roles):
+            raise Conflict(
+                f"{username} is a member of the namespace {namespace} by their account;"
+                " only an admin of all accounts can change that, there"
+            )
+        given = [it for it in roles if not it.by_account]
+        await self._take(namespace, given, self._delete_itself if leaving else self._delete)
+
+    async def _is_caller(self, username: str) -> bool:
+        name = (await identity(self._callers, self._caller)).username
+        return user_of(name, self._accounts.namespace) == username
+
+    async def _memberships_of(self, namespace: str, username: str) -> Sequence[Membership]:
+        """Return what a user was given and what their Account gives, by the proxy's own rights."""
+        found = []
+        names = [
+            name
+            for role in ROLES
+            for name in (binding_name(username, role), account_binding_name(username, role))
+        ]
+        for name in names:
+            params = {"fieldSelector": f"metadata.name={name}"}
+            listed = await self._itself.request("GET", ROLE_BINDINGS.path(namespace), params=params)
+            memberships = (_membership(it, self._accounts.namespace) for it in listed["items"])
+            found += [it for it in memberships if it is not None]
+        return found
+
+    async def _give(self, namespace: str, username: str, role: str) -> None:
+        if await self._accounts.get(username) is None:
+            raise NotFound(f"there is no user {username}")
+        body = binding(namespace, self._accounts.namespace, username, role)
+        path = ROLE_BINDINGS.path(namespace)
+        try:
+            await self._callers.fetch(self._caller, "POST", path, body=body)
+        except Refused as refused:
+            if refused.status.get("reason") != "AlreadyExists":
+                raise
+            if body["metadata"]["name"] not in {it.name for it in await self.list(namespace)}:
+                raise  # not of our form: somebody with other rights than these has written it
+
+    async def _take(
+        self, namespace: str, roles: Iterable[Membership], delete: Delete | None = None
+    ) -> None:
+        for membership in roles:
+            await self._let_go(namespace, membership, delete or self._delete)
+
+    async def _let_go(self, namespace: str, membership: Membership, delete: Delete) -> None:
+        """Delete a RoleBinding and see that it is gone: until then it gives its role.
+
+        Where finalizers hold it, Wegent's operator takes the subject out of it.
+
+        Raises:
+            Conflict: the user still has the role.
+        """
+        path = ROLE_BINDINGS.path(namespace, membership.name)
+        deadline = time.monotonic() + HELD_FOR_S
+        while True:
+            left = await delete(path, {"preconditions": {"uid": membership.uid}})
+            metadata = (left or {}).get("metadata") or {}
+            if not metadata.get("finalizers") or not left.get("subjects"):
+                return
+            if time.monotonic() > deadline:
+                held = ", ".join(metadata["finalizers"])
+                raise Conflict(
+                    f"{membership.username} still has the role {membership.role} in the namespace"
+                    f" {namespace}: the RoleBinding {membership.name} is being deleted, and held"
+                    f" by the finalizers {held}; whoever may write RoleBindings there must take"
+                    " them off"
+                )
+            await asyncio.sleep(POLL_S)
+
+    async def _delete(self, path: str, options: Mapping[str, Any]) -> Any:
+        try:
+            return await self._callers.fetch(self._caller, "DELETE", path, body=options)
+        except Refused as refused:
+            if refused.code not in GONE:
+                raise
+        return None
+
+    async def _delete_itself(self, path: str, options: Mapping[str, Any]) -> Any:
+        try:
+            return await self._itself.request("DELETE", path, body=options)
+        except ApiError as error:
+            if error.code not in GONE:
+                raise
+        return None
+
+
+def _of(memberships: Iterable[Membership], username: str) -> list[Membership]:
+    return [it for it in memberships if it.username == username]
+
+
+def _membership(body: Mapping[str, Any], accounts_namespace: str) -> Membership | None:
+    """Return what a RoleBinding gives to users; None if it is not of Wegent's form."""
+    metadata = body["metadata"]
+    name, role = metadata["name"], _ROLES.get(body["roleRef"]["name"])
+    subjects = body.get("subjects") or []
+    if role is None or len(subjects) != 1:
+        return None
+    [subject] = subjects
+    if subject["kind"] == "ServiceAccount" and subject.get("namespace") == accounts_namespace:
+        username = subject["name"]
+        by_account = name == account_binding_name(username, role)
+        if not by_account and name != binding_name(username, role):
+            return None
+        return Membership(username, role, by_account, name, metadata["uid"])
+    group = f"system:serviceaccounts:{accounts_namespace}"
+    if (subject["kind"], subject["name"], name) == ("Group", group, SHARED_BINDING):
+        return Membership(None, role, by_account=True, name=name, uid=metadata["uid"])
+    return None

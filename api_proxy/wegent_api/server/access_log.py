@@ -1,0 +1,151 @@
+"""The outermost layer: a request id, one log line, the metrics, and the last resort.
+
+Pure ASGI: ``BaseHTTPMiddleware`` runs the rest in a task of its own, which hides
+disconnects and breaks context variables.
+"""
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from typing import Final
+from urllib.parse import unquote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wegent_api.http.error_responses import internal_error, problem_response
+from wegent_api.http.errors import BadRequest
+from wegent_api.http.holding import request_scope
+from wegent_api.http.security_headers import protect
+from wegent_api.server.logs import request_id
+from wegent_api.server.metrics import Metrics
+from wegent_kube.tracing import Tracing
+
+logger = logging.getLogger("wegent_api.access")
+
+PIECE_BYTES: Final = 64 * 1024
+"""Of a body, sent at once; uvloop's transports hold about as much."""
+REQUEST_ID: Final = "x-request-id"
+CLIENT_GONE: Final = 499
+"""nginx's status for a client that did not wait; appears in logs and metrics only."""
+UNMATCHED: Final = "unmatched"
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ENCODED_SEPARATOR: Final = re.compile(rb"%(2f|5c|00)", re.IGNORECASE)
+
+
+class Observe:
+    """ASGI middleware that sees each request first and last."""
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, draining: asyncio.Event, tracing: Tracing
+    ) -> None:
+        self.app = app
+        self.tracing = tracing
+        self.metrics = metrics
+        self.draining = draining
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; lifespan events pass through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, send, self.draining)
+        token = request_id.set(exchange.request_id)
+        self.tracing.annotate(**{"wegent.request_id": exchange.request_id})
+        try:
+            with self.metrics.in_flight.track_inprogress(), request_scope():
+                await self._answer(exchange, receive)
+        finally:
+            self._record(exchange)
+            request_id.reset(token)
+
+    async def _answer(self, exchange: "_Exchange", receive: Receive) -> None:
+        scope = exchange.scope
+        if ambiguous_path(scope):
+            message = "path: must not hold encoded slashes, '.' or '..' as a step"
+            await problem_response(BadRequest(message))(scope, receive, exchange.send)
+            return
+        try:
+            await self.app(scope, receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = CLIENT_GONE
+        except Exception:
+            logger.exception("unexpected error")
+            if exchange.status is None:
+                await internal_error()(scope, receive, exchange.send)
+            # Else half an answer is out. Returning without its end makes the server cut
+            # the connection, so that the client can't take it for a whole one.
+
+    def _record(self, exchange: "_Exchange") -> None:
+        scope, status = exchange.scope, exchange.status or CLIENT_GONE
+        duration = time.perf_counter() - exchange.started
+        route = getattr(scope.get("route"), "path", UNMATCHED)
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self.metrics.requests.labels(route, method, status).inc()
+        self.metrics.latency.labels(route, method).observe(duration)
+        logger.info(
+            "%s %s %s",
+            scope["method"],
+            scope["path"],
+            status,
+            extra={
+                "route": route,
+                "status": status,
+                "durationMs": round(duration * 1000, 1),
+                "client": (scope.get("client") or ("unknown",))[0],
+                "auditId": exchange.audit_id,
+            },
+        )
+
+
+class _Exchange:
+    """One request and what has been answered to it so far."""
+
+    def __init__(self, scope: Scope, send: Send, draining: asyncio.Event) -> None:
+        self.scope = scope
+        self.draining = draining
+        self.started = time.perf_counter()
+        self.status: int | None = None
+        self.audit_id: str | None = None
+        wanted = Headers(scope=scope).get(REQUEST_ID, "")
+        self.request_id = wanted if _REQUEST_ID.fullmatch(wanted) else uuid.uuid4().hex
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self.request_id
+            protect(self.scope["path"], headers)
+            if self.draining.is_set():
+                headers["connection"] = "close"  # the next request goes to another replica
+            self.status = message["status"]
+            self.audit_id = headers.get("audit-id")
+        elif len(message.get("body", b"")) > PIECE_BYTES:
+            await self._send_in_pieces(message)
+            return
+        await self._send(message)
+
+    async def _send_in_pieces(self, message: Message) -> None:
+        """Send a long body no faster than the client takes it.
+
+        uvicorn waits for the client before it sends a piece, not after. Sent whole, a body
+        would be in its buffers, and the request over, while the client reads nothing.
+        """
+        view = memoryview(message["body"])
+        for start in range(0, len(view), PIECE_BYTES):
+            more = start + PIECE_BYTES < len(view) or message.get("more_body", False)
+            piece = bytes(view[start : start + PIECE_BYTES])
+            await self._send({"type": message["type"], "body": piece, "more_body": more})
+
+
+def ambiguous_path(scope: Scope) -> bool:
+    """Tell whether hops might disagree on which steps the path has."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    if _ENCODED_SEPARATOR.search(raw):
+        return True
+    return any(unquote(step) in {".", ".."} for step in raw.decode("latin-1").split("/"))

@@ -1,0 +1,421 @@
+"""uvicorn's HTTP protocol, with bounds on time, size and number that uvicorn doesn't have.
+
+uvicorn has one timer, for idle connections that have had an answer. A client that sends
+nothing, half a head or half a body, or that never reads its answer, is not on it. llhttp,
+the parser below, has no bound on a head. h11, uvicorn's other parser, bounds heads alone,
+and spends about ten times as long on each chunk of a body, which blocks the event loop.
+So this class keeps httptools and adds timers: one for reading, one for writing.
+
+A read may hold 256 KiB. The parser calls back for each request, header and chunk in it, which
+are as short as six bytes. So the parser is fed in pieces, for some milliseconds in a turn of
+the event loop, and no further while requests wait for the answer to the one before.
+
+Its parser also drops the body of a request that asks for another protocol. RFC 9110
+(section 7.8) lets a server ignore ``Upgrade``, which this one always does.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from wegent_api.http.errors import status_object
+from wegent_api.http.security_headers import ALWAYS
+from wegent_api.server.connections import Connections
+
+ABORT: Final = "wegent.abort"
+"""ASGI extension whose ``abort`` cuts the connection, whatever is still to be sent over it."""
+MAX_HEAD_BYTES: Final = 512 * 1024
+"""Of a request line and headers. While a head has no end, whole pieces are counted, so that the
+end of the request before in the same piece isn't held against it."""
+MAX_TARGET_BYTES: Final = 64 * 1024
+"""Of a path and its query: as long as the parser reads. A list's parameters at their bounds fit."""
+MAX_HEADERS: Final = 128
+"""Lines. Each look-up of a header goes through all of them."""
+BODY_TIMEOUT_S: Final = 60.0
+"""From the end of the head. The application answers 408 before, where it reads the body."""
+LINGER_S: Final = 10.0
+"""For the rest of a body whose request has its answer already, such as 413. A connection
+that is closed while the client still sends may lose the answer."""
+MAX_DISCARDED_BYTES: Final = 8 << 20
+"""Of such a rest, with its framing."""
+MAX_FRAMING_BYTES: Final = 64 * 1024
+"""Of a body's chunk heads and trailers, in excess of the body itself. Each chunk is a call of the
+parser, and a trailer is held in memory."""
+PIECE_BYTES: Final = 2 * 1024
+"""Fed to the parser at once: some hundred of the shortest requests or chunks."""
+TURN_S: Final = 0.002
+"""For which one connection is parsed before the event loop turns to others."""
+MAX_PIPELINED: Final = 8
+"""Requests that wait for the answer to the one before; the rest of a read isn't parsed."""
+MIN_PROGRESS_BYTES: Final = 32 * 1024
+"""That a client must take of its answer within the stall limit."""
+HEAD_TOO_LONG: Final = (
+    431,
+    "RequestHeaderFieldsTooLarge",
+    f"the headers have more than {MAX_HEADERS} lines, or {MAX_HEAD_BYTES} bytes",
+)
+TARGET_TOO_LONG: Final = (
+    414,
+    "RequestURITooLong",
+    f"the path and its query are longer than {MAX_TARGET_BYTES} bytes",
+)
+FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+"""Headers that say where a body ends, and whether another request may follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on one client's connections, bytes and time."""
+
+    connections: int
+    """Open at the same time."""
+    head_timeout_s: float
+    """From the start of the connection, or the first byte after an answer, to the head's end."""
+    stall_s: float
+    """Without progress while an answer is sent."""
+
+
+class _Flow(FlowControl):
+    """Reads no more while the connection has bytes that aren't parsed yet."""
+
+    backlog = False
+
+    def resume_reading(self) -> None:
+        """Go on reading, unless there is enough to parse."""
+        if not self.backlog:
+            super().resume_reading()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Serves one connection within bounds. `protocol_for` sets the two class attributes."""
+
+    limits: Limits
+    registry: Connections
+
+    flow: _Flow
+    _backlog = memoryview(b"")
+    _turn: asyncio.Handle | None = None
+    _reading: asyncio.TimerHandle | None = None
+    _writing: asyncio.TimerHandle | None = None
+    _unsent = 0
+    _in_head = False
+    _in_body = False
+    _unparsed_bytes = 0
+    _head_bytes = 0
+    _discarded = 0
+    _body_bytes = 0
+    _received_bytes = 0
+    _refused = False
+    _resumed = False
+    """True while the parser reads the body of a request whose head another parser has read."""
+
+    # --- the connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport)
+        self.registry.add(self)
+        self._expect(self.limits.head_timeout_s, self._no_head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timers."""
+        self._forget_backlog()
+        self.registry.remove(self)
+        self._expect_nothing()
+        self._stop_writing_timer()
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
+    def cut(self) -> None:
+        """Close the connection at once, whatever is still to be sent."""
+        self.transport.abort()
+
+    def close(self) -> None:
+        """Close the connection once all is sent, or the client takes nothing any more."""
+        self.transport.close()
+        self._start_writing_timer()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle for too long."""
+        self.close()
+
+    # --- reading
+
+    def data_received(self, data: bytes) -> None:
+        """Take one read from the connection."""
+        if self._stopped():
+            return
+        self._backlog = memoryview(b"".join((self._backlog, data)) if self._backlog else data)
+        if self._turn is None:
+            self._parse()
+
+    def _parse(self) -> None:
+        """Feed the parser for one turn of the event loop, and see to the next one."""
+        self._turn = None
+        self._unset_keepalive_if_required()
+        end = time.perf_counter() + TURN_S
+        while self._backlog and not self._stopped() and len(self.pipeline) < MAX_PIPELINED:
+            piece, self._backlog = self._backlog[:PIECE_BYTES], self._backlog[PIECE_BYTES:]
+            try:
+                self._take(bytes(piece))
+            except httptools.HttpParserError:
+                self._refuse(400, "BadRequest", "the request is not HTTP/1.1")
+            if time.perf_counter() > end:
+                break
+        if self._stopped():
+            self._forget_backlog()
+            return
+        self._go_on()
+        if self._idle() and not self._in_body and self._reading is None:
+            self._expect(self.limits.head_timeout_s, self._no_head)
+
+    def _go_on(self) -> None:
+        """Parse the rest in the next turn, or read more."""
+        if self._backlog:
+            self.flow.pause_reading()
+            self.flow.backlog = True
+            if self._turn is None and len(self.pipeline) < MAX_PIPELINED:
+                self._turn = self.loop.call_soon(self._parse)
+        elif self.flow.backlog:
+            self.flow.backlog = False
+            if not self.pipeline and (self._idle() or len(self.cycle.body) <= HIGH_WATER_LIMIT):
+                self.flow.resume_reading()
+
+    def _forget_backlog(self) -> None:
+        self._backlog = memoryview(b"")
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+
+    def _stopped(self) -> bool:
+        return self._refused or self.transport.is_closing()
+
+    def _take(self, piece: bytes) -> None:
+        """Feed the parser, and count the bytes that are of no use to a request."""
+        was_in_body = self._in_body
+        self._feed(piece)
+        if self._in_head:
+            self._unparsed_bytes += len(piece)
+            if self._unparsed_bytes > MAX_HEAD_BYTES:
+                self._refuse(*HEAD_TOO_LONG)
+        elif self._in_body and was_in_body:
+            self._count_in_body(len(piece))
+
+    def _count_in_body(self, received: int) -> None:
+        if self.cycle.response_complete:  # nobody wants the body any more
+            self._discarded += received
+            if self._discarded > MAX_DISCARDED_BYTES:
+                self.close()
+            return
+        self._received_bytes += received
+        if self._received_bytes - self._body_bytes > MAX_FRAMING_BYTES + self._body_bytes:
+            self._refuse(400, "BadRequest", "the body has more chunk heads and trailers than data")
+
+    def _feed(self, data: bytes) -> None:
+        """Feed the parser, and go on with another one where it stops for an ``Upgrade``."""
+        while data and not self._refused:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                self._start_over()
+            else:
+                return
+
+    def _start_over(self) -> None:
+        """Replace a parser that takes the rest of the connection for another protocol's.
+
+        The new parser is fed a head with the same framing, so that it finds the body.
+        """
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        if self._in_body and not self._refused:
+            framing = [(name, value) for name, value in self.headers if name in FRAMING]
+            lines = b"".join(
+                b"%s: %s\r\n" % (name, b"close" if name == b"connection" else value)
+                for name, value in framing
+                if name != b"connection" or not self.cycle.keep_alive
+            )
+            self._resumed = True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n" + lines + b"\r\n")
+
+    def on_message_begin(self) -> None:
+        """Begin to count a head."""
+        if self._resumed or self._refused:
+            return
+        self._in_head, self._unparsed_bytes, self._head_bytes = True, 0, 0
+        if self._reading is None:
+            self._expect(self.limits.head_timeout_s, self._no_head)
+        super().on_message_begin()
+        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request's target."""
+        if self._resumed or self._refused:
+            return
+        self._head_bytes += len(url)
+        if len(self.url) <= MAX_TARGET_BYTES:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take one header, unless there are too many already.
+
+        A trailer, which follows a chunked body, is no header of the request (RFC 9110, section
+        6.5.1): it is ignored.
+        """
+        if not self._in_head or self._resumed or self._refused:
+            return
+        self._head_bytes += len(name) + len(value)
+        if len(self.headers) <= MAX_HEADERS:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the request, and the timer of its body."""
+        if self._resumed:
+            self._resumed = False
+            return
+        self._in_head = False
+        if self._refused:
+            return
+        if len(self.url) > MAX_TARGET_BYTES:
+            self._refuse(*TARGET_TOO_LONG)
+            return
+        if self._head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            self._refuse(*HEAD_TOO_LONG)
+            return
+        self.registry.serves(self)
+        self._in_body = True
+        self._discarded = self._received_bytes = self._body_bytes = 0
+        self._expect(BODY_TIMEOUT_S, self._no_body)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        if self._refused:
+            return
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note the end of a request, unless it is one that the parser made up for an upgrade."""
+        if self._refused or (self.parser.should_upgrade() and self._has_body()):
+            return
+        self._in_body = False
+        self._expect_nothing()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for the rest of this one's body."""
+        super().on_response_complete()
+        if self.pipeline:  # uvicorn reads on after each answer, whatever waits already
+            self.flow.pause_reading()
+        if self.transport.is_closing():
+            self._start_writing_timer()
+            return
+        self._go_on()
+        if not self._idle():
+            return
+        if self._in_body:
+            self._expect(LINGER_S, self._no_body)
+        else:
+            self.registry.waits(self)
+
+    def _has_body(self) -> bool:
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+            for name, value in self.headers
+        )
+
+    def _idle(self) -> bool:
+        # uvicorn's cycle is None before the first request.
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
+
+    def _expect(self, within_s: float, otherwise: Callable[[], None]) -> None:
+        self._expect_nothing()
+        self._reading = self.loop.call_later(within_s, otherwise)
+
+    def _expect_nothing(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def _no_head(self) -> None:
+        self._reading = None
+        if not self._idle():  # it is busy with the request before; its answer isn't disturbed
+            self._expect(self.limits.head_timeout_s, self._no_head)
+        elif self._in_head:
+            message = "the request's headers did not arrive in time"
+            self._refuse(408, "Timeout", message)
+        else:
+            self.close()
+
+    def _no_body(self) -> None:
+        self._reading = None
+        if self._idle():
+            self.close()
+        else:
+            self.cut()
+
+    def _refuse(self, code: int, reason: str, message: str) -> None:
+        self._refused = True
+        self._expect_nothing()
+        if not self.transport.is_closing():
+            if self._idle():  # else the answer would land in the middle of another
+                body = json.dumps(status_object(code, reason, message), separators=(",", ":"))
+                headers = {
+                    "Content-Type": "application/json",
+                    "Content-Length": str(len(body)),
+                    "Connection": "close",
+                    "Cache-Control": "no-store",
+                    **ALWAYS,
+                }
+                lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+                head = f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n{lines}\r\n"
+                self.transport.write(f"{head}{body}".encode("ascii"))
+            self.close()
+
+    # --- writing
+
+    def pause_writing(self) -> None:
+        """Begin to watch a client that does not take what it is sent."""
+        super().pause_writing()
+        self._start_writing_timer()
+
+    def resume_writing(self) -> None:
+        """Stop watching the client."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_writing_timer()
+
+    def _start_writing_timer(self) -> None:
+        if self._writing is None:
+            self._unsent = self.transport.get_write_buffer_size()
+            self._writing = self.loop.call_later(self.limits.stall_s, self._check_writing)
+
+    def _stop_writing_timer(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+
+    def _check_writing(self) -> None:
+        self._writing = None
+        unsent = self.transport.get_write_buffer_size()
+        if self._unsent - unsent < MIN_PROGRESS_BYTES:
+            self.cut()
+        else:
+            self._start_writing_timer()
+
+
+def protocol_for(limits: Limits) -> type[BoundedProtocol]:
+    """Return the class that serves the connections of one server."""
+    attributes: dict[str, Any] = {"limits": limits, "registry": Connections(limits.connections)}
+    return type("Protocol", (BoundedProtocol,), attributes)

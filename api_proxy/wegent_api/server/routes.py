@@ -1,0 +1,34 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``: for whoever runs the proxy, without a token."""
+
+from typing import Final
+
+from fastapi import APIRouter, Response
+
+from wegent_api.document.schema import statuses
+from wegent_api.http.errors import Unavailable
+from wegent_api.server.metrics import CONTENT_TYPE
+from wegent_api.wiring import ServicesDep
+
+router: Final = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz", summary="Whether the proxy runs")
+async def healthz() -> dict[str, str]:
+    """Answer 200 as long as the event loop turns, whatever the API server does."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Whether the proxy can serve", responses=statuses(503))
+async def readyz(services: ServicesDep) -> dict[str, str]:
+    """Answer 200 if the API server answers the proxy, else, or when about to stop, 503."""
+    if services.draining.is_set():
+        raise Unavailable("the proxy is about to stop")
+    if not await services.readiness.ready():
+        raise Unavailable("the API server does not answer, or not to the proxy")
+    return {"status": "ok"}
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+async def metrics(services: ServicesDep) -> Response:
+    """Answer all metrics in Prometheus' text format."""
+    return Response(services.metrics.exposition(), media_type=CONTENT_TYPE)

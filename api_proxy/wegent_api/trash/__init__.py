@@ -1,0 +1,1 @@
+"""The trash over REST: list, restore, purge."""

@@ -1,0 +1,25 @@
+"""What the OpenAPI document says of the routes of the trash."""
+
+from typing import Final
+
+from wegent_api.document.schema import SCHEMAS, kind_list_response
+from wegent_api.kinds.openapi import (
+    NOT_MODIFIED,
+    PENDING,
+    Responses,
+    errors,
+    json_content,
+    one_object,
+)
+from wegent_crds.registry import KINDS, TOMBSTONE
+
+_ANY_KIND: Final = {"anyOf": [{"$ref": f"{SCHEMAS}{kind.kind}"} for kind in KINDS if kind.served]}
+
+LIST: Final[Responses] = kind_list_response(TOMBSTONE) | errors(410)
+ONE: Final[Responses] = one_object(TOMBSTONE, 200) | NOT_MODIFIED | errors(404)
+RESTORED: Final[Responses] = (
+    {200: {"description": "The object, as it is again.", "content": json_content(_ANY_KIND)}}
+    | PENDING
+    | errors(404, 409, 422)
+)
+PURGED: Final[Responses] = errors(404, 409, 412)

@@ -1,0 +1,118 @@
+"""Ask for a Tombstone's object to come back, and wait a moment for what the operator says.
+
+Asking is ``spec.restore``, which stays set until the object is back: whoever sets it
+with kubectl gets the object as soon as its name is free. A request over REST that is
+refused leaves nothing behind, so it takes its own asking back.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.errors import Conflict, Invalid, NotFound, Problem, Refused
+from wegent_api.kinds.write import encoded
+from wegent_api.upstream.client import Answer
+from wegent_api.upstream.metadata import metadata_of
+from wegent_api.upstream.target import Target
+from wegent_api.upstream.wait import GONE, settled
+from wegent_api.wiring import Services
+from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.registry import BY_KIND, TOMBSTONE
+from wegent_crds.well_known import RESTORED_FROM
+from wegent_kube.client import MERGE_PATCH
+from wegent_kube.resources import resource_of
+
+TOMBSTONES: Final = resource_of(TOMBSTONE)
+
+Body = Mapping[str, Any]
+
+
+async def restore(services: Services, caller: Caller, namespace: str, name: str) -> Answer | None:
+    """Return the object that is back; None if it isn't known in time whether it will be.
+
+    Raises:
+        Conflict: its name is another's, or the Tombstone is being deleted.
+        Invalid: the API server did not take it.
+        NotFound: the Tombstone went, and not because its object came back.
+        Refused: the caller may not ask for it, or there is no such Tombstone.
+    """
+    target = Target(services.callers, caller, TOMBSTONES.path(namespace, name))
+    before = await services.callers.fetch(caller, "GET", target.path)
+    if "deletionTimestamp" in before["metadata"]:
+        raise Conflict(f'tombstones "{name}" is being deleted, and brings nothing back any more')
+    asked = await _ask(target, wanted=True)
+    verdict = _verdict("", asked) or await settled(
+        services.waits,
+        caller,
+        (TOMBSTONES, namespace, name),
+        asked["metadata"]["resourceVersion"],
+        _verdict,
+        within_s=services.settings.settle_wait_s,
+    )
+    if verdict is None:
+        return None
+    if verdict is not _GONE:
+        try:
+            if not before["spec"].get("restore"):
+                await _ask(target, wanted=False)
+        except Refused as refused:
+            if refused.code != 404:  # else it came back while we were about to give up
+                raise
+        else:
+            raise _refusal(verdict, asked)
+    return await _restored(target, asked)
+
+
+_GONE: Final[Body] = {"reason": GONE}
+
+
+async def _ask(target: Target, *, wanted: bool) -> Body:
+    patch = encoded({"spec": {"restore": wanted}})
+    tombstone: Body = json.loads(
+        (await target.write("PATCH", patch, content_type=MERGE_PATCH)).body
+    )
+    return tombstone
+
+
+def _verdict(event: str, tombstone: Body) -> Body | None:
+    """Return what the operator says of the Tombstone as it is now; None if nothing yet."""
+    if event == GONE:
+        return _GONE
+    for condition in (tombstone.get("status") or {}).get("conditions") or ():
+        if (
+            condition["type"] == ConditionType.READY
+            and condition["status"] == "False"
+            # The object itself is on its way out, and comes back once it is gone.
+            and condition["reason"] != Reason.DELETION_PENDING
+            and condition.get("observedGeneration") == tombstone["metadata"]["generation"]
+        ):
+            found: Body = condition
+            return found
+    return None
+
+
+def _refusal(verdict: Body, tombstone: Body) -> Problem:
+    kind, name = tombstone["spec"]["kind"], tombstone["spec"]["name"]
+    if verdict["reason"] == Reason.NAME_TAKEN:
+        where = f"{tombstone['metadata']['namespace']}/{name}"
+        return Conflict(
+            f"another {kind} is named {where}; delete that one, then restore this one again"
+        )
+    return Invalid(f"the {kind} {name} can't come back: {verdict['message']}")
+
+
+async def _restored(target: Target, tombstone: Body) -> Answer:
+    """Return the object; that the Tombstone went may have had another reason."""
+    spec, metadata = tombstone["spec"], tombstone["metadata"]
+    path = resource_of(BY_KIND[spec["kind"]]).path(metadata["namespace"], spec["name"])
+    try:
+        answer = await target.callers.whole(target.caller, "GET", path)
+    except Refused as refused:
+        if refused.code != 404:
+            raise
+    else:
+        annotations = metadata_of(answer.body).get("annotations") or {}
+        if annotations.get(RESTORED_FROM) == metadata["name"]:
+            return answer
+    raise NotFound(f'tombstones "{metadata["name"]}" was deleted before its object was back')

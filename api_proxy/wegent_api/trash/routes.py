@@ -1,0 +1,120 @@
+"""``/api/v1/trash``: what has been deleted, the way back, and the way out for good.
+
+A Tombstone is an object like any other, with its own rights; these routes only save
+their caller from knowing how it is asked for things. Everything is done by the
+operator, which also does it for whoever sets ``spec.restore`` with kubectl.
+"""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from wegent_api.http.bearer import CallerDep
+from wegent_api.http.bodies import no_body
+from wegent_api.http.error_responses import pending
+from wegent_api.http.errors import Refused
+from wegent_api.http.preconditions import (
+    IF_MATCH,
+    IF_NONE_MATCH,
+    IfMatch,
+    IfNoneMatch,
+    tagged,
+    unless_known,
+)
+from wegent_api.http.query import DeleteParameters, Name, OneParameters, TrashParameters, no_repeats
+from wegent_api.kinds.delete import delete
+from wegent_api.kinds.field_selectors import explained
+from wegent_api.kinds.list import listed
+from wegent_api.kinds.openapi import conditions
+from wegent_api.trash.openapi import LIST, ONE, PURGED, RESTORED
+from wegent_api.trash.restore import restore as restore_object
+from wegent_api.upstream.target import Target
+from wegent_api.wiring import ServicesDep
+from wegent_crds.registry import TOMBSTONE
+from wegent_kube.resources import resource_of
+
+TOMBSTONES: Final = resource_of(TOMBSTONE)
+
+router: Final = APIRouter(
+    prefix="/api/v1/trash",
+    tags=["trash"],
+    dependencies=[Depends(no_repeats)],
+    default_response_class=Response,
+)
+
+
+@router.get("", operation_id="listTrash", summary="List the trash", responses=LIST)
+async def list_(
+    services: ServicesDep, caller: CallerDep, parameters: Annotated[TrashParameters, Query()]
+) -> Response:
+    """List the Tombstones of one namespace, or of all: what was deleted and until when it stays."""
+    try:
+        return await listed(services, caller, TOMBSTONE, parameters)
+    except Refused as refused:
+        raise explained(refused, TOMBSTONE, parameters.field_selector) from refused
+
+
+@router.get(
+    "/{name}",
+    operation_id="getTombstone",
+    summary="Get a Tombstone",
+    responses=ONE,
+    openapi_extra=conditions(IF_NONE_MATCH),
+)
+async def get(
+    services: ServicesDep,
+    caller: CallerDep,
+    name: Name,
+    parameters: Annotated[OneParameters, Query()],
+    if_none_match: IfNoneMatch,
+) -> Response:
+    """Get one Tombstone, with the deleted object in `spec.object`."""
+    path = TOMBSTONES.path(parameters.namespace, name)
+    return unless_known(await services.callers.whole(caller, "GET", path), if_none_match)
+
+
+@router.post(
+    "/{name}/restore",
+    operation_id="restoreTombstone",
+    summary="Restore what a Tombstone holds",
+    responses=RESTORED,
+    dependencies=[Depends(no_body)],
+)
+async def restore(
+    services: ServicesDep,
+    caller: CallerDep,
+    name: Name,
+    parameters: Annotated[OneParameters, Query()],
+) -> Response:
+    """Bring the object back, with its spec, labels, annotations and creator.
+
+    Answers 200 with the object once it is there, and 202 where that takes longer than some
+    seconds. If its name is taken meanwhile, the answer is 409, and all is as it was.
+    """
+    restored = await restore_object(services, caller, parameters.namespace, name)
+    if restored is None:
+        message = f'tombstones "{name}": the object comes back when Wegent\'s operator has made it'
+        return pending(message, {})
+    return tagged(restored)
+
+
+@router.delete(
+    "/{name}",
+    status_code=204,
+    operation_id="purgeTombstone",
+    summary="Delete an object for good",
+    responses=PURGED,
+    openapi_extra=conditions(IF_MATCH),
+    dependencies=[Depends(no_body)],
+)
+async def purge(
+    services: ServicesDep,
+    caller: CallerDep,
+    name: Name,
+    parameters: Annotated[DeleteParameters, Query()],
+    if_match: IfMatch,
+) -> Response:
+    """Delete the Tombstone, and with it the object for good."""
+    target = Target(services.callers, caller, TOMBSTONES.path(parameters.namespace, name))
+    answer = await delete(target, if_match, parameters.dry_run)
+    return Response(status_code=204, headers=dict(answer.headers))

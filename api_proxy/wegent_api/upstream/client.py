@@ -1,0 +1,319 @@
+"""The API server as the caller: their token, and nothing that is the proxy's own.
+
+The session has no credentials that could be fallen back on: no client certificate,
+no middleware that adds a token, no cookies, no netrc, no redirects to follow. The
+headers of a request are built here from nothing; none is copied from the caller's
+request, so that ``Impersonate-*``, ``X-Remote-*`` and what ``Connection`` names can't
+pass. Where tracing is on, it adds ``traceparent`` and ``tracestate``, parsed and written
+anew, so that the caller's trace goes on in the API server.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any, Final, Self
+
+import aiohttp
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+from yarl import URL
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.error_responses import JSON
+from wegent_api.http.errors import (
+    BadGateway,
+    Problem,
+    Refused,
+    Unauthorized,
+    Unavailable,
+    challenge,
+)
+from wegent_api.http.wording import reworded
+from wegent_api.server.logs import request_id
+from wegent_api.server.metrics import Metrics
+from wegent_api.upstream.misreported import request_fault
+from wegent_api.version import USER_AGENT
+from wegent_kube import Connection, audited_as
+from wegent_kube.encoding import encode_json
+
+METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""Accept header for an object without its spec and status."""
+HELD_BYTES: Final = 1 << 20
+"""Of an answer's body, held before its status is sent on: so much may still become a 503."""
+PASSED_ON: Final = ("Audit-Id", "Retry-After", "Warning")
+"""Headers of the API server that callers get; its Content-Type is checked and set by us."""
+CONNECT_TIMEOUT_S: Final = 5.0
+"""To open a connection, and to wait for one of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer of the API server, whole: one object, or the ``Status`` of a deletion."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Those that callers get."""
+    body: bytes
+
+    def response(self) -> Response:
+        """Return it as it is."""
+        return Response(self.body, self.status, dict(self.headers), media_type=JSON)
+
+
+class CallersApi:
+    """Requests to the API server, each with a caller's token. An async context manager."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        metrics: Metrics,
+        *,
+        connections: int,
+        timeout_s: float,
+        trace_configs: list[aiohttp.TraceConfig] | None = None,
+    ) -> None:
+        self._server = connection.server
+        self._metrics = metrics
+        self._turns = asyncio.Semaphore(max(1, connections // 2))
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=connections, ssl=connection.ssl_context(client_certificate=False)
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=trace_configs,
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                connect=CONNECT_TIMEOUT_S,
+                sock_connect=CONNECT_TIMEOUT_S,
+                sock_read=timeout_s,
+            ),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    @asynccontextmanager
+    async def send(
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send one request and yield a good answer (200 to 299), its body yet unread.
+
+        ``path`` is made of checked names only.
+
+        Raises:
+            Refused: the API server answered something else.
+            Unavailable: it gave no (whole) answer, also while the body is read.
+        """
+        headers = {
+            "Authorization": f"Bearer {caller.token}",
+            "Accept": accept,
+            "Accept-Encoding": "identity",  # the body is passed through as it is
+            "User-Agent": USER_AGENT,
+            **audited_as(request_id.get()),
+        }
+        if body is not None:
+            headers["Content-Type"] = content_type
+        started = time.perf_counter()
+        try:
+            async with self._session.request(
+                method,
+                URL(self._server + path, encoded=True).with_query(params),
+                # From a file, aiohttp writes long bodies in turns with other requests.
+                data=None if body is None else BytesIO(body),
+                headers=headers,
+                allow_redirects=False,
+            ) as response:
+                self._metrics.upstream_latency.labels(
+                    method, _resource(path), response.status
+                ).observe(time.perf_counter() - started)
+                if not HTTPStatus(200) <= response.status < HTTPStatus(300):
+                    raise refusal(response, await response.read())
+                if response.content_type != JSON:
+                    raise BadGateway("what answered in the API server's place sent no JSON")
+                yield response
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable(_gone(method)) from error
+
+    async def fetch(
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> Any:
+        """Send one request with ``body`` as JSON and return the decoded answer; as `send`."""
+        answer = await self.whole(
+            caller,
+            method,
+            path,
+            params=params,
+            body=None if body is None else encode_json(body),
+            content_type=content_type,
+            accept=accept,
+        )
+        return json.loads(answer.body)
+
+    async def whole(
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> Answer:
+        """Send one request and return its answer, which etcd bounds to some MiB; as `send`."""
+        async with self.send(
+            caller,
+            method,
+            path,
+            params=params,
+            body=body,
+            content_type=content_type,
+            accept=accept,
+        ) as response:
+            return Answer(response.status, passed_on(response), await response.read())
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Hold one of the connections that lists may have at once, which is half of them.
+
+        Raises:
+            Unavailable: none gets free in time.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("too many lists at once") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def relay(
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        admit: Callable[[], Awaitable[None]] | None = None,
+    ) -> Response:
+        """Send one request and return its answer as it is, byte for byte; as `send`.
+
+        A long body is passed on while it arrives, after ``admit`` has had its say. If the
+        API server goes away in the middle of one, the connection to the caller is cut.
+        """
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._turn())
+            response = await stack.enter_async_context(
+                self.send(caller, method, path, params=params, body=body)
+            )
+            head = bytearray()
+            async for chunk in response.content.iter_any():
+                head += chunk
+                if len(head) > HELD_BYTES:
+                    break
+            headers = passed_on(response)
+            if response.content.at_eof():
+                return Response(bytes(head), response.status, headers, media_type=JSON)
+            if admit is not None:
+                await admit()
+            return _Stream(bytes(head), response, headers, stack.pop_all())
+        raise AssertionError("no context manager in here swallows exceptions")
+
+
+class _Stream(StreamingResponse):
+    """The rest of an answer, and the upstream request that it comes from."""
+
+    def __init__(
+        self,
+        head: bytes,
+        upstream: aiohttp.ClientResponse,
+        headers: Mapping[str, str],
+        stack: AsyncExitStack,
+    ) -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield head
+            async for chunk in upstream.content.iter_any():
+                yield chunk
+
+        super().__init__(chunks(), upstream.status, headers, media_type=JSON)
+        self._stack = stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._stack:
+            await super().__call__(scope, receive, send)
+
+
+def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
+    """Return the answer to give for the API server's: its ``Status``, and never another body."""
+    headers, code = passed_on(response), response.status
+    if code == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = challenge("invalid_token")
+    try:
+        status = json.loads(raw)
+    except ValueError:
+        status = None
+    if code >= 400 and isinstance(status, dict) and status.get("kind") == "Status":
+        fault = request_fault(status) if code == HTTPStatus.INTERNAL_SERVER_ERROR else None
+        return fault or Refused(reworded(status), code, headers)
+    if code == HTTPStatus.UNAUTHORIZED:
+        return Unauthorized("the token is not accepted", error="invalid_token")
+    if code == HTTPStatus.NOT_FOUND:
+        # Its plain "404 page not found" for a path that it does not serve.
+        return Unavailable("the API server does not serve this kind; are the CRDs installed?")
+    if code >= 500 or code == HTTPStatus.TOO_MANY_REQUESTS:
+        return Unavailable("the API server is not available")
+    return BadGateway(f"an answer in the API server's place: {code}")
+
+
+def passed_on(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Return those of the API server's headers that callers get, byte for byte.
+
+    Warnings are people's words in UTF-8, which aiohttp decodes. To ASGI and Starlette,
+    a header's characters stand for bytes.
+    """
+    return {
+        name: ", ".join(response.headers.getall(name))
+        .encode("utf-8", "surrogateescape")
+        .decode("latin-1")
+        for name in PASSED_ON
+        if name in response.headers
+    }
+
+
+def _gone(method: str) -> str:
+    message = "the API server can't be reached, or went away before it had answered"
+    return message if method == "GET" else message + "; what was asked for may have been done"
+
+
+def _resource(path: str) -> str:
+    """Return the plural in ``path``: the step after the namespace, if there is one."""
+    steps = path.split("/")
+    return steps[6] if len(steps) > 6 and steps[4] == "namespaces" else steps[-1]

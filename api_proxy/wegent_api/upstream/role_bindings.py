@@ -1,0 +1,135 @@
+"""In which namespaces a caller may have rights: those whose RoleBindings name them.
+
+An index that a watch keeps, begun when it is first asked for. It decides nothing: what a
+RoleBinding gives, the API server judges when the caller's own request comes. It only
+saves asking for each namespace of the cluster.
+"""
+
+import asyncio
+import contextvars
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from typing import Any, Final, Self
+
+from wegent_api.http.errors import Forbidden, Problem, Unavailable
+from wegent_api.upstream.identity import Identity
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.informer import Informer
+from wegent_kube.resources import ROLE_BINDINGS
+
+FIRST_WITHIN_S: Final = 10.0
+"""How long whoever asks first waits for the first list."""
+
+Subject = tuple[str, str]
+"""``User`` or ``Group``, and its name."""
+Key = tuple[str, str]
+"""Namespace and name of a RoleBinding."""
+
+
+class Bindings:
+    """The RoleBindings of the cluster, by whom they name. An async context manager."""
+
+    def __init__(self, kube: KubeClient) -> None:
+        self._kube = kube
+        self._subjects: dict[Key, frozenset[Subject]] = {}
+        self._bound: defaultdict[Subject, set[Key]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+        self._tried = asyncio.Event()
+        self._problem: Problem | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def namespaces(self, identity: Identity) -> list[str]:
+        """Return the namespaces in which ``identity`` may have rights, in order.
+
+        Raises:
+            Forbidden: the proxy may not know them.
+            Unavailable: it doesn't know them yet.
+        """
+        await self._begun()
+        subjects = [("User", identity.username), *(("Group", it) for it in identity.groups)]
+        return sorted({space for it in subjects for space, _ in self._bound.get(it, ())})
+
+    async def of_user(self, username: str) -> list[Key]:
+        """Return the RoleBindings that name a user, in order; it raises what ``namespaces`` does.
+
+        ``username`` is the one by which the API server knows the user.
+        """
+        await self._begun()
+        return sorted(self._bound.get(("User", username), ()))
+
+    async def _begun(self) -> None:
+        if self._task is None:
+            # It outlives the request that is the first to ask, and isn't part of it.
+            self._task = asyncio.create_task(
+                Informer(self._kube, ROLE_BINDINGS.path(), self).run(),
+                context=contextvars.Context(),
+            )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_WITHIN_S):
+                await self._tried.wait()
+        if not self._tried.is_set():
+            raise Unavailable("the API server did not say yet who may see which namespaces")
+        if self._problem:
+            raise self._problem
+
+    def changed(self, body: Mapping[str, Any]) -> None:
+        """Take in a RoleBinding."""
+        self._put(_key(body), frozenset(_subjects(body)))
+
+    def deleted(self, name: Key) -> None:
+        """Take in that a RoleBinding is gone."""
+        self._put(name, frozenset())
+
+    def listed(self, names: AbstractSet[Key]) -> None:
+        """Take in that these are all RoleBindings."""
+        for gone in self._subjects.keys() - names:
+            self._put(gone, frozenset())
+        self._problem = None
+        self._tried.set()
+
+    def failed(self, error: Exception) -> None:
+        """Take in that RoleBindings can't be followed; the last known ones stay in use."""
+        if not self._subjects:
+            self._problem = _problem(error)
+            self._tried.set()
+
+    def _put(self, key: Key, subjects: frozenset[Subject]) -> None:
+        for subject in self._subjects.pop(key, frozenset()) - subjects:
+            self._bound[subject].discard(key)
+            if not self._bound[subject]:
+                del self._bound[subject]
+        for subject in subjects:
+            self._bound[subject].add(key)
+        if subjects:
+            self._subjects[key] = subjects
+
+
+def _key(item: Mapping[str, Any]) -> Key:
+    return item["metadata"]["namespace"], item["metadata"]["name"]
+
+
+def _subjects(item: Mapping[str, Any]) -> Iterator[Subject]:
+    for subject in item.get("subjects") or ():
+        kind, name = subject["kind"], subject["name"]
+        if kind == "ServiceAccount":
+            kind, name = "User", f"system:serviceaccount:{subject.get('namespace', '')}:{name}"
+        yield kind, name
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, ApiError) and error.code == 403:
+        return Forbidden(
+            "namespace=*: only for who may list in the whole cluster, since the proxy may not"
+            " look where others have rights; name a namespace"
+        )
+    return Unavailable("the API server did not say who may see which namespaces")

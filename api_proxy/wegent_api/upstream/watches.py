@@ -1,0 +1,69 @@
+"""Watches of the API server, with a caller's token, on connections of their own.
+
+They last, so that they must not take the connections of requests that don't. Their
+connections are bounded, and so is what is held of one: a line of it, and what the socket's
+buffers hold. While nobody takes the next line, nothing more is read.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final, Self
+
+import aiohttp
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.errors import BadGateway, Unavailable
+from wegent_api.server.metrics import Metrics
+from wegent_api.upstream.client import CallersApi
+from wegent_kube import Connection
+from wegent_kube.lines import LineTooLong, lines_of
+
+QUIET_S: Final = 90.0
+"""Without a byte for so long, the API server is taken for gone: it ends each watch before that,
+because it is asked to, and says so once a minute that it is there (a bookmark)."""
+MAX_FRAME_BYTES: Final = 8 << 20
+"""Of one event; etcd stores objects of 1.5 MiB, and JSON's escapes make more of them."""
+
+
+class Watches:
+    """Opens watches. An async context manager.
+
+    Args:
+        connection: of the API server; its credentials are not used.
+        metrics: of requests to the API server.
+        at_once: how many there may be; who comes then waits for a connection, and not for long.
+    """
+
+    def __init__(self, connection: Connection, metrics: Metrics, *, at_once: int) -> None:
+        self._callers = CallersApi(connection, metrics, connections=at_once, timeout_s=QUIET_S)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._callers.__aexit__()
+
+    @asynccontextmanager
+    async def open(
+        self, caller: Caller, path: str, params: Mapping[str, str], *, lasts_s: int, accept: str
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Begin a watch of ``lasts_s`` seconds and yield its lines, each one event.
+
+        Raises:
+            Refused: the API server did not begin it.
+            Unavailable: there are too many, or the API server went away, also later on.
+            BadGateway: a line is longer than any event.
+        """
+        query = {**params, "watch": "true", "timeoutSeconds": str(lasts_s)}
+        async with self._callers.send(caller, "GET", path, params=query, accept=accept) as response:
+            yield _lines(response.content)
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    try:
+        async for line in lines_of(content, MAX_FRAME_BYTES):
+            yield line
+    except LineTooLong as error:
+        raise BadGateway("what answered in the API server's place sent no events") from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable("the API server went away") from error

@@ -1,0 +1,1 @@
+"""The base of all kinds: fields, metadata, status, and extensions of OpenAPI."""

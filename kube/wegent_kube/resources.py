@@ -1,0 +1,57 @@
+"""Where resources live in the API server's URL space."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from wegent_crds.registry import GROUP, VERSION, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource by group, version and plural: bare plurals match other people's kinds."""
+
+    group: str
+    """Empty for the core group."""
+    version: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        """What objects of the resource carry as ``apiVersion``."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def selector(self) -> tuple[str, ...]:
+        """What names the resource to Kopf; the core group has no name."""
+        return tuple(filter(None, (self.group, self.version, self.plural)))
+
+    def path(
+        self, namespace: str | None = None, name: str | None = None, subresource: str | None = None
+    ) -> str:
+        """Return the path of a collection or an object, in a namespace or for the whole cluster."""
+        steps = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if namespace is not None:
+            steps += ["namespaces", quote(namespace, safe="")]
+        steps.append(self.plural)
+        if name is not None:
+            steps.append(quote(name, safe=""))
+        if subresource is not None:
+            steps.append(subresource)
+        return "/" + "/".join(steps)
+
+
+def resource_of(kind: Kind) -> Resource:
+    """Return the resource of one of Wegent's kinds."""
+    return Resource(GROUP, VERSION, kind.plural)
+
+
+NAMESPACES: Final = Resource("", "v1", "namespaces")
+SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts")
+RESOURCE_QUOTAS: Final = Resource("", "v1", "resourcequotas")
+SECRETS: Final = Resource("", "v1", "secrets")
+ROLE_BINDINGS: Final = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
+CLUSTER_ROLE_BINDINGS: Final = Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
+LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
+EVENTS: Final = Resource("", "v1", "events")
+CRDS: Final = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")

@@ -1,0 +1,1 @@
+"""Accounts: the ServiceAccount, namespace, quota and bindings of each user."""

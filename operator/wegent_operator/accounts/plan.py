@@ -1,0 +1,452 @@
+"""What an Account needs in the cluster, and how that differs from what is there. Pure.
+
+An Account becomes a namespace of its own, RoleBindings, and last a
+ServiceAccount: a token can be asked for only once everything else is there.
+
+Name and place decide which objects belong to an Account. Labels never do:
+anybody may put any label on an object in a namespace of theirs, and take one
+off. The labels that are written here serve people and their selectors.
+
+The Account's uid keeps a later user of the same name out of the namespace and
+the ServiceAccount of an earlier one. The age of memberships does the same for
+those that admins of namespaces gave the earlier one (``wegent_crds.members``).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeGuard
+
+from wegent_crds import members
+from wegent_crds.conditions import Reason
+from wegent_crds.members import (
+    ACCOUNT_LABEL,
+    ACCOUNT_PREFIX,
+    MANAGED_BY,
+    RBAC_GROUP,
+    ROLES,
+    SHARED_BINDING,
+    account_binding_name,
+    is_system_namespace,
+    role_name,
+)
+from wegent_crds.registry import ACCOUNT, API_VERSION, GROUP
+from wegent_kube.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    NAMESPACES,
+    RESOURCE_QUOTAS,
+    ROLE_BINDINGS,
+    SERVICE_ACCOUNTS,
+    Resource,
+)
+from wegent_operator.accounts.quota import QUOTA_NAME, counted, hard_of, uncounted
+from wegent_operator.references.verdict import Problem
+from wegent_operator.state.objects import Facts, account_at_home_in, own_namespace
+
+MANAGER: Final = "wegent-operator"
+ACCOUNT_UID_LABEL: Final = f"{GROUP}/account-uid"
+MAX_SUBJECTS: Final = 2
+"""Subjects of a binding that are kept in memory; the operator's own has one."""
+
+OWN_ROLE: Final = "admin"
+"""What a user is in the namespace of their own: they may let others in."""
+PROVISIONED: Final = (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS, SERVICE_ACCOUNTS, RESOURCE_QUOTAS)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ProvisionKey:
+    """What names one provisioned object; ``namespace`` is empty for a cluster-scoped one."""
+
+    plural: str
+    namespace: str
+    name: str
+
+
+Manifests = Mapping[ProvisionKey, dict[str, Any]]
+"""Manifests by key, in the order in which they are to be made."""
+_REMOVAL: Final = {
+    SERVICE_ACCOUNTS.plural: 0,
+    CLUSTER_ROLE_BINDINGS.plural: 1,
+    ROLE_BINDINGS.plural: 2,
+}
+"""The order of removal: a token is worth nothing without its ServiceAccount."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do for one Account; empty where everything is as it should be."""
+
+    create_namespace: dict[str, Any] | None
+    apply: Manifests
+    delete: tuple[ProvisionKey, ...]
+    """Removed before anything is made; an object that is also in ``apply`` is made again."""
+    problems: tuple[Problem, ...]
+    """Why the Account is not Ready even when all of this has been done."""
+    home: str = ""
+    """The Account's own namespace, in which its quota belongs; empty where it gets none."""
+
+
+def plan(
+    facts: Facts | None,
+    accounts_namespace: str,
+    namespaces: Callable[[str], Mapping[str, str] | None],
+    actual: Mapping[ProvisionKey, dict[str, Any]],
+) -> Plan:
+    """Compare what an Account should have with what is there.
+
+    Args:
+        facts: The Account, None when it is gone.
+        accounts_namespace: Where Accounts give access.
+        namespaces: Looks up a namespace's labels; None where there is no such namespace.
+        actual: What is there under the Account's name, reduced by ``essence``.
+    """
+    problems: list[Problem] = []
+    wanted: dict[ProvisionKey, dict[str, Any]] = {}
+    create: dict[str, Any] | None = None
+    home = ""
+    if _has_access(facts):
+        labels = _labels(facts)
+        create, taken = _own_namespace(facts, labels, namespaces)
+        problems += taken
+        home = "" if taken else own_namespace(facts.key.name)
+        bindings, missing = _bindings(facts, labels, namespaces, own=not taken)
+        problems += missing
+        wanted.update(bindings)
+        wanted.update([_service_account(facts, labels, accounts_namespace)])
+    stale = {
+        key
+        for key, there in actual.items()
+        if (key not in wanted and not _is_somebody_elses(key, there, facts))
+        or (key in wanted and _must_be_made_again(key, there, wanted[key]))
+    }
+    return Plan(
+        create_namespace=create,
+        apply={
+            key: body
+            for key, body in wanted.items()
+            if key in stale or _differs(actual.get(key), body)
+        },
+        delete=tuple(sorted(stale, key=lambda key: (_REMOVAL[key.plural], key))),
+        problems=tuple(problems),
+        home=home,
+    )
+
+
+def _has_access(facts: Facts | None) -> TypeGuard[Facts]:
+    """Tell whether there is an Account that is neither suspended nor being deleted."""
+    account = facts.account if facts is not None and facts.judged else None
+    return account is not None and not account.suspended
+
+
+def list_params(resource: Resource, accounts_namespace: str) -> dict[str, str]:
+    """Return the parameters of the lists and watches that show what belongs to Accounts.
+
+    Bindings are asked for in the whole cluster, whatever labels they bear: where an Account
+    had a binding that it should lose, only its name tells.
+    """
+    if resource is SERVICE_ACCOUNTS:
+        return {"fieldSelector": f"metadata.namespace={accounts_namespace}"}
+    if resource is RESOURCE_QUOTAS:
+        return {"fieldSelector": f"metadata.name={QUOTA_NAME}"}
+    return {}
+
+
+def account_of(key: ProvisionKey, body: Mapping[str, Any], accounts_namespace: str) -> str | None:
+    """Return the name of the Account to which an object's name and place tie it.
+
+    Empty for the RoleBinding of all accounts; None for an object that is none of Wegent's.
+    """
+    if key.plural == SERVICE_ACCOUNTS.plural:
+        return key.name if key.namespace == accounts_namespace else None
+    if key.plural == RESOURCE_QUOTAS.plural:
+        return account_at_home_in(key.namespace) if key.name == QUOTA_NAME else None
+    if key.name == SHARED_BINDING:
+        return "" if key.namespace else None
+    prefix, user, role = _parts(key.name)
+    if prefix == ACCOUNT_PREFIX:
+        return user
+    if prefix == members.PREFIX and key.namespace and _gives(body, accounts_namespace, user, role):
+        return user
+    return None
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Return prefix, user and role of the name of a binding; empty where it is none of ours."""
+    for prefix in (ACCOUNT_PREFIX, members.PREFIX):
+        user, dash, role = name.removeprefix(prefix).rpartition("-")
+        if name.startswith(prefix) and user and dash and role in ROLES:
+            return prefix, user, role
+    return "", "", ""
+
+
+def _gives(body: Mapping[str, Any], accounts_namespace: str, user: str, role: str) -> bool:
+    """Tell whether a RoleBinding gives a role to a user and to nobody else."""
+    reference, subjects = body["roleRef"], body.get("subjects") or []
+    return (
+        (reference["kind"], reference["name"]) == ("ClusterRole", role_name(role))
+        and len(subjects) == 1
+        and _subject(subjects[0]) == ("ServiceAccount", accounts_namespace, user)
+    )
+
+
+def shared_binding(
+    namespace: str, accounts_namespace: str, role: str
+) -> tuple[ProvisionKey, dict[str, Any]]:
+    """Return the one RoleBinding that gives every account its role in a shared namespace."""
+    name = SHARED_BINDING
+    subject = {
+        "apiGroup": RBAC_GROUP,
+        "kind": "Group",
+        "name": f"system:serviceaccounts:{accounts_namespace}",
+    }
+    return _binding(ROLE_BINDINGS, namespace, name, role, subject, {MANAGED_BY: MANAGER})
+
+
+def serves_everybody(there: Mapping[str, Any], accounts_namespace: str) -> bool:
+    """Tell whether a binding gives rights to all accounts; ``there`` is its essence."""
+    return ("Group", "", f"system:serviceaccounts:{accounts_namespace}") in there["subjects"]
+
+
+def essence(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Reduce a provisioned object to what the operator decides; the rest is not its business."""
+    metadata = body["metadata"]
+    labels = metadata.get("labels") or {}
+    subjects = body.get("subjects") or []
+    membership = metadata["name"].startswith(members.PREFIX)
+    return {
+        # Of what it writes itself it needs no date, and has none before it is written.
+        "since": datetime.fromisoformat(metadata["creationTimestamp"]) if membership else None,
+        "labels": {
+            name: labels[name]
+            for name in (MANAGED_BY, ACCOUNT_LABEL, ACCOUNT_UID_LABEL)
+            if name in labels
+        },
+        "owners": [
+            owner["uid"]
+            for owner in metadata.get("ownerReferences") or ()
+            if (owner["apiVersion"], owner["kind"]) == (API_VERSION, ACCOUNT.kind)
+        ],
+        "roleRef": _role_ref(body),
+        # More than one is wrong in any case, and how many more isn't worth the memory.
+        "subjects": [_subject(subject) for subject in subjects[:MAX_SUBJECTS]],
+        "deleting": "deletionTimestamp" in metadata,
+        "hard": hard_of(body),
+        "counted": counted(body),
+        "uncounted": uncounted(body),
+    }
+
+
+def _role_ref(body: Mapping[str, Any]) -> tuple[str, str] | None:
+    reference = body.get("roleRef")
+    return None if reference is None else (reference["kind"], reference["name"])
+
+
+def _subject(subject: Mapping[str, Any]) -> tuple[Any, ...]:
+    return subject.get("kind"), subject.get("namespace", ""), subject.get("name")
+
+
+def _is_somebody_elses(key: ProvisionKey, there: Mapping[str, Any], facts: Facts | None) -> bool:
+    """Tell whether an object that the Account doesn't need is nevertheless to stay.
+
+    Memberships are for a namespace's admins to give and take, as long as the user to whom
+    they were given is there, and except in a system namespace. A membership that is older
+    than the Account was given to an earlier user.
+    """
+    if key.plural == RESOURCE_QUOTAS.plural:
+        return True  # the plan of a user's access is not concerned with it
+    account = facts.account if facts is not None and facts.judged else None
+    if key.plural == SERVICE_ACCOUNTS.plural:
+        # Other programs put ServiceAccounts into each namespace. One with an Account's name is
+        # the Account's; others are removed only where the operator has made them.
+        return account is None and not _is_marked(there)
+    if there["deleting"]:
+        # Without subjects it gives nothing, and goes when its finalizers do.
+        return not there["subjects"]
+    if facts is None or account is None or not key.name.startswith(members.PREFIX):
+        return False
+    return not _is_system(key.namespace, facts) and bool(there["since"] >= account.created)
+
+
+def _is_system(namespace: str, facts: Facts) -> bool:
+    """Tell whether a namespace has no members. That of Accounts has none, whatever its name."""
+    return is_system_namespace(namespace) or namespace == facts.key.namespace
+
+
+def _is_marked(there: Mapping[str, Any]) -> bool:
+    """Tell whether the operator has made a ServiceAccount in the accounts namespace.
+
+    Labels may be asked here: no user of Wegent's can write ServiceAccounts there.
+    """
+    return bool(there["owners"]) or there["labels"].get(MANAGED_BY) == MANAGER
+
+
+def _must_be_made_again(
+    key: ProvisionKey, there: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> bool:
+    """Tell whether an object that is there can't become the one that is wanted.
+
+    A ServiceAccount that was made for another Account, or by hand, may have tokens that are
+    still good. The role of a binding can't be changed.
+    """
+    should = essence(wanted)
+    if key.plural == SERVICE_ACCOUNTS.plural:
+        [uid] = should["owners"]
+        is_ours = uid in there["owners"] or there["labels"].get(ACCOUNT_UID_LABEL) == uid
+        return bool(there["deleting"] or not is_ours)
+    return bool(there["roleRef"] != should["roleRef"])
+
+
+def _differs(there: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
+    """Tell whether an object is to be applied. One that is being deleted comes back later."""
+    return there is None or {**there, "deleting": False} != essence(wanted)
+
+
+def _labels(facts: Facts) -> dict[str, str]:
+    return {
+        MANAGED_BY: MANAGER,
+        ACCOUNT_LABEL: facts.key.name,
+        ACCOUNT_UID_LABEL: facts.uid,
+    }
+
+
+def _own_namespace(
+    facts: Facts,
+    labels: dict[str, str],
+    namespaces: Callable[[str], Mapping[str, str] | None],
+) -> tuple[dict[str, Any] | None, list[Problem]]:
+    name = own_namespace(facts.key.name)
+    there = namespaces(name)
+    if there is None:
+        manifest = {
+            "apiVersion": NAMESPACES.api_version,
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": labels},
+        }
+        return manifest, []
+    if there.get(ACCOUNT_UID_LABEL) == facts.uid or _may_adopt(facts, there):
+        return None, []
+    return None, [
+        Problem(
+            Reason.NAMESPACE_TAKEN,
+            f"namespace {name} exists and was not made for this Account, which gets no access "
+            "to it; delete that namespace, use another name for the Account, or give it the "
+            f"namespace by the label {ACCOUNT_UID_LABEL}={facts.uid}",
+        )
+    ]
+
+
+def _may_adopt(facts: Facts, there: Mapping[str, str]) -> bool:
+    """Tell whether an Account gets the namespace of an earlier Account of its name.
+
+    That of an admin does: an admin has every right in it anyway, so nothing is inherited.
+    The first admin has a new uid after the CRDs were deleted and installed again.
+    """
+    assert facts.account is not None  # noqa: S101 - for the type checker; plan() has looked
+    return (
+        facts.account.role == "admin"
+        and there.get(MANAGED_BY) == MANAGER
+        and there.get(ACCOUNT_LABEL) == facts.key.name
+    )
+
+
+def _bindings(
+    facts: Facts,
+    labels: dict[str, str],
+    namespaces: Callable[[str], Mapping[str, str] | None],
+    *,
+    own: bool,
+) -> tuple[dict[ProvisionKey, dict[str, Any]], list[Problem]]:
+    assert facts.account is not None  # noqa: S101 - for the type checker; plan() has looked
+    problems: list[Problem] = []
+    roles = {own_namespace(facts.key.name): OWN_ROLE} if own else {}
+    for index, membership in enumerate(facts.account.memberships):
+        if _is_system(membership.namespace, facts):
+            problems.append(
+                Problem(
+                    Reason.REF_NOT_PERMITTED,
+                    f"spec.namespaces[{index}]: nobody is given rights in the system namespace "
+                    f"{membership.namespace}; remove the entry",
+                )
+            )
+        elif namespaces(membership.namespace) is None:
+            problems.append(
+                Problem(
+                    Reason.REF_NOT_FOUND,
+                    f"spec.namespaces[{index}]: namespace {membership.namespace} does not exist; "
+                    "create it or remove the entry",
+                )
+            )
+        else:
+            roles[membership.namespace] = membership.role
+    return dict(_role_bindings(facts, labels, roles)), problems
+
+
+def _role_bindings(
+    facts: Facts, labels: dict[str, str], roles: Mapping[str, str]
+) -> Iterator[tuple[ProvisionKey, dict[str, Any]]]:
+    assert facts.account is not None  # noqa: S101 - as above
+    user = facts.key.name
+    subject = {
+        "kind": "ServiceAccount",
+        "name": facts.key.name,
+        "namespace": facts.key.namespace,
+    }
+    # A binding's role can't be changed, so its name carries the role: another role is another
+    # binding, and the old one is deleted because nothing wants it.
+    for namespace, role in roles.items():
+        yield _binding(
+            ROLE_BINDINGS, namespace, account_binding_name(user, role), role, subject, labels
+        )
+    if facts.account.role == "admin":
+        yield _binding(
+            CLUSTER_ROLE_BINDINGS, "", account_binding_name(user, "admin"), "admin", subject, labels
+        )
+
+
+def _binding(
+    resource: Resource,
+    namespace: str,
+    name: str,
+    role: str,
+    subject: Mapping[str, str],
+    labels: Mapping[str, str],
+) -> tuple[ProvisionKey, dict[str, Any]]:
+    metadata: dict[str, Any] = {"name": name, "labels": dict(labels)}
+    if namespace:
+        metadata["namespace"] = namespace
+    return ProvisionKey(resource.plural, namespace, name), {
+        "apiVersion": resource.api_version,
+        "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
+        "metadata": metadata,
+        "roleRef": {
+            "apiGroup": RBAC_GROUP,
+            "kind": "ClusterRole",
+            "name": role_name(role),
+        },
+        "subjects": [dict(subject)],
+    }
+
+
+def _service_account(
+    facts: Facts, labels: dict[str, str], accounts_namespace: str
+) -> tuple[ProvisionKey, dict[str, Any]]:
+    key = ProvisionKey(SERVICE_ACCOUNTS.plural, accounts_namespace, facts.key.name)
+    return key, {
+        "apiVersion": SERVICE_ACCOUNTS.api_version,
+        "kind": "ServiceAccount",
+        "metadata": {
+            "name": facts.key.name,
+            "namespace": accounts_namespace,
+            "labels": labels,
+            # Garbage collection takes it, and with it every token, when the Account goes.
+            "ownerReferences": [
+                {
+                    "apiVersion": API_VERSION,
+                    "kind": ACCOUNT.kind,
+                    "name": facts.key.name,
+                    "uid": facts.uid,
+                }
+            ],
+        },
+        "automountServiceAccountToken": False,
+    }

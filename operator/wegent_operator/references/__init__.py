@@ -1,0 +1,1 @@
+"""Verdicts on references between objects."""

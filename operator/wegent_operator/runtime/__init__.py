@@ -1,0 +1,1 @@
+"""The parts that every controller shares: queue, workers, status writes, Events, the Lease."""

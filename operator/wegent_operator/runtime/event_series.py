@@ -1,0 +1,216 @@
+"""Which Event tells a story: a new one, or one that is there with a greater count.
+
+The rules are those of client-go's ``EventCorrelator``, so that an object that flaps costs
+what it costs with any controller: equal stories are one Event with a count; of more than
+ten that differ only in their note the rest are one Event too; and each object has 25 Events,
+then one more every five minutes. What is remembered is bounded; the least recently used go
+first, and a story that was forgotten begins another Event.
+"""
+
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+
+from wegent_crds.references import ObjectKey
+from wegent_crds.registry import API_VERSION, BY_PLURAL
+from wegent_kube.resources import EVENTS
+from wegent_operator.state.objects import Facts
+
+CONTROLLER: Final = "wegent-operator"
+MAX_NOTE_BYTES: Final = 1024
+"""The API server's own bound."""
+MAX_INSTANCE: Final = 128
+"""Characters of ``reportingInstance``: the API server's own bound. A host's name may have 253."""
+CUT: Final = "..."
+"""End of a note that was cut."""
+MAX_NAME: Final = 200
+"""Characters of the object's name within an Event's."""
+MAX_REMEMBERED: Final = 4096
+"""Series, and objects; as client-go. With notes of full length some 8 MiB."""
+BURST: Final = 25
+"""Events of one object that are posted at once; as client-go."""
+REFILL_S: Final = 300.0
+"""Seconds after which an object may have one more; as client-go."""
+MAX_SIMILAR: Final = 10
+"""Notes of one reason that are told apart; as client-go."""
+SIMILAR_S: Final = 600.0
+"""Seconds of silence after which the notes of a reason are told apart again; as client-go."""
+COMBINED: Final = "(combined from similar events): "
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What one Event tells."""
+
+    action: str
+    reason: str
+    note: str
+    normal: bool
+    """Whether that is how things should go; else it is a warning."""
+
+
+@dataclass(slots=True)
+class Series:
+    """One Event, and how often it has been told."""
+
+    key: ObjectKey
+    uid: str
+    version: int
+    """Of the object, when the first of these stories was told."""
+    story: Story
+    first: datetime
+    last: datetime
+    count: int = 0
+    stored: bool = False
+    """Whether the API server has it."""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Name the Event as client-go names its own: the object, a dot, something unique."""
+        self.name = f"{self.key.name[:MAX_NAME].rstrip('-.')}.{uuid.uuid4().hex}"
+
+    def changes(self) -> dict[str, Any]:
+        """Return what a repeat changes, as a merge patch."""
+        changes: dict[str, Any] = {
+            "message": self.story.note,
+            "lastTimestamp": self.last.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "count": self.count,
+        }
+        if self.count > 1:
+            changes["series"] = {"count": self.count, "lastObservedTime": _micros(self.last)}
+        return changes
+
+    def body(self, instance: str) -> dict[str, Any]:
+        """Return the Event.
+
+        It has the times and counts of both forms of Events. ``kubectl describe`` sorts by
+        ``lastTimestamp``, which ``events.k8s.io/v1`` refuses; so it is of the core group.
+        """
+        key = self.key
+        return {
+            "apiVersion": EVENTS.api_version,
+            "kind": "Event",
+            "metadata": {"name": self.name, "namespace": key.namespace},
+            "eventTime": _micros(self.first),
+            "firstTimestamp": self.first.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            **self.changes(),
+            "source": {"component": CONTROLLER},
+            "reportingComponent": CONTROLLER,
+            "reportingInstance": instance[:MAX_INSTANCE],
+            "action": self.story.action,
+            "reason": self.story.reason,
+            "type": "Normal" if self.story.normal else "Warning",
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": BY_PLURAL[key.plural].kind,
+                "namespace": key.namespace,
+                "name": key.name,
+                "uid": self.uid,
+                "resourceVersion": str(self.version),
+            },
+        }
+
+
+@dataclass(slots=True)
+class _Similar:
+    """Notes of one object and reason that were told lately."""
+
+    last: datetime
+    notes: set[int] = field(default_factory=set)
+    """Their hashes: a note may have a kilobyte."""
+
+
+@dataclass(slots=True)
+class _Budget:
+    """Events that an object may still have."""
+
+    since: datetime
+    left: float = float(BURST)
+
+    def take(self, now: datetime) -> bool:
+        """Take one, if there is one."""
+        elapsed_s = max((now - self.since).total_seconds(), 0.0)
+        self.since = now
+        self.left = min(self.left + elapsed_s / REFILL_S, float(BURST))
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
+class _Remembered(Generic[_K, _V]):
+    """The values that were used last."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[_K, _V] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, key: _K, make: Callable[[], _V]) -> _V:
+        """Return the value of ``key``, a new one where it isn't remembered."""
+        if key not in self._values:
+            self._values[key] = make()
+            if len(self._values) > self._most:
+                self._values.popitem(last=False)
+        self._values.move_to_end(key)
+        return self._values[key]
+
+
+class Correlator:
+    """Finds the Event that a story belongs to."""
+
+    def __init__(self, most: int = MAX_REMEMBERED) -> None:
+        self._series: _Remembered[tuple[Hashable, ...], Series] = _Remembered(most)
+        self._similar: _Remembered[tuple[Hashable, ...], _Similar] = _Remembered(most)
+        self._budgets: _Remembered[str, _Budget] = _Remembered(most)
+
+    def __len__(self) -> int:
+        return len(self._series) + len(self._similar) + len(self._budgets)
+
+    def correlate(self, facts: Facts, story: Story, now: datetime) -> Series | None:
+        """Count a story; return its Event, None where the object has had too many."""
+        about = (facts.uid, story.action, story.reason, story.normal)
+        note = cut(story.note, MAX_NOTE_BYTES)
+        told_apart = self._told_apart(about, note, now)
+        if not told_apart:
+            note = cut(COMBINED + note, MAX_NOTE_BYTES)
+        told = Story(story.action, story.reason, note, story.normal)
+        key = (*about, note if told_apart else None)
+        series = self._series.get(
+            key, lambda: Series(facts.key, facts.uid, facts.version, told, now, now)
+        )
+        series.story = told
+        series.count += 1
+        series.last = max(series.last, now)
+        budget = self._budgets.get(facts.uid, lambda: _Budget(now))
+        return series if budget.take(now) else None
+
+    def _told_apart(self, about: tuple[Hashable, ...], note: str, now: datetime) -> bool:
+        similar = self._similar.get(about, lambda: _Similar(now))
+        if now - similar.last > timedelta(seconds=SIMILAR_S):
+            similar.notes.clear()
+        similar.last = now
+        if hash(note) not in similar.notes and len(similar.notes) >= MAX_SIMILAR:
+            return False
+        similar.notes.add(hash(note))
+        return True
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text of at most ``most`` bytes of UTF-8, with no character cut in half."""
+    raw = text.encode(errors="replace")
+    if len(raw) <= most:
+        return raw.decode()
+    return raw[: most - len(CUT)].decode(errors="ignore") + CUT
+
+
+def _micros(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

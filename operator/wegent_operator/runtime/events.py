@@ -1,0 +1,107 @@
+"""Kubernetes Events on transitions, so that ``kubectl describe`` tells the story.
+
+Best effort by nature, as everywhere in Kubernetes: posted from a bounded queue
+so that a slow API server never holds up a verdict, dropped and counted when
+that is full or the namespace is going away. Conditions are the record.
+"""
+
+import asyncio
+import logging
+from datetime import datetime
+from typing import Final
+
+from wegent_crds.conditions import ConditionType
+from wegent_crds.registry import BY_PLURAL
+from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube.client import MERGE_PATCH
+from wegent_kube.resources import EVENTS
+from wegent_operator.references.verdict import Outcome
+from wegent_operator.runtime.event_series import Correlator, Series, Story
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.state.conditions import find
+from wegent_operator.state.objects import Facts
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING: Final = 1000
+
+
+class Recorder:
+    """Posts Events for ``Ready`` that got worse or came back, and for what is done to Tasks."""
+
+    def __init__(self, client: KubeClient, metrics: Metrics, instance: str) -> None:
+        self._client = client
+        self._metrics = metrics
+        self._instance = instance
+        self._correlator = Correlator()
+        self._waiting: dict[str, Series] = {}
+        """By the Event's name, in the order of the first story that isn't posted yet."""
+        self._news = asyncio.Event()
+
+    def transition(self, facts: Facts, outcome: Outcome, now: datetime) -> None:
+        """Note that an object's ``Ready`` became ``outcome``. Never blocks and never raises.
+
+        Nothing is told of an object that is ready from the beginning, as most are.
+        """
+        before = find(facts.conditions, ConditionType.READY)
+        if outcome.status and (before is None or before.status != "False"):
+            return
+        story = Story(
+            action="Judge",
+            reason=str(outcome.reason),
+            note=outcome.message or f"{BY_PLURAL[facts.key.plural].kind} is ready",
+            normal=outcome.status,
+        )
+        self.tell(facts, story, now)
+
+    def tell(self, facts: Facts, story: Story, now: datetime) -> None:
+        """Note what was done about an object. Never blocks and never raises."""
+        series = self._correlator.correlate(facts, story, now)
+        if series is None:
+            self._metrics.events.labels("limited").inc()
+        elif series.name not in self._waiting and len(self._waiting) >= MAX_WAITING:
+            self._metrics.events.labels("dropped").inc()
+        else:
+            self._waiting[series.name] = series
+            self._news.set()
+
+    async def run(self) -> None:
+        """Post for ever, one after the other: a repeat comes after the Event that it repeats."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                series = self._waiting.pop(next(iter(self._waiting)))
+                try:
+                    await self._post(series)
+                except KubeError as error:
+                    self._metrics.events.labels("failed").inc()
+                    logger.warning("An event was not posted: %s", error)
+                except Exception:
+                    self._metrics.events.labels("failed").inc()
+                    logger.exception("An event was not posted")
+
+    async def _post(self, series: Series) -> None:
+        namespace = series.key.namespace
+        if series.stored:
+            try:
+                path = EVENTS.path(namespace, series.name)
+                await self._client.request(
+                    "PATCH", path, body=series.changes(), content_type=MERGE_PATCH
+                )
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+                series.stored = False  # Events are kept for an hour
+            else:
+                self._metrics.events.labels("repeated").inc()
+                return
+        try:
+            await self._client.request(
+                "POST", EVENTS.path(namespace), body=series.body(self._instance)
+            )
+        except ApiError as error:
+            if error.code != 409:  # an answer that got lost; the next story is its repeat
+                raise
+        series.stored = True
+        self._metrics.events.labels("posted").inc()

@@ -1,0 +1,137 @@
+"""Prometheus metrics of the operator, in a registry of their own."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from wegent_crds.registry import KINDS
+
+
+class Metrics:
+    """Every metric; docs/operator.md says what each answers."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.writes = Counter(
+            "wegent_operator_writes_total",
+            "Status writes by kind and outcome (written, conflict, gone, failed).",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self.transitions = Counter(
+            "wegent_operator_transitions_total",
+            "Transitions of Ready by kind and reason.",
+            ["kind", "reason"],
+            registry=self.registry,
+        )
+        self.task_phases = Counter(
+            "wegent_operator_task_phases_total",
+            "Tasks that went from one phase to another, whoever wrote it.",
+            ["before", "after"],
+            registry=self.registry,
+        )
+        self.task_steps = Counter(
+            "wegent_operator_task_steps_total",
+            "What the operator did to Tasks, by cause.",
+            ["cause"],
+            registry=self.registry,
+        )
+        self.refusals = Counter(
+            "wegent_operator_refusals_total",
+            "Writes to users' objects and Tombstones that the API server refused, by kind and"
+            " step.",
+            ["kind", "step"],
+            registry=self.registry,
+        )
+        self.hindered = Gauge(
+            "wegent_operator_hindered_objects",
+            "Objects that tell in an Event or a condition what keeps the operator from its work.",
+            registry=self.registry,
+        )
+        self.judgements = Counter(
+            "wegent_operator_judgements_total",
+            "Verdicts considered, written or not.",
+            registry=self.registry,
+        )
+        self.events = Counter(
+            "wegent_operator_events_total",
+            "Kubernetes Events by outcome (posted, repeated, failed, dropped, limited).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.provisions = Counter(
+            "wegent_operator_provisions_total",
+            "Writes of what Accounts need, by resource and action (apply, delete).",
+            ["resource", "action"],
+            registry=self.registry,
+        )
+        self.tombstones = Counter(
+            "wegent_operator_tombstones_total",
+            "Tombstones by what became of them (stored, restored, expired).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.sweeps = Counter(
+            "wegent_operator_sweeps_total", "Sweeps by kind.", ["kind"], registry=self.registry
+        )
+        self.healed = Counter(
+            "wegent_operator_sweep_healed_total",
+            "Objects that a sweep found to differ from what the watch had told.",
+            ["kind"],
+            registry=self.registry,
+        )
+        for kind in KINDS:
+            self.healed.labels(kind.kind)  # from zero on, so that the first one is an increase
+        self.watch_starts = Counter(
+            "wegent_operator_watch_starts_total",
+            "Watch requests answered, by resource.",
+            ["resource"],
+            registry=self.registry,
+        )
+        self.watch_failures = Counter(
+            "wegent_operator_watch_failures_total",
+            "Lists and watches that failed, by resource and status code, or unreachable.",
+            ["resource", "code"],
+            registry=self.registry,
+        )
+        self.watch_refused = Gauge(
+            "wegent_operator_watch_refused",
+            "1 while the watch of a resource is refused and tried again, else 0.",
+            ["resource"],
+            registry=self.registry,
+        )
+        self.leading = Gauge(
+            "wegent_operator_leading",
+            "1 while this operator judges, 0 while another does.",
+            registry=self.registry,
+        )
+        self.objects = Gauge(
+            "wegent_operator_objects",
+            "Objects by kind and by the reason of their Ready.",
+            ["kind", "reason"],
+            registry=self.registry,
+        )
+        self.queue_depth = Gauge(
+            "wegent_operator_queue_depth", "Keys waiting.", registry=self.registry
+        )
+        self.queue_oldest = Gauge(
+            "wegent_operator_queue_oldest_seconds",
+            "How long the oldest waiting key has waited.",
+            registry=self.registry,
+        )
+        self.unsettled = Gauge(
+            "wegent_operator_unsettled_seconds",
+            "How long the oldest news has been without a settled verdict, retries included.",
+            registry=self.registry,
+        )
+        self.verdict_seconds = Histogram(
+            "wegent_operator_verdict_seconds",
+            "From the news of a change to its verdict being written.",
+            registry=self.registry,
+        )
+
+    def count_objects(self, census: Mapping[tuple[str, str], int]) -> None:
+        """Set how many objects there are by kind and reason; what isn't named is none."""
+        self.objects.clear()
+        for (kind, reason), count in census.items():
+            self.objects.labels(kind, reason).set(count)

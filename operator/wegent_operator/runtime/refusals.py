@@ -1,0 +1,127 @@
+"""What the operator could not do to an object, in words for the object: pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from wegent_crds.conditions import Reason
+from wegent_crds.well_known import STORED_IN, TRASH_FINALIZER
+from wegent_kube import ApiError, KubeError
+from wegent_operator.state.objects import Facts
+
+TRANSIENT: Final = frozenset({401, 408, 409, 429, 502, 503, 504})
+"""Answers that the same write may not get again in a moment."""
+MAX_QUOTED: Final = 1024
+"""Characters of the API server's words; an invalid object is quoted whole in them."""
+GRACE_S: Final = 5.0
+"""How long other finalizers may stay before the object says that it waits for them."""
+MAX_NAMED: Final = 8
+"""Finalizers that a message names."""
+_WITHOUT_A_TOMBSTONE: Final = (
+    f"or remove the finalizer {TRASH_FINALIZER}, which takes the verb bypass on tombstones and"
+    " loses the object"
+)
+_FREEZE_FAILED: Final = (
+    f"the annotation {STORED_IN}, which keeps others from changing it, could not be set"
+)
+
+
+class Step(StrEnum):
+    """What the operator writes to users' objects and to Tombstones; a label of the metric."""
+
+    HOLD = "hold"
+    STORE = "store"
+    FREEZE = "freeze"
+    RELEASE = "release"
+    COLLECT = "collect"
+    RESTORE = "restore"
+    OWNERS = "owners"
+    DROP = "drop"
+    STATUS = "status"
+
+
+_WORDS: Final = {
+    Step.HOLD: (
+        f"the finalizer {TRASH_FINALIZER} could not be added, and a deletion loses the object",
+        "allow the operator to add it",
+    ),
+    Step.STORE: (
+        "the object can't be deleted: its Tombstone could not be stored",
+        f"allow it or make room for it, {_WITHOUT_A_TOMBSTONE}",
+    ),
+    Step.FREEZE: (
+        f"the object can't be deleted: it keeps changing, and {_FREEZE_FAILED}",
+        "allow the operator to set it, or stop what changes the object",
+    ),
+    Step.RELEASE: (
+        f"the object can't be deleted: the finalizer {TRASH_FINALIZER} could not be removed",
+        "allow the operator to remove it, or remove it with the verb bypass on tombstones",
+    ),
+    Step.COLLECT: (
+        "spec.ttlSecondsAfterFinished has passed, and the Task could not be deleted",
+        "allow the operator to delete it, or take spec.ttlSecondsAfterFinished out",
+    ),
+    Step.DROP: (
+        "the Tombstone has served its purpose and could not be deleted",
+        "allow the operator to delete it, or delete it yourself",
+    ),
+    Step.STATUS: ("the status could not be written", "allow the operator to write it"),
+}
+
+
+class Hindered(KubeError):  # noqa: N818 - what happened, in one word
+    """A step of the operator could not be done; to be told on the object, and tried again."""
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        step: Step | None = None,
+        error: ApiError | None = None,
+        after_s: float = 0.0,
+    ) -> None:
+        self.reason = reason
+        self.message = message
+        self.step = step
+        self.error = error
+        """The refusal; None where the object only waits for another controller."""
+        self.after_s = after_s
+        """Seconds in which the obstacle may still go away by itself."""
+        super().__init__(message if error is None else f"{step}: {error}")
+
+    @classmethod
+    def at(cls, step: Step, error: ApiError) -> "Hindered":
+        """Return the obstacle that a refused write is."""
+        failed, remedy = _WORDS[step]
+        message = f"{failed}: {quoted(error)}; {remedy}"
+        return cls(Reason.DELETION_BLOCKED, message, step=step, error=error)
+
+
+def named(finalizers: Sequence[str]) -> str:
+    """Return finalizers as a message names them."""
+    words = ", ".join(finalizers[:MAX_NAMED])
+    more = len(finalizers) - MAX_NAMED
+    return f"{words} and {more} more" if more > 0 else words
+
+
+def waiting_for(
+    facts: Facts, now: datetime, message: str, *, reason: Reason = Reason.FINALIZERS_REMAIN
+) -> Hindered:
+    """Return an obstacle that may go away by itself, and is told after a while."""
+    since = (now - (facts.deleted_at or now)).total_seconds()
+    return Hindered(reason, message, after_s=min(GRACE_S - since, GRACE_S))
+
+
+def quoted(error: ApiError) -> str:
+    """Return the API server's words, cut to a length that fits beside ours."""
+    said = error.message
+    return said if len(said) <= MAX_QUOTED else f"{said[: MAX_QUOTED - 1]}…"
+
+
+def is_refusal(error: ApiError) -> bool:
+    """Tell whether the same write would be answered the same until something else changes."""
+    if error.code == 401:  # a policy may say Unauthorized, and then names the object
+        return bool(error.status.get("details"))
+    return error.code not in TRANSIENT

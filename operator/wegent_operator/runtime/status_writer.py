@@ -1,0 +1,70 @@
+"""Writes statuses: one guarded patch each, counted by what came of it."""
+
+from typing import Any, Final
+
+from wegent_crds.references import ObjectKey
+from wegent_crds.registry import BY_PLURAL
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.client import MERGE_PATCH
+from wegent_kube.resources import resource_of
+from wegent_operator.runtime.guarded import Guarded, Missed
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.queue import KeyedQueue
+from wegent_operator.runtime.refusals import Hindered, Step, is_refusal
+from wegent_operator.state.objects import Facts
+from wegent_operator.state.store import Store
+
+FIELD_MANAGER: Final = "wegent-operator"
+
+
+class StatusWriter:
+    """Sends patches that are valid for the version that was judged, and for no other."""
+
+    def __init__(
+        self, client: KubeClient, store: Store, queue: KeyedQueue[ObjectKey], metrics: Metrics
+    ) -> None:
+        self._guarded = Guarded(client)
+        self._store = store
+        self._queue = queue
+        self._metrics = metrics
+
+    async def write(
+        self, facts: Facts, patch: dict[str, Any], *, accept: str = "application/json"
+    ) -> Any:
+        """Send a merge patch and return the answer, None where the object is not as judged.
+
+        What has changed it is then news that brings the object back, or it is gone.
+
+        Raises:
+            KubeError: the API server did not take it; to be tried again.
+        """
+        kind = BY_PLURAL[facts.key.plural]
+        outcomes = self._metrics.writes
+        try:
+            answer = await self._guarded.send(
+                "PATCH",
+                resource_of(kind).path(facts.key.namespace, facts.key.name),
+                patch,
+                uid=facts.uid,
+                version=str(facts.version),
+                subresource="status",
+                params={"fieldManager": FIELD_MANAGER},
+                content_type=MERGE_PATCH,
+                accept=accept,
+            )
+        except ApiError as error:
+            outcomes.labels(kind.kind, "failed").inc()
+            if not is_refusal(error):
+                raise
+            raise Hindered.at(Step.STATUS, error) from error
+        if answer is Missed.CHANGED:
+            # Somebody wrote meanwhile: that write's event is on its way and brings us back.
+            outcomes.labels(kind.kind, "conflict").inc()
+            return None
+        if answer is Missed.GONE:
+            outcomes.labels(kind.kind, "gone").inc()
+            if self._store.remove(facts.key, facts.uid):
+                self._queue.add(facts.key)
+            return None
+        outcomes.labels(kind.kind, "written").inc()
+        return answer

@@ -1,0 +1,1 @@
+"""The objects of the cluster as the operator remembers them, reduced to what verdicts need."""

@@ -1,0 +1,96 @@
+"""From a verdict to the one patch that writes it, or to none where it stands already."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from wegent_crds.conditions import ConditionType
+from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, READINESS
+from wegent_operator.references.verdict import Outcome, Verdict
+from wegent_operator.state.objects import Condition, Facts
+
+CUT: Final = " ... (cut)"
+"""End of a message that was cut: a webhook may refuse an object in any number of words."""
+PASSING: Final = (ConditionType.DELETED, ConditionType.LAST_ADMIN, ConditionType.STALLED)
+"""Conditions that an object has only sometimes. One that is judged isn't kept from going; an
+admin may be one no more; an edit may end what no other change can."""
+
+
+def with_verdict(facts: Facts, verdict: Verdict, now: str) -> Facts:
+    """Return the facts as they should be: equal to ``facts`` where the verdict is written already.
+
+    ``now`` is an RFC 3339 time; a condition carries it only when its status changes.
+    Conditions of other types are left as they are. Those that are there only for as long as
+    they have something to say go, when the verdict says nothing of them.
+    """
+    seen = {it.type: it for it in facts.conditions}
+    said = {outcome.type for outcome in verdict.outcomes}
+    for type_ in PASSING:
+        if type_ not in said:
+            seen.pop(type_, None)
+    for outcome in verdict.outcomes:
+        seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), facts.generation, now)
+    judged = replace(facts, observed_generation=facts.generation)
+    return with_conditions(judged, seen.values())
+
+
+def with_outcome(facts: Facts, outcome: Outcome, now: str) -> Facts:
+    """Return the facts with one condition more, or as they are where they have it."""
+    seen = {condition.type: condition for condition in facts.conditions}
+    seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), facts.generation, now)
+    return with_conditions(facts, seen.values())
+
+
+def without_obstacle(facts: Facts) -> Facts:
+    """Return the facts without the condition ``Deleted``."""
+    return with_conditions(
+        facts, (it for it in facts.conditions if it.type != ConditionType.DELETED)
+    )
+
+
+def with_conditions(facts: Facts, conditions: Iterable[Condition]) -> Facts:
+    """Return the facts with these conditions, and the readiness that they tell."""
+    kept = tuple(conditions)
+    ready = find(kept, ConditionType.READY)
+    return replace(facts, conditions=kept, ready=ready.status if ready else READINESS)
+
+
+def status_patch(desired: Facts) -> dict[str, Any]:
+    """Return the merge patch for ``/status``, guarded by the version that was judged.
+
+    A merge patch replaces the whole list of conditions, so it carries all of them.
+    """
+    return {
+        "metadata": {"resourceVersion": str(desired.version)},
+        "status": {
+            "observedGeneration": desired.observed_generation,
+            "conditions": [condition.to_json() for condition in desired.conditions],
+            "ready": desired.ready,
+        },
+    }
+
+
+def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
+    """Return the condition of a type."""
+    return next((condition for condition in conditions if condition.type == type_), None)
+
+
+def condition_of(outcome: Outcome, seen: Condition | None, generation: int, now: str) -> Condition:
+    """Return the condition that says an outcome; ``seen`` is that type's condition before."""
+    status = "True" if outcome.status else "False"
+    unchanged = seen is not None and seen.status == status
+    return Condition(
+        type=str(outcome.type),
+        status=status,
+        reason=str(outcome.reason),
+        message=_bounded(outcome.message),
+        observed_generation=generation,
+        last_transition_time=seen.last_transition_time if seen and unchanged else now,
+    )
+
+
+def _bounded(message: str) -> str:
+    """Return a message that the schema takes, which counts characters."""
+    if len(message) <= MESSAGE_MAX_CHARACTERS:
+        return message
+    return message[: MESSAGE_MAX_CHARACTERS - len(CUT)] + CUT

@@ -1,0 +1,240 @@
+"""What the operator remembers of an object: what verdicts need, and nothing more.
+
+A prompt of 128 KiB never stays in memory; a reference does.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from wegent_crds.members import ROLES
+from wegent_crds.moments import moment
+from wegent_crds.phases import Phase
+from wegent_crds.references import ObjectKey, Reference, references_of
+from wegent_crds.registry import ACCOUNT, BY_KIND, TASK, TOMBSTONE, Kind
+from wegent_crds.schema.status import READINESS
+from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
+from wegent_kube.resources import NAMESPACES
+from wegent_operator.state.reading import integer, mapping, mappings, text, texts
+from wegent_operator.state.selectors import LabelSelector, selectors_of
+from wegent_operator.state.tasks import TaskFacts, task_facts_of
+
+UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
+"""When an object was created that names no time: nothing is older than others, for all we know."""
+OWN_NAMESPACE_PREFIX: Final = "wegent-"
+"""How the name of a user's own namespace begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One entry of ``status.conditions``, as metav1.Condition has it."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    observed_generation: int | None
+    last_transition_time: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the condition as the API has it."""
+        body: dict[str, Any] = {
+            "type": self.type,
+            "status": self.status,
+            "reason": self.reason,
+            "message": self.message,
+            "lastTransitionTime": self.last_transition_time,
+        }
+        if self.observed_generation is not None:
+            body["observedGeneration"] = self.observed_generation
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One item of an Account's ``spec.namespaces``."""
+
+    namespace: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSpec:
+    """What an Account asks for."""
+
+    role: str
+    memberships: tuple[Membership, ...]
+    suspended: bool
+    created: datetime
+    """What was given to a user of this name before was given to somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class TombstoneSpec:
+    """What a Tombstone is to do."""
+
+    expires_at: datetime | None
+    """None where it names no time: then it never does."""
+    restore: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One object, reduced. Equal facts give equal verdicts."""
+
+    key: ObjectKey
+    uid: str
+    version: int
+    """``metadata.resourceVersion``; the API server's are integers that only grow (KEP-5504)."""
+    generation: int
+    references: tuple[Reference, ...]
+    access_from: tuple[LabelSelector, ...]
+    provider: str | None
+    """A Model's provider."""
+    supported_providers: tuple[str, ...]
+    """A Shell's providers; empty means all."""
+    account: AccountSpec | None
+    conditions: tuple[Condition, ...]
+    """The status as last seen or written, foreign condition types included."""
+    observed_generation: int | None
+    ready: str
+    """``status.ready``, which repeats the status of the condition Ready."""
+    tombstone: TombstoneSpec | None
+    deleting: bool
+    deleted_at: datetime | None
+    """When its deletion was asked for."""
+    finalizers: tuple[str, ...]
+    restored_from: str | None
+    """Name of the Tombstone that brought it back; while that is there, it isn't whole yet."""
+    task: TaskFacts | None
+
+    @property
+    def has_run(self) -> bool:
+        """Whether a Task has left Pending: from then on its conditions are its runner's."""
+        return self.task is not None and self.task.phase is not Phase.PENDING
+
+    @property
+    def judged(self) -> bool:
+        """Whether the operator still gives verdicts."""
+        return not (self.deleting or self.has_run)
+
+    @property
+    def held(self) -> bool:
+        """Whether deletion waits for the trash."""
+        return TRASH_FINALIZER in self.finalizers
+
+
+def facts_of(kind: Kind, body: Mapping[str, Any]) -> Facts:
+    """Reduce an object, as the API server sent it, to its facts.
+
+    Spec and status may hold anything: what isn't as the schema has it is passed over.
+
+    Raises:
+        KeyError, TypeError, ValueError: the metadata is none that an API server sends.
+    """
+    metadata = body["metadata"]
+    spec, status = mapping(body.get("spec")), mapping(body.get("status"))
+    access = mapping(spec.get("accessFrom"))
+    return Facts(
+        key=ObjectKey(kind.plural, metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
+        version=int(metadata["resourceVersion"]),
+        generation=metadata.get("generation", 0),
+        references=tuple(_references(kind, metadata, spec, body)),
+        access_from=selectors_of(access.get("namespaceSelectors")),
+        provider=text(spec.get("provider")) or None,
+        supported_providers=texts(spec.get("supportedProviders")),
+        account=_account_spec(metadata, spec) if kind is ACCOUNT else None,
+        conditions=conditions_of(status),
+        observed_generation=integer(status.get("observedGeneration")),
+        ready=text(status.get("ready")) or READINESS,
+        tombstone=_tombstone_spec(spec) if kind is TOMBSTONE else None,
+        deleting="deletionTimestamp" in metadata,
+        deleted_at=moment(metadata.get("deletionTimestamp")),
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        restored_from=(metadata.get("annotations") or {}).get(RESTORED_FROM),
+        task=task_facts_of(body) if kind is TASK else None,
+    )
+
+
+def conditions_of(status: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """Return the conditions of a status."""
+    return tuple(
+        Condition(
+            type=condition["type"],
+            status=text(condition.get("status"), "Unknown"),
+            reason=text(condition.get("reason")),
+            message=text(condition.get("message")),
+            observed_generation=integer(condition.get("observedGeneration")),
+            last_transition_time=text(condition.get("lastTransitionTime")),
+        )
+        for _, condition in mappings(status.get("conditions"))
+        if isinstance(condition.get("type"), str)
+    )
+
+
+def version_of(body: Mapping[str, Any]) -> int:
+    """Return an object's version; 0, which is older than all others, where it names none."""
+    return int(body["metadata"].get("resourceVersion") or 0)
+
+
+def own_namespace(account: str) -> str:
+    """Return the name of a user's own namespace."""
+    return f"{OWN_NAMESPACE_PREFIX}{account}"
+
+
+def account_at_home_in(namespace: str) -> str | None:
+    """Return the name of the user whose own namespace this would be; None if it is nobody's."""
+    account = namespace.removeprefix(OWN_NAMESPACE_PREFIX)
+    return account if account and account != namespace else None
+
+
+def namespace_key(name: str) -> ObjectKey:
+    """Return the key under which a namespace stands in the index of references."""
+    return ObjectKey(NAMESPACES.plural, "", name)
+
+
+def _namespaces_of(account: str, spec: Mapping[str, Any]) -> Iterator[Reference]:
+    """Yield the namespaces that an Account needs: when one comes or goes the Account is seen to."""
+    yield Reference("metadata.name", namespace_key(own_namespace(account)))
+    for index, item in mappings(spec.get("namespaces")):
+        if name := text(item.get("name")):
+            yield Reference(f"spec.namespaces[{index}]", namespace_key(name))
+
+
+def _account_spec(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> AccountSpec:
+    """Return what an Account asks for; where it can't be read, the least that it may mean."""
+    return AccountSpec(
+        role="admin" if spec.get("role") == "admin" else "user",
+        memberships=tuple(
+            Membership(item["name"], item["role"])
+            for _, item in mappings(spec.get("namespaces"))
+            if text(item.get("name")) and item.get("role") in ROLES
+        ),
+        suspended=bool(spec.get("suspended")),
+        created=moment(metadata.get("creationTimestamp")) or UNKNOWN_AGE,
+    )
+
+
+def _tombstone_spec(spec: Mapping[str, Any]) -> TombstoneSpec:
+    return TombstoneSpec(
+        expires_at=moment(spec.get("expiresAt")), restore=spec.get("restore") is True
+    )
+
+
+def _references(
+    kind: Kind, metadata: Mapping[str, Any], spec: Mapping[str, Any], body: Mapping[str, Any]
+) -> Iterable[Reference]:
+    if kind is ACCOUNT:
+        return _namespaces_of(metadata["name"], spec)
+    if kind is TOMBSTONE:
+        return _place_of(metadata["namespace"], spec)
+    return references_of(kind, metadata["namespace"], body)
+
+
+def _place_of(namespace: str, spec: Mapping[str, Any]) -> Iterator[Reference]:
+    """Yield where a Tombstone's object belongs: when that place is free it may come back."""
+    kind, name = BY_KIND.get(text(spec.get("kind"))), text(spec.get("name"))
+    if kind is not None and name:
+        yield Reference("spec.name", ObjectKey(kind.plural, namespace, name))

@@ -1,0 +1,82 @@
+"""A Task's life as the operator remembers it: no prompt, no result, the head of a message."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from wegent_crds.moments import moment
+from wegent_crds.phases import FINAL, Phase
+from wegent_operator.state.reading import integer, mapping, text
+
+MESSAGE_MAX: Final = 512
+"""Characters of ``status.message`` that a condition repeats, and that are kept in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who works on a Task. A claim that differs in anything has been renewed."""
+
+    holder: str
+    lease_s: int
+    renewed_at: str
+    """By the holder's clock, which may be wrong: never compared with a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """How a Task's work stands, and what its author wants of it."""
+
+    phase: Phase
+    cancel: bool
+    timeout_s: int | None
+    ttl_s: int | None
+    created_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempts: int
+    claim: Claim | None
+    message: str = ""
+    """Why it ended; empty before the end."""
+
+
+def task_facts_of(body: Mapping[str, Any]) -> TaskFacts:
+    """Reduce a Task, as the API server sent it, to the facts of its life.
+
+    A Task in a phase that isn't known is left to the program that knows it.
+    """
+    spec, status = mapping(body.get("spec")), mapping(body.get("status"))
+    phase = _phase(status)
+    if phase is None:
+        spec, status = {}, {}
+    return TaskFacts(
+        phase=phase or Phase.RUNNING,
+        cancel=spec.get("cancel") is True,
+        timeout_s=integer(spec.get("timeoutSeconds")),
+        ttl_s=integer(spec.get("ttlSecondsAfterFinished")),
+        created_at=moment(body["metadata"].get("creationTimestamp")),
+        started_at=moment(status.get("startTime")),
+        ended_at=moment(status.get("completionTime")),
+        attempts=integer(status.get("attempts")) or 0,
+        claim=_claim(mapping(status.get("claim"))),
+        message=_message(status) if phase in FINAL else "",
+    )
+
+
+def _message(status: Mapping[str, Any]) -> str:
+    message = text(status.get("message"))
+    return message if len(message) <= MESSAGE_MAX else f"{message[: MESSAGE_MAX - 1]}…"
+
+
+def _phase(status: Mapping[str, Any]) -> Phase | None:
+    try:
+        return Phase(status.get("phase", Phase.PENDING))
+    except ValueError:
+        return None
+
+
+def _claim(claim: Mapping[str, Any]) -> Claim | None:
+    holder, lease_s = text(claim.get("holder")), integer(claim.get("leaseSeconds"))
+    if not holder or lease_s is None:
+        return None
+    return Claim(holder, lease_s, text(claim.get("renewedAt")))

@@ -1,0 +1,137 @@
+"""What becomes of a Task by itself: pure functions of its facts.
+
+A Task that is to be cancelled, that takes too long, whose claimant is silent, or that
+has been finished for long enough changes though nobody writes it. ``next_step`` says
+what will happen next and when; whoever asks wakes up then. The answer follows from what
+is stored, so that no deadline is lost with the operator.
+
+Of several deadlines that have passed, as after the operator was down, the earliest
+counts: what happens is what would have happened had the operator been there.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from wegent_crds.phases import FINAL, Phase
+from wegent_operator.state.tasks import TaskFacts
+from wegent_operator.trash.tombstones import rfc3339
+
+CANCEL_GRACE_S: Final = 30
+"""How long who runs a Task may take to stop once it is to be cancelled."""
+MAX_ATTEMPTS: Final = 6
+"""Claims that may run out, after which the Task has failed: it may be what kills its runners. As
+many as the pods of a Job (its default ``backoffLimit``)."""
+NEVER_ENDS: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class Cause(StrEnum):
+    """Why the operator changes a Task; the reason of the Event."""
+
+    CANCELLED = "Cancelled"
+    """``spec.cancel`` is set, and nobody has begun or who has didn't stop."""
+    TIMED_OUT = "TimedOut"
+    """``spec.timeoutSeconds`` have passed."""
+    LEASE_RAN_OUT = "LeaseRanOut"
+    """The claim wasn't renewed; another may claim the Task."""
+    GIVEN_UP = "GivenUp"
+    """The claim wasn't renewed, once too often."""
+    COLLECTED = "Collected"
+    """``spec.ttlSecondsAfterFinished`` have passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Since when the operator, by its own clock, has known what no time is stored of."""
+
+    claim: datetime
+    """The claim as it is now: from then on its lease runs."""
+    cancel: datetime
+    """That the Task is to be cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change that is due at a certain time."""
+
+    due: datetime
+    cause: Cause
+    to: Phase | None
+    """The phase that the Task comes to; None: it is deleted."""
+    message: str
+
+
+def next_step(task: TaskFacts, seen: Seen) -> Step | None:
+    """Return what happens next to a Task if nobody writes it; None: nothing."""
+    steps = _steps(task, seen)
+    return min(steps, key=lambda step: step.due) if steps else None
+
+
+def _steps(task: TaskFacts, seen: Seen) -> list[Step]:
+    if task.phase in FINAL:
+        return _collection(task)
+    if task.phase is Phase.PENDING:
+        if not task.cancel:
+            return []
+        return [Step(seen.cancel, Cause.CANCELLED, Phase.CANCELLED, "Cancelled before it began")]
+    return [*_cancellation(task, seen), *_timeout(task), *_expiry(task, seen)]
+
+
+def _collection(task: TaskFacts) -> list[Step]:
+    if task.ttl_s is None or task.ended_at is None:
+        return []
+    # A Task that was brought back from the trash has ended long ago, and is wanted.
+    since = max(task.ended_at, task.created_at or task.ended_at)
+    message = f"Deleted {task.ttl_s} s after its end, as spec.ttlSecondsAfterFinished says"
+    return [Step(_after(since, task.ttl_s), Cause.COLLECTED, None, message)]
+
+
+def _cancellation(task: TaskFacts, seen: Seen) -> list[Step]:
+    if not task.cancel:
+        return []
+    message = f"Cancelled; {_holder(task)} did not stop within {CANCEL_GRACE_S} s"
+    due = _after(seen.cancel, CANCEL_GRACE_S)
+    return [Step(due, Cause.CANCELLED, Phase.CANCELLED, message)]
+
+
+def _timeout(task: TaskFacts) -> list[Step]:
+    if task.timeout_s is None or task.started_at is None:
+        return []
+    message = f"Not done within spec.timeoutSeconds, {task.timeout_s} s"
+    return [Step(_after(task.started_at, task.timeout_s), Cause.TIMED_OUT, Phase.FAILED, message)]
+
+
+def _expiry(task: TaskFacts, seen: Seen) -> list[Step]:
+    if task.claim is None:
+        return []
+    due = _after(seen.claim, task.claim.lease_s)
+    ran_out = f"the lease of {task.claim.holder} ran out, {task.claim.lease_s} s without a renewal"
+    if task.cancel:
+        return [Step(due, Cause.CANCELLED, Phase.CANCELLED, f"Cancelled; {ran_out}")]
+    if task.attempts >= MAX_ATTEMPTS:
+        message = f"Given up at attempt {task.attempts}: {ran_out}"
+        return [Step(due, Cause.GIVEN_UP, Phase.FAILED, message)]
+    message = f"Waiting to be claimed again: at attempt {task.attempts} {ran_out}"
+    return [Step(due, Cause.LEASE_RAN_OUT, Phase.PENDING, message)]
+
+
+def step_status(step: Step, now: datetime) -> dict[str, Any]:
+    """Return what of a Task's status a step changes, as a merge patch has it."""
+    status: dict[str, Any] = {"phase": step.to, "message": step.message, "claim": None}
+    if step.to in FINAL:
+        status["completionTime"] = rfc3339(now)
+    else:
+        status["startTime"] = None
+    return status
+
+
+def _holder(task: TaskFacts) -> str:
+    return task.claim.holder if task.claim else "its holder"
+
+
+def _after(moment: datetime, seconds: int) -> datetime:
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return NEVER_ENDS

@@ -1,0 +1,60 @@
+"""The conditions of a Task that has left Pending: its end as Jobs and kstatus have it.
+
+Pure. ``kubectl wait`` waits for ``Complete`` and ``Failed``, as on Jobs. Flux reads custom
+resources by the rules of kstatus: an ``observedGeneration`` that is behind is work in progress,
+``Stalled`` with the status True is a failure, and ``Ready`` that isn't True is work in progress.
+So an edit of a Task that has begun is acknowledged, and a Task at its end has no ``Ready`` that
+isn't True. Only a cancellation is acknowledged by the end: work is in progress until then, and a
+write more would compete with the runner's last one. docs/adr/0023 has the alternatives.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
+from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.phases import FINAL, Phase
+from wegent_operator.references.verdict import Outcome
+from wegent_operator.state.conditions import condition_of, with_conditions
+from wegent_operator.state.objects import Facts
+
+SAID: Final[Mapping[Phase, tuple[tuple[ConditionType, Reason], ...]]] = MappingProxyType(
+    {
+        Phase.COMPLETED: ((ConditionType.COMPLETE, Reason.COMPLETED),),
+        Phase.FAILED: (
+            (ConditionType.FAILED, Reason.TASK_FAILED),
+            (ConditionType.STALLED, Reason.TASK_FAILED),
+        ),
+        # Somebody asked for it, so that nothing is stalled.
+        Phase.CANCELLED: ((ConditionType.FAILED, Reason.CANCELLED),),
+    }
+)
+"""The conditions that are True at a Task's end, by phase."""
+
+
+def with_progress(facts: Facts, phase: Phase, message: str, now: str) -> Facts:
+    """Return the facts of a Task in ``phase``, which isn't Pending, as they should be.
+
+    Equal to ``facts`` where all of it is written already, by the operator or by the runner.
+
+    Args:
+        facts: of the Task.
+        phase: the one that it has, or is about to have.
+        message: why, in words for people.
+        now: an RFC 3339 time.
+    """
+    if phase not in FINAL and facts.task is not None and facts.task.cancel:
+        return facts
+    conditions = {condition.type: condition for condition in facts.conditions}
+    if phase in FINAL:
+        ready = conditions.get(ConditionType.READY)
+        if ready is not None and ready.status != "True":
+            del conditions[ConditionType.READY]
+        for type_, reason in SAID[phase]:
+            seen = conditions.get(type_)
+            if seen is None or seen.status != "True":
+                outcome = Outcome(type_, status=True, reason=reason, message=message)
+                conditions[type_] = condition_of(outcome, seen, facts.generation, now)
+    acknowledged = replace(facts, observed_generation=facts.generation)
+    return with_conditions(acknowledged, conditions.values())

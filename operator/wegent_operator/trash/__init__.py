@@ -1,0 +1,1 @@
+"""The trash: finalizers, Tombstones, restores, and the release at uninstall."""

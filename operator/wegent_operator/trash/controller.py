@@ -1,0 +1,430 @@
+"""Keeps what is deleted: the Tombstone first, then the finalizer's release.
+
+Each step may be repeated after a crash without harm. A Tombstone is named by the
+object's uid, so that a second try finds the first one's. The finalizer is released
+as the last of the object's finalizers: while another controller still holds the
+object it may still be edited, and those edits must come back later.
+
+The release is guarded by the version that was stored. That is not enough: the API
+server compares the version, and deletes the object in a second transaction, with an
+edit that it has taken in between. So the object is first marked as stored. A policy
+then refuses all edits but the operator's. If the object can't go, the mark is removed.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.references import ObjectKey
+from wegent_crds.registry import BY_KIND, BY_PLURAL, GROUP, TOMBSTONE, Kind
+from wegent_crds.well_known import TRASH_FINALIZER
+from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
+from wegent_kube.encoding import encode_json
+from wegent_kube.resources import CRDS, resource_of
+from wegent_operator.references.verdict import Verdict
+from wegent_operator.runtime.guarded import Guarded, Missed
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, named, waiting_for
+from wegent_operator.runtime.status_writer import FIELD_MANAGER
+from wegent_operator.state.conditions import find
+from wegent_operator.state.objects import Facts, facts_of
+from wegent_operator.state.store import Store
+from wegent_operator.trash.restorer import Restorer
+from wegent_operator.trash.tombstones import (
+    freeze_patch,
+    hold_patch,
+    is_frozen,
+    lean,
+    others,
+    release_patch,
+    tombstone_name,
+    tombstone_of,
+)
+
+logger = logging.getLogger(__name__)
+
+TOMBSTONES: Final = resource_of(TOMBSTONE)
+TOO_LARGE: Final = frozenset({413, 500})
+"""Answers to what doesn't fit: the API server's own limit, and etcd's, which comes as 500."""
+NOT_SERVED: Final = frozenset({404, 405})
+"""Answers to a creation where the kind has no CRD, or one that is being deleted."""
+LARGE: Final = 1024 * 1024
+"""Bytes from which size may be what such an answer is about; etcd takes 1.5 MiB."""
+HELD_UP: Final = timedelta(seconds=30)
+"""How long changes of an object may hold up its deletion before the object says so."""
+
+
+class Keeper:
+    """Carries objects into the trash."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        store: Store,
+        metrics: Metrics,
+        retention: timedelta,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._guarded = Guarded(client)
+        self._store = store
+        self._metrics = metrics
+        self._retention = retention
+        self._clock = clock
+        self._restorer = Restorer(client, metrics, clock)
+        self._refused: dict[ObjectKey, str] = {}
+        """uids of objects whose last try was refused, until they are gone."""
+        self._released: dict[ObjectKey, str] = {}
+        """uids of objects that go, and from which all that is to be had is in the trash.
+
+        News from before may come after that.
+        """
+
+    def forget(self, key: ObjectKey) -> None:
+        """Forget an object that is gone."""
+        self._refused.pop(key, None)
+        self._released.pop(key, None)
+
+    async def attend(self, facts: Facts) -> bool:
+        """Do what the trash asks for an object; return whether that was all there is to do.
+
+        Raises:
+            Hindered: the object can't be kept, or can't go yet.
+            KubeError: the API server gave no answer; to be tried again.
+        """
+        if self._released.get(facts.key) == facts.uid:
+            return True
+        if self._store.is_terminating(facts.key.namespace):
+            # Nothing can be kept in a namespace that goes, and nothing may hold it up. Its
+            # controller waits some seconds before it begins: time to let everything go first.
+            if facts.held:
+                await self._let_go(facts)
+            return True
+        if facts.deleting:
+            if facts.held:
+                self._wait_for(facts, others(facts.finalizers))
+                self._wait_until_back(facts)
+                await self._bury(facts)
+            return True
+        if not facts.held:
+            # Made before the policy was, or where there is none.
+            patch = hold_patch(facts.version, facts.finalizers)
+            await self._patch(facts, patch, facts.version, Step.HOLD)
+        return False
+
+    async def collect(self, facts: Facts) -> bool:
+        """Delete a Task for good, past the trash; return False where it changed meanwhile.
+
+        Killed between the two writes, what is left is a Task without the finalizer that is
+        still to be collected.
+
+        Raises:
+            Hindered: the API server refused one of them.
+            KubeError: the API server gave no answer; to be tried again.
+        """
+        version = str(facts.version)
+        if facts.held:
+            answer = await self._release(facts, Step.COLLECT)
+            if isinstance(answer, Missed):
+                return False
+            version = answer["metadata"]["resourceVersion"]
+        preconditions = {"uid": facts.uid, "resourceVersion": version}
+        try:
+            answer = await self._guarded.send(
+                "DELETE",
+                _path(facts.key),
+                {"preconditions": preconditions},
+                uid=facts.uid,
+                version=version,
+            )
+        except ApiError as error:
+            raise Hindered.at(Step.COLLECT, error) from error
+        return not isinstance(answer, Missed)
+
+    async def watch_over(self, key: ObjectKey, facts: Facts) -> Verdict | None:
+        """Bring back what a Tombstone holds, or let it go; see `Restorer`."""
+        return await self._restorer.watch_over(key, facts)
+
+    def _wait_for(self, facts: Facts, finalizers: list[str]) -> None:
+        if finalizers:
+            raise waiting_for(
+                facts,
+                self._clock(),
+                f"metadata.finalizers: the object waits for {named(finalizers)}; the controller"
+                " that added a finalizer removes it, and then the object goes into the trash",
+            )
+
+    def _wait_until_back(self, facts: Facts) -> None:
+        """Wait while a Tombstone is still bringing the object back; an operator may have died.
+
+        The Tombstone would bring the object back a second time, and only the Tombstone holds
+        the status of a Task that is half back.
+        """
+        name = facts.restored_from or ""
+        there = self._store.get(ObjectKey(TOMBSTONE.plural, facts.key.namespace, name))
+        if there is None or there.tombstone is None or not there.tombstone.restore:
+            return
+        if facts.key not in {reference.target for reference in there.references}:
+            return
+        ready = find(there.conditions, ConditionType.READY)
+        if (
+            there.deleting
+            or find(there.conditions, ConditionType.DELETED) is not None
+            or (ready is not None and ready.reason == Reason.NAME_TAKEN)
+        ):
+            return  # all that the Tombstone brings back is there, or it is another object's
+        raise waiting_for(
+            facts,
+            self._clock(),
+            f"the object can't be deleted: the Tombstone {name} is still bringing it back; see"
+            " the Tombstone's condition Ready. If the rest is not needed, delete the Tombstone",
+            reason=Reason.DELETION_BLOCKED,
+        )
+
+    async def _bury(self, facts: Facts) -> None:
+        """Store an object in its Tombstone and let it go."""
+        if self._was_refused(facts) and not await self._rehearse(facts):
+            return
+        freezing: ApiError | None = None
+        try:
+            body = await self._freeze(facts)
+        except ApiError as error:
+            if not is_refusal(error):
+                raise Hindered.at(Step.FREEZE, error) from error
+            freezing, body = error, await self._look_at(facts)
+        if body is None:
+            return
+        try:
+            await self._keep_and_release(facts, body, freezing)
+        except KubeError:
+            self._refused[facts.key] = facts.uid
+            if is_frozen(body):
+                await self._thaw(facts)
+            raise
+        self._refused.pop(facts.key, None)
+
+    def _was_refused(self, facts: Facts) -> bool:
+        """Tell whether the last try was refused, this operator's or that of an earlier one."""
+        hung = find(facts.conditions, ConditionType.DELETED)
+        return (hung is not None and hung.reason == Reason.DELETION_BLOCKED) or self._refused.get(
+            facts.key
+        ) == facts.uid
+
+    async def _rehearse(self, facts: Facts) -> bool:
+        """Return whether there is an object to let go; raises Hindered where that is refused.
+
+        A hung object is left unchanged until its way is free. Each try would else be news to
+        everybody who watches it, this operator included.
+        """
+        body = await self._look_at(facts)
+        if body is None:
+            return False
+        try:
+            await self._keep(facts, body)
+            # Without a version: edits that come meanwhile change nothing about the answer.
+            patch = {"metadata": {"uid": facts.uid, "finalizers": None}}
+            await self._patch(facts, patch, None, Step.RELEASE, dry_run=True)
+        except Hindered as hindered:
+            if is_frozen(body):
+                await self._thaw(facts)  # an operator died meanwhile
+            if hindered.error is None or not _takes_no_rehearsal(hindered.error):
+                raise
+        return True
+
+    async def _keep(self, facts: Facts, body: Mapping[str, Any]) -> None:
+        try:
+            await self._store_tombstone(BY_PLURAL[facts.key.plural], body)
+        except ApiError as error:
+            raise Hindered.at(Step.STORE, error) from error
+
+    async def _keep_and_release(
+        self, facts: Facts, body: Mapping[str, Any], freezing: ApiError | None
+    ) -> None:
+        """Store the object as it is, and let go of it if it is still that.
+
+        Args:
+            facts: the object as it is known.
+            body: the object as it is.
+            freezing: why others may change the object meanwhile; None where they can't.
+        """
+        await self._keep(facts, body)
+        answer = await self._let_go(facts_of(BY_PLURAL[facts.key.plural], body))
+        since = self._clock() - (facts.deleted_at or self._clock())
+        if answer is Missed.CHANGED and freezing is not None and since > HELD_UP:
+            raise Hindered.at(Step.FREEZE, freezing)
+        # Else news of a change is on its way.
+
+    async def _freeze(self, facts: Facts) -> dict[str, Any] | None:
+        """Keep others from changing an object, and return it; None where it is gone."""
+        patch = freeze_patch(facts.uid, tombstone_name(BY_PLURAL[facts.key.plural], facts.uid))
+        answer = await self._guarded.send(
+            "PATCH",
+            _path(facts.key),
+            patch,
+            uid=facts.uid,
+            content_type=MERGE_PATCH,
+            params={"fieldManager": FIELD_MANAGER},
+        )
+        if isinstance(answer, Missed):
+            return None
+        # Its own writes are no news to the operator.
+        self._store.put(facts_of(BY_PLURAL[facts.key.plural], answer))
+        return self._if_to_go(facts, answer)
+
+    async def _thaw(self, facts: Facts) -> None:
+        """Let others change an object again: it stays for now."""
+        try:
+            answer = await self._guarded.send(
+                "PATCH",
+                _path(facts.key),
+                freeze_patch(facts.uid, None),
+                uid=facts.uid,
+                content_type=MERGE_PATCH,
+                params={"fieldManager": FIELD_MANAGER},
+            )
+        except KubeError as error:
+            logger.warning("%s: nobody can change it until it is gone: %s", facts.key, error)
+            return
+        if not isinstance(answer, Missed):
+            self._store.put(facts_of(BY_PLURAL[facts.key.plural], answer))
+
+    async def _look_at(self, facts: Facts) -> dict[str, Any] | None:
+        """Return an object that is to go; None where it is gone, or isn't to go yet."""
+        try:
+            body = await self._client.request("GET", _path(facts.key))
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise Hindered.at(Step.STORE, error) from error
+        return self._if_to_go(facts, body)
+
+    def _if_to_go(self, facts: Facts, body: dict[str, Any]) -> dict[str, Any] | None:
+        metadata = body["metadata"]
+        ready = (
+            metadata["uid"] == facts.uid
+            and "deletionTimestamp" in metadata
+            and metadata.get("finalizers") == [TRASH_FINALIZER]
+        )
+        return body if ready else None  # else news of that is on its way
+
+    async def _store_tombstone(self, kind: Kind, body: Mapping[str, Any]) -> None:
+        tombstone = tombstone_of(kind, body, self._clock(), self._retention)
+        try:
+            await self._write_tombstone(tombstone)
+        except ApiError as error:
+            if error.code not in TOO_LARGE or len(encode_json(tombstone)) < LARGE:
+                raise
+            await self._write_tombstone(lean(tombstone))
+
+    async def _write_tombstone(self, tombstone: dict[str, Any]) -> None:
+        namespace = tombstone["metadata"]["namespace"]
+        try:
+            await self._client.request("POST", TOMBSTONES.path(namespace), body=tombstone)
+            self._metrics.tombstones.labels("stored").inc()
+        except ApiError as error:
+            # A quota refuses a creation before the API server sees that the name is taken.
+            if error.code in {403, 409} and await self._refresh_tombstone(tombstone):
+                return
+            if error.reason == "AlreadyExists":
+                await self._write_tombstone(tombstone)
+            elif not _namespace_goes(error) and not await self._everything_goes(error, tombstone):
+                raise
+
+    async def _everything_goes(self, error: ApiError, tombstone: Mapping[str, Any]) -> bool:
+        """Tell whether an object goes with its kind, and the trash with its own.
+
+        Somebody deletes all CRDs. Waiting for a place in the trash, the object would keep its CRD
+        from going for ever, and from being made again.
+        """
+        if error.code not in NOT_SERVED:
+            return False
+        kind = BY_KIND[tombstone["spec"]["kind"]]
+        return await self._crd_goes(kind) and await self._crd_goes(TOMBSTONE)
+
+    async def _crd_goes(self, kind: Kind) -> bool:
+        path = CRDS.path(name=f"{kind.plural}.{GROUP}")
+        try:
+            crd = await self._client.request("GET", path, accept=METADATA_OBJECT)
+        except ApiError as error:
+            return error.code == 404
+        return "deletionTimestamp" in crd["metadata"]
+
+    async def _refresh_tombstone(self, tombstone: dict[str, Any]) -> bool:
+        """See that a Tombstone of an earlier try holds the object; False where it is gone.
+
+        All else in it stays: it may be wanted back already.
+
+        Raises:
+            Hindered: the Tombstone is being deleted, and would take the object with it.
+        """
+        metadata = tombstone["metadata"]
+        path = TOMBSTONES.path(metadata["namespace"], metadata["name"])
+        try:
+            there = await self._client.request("GET", path)
+        except ApiError as error:
+            if error.code == 404:
+                return False
+            raise
+        if "deletionTimestamp" in there["metadata"]:
+            raise Hindered(
+                Reason.DELETION_BLOCKED,
+                f"the object can't be deleted: the Tombstone {metadata['name']} of an earlier try"
+                f" is being deleted, and waits for {named(there['metadata']['finalizers'])};"
+                " remove those finalizers, and the object is stored in another one",
+            )
+        if there["spec"]["object"] != tombstone["spec"]["object"]:
+            there["spec"]["object"] = tombstone["spec"]["object"]
+            await self._client.request("PUT", path, body=there)
+        return True
+
+    async def _let_go(self, facts: Facts) -> Any:
+        """Release an object that needs nothing more after that."""
+        answer = await self._release(facts, Step.RELEASE)
+        if not isinstance(answer, Missed):
+            self._released[facts.key] = facts.uid
+        return answer
+
+    async def _release(self, facts: Facts, step: Step) -> Any:
+        patch = release_patch(facts.version, facts.finalizers)
+        return await self._patch(facts, patch, facts.version, step)
+
+    async def _patch(
+        self,
+        facts: Facts,
+        patch: dict[str, Any],
+        version: int | str | None,
+        step: Step,
+        *,
+        dry_run: bool = False,
+    ) -> Any:
+        """Patch an object and return its metadata; `Missed` where it isn't as it was known."""
+        try:
+            return await self._guarded.send(
+                "PATCH",
+                _path(facts.key),
+                patch,
+                uid=facts.uid,
+                version=None if version is None else str(version),
+                content_type=MERGE_PATCH,
+                accept=METADATA_OBJECT,
+                params={"dryRun": "All"} if dry_run else None,
+            )
+        except ApiError as error:
+            raise Hindered.at(step, error) from error
+
+
+def _takes_no_rehearsal(error: ApiError) -> bool:
+    """Tell whether a webhook refused because it doesn't support dry runs."""
+    return error.code == 400 and "dry run" in error.message
+
+
+def _namespace_goes(error: ApiError) -> bool:
+    causes = (error.status.get("details") or {}).get("causes") or ()
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+
+
+def _path(key: ObjectKey) -> str:
+    return resource_of(BY_PLURAL[key.plural]).path(key.namespace, key.name)

@@ -1,0 +1,119 @@
+"""Tells obstacles: a write to a user's object that was refused is said on the object.
+
+A third party may refuse any write: a policy or webhook with any code, a quota with 403, etcd
+with 500 for its size. A refusal is never taken for success or for a conflict. It is counted,
+tried again with a growing delay, and told on the object: in an Event, and where the object
+hangs, in its condition ``Deleted`` too. The condition may be refused by the same policy; the
+Event remains then.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from wegent_crds.conditions import ConditionType
+from wegent_crds.references import ObjectKey
+from wegent_crds.registry import BY_PLURAL
+from wegent_kube import KubeError
+from wegent_kube.client import METADATA_OBJECT
+from wegent_operator.references.verdict import Outcome
+from wegent_operator.runtime.event_series import Story
+from wegent_operator.runtime.events import Recorder
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.refusals import Hindered, Step
+from wegent_operator.runtime.status_writer import StatusWriter
+from wegent_operator.state.conditions import find, status_patch, with_outcome
+from wegent_operator.state.objects import Facts
+from wegent_operator.state.store import Store
+from wegent_operator.trash.tombstones import rfc3339
+
+logger = logging.getLogger(__name__)
+
+PATIENCE: Final = 3
+"""Tries after which an answer that looked transient is told too."""
+TELL_AGAIN_S: Final = 900.0
+"""The API server forgets Events after an hour, and one may never have arrived."""
+REASONS: Final = {
+    Step.HOLD: "NotProtected",
+    Step.STATUS: "StatusNotWritten",
+}
+"""Reasons of Events for steps without which the object still does its work."""
+
+
+class Obstacles:
+    """Tells obstacles, each once for as long as the words stay the same."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: StatusWriter,
+        recorder: Recorder,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._recorder = recorder
+        self._metrics = metrics
+        self._clock = clock
+        self._told: dict[ObjectKey, tuple[str, str]] = {}
+        """Uid and message of the last Event, by object."""
+        self._told_at: dict[ObjectKey, float] = {}
+
+    @property
+    def told(self) -> int:
+        """How many objects have an obstacle that was told and is still there."""
+        return len(self._told)
+
+    def forget(self, key: ObjectKey) -> None:
+        """Note that an object has no obstacle any more, or is gone."""
+        self._told.pop(key, None)
+        self._told_at.pop(key, None)
+
+    def counted(self, facts: Facts, hindered: Hindered) -> None:
+        """Count a refusal."""
+        kind = BY_PLURAL[facts.key.plural].kind
+        self._metrics.refusals.labels(kind, str(hindered.step)).inc()
+
+    async def tell(self, facts: Facts, hindered: Hindered) -> None:
+        """Say on an object what hinders it. Never raises for what the API server says."""
+        if hindered.step in REASONS:
+            self.event(facts, hindered, REASONS[hindered.step])
+            return
+        outcome = Outcome(
+            ConditionType.DELETED, status=False, reason=hindered.reason, message=hindered.message
+        )
+        self.event(facts, hindered)
+        desired = with_outcome(facts, outcome, rfc3339(self._clock()))
+        if desired == facts:
+            return
+        try:
+            answer = await self._writer.write(facts, status_patch(desired), accept=METADATA_OBJECT)
+        except KubeError as error:
+            logger.warning("%s: the condition was not written: %s", facts.key, error)
+            return
+        if answer is not None:
+            version = int(answer["metadata"]["resourceVersion"])
+            self._store.put(replace(desired, version=version))
+
+    def event(self, facts: Facts, hindered: Hindered, reason: str = "") -> None:
+        """Tell an obstacle in an Event, unless the last one, or the condition, says the same."""
+        key, told = facts.key, (facts.uid, hindered.message)
+        there = find(facts.conditions, ConditionType.DELETED)
+        fresh = time.monotonic() - self._told_at.get(key, -TELL_AGAIN_S) < TELL_AGAIN_S
+        if fresh and self._told.get(key) == told:
+            return
+        self._told[key], self._told_at[key] = told, time.monotonic()
+        if there is not None and there.message == hindered.message:
+            return
+        logger.warning("%s: %s", facts.key, hindered.message)
+        story = Story(
+            action="Delete",
+            reason=reason or hindered.reason,
+            note=hindered.message,
+            normal=hindered.error is None,
+        )
+        self._recorder.tell(facts, story, self._clock())

@@ -1,0 +1,249 @@
+"""Brings back what a Tombstone holds, and lets Tombstones go whose time has come.
+
+A second try goes on where the first one stopped. It knows the object by its uid, or, after a
+crash, by all that the Tombstone holds: nothing is lost then when the Tombstone goes.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.references import ObjectKey
+from wegent_crds.registry import BY_KIND, BY_PLURAL, TASK, TOMBSTONE, Kind
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
+from wegent_kube.resources import resource_of
+from wegent_operator.references.verdict import Problem, Verdict, refused
+from wegent_operator.runtime.guarded import Guarded, Missed
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, named, quoted, waiting_for
+from wegent_operator.runtime.status_writer import FIELD_MANAGER
+from wegent_operator.state.conditions import find
+from wegent_operator.state.objects import Facts
+from wegent_operator.trash.field_managers import given_back
+from wegent_operator.trash.task_replay import steps_to
+from wegent_operator.trash.tombstones import is_restored, restored, tombstone_name
+
+logger = logging.getLogger(__name__)
+
+TOMBSTONES: Final = resource_of(TOMBSTONE)
+GUARDED_TRIES: Final = 5
+"""For the patch of managedFields, with which the first verdict on the object competes."""
+
+
+class Restorer:
+    """Carries objects out of the trash."""
+
+    def __init__(self, client: KubeClient, metrics: Metrics, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._guarded = Guarded(client)
+        self._metrics = metrics
+        self._clock = clock
+        self._made: dict[str, str] = {}
+        """uids of objects that were created, by that of their Tombstone, until that is gone."""
+
+    async def watch_over(self, key: ObjectKey, facts: Facts) -> Verdict | None:
+        """Bring back what a Tombstone holds, or let it go; None once the Tombstone is gone.
+
+        Raises:
+            Hindered: the Tombstone has served its purpose and can't be deleted.
+            KubeError: the API server did not take it; to be tried again.
+        """
+        assert facts.tombstone is not None  # noqa: S101 - for the type checker
+        if facts.deleting:
+            raise waiting_for(
+                facts,
+                self._clock(),
+                f"metadata.finalizers: the Tombstone is no longer needed, and waits for"
+                f" {named(facts.finalizers)}; the controller that added a finalizer removes it",
+            )
+        expires_at = facts.tombstone.expires_at
+        if expires_at is not None and self._clock() >= expires_at:
+            await self._drop(key, facts.uid, "expired")
+            return None
+        if not facts.tombstone.restore:
+            return refused([], [])
+        # A Tombstone that couldn't be deleted says so: its object is back. Restored again, it
+        # would bring back what has been deleted since.
+        if find(facts.conditions, ConditionType.DELETED) is None:
+            problem = await self._restore(key, facts)
+            if problem is not None:
+                return refused([], [problem])
+        await self._drop(key, facts.uid, "restored")
+        return None
+
+    async def _restore(self, key: ObjectKey, facts: Facts) -> Problem | None:
+        # First: while the object itself is still there, its Tombstone may yet change.
+        if (problem := await self._still_there(key, facts)) is not None:
+            return problem
+        path = TOMBSTONES.path(key.namespace, key.name)
+        tombstone = await self._client.request("GET", path)
+        try:
+            kind = BY_KIND[tombstone["spec"]["kind"]]
+            body = restored(tombstone)
+        except (AttributeError, LookupError, TypeError):
+            return Problem(
+                Reason.NOT_RESTORED,
+                "spec.object: it is no object of a kind that is known; create it yourself from"
+                " what is left of it, and delete the Tombstone",
+            )
+        try:
+            there = await self._put_back(kind, body, facts.uid)
+            uid = there["metadata"]["uid"]
+            if self._made.get(facts.uid) != uid and not is_restored(there, body):
+                return _taken(kind, there)
+            if kind is TASK:
+                await self._replay(tombstone, there)
+        except ApiError as error:
+            if not is_refusal(error):
+                raise
+            return Problem(
+                Reason.NOT_RESTORED,
+                f"spec.restore: the API server refused the {kind.kind}: {quoted(error)}",
+            )
+        await self._give_fields_back(kind, there, tombstone)
+        return None
+
+    async def _still_there(self, key: ObjectKey, facts: Facts) -> Problem | None:
+        """Return what to say where the deleted object itself is not gone yet."""
+        for place in (reference.target for reference in facts.references):
+            kind = BY_PLURAL[place.plural]
+            path = resource_of(kind).path(place.namespace, place.name)
+            try:
+                there = await self._client.request("GET", path, accept=METADATA_OBJECT)
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+                continue
+            if tombstone_name(kind, there["metadata"]["uid"]) == key.name:
+                return Problem(
+                    Reason.DELETION_PENDING,
+                    f"spec.restore: the {kind.kind} {place.namespace}/{place.name} itself is still"
+                    " being deleted; see its condition Deleted. Once it is gone, it comes back",
+                )
+        return None
+
+    async def _put_back(
+        self, kind: Kind, body: Mapping[str, Any], tombstone: str
+    ) -> Mapping[str, Any]:
+        """Create an object and return it, or return what has its name."""
+        resource, metadata = resource_of(kind), body["metadata"]
+        there: Mapping[str, Any]
+        try:
+            there = await self._client.request(
+                "POST",
+                resource.path(metadata["namespace"]),
+                body=body,
+                params={"fieldManager": FIELD_MANAGER},
+            )
+            self._made[tombstone] = str(there["metadata"]["uid"])
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            path = resource.path(metadata["namespace"], metadata["name"])
+            there = await self._client.request("GET", path)
+        return there
+
+    async def _replay(self, tombstone: Mapping[str, Any], there: Mapping[str, Any]) -> None:
+        """Let a Task that was created again live through what it had lived through."""
+        metadata = there["metadata"]
+        path = resource_of(TASK).path(metadata["namespace"], metadata["name"], "status")
+        for status in steps_to(tombstone["spec"]["object"].get("status") or {}, there):
+            answer = await self._client.request(
+                "PATCH",
+                path,
+                body={
+                    "metadata": {"resourceVersion": metadata["resourceVersion"]},
+                    "status": status,
+                },
+                params={"fieldManager": FIELD_MANAGER},
+                content_type=MERGE_PATCH,
+                accept=METADATA_OBJECT,
+            )
+            metadata = answer["metadata"]
+
+    async def _give_fields_back(
+        self, kind: Kind, there: Mapping[str, Any], tombstone: Mapping[str, Any]
+    ) -> None:
+        """Give the object's fields back to those who owned them.
+
+        The object is there and whole without that, so that a refusal doesn't hold it up.
+        """
+        kept = tombstone["spec"]["object"]["metadata"].get("managedFields") or []
+        metadata = there["metadata"]
+        path = resource_of(kind).path(metadata["namespace"], metadata["name"])
+        for left in reversed(range(GUARDED_TRIES)):
+            try:
+                now = await self._client.request("GET", path, accept=METADATA_OBJECT)
+                if not kept or now["metadata"]["uid"] != metadata["uid"]:
+                    return
+                owners = now["metadata"].get("managedFields") or []
+                wanted = given_back(kept, owners)
+                if _fields(wanted) == _fields(owners):
+                    return
+                patch = {
+                    "resourceVersion": now["metadata"]["resourceVersion"],
+                    "managedFields": wanted,
+                }
+                await self._client.request(
+                    "PATCH",
+                    path,
+                    body={"metadata": patch},
+                    params={"fieldManager": FIELD_MANAGER},
+                    content_type=MERGE_PATCH,
+                    accept=METADATA_OBJECT,
+                )
+            except ApiError as error:
+                if error.code == 409 and left:
+                    continue
+                if error.code == 404:
+                    return
+                if not is_refusal(error):
+                    raise
+                self._metrics.refusals.labels(kind.kind, Step.OWNERS).inc()
+                logger.warning(
+                    "%s %s/%s is back, and its managedFields were not taken: %s",
+                    kind.kind,
+                    metadata["namespace"],
+                    metadata["name"],
+                    error,
+                )
+            return
+
+    async def _drop(self, key: ObjectKey, uid: str, outcome: str) -> None:
+        try:
+            answer = await self._guarded.send(
+                "DELETE",
+                TOMBSTONES.path(key.namespace, key.name),
+                {"preconditions": {"uid": uid}},
+                uid=uid,
+            )
+        except ApiError as error:
+            raise Hindered.at(Step.DROP, error) from error
+        self._made.pop(uid, None)
+        if not isinstance(answer, Missed):
+            self._metrics.tombstones.labels(outcome).inc()
+
+
+def _taken(kind: Kind, there: Mapping[str, Any]) -> Problem:
+    metadata = there["metadata"]
+    place = f"{metadata['namespace']}/{metadata['name']}"
+    return Problem(
+        Reason.NAME_TAKEN,
+        f"spec.restore: another {kind.kind} is named {place}; delete that one, and this one comes"
+        " back",
+    )
+
+
+def _fields(entries: list[dict[str, Any]]) -> dict[tuple[str, ...], Any]:
+    return {
+        (
+            entry.get("manager", ""),
+            entry.get("operation", ""),
+            entry.get("subresource", ""),
+            entry.get("apiVersion", ""),
+        ): entry.get("fieldsV1")
+        for entry in entries
+    }

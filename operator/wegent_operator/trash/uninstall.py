@@ -1,0 +1,195 @@
+"""Lets every object go: what uninstalling does last, so that nothing is left undeletable.
+
+The operator and a policy would both put the finalizer back: ``withdraw`` takes them away
+first, for whoever uninstalls with an installer that can't do it in this order itself.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from wegent_crds.registry import GROUP, KINDS, Kind
+from wegent_crds.well_known import TRASH_FINALIZER
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.client import MERGE_PATCH, METADATA_LIST, METADATA_OBJECT
+from wegent_kube.resources import CRDS, Resource, resource_of
+from wegent_operator.runtime.guarded import Guarded, Missed
+from wegent_operator.runtime.refusals import is_refusal, quoted
+from wegent_operator.trash.tombstones import release_patch
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE: Final = 16
+IDLE_ROUNDS: Final = 5
+"""Rounds in a row that let nothing go, after which the rest is left."""
+PAUSE_S: Final = 0.5
+"""After the first round that lets nothing go; it doubles."""
+GONE_WITHIN_S: Final = 120.0
+"""For the operator's Pods: longer than the time they are given to end."""
+POLL_S: Final = 0.5
+SETTLED_S: Final = 5.0
+"""Each API server hears of a deleted policy by a watch of its own, within about a second."""
+DEPLOYMENTS: Final = Resource("apps", "v1", "deployments")
+STAMP: Final = Resource(
+    "admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings"
+).path(name="wegent-trash")
+"""What puts the finalizer on each new object."""
+
+
+async def withdraw(client: KubeClient, namespace: str, deployment: str) -> None:
+    """Delete the operator's Deployment and what stamps the finalizer; return when both are gone.
+
+    Raises:
+        KubeError: the API server did not take it; running it again goes on from there.
+        TimeoutError: the operator's Pods did not end.
+    """
+    path = DEPLOYMENTS.path(namespace, deployment)
+    # In the foreground, a Deployment is gone when its Pods are.
+    await _delete(client, path, {"propagationPolicy": "Foreground"})
+    await _delete(client, STAMP)
+    settled = asyncio.create_task(asyncio.sleep(SETTLED_S))
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while await _exists(client, path):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Deployment {namespace}/{deployment} is still ending")
+        await asyncio.sleep(POLL_S)
+    await settled
+
+
+async def _delete(client: KubeClient, path: str, options: dict[str, str] | None = None) -> None:
+    try:
+        await client.request("DELETE", path, body=options)
+    except ApiError as error:
+        if error.code != 404:
+            raise
+
+
+async def _exists(client: KubeClient, path: str) -> bool:
+    try:
+        await client.request("GET", path, accept=METADATA_OBJECT)
+    except ApiError as error:
+        if error.code == 404:
+            return False
+        raise
+    return True
+
+
+@dataclass(slots=True)
+class Released:
+    """What releasing has come to."""
+
+    count: int = 0
+    """Objects that the finalizer was taken off."""
+    left: list[str] = field(default_factory=list)
+    """Objects that still have it, each with the refusal."""
+
+
+async def release_everything(client: KubeClient, *, pause_s: float = PAUSE_S) -> Released:
+    """Take the trash's finalizer off every object of every kind.
+
+    A refusal ends neither the kind nor the others: it is not asked for twice. An answer that may
+    pass in a moment is.
+
+    Raises:
+        KubeError: the API server gave no answer; running it again goes on from there.
+    """
+    released = Released()
+    for kind in (kind for kind in KINDS if kind.served):
+        refused = await _release_kind(client, kind, released, pause_s)
+        released.left += [
+            f"{kind.kind}{place}: {words}" for place, words in sorted(refused.items())
+        ]
+        logger.info("%s: %d are still held", kind.kind, len(refused))
+    return released
+
+
+async def _release_kind(
+    client: KubeClient, kind: Kind, released: Released, pause_s: float
+) -> dict[str, str]:
+    """Release a kind's objects in rounds; return those that are left, with the reason.
+
+    Where they can't be listed, the kind itself is what is left, under an empty name.
+    """
+    refused: dict[str, str] = {}
+    passing: dict[str, str] = {}
+    idle = 0
+    while True:
+        try:
+            held = [it for it in await _held(client, kind) if _place(it) not in refused]
+            answers = await _release_all(client, kind, held)
+        except ApiError as error:
+            if is_refusal(error) and error.code != 410:  # a list that took too long
+                return refused | {"": f"its objects could not be listed: {quoted(error)}"}
+            held, answers, passing = [], [], {"": f"they could not be listed: {quoted(error)}"}
+        else:
+            if not held:
+                return refused
+            passing = {_place(it): "it keeps changing" for it in held}
+        released.count += sum(answer is None for answer in answers)
+        for metadata, answer in zip(held, answers, strict=True):
+            if isinstance(answer, ApiError):
+                (refused if is_refusal(answer) else passing)[_place(metadata)] = quoted(answer)
+        # Objects that change all the time: the next round has their new version.
+        idle = 0 if None in answers else idle + 1
+        if idle >= IDLE_ROUNDS:
+            return passing | refused
+        if idle:
+            await asyncio.sleep(pause_s * 2.0**idle)
+
+
+async def _held(client: KubeClient, kind: Kind) -> list[dict[str, Any]]:
+    """Return the metadata of all objects of a kind that carry the finalizer.
+
+    Raises:
+        ApiError: they can't be listed, and the kind isn't known to be gone.
+    """
+    try:
+        return [
+            item["metadata"]
+            async for page in client.pages(resource_of(kind).path(), accept=METADATA_LIST)
+            for item in page["items"]
+            if TRASH_FINALIZER in (item["metadata"].get("finalizers") or ())
+        ]
+    except ApiError as error:
+        if error.code == 404 and await _is_gone(client, kind):
+            return []
+        raise
+
+
+async def _is_gone(client: KubeClient, kind: Kind) -> bool:
+    """Tell whether a kind's CRD, and with it all objects, is gone; else 404 is a version's."""
+    try:
+        return not await _exists(client, CRDS.path(name=f"{kind.plural}.{GROUP}"))
+    except ApiError as error:
+        return error.code == 403  # who may not see CRDs is told nothing else
+
+
+async def _release_all(
+    client: KubeClient, kind: Kind, held: list[dict[str, Any]]
+) -> list[Missed | ApiError | None]:
+    """Release objects; return for each None, or why it is not released."""
+    gate, guarded = asyncio.Semaphore(AT_ONCE), Guarded(client)
+
+    async def release(metadata: dict[str, Any]) -> Missed | ApiError | None:
+        async with gate:
+            try:
+                answer = await guarded.send(
+                    "PATCH",
+                    resource_of(kind).path(metadata["namespace"], metadata["name"]),
+                    release_patch(metadata["resourceVersion"], metadata["finalizers"]),
+                    uid=metadata["uid"],
+                    version=metadata["resourceVersion"],
+                    content_type=MERGE_PATCH,
+                    accept=METADATA_OBJECT,
+                )
+            except ApiError as error:
+                return error
+            return answer if isinstance(answer, Missed) else None
+
+    return await asyncio.gather(*map(release, held))
+
+
+def _place(metadata: dict[str, Any]) -> str:
+    return f" {metadata['namespace']}/{metadata['name']}"

@@ -1,0 +1,1 @@
+"""Watches and lists that feed the state, and the health they report."""

@@ -1,0 +1,89 @@
+"""Whether the watching still goes on, and the HTTP server that says so.
+
+Every watch is asked for with a time limit, so one that works is renewed again and again, and
+one that is refused is tried again and again. Where neither happens in time, it is dead,
+whatever the reason: a restart is the remedy for that, and not for a refusal.
+"""
+
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.watch.sight import Sight
+
+
+class WatchMonitor:
+    """Tells what a restart of the program would mend."""
+
+    def __init__(self, sight: Sight, limit_s: float) -> None:
+        self._sight = sight
+        self._limit_s = limit_s
+        self._ended: set[str] = set()
+
+    def ended(self, part: str) -> None:
+        """Note that a part of the program that must not end has ended."""
+        self._ended.add(part)
+
+    def stopped(self) -> list[str]:
+        """Return the resources of which nothing was heard in time; empty means healthy.
+
+        Parts that have ended are named too: nothing brings them back but a restart.
+        """
+        return sorted({*self._sight.silent_since(self._limit_s), *self._ended})
+
+
+class HealthServer:
+    """Serves /healthz, /readyz and /metrics."""
+
+    def __init__(
+        self,
+        monitor: WatchMonitor,
+        metrics: Metrics,
+        *,
+        problems: Callable[[], list[str]],
+        census: Callable[[], Mapping[tuple[str, str], int]],
+    ) -> None:
+        self._monitor = monitor
+        self._metrics = metrics
+        self._problems = problems
+        self._census = census
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+        """The port that is served, once started."""
+
+    async def start(self, host: str, port: int) -> None:
+        """Begin to serve."""
+        app = web.Application()
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._serve_metrics)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Serve no more."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        stopped = self._monitor.stopped()
+        if stopped:
+            return web.Response(status=503, text=f"not watching: {', '.join(stopped)}\n")
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        problems = self._problems()
+        if problems:
+            return web.Response(status=503, text="".join(f"{line}\n" for line in problems))
+        return web.Response(text="ok\n")
+
+    async def _serve_metrics(self, _: web.Request) -> web.Response:
+        self._metrics.count_objects(self._census())
+        return web.Response(
+            body=generate_latest(self._metrics.registry),
+            headers={"Content-Type": CONTENT_TYPE_LATEST},
+        )

@@ -1,0 +1,242 @@
+"""The HTTP session that Kopf is given: what it lists and watches, without an error ever.
+
+Kopf ends the whole operator when one watch of one resource is refused: 404 once its CRD is
+deleted, 403 once a right is gone, a line that isn't JSON. Here, a request that fails is
+waited out and tried again, and Kopf hears of it as a version that is too old: it begins with
+a list again. docs/adr/0016 has the reasons.
+
+- The resources are known, so that discovery is answered from here. A CRD that is missing at
+  the start is then a list that is refused, like one that is deleted later.
+- A list is answered empty, at the version that the API server has now, and a sweep of that
+  resource is asked for. Bodies of whole lists never lie in Kopf's memory.
+- A watch is the API server's own, line by line.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import aiohttp
+import yarl
+
+from wegent_crds.registry import GROUP
+from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube.backoff import Backoff
+from wegent_kube.client import METADATA_LIST, METADATA_OBJECT
+from wegent_kube.informer import STEADY_S
+from wegent_kube.resources import CLUSTER_ROLE_BINDINGS, CRDS, NAMESPACES, Resource
+from wegent_operator.watch.kopf_settings import WATCH_GRACE_S
+from wegent_operator.watch.sight import Sight
+
+logger = logging.getLogger(__name__)
+
+TOO_OLD: Final = b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}\n'
+"""What makes Kopf begin with a list again."""
+SELECTORS: Final = frozenset({"labelSelector", "fieldSelector"})
+
+
+class KopfSession:
+    """Answers what Kopf asks of an ``aiohttp.ClientSession``.
+
+    Args:
+        client: with whose rights resources are watched. It is closed with the session.
+        resources: all that Kopf watches.
+        sight: is told how it goes.
+        on_list: is called with the plural of a resource whose watch begins from a new version.
+        lasts_s: seconds that a watch lasts.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        resources: tuple[Resource, ...],
+        sight: Sight,
+        on_list: Callable[[str], None],
+        lasts_s: int,
+    ) -> None:
+        self.closed = False
+        self.headers: dict[str, str] = {}
+        self._client = client
+        self._resources = {resource.path(): resource for resource in resources}
+        self._backoffs = {path: Backoff() for path in self._resources}
+        self._sight = sight
+        self._on_list = on_list
+        self._lasts_s = lasts_s
+        self._discovery = _discovery(resources)
+
+    async def request(self, *, method: str, url: str, **_: Any) -> "Reply":
+        """Answer one request.
+
+        Raises:
+            NotImplementedError: Kopf asks for something that it isn't set up to ask for.
+        """
+        asked = yarl.URL(url)
+        path, query = asked.path, dict(asked.query)
+        if method.lower() == "get" and path in self._discovery:
+            return Reply(self._discovery[path])
+        resource = self._resources.get(path)
+        if method.lower() != "get" or resource is None:
+            raise NotImplementedError(f"Kopf asks for {method} {path}")
+        if query.pop("watch", "") == "true":
+            query.pop("timeoutSeconds", None)
+            return Reply({}, Stream(self._events(resource, query)))
+        return Reply(await self._list(resource, query))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self.closed = True
+        await self._client.close()
+
+    async def _list(self, resource: Resource, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return an empty list at the API server's version, once it gives one."""
+        selected = {key: it for key, it in query.items() if key in SELECTORS}
+        while True:
+            try:
+                page = await self._client.request(
+                    "GET", resource.path(), params={**selected, "limit": "1"}, accept=METADATA_LIST
+                )
+                version = page["metadata"]["resourceVersion"]
+            except Exception as error:  # noqa: BLE001 - Kopf would end at any of them
+                await self._failed(resource, error)
+            else:
+                self._sight.relisting(resource.plural)
+                self._on_list(resource.plural)
+                return {"metadata": {"resourceVersion": version}, "items": []}
+
+    async def _events(
+        self, resource: Resource, query: Mapping[str, str]
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the lines of one watch."""
+        backoff = self._backoffs[resource.path()]
+        began = time.monotonic()
+        failure: Exception | None = None
+        lines = self._client.watch_lines(
+            resource.path(),
+            params=query,
+            lasts_s=self._lasts_s,
+            quiet_s=WATCH_GRACE_S,
+            opened=lambda: self._sight.opened(resource.plural),
+        )
+        try:
+            async for line, _ in lines:
+                yield line + b"\n"
+        except Exception as error:  # noqa: BLE001 - as above
+            failure = error
+        steady = time.monotonic() - began >= min(STEADY_S, self._lasts_s / 2)
+        if steady:
+            backoff.reset()
+        if isinstance(failure, ApiError) and failure.code == 410 and steady:
+            logger.info("%s: the version is too old; listing it again", resource.plural)
+            yield TOO_OLD
+        elif failure is not None:
+            await self._failed(resource, failure)
+            yield TOO_OLD
+        elif not steady:
+            await backoff.wait()
+
+    async def _failed(self, resource: Resource, error: Exception) -> None:
+        missing = isinstance(error, ApiError) and error.code == 404
+        gone = missing and resource.group == GROUP and await self._has_no_crd(resource)
+        self._sight.refused(resource.plural, error, silent=_is_silence(error), gone=gone)
+        pause_s = self._backoffs[resource.path()].next_s()
+        logger.warning(
+            "%s: watching again in %.1f s: %s",
+            resource.plural,
+            pause_s,
+            error,
+            exc_info=not isinstance(error, KubeError),
+        )
+        await asyncio.sleep(pause_s)
+
+    async def _has_no_crd(self, resource: Resource) -> bool:
+        """Tell whether the API server says that there is no such CustomResourceDefinition."""
+        name = f"{resource.plural}.{resource.group}"
+        try:
+            await self._client.request("GET", CRDS.path(name=name), accept=METADATA_OBJECT)
+        except ApiError as error:
+            details = error.status.get("details")
+            named = details.get("name") if isinstance(details, dict) else None
+            return error.code == 404 and named == name
+        except Exception as error:  # noqa: BLE001 - as above
+            logger.info("Whether there is a CRD %s is not known: %s", name, error)
+        return False
+
+
+@dataclass
+class Stream:
+    """The body of a watch, in place of ``aiohttp.StreamReader``."""
+
+    lines: AsyncGenerator[bytes, None]
+
+    def iter_chunked(self, _: int) -> AsyncGenerator[bytes, None]:
+        """Yield the body, a line at a time."""
+        return self.lines
+
+
+class Reply:
+    """Answers what Kopf asks of an ``aiohttp.ClientResponse``."""
+
+    status = 200
+    closed = False
+
+    def __init__(self, body: Mapping[str, Any], content: Stream | None = None) -> None:
+        self._body = body
+        self.content = content
+        self.headers: Mapping[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.content is not None:
+            await self.content.lines.aclose()
+
+    async def json(self) -> Mapping[str, Any]:
+        """Return the decoded body."""
+        return self._body
+
+    def close(self) -> None:
+        """Do nothing: Kopf closes a body when it stops by leaving it."""
+
+
+def _is_silence(error: Exception) -> bool:
+    """Tell whether the API server said nothing, not even that it refuses the connection."""
+    if isinstance(error, ApiError):
+        return False
+    cause = error.__cause__
+    return not (
+        isinstance(cause, aiohttp.ClientConnectorError)
+        and isinstance(cause.os_error, ConnectionRefusedError)
+    )
+
+
+def _discovery(resources: tuple[Resource, ...]) -> dict[str, dict[str, Any]]:
+    """Return the discovery documents that name these resources and nothing else."""
+    documents: dict[str, dict[str, Any]] = {"/api": {"versions": ["v1"]}, "/apis": {"groups": []}}
+    for group, version in sorted({(it.group, it.version) for it in resources}):
+        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        documents[path] = {
+            "resources": [
+                _described(it) for it in resources if (it.group, it.version) == (group, version)
+            ]
+        }
+        if group:
+            served = {"groupVersion": f"{group}/{version}", "version": version}
+            documents["/apis"]["groups"].append(
+                {"name": group, "versions": [served], "preferredVersion": served}
+            )
+    return documents
+
+
+def _described(resource: Resource) -> dict[str, Any]:
+    singular = resource.plural.removesuffix("s")
+    return {
+        "name": resource.plural,
+        "singularName": singular,
+        "kind": singular.capitalize(),  # of no consequence: handlers go by the plural
+        "namespaced": resource not in (NAMESPACES, CLUSTER_ROLE_BINDINGS),
+        "verbs": ["list", "watch"],
+    }

@@ -1,0 +1,231 @@
+"""How well each resource is seen: listed, refused, or not there at all.
+
+A missing object of a resource that isn't seen may exist. Nothing may be concluded from its
+absence: neither `RefNotFound`, nor that an Account is gone and its access is to be withdrawn.
+Only a CRD that is gone is different: all its objects are gone with it. A 404 alone doesn't say
+so: a version that isn't served has it, and whatever else answers at the API server's address.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from wegent_kube import ApiError
+from wegent_kube.resources import NAMESPACES
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.state.objects import Facts
+from wegent_operator.state.store import Store
+
+ABSENT_AFTER_S: Final = 10.0
+"""Seconds without its CRD after which a resource is taken for not there. One API server of
+several may be a moment behind the others."""
+
+
+@dataclass(slots=True)
+class _State:
+    answered_at: float
+    """When the API server last said something about the resource, be it a refusal."""
+    listed: bool = False
+    """Whether it has ever been listed, or was found to be absent."""
+    owed: bool = False
+    """Whether a list is due: a watch has begun at a version, and the store may be older."""
+    refused: str = ""
+    """Why the list or watch is refused; empty when it is not."""
+    unlisted: str = ""
+    """Why a list that is due could not be read to its end."""
+    missing_since: float | None = None
+    """Since when every answer has been that there is no such resource."""
+    absent: bool = False
+
+
+class Sight:
+    """The state of each resource that is watched.
+
+    Args:
+        resources: plurals.
+        metrics: tell what is refused.
+        clock: seconds, only ever growing.
+    """
+
+    def __init__(
+        self,
+        resources: Iterable[str],
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._states = {name: _State(clock()) for name in resources}
+        self._all_tried = asyncio.Event()
+        self.on_seen: Callable[[str], None] = lambda _: None
+        """Called with a resource that is seen again, or for the first time."""
+        self.on_absent: Callable[[str], None] = lambda _: None
+        """Called with a resource that turned out not to exist."""
+        for name in self._states:
+            metrics.watch_refused.labels(name).set(0)
+
+    async def all_tried(self) -> None:
+        """Wait until each resource is listed, or refused for now."""
+        await self._all_tried.wait()
+
+    def opened(self, name: str) -> None:
+        """Take in that a watch is answered."""
+        state = self._states[name]
+        state.answered_at = self._clock()
+        self._metrics.watch_starts.labels(name).inc()
+        if state.refused:
+            state.refused = ""
+            self._metrics.watch_refused.labels(name).set(0)
+            self._changed(name, state, was_blind=True)
+
+    def relisting(self, name: str) -> None:
+        """Take in that a watch begins from a new version: what is known may be older."""
+        state = self._states[name]
+        if state.missing_since is not None:
+            # CRDs come back together. Until the others are tried again, nothing is known of them.
+            for other in self._states.values():
+                other.absent, other.missing_since = False, None
+        state.answered_at = self._clock()
+        state.owed = True
+
+    def unlisted(self, name: str, error: Exception) -> None:
+        """Take in that a list could not be read to its end; it is tried again."""
+        self._states[name].unlisted = _reason(error)
+
+    def listed(self, name: str) -> None:
+        """Take in that the store holds what a list has shown."""
+        state = self._states[name]
+        was_blind = _is_blind(state)
+        state.listed = True
+        state.owed = False
+        state.unlisted = ""
+        self._changed(name, state, was_blind=was_blind)
+
+    def refused(
+        self, name: str, error: Exception, *, silent: bool = False, gone: bool = False
+    ) -> None:
+        """Take in that a list or watch has failed.
+
+        Args:
+            name: of the resource.
+            error: why; only its code is repeated.
+            silent: whether the API server gave no answer at all.
+            gone: whether the API server said that there is no such resource.
+        """
+        state = self._states[name]
+        was_blind = _is_blind(state)
+        code = str(error.code) if isinstance(error, ApiError) else "unreachable"
+        self._metrics.watch_failures.labels(name, code).inc()
+        self._metrics.watch_refused.labels(name).set(1)
+        state.refused = _reason(error, gone=gone)
+        if not silent:
+            state.answered_at = self._clock()
+        if not gone:
+            state.missing_since = None
+            state.absent = False
+        elif state.missing_since is None:
+            state.missing_since = self._clock()
+        elif not state.absent and self._clock() - state.missing_since >= ABSENT_AFTER_S:
+            state.absent = state.listed = True
+            state.owed = False
+            state.unlisted = ""
+            self.on_absent(name)
+        self._changed(name, state, was_blind=was_blind)
+
+    def is_blind(self, name: str) -> bool:
+        """Tell whether there may be objects of a resource that aren't known."""
+        state = self._states.get(name)
+        return state is not None and _is_blind(state)
+
+    def any_blind(self) -> bool:
+        """Tell whether any resource isn't seen."""
+        return any(map(_is_blind, self._states.values()))
+
+    def ever_listed(self, name: str) -> bool:
+        """Tell whether a resource has been listed once, or isn't there."""
+        return self._states[name].listed
+
+    def is_missing(self, name: str) -> bool:
+        """Tell whether the API server says that there is no such resource."""
+        return self._states[name].missing_since is not None
+
+    def refusal(self, name: str) -> str:
+        """Return why a resource is refused; empty when it is not."""
+        return self._states[name].refused
+
+    def problems(self) -> list[str]:
+        """Return a line on each resource that isn't seen; none if all are."""
+        lines = []
+        for name, state in sorted(self._states.items()):
+            if why := state.refused or state.unlisted:
+                lines.append(f"{name}: {why}")
+            elif not state.listed:
+                lines.append(f"{name}: not listed yet")
+        return lines
+
+    def silent_since(self, limit_s: float) -> list[str]:
+        """Return the resources of which nothing was heard for so many seconds."""
+        oldest = self._clock() - limit_s
+        return sorted(name for name, state in self._states.items() if state.answered_at < oldest)
+
+    def _changed(self, name: str, state: _State, *, was_blind: bool) -> None:
+        if all(it.listed or it.refused for it in self._states.values()):
+            self._all_tried.set()
+        if was_blind and not _is_blind(state):
+            self.on_seen(name)
+
+
+def _is_blind(state: _State) -> bool:
+    if state.absent:
+        return False
+    return not state.listed or state.owed or bool(state.refused)
+
+
+def _reason(error: Exception, *, gone: bool = False) -> str:
+    if not isinstance(error, ApiError):
+        return "the API server gave no answer"
+    if gone:
+        return "404: the CustomResourceDefinition is missing"
+    if error.code == 404:
+        return "404: the API server doesn't serve this version of it"
+    if error.code == 403:
+        return "403: the operator's ServiceAccount may not list or watch it"
+    if error.code == 401:
+        return "401: the operator's token is refused"
+    return str(error.code)
+
+
+def unseen_referent(facts: Facts, view: Store, sight: Sight) -> str | None:
+    """Return the resource that must be seen before anything is said of an object.
+
+    That is one of which a referent isn't known, directly or further down: it may exist all
+    the same. None where nothing is in the way.
+    """
+    if not sight.any_blind():
+        return None
+    return _unseen(facts, view, sight)
+
+
+def _unseen(facts: Facts, view: Store, sight: Sight) -> str | None:
+    home = facts.key.namespace
+    for reference in facts.references:
+        target = reference.target
+        if target.plural == NAMESPACES.plural:
+            if not view.has_namespace(target.name) and sight.is_blind(target.plural):
+                return target.plural
+            continue
+        if (
+            target.namespace != home
+            and not view.has_namespace(home)
+            and sight.is_blind(NAMESPACES.plural)
+        ):
+            return NAMESPACES.plural
+        referent = view.get(target)
+        if referent is None:
+            if sight.is_blind(target.plural):
+                return target.plural
+        elif (unseen := _unseen(referent, view, sight)) is not None:
+            return unseen
+    return None
