@@ -30,7 +30,7 @@ ELSEWHERE: Final = {
 
 
 def generate() -> Iterator[Generated]:
-    """Yield the regions of each kind's page, of the index and of the README."""
+    """Yield the regions of each kind's page, of the index, the README and CONTRIBUTING."""
     for kind in KINDS:
         page = PAGES / f"{kind.singular}.md"
         yield GeneratedRegion(page, "names", names(kind))
@@ -39,13 +39,14 @@ def generate() -> Iterator[Generated]:
             yield GeneratedRegion(page, "example", f"```yaml\n{text}```")
         yield GeneratedRegion(page, "fields", fields(kind))
         yield GeneratedRegion(page, "columns", columns(kind))
-    yield GeneratedRegion(Path("docs/README.md"), "kinds", kinds())
+    yield GeneratedRegion(Path("README.md"), "kinds", kinds("docs/kinds/"))
+    yield GeneratedRegion(Path("docs/README.md"), "kinds", kinds("kinds/"))
     yield GeneratedRegion(Path("docs/README.md"), "decisions", decisions())
     access, conditions = shared("spec.accessFrom", GHOST), shared("status.conditions", GHOST)
     yield GeneratedRegion(Path("docs/references.md"), "accessFrom", access)
     yield GeneratedRegion(Path("docs/conditions.md"), "fields", conditions)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    yield GeneratedRegion(Path("README.md"), "targets", targets(makefile))
+    yield GeneratedRegion(Path("CONTRIBUTING.md"), "targets", targets(makefile))
 
 
 def names(kind: Kind) -> str:
@@ -103,10 +104,10 @@ def columns(kind: Kind) -> str:
     return table(("Column", "Shows", "When"), rows)
 
 
-def kinds() -> str:
-    """Return the table of all kinds, for the index."""
+def kinds(folder: str) -> str:
+    """Return the table of all kinds, whose pages are in ``folder``."""
     rows = [
-        (_link(kind, "kinds/"), ", ".join(map(code, kind.short_names)), cell(_summary(kind)))
+        (_link(kind, folder), ", ".join(map(code, kind.short_names)), cell(_summary(kind)))
         for kind in KINDS
     ]
     return table(("Kind", "Short", "What it is"), rows)

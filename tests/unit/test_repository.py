@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from codegen.files import ROOT
 
@@ -102,3 +103,15 @@ def test_each_example_is_of_one_kind_that_users_write() -> None:
     assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} == {
         "account", "bot", "ghost", "model", "shell", "skill", "task", "team",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["bug", "feature"])
+def test_issue_forms_are_what_github_takes(form: str) -> None:
+    # GitHub hides a form that it can't read, and says nothing.
+    read = yaml.safe_load(TEXTS[f".github/ISSUE_TEMPLATE/{form}.yml"])
+    assert {"name", "description", "body"} <= read.keys()
+    inputs = [item for item in read["body"] if item["type"] != "markdown"]
+    assert len({item["id"] for item in inputs}) == len(inputs) > 0
+    for item in inputs:
+        assert item["type"] in ("checkboxes", "dropdown", "input", "textarea")
+        assert item["attributes"]["label"]
