@@ -20,7 +20,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
 from wegent_api.kinds.list_all_namespaces import PAGE_BYTES, PREFIX, Position
-from wegent_kube.client import PAGE_SIZE
+from wegent_kube.paging import PAGE_SIZE
 
 GHOSTS = f"{BASE}/ghosts"
 EVERYWHERE = f"{GHOSTS}?namespace=*"

@@ -25,7 +25,7 @@ from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, no_repeats
 from wegent_api.kinds.openapi import PENDING
 from wegent_api.names import USER_NAME_SCHEMA, user_name
 from wegent_api.wiring import ServicesDep
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 
 Username = Annotated[
     str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA

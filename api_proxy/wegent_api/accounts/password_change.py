@@ -14,7 +14,7 @@ from wegent_api.accounts.store import Account, Accounts
 from wegent_api.accounts.writers import REHEARSAL, STRICT, Writer
 from wegent_api.http.errors import Conflict, Refused, Unavailable
 from wegent_kube import KubeError
-from wegent_kube.client import JSON_PATCH
+from wegent_kube.content_types import JSON_PATCH
 
 LOST: Final = frozenset({409, 422})
 """What the API server answers to a patch whose test failed. A third party's policy may answer

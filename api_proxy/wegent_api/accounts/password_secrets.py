@@ -17,7 +17,7 @@ from typing import Any, Final
 from wegent_api.accounts.store import Account
 from wegent_crds.registry import ACCOUNT, API_VERSION, GROUP
 from wegent_kube import ApiError, KubeClient, KubeError
-from wegent_kube.client import JSON_PATCH, METADATA_LIST
+from wegent_kube.content_types import JSON_PATCH, METADATA_LIST
 from wegent_kube.resources import SECRETS
 
 logger = logging.getLogger(__name__)

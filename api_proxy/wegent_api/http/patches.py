@@ -22,7 +22,7 @@ from wegent_api.http.errors import (
 )
 from wegent_api.http.yaml import documents_of
 from wegent_api.wiring import services_of
-from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 from wegent_kube.encoding import encode_json, encode_yaml
 
 PATCH_TYPES: Final = (MERGE_PATCH, JSON_PATCH, APPLY_PATCH)

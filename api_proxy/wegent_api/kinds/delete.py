@@ -25,7 +25,7 @@ from wegent_api.upstream.wait import GONE, settled
 from wegent_api.wiring import Services, ServicesDep
 from wegent_crds.registry import Kind
 from wegent_crds.well_known import DELETED_BY
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import resource_of
 
 PENDING: Final = (

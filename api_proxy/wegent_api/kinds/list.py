@@ -20,8 +20,8 @@ from wegent_api.http.query import ListParameters
 from wegent_api.kinds.list_all_namespaces import Merged, Page, Position, namespaces_of
 from wegent_api.wiring import Services
 from wegent_crds.registry import API_VERSION, Kind
-from wegent_kube.client import PAGE_SIZE
 from wegent_kube.encoding import encode_json
+from wegent_kube.paging import PAGE_SIZE
 from wegent_kube.resources import resource_of
 
 PAGING: Final = frozenset({"limit", "continue"})

@@ -18,7 +18,7 @@ from wegent_api.http.preconditions import is_version
 from wegent_api.names import is_dns_label
 from wegent_api.upstream.identity import identity
 from wegent_api.wiring import Services
-from wegent_kube.client import PageLimit
+from wegent_kube.paging import PageLimit
 from wegent_kube.resources import Resource
 
 PREFIX: Final = "namespaces."

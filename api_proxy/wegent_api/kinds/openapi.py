@@ -10,7 +10,7 @@ from wegent_api.http.preconditions import IF_MATCH, IF_NONE_MATCH, MAX_HEADER_CH
 from wegent_api.http.sse import MEDIA_TYPE
 from wegent_api.kinds.watch import LAST_EVENT_ID
 from wegent_crds.registry import Kind
-from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -16,7 +16,7 @@ from wegent_api.kinds.models import Referrer
 from wegent_api.wiring import Services
 from wegent_crds.references import ObjectKey, references_of
 from wegent_crds.registry import KINDS, Kind
-from wegent_kube.client import PageLimit
+from wegent_kube.paging import PageLimit
 from wegent_kube.resources import resource_of
 
 PAGE: Final = 100

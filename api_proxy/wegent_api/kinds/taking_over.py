@@ -20,7 +20,7 @@ from wegent_api.kinds.field_managers import FieldManagers
 from wegent_api.upstream.client import Answer
 from wegent_api.upstream.metadata import version_of
 from wegent_api.upstream.target import Target
-from wegent_kube.client import APPLY_PATCH
+from wegent_kube.content_types import APPLY_PATCH
 
 CONFLICT: Final = "FieldManagerConflict"
 """Reason of the causes with which the API server refuses an apply."""

@@ -20,7 +20,7 @@ from wegent_api.wiring import Services
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.registry import BY_KIND, TOMBSTONE
 from wegent_crds.well_known import RESTORED_FROM
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import resource_of
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)
