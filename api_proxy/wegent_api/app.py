@@ -7,19 +7,24 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel
 
 from wegent_api.accounts import admin_routes as admin
+from wegent_api.accounts import openapi as accounts_openapi
 from wegent_api.accounts import own_account_routes as account_routes
 from wegent_api.accounts import routes as auth
 from wegent_api.apply import routes as apply
+from wegent_api.apply.models import ApplyResults
 from wegent_api.document.entrance import install_entrance
 from wegent_api.document.page import install_docs_page
 from wegent_api.document.route import install_document_route
 from wegent_api.document.schema import DESCRIPTION, install_openapi, operation_id
 from wegent_api.http.error_responses import install_error_handlers
 from wegent_api.http.security_headers import ASSETS
+from wegent_api.kinds import openapi as kinds_openapi
 from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
+from wegent_api.members.models import MemberChange
 from wegent_api.server import routes as operations
 from wegent_api.server.access_log import Observe
 from wegent_api.server.head_requests import HeadRequests
@@ -35,6 +40,11 @@ class State(TypedDict):
     """What Starlette puts into each request's state."""
 
     services: Services
+
+
+def bodies_and_answers() -> list[type[BaseModel]]:
+    """Return the models of bodies and answers whose schemas FastAPI does not find itself."""
+    return [*kinds_openapi.models(), *accounts_openapi.BODIES, MemberChange, ApplyResults]
 
 
 def create_app(settings: Settings, draining: asyncio.Event | None = None) -> FastAPI:
@@ -87,7 +97,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(apply.router)
     app.include_router(trash.router)
     app.include_router(operations.router)
-    install_openapi(app)
+    install_openapi(app, bodies_and_answers(), kinds_openapi.derived_schemas)
     document = install_document_route(app)
     install_docs_page(app)
     install_entrance(app, document)

@@ -15,14 +15,13 @@ from wegent_api.accounts.admin_models import AccountChange, AccountList, Account
 from wegent_api.accounts.password_hashing import acceptable
 from wegent_api.accounts.store import Account
 from wegent_api.accounts.writers import STRICT, as_caller
-from wegent_api.document.schema import request_body, statuses
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import body_of, no_body, read_form
 from wegent_api.http.error_responses import JSON, invalid, pending
 from wegent_api.http.errors import Cause, Invalid
+from wegent_api.http.openapi import PENDING, request_body, statuses
 from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, no_repeats
-from wegent_api.kinds.openapi import PENDING
 from wegent_api.names import USER_NAME_SCHEMA, user_name
 from wegent_api.wiring import ServicesDep
 from wegent_kube.content_types import MERGE_PATCH

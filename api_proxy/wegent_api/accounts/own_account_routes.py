@@ -8,11 +8,11 @@ from wegent_api.accounts.models import PasswordChange, Token
 from wegent_api.accounts.password_hashing import acceptable
 from wegent_api.accounts.tokens import PasswordChanged
 from wegent_api.accounts.writers import as_proxy
-from wegent_api.document.schema import request_body, statuses
 from wegent_api.http import examples
 from wegent_api.http.bearer import Caller, CallerDep
 from wegent_api.http.bodies import body_of, client_address
 from wegent_api.http.errors import Cause, Conflict, Forbidden, Invalid, Unauthorized, Unavailable
+from wegent_api.http.openapi import request_body, statuses
 from wegent_api.upstream.identity import own_namespace, subject, user_of
 from wegent_api.wiring import Services, ServicesDep
 from wegent_kube import KubeError

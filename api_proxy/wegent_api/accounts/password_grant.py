@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl
 from fastapi import Request, Response
 
 from wegent_api.accounts.models import Credentials, Token
-from wegent_api.document.schema import request_body
 from wegent_api.http import examples
 from wegent_api.http.bodies import (
     FORM_BYTES,
@@ -23,6 +22,7 @@ from wegent_api.http.bodies import (
 )
 from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import BadRequest, Cause
+from wegent_api.http.openapi import request_body
 from wegent_kube.encoding import encode_json
 
 FORM: Final = "application/x-www-form-urlencoded"

@@ -17,11 +17,11 @@ from wegent_api.accounts.password_grant import PasswordGrant
 from wegent_api.accounts.password_hashing import acceptable
 from wegent_api.accounts.store import Account, NewAccount
 from wegent_api.accounts.writers import as_caller, as_proxy
-from wegent_api.document.schema import request_body, statuses
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import anonymous_body_of, body_of, client_address
 from wegent_api.http.errors import Forbidden, Unavailable
+from wegent_api.http.openapi import request_body, statuses
 from wegent_api.settings import Settings
 from wegent_api.upstream.identity import subject, user_of
 from wegent_api.wiring import Services, ServicesDep

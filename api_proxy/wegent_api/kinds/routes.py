@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from wegent_api.document.schema import kind_body, kind_list_response
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import no_body
 from wegent_api.http.errors import Refused
+from wegent_api.http.openapi import PENDING, Responses
 from wegent_api.http.preconditions import (
     IF_MATCH,
     IF_NONE_MATCH,
@@ -35,13 +35,13 @@ from wegent_api.kinds.list import listed
 from wegent_api.kinds.models import ReferenceList, ReferrerList
 from wegent_api.kinds.openapi import (
     NOT_MODIFIED,
-    PENDING,
     WITH_A_BODY,
-    Responses,
     accept_patch,
     conditions,
     errors,
     followed,
+    kind_body,
+    kind_list_response,
     one_object,
     patch_body,
     resuming,

@@ -5,10 +5,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import AfterValidator
 
-from wegent_api.document.schema import request_body, statuses
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import body_of, no_body
+from wegent_api.http.openapi import request_body, statuses
 from wegent_api.members.models import Member, MemberChange, MemberList
 from wegent_api.members.store import Members
 from wegent_api.names import LABEL_SCHEMA, USER_NAME_SCHEMA, dns_label, user_name

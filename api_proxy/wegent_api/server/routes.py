@@ -4,8 +4,8 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-from wegent_api.document.schema import statuses
 from wegent_api.http.errors import Unavailable
+from wegent_api.http.openapi import statuses
 from wegent_api.server.metrics import CONTENT_TYPE
 from wegent_api.wiring import ServicesDep
 
