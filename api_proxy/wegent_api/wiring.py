@@ -19,8 +19,9 @@ from wegent_api.accounts.password_secrets import PasswordSecrets
 from wegent_api.accounts.password_sweep import Sweeper
 from wegent_api.accounts.registration import Registrar
 from wegent_api.accounts.store import Accounts
-from wegent_api.accounts.throttle import RateLimiter, RegistrationLimit
+from wegent_api.accounts.throttle import RegistrationLimit
 from wegent_api.accounts.tokens import TokenIssuer
+from wegent_api.http.rate_limiter import RateLimiter
 from wegent_api.http.worker import Worker
 from wegent_api.kinds.creator import Creators
 from wegent_api.kinds.field_managers import FieldManagers

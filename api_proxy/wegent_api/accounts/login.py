@@ -10,7 +10,6 @@ from typing import Final
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import PasswordSecrets, SecretRef
 from wegent_api.accounts.store import Account, Accounts
-from wegent_api.accounts.throttle import RateLimiter, address_key
 from wegent_api.accounts.tokens import (
     RETRY_AFTER_S,
     IssuedToken,
@@ -19,6 +18,7 @@ from wegent_api.accounts.tokens import (
     TokenIssuer,
 )
 from wegent_api.http.errors import TooManyRequests, Unauthorized, Unavailable
+from wegent_api.http.rate_limiter import RateLimiter, address_key
 from wegent_api.server.metrics import Metrics
 from wegent_kube import KubeError
 

@@ -20,7 +20,6 @@ from typing import Any, Final, NoReturn, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from wegent_api.accounts.throttle import address_key
 from wegent_api.http.bearer import CallerDep, bearer
 from wegent_api.http.error_responses import JSON, invalid
 from wegent_api.http.errors import (
@@ -31,6 +30,7 @@ from wegent_api.http.errors import (
     UnsupportedMediaType,
 )
 from wegent_api.http.holding import until_answered
+from wegent_api.http.rate_limiter import address_key
 from wegent_api.upstream.identity import subject
 from wegent_api.wiring import services_of
 

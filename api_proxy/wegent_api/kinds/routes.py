@@ -21,7 +21,6 @@ from wegent_api.http.preconditions import (
     IF_NONE_MATCH,
     IfMatch,
     IfNoneMatch,
-    unless_known,
 )
 from wegent_api.http.query import (
     Name,
@@ -50,6 +49,7 @@ from wegent_api.kinds.relations import Relations
 from wegent_api.kinds.watch import starting_point, watch
 from wegent_api.kinds.write import Writes
 from wegent_api.upstream.metadata import metadata_of
+from wegent_api.upstream.tagged import unless_known
 from wegent_api.upstream.target import required
 from wegent_api.wiring import ServicesDep
 from wegent_crds.registry import KINDS, Kind

@@ -16,12 +16,13 @@ from wegent_api.http.bodies import json_object
 from wegent_api.http.errors import BadRequest, Cause, PreconditionFailed, Refused
 from wegent_api.http.manifests import as_wanted
 from wegent_api.http.patches import PatchDep, with_metadata, without_quoted_object
-from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch, tagged
+from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import Name, PatchParameters, WriteParameters, namespace_of
 from wegent_api.kinds.reference_check import check_references
 from wegent_api.kinds.taking_over import Applying
 from wegent_api.upstream.client import Answer
 from wegent_api.upstream.metadata import metadata_of, version_of
+from wegent_api.upstream.tagged import tagged
 from wegent_api.upstream.target import Target, required
 from wegent_api.wiring import Services, ServicesDep
 from wegent_crds.registry import API_VERSION, Kind

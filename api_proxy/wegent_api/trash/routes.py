@@ -18,8 +18,6 @@ from wegent_api.http.preconditions import (
     IF_NONE_MATCH,
     IfMatch,
     IfNoneMatch,
-    tagged,
-    unless_known,
 )
 from wegent_api.http.query import DeleteParameters, Name, OneParameters, TrashParameters, no_repeats
 from wegent_api.kinds.delete import delete
@@ -28,6 +26,7 @@ from wegent_api.kinds.list import listed
 from wegent_api.kinds.openapi import conditions
 from wegent_api.trash.openapi import LIST, ONE, PURGED, RESTORED
 from wegent_api.trash.restore import restore as restore_object
+from wegent_api.upstream.tagged import tagged, unless_known
 from wegent_api.upstream.target import Target
 from wegent_api.wiring import ServicesDep
 from wegent_crds.registry import TOMBSTONE

@@ -2,8 +2,9 @@
 
 import pytest
 
-from wegent_api.accounts.throttle import RateLimiter, RegistrationLimit, address_key
+from wegent_api.accounts.throttle import RegistrationLimit
 from wegent_api.http.errors import TooManyRequests
+from wegent_api.http.rate_limiter import RateLimiter, address_key
 
 
 class Clock:
