@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TypedDict
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -32,14 +31,8 @@ from wegent_api.server.metrics import Metrics
 from wegent_api.settings import Settings
 from wegent_api.trash import routes as trash
 from wegent_api.version import VERSION
-from wegent_api.wiring import Services, open_services
+from wegent_api.wiring import State, open_state
 from wegent_kube.tracing import Tracing
-
-
-class State(TypedDict):
-    """What Starlette puts into each request's state."""
-
-    services: Services
 
 
 def bodies_and_answers() -> list[type[BaseModel]]:
@@ -59,17 +52,8 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with open_services(settings, metrics, stopping, tracing) as services:
-            sweeping = asyncio.create_task(services.sweeper.run(settings.sweep_interval_s))
-            looking = asyncio.create_task(services.creators.run())
-            try:
-                yield {"services": services}
-            finally:
-                for task in (sweeping, looking):
-                    task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
-                await asyncio.to_thread(tracing.shutdown)
+        async with open_state(settings, metrics, stopping, tracing) as state:
+            yield state
 
     # Swagger UI comes from the package: a page that holds tokens runs nobody else's scripts,
     # and clusters without a way out have it too.

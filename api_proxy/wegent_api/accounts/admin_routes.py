@@ -12,8 +12,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import AfterValidator, Field, ValidationError
 
 from wegent_api.accounts.admin_models import AccountChange, AccountList, AccountView, PasswordReset
+from wegent_api.accounts.last_admin import LastAdminDep
+from wegent_api.accounts.password_change import PasswordChangerDep
 from wegent_api.accounts.password_hashing import acceptable
-from wegent_api.accounts.store import Account
+from wegent_api.accounts.store import Account, AccountsDep
 from wegent_api.accounts.writers import STRICT, as_caller
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
@@ -22,8 +24,9 @@ from wegent_api.http.error_responses import JSON, invalid, pending
 from wegent_api.http.errors import Cause, Invalid
 from wegent_api.http.openapi import PENDING, request_body, statuses
 from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, no_repeats
+from wegent_api.http.state import SettingsDep
 from wegent_api.names import USER_NAME_SCHEMA, user_name
-from wegent_api.wiring import ServicesDep
+from wegent_api.upstream.client import CallersApiDep
 from wegent_kube.content_types import MERGE_PATCH
 
 Username = Annotated[
@@ -68,20 +71,25 @@ async def account_change(request: Request) -> dict[str, Any]:
     responses=statuses(400, 401, 403, 410, 503),
 )
 async def list_accounts(
-    services: ServicesDep, caller: CallerDep, parameters: Annotated[PageParameters, Query()]
+    accounts: AccountsDep,
+    callers: CallersApiDep,
+    caller: CallerDep,
+    parameters: Annotated[PageParameters, Query()],
 ) -> AccountList:
     """List all accounts, or a page of them."""
-    path = services.accounts.path()
-    page = await services.callers.fetch(caller, "GET", path, params=parameters.upstream())
+    path = accounts.path()
+    page = await callers.fetch(caller, "GET", path, params=parameters.upstream())
     items = [AccountView.of(item) for item in page["items"]]
     return AccountList(items=items, continue_=page["metadata"].get("continue") or None)
 
 
 @router.get("/{username}", summary="Get an account", responses=statuses(400, 401, 403, 404, 503))
-async def get_account(services: ServicesDep, caller: CallerDep, username: Username) -> AccountView:
+async def get_account(
+    accounts: AccountsDep, callers: CallersApiDep, caller: CallerDep, username: Username
+) -> AccountView:
     """Answer one account."""
-    path = services.accounts.path(username)
-    return AccountView.of(await services.callers.fetch(caller, "GET", path))
+    path = accounts.path(username)
+    return AccountView.of(await callers.fetch(caller, "GET", path))
 
 
 @router.patch(
@@ -91,17 +99,19 @@ async def get_account(services: ServicesDep, caller: CallerDep, username: Userna
     openapi_extra=request_body(AccountChange, examples.ACCOUNT_CHANGE),
 )
 async def change_account(
-    services: ServicesDep,
+    accounts: AccountsDep,
+    callers: CallersApiDep,
+    last_admin: LastAdminDep,
     caller: CallerDep,
     username: Username,
     body: Annotated[dict[str, Any], Depends(account_change)],
 ) -> AccountView:
     """Change what the body names and leave the rest. A suspended account's tokens are refused."""
-    write = as_caller(services.callers, caller)
-    path = services.accounts.path(username)
+    write = as_caller(callers, caller)
+    path = accounts.path(username)
     async with AsyncExitStack() as stack:
         if body.get("role", "admin") != "admin" or body.get("suspended"):
-            await stack.enter_async_context(services.last_admin.kept(caller, username))
+            await stack.enter_async_context(last_admin.kept(caller, username))
         return AccountView.of(await write("PATCH", path, {"spec": body}, STRICT, MERGE_PATCH))
     raise AssertionError("no context manager in here swallows exceptions")
 
@@ -114,14 +124,20 @@ async def change_account(
     response_class=Response,
     responses=PENDING | statuses(400, 401, 403, 404, 409, 503),
 )
-async def delete_account(services: ServicesDep, caller: CallerDep, username: Username) -> Response:
+async def delete_account(
+    accounts: AccountsDep,
+    callers: CallersApiDep,
+    last_admin: LastAdminDep,
+    caller: CallerDep,
+    username: Username,
+) -> Response:
     """End the user's access for good. Their namespace, and what is in it, stays.
 
     Answers 202 where finalizers hold the account: the access ends, and the name stays taken.
     """
-    path = services.accounts.path(username)
-    async with services.last_admin.kept(caller, username):
-        left = await services.callers.fetch(caller, "DELETE", path)
+    path = accounts.path(username)
+    async with last_admin.kept(caller, username):
+        left = await callers.fetch(caller, "DELETE", path)
     if finalizers := (left.get("metadata") or {}).get("finalizers"):
         held = ", ".join(finalizers)
         return pending(
@@ -141,18 +157,21 @@ async def delete_account(services: ServicesDep, caller: CallerDep, username: Use
     openapi_extra=request_body(PasswordReset, examples.PASSWORD_RESET),
 )
 async def reset_password(
-    services: ServicesDep,
+    settings: SettingsDep,
+    accounts: AccountsDep,
+    callers: CallersApiDep,
+    changer: PasswordChangerDep,
     caller: CallerDep,
     username: Username,
     body: Annotated[PasswordReset, Depends(body_of(PasswordReset))],
 ) -> Response:
     """End all sessions of a user who then logs in with the new password."""
-    least = services.settings.password_min_chars
+    least = settings.password_min_chars
     new = await acceptable(
         body.new_password, least, personal=(username,), what="PasswordReset", field="newPassword"
     )
-    path = services.accounts.path(username)
-    account = Account.of(await services.callers.fetch(caller, "GET", path))
-    write = as_caller(services.callers, caller)
-    await services.password_changer.change(account, new, write, rehearse=True)
+    path = accounts.path(username)
+    account = Account.of(await callers.fetch(caller, "GET", path))
+    write = as_caller(callers, caller)
+    await changer.change(account, new, write, rehearse=True)
     return Response(status_code=204)

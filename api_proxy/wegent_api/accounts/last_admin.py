@@ -9,10 +9,14 @@ change at a time, so that of two admins who demote each other one is refused.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends
 
 from wegent_api.accounts.store import Account, Accounts
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Conflict
+from wegent_api.http.state import FromState
 from wegent_api.upstream.client import CallersApi
 
 PAGE_SIZE = "500"
@@ -54,3 +58,7 @@ class LastAdmin:
             if not (token := page["metadata"].get("continue")):
                 return admins
             params["continue"] = token
+
+
+LastAdminDep = Annotated[LastAdmin, Depends(FromState("last_admin"))]
+"""Parameter type of a route that keeps the last admin."""

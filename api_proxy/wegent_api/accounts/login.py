@@ -5,7 +5,9 @@ the same requests and one hash each, and get the same answer.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
+
+from fastapi import Depends
 
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import PasswordSecrets, SecretRef
@@ -19,6 +21,7 @@ from wegent_api.accounts.tokens import (
 )
 from wegent_api.http.errors import TooManyRequests, Unauthorized, Unavailable
 from wegent_api.http.rate_limiter import RateLimiter, address_key
+from wegent_api.http.state import FromState
 from wegent_api.server.metrics import Metrics
 from wegent_kube import KubeError
 
@@ -147,3 +150,7 @@ class Login:
 def too_many_attempts(wait_s: int) -> TooManyRequests:
     """Return the 429 that says how long to wait."""
     return TooManyRequests(f"too many attempts; try again in {wait_s} s", retry_after_s=wait_s)
+
+
+LoginDep = Annotated[Login, Depends(FromState("login"))]
+"""Parameter type of a route that checks a password."""

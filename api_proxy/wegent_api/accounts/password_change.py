@@ -6,13 +6,16 @@ that no Account refers to is swept. Then the old Secret goes, and with it every 
 bound to it.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from fastapi import Depends
 
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import NOT_YET_STORED, PasswordSecrets, SecretRef
 from wegent_api.accounts.store import Account, Accounts
 from wegent_api.accounts.writers import REHEARSAL, STRICT, Writer
 from wegent_api.http.errors import Conflict, Refused, Unavailable
+from wegent_api.http.state import FromState
 from wegent_kube import KubeError
 from wegent_kube.content_types import JSON_PATCH
 
@@ -103,3 +106,7 @@ class PasswordChanger:
             account.uid,
             account.password_secret,
         )
+
+
+PasswordChangerDep = Annotated[PasswordChanger, Depends(FromState("password_changer"))]
+"""Parameter type of a route that changes a password."""

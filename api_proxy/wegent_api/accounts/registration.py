@@ -5,11 +5,16 @@ API server would refuse; the password Secret; the Account, which refers to it an
 commits both; the Secret's ownership.
 """
 
+from typing import Annotated
+
+from fastapi import Depends
+
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import NOT_YET_STORED, PasswordSecrets
 from wegent_api.accounts.store import Account, Accounts, NewAccount
 from wegent_api.accounts.writers import REHEARSAL, STRICT, Writer
 from wegent_api.http.errors import Refused
+from wegent_api.http.state import FromState
 
 
 class Registrar:
@@ -41,3 +46,7 @@ class Registrar:
         account = Account.of(body)
         await self._secrets.give_or_leave(account, secret)
         return account
+
+
+RegistrarDep = Annotated[Registrar, Depends(FromState("registrar"))]
+"""Parameter type of a route that makes Accounts."""

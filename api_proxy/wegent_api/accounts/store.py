@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from fastapi import Depends
+
+from wegent_api.http.state import FromState
 from wegent_crds.conditions import ConditionType
 from wegent_crds.registry import ACCOUNT, API_VERSION
 from wegent_kube import ApiError, KubeClient
@@ -107,3 +110,7 @@ class Accounts:
     def path(self, username: str | None = None) -> str:
         """Return the path of the collection, or of one account."""
         return ACCOUNTS.path(self.namespace, username)
+
+
+AccountsDep = Annotated[Accounts, Depends(FromState("accounts"))]
+"""Parameter type of a route that works with Accounts."""

@@ -2,9 +2,13 @@
 
 import time
 from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends
 
 from wegent_api.http.errors import TooManyRequests
 from wegent_api.http.rate_limiter import RateLimiter, address_key
+from wegent_api.http.state import FromState
 
 
 class RegistrationLimit:
@@ -34,3 +38,7 @@ class RegistrationLimit:
             self._addresses.give_back(key)
             message = f"too many registrations from all addresses; try again in {wait_s} s"
             raise TooManyRequests(message, retry_after_s=wait_s)
+
+
+RegistrationLimitDep = Annotated[RegistrationLimit, Depends(FromState("registrations"))]
+"""Parameter type of a route that counts registrations."""

@@ -7,10 +7,13 @@ the password; bound to the ServiceAccount by nature, it ends with the Account.
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from fastapi import Depends
 
 from wegent_api.accounts.password_secrets import SecretRef
 from wegent_api.http.errors import Unavailable
+from wegent_api.http.state import FromState
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import SERVICE_ACCOUNTS
 
@@ -110,3 +113,7 @@ def _issued(answer: Any) -> IssuedToken:
 def _missing(error: ApiError) -> str:
     """Return the plural of what the API server did not find."""
     return str((error.status.get("details") or {}).get("kind") or "")
+
+
+TokenIssuerDep = Annotated[TokenIssuer, Depends(FromState("tokens"))]
+"""Parameter type of a route that has a token issued."""

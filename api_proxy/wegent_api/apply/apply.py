@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Invalid, Problem, Refused
 from wegent_api.http.manifests import Manifest
 from wegent_api.http.patches import without_quoted_object
 from wegent_api.http.query import ApplyParameters
+from wegent_api.kinds.object_writer import ObjectWriter
 from wegent_api.kinds.reference_check import bounded, missing_of, targets_of, unresolved
 from wegent_api.kinds.taking_over import Applying
 from wegent_api.upstream.client import Answer
 from wegent_api.upstream.metadata import metadata_of, version_of
-from wegent_api.upstream.target import Target
-from wegent_api.wiring import Services
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import BY_PLURAL, Kind
 from wegent_kube.resources import resource_of
@@ -55,11 +53,10 @@ Outcome = Applied | Problem
 class Apply:
     """The objects of one body on behalf of one caller."""
 
-    def __init__(self, services: Services, caller: Caller, parameters: ApplyParameters) -> None:
-        self._callers = services.callers
-        self._creators = services.creators
-        self._managers = services.field_managers
-        self._caller = caller
+    def __init__(self, writer: ObjectWriter, parameters: ApplyParameters) -> None:
+        self._writer = writer
+        self._callers = writer.callers
+        self._caller = writer.caller
         self._parameters = parameters
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._outcomes: dict[ObjectKey, Outcome] = {}
@@ -132,13 +129,14 @@ class Apply:
 
     async def _send(self, manifest: Manifest) -> Applied:
         path = resource_of(manifest.kind).path(manifest.key.namespace, manifest.key.name)
-        target = Target(self._callers, self._caller, path)
+        target = self._writer.target(path)
         before = await self._before(path)
         namespace = manifest.key.namespace
-        body = await self._creators.noted(self._caller, manifest.body, namespace, target)
+        body = await self._writer.noted(manifest.body, namespace, target)
         try:
             seen = None if before is None else version_of(metadata_of(before))
-            answer = await Applying(self._managers, target, self._parameters).run(body, seen=seen)
+            applying = Applying(self._writer.field_managers, target, self._parameters)
+            answer = await applying.run(body, seen=seen)
         except Refused as refused:
             raise without_quoted_object(refused) from None
         return Applied(_how(before, answer), tuple(warnings_of(answer.headers)))

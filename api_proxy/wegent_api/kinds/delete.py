@@ -17,12 +17,11 @@ from wegent_api.http.errors import Problem, Refused
 from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import DeleteParameters, Name, dry_run
 from wegent_api.kinds.write import encoded
-from wegent_api.upstream.client import METADATA_ONLY, Answer
+from wegent_api.upstream.client import METADATA_ONLY, Answer, CallersApiDep
 from wegent_api.upstream.identity import identity
 from wegent_api.upstream.metadata import metadata_of, version_of
 from wegent_api.upstream.target import Target
-from wegent_api.upstream.wait import GONE, settled
-from wegent_api.wiring import Services, ServicesDep
+from wegent_api.upstream.wait import GONE, EventWaiter, EventWaiterDep
 from wegent_crds.registry import Kind
 from wegent_crds.well_known import DELETED_BY
 from wegent_kube.content_types import MERGE_PATCH
@@ -43,7 +42,8 @@ class Deletes:
 
     async def delete(
         self,
-        services: ServicesDep,
+        callers: CallersApiDep,
+        waiter: EventWaiterDep,
         caller: CallerDep,
         name: Name,
         parameters: Annotated[DeleteParameters, Query()],
@@ -57,14 +57,14 @@ class Deletes:
         """
         place = (self.resource, parameters.namespace, name)
         path = self.resource.path(parameters.namespace, name)
-        target = Target(services.callers, caller, path)
+        target = Target(callers, caller, path)
         await target.must_not_be(if_none_match)
         if parameters.dry_run:
             answer = await delete(target, if_match, parameters.dry_run)
         else:
             answer = await _delete_signed(target, if_match)
         version = version_of(metadata_of(answer.body))
-        if version is None or parameters.dry_run or await _gone(services, caller, place, version):
+        if version is None or parameters.dry_run or await _gone(waiter, caller, place, version):
             return Response(status_code=204, headers=dict(answer.headers))
         return pending(f'{self.kind.plural} "{name}": {PENDING}', answer.headers)
 
@@ -128,13 +128,8 @@ async def _note(target: Target, name: str | None, version: str | None) -> Answer
     )
 
 
-async def _gone(services: Services, caller: Caller, place: Any, version: str) -> bool:
-    gone = await settled(
-        services.waits,
-        caller,
-        place,
-        version,
-        lambda event, _: event == GONE or None,
-        within_s=services.settings.settle_wait_s,
+async def _gone(waiter: EventWaiter, caller: Caller, place: Any, version: str) -> bool:
+    gone = await waiter.wait_for_event(
+        caller, place, version, lambda event, _: event == GONE or None
     )
     return gone is not None

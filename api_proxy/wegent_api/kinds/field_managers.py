@@ -12,11 +12,14 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
+
+from fastapi import Depends
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Refused
 from wegent_api.http.query import FIELD_MANAGER, MAX_FIELD_MANAGER_CHARS
+from wegent_api.http.state import FromState
 from wegent_api.upstream.client import CallersApi
 from wegent_api.upstream.identity import identity, user_of
 
@@ -68,6 +71,10 @@ class FieldManagers:
         if params.get("fieldManager", FIELD_MANAGER) != FIELD_MANAGER:
             return dict(params)
         return {**params, "fieldManager": await self.of(caller)}
+
+
+FieldManagersDep = Annotated[FieldManagers, Depends(FromState("field_managers"))]
+"""Parameter type of a dependency that writes objects."""
 
 
 def manager_of(name: str) -> str:

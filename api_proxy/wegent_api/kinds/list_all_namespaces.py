@@ -16,8 +16,9 @@ from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import BadRequest, Cause, Refused
 from wegent_api.http.preconditions import is_version
 from wegent_api.names import is_dns_label
+from wegent_api.upstream.client import CallersApi
 from wegent_api.upstream.identity import identity
-from wegent_api.wiring import Services
+from wegent_api.upstream.role_bindings import Bindings
 from wegent_kube.paging import PageLimit
 from wegent_kube.resources import Resource
 
@@ -86,7 +87,7 @@ class Page:
     """Bytes in which the API server sent it."""
 
 
-async def namespaces_of(services: Services, caller: Caller) -> list[str]:
+async def namespaces_of(callers: CallersApi, bindings: Bindings, caller: Caller) -> list[str]:
     """Return the namespaces in which ``caller`` may have rights, in order.
 
     Raises:
@@ -94,7 +95,7 @@ async def namespaces_of(services: Services, caller: Caller) -> list[str]:
         Forbidden: the proxy may not find out.
         Unavailable: the API server can't be reached.
     """
-    return await services.bindings.namespaces(await identity(services.callers, caller))
+    return await bindings.namespaces(await identity(callers, caller))
 
 
 class Merged:
@@ -102,13 +103,13 @@ class Merged:
 
     def __init__(
         self,
-        services: Services,
+        callers: CallersApi,
         caller: Caller,
         resource: Resource,
         query: Mapping[str, str],
         namespaces: list[str],
     ) -> None:
-        self._callers = services.callers
+        self._callers = callers
         self._caller = caller
         self._resource = resource
         self._query = query

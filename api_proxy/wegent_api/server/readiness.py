@@ -2,8 +2,11 @@
 
 import asyncio
 import time
-from typing import Final
+from typing import Annotated, Final
 
+from fastapi import Depends
+
+from wegent_api.http.state import FromState
 from wegent_kube import KubeClient, KubeError
 
 FRESH_S: Final = 1.0
@@ -34,3 +37,10 @@ class Readiness:
         except KubeError:
             return False
         return True
+
+
+ReadinessDep = Annotated[Readiness, Depends(FromState("readiness"))]
+"""Parameter type of a route that tells whether the proxy is ready."""
+
+DrainingDep = Annotated[asyncio.Event, Depends(FromState("draining"))]
+"""Parameter type of a route that tells whether the proxy is about to stop."""

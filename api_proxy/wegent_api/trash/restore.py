@@ -12,11 +12,10 @@ from typing import Any, Final
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Conflict, Invalid, NotFound, Problem, Refused
 from wegent_api.kinds.write import encoded
-from wegent_api.upstream.client import Answer
+from wegent_api.upstream.client import Answer, CallersApi
 from wegent_api.upstream.metadata import metadata_of
 from wegent_api.upstream.target import Target
-from wegent_api.upstream.wait import GONE, settled
-from wegent_api.wiring import Services
+from wegent_api.upstream.wait import GONE, EventWaiter
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.registry import BY_KIND, TOMBSTONE
 from wegent_crds.well_known import RESTORED_FROM
@@ -28,7 +27,9 @@ TOMBSTONES: Final = resource_of(TOMBSTONE)
 Body = Mapping[str, Any]
 
 
-async def restore(services: Services, caller: Caller, namespace: str, name: str) -> Answer | None:
+async def restore(
+    callers: CallersApi, waiter: EventWaiter, caller: Caller, namespace: str, name: str
+) -> Answer | None:
     """Return the object that is back; None if it isn't known in time whether it will be.
 
     Raises:
@@ -37,18 +38,13 @@ async def restore(services: Services, caller: Caller, namespace: str, name: str)
         NotFound: the Tombstone went, and not because its object came back.
         Refused: the caller may not ask for it, or there is no such Tombstone.
     """
-    target = Target(services.callers, caller, TOMBSTONES.path(namespace, name))
-    before = await services.callers.fetch(caller, "GET", target.path)
+    target = Target(callers, caller, TOMBSTONES.path(namespace, name))
+    before = await callers.fetch(caller, "GET", target.path)
     if "deletionTimestamp" in before["metadata"]:
         raise Conflict(f'tombstones "{name}" is being deleted, and brings nothing back any more')
     asked = await _ask(target, wanted=True)
-    verdict = _verdict("", asked) or await settled(
-        services.waits,
-        caller,
-        (TOMBSTONES, namespace, name),
-        asked["metadata"]["resourceVersion"],
-        _verdict,
-        within_s=services.settings.settle_wait_s,
+    verdict = _verdict("", asked) or await waiter.wait_for_event(
+        caller, (TOMBSTONES, namespace, name), asked["metadata"]["resourceVersion"], _verdict
     )
     if verdict is None:
         return None

@@ -16,10 +16,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 import aiohttp
-from fastapi import Response
+from fastapi import Depends, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from yarl import URL
@@ -34,6 +34,7 @@ from wegent_api.http.errors import (
     Unavailable,
     challenge,
 )
+from wegent_api.http.state import FromState
 from wegent_api.http.wording import reworded
 from wegent_api.server.logs import request_id
 from wegent_api.server.metrics import Metrics
@@ -246,6 +247,10 @@ class CallersApi:
                 await admit()
             return _Stream(bytes(head), response, headers, stack.pop_all())
         raise AssertionError("no context manager in here swallows exceptions")
+
+
+CallersApiDep = Annotated[CallersApi, Depends(FromState("user_api"))]
+"""Parameter type of a route that asks the API server as its caller."""
 
 
 class _Stream(StreamingResponse):

@@ -1,13 +1,10 @@
 """Who the caller is, in the words of the API server: nothing is read in their token here."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
 from wegent_api.upstream.client import CallersApi
-
-if TYPE_CHECKING:
-    from wegent_api.wiring import Services
 
 SELF_SUBJECT_REVIEW: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
@@ -33,9 +30,9 @@ async def identity(callers: CallersApi, caller: Caller) -> Identity:
     return Identity(str(info["username"]), tuple(info.get("groups") or ()))
 
 
-async def subject(services: "Services", caller: Caller) -> str:
+async def subject(callers: CallersApi, caller: Caller) -> str:
     """Return the name by which the API server knows ``caller``; it raises what `identity` does."""
-    return (await identity(services.callers, caller)).username
+    return (await identity(callers, caller)).username
 
 
 def user_of(name: str, accounts_namespace: str) -> str | None:

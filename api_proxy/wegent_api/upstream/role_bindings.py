@@ -11,9 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
+
+from fastapi import Depends
 
 from wegent_api.http.errors import Forbidden, Problem, Unavailable
+from wegent_api.http.state import FromState
 from wegent_api.upstream.identity import Identity
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.informer import Informer
@@ -112,6 +115,10 @@ class Bindings:
             self._bound[subject].add(key)
         if subjects:
             self._subjects[key] = subjects
+
+
+BindingsDep = Annotated[Bindings, Depends(FromState("bindings"))]
+"""Parameter type of a route that looks up the namespaces of its caller."""
 
 
 def _key(item: Mapping[str, Any]) -> Key:

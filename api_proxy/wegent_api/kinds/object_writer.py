@@ -1,0 +1,50 @@
+"""The objects that a write takes, on behalf of one caller."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends
+
+from wegent_api.http.bearer import Caller, CallerDep
+from wegent_api.kinds.creator import Creators, CreatorsDep
+from wegent_api.kinds.field_managers import FieldManagers, FieldManagersDep
+from wegent_api.upstream.client import CallersApi, CallersApiDep
+from wegent_api.upstream.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectWriter:
+    """Writes objects as one caller, with notes on the creator and on the owner of fields."""
+
+    callers: CallersApi
+    caller: Caller
+    creators: Creators
+    field_managers: FieldManagers
+
+    def target(self, path: str) -> Target:
+        """Return the object or collection at ``path``."""
+        return Target(self.callers, self.caller, path)
+
+    async def noted(
+        self, body: Mapping[str, Any], namespace: str, target: Target | None = None
+    ) -> Mapping[str, Any]:
+        """Return ``body`` with its creator; see `Creators.noted`."""
+        return await self.creators.noted(self.caller, body, namespace, target)
+
+    async def update(self, params: Mapping[str, str]) -> dict[str, str]:
+        """Return the parameters of an update, with its manager; see `FieldManagers.update`."""
+        return await self.field_managers.update(self.caller, params)
+
+
+async def _object_writer(
+    callers: CallersApiDep,
+    caller: CallerDep,
+    creators: CreatorsDep,
+    field_managers: FieldManagersDep,
+) -> ObjectWriter:
+    return ObjectWriter(callers, caller, creators, field_managers)
+
+
+ObjectWriterDep = Annotated[ObjectWriter, Depends(_object_writer)]
+"""Parameter type of a route that writes objects as its caller."""

@@ -1,0 +1,37 @@
+"""Long bodies of requests: how many bytes of them there may be at once."""
+
+from typing import Final
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.holding import until_answered
+from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.identity import subject
+from wegent_api.upstream.stream_limits import Slots
+
+MAX_BYTES: Final = 256 << 20
+"""Of long bodies of authenticated users, as they are sent; parsed, they take some times more."""
+MAX_BYTES_PER_USER: Final = 64 << 20
+"""Those of one user."""
+
+
+class LongBodies:
+    """Counts their bytes.
+
+    Args:
+        callers: the API server, which says who a caller is.
+    """
+
+    def __init__(self, callers: CallersApi) -> None:
+        self._callers = callers
+        self._bytes = Slots("bytes of long bodies", at_once=MAX_BYTES, per_user=MAX_BYTES_PER_USER)
+
+    async def admit(self, caller: Caller, size: int) -> None:
+        """Let the caller send ``size`` bytes, which are counted until the request is answered.
+
+        Raises:
+            TooManyRequests: the caller has too many bytes in other bodies.
+            Unavailable: all users together have.
+            Refused: the API server does not take the token.
+        """
+        user = await subject(self._callers, caller)
+        until_answered(self._bytes.one(user, size))
