@@ -32,7 +32,7 @@ from wegent_api.server.logs import request_id
 from wegent_api.server.metrics import Metrics
 from wegent_api.server.readiness import Readiness
 from wegent_api.settings import Settings
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.creator_policy import CreatorPolicy
 from wegent_api.upstream.long_answers import LongAnswers
 from wegent_api.upstream.long_bodies import LongBodies
@@ -56,7 +56,7 @@ class State(TypedDict):
     body_reader: BodyReader
     refusals: RateLimiter
     """By client address: bodies refused on routes that need no token."""
-    user_api: CallersApi
+    user_api: UserApi
     """The API server as the caller: holds no credentials of the proxy."""
     own_api: KubeClient
     """The API server as the proxy itself, which may write in the accounts namespace only."""
@@ -104,7 +104,7 @@ async def open_state(
             )
         )
         user_api = await stack.enter_async_context(
-            CallersApi(
+            UserApi(
                 connection,
                 metrics,
                 connections=settings.upstream_connections,

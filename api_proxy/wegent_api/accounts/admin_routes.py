@@ -26,7 +26,7 @@ from wegent_api.http.openapi import PENDING, request_body, statuses
 from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, no_repeats
 from wegent_api.http.state import SettingsDep
 from wegent_api.names import USER_NAME_SCHEMA, user_name
-from wegent_api.upstream.client import CallersApiDep
+from wegent_api.upstream.client import UserApiDep
 from wegent_kube.content_types import MERGE_PATCH
 
 Username = Annotated[
@@ -72,24 +72,24 @@ async def account_change(request: Request) -> dict[str, Any]:
 )
 async def list_accounts(
     accounts: AccountsDep,
-    callers: CallersApiDep,
+    user_api: UserApiDep,
     caller: CallerDep,
     parameters: Annotated[PageParameters, Query()],
 ) -> AccountList:
     """List all accounts, or a page of them."""
     path = accounts.path()
-    page = await callers.fetch(caller, "GET", path, params=parameters.upstream())
+    page = await user_api.fetch(caller, "GET", path, params=parameters.upstream())
     items = [AccountView.of(item) for item in page["items"]]
     return AccountList(items=items, continue_=page["metadata"].get("continue") or None)
 
 
 @router.get("/{username}", summary="Get an account", responses=statuses(400, 401, 403, 404, 503))
 async def get_account(
-    accounts: AccountsDep, callers: CallersApiDep, caller: CallerDep, username: Username
+    accounts: AccountsDep, user_api: UserApiDep, caller: CallerDep, username: Username
 ) -> AccountView:
     """Answer one account."""
     path = accounts.path(username)
-    return AccountView.of(await callers.fetch(caller, "GET", path))
+    return AccountView.of(await user_api.fetch(caller, "GET", path))
 
 
 @router.patch(
@@ -100,14 +100,14 @@ async def get_account(
 )
 async def change_account(
     accounts: AccountsDep,
-    callers: CallersApiDep,
+    user_api: UserApiDep,
     last_admin: LastAdminDep,
     caller: CallerDep,
     username: Username,
     body: Annotated[dict[str, Any], Depends(account_change)],
 ) -> AccountView:
     """Change what the body names and leave the rest. A suspended account's tokens are refused."""
-    write = as_caller(callers, caller)
+    write = as_caller(user_api, caller)
     path = accounts.path(username)
     async with AsyncExitStack() as stack:
         if body.get("role", "admin") != "admin" or body.get("suspended"):
@@ -126,7 +126,7 @@ async def change_account(
 )
 async def delete_account(
     accounts: AccountsDep,
-    callers: CallersApiDep,
+    user_api: UserApiDep,
     last_admin: LastAdminDep,
     caller: CallerDep,
     username: Username,
@@ -137,7 +137,7 @@ async def delete_account(
     """
     path = accounts.path(username)
     async with last_admin.kept(caller, username):
-        left = await callers.fetch(caller, "DELETE", path)
+        left = await user_api.fetch(caller, "DELETE", path)
     if finalizers := (left.get("metadata") or {}).get("finalizers"):
         held = ", ".join(finalizers)
         return pending(
@@ -159,7 +159,7 @@ async def delete_account(
 async def reset_password(
     settings: SettingsDep,
     accounts: AccountsDep,
-    callers: CallersApiDep,
+    user_api: UserApiDep,
     changer: PasswordChangerDep,
     caller: CallerDep,
     username: Username,
@@ -171,7 +171,7 @@ async def reset_password(
         body.new_password, least, personal=(username,), what="PasswordReset", field="newPassword"
     )
     path = accounts.path(username)
-    account = Account.of(await callers.fetch(caller, "GET", path))
-    write = as_caller(callers, caller)
+    account = Account.of(await user_api.fetch(caller, "GET", path))
+    write = as_caller(user_api, caller)
     await changer.change(account, new, write, rehearse=True)
     return Response(status_code=204)

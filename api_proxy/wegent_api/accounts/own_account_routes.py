@@ -17,7 +17,7 @@ from wegent_api.http.bodies import body_of, client_address
 from wegent_api.http.errors import Cause, Conflict, Forbidden, Invalid, Unauthorized, Unavailable
 from wegent_api.http.openapi import request_body, statuses
 from wegent_api.http.state import SettingsDep
-from wegent_api.upstream.client import CallersApiDep
+from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.identity import own_namespace, subject, user_of
 from wegent_api.upstream.own_api import OwnApiDep
 from wegent_kube import KubeError
@@ -41,10 +41,10 @@ router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
     responses={200: KUBECONFIG, **statuses(401, 503)},
 )
 async def kubeconfig(
-    settings: SettingsDep, callers: CallersApiDep, kubeconfigs: KubeconfigsDep, caller: CallerDep
+    settings: SettingsDep, user_api: UserApiDep, kubeconfigs: KubeconfigsDep, caller: CallerDep
 ) -> Response:
     """Answer a kubeconfig that holds the caller's own token, and works as long as that does."""
-    name = await subject(callers, caller)
+    name = await subject(user_api, caller)
     username = user_of(name, settings.accounts_namespace)
     namespace = None if username is None else own_namespace(username)
     made = await kubeconfigs.make(caller, username or name, namespace)
@@ -53,9 +53,9 @@ async def kubeconfig(
 
 
 async def _caller_with_password(
-    settings: SettingsDep, callers: CallersApiDep, caller: CallerDep
+    settings: SettingsDep, user_api: UserApiDep, caller: CallerDep
 ) -> str:
-    name = await subject(callers, caller)
+    name = await subject(user_api, caller)
     username = user_of(name, settings.accounts_namespace)
     if username is None:
         raise Forbidden(f"{name} is no user of Wegent's, and has no password here")

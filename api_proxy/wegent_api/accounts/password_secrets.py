@@ -64,13 +64,13 @@ class Found:
 class PasswordSecrets:
     """The password Secrets of the accounts namespace, as the proxy itself."""
 
-    def __init__(self, kube: KubeClient, namespace: str) -> None:
-        self._kube = kube
+    def __init__(self, own_api: KubeClient, namespace: str) -> None:
+        self._own_api = own_api
         self._namespace = namespace
 
     async def create(self, username: str, password_hash: str) -> SecretRef:
         """Store a hash for ``username`` under a new name."""
-        made = await self._kube.request(
+        made = await self._own_api.request(
             "POST",
             self._path(),
             body={
@@ -93,7 +93,7 @@ class PasswordSecrets:
         It asks the API server in any case, so that all logins make the same requests.
         """
         try:
-            body = await self._kube.request("GET", self._path(name or NO_SUCH_NAME))
+            body = await self._own_api.request("GET", self._path(name or NO_SUCH_NAME))
             value = base64.b64decode(body["data"][HASH_KEY]).decode("ascii")
         except ApiError as error:
             if error.code == 404:
@@ -111,7 +111,7 @@ class PasswordSecrets:
             "name": account.username,
             "uid": account.uid,
         }
-        await self._kube.request(
+        await self._own_api.request(
             "PATCH",
             self._path(secret.name),
             body=[
@@ -141,7 +141,7 @@ class PasswordSecrets:
         if resource_version is not None:
             preconditions["resourceVersion"] = resource_version
         try:
-            await self._kube.request(
+            await self._own_api.request(
                 "DELETE", self._path(secret.name), body={"preconditions": preconditions}
             )
         except ApiError as error:
@@ -150,7 +150,7 @@ class PasswordSecrets:
 
     async def all(self) -> AsyncIterator[Found]:
         """Yield all of them; hashes are not read."""
-        pages = self._kube.pages(
+        pages = self._own_api.pages(
             self._path(), params={"labelSelector": USER_LABEL}, accept=METADATA_LIST
         )
         async for page in pages:

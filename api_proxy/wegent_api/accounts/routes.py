@@ -27,7 +27,7 @@ from wegent_api.http.errors import Forbidden, Unavailable
 from wegent_api.http.openapi import request_body, statuses
 from wegent_api.http.state import SettingsDep
 from wegent_api.settings import Settings
-from wegent_api.upstream.client import CallersApiDep
+from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.identity import subject, user_of
 from wegent_api.upstream.own_api import OwnApiDep
 from wegent_api.upstream.role_bindings import Bindings, BindingsDep
@@ -82,7 +82,7 @@ async def admin_register(
     response: Response,
     settings: SettingsDep,
     registrar: RegistrarDep,
-    callers: CallersApiDep,
+    user_api: UserApiDep,
     caller: CallerDep,
     body: Annotated[AdminRegistration, Depends(body_of(AdminRegistration))],
 ) -> Registered:
@@ -91,7 +91,7 @@ async def admin_register(
     account = await registrar.register(
         NewAccount(body.username, body.email, body.role, grants),
         await checked_password(body, settings),
-        as_caller(callers, caller),
+        as_caller(user_api, caller),
     )
     response.headers["Location"] = location(account)
     return Registered.of(account)
@@ -131,13 +131,13 @@ async def login(
 )
 async def me(
     settings: SettingsDep,
-    callers: CallersApiDep,
+    user_api: UserApiDep,
     accounts: AccountsDep,
     bindings: BindingsDep,
     caller: CallerDep,
 ) -> Me:
     """Answer the caller's account, or at least the name that the API server knows them by."""
-    name = await subject(callers, caller)
+    name = await subject(user_api, caller)
     username = user_of(name, settings.accounts_namespace)
     account = None if username is None else await accounts.get(username)
     if username is None or account is None:

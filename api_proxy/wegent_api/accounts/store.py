@@ -90,8 +90,8 @@ class NewAccount:
 class Accounts:
     """The Accounts of one namespace."""
 
-    def __init__(self, kube: KubeClient, namespace: str) -> None:
-        self._kube = kube
+    def __init__(self, own_api: KubeClient, namespace: str) -> None:
+        self._own_api = own_api
         self.namespace = namespace
 
     async def get(self, username: str) -> Account | None:
@@ -101,7 +101,7 @@ class Accounts:
             KubeError: the API server did not say.
         """
         try:
-            return Account.of(await self._kube.request("GET", self.path(username)))
+            return Account.of(await self._own_api.request("GET", self.path(username)))
         except ApiError as error:
             if error.code == 404:
                 return None

@@ -42,15 +42,17 @@ class TokenIssuer:
     """Asks for tokens as the proxy itself.
 
     Args:
-        kube: the proxy's client.
+        own_api: the proxy's client.
         namespace: of the ServiceAccounts.
         lifetime_s: of a token, in seconds.
         wait_s: how long a ServiceAccount may take to appear: the operator makes it
             after the Account, as the last of what the Account needs.
     """
 
-    def __init__(self, kube: KubeClient, namespace: str, *, lifetime_s: int, wait_s: float) -> None:
-        self._kube = kube
+    def __init__(
+        self, own_api: KubeClient, namespace: str, *, lifetime_s: int, wait_s: float
+    ) -> None:
+        self._own_api = own_api
         self._namespace = namespace
         self._lifetime_s = lifetime_s
         self._wait_s = wait_s
@@ -86,7 +88,7 @@ class TokenIssuer:
             pause = min(pause * 2, LONGEST_WAIT_S)
 
     async def _request(self, username: str, secret: SecretRef) -> Any:
-        return await self._kube.request(
+        return await self._own_api.request(
             "POST",
             SERVICE_ACCOUNTS.path(self._namespace, username, "token"),
             body={

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from wegent_api.http.bearer import Caller
 from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import Refused
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_kube import ApiError, KubeClient
 
 STRICT: Final = {"fieldValidation": "Strict"}
@@ -34,7 +34,7 @@ class Writer(Protocol):
         """Send ``body`` and return what is stored now; raises ``Refused`` if it was refused."""
 
 
-def as_proxy(kube: KubeClient) -> Writer:
+def as_proxy(own_api: KubeClient) -> Writer:
     """Return the writer with the proxy's own rights, which policies narrow."""
 
     async def write(
@@ -45,7 +45,7 @@ def as_proxy(kube: KubeClient) -> Writer:
         content_type: str = JSON,
     ) -> Any:
         try:
-            return await kube.request(
+            return await own_api.request(
                 method, path, body=body, params=params, content_type=content_type
             )
         except ApiError as error:
@@ -56,7 +56,7 @@ def as_proxy(kube: KubeClient) -> Writer:
     return write
 
 
-def as_caller(callers: CallersApi, caller: Caller) -> Writer:
+def as_caller(user_api: UserApi, caller: Caller) -> Writer:
     """Return the writer with the rights of ``caller``."""
 
     async def write(
@@ -66,7 +66,7 @@ def as_caller(callers: CallersApi, caller: Caller) -> Writer:
         params: Mapping[str, str],
         content_type: str = JSON,
     ) -> Any:
-        return await callers.fetch(
+        return await user_api.fetch(
             caller, method, path, params=params, body=body, content_type=content_type
         )
 

@@ -55,7 +55,7 @@ class Apply:
 
     def __init__(self, writer: ObjectWriter, parameters: ApplyParameters) -> None:
         self._writer = writer
-        self._callers = writer.callers
+        self._user_api = writer.user_api
         self._caller = writer.caller
         self._parameters = parameters
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -111,7 +111,7 @@ class Apply:
             return frozenset()
         known = {key for key, it in self._outcomes.items() if isinstance(it, Applied)}
         try:
-            return await missing_of(self._callers, self._caller, targets - known)
+            return await missing_of(self._user_api, self._caller, targets - known)
         except Problem as problem:
             self._end = problem
             return frozenset()
@@ -144,7 +144,7 @@ class Apply:
     async def _before(self, path: str) -> bytes | None:
         """Return the object as it is, None where it isn't there or isn't the caller's to see."""
         try:
-            return (await self._callers.whole(self._caller, "GET", path)).body
+            return (await self._user_api.whole(self._caller, "GET", path)).body
         except Refused as refused:
             if refused.code not in {403, 404}:
                 raise

@@ -12,7 +12,7 @@ from fastapi import Depends
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.state import FromState
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.creator_policy import CreatorPolicy
 from wegent_api.upstream.identity import identity, user_of
 from wegent_api.upstream.target import Target
@@ -31,13 +31,13 @@ class Creators:
 
     Args:
         policy: whether the API server has one.
-        callers: to ask as whom the API server knows a caller.
+        user_api: to ask as whom the API server knows a caller.
         accounts_namespace: of the users who have plain names.
     """
 
-    def __init__(self, policy: CreatorPolicy, callers: CallersApi, accounts_namespace: str) -> None:
+    def __init__(self, policy: CreatorPolicy, user_api: UserApi, accounts_namespace: str) -> None:
         self._policy = policy
-        self._callers = callers
+        self._user_api = user_api
         self._accounts_namespace = accounts_namespace
 
     async def noted(
@@ -70,7 +70,7 @@ class Creators:
     async def _signed(self, caller: Caller, body: Body, namespace: str) -> Body:
         """Return what is to be created, with its creator, as the policy would sign it."""
         given = _annotations_of(body) or {}
-        by = (await identity(self._callers, caller)).username
+        by = (await identity(self._user_api, caller)).username
         marks = self._marks(by)
         copied = {key: given[key] for key in COPIED if given.get(key)}
         dropped = dict.fromkeys((CHANGED_BY, RESTORED_FROM, DELETED_BY), "")
@@ -97,7 +97,7 @@ class Creators:
                 }
             },
         }
-        answer: Any = await self._callers.fetch(caller, "POST", ACCESS_REVIEW, body=review)
+        answer: Any = await self._user_api.fetch(caller, "POST", ACCESS_REVIEW, body=review)
         return answer["status"]["allowed"] is True
 
 

@@ -17,7 +17,7 @@ from wegent_api.http.errors import Problem, Refused
 from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import DeleteParameters, Name, dry_run
 from wegent_api.kinds.write import encoded
-from wegent_api.upstream.client import METADATA_ONLY, Answer, CallersApiDep
+from wegent_api.upstream.client import METADATA_ONLY, Answer, UserApiDep
 from wegent_api.upstream.identity import identity
 from wegent_api.upstream.metadata import metadata_of, version_of
 from wegent_api.upstream.target import Target
@@ -42,7 +42,7 @@ class Deletes:
 
     async def delete(
         self,
-        callers: CallersApiDep,
+        user_api: UserApiDep,
         waiter: EventWaiterDep,
         caller: CallerDep,
         name: Name,
@@ -57,7 +57,7 @@ class Deletes:
         """
         place = (self.resource, parameters.namespace, name)
         path = self.resource.path(parameters.namespace, name)
-        target = Target(callers, caller, path)
+        target = Target(user_api, caller, path)
         await target.must_not_be(if_none_match)
         if parameters.dry_run:
             answer = await delete(target, if_match, parameters.dry_run)
@@ -107,7 +107,7 @@ async def _delete_signed(target: Target, if_match: EntityTags | None) -> Answer:
 async def _sign(target: Target, version: str | None) -> str | None:
     """Note the caller on the object; return its version then, None where that was refused."""
     try:
-        name = (await identity(target.callers, target.caller)).username
+        name = (await identity(target.user_api, target.caller)).username
         answer = await _note(target, name, version)
     except Refused:
         return None
@@ -118,7 +118,7 @@ async def _note(target: Target, name: str | None, version: str | None) -> Answer
     metadata: dict[str, Any] = {"annotations": {DELETED_BY: name}}
     if version is not None:
         metadata["resourceVersion"] = version
-    return await target.callers.whole(
+    return await target.user_api.whole(
         target.caller,
         "PATCH",
         target.path,

@@ -20,7 +20,7 @@ from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Refused
 from wegent_api.http.query import FIELD_MANAGER, MAX_FIELD_MANAGER_CHARS
 from wegent_api.http.state import FromState
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity, user_of
 
 MAX_KNOWN: Final = 4096
@@ -31,12 +31,12 @@ class FieldManagers:
     """Names the manager of each caller's updates.
 
     Args:
-        callers: to ask as whom the API server knows a caller.
+        user_api: to ask as whom the API server knows a caller.
         accounts_namespace: of the users who have plain names.
     """
 
-    def __init__(self, callers: CallersApi, accounts_namespace: str) -> None:
-        self._callers = callers
+    def __init__(self, user_api: UserApi, accounts_namespace: str) -> None:
+        self._user_api = user_api
         self._accounts_namespace = accounts_namespace
         self._known: OrderedDict[bytes, str] = OrderedDict()
 
@@ -55,7 +55,7 @@ class FieldManagers:
             self._known.move_to_end(token)
             return known
         try:
-            name = (await identity(self._callers, caller)).username
+            name = (await identity(self._user_api, caller)).username
         except Refused as refused:
             if refused.code == HTTPStatus.UNAUTHORIZED:
                 raise

@@ -19,7 +19,7 @@ from wegent_api.http.errors import Refused
 from wegent_api.http.query import ListParameters
 from wegent_api.http.state import FromState
 from wegent_api.kinds.list_all_namespaces import Merged, Page, Position, namespaces_of
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.long_answers import LongAnswers
 from wegent_api.upstream.role_bindings import Bindings
 from wegent_crds.registry import API_VERSION, Kind
@@ -34,13 +34,13 @@ class Lister:
     """Answers lists.
 
     Args:
-        callers: the API server, as the caller.
+        user_api: the API server, as the caller.
         bindings: in which namespaces a caller may have rights.
         long_answers: counts the answers that take a while to read.
     """
 
-    def __init__(self, callers: CallersApi, bindings: Bindings, long_answers: LongAnswers) -> None:
-        self._callers = callers
+    def __init__(self, user_api: UserApi, bindings: Bindings, long_answers: LongAnswers) -> None:
+        self._user_api = user_api
         self._bindings = bindings
         self._long_answers = long_answers
 
@@ -61,14 +61,14 @@ class Lister:
             path = resource.path(None if parameters.everywhere else parameters.namespace)
             try:
                 admit = partial(self._long_answers.admit, caller)
-                return await self._callers.relay(caller, "GET", path, params=query, admit=admit)
+                return await self._user_api.relay(caller, "GET", path, params=query, admit=admit)
             except Refused as refused:
                 if not parameters.everywhere or refused.code != 403 or parameters.continue_:
                     raise
                 refusal = refused
         query = {key: value for key, value in query.items() if key not in PAGING}
-        namespaces = await namespaces_of(self._callers, self._bindings, caller)
-        merged = Merged(self._callers, caller, resource, query, namespaces)
+        namespaces = await namespaces_of(self._user_api, self._bindings, caller)
+        merged = Merged(self._user_api, caller, resource, query, namespaces)
         page = await merged.page(min(parameters.limit or PAGE_SIZE, PAGE_SIZE), start)
         if page is None:
             if refusal:

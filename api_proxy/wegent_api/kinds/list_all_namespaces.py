@@ -16,7 +16,7 @@ from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import BadRequest, Cause, Refused
 from wegent_api.http.preconditions import is_version
 from wegent_api.names import is_dns_label
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity
 from wegent_api.upstream.role_bindings import Bindings
 from wegent_kube.paging import PageLimit
@@ -87,7 +87,7 @@ class Page:
     """Bytes in which the API server sent it."""
 
 
-async def namespaces_of(callers: CallersApi, bindings: Bindings, caller: Caller) -> list[str]:
+async def namespaces_of(user_api: UserApi, bindings: Bindings, caller: Caller) -> list[str]:
     """Return the namespaces in which ``caller`` may have rights, in order.
 
     Raises:
@@ -95,7 +95,7 @@ async def namespaces_of(callers: CallersApi, bindings: Bindings, caller: Caller)
         Forbidden: the proxy may not find out.
         Unavailable: the API server can't be reached.
     """
-    return await bindings.namespaces(await identity(callers, caller))
+    return await bindings.namespaces(await identity(user_api, caller))
 
 
 class Merged:
@@ -103,13 +103,13 @@ class Merged:
 
     def __init__(
         self,
-        callers: CallersApi,
+        user_api: UserApi,
         caller: Caller,
         resource: Resource,
         query: Mapping[str, str],
         namespaces: list[str],
     ) -> None:
-        self._callers = callers
+        self._user_api = user_api
         self._caller = caller
         self._resource = resource
         self._query = query
@@ -159,7 +159,7 @@ class Merged:
             params |= {"resourceVersion": version, "resourceVersionMatch": "Exact"}
         path = self._resource.path(namespace)
         try:
-            return (await self._callers.whole(self._caller, "GET", path, params=params)).body
+            return (await self._user_api.whole(self._caller, "GET", path, params=params)).body
         except Refused as refused:
             if refused.code in NOT_HERE:
                 return None

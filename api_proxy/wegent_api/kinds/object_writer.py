@@ -9,7 +9,7 @@ from fastapi import Depends
 from wegent_api.http.bearer import Caller, CallerDep
 from wegent_api.kinds.creator import Creators, CreatorsDep
 from wegent_api.kinds.field_managers import FieldManagers, FieldManagersDep
-from wegent_api.upstream.client import CallersApi, CallersApiDep
+from wegent_api.upstream.client import UserApi, UserApiDep
 from wegent_api.upstream.target import Target
 
 
@@ -17,14 +17,14 @@ from wegent_api.upstream.target import Target
 class ObjectWriter:
     """Writes objects as one caller, with notes on the creator and on the owner of fields."""
 
-    callers: CallersApi
+    user_api: UserApi
     caller: Caller
     creators: Creators
     field_managers: FieldManagers
 
     def target(self, path: str) -> Target:
         """Return the object or collection at ``path``."""
-        return Target(self.callers, self.caller, path)
+        return Target(self.user_api, self.caller, path)
 
     async def noted(
         self, body: Mapping[str, Any], namespace: str, target: Target | None = None
@@ -38,12 +38,12 @@ class ObjectWriter:
 
 
 async def _object_writer(
-    callers: CallersApiDep,
+    user_api: UserApiDep,
     caller: CallerDep,
     creators: CreatorsDep,
     field_managers: FieldManagersDep,
 ) -> ObjectWriter:
-    return ObjectWriter(callers, caller, creators, field_managers)
+    return ObjectWriter(user_api, caller, creators, field_managers)
 
 
 ObjectWriterDep = Annotated[ObjectWriter, Depends(_object_writer)]

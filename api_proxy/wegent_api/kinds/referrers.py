@@ -13,7 +13,7 @@ from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import BadRequest, Cause, Refused
 from wegent_api.kinds.list_all_namespaces import Merged, Position, namespaces_of
 from wegent_api.kinds.models import Referrer
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.role_bindings import Bindings
 from wegent_crds.references import ObjectKey, references_of
 from wegent_crds.registry import KINDS, Kind
@@ -35,9 +35,9 @@ class Search:
     """For the referrers of one object, on behalf of one caller."""
 
     def __init__(
-        self, callers: CallersApi, bindings: Bindings, caller: Caller, target: ObjectKey
+        self, user_api: UserApi, bindings: Bindings, caller: Caller, target: ObjectKey
     ) -> None:
-        self._callers = callers
+        self._user_api = user_api
         self._bindings = bindings
         self._caller = caller
         self._target = target
@@ -94,7 +94,7 @@ class Search:
         params = {"limit": str(self._fitting.objects)} | ({"continue": token} if token else {})
         path = resource_of(kind).path()
         try:
-            answer = await self._callers.whole(self._caller, "GET", path, params=params)
+            answer = await self._user_api.whole(self._caller, "GET", path, params=params)
         except Refused as refused:
             if refused.code != 403 or token:
                 raise
@@ -110,8 +110,8 @@ class Search:
 
     async def _merged(self, kind: Kind, start: Position | None, refused: Refused | None) -> Found:
         if self._namespaces is None:
-            self._namespaces = await namespaces_of(self._callers, self._bindings, self._caller)
-        merged = Merged(self._callers, self._caller, resource_of(kind), {}, self._namespaces)
+            self._namespaces = await namespaces_of(self._user_api, self._bindings, self._caller)
+        merged = Merged(self._user_api, self._caller, resource_of(kind), {}, self._namespaces)
         page = await merged.page(PAGE, start)
         if page is None:
             if refused:

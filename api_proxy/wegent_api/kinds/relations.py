@@ -15,7 +15,7 @@ from wegent_api.http.query import Name, OneParameters, ReferrersParameters
 from wegent_api.kinds.models import FoundReference, ReferenceList, ReferrerList, ResolvedRefs
 from wegent_api.kinds.reference_check import look_up, targets_of
 from wegent_api.kinds.referrers import Search
-from wegent_api.upstream.client import CallersApiDep
+from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.role_bindings import BindingsDep
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.references import ObjectKey, Reference, references_of
@@ -34,7 +34,7 @@ class Relations:
 
     async def references(
         self,
-        callers: CallersApiDep,
+        user_api: UserApiDep,
         caller: CallerDep,
         name: Name,
         parameters: Annotated[OneParameters, Query()],
@@ -42,9 +42,9 @@ class Relations:
         """List what one object refers to, and whether that is there and may be referred to."""
         namespace = parameters.namespace
         path = self.resource.path(namespace, name)
-        body = await callers.fetch(caller, "GET", path)
+        body = await user_api.fetch(caller, "GET", path)
         found = list(references_of(self.kind, namespace, body))
-        seen = await look_up(callers, caller, targets_of(found))
+        seen = await look_up(user_api, caller, targets_of(found))
         resolved = resolved_refs(body)
         items = [
             FoundReference(
@@ -61,7 +61,7 @@ class Relations:
 
     async def referrers(
         self,
-        callers: CallersApiDep,
+        user_api: UserApiDep,
         bindings: BindingsDep,
         caller: CallerDep,
         name: Name,
@@ -73,7 +73,7 @@ class Relations:
         at a time. Go on with `continue` for as long as there is one.
         """
         target = ObjectKey(self.kind.plural, parameters.namespace, name)
-        search = Search(callers, bindings, caller, target)
+        search = Search(user_api, bindings, caller, target)
         items, rest = await search.run(parameters.continue_)
         return ReferrerList(items=items, continue_=rest)
 

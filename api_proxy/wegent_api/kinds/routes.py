@@ -48,7 +48,7 @@ from wegent_api.kinds.openapi import (
 from wegent_api.kinds.relations import Relations
 from wegent_api.kinds.watch import WatcherDep, starting_point
 from wegent_api.kinds.write import Writes
-from wegent_api.upstream.client import CallersApiDep
+from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.metadata import metadata_of
 from wegent_api.upstream.tagged import unless_known
 from wegent_api.upstream.target import required
@@ -88,7 +88,7 @@ class KindRoutes:
 
     async def get(
         self,
-        callers: CallersApiDep,
+        user_api: UserApiDep,
         caller: CallerDep,
         name: Name,
         parameters: Annotated[OneParameters, Query()],
@@ -97,7 +97,7 @@ class KindRoutes:
     ) -> Response:
         """Get one object."""
         path = self.resource.path(parameters.namespace, name)
-        answer = await callers.whole(caller, "GET", path)
+        answer = await user_api.whole(caller, "GET", path)
         if if_match is not None:
             required(metadata_of(answer.body), if_match)
         return unless_known(answer, if_none_match)

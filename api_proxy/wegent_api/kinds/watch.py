@@ -25,7 +25,7 @@ from wegent_api.http.preconditions import is_version
 from wegent_api.http.sse import EventStream, Frames, frame
 from wegent_api.http.state import FromState
 from wegent_api.settings import Settings
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import subject
 from wegent_api.upstream.metadata import event_of, metadata_of, version_of
 from wegent_api.upstream.stream_limits import Slots
@@ -61,7 +61,7 @@ class Watcher:
     """Begins watches.
 
     Args:
-        callers: the API server, which says who a caller is.
+        user_api: the API server, which says who a caller is.
         watches: of the API server, as the caller.
         slots: counts the clients' watches.
         draining: set when the proxy is to stop, which ends them.
@@ -70,13 +70,13 @@ class Watcher:
 
     def __init__(
         self,
-        callers: CallersApi,
+        user_api: UserApi,
         watches: Watches,
         slots: Slots,
         draining: asyncio.Event,
         settings: Settings,
     ) -> None:
-        self._callers = callers
+        self._user_api = user_api
         self._watches = watches
         self._slots = slots
         self._draining = draining
@@ -94,7 +94,7 @@ class Watcher:
         """
         renew_s = self._settings.watch_renew_s
         watching = _Watching(self._watches, caller, path, query, since, lasts_s=renew_s)
-        await watching.begin(self._slots, await subject(self._callers, caller))
+        await watching.begin(self._slots, await subject(self._user_api, caller))
         return EventStream(
             watching.frames(),
             watching.opened,

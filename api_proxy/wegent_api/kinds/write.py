@@ -110,7 +110,9 @@ class Writes:
             wanted = as_wanted(completed, keep=frozenset({"resourceVersion", "uid"}))
             applied = with_metadata(wanted, name=name)
             if parameters.validate_refs:
-                await check_references(writer.callers, writer.caller, self.kind, namespace, applied)
+                await check_references(
+                    writer.user_api, writer.caller, self.kind, namespace, applied
+                )
             noted = await writer.noted(applied, namespace, target)
             version, tied = await _tied(target, if_match, noted)
             try:
@@ -134,7 +136,7 @@ class Writes:
     ) -> Response:
         namespace = namespace_of(parameters.namespace, body)
         if parameters.validate_refs:
-            await check_references(writer.callers, writer.caller, self.kind, namespace, body)
+            await check_references(writer.user_api, writer.caller, self.kind, namespace, body)
         collection = writer.target(self.resource.path(namespace))
         noted = await writer.noted(body, namespace)
         params = await writer.update(parameters.upstream())
@@ -150,7 +152,7 @@ class Writes:
     ) -> Response:
         namespace = namespace_of(parameters.namespace, body)
         if parameters.validate_refs:
-            await check_references(writer.callers, writer.caller, self.kind, namespace, body)
+            await check_references(writer.user_api, writer.caller, self.kind, namespace, body)
         path = self.resource.path(namespace, body["metadata"]["name"])
         target = writer.target(path)
         version = await target.required_version(if_match)

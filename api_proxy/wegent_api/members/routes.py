@@ -13,7 +13,7 @@ from wegent_api.http.openapi import request_body, statuses
 from wegent_api.members.models import Member, MemberChange, MemberList
 from wegent_api.members.store import Members
 from wegent_api.names import LABEL_SCHEMA, USER_NAME_SCHEMA, dns_label, user_name
-from wegent_api.upstream.client import CallersApiDep
+from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.own_api import OwnApiDep
 
 Namespace = Annotated[
@@ -27,9 +27,9 @@ router: Final = APIRouter(prefix="/api/v1/namespaces/{namespace}/members", tags=
 
 
 async def _members(
-    callers: CallersApiDep, caller: CallerDep, accounts: AccountsDep, own_api: OwnApiDep
+    user_api: UserApiDep, caller: CallerDep, accounts: AccountsDep, own_api: OwnApiDep
 ) -> Members:
-    return Members(callers, caller, accounts, own_api)
+    return Members(user_api, caller, accounts, own_api)
 
 
 MembersDep = Annotated[Members, Depends(_members)]

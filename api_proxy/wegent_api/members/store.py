@@ -15,7 +15,7 @@ from typing import Any, Final
 from wegent_api.accounts.store import Accounts
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Conflict, NotFound, Refused
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity, user_of
 from wegent_crds.members import (
     ROLES,
@@ -55,12 +55,12 @@ class Members:
     """The memberships of namespaces, as one caller may see and change them."""
 
     def __init__(
-        self, callers: CallersApi, caller: Caller, accounts: Accounts, itself: KubeClient
+        self, user_api: UserApi, caller: Caller, accounts: Accounts, own_api: KubeClient
     ) -> None:
-        self._callers = callers
+        self._user_api = user_api
         self._caller = caller
         self._accounts = accounts
-        self._itself = itself
+        self._own_api = own_api
 
     async def list(self, namespace: str) -> list[Membership]:
         """Return all memberships of ``namespace``, in the order of their names.
@@ -70,7 +70,7 @@ class Members:
         """
         # By name and content: a label could be left out, and the role be given all the same.
         path = ROLE_BINDINGS.path(namespace)
-        listed = await self._callers.fetch(self._caller, "GET", path)
+        listed = await self._user_api.fetch(self._caller, "GET", path)
         found = (_membership(item, self._accounts.namespace) for item in listed["items"])
         return [membership for membership in found if membership is not None]
 
@@ -120,7 +120,7 @@ class Members:
         await self._take(namespace, given, self._delete_itself if leaving else self._delete)
 
     async def _is_caller(self, username: str) -> bool:
-        name = (await identity(self._callers, self._caller)).username
+        name = (await identity(self._user_api, self._caller)).username
         return user_of(name, self._accounts.namespace) == username
 
     async def _memberships_of(self, namespace: str, username: str) -> Sequence[Membership]:
@@ -133,7 +133,9 @@ class Members:
         ]
         for name in names:
             params = {"fieldSelector": f"metadata.name={name}"}
-            listed = await self._itself.request("GET", ROLE_BINDINGS.path(namespace), params=params)
+            listed = await self._own_api.request(
+                "GET", ROLE_BINDINGS.path(namespace), params=params
+            )
             memberships = (_membership(it, self._accounts.namespace) for it in listed["items"])
             found += [it for it in memberships if it is not None]
         return found
@@ -144,7 +146,7 @@ class Members:
         body = binding(namespace, self._accounts.namespace, username, role)
         path = ROLE_BINDINGS.path(namespace)
         try:
-            await self._callers.fetch(self._caller, "POST", path, body=body)
+            await self._user_api.fetch(self._caller, "POST", path, body=body)
         except Refused as refused:
             if refused.status.get("reason") != "AlreadyExists":
                 raise
@@ -184,7 +186,7 @@ class Members:
 
     async def _delete(self, path: str, options: Mapping[str, Any]) -> Any:
         try:
-            return await self._callers.fetch(self._caller, "DELETE", path, body=options)
+            return await self._user_api.fetch(self._caller, "DELETE", path, body=options)
         except Refused as refused:
             if refused.code not in GONE:
                 raise
@@ -192,7 +194,7 @@ class Members:
 
     async def _delete_itself(self, path: str, options: Mapping[str, Any]) -> Any:
         try:
-            return await self._itself.request("DELETE", path, body=options)
+            return await self._own_api.request("DELETE", path, body=options)
         except ApiError as error:
             if error.code not in GONE:
                 raise

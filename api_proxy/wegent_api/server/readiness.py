@@ -17,8 +17,8 @@ TIMEOUT_S: Final = 3.0
 class Readiness:
     """Asks for ``/version``, which every authenticated client may read."""
 
-    def __init__(self, kube: KubeClient) -> None:
-        self._kube = kube
+    def __init__(self, own_api: KubeClient) -> None:
+        self._own_api = own_api
         self._asked_at = float("-inf")
         self._ready = False
         self._lock = asyncio.Lock()
@@ -33,7 +33,7 @@ class Readiness:
 
     async def _ask(self) -> bool:
         try:
-            await self._kube.request("GET", "/version", timeout_s=TIMEOUT_S)
+            await self._own_api.request("GET", "/version", timeout_s=TIMEOUT_S)
         except KubeError:
             return False
         return True

@@ -12,7 +12,7 @@ from typing import Any, Final
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Conflict, Invalid, NotFound, Problem, Refused
 from wegent_api.kinds.write import encoded
-from wegent_api.upstream.client import Answer, CallersApi
+from wegent_api.upstream.client import Answer, UserApi
 from wegent_api.upstream.metadata import metadata_of
 from wegent_api.upstream.target import Target
 from wegent_api.upstream.wait import GONE, EventWaiter
@@ -28,7 +28,7 @@ Body = Mapping[str, Any]
 
 
 async def restore(
-    callers: CallersApi, waiter: EventWaiter, caller: Caller, namespace: str, name: str
+    user_api: UserApi, waiter: EventWaiter, caller: Caller, namespace: str, name: str
 ) -> Answer | None:
     """Return the object that is back; None if it isn't known in time whether it will be.
 
@@ -38,8 +38,8 @@ async def restore(
         NotFound: the Tombstone went, and not because its object came back.
         Refused: the caller may not ask for it, or there is no such Tombstone.
     """
-    target = Target(callers, caller, TOMBSTONES.path(namespace, name))
-    before = await callers.fetch(caller, "GET", target.path)
+    target = Target(user_api, caller, TOMBSTONES.path(namespace, name))
+    before = await user_api.fetch(caller, "GET", target.path)
     if "deletionTimestamp" in before["metadata"]:
         raise Conflict(f'tombstones "{name}" is being deleted, and brings nothing back any more')
     asked = await _ask(target, wanted=True)
@@ -103,7 +103,7 @@ async def _restored(target: Target, tombstone: Body) -> Answer:
     spec, metadata = tombstone["spec"], tombstone["metadata"]
     path = resource_of(BY_KIND[spec["kind"]]).path(metadata["namespace"], spec["name"])
     try:
-        answer = await target.callers.whole(target.caller, "GET", path)
+        answer = await target.user_api.whole(target.caller, "GET", path)
     except Refused as refused:
         if refused.code != 404:
             raise

@@ -26,7 +26,7 @@ from wegent_api.kinds.list import ListerDep
 from wegent_api.kinds.openapi import conditions
 from wegent_api.trash.openapi import LIST, ONE, PURGED, RESTORED
 from wegent_api.trash.restore import restore as restore_object
-from wegent_api.upstream.client import CallersApiDep
+from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.tagged import tagged, unless_known
 from wegent_api.upstream.target import Target
 from wegent_api.upstream.wait import EventWaiterDep
@@ -62,7 +62,7 @@ async def list_(
     openapi_extra=conditions(IF_NONE_MATCH),
 )
 async def get(
-    callers: CallersApiDep,
+    user_api: UserApiDep,
     caller: CallerDep,
     name: Name,
     parameters: Annotated[OneParameters, Query()],
@@ -70,7 +70,7 @@ async def get(
 ) -> Response:
     """Get one Tombstone, with the deleted object in `spec.object`."""
     path = TOMBSTONES.path(parameters.namespace, name)
-    return unless_known(await callers.whole(caller, "GET", path), if_none_match)
+    return unless_known(await user_api.whole(caller, "GET", path), if_none_match)
 
 
 @router.post(
@@ -81,7 +81,7 @@ async def get(
     dependencies=[Depends(no_body)],
 )
 async def restore(
-    callers: CallersApiDep,
+    user_api: UserApiDep,
     waiter: EventWaiterDep,
     caller: CallerDep,
     name: Name,
@@ -92,7 +92,7 @@ async def restore(
     Answers 200 with the object once it is there, and 202 where that takes longer than some
     seconds. If its name is taken meanwhile, the answer is 409, and all is as it was.
     """
-    restored = await restore_object(callers, waiter, caller, parameters.namespace, name)
+    restored = await restore_object(user_api, waiter, caller, parameters.namespace, name)
     if restored is None:
         message = f'tombstones "{name}": the object comes back when Wegent\'s operator has made it'
         return pending(message, {})
@@ -109,13 +109,13 @@ async def restore(
     dependencies=[Depends(no_body)],
 )
 async def purge(
-    callers: CallersApiDep,
+    user_api: UserApiDep,
     caller: CallerDep,
     name: Name,
     parameters: Annotated[DeleteParameters, Query()],
     if_match: IfMatch,
 ) -> Response:
     """Delete the Tombstone, and with it the object for good."""
-    target = Target(callers, caller, TOMBSTONES.path(parameters.namespace, name))
+    target = Target(user_api, caller, TOMBSTONES.path(parameters.namespace, name))
     answer = await delete(target, if_match, parameters.dry_run)
     return Response(status_code=204, headers=dict(answer.headers))

@@ -67,7 +67,7 @@ class Answer:
         return Response(self.body, self.status, dict(self.headers), media_type=JSON)
 
 
-class CallersApi:
+class UserApi:
     """Requests to the API server, each with a caller's token. An async context manager."""
 
     def __init__(
@@ -249,7 +249,7 @@ class CallersApi:
         raise AssertionError("no context manager in here swallows exceptions")
 
 
-CallersApiDep = Annotated[CallersApi, Depends(FromState("user_api"))]
+UserApiDep = Annotated[UserApi, Depends(FromState("user_api"))]
 """Parameter type of a route that asks the API server as its caller."""
 
 

@@ -28,8 +28,8 @@ FIRST_WITHIN_S: Final = 5.0
 class CreatorPolicy:
     """Looks for the policy ``wegent-creator`` from time to time."""
 
-    def __init__(self, kube: KubeClient) -> None:
-        self._kube = kube
+    def __init__(self, own_api: KubeClient) -> None:
+        self._own_api = own_api
         self._there: bool | None = None
         self._looked = asyncio.Event()
 
@@ -57,7 +57,7 @@ class CreatorPolicy:
     async def _look(self) -> bool:
         for path in POLICIES:
             try:
-                await self._kube.request("GET", path)
+                await self._own_api.request("GET", path)
             except ApiError as error:
                 if error.code != 404:
                     raise

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 
 SELF_SUBJECT_REVIEW: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
@@ -17,7 +17,7 @@ class Identity:
     groups: tuple[str, ...]
 
 
-async def identity(callers: CallersApi, caller: Caller) -> Identity:
+async def identity(user_api: UserApi, caller: Caller) -> Identity:
     """Return as whom the API server knows ``caller``.
 
     Raises:
@@ -25,14 +25,14 @@ async def identity(callers: CallersApi, caller: Caller) -> Identity:
         Unavailable: it did not say.
     """
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    answer: Any = await callers.fetch(caller, "POST", SELF_SUBJECT_REVIEW, body=review)
+    answer: Any = await user_api.fetch(caller, "POST", SELF_SUBJECT_REVIEW, body=review)
     info = answer["status"]["userInfo"]
     return Identity(str(info["username"]), tuple(info.get("groups") or ()))
 
 
-async def subject(callers: CallersApi, caller: Caller) -> str:
+async def subject(user_api: UserApi, caller: Caller) -> str:
     """Return the name by which the API server knows ``caller``; it raises what `identity` does."""
-    return (await identity(callers, caller)).username
+    return (await identity(user_api, caller)).username
 
 
 def user_of(name: str, accounts_namespace: str) -> str | None:

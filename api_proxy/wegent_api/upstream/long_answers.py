@@ -7,7 +7,7 @@ everything else, such as asking who the caller is with the first connection in h
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.holding import until_answered
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity
 from wegent_api.upstream.stream_limits import Slots
 
@@ -18,13 +18,13 @@ class LongAnswers:
     """Counts them.
 
     Args:
-        callers: the API server, which says who a caller is.
+        user_api: the API server, which says who a caller is.
         at_once: how many there may be.
         per_user: how many of them one user's.
     """
 
-    def __init__(self, callers: CallersApi, *, at_once: int, per_user: int) -> None:
-        self._callers = callers
+    def __init__(self, user_api: UserApi, *, at_once: int, per_user: int) -> None:
+        self._user_api = user_api
         self._all = Slots(WHAT, at_once=at_once, per_user=at_once + 1)
         self._users = Slots(WHAT, at_once=at_once, per_user=per_user)
 
@@ -37,5 +37,5 @@ class LongAnswers:
             Refused: the API server does not take the token.
         """
         until_answered(self._all.one(""))
-        who = await identity(self._callers, caller)
+        who = await identity(self._user_api, caller)
         until_answered(self._users.one(who.username))

@@ -4,7 +4,7 @@ from typing import Final
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.holding import until_answered
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import subject
 from wegent_api.upstream.stream_limits import Slots
 
@@ -18,11 +18,11 @@ class LongBodies:
     """Counts their bytes.
 
     Args:
-        callers: the API server, which says who a caller is.
+        user_api: the API server, which says who a caller is.
     """
 
-    def __init__(self, callers: CallersApi) -> None:
-        self._callers = callers
+    def __init__(self, user_api: UserApi) -> None:
+        self._user_api = user_api
         self._bytes = Slots("bytes of long bodies", at_once=MAX_BYTES, per_user=MAX_BYTES_PER_USER)
 
     async def admit(self, caller: Caller, size: int) -> None:
@@ -33,5 +33,5 @@ class LongBodies:
             Unavailable: all users together have.
             Refused: the API server does not take the token.
         """
-        user = await subject(self._callers, caller)
+        user = await subject(self._user_api, caller)
         until_answered(self._bytes.one(user, size))

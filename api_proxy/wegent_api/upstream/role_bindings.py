@@ -34,8 +34,8 @@ Key = tuple[str, str]
 class Bindings:
     """The RoleBindings of the cluster, by whom they name. An async context manager."""
 
-    def __init__(self, kube: KubeClient) -> None:
-        self._kube = kube
+    def __init__(self, own_api: KubeClient) -> None:
+        self._own_api = own_api
         self._subjects: dict[Key, frozenset[Subject]] = {}
         self._bound: defaultdict[Subject, set[Key]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
@@ -74,7 +74,7 @@ class Bindings:
         if self._task is None:
             # It outlives the request that is the first to ask, and isn't part of it.
             self._task = asyncio.create_task(
-                Informer(self._kube, ROLE_BINDINGS.path(), self).run(),
+                Informer(self._own_api, ROLE_BINDINGS.path(), self).run(),
                 context=contextvars.Context(),
             )
         with suppress(TimeoutError):

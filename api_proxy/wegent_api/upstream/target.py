@@ -14,7 +14,7 @@ from wegent_api.http.bearer import Caller
 from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import PreconditionFailed, Refused
 from wegent_api.http.preconditions import IF_MATCH, IF_NONE_MATCH, EntityTags, entity_tag
-from wegent_api.upstream.client import METADATA_ONLY, Answer, CallersApi
+from wegent_api.upstream.client import METADATA_ONLY, Answer, UserApi
 from wegent_api.upstream.metadata import Metadata, metadata_of, version_of
 
 AMBIGUOUS: Final = frozenset({409, 422})
@@ -25,7 +25,7 @@ AMBIGUOUS: Final = frozenset({409, 422})
 class Target:
     """An object that may be there."""
 
-    callers: CallersApi
+    user_api: UserApi
     caller: Caller
     path: str
 
@@ -35,7 +35,7 @@ class Target:
         Raises:
             Refused: the caller may not look at it, or it isn't there.
         """
-        answer = await self.callers.whole(self.caller, "GET", self.path, accept=METADATA_ONLY)
+        answer = await self.user_api.whole(self.caller, "GET", self.path, accept=METADATA_ONLY)
         return metadata_of(answer.body)
 
     async def look_if_there(self) -> Metadata | None:
@@ -93,7 +93,7 @@ class Target:
             Refused: the API server refused it for something else.
         """
         try:
-            return await self.callers.whole(
+            return await self.user_api.whole(
                 self.caller, method, self.path, params=params, body=body, content_type=content_type
             )
         except Refused as refused:
