@@ -78,7 +78,7 @@ async def list_accounts(
 ) -> AccountList:
     """List all accounts, or a page of them."""
     path = accounts.path()
-    page = await user_api.fetch(caller, "GET", path, params=parameters.upstream())
+    page = await user_api.request_json(caller, "GET", path, params=parameters.upstream())
     items = [AccountView.of(item) for item in page["items"]]
     return AccountList(items=items, continue_=page["metadata"].get("continue") or None)
 
@@ -89,7 +89,7 @@ async def get_account(
 ) -> AccountView:
     """Answer one account."""
     path = accounts.path(username)
-    return AccountView.of(await user_api.fetch(caller, "GET", path))
+    return AccountView.of(await user_api.request_json(caller, "GET", path))
 
 
 @router.patch(
@@ -137,7 +137,7 @@ async def delete_account(
     """
     path = accounts.path(username)
     async with last_admin.kept(caller, username):
-        left = await user_api.fetch(caller, "DELETE", path)
+        left = await user_api.request_json(caller, "DELETE", path)
     if finalizers := (left.get("metadata") or {}).get("finalizers"):
         held = ", ".join(finalizers)
         return pending(
@@ -171,7 +171,7 @@ async def reset_password(
         body.new_password, least, personal=(username,), what="PasswordReset", field="newPassword"
     )
     path = accounts.path(username)
-    account = Account.of(await user_api.fetch(caller, "GET", path))
+    account = Account.of(await user_api.request_json(caller, "GET", path))
     write = as_caller(user_api, caller)
     await changer.change(account, new, write, rehearse=True)
     return Response(status_code=204)

@@ -52,7 +52,7 @@ class LastAdmin:
         params = {"limit": PAGE_SIZE}
         while True:
             path = self._accounts.path()
-            page = await self._user_api.fetch(caller, "GET", path, params=params)
+            page = await self._user_api.request_json(caller, "GET", path, params=params)
             found = map(Account.of, page["items"])
             admins |= {account.username for account in found if account.is_active_admin}
             if not (token := page["metadata"].get("continue")):

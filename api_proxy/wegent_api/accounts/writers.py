@@ -66,7 +66,7 @@ def as_caller(user_api: UserApi, caller: Caller) -> Writer:
         params: Mapping[str, str],
         content_type: str = JSON,
     ) -> Any:
-        return await user_api.fetch(
+        return await user_api.request_json(
             caller, method, path, params=params, body=body, content_type=content_type
         )
 

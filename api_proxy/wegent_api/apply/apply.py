@@ -144,7 +144,7 @@ class Apply:
     async def _before(self, path: str) -> bytes | None:
         """Return the object as it is, None where it isn't there or isn't the caller's to see."""
         try:
-            return (await self._user_api.whole(self._caller, "GET", path)).body
+            return (await self._user_api.request(self._caller, "GET", path)).body
         except Refused as refused:
             if refused.code not in {403, 404}:
                 raise

@@ -97,7 +97,7 @@ class Creators:
                 }
             },
         }
-        answer: Any = await self._user_api.fetch(caller, "POST", ACCESS_REVIEW, body=review)
+        answer: Any = await self._user_api.request_json(caller, "POST", ACCESS_REVIEW, body=review)
         return answer["status"]["allowed"] is True
 
 

@@ -118,7 +118,7 @@ async def _note(target: Target, name: str | None, version: str | None) -> Answer
     metadata: dict[str, Any] = {"annotations": {DELETED_BY: name}}
     if version is not None:
         metadata["resourceVersion"] = version
-    return await target.user_api.whole(
+    return await target.user_api.request(
         target.caller,
         "PATCH",
         target.path,

@@ -61,7 +61,7 @@ class Lister:
             path = resource.path(None if parameters.everywhere else parameters.namespace)
             try:
                 admit = partial(self._long_answers.admit, caller)
-                return await self._user_api.relay(caller, "GET", path, params=query, admit=admit)
+                return await self._user_api.stream(caller, "GET", path, params=query, admit=admit)
             except Refused as refused:
                 if not parameters.everywhere or refused.code != 403 or parameters.continue_:
                     raise

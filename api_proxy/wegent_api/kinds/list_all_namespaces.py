@@ -159,7 +159,7 @@ class Merged:
             params |= {"resourceVersion": version, "resourceVersionMatch": "Exact"}
         path = self._resource.path(namespace)
         try:
-            return (await self._user_api.whole(self._caller, "GET", path, params=params)).body
+            return (await self._user_api.request(self._caller, "GET", path, params=params)).body
         except Refused as refused:
             if refused.code in NOT_HERE:
                 return None

@@ -104,7 +104,7 @@ async def look_up(
 async def _is_there(user_api: UserApi, caller: Caller, target: ObjectKey) -> bool | None:
     path = resource_of(BY_PLURAL[target.plural]).path(target.namespace, target.name)
     try:
-        await user_api.whole(caller, "GET", path, accept=METADATA_ONLY)
+        await user_api.request(caller, "GET", path, accept=METADATA_ONLY)
     except Refused as refused:
         if refused.code not in {403, 404}:
             raise

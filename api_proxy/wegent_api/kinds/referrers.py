@@ -94,7 +94,7 @@ class Search:
         params = {"limit": str(self._fitting.objects)} | ({"continue": token} if token else {})
         path = resource_of(kind).path()
         try:
-            answer = await self._user_api.whole(self._caller, "GET", path, params=params)
+            answer = await self._user_api.request(self._caller, "GET", path, params=params)
         except Refused as refused:
             if refused.code != 403 or token:
                 raise

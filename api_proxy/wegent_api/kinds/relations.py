@@ -42,7 +42,7 @@ class Relations:
         """List what one object refers to, and whether that is there and may be referred to."""
         namespace = parameters.namespace
         path = self.resource.path(namespace, name)
-        body = await user_api.fetch(caller, "GET", path)
+        body = await user_api.request_json(caller, "GET", path)
         found = list(references_of(self.kind, namespace, body))
         seen = await look_up(user_api, caller, targets_of(found))
         resolved = resolved_refs(body)

@@ -97,7 +97,7 @@ class KindRoutes:
     ) -> Response:
         """Get one object."""
         path = self.resource.path(parameters.namespace, name)
-        answer = await user_api.whole(caller, "GET", path)
+        answer = await user_api.request(caller, "GET", path)
         if if_match is not None:
             required(metadata_of(answer.body), if_match)
         return unless_known(answer, if_none_match)

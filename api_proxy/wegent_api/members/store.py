@@ -70,7 +70,7 @@ class Members:
         """
         # By name and content: a label could be left out, and the role be given all the same.
         path = ROLE_BINDINGS.path(namespace)
-        listed = await self._user_api.fetch(self._caller, "GET", path)
+        listed = await self._user_api.request_json(self._caller, "GET", path)
         found = (_membership(item, self._accounts.namespace) for item in listed["items"])
         return [membership for membership in found if membership is not None]
 
@@ -146,7 +146,7 @@ class Members:
         body = binding(namespace, self._accounts.namespace, username, role)
         path = ROLE_BINDINGS.path(namespace)
         try:
-            await self._user_api.fetch(self._caller, "POST", path, body=body)
+            await self._user_api.request_json(self._caller, "POST", path, body=body)
         except Refused as refused:
             if refused.status.get("reason") != "AlreadyExists":
                 raise
@@ -186,7 +186,7 @@ class Members:
 
     async def _delete(self, path: str, options: Mapping[str, Any]) -> Any:
         try:
-            return await self._user_api.fetch(self._caller, "DELETE", path, body=options)
+            return await self._user_api.request_json(self._caller, "DELETE", path, body=options)
         except Refused as refused:
             if refused.code not in GONE:
                 raise

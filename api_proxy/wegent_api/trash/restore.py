@@ -39,7 +39,7 @@ async def restore(
         Refused: the caller may not ask for it, or there is no such Tombstone.
     """
     target = Target(user_api, caller, TOMBSTONES.path(namespace, name))
-    before = await user_api.fetch(caller, "GET", target.path)
+    before = await user_api.request_json(caller, "GET", target.path)
     if "deletionTimestamp" in before["metadata"]:
         raise Conflict(f'tombstones "{name}" is being deleted, and brings nothing back any more')
     asked = await _ask(target, wanted=True)
@@ -103,7 +103,7 @@ async def _restored(target: Target, tombstone: Body) -> Answer:
     spec, metadata = tombstone["spec"], tombstone["metadata"]
     path = resource_of(BY_KIND[spec["kind"]]).path(metadata["namespace"], spec["name"])
     try:
-        answer = await target.user_api.whole(target.caller, "GET", path)
+        answer = await target.user_api.request(target.caller, "GET", path)
     except Refused as refused:
         if refused.code != 404:
             raise

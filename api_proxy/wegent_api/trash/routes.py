@@ -70,7 +70,7 @@ async def get(
 ) -> Response:
     """Get one Tombstone, with the deleted object in `spec.object`."""
     path = TOMBSTONES.path(parameters.namespace, name)
-    return unless_known(await user_api.whole(caller, "GET", path), if_none_match)
+    return unless_known(await user_api.request(caller, "GET", path), if_none_match)
 
 
 @router.post(

@@ -103,7 +103,7 @@ class UserApi:
         await self._session.close()
 
     @asynccontextmanager
-    async def send(
+    async def open(
         self,
         caller: Caller,
         method: str,
@@ -152,7 +152,7 @@ class UserApi:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(_gone(method)) from error
 
-    async def fetch(
+    async def request_json(
         self,
         caller: Caller,
         method: str,
@@ -163,8 +163,8 @@ class UserApi:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> Any:
-        """Send one request with ``body`` as JSON and return the decoded answer; as `send`."""
-        answer = await self.whole(
+        """Send one request with ``body`` as JSON and return the decoded answer; as `open`."""
+        answer = await self.request(
             caller,
             method,
             path,
@@ -175,7 +175,7 @@ class UserApi:
         )
         return json.loads(answer.body)
 
-    async def whole(
+    async def request(
         self,
         caller: Caller,
         method: str,
@@ -186,8 +186,8 @@ class UserApi:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> Answer:
-        """Send one request and return its answer, which etcd bounds to some MiB; as `send`."""
-        async with self.send(
+        """Send one request and return its answer, which etcd bounds to some MiB; as `open`."""
+        async with self.open(
             caller,
             method,
             path,
@@ -215,7 +215,7 @@ class UserApi:
         finally:
             self._turns.release()
 
-    async def relay(
+    async def stream(
         self,
         caller: Caller,
         method: str,
@@ -225,7 +225,7 @@ class UserApi:
         body: bytes | None = None,
         admit: Callable[[], Awaitable[None]] | None = None,
     ) -> Response:
-        """Send one request and return its answer as it is, byte for byte; as `send`.
+        """Send one request and return its answer as it is, byte for byte; as `open`.
 
         A long body is passed on while it arrives, after ``admit`` has had its say. If the
         API server goes away in the middle of one, the connection to the caller is cut.
@@ -233,7 +233,7 @@ class UserApi:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._turn())
             response = await stack.enter_async_context(
-                self.send(caller, method, path, params=params, body=body)
+                self.open(caller, method, path, params=params, body=body)
             )
             head = bytearray()
             async for chunk in response.content.iter_any():

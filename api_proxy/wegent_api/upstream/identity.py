@@ -25,7 +25,7 @@ async def identity(user_api: UserApi, caller: Caller) -> Identity:
         Unavailable: it did not say.
     """
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    answer: Any = await user_api.fetch(caller, "POST", SELF_SUBJECT_REVIEW, body=review)
+    answer: Any = await user_api.request_json(caller, "POST", SELF_SUBJECT_REVIEW, body=review)
     info = answer["status"]["userInfo"]
     return Identity(str(info["username"]), tuple(info.get("groups") or ()))
 

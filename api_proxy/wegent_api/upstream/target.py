@@ -35,7 +35,7 @@ class Target:
         Raises:
             Refused: the caller may not look at it, or it isn't there.
         """
-        answer = await self.user_api.whole(self.caller, "GET", self.path, accept=METADATA_ONLY)
+        answer = await self.user_api.request(self.caller, "GET", self.path, accept=METADATA_ONLY)
         return metadata_of(answer.body)
 
     async def look_if_there(self) -> Metadata | None:
@@ -93,7 +93,7 @@ class Target:
             Refused: the API server refused it for something else.
         """
         try:
-            return await self.user_api.whole(
+            return await self.user_api.request(
                 self.caller, method, self.path, params=params, body=body, content_type=content_type
             )
         except Refused as refused:

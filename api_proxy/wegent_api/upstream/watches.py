@@ -55,7 +55,7 @@ class Watches:
             BadGateway: a line is longer than any event.
         """
         query = {**params, "watch": "true", "timeoutSeconds": str(lasts_s)}
-        async with self._user_api.send(
+        async with self._user_api.open(
             caller, "GET", path, params=query, accept=accept
         ) as response:
             yield _lines(response.content)
