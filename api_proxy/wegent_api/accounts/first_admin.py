@@ -22,7 +22,7 @@ from wegent_api.accounts.password_strength import weakness
 from wegent_api.accounts.registration import Registrar
 from wegent_api.accounts.store import Accounts, NewAccount
 from wegent_api.accounts.writers import as_proxy
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.server.logs import configure_logging
 from wegent_api.settings import Settings
 from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_connection
@@ -58,7 +58,7 @@ async def ensure_admin(
 
     Raises:
         NotAnAdminError: the Account of that name has another role.
-        Refused: the API server says no to the Account.
+        UpstreamStatus: the API server says no to the Account.
         KubeError: it could not be asked.
     """
     accounts = Accounts(own_api, namespace)
@@ -133,7 +133,7 @@ async def _run(settings: Settings, new: NewAccount, password: Callable[[], str])
             except PasswordError as error:
                 sys.stderr.write(f"first_admin: {error}\n")
                 return 2
-            except (NotAnAdminError, Refused) as error:
+            except (NotAnAdminError, UpstreamStatus) as error:
                 sys.stderr.write(f"first_admin: {error}\n")
                 return 1
             except KubeError as error:

@@ -36,7 +36,7 @@ class LastAdmin:
 
         Raises:
             Conflict: ``username`` is the last admin.
-            Refused: the caller may not list Accounts.
+            UpstreamStatus: the caller may not list Accounts.
         """
         async with self._one_at_a_time:
             admins = await self._admins(caller)

@@ -14,7 +14,7 @@ from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import NOT_YET_STORED, PasswordSecrets, SecretRef
 from wegent_api.accounts.store import Account, Accounts
 from wegent_api.accounts.writers import REHEARSAL, STRICT, Writer
-from wegent_api.http.errors import Conflict, Refused, Unavailable
+from wegent_api.http.errors import Conflict, Unavailable, UpstreamStatus
 from wegent_api.http.state import FromState
 from wegent_kube import KubeError
 from wegent_kube.content_types import JSON_PATCH
@@ -47,7 +47,7 @@ class PasswordChanger:
 
         Raises:
             Conflict: somebody else has changed the password since ``account`` was read.
-            Refused: the API server says no to the change.
+            UpstreamStatus: the API server says no to the change.
             Unavailable: it is in force, but older sessions may not have ended.
             Problem, KubeError: it is not known to be in force.
         """
@@ -57,7 +57,7 @@ class PasswordChanger:
         new = await self._secrets.create(account.username, await self._passwords.hash(password))
         try:
             await self._refer(account, new.name, write)
-        except (Conflict, Refused) as error:
+        except (Conflict, UpstreamStatus) as error:
             if error.code < 500:  # else it may be in force all the same; the sweep will see
                 await self._secrets.forget(new)
             raise
@@ -92,7 +92,7 @@ class PasswordChanger:
         path = self._accounts.path(account.username)
         try:
             await write("PATCH", path, patch, REHEARSAL if dry else STRICT, JSON_PATCH)
-        except Refused as error:
+        except UpstreamStatus as error:
             if error.code in LOST and await self._has_changed(account):
                 raise Conflict(
                     f"the account {account.username} has been changed in the meantime;"

@@ -13,7 +13,7 @@ from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import NOT_YET_STORED, PasswordSecrets
 from wegent_api.accounts.store import Account, Accounts, NewAccount
 from wegent_api.accounts.writers import REHEARSAL, STRICT, Writer
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.state import FromState
 
 
@@ -31,7 +31,7 @@ class Registrar:
         """Make ``new`` with ``password`` and return what was made.
 
         Raises:
-            Refused: the name is taken, or the API server says no to the Account.
+            UpstreamStatus: the name is taken, or the API server says no to the Account.
             Problem, KubeError: it is not known to have been made.
         """
         namespace, path = self._accounts.namespace, self._accounts.path()
@@ -39,7 +39,7 @@ class Registrar:
         secret = await self._secrets.create(new.username, await self._passwords.hash(password))
         try:
             body = await write("POST", path, new.body(namespace, secret.name), STRICT)
-        except Refused as error:
+        except UpstreamStatus as error:
             if error.code < 500:  # else it may have been made all the same; the sweep will see
                 await self._secrets.forget(secret)
             raise

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.error_responses import JSON
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.upstream.client import UserApi
 from wegent_kube import ApiError, KubeClient
 
@@ -31,7 +31,7 @@ class Writer(Protocol):
         params: Mapping[str, str],
         content_type: str = JSON,
     ) -> Any:
-        """Send ``body`` and return what is stored now; raises ``Refused`` if it was refused."""
+        """Send ``body`` and return the stored object; raise ``UpstreamStatus`` if refused."""
 
 
 def as_proxy(own_api: KubeClient) -> Writer:
@@ -50,7 +50,7 @@ def as_proxy(own_api: KubeClient) -> Writer:
             )
         except ApiError as error:
             if error.code in OF_THE_OBJECT[method]:
-                raise Refused(error.status, error.code, {}) from error
+                raise UpstreamStatus(error.status, error.code, {}) from error
             raise
 
     return write

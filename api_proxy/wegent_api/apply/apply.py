@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from wegent_api.http.errors import Invalid, Problem, Refused
+from wegent_api.http.errors import Invalid, Problem, UpstreamStatus
 from wegent_api.http.manifests import Manifest
 from wegent_api.http.patches import without_quoted_object
 from wegent_api.http.query import ApplyParameters
@@ -137,7 +137,7 @@ class Apply:
             seen = None if before is None else version_of(metadata_of(before))
             applying = Applying(self._writer.field_managers, target, self._parameters)
             answer = await applying.run(body, seen=seen)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             raise without_quoted_object(refused) from None
         return Applied(_how(before, answer), tuple(warnings_of(answer.headers)))
 
@@ -145,7 +145,7 @@ class Apply:
         """Return the object as it is, None where it isn't there or isn't the caller's to see."""
         try:
             return (await self._user_api.request(self._caller, "GET", path)).body
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code not in {403, 404}:
                 raise
             return None

@@ -55,7 +55,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 Admit = Callable[[Caller, int], Awaitable[None]]
 """Lets a caller send that many bytes, if the API server takes the token; it raises
-``TooManyRequests`` or ``Refused`` else."""
+``TooManyRequests`` or ``UpstreamStatus`` else."""
 
 RefusalsDep = Annotated[RateLimiter, Depends(FromState("refusals"))]
 """Parameter type of a dependency that counts, by client address, refused bodies."""
@@ -72,7 +72,7 @@ async def read_bytes(request: Request, limit: int, admit: Admit | None = None) -
     Raises:
         BodyTooLarge: it is longer, or says so.
         RequestTimeout: it did not come to its end in time.
-        Refused: the API server does not take the token.
+        UpstreamStatus: the API server does not take the token.
         TooManyRequests: the caller has too many bytes in other bodies.
         BadRequest: it begins like UTF-16 and isn't.
     """

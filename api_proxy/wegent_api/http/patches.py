@@ -17,8 +17,8 @@ from wegent_api.http.errors import (
     BadRequest,
     Cause,
     Invalid,
-    Refused,
     UnsupportedMediaType,
+    UpstreamStatus,
 )
 from wegent_api.http.yaml import documents_of
 from wegent_kube.content_types import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
@@ -119,7 +119,7 @@ def with_metadata(body: Mapping[str, Any], **fields: str) -> dict[str, Any]:
     return {**body, "metadata": {**metadata, **fields}}
 
 
-def without_quoted_object(refused: Refused) -> Refused | Invalid:
+def without_quoted_object(refused: UpstreamStatus) -> UpstreamStatus | Invalid:
     """Return a refusal without the whole object that the API server quotes in it."""
     causes = (refused.status.get("details") or {}).get("causes") or ()
     found = [

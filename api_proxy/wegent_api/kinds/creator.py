@@ -55,7 +55,7 @@ class Creators:
             target: the object if it may be there already, with a creator that is to stay.
 
         Raises:
-            Refused: the token isn't taken, or the caller may not look.
+            UpstreamStatus: the token isn't taken, or the caller may not look.
             Unavailable: the API server can't be reached.
         """
         if await self._policy.in_force():

@@ -13,7 +13,7 @@ from fastapi import Query, Response
 
 from wegent_api.http.bearer import Caller, CallerDep
 from wegent_api.http.error_responses import pending
-from wegent_api.http.errors import Problem, Refused
+from wegent_api.http.errors import Problem, UpstreamStatus
 from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import DeleteParameters, Name, dry_run
 from wegent_api.kinds.write import encoded
@@ -74,7 +74,7 @@ async def delete(target: Target, if_match: EntityTags | None, dry_run_: str | No
 
     Raises:
         PreconditionFailed: it isn't what ``If-Match`` names.
-        Refused: the API server refused it.
+        UpstreamStatus: the API server refused it.
     """
     return await _delete(target, await target.required_version(if_match), dry_run_)
 
@@ -96,7 +96,7 @@ async def _delete_signed(target: Target, if_match: EntityTags | None) -> Answer:
         return await _delete(target, version)
     try:
         return await _delete(target, signed if version is not None else None)
-    except Refused:
+    except UpstreamStatus:
         # Somebody else may delete it later, with kubectl, which leaves no name. Where no answer
         # came, none would come to this either, and the deletion may be under way.
         with suppress(Problem):
@@ -109,7 +109,7 @@ async def _sign(target: Target, version: str | None) -> str | None:
     try:
         name = (await identity(target.user_api, target.caller)).username
         answer = await _note(target, name, version)
-    except Refused:
+    except UpstreamStatus:
         return None
     return version_of(metadata_of(answer.body))
 

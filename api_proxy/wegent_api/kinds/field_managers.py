@@ -17,7 +17,7 @@ from typing import Annotated, Final
 from fastapi import Depends
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.query import FIELD_MANAGER, MAX_FIELD_MANAGER_CHARS
 from wegent_api.http.state import FromState
 from wegent_api.upstream.client import UserApi
@@ -47,7 +47,7 @@ class FieldManagers:
         change, its user never does.
 
         Raises:
-            Refused: the token is not accepted.
+            UpstreamStatus: the token is not accepted.
             Unavailable: the API server can't be reached.
         """
         token = hashlib.sha256(caller.token.encode()).digest()
@@ -56,7 +56,7 @@ class FieldManagers:
             return known
         try:
             name = (await identity(self._user_api, caller)).username
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code == HTTPStatus.UNAUTHORIZED:
                 raise
             return FIELD_MANAGER

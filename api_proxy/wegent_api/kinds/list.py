@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.error_responses import JSON
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.query import ListParameters
 from wegent_api.http.state import FromState
 from wegent_api.kinds.list_all_namespaces import Merged, Page, Position, namespaces_of
@@ -49,7 +49,7 @@ class Lister:
 
         Raises:
             BadRequest: ``continue`` is nothing that such a list has given.
-            Refused: the caller may not list here, or anywhere.
+            UpstreamStatus: the caller may not list here, or anywhere.
             Forbidden: the proxy may not find out where.
             Unavailable: the API server can't be reached.
         """
@@ -62,7 +62,7 @@ class Lister:
             try:
                 admit = partial(self._long_answers.admit, caller)
                 return await self._user_api.stream(caller, "GET", path, params=query, admit=admit)
-            except Refused as refused:
+            except UpstreamStatus as refused:
                 if not parameters.everywhere or refused.code != 403 or parameters.continue_:
                     raise
                 refusal = refused

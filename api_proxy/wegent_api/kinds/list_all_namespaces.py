@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import BadRequest, Cause, Refused
+from wegent_api.http.errors import BadRequest, Cause, UpstreamStatus
 from wegent_api.http.preconditions import is_version
 from wegent_api.names import is_dns_label
 from wegent_api.upstream.client import UserApi
@@ -91,7 +91,7 @@ async def namespaces_of(user_api: UserApi, bindings: Bindings, caller: Caller) -
     """Return the namespaces in which ``caller`` may have rights, in order.
 
     Raises:
-        Refused: the token isn't taken.
+        UpstreamStatus: the token isn't taken.
         Forbidden: the proxy may not find out.
         Unavailable: the API server can't be reached.
     """
@@ -121,7 +121,7 @@ class Merged:
         It is fewer where the page has `PAGE_BYTES` before.
 
         Raises:
-            Refused: the version is too old, or the token isn't taken any more.
+            UpstreamStatus: the version is too old, or the token isn't taken any more.
             Unavailable: the API server can't be reached.
         """
         version = start.version if start else None
@@ -160,7 +160,7 @@ class Merged:
         path = self._resource.path(namespace)
         try:
             return (await self._user_api.request(self._caller, "GET", path, params=params)).body
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code in NOT_HERE:
                 return None
             if version and refused.code == NOT_YET:
@@ -169,6 +169,6 @@ class Merged:
             raise _without_token(refused) from None
 
 
-def _without_token(refused: Refused) -> Refused:
+def _without_token(refused: UpstreamStatus) -> UpstreamStatus:
     """Return a refusal without the API server's offer to go on, which is for one namespace."""
-    return Refused({**refused.status, "metadata": {}}, refused.code, refused.headers)
+    return UpstreamStatus({**refused.status, "metadata": {}}, refused.code, refused.headers)

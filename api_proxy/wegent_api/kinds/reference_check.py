@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import MAX_CAUSES, Cause, Invalid, Refused
+from wegent_api.http.errors import MAX_CAUSES, Cause, Invalid, UpstreamStatus
 from wegent_api.names import is_dns_label, is_dns_subdomain
 from wegent_api.upstream.client import METADATA_ONLY, UserApi
 from wegent_crds.references import ObjectKey, Reference, references_of
@@ -30,7 +30,7 @@ async def check_references(
 
     Raises:
         Invalid: something isn't there, with a cause for each such reference.
-        Refused, Unavailable: the API server did not say.
+        UpstreamStatus, Unavailable: the API server did not say.
     """
     found = bounded(references_of(kind, namespace, body))
     missing = await missing_of(user_api, caller, targets_of(found))
@@ -73,7 +73,7 @@ async def missing_of(
     """Return those of ``targets`` of which the caller may know that they aren't there.
 
     Raises:
-        Refused, Unavailable: the API server did not say.
+        UpstreamStatus, Unavailable: the API server did not say.
     """
     seen = await look_up(user_api, caller, targets)
     return frozenset(target for target, there in seen.items() if there is False)
@@ -85,7 +85,7 @@ async def look_up(
     """Return which of ``targets`` are there; None of those that the caller may not look at.
 
     Raises:
-        Refused, Unavailable: the API server did not say.
+        UpstreamStatus, Unavailable: the API server did not say.
     """
     slots = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
@@ -105,7 +105,7 @@ async def _is_there(user_api: UserApi, caller: Caller, target: ObjectKey) -> boo
     path = resource_of(BY_PLURAL[target.plural]).path(target.namespace, target.name)
     try:
         await user_api.request(caller, "GET", path, accept=METADATA_ONLY)
-    except Refused as refused:
+    except UpstreamStatus as refused:
         if refused.code not in {403, 404}:
             raise
         return False if refused.code == 404 else None

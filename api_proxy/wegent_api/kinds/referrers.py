@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import BadRequest, Cause, Refused
+from wegent_api.http.errors import BadRequest, Cause, UpstreamStatus
 from wegent_api.kinds.list_all_namespaces import Merged, Position, namespaces_of
 from wegent_api.kinds.models import Referrer
 from wegent_api.upstream.client import UserApi
@@ -51,21 +51,21 @@ class Search:
 
         Raises:
             BadRequest: the token is none that this has given.
-            Refused: the caller may list nothing that might refer to it.
+            UpstreamStatus: the caller may list nothing that might refer to it.
             Forbidden: the proxy may not find out where they may.
             Unavailable: the API server can't be reached.
         """
         kinds, rest = self._start(token)
         found: list[Referrer] = []
         searched = 0
-        refusals: list[Refused] = []
+        refusals: list[UpstreamStatus] = []
         for kind in kinds:
             while True:
                 if searched >= SEARCHED or self._bytes >= SEARCHED_BYTES:
                     return found, f"{kind.plural}.{rest or ''}"
                 try:
                     items, rest = await self._page(kind, rest)
-                except Refused as refused:
+                except UpstreamStatus as refused:
                     if refused.code != 403 or rest:
                         raise
                     refusals.append(refused)
@@ -95,7 +95,7 @@ class Search:
         path = resource_of(kind).path()
         try:
             answer = await self._user_api.request(self._caller, "GET", path, params=params)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code != 403 or token:
                 raise
             return await self._merged(kind, None, refused)
@@ -108,7 +108,9 @@ class Search:
         self._bytes += size
         self._fitting.adapt(objects, size)
 
-    async def _merged(self, kind: Kind, start: Position | None, refused: Refused | None) -> Found:
+    async def _merged(
+        self, kind: Kind, start: Position | None, refused: UpstreamStatus | None
+    ) -> Found:
         if self._namespaces is None:
             self._namespaces = await namespaces_of(self._user_api, self._bindings, self._caller)
         merged = Merged(self._user_api, self._caller, resource_of(kind), {}, self._namespaces)

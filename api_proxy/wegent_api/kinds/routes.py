@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import no_body
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.openapi import PENDING, Responses
 from wegent_api.http.preconditions import (
     IF_MATCH,
@@ -83,7 +83,7 @@ class KindRoutes:
             path = self.resource.path(None if parameters.everywhere else parameters.namespace)
             since = starting_point(request, parameters.resource_version)
             return await watcher.watch(caller, path, parameters.upstream(), since)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             raise explained(refused, self.kind, parameters.field_selector) from refused
 
     async def get(

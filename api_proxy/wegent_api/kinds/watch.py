@@ -20,7 +20,7 @@ from fastapi import Depends, Request
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.error_responses import JSON
-from wegent_api.http.errors import BadRequest, Cause, Problem, Refused
+from wegent_api.http.errors import BadRequest, Cause, Problem, UpstreamStatus
 from wegent_api.http.preconditions import is_version
 from wegent_api.http.sse import EventStream, Frames, frame
 from wegent_api.http.state import FromState
@@ -88,7 +88,7 @@ class Watcher:
         """Begin to watch and return the answer that goes on with it.
 
         Raises:
-            Refused: the API server does not begin it.
+            UpstreamStatus: the API server does not begin it.
             TooManyRequests: the caller has too many.
             Unavailable: it can't be reached, or there are too many in all.
         """
@@ -153,11 +153,11 @@ class _Watching:
             try:
                 await self._open(FROM_WHAT_IS_THERE, lasts_s=BEGINNING_S)
                 self._beginning = True
-            except Refused as refused:
+            except UpstreamStatus as refused:
                 if "sendInitialEvents" not in refused.message:
                     raise
                 await self._open({})  # Kubernetes before 1.34 need not know it
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code != EXPIRED:
                 raise
             self._end = refused

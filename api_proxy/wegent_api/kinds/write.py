@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Query, Response
 
 from wegent_api.http.bodies import json_object
-from wegent_api.http.errors import BadRequest, Cause, PreconditionFailed, Refused
+from wegent_api.http.errors import BadRequest, Cause, PreconditionFailed, UpstreamStatus
 from wegent_api.http.manifests import as_wanted
 from wegent_api.http.patches import PatchDep, with_metadata, without_quoted_object
 from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
@@ -77,7 +77,7 @@ class Writes:
             raise PreconditionFailed("If-None-Match: *, beside If-Match, can't both be met")
         try:
             return await self._create(writer, parameters, named)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.status.get("reason") != "AlreadyExists":
                 raise
             raise PreconditionFailed(f"If-None-Match: {refused.message}") from refused
@@ -119,7 +119,7 @@ class Writes:
                 answer = await Applying(writer.field_managers, target, parameters, version).run(
                     tied
                 )
-            except Refused as refused:
+            except UpstreamStatus as refused:
                 raise without_quoted_object(refused) from None
         else:
             version = await target.required_version(if_match)
@@ -208,7 +208,7 @@ async def _replace_any(
         try:
             current = encoded(with_metadata(body, resourceVersion=there))
             return await target.write("PUT", current, params=params)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code != 409 or not attempts:
                 raise
 
@@ -241,5 +241,5 @@ async def _send(
         return await target.write(
             "PATCH", body, params=params, content_type=content_type, guard=version
         )
-    except Refused as refused:
+    except UpstreamStatus as refused:
         raise without_quoted_object(refused) from None

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from wegent_api.accounts.store import Accounts
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import Conflict, NotFound, Refused
+from wegent_api.http.errors import Conflict, NotFound, UpstreamStatus
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity, user_of
 from wegent_crds.members import (
@@ -66,7 +66,7 @@ class Members:
         """Return all memberships of ``namespace``, in the order of their names.
 
         Raises:
-            Refused: the caller is no admin there.
+            UpstreamStatus: the caller is no admin there.
         """
         # By name and content: a label could be left out, and the role be given all the same.
         path = ROLE_BINDINGS.path(namespace)
@@ -83,7 +83,7 @@ class Members:
 
         Raises:
             NotFound: there is no such user.
-            Refused: the caller may not.
+            UpstreamStatus: the caller may not.
         """
         given = [it for it in _of(await self.list(namespace), username) if not it.by_account]
         wanted = binding_name(username, role)
@@ -99,12 +99,12 @@ class Members:
         Raises:
             NotFound: they are no member.
             Conflict: they are one by their Account alone, or what gives it can't be deleted.
-            Refused: the caller may not.
+            UpstreamStatus: the caller may not.
         """
         leaving = False
         try:
             roles = _of(await self.list(namespace), username)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code != 403 or not await self._is_caller(username):
                 raise
             leaving = True
@@ -147,7 +147,7 @@ class Members:
         path = ROLE_BINDINGS.path(namespace)
         try:
             await self._user_api.request_json(self._caller, "POST", path, body=body)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.status.get("reason") != "AlreadyExists":
                 raise
             if body["metadata"]["name"] not in {it.name for it in await self.list(namespace)}:
@@ -187,7 +187,7 @@ class Members:
     async def _delete(self, path: str, options: Mapping[str, Any]) -> Any:
         try:
             return await self._user_api.request_json(self._caller, "DELETE", path, body=options)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code not in GONE:
                 raise
         return None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import Conflict, Invalid, NotFound, Problem, Refused
+from wegent_api.http.errors import Conflict, Invalid, NotFound, Problem, UpstreamStatus
 from wegent_api.kinds.write import encoded
 from wegent_api.upstream.client import Answer, UserApi
 from wegent_api.upstream.metadata import metadata_of
@@ -36,7 +36,7 @@ async def restore(
         Conflict: its name is another's, or the Tombstone is being deleted.
         Invalid: the API server did not take it.
         NotFound: the Tombstone went, and not because its object came back.
-        Refused: the caller may not ask for it, or there is no such Tombstone.
+        UpstreamStatus: the caller may not ask for it, or there is no such Tombstone.
     """
     target = Target(user_api, caller, TOMBSTONES.path(namespace, name))
     before = await user_api.request_json(caller, "GET", target.path)
@@ -52,7 +52,7 @@ async def restore(
         try:
             if not before["spec"].get("restore"):
                 await _ask(target, wanted=False)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code != 404:  # else it came back while we were about to give up
                 raise
         else:
@@ -104,7 +104,7 @@ async def _restored(target: Target, tombstone: Body) -> Answer:
     path = resource_of(BY_KIND[spec["kind"]]).path(metadata["namespace"], spec["name"])
     try:
         answer = await target.user_api.request(target.caller, "GET", path)
-    except Refused as refused:
+    except UpstreamStatus as refused:
         if refused.code != 404:
             raise
     else:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import no_body
 from wegent_api.http.error_responses import pending
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.preconditions import (
     IF_MATCH,
     IF_NONE_MATCH,
@@ -50,7 +50,7 @@ async def list_(
     """List the Tombstones of one namespace, or of all: what was deleted and until when it stays."""
     try:
         return await lister.list(caller, TOMBSTONE, parameters)
-    except Refused as refused:
+    except UpstreamStatus as refused:
         raise explained(refused, TOMBSTONE, parameters.field_selector) from refused
 
 

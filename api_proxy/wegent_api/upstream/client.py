@@ -29,9 +29,9 @@ from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import (
     BadGateway,
     Problem,
-    Refused,
     Unauthorized,
     Unavailable,
+    UpstreamStatus,
     challenge,
 )
 from wegent_api.http.state import FromState
@@ -119,7 +119,7 @@ class UserApi:
         ``path`` is made of checked names only.
 
         Raises:
-            Refused: the API server answered something else.
+            UpstreamStatus: the API server answered something else.
             Unavailable: it gave no (whole) answer, also while the body is read.
         """
         headers = {
@@ -287,7 +287,7 @@ def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
         status = None
     if code >= 400 and isinstance(status, dict) and status.get("kind") == "Status":
         fault = request_fault(status) if code == HTTPStatus.INTERNAL_SERVER_ERROR else None
-        return fault or Refused(reworded(status), code, headers)
+        return fault or UpstreamStatus(reworded(status), code, headers)
     if code == HTTPStatus.UNAUTHORIZED:
         return Unauthorized("the token is not accepted", error="invalid_token")
     if code == HTTPStatus.NOT_FOUND:

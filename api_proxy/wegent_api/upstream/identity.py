@@ -21,7 +21,7 @@ async def identity(user_api: UserApi, caller: Caller) -> Identity:
     """Return as whom the API server knows ``caller``.
 
     Raises:
-        Refused: it does not take the token.
+        UpstreamStatus: it does not take the token.
         Unavailable: it did not say.
     """
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}

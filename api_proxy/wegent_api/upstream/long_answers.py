@@ -34,7 +34,7 @@ class LongAnswers:
         Raises:
             TooManyRequests: the caller reads as many as one user may.
             Unavailable: there are as many as there may be.
-            Refused: the API server does not take the token.
+            UpstreamStatus: the API server does not take the token.
         """
         until_answered(self._all.one(""))
         who = await identity(self._user_api, caller)

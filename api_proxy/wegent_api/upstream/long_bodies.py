@@ -31,7 +31,7 @@ class LongBodies:
         Raises:
             TooManyRequests: the caller has too many bytes in other bodies.
             Unavailable: all users together have.
-            Refused: the API server does not take the token.
+            UpstreamStatus: the API server does not take the token.
         """
         user = await subject(self._user_api, caller)
         until_answered(self._bytes.one(user, size))

@@ -50,7 +50,7 @@ class Watches:
         """Begin a watch of ``lasts_s`` seconds and yield its lines, each one event.
 
         Raises:
-            Refused: the API server did not begin it.
+            UpstreamStatus: the API server did not begin it.
             Unavailable: there are too many, or the API server went away, also later on.
             BadGateway: a line is longer than any event.
         """
