@@ -12,7 +12,7 @@ from wegent_api.accounts import password_strength
 from wegent_api.accounts.first_admin_gate import FirstAdminGate
 from wegent_api.accounts.kubeconfig import Kubeconfigs
 from wegent_api.accounts.last_admin import LastAdmin
-from wegent_api.accounts.login import Gate, Login
+from wegent_api.accounts.login import Login, LoginThrottle
 from wegent_api.accounts.password_change import PasswordChanger
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import PasswordSecrets
@@ -33,11 +33,11 @@ from wegent_api.server.metrics import Metrics
 from wegent_api.server.readiness import Readiness
 from wegent_api.settings import Settings
 from wegent_api.upstream.client import UserApi
+from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.creator_policy import CreatorPolicy
 from wegent_api.upstream.long_answers import LongAnswers
 from wegent_api.upstream.long_bodies import LongBodies
 from wegent_api.upstream.role_bindings import Bindings
-from wegent_api.upstream.stream_limits import Slots
 from wegent_api.upstream.wait import EventWaiter
 from wegent_api.upstream.watches import Watches
 from wegent_api.version import USER_AGENT
@@ -128,7 +128,7 @@ async def open_state(
         tokens = TokenIssuer(
             own_api, namespace, lifetime_s=settings.token_lifetime_s, wait_s=settings.login_wait_s
         )
-        gate = Gate(
+        throttle = LoginThrottle(
             RateLimiter(settings.logins_per_user_per_minute),
             RateLimiter(settings.logins_per_address_per_minute),
         )
@@ -138,7 +138,7 @@ async def open_state(
             at_once=max(1, settings.upstream_connections // 4),
             per_user=settings.long_answers_per_user,
         )
-        slots = Slots(
+        watch_limiter = ConcurrencyLimiter(
             "watches",
             at_once=settings.watches,
             per_user=settings.watches_per_user,
@@ -162,7 +162,7 @@ async def open_state(
             event_waiter=EventWaiter(waits, within_s=settings.settle_wait_s),
             bindings=bindings,
             lister=Lister(user_api, bindings, long_answers),
-            watcher=Watcher(user_api, watches, slots, draining, settings),
+            watcher=Watcher(user_api, watches, watch_limiter, draining, settings),
             creators=Creators(policy, user_api, namespace),
             field_managers=FieldManagers(user_api, namespace),
             accounts=accounts,
@@ -173,7 +173,7 @@ async def open_state(
                 total=settings.registrations_per_minute,
             ),
             last_admin=LastAdmin(user_api, accounts),
-            login=Login(accounts, secrets, passwords, tokens, gate, metrics),
+            login=Login(accounts, secrets, passwords, tokens, throttle, metrics),
             tokens=tokens,
             password_changer=PasswordChanger(accounts, secrets, passwords),
             kubeconfigs=Kubeconfigs(connection, settings.kubernetes_url),

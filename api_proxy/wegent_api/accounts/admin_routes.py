@@ -173,5 +173,5 @@ async def reset_password(
     path = accounts.path(username)
     account = Account.of(await user_api.request_json(caller, "GET", path))
     write = as_caller(user_api, caller)
-    await changer.change(account, new, write, rehearse=True)
+    await changer.change(account, new, write, dry_run_first=True)
     return Response(status_code=204)

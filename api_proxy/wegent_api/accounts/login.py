@@ -29,13 +29,13 @@ WRONG: Final = "wrong user name or password"
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class LoginThrottle:
     """What an attempt costs: a token of the user's bucket and one of the address's."""
 
     by_user: RateLimiter
     by_address: RateLimiter
 
-    def enter(self, username: str, address: str) -> None:
+    def acquire(self, username: str, address: str) -> None:
         """Pay for an attempt before it is made, so that many at once don't slip through.
 
         Raises:
@@ -45,17 +45,17 @@ class Gate:
         if wait := self.by_address.take(key):
             raise too_many_attempts(wait)
         if wait := self.by_user.take(username):
-            self.by_address.give_back(key)
+            self.by_address.refund(key)
             raise too_many_attempts(wait)
 
-    def give_back(self, username: str, address: str) -> None:
+    def refund(self, username: str, address: str) -> None:
         """Give back what an attempt cost that was no wrong guess."""
-        self.by_user.give_back(username)
-        self.by_address.give_back(address_key(address))
+        self.by_user.refund(username)
+        self.by_address.refund(address_key(address))
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class AuthenticatedUser:
     """A user whose password was right."""
 
     account: Account
@@ -72,14 +72,14 @@ class Login:
         password_secrets: PasswordSecrets,
         passwords: PasswordHashing,
         tokens: TokenIssuer,
-        gate: Gate,
+        throttle: LoginThrottle,
         metrics: Metrics,
     ) -> None:
         self._accounts = accounts
         self._secrets = password_secrets
         self._passwords = passwords
         self._tokens = tokens
-        self._gate = gate
+        self._throttle = throttle
         self._outcomes = metrics.logins
 
     async def login(self, username: str, password: str, address: str) -> IssuedToken:
@@ -116,7 +116,7 @@ class Login:
             message = f"the account {username} is not set up: {account.unready}"
             raise Unavailable(message, retry_after_s=RETRY_AFTER_S) from error
 
-    async def check(self, username: str, password: str, address: str) -> Known:
+    async def check(self, username: str, password: str, address: str) -> AuthenticatedUser:
         """Check a password; what that costs is kept only if it was wrong.
 
         Raises:
@@ -124,7 +124,7 @@ class Login:
             TooManyRequests: too many wrong passwords.
             Unavailable: the proxy is busy.
         """
-        self._gate.enter(username, address)
+        self._throttle.acquire(username, address)
         guessed_wrong = False
         try:
             return await self._checked(username, password)
@@ -133,9 +133,9 @@ class Login:
             raise
         finally:
             if not guessed_wrong:
-                self._gate.give_back(username, address)
+                self._throttle.refund(username, address)
 
-    async def _checked(self, username: str, password: str) -> Known:
+    async def _checked(self, username: str, password: str) -> AuthenticatedUser:
         """Return the user whose password it is, if they may log in with it."""
         account = await self._accounts.get(username)
         stored = await self._secrets.read(account.password_secret if account else None)
@@ -144,7 +144,7 @@ class Login:
             raise Unauthorized(WRONG)
         if account.suspended or account.deleting:
             raise Unauthorized(WRONG)
-        return Known(account, stored.secret)
+        return AuthenticatedUser(account, stored.secret)
 
 
 def too_many_attempts(wait_s: int) -> TooManyRequests:

@@ -13,7 +13,7 @@ from fastapi import Depends
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import NOT_YET_STORED, PasswordSecrets, SecretRef
 from wegent_api.accounts.store import Account, Accounts
-from wegent_api.accounts.writers import REHEARSAL, STRICT, Writer
+from wegent_api.accounts.writers import DRY_RUN, STRICT, Writer
 from wegent_api.http.errors import Conflict, Unavailable, UpstreamStatus
 from wegent_api.http.state import FromState
 from wegent_kube import KubeError
@@ -35,7 +35,7 @@ class PasswordChanger:
         self._passwords = passwords
 
     async def change(
-        self, account: Account, password: str, write: Writer, *, rehearse: bool = False
+        self, account: Account, password: str, write: Writer, *, dry_run_first: bool = False
     ) -> SecretRef:
         """Put ``password`` in force for ``account``, as it was read, and end all its sessions.
 
@@ -43,7 +43,7 @@ class PasswordChanger:
             account: whose password it is to be, as the decision to change it was made on.
             password: a checked one.
             write: under whose rights the Account is changed.
-            rehearse: find out first, without writing anything, whether these suffice.
+            dry_run_first: find out first, without writing anything, whether these suffice.
 
         Raises:
             Conflict: somebody else has changed the password since ``account`` was read.
@@ -51,7 +51,7 @@ class PasswordChanger:
             Unavailable: it is in force, but older sessions may not have ended.
             Problem, KubeError: it is not known to be in force.
         """
-        if rehearse:
+        if dry_run_first:
             await self._refer(account, NOT_YET_STORED, write, dry=True)
         superseded = await self._secrets.read(account.password_secret)
         new = await self._secrets.create(account.username, await self._passwords.hash(password))
@@ -91,7 +91,7 @@ class PasswordChanger:
         ]
         path = self._accounts.path(account.username)
         try:
-            await write("PATCH", path, patch, REHEARSAL if dry else STRICT, JSON_PATCH)
+            await write("PATCH", path, patch, DRY_RUN if dry else STRICT, JSON_PATCH)
         except UpstreamStatus as error:
             if error.code in LOST and await self._has_changed(account):
                 raise Conflict(

@@ -30,7 +30,7 @@ HASH_KEY: Final = "hash"
 NO_SUCH_NAME: Final = "no-such-secret"
 """Read where an account isn't there, so that it costs the same requests as one that is."""
 NOT_YET_STORED: Final = "not-yet-stored"
-"""What an Account refers to in a rehearsal."""
+"""What an Account refers to in a dry run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class StoredPassword:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PasswordSecretInfo:
     """A password Secret as the sweep sees it."""
 
     secret: SecretRef
@@ -148,7 +148,7 @@ class PasswordSecrets:
             if error.code not in {404, 409}:
                 raise
 
-    async def all(self) -> AsyncIterator[Found]:
+    async def all(self) -> AsyncIterator[PasswordSecretInfo]:
         """Yield all of them; hashes are not read."""
         pages = self._own_api.pages(
             self._path(), params={"labelSelector": USER_LABEL}, accept=METADATA_LIST
@@ -156,7 +156,7 @@ class PasswordSecrets:
         async for page in pages:
             for item in page["items"] or ():  # null in an empty metadata-only list
                 metadata = item["metadata"]
-                yield Found(
+                yield PasswordSecretInfo(
                     _ref(metadata),
                     metadata["resourceVersion"],
                     metadata["labels"][USER_LABEL],

@@ -1,6 +1,6 @@
 """Make an Account together with its password, so that being cut off leaves no half of one.
 
-The order is: a rehearsal (dry run) of the Account, which finds out cheaply what the
+The order is: a dry run of the Account, which finds out cheaply what the
 API server would refuse; the password Secret; the Account, which refers to it and
 commits both; the Secret's ownership.
 """
@@ -12,7 +12,7 @@ from fastapi import Depends
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import NOT_YET_STORED, PasswordSecrets
 from wegent_api.accounts.store import Account, Accounts, NewAccount
-from wegent_api.accounts.writers import REHEARSAL, STRICT, Writer
+from wegent_api.accounts.writers import DRY_RUN, STRICT, Writer
 from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.state import FromState
 
@@ -35,7 +35,7 @@ class Registrar:
             Problem, KubeError: it is not known to have been made.
         """
         namespace, path = self._accounts.namespace, self._accounts.path()
-        await write("POST", path, new.body(namespace, NOT_YET_STORED), REHEARSAL)
+        await write("POST", path, new.body(namespace, NOT_YET_STORED), DRY_RUN)
         secret = await self._secrets.create(new.username, await self._passwords.hash(password))
         try:
             body = await write("POST", path, new.body(namespace, secret.name), STRICT)

@@ -35,7 +35,7 @@ class RegistrationLimit:
             message = f"too many registrations from your address; try again in {wait_s} s"
             raise TooManyRequests(message, retry_after_s=wait_s)
         if wait_s := self._total.take(""):
-            self._addresses.give_back(key)
+            self._addresses.refund(key)
             message = f"too many registrations from all addresses; try again in {wait_s} s"
             raise TooManyRequests(message, retry_after_s=wait_s)
 

@@ -14,7 +14,7 @@ from wegent_kube import ApiError, KubeClient
 
 STRICT: Final = {"fieldValidation": "Strict"}
 """Query parameters: unknown fields are refused, not dropped."""
-REHEARSAL: Final = {"dryRun": "All"} | STRICT
+DRY_RUN: Final = {"dryRun": "All"} | STRICT
 """The same, and nothing is stored: finds out what would be refused."""
 OF_THE_OBJECT: Final = {"POST": frozenset({409, 422}), "PATCH": frozenset({404, 409, 422})}
 """Refusals that speak of what was written, by method; any other speaks of the proxy's rights."""

@@ -132,7 +132,7 @@ class Apply:
         target = self._writer.target(path)
         before = await self._before(path)
         namespace = manifest.key.namespace
-        body = await self._writer.noted(manifest.body, namespace, target)
+        body = await self._writer.annotate(manifest.body, namespace, target)
         try:
             seen = None if before is None else version_of(metadata_of(before))
             applying = Applying(self._writer.field_managers, target, self._parameters)

@@ -190,7 +190,7 @@ def counted(request: Request, refusals: RateLimiter) -> Iterator[None]:
         message = f"too many requests that were refused; try again in {wait} s"
         raise TooManyRequests(message, retry_after_s=wait)
     yield
-    refusals.give_back(address)
+    refusals.refund(address)
 
 
 def validated(model: type[Model], value: Any) -> Model:

@@ -53,7 +53,7 @@ class RateLimiter:
         bucket.tokens -= 1
         return 0
 
-    def give_back(self, key: str) -> None:
+    def refund(self, key: str) -> None:
         """Return what an attempt cost that should not count, such as a right password."""
         bucket = self._filled(key)
         bucket.tokens = min(self._capacity, bucket.tokens + 1)

@@ -40,7 +40,7 @@ class Creators:
         self._user_api = user_api
         self._accounts_namespace = accounts_namespace
 
-    async def noted(
+    async def annotate(
         self, caller: Caller, body: Body, namespace: str, target: Target | None = None
     ) -> Body:
         """Return ``body`` as it is to be written, with its creator if that is for us to note.

@@ -18,7 +18,12 @@ from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.query import ListParameters
 from wegent_api.http.state import FromState
-from wegent_api.kinds.list_all_namespaces import Merged, Page, Position, namespaces_of
+from wegent_api.kinds.list_all_namespaces import (
+    ContinueToken,
+    MultiNamespaceList,
+    Page,
+    namespaces_of,
+)
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.long_answers import LongAnswers
 from wegent_api.upstream.role_bindings import Bindings
@@ -55,8 +60,8 @@ class Lister:
         """
         resource, query = resource_of(kind), parameters.upstream()
         start, refusal = None, None
-        if parameters.everywhere and Position.is_one(parameters.continue_):
-            start = Position.decode(str(parameters.continue_))
+        if parameters.everywhere and ContinueToken.is_one(parameters.continue_):
+            start = ContinueToken.decode(str(parameters.continue_))
         else:
             path = resource.path(None if parameters.everywhere else parameters.namespace)
             try:
@@ -68,7 +73,7 @@ class Lister:
                 refusal = refused
         query = {key: value for key, value in query.items() if key not in PAGING}
         namespaces = await namespaces_of(self._user_api, self._bindings, caller)
-        merged = Merged(self._user_api, caller, resource, query, namespaces)
+        merged = MultiNamespaceList(self._user_api, caller, resource, query, namespaces)
         page = await merged.page(min(parameters.limit or PAGE_SIZE, PAGE_SIZE), start)
         if page is None:
             if refusal:
@@ -85,7 +90,7 @@ ListerDep = Annotated[Lister, Depends(FromState("lister"))]
 """Parameter type of a route that lists objects."""
 
 
-async def _all(kind: Kind, merged: Merged, page: Page) -> AsyncIterator[bytes]:
+async def _all(kind: Kind, merged: MultiNamespaceList, page: Page) -> AsyncIterator[bytes]:
     """Yield a list of all pages; if one fails, the answer breaks off."""
     yield _opening(kind)
     yield b"["

@@ -36,7 +36,7 @@ NOT_YET: Final = 504
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class ContinueToken:
     """Where a list goes on."""
 
     version: str
@@ -81,7 +81,7 @@ class Page:
 
     items: list[Any]
     version: str
-    next: Position | None
+    next: ContinueToken | None
     """Where it goes on; None: nowhere."""
     size: int = 0
     """Bytes in which the API server sent it."""
@@ -98,7 +98,7 @@ async def namespaces_of(user_api: UserApi, bindings: Bindings, caller: Caller) -
     return await bindings.namespaces(await identity(user_api, caller))
 
 
-class Merged:
+class MultiNamespaceList:
     """A list over the namespaces in which one caller may have rights."""
 
     def __init__(
@@ -115,7 +115,7 @@ class Merged:
         self._query = query
         self._namespaces = namespaces
 
-    async def page(self, limit: int, start: Position | None = None) -> Page | None:
+    async def page(self, limit: int, start: ContinueToken | None = None) -> Page | None:
         """Return up to ``limit`` items from ``start`` on; None: the caller may list nowhere.
 
         It is fewer where the page has `PAGE_BYTES` before.
@@ -134,7 +134,7 @@ class Merged:
             here = start.continue_ if start and namespace == start.namespace else None
             while True:
                 if version and (len(items) >= limit or size >= PAGE_BYTES):
-                    return Page(items, version, Position(version, namespace, here), size)
+                    return Page(items, version, ContinueToken(version, namespace, here), size)
                 more = min(limit - len(items), fitting.objects)
                 raw = await self._list(namespace, more, version, here)
                 if raw is None:

@@ -26,11 +26,11 @@ class ObjectWriter:
         """Return the object or collection at ``path``."""
         return Target(self.user_api, self.caller, path)
 
-    async def noted(
+    async def annotate(
         self, body: Mapping[str, Any], namespace: str, target: Target | None = None
     ) -> Mapping[str, Any]:
-        """Return ``body`` with its creator; see `Creators.noted`."""
-        return await self.creators.noted(self.caller, body, namespace, target)
+        """Return ``body`` with its creator; see `Creators.annotate`."""
+        return await self.creators.annotate(self.caller, body, namespace, target)
 
     async def update(self, params: Mapping[str, str]) -> dict[str, str]:
         """Return the parameters of an update, with its manager; see `FieldManagers.update`."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import BadRequest, Cause, UpstreamStatus
-from wegent_api.kinds.list_all_namespaces import Merged, Position, namespaces_of
+from wegent_api.kinds.list_all_namespaces import ContinueToken, MultiNamespaceList, namespaces_of
 from wegent_api.kinds.models import Referrer
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.role_bindings import Bindings
@@ -89,8 +89,8 @@ class Search:
         raise BadRequest.of([Cause("FieldValueInvalid", "continue", message)])
 
     async def _page(self, kind: Kind, token: str | None) -> Found:
-        if Position.is_one(token):
-            return await self._merged(kind, Position.decode(str(token)), None)
+        if ContinueToken.is_one(token):
+            return await self._merged(kind, ContinueToken.decode(str(token)), None)
         params = {"limit": str(self._fitting.objects)} | ({"continue": token} if token else {})
         path = resource_of(kind).path()
         try:
@@ -109,11 +109,13 @@ class Search:
         self._fitting.adapt(objects, size)
 
     async def _merged(
-        self, kind: Kind, start: Position | None, refused: UpstreamStatus | None
+        self, kind: Kind, start: ContinueToken | None, refused: UpstreamStatus | None
     ) -> Found:
         if self._namespaces is None:
             self._namespaces = await namespaces_of(self._user_api, self._bindings, self._caller)
-        merged = Merged(self._user_api, self._caller, resource_of(kind), {}, self._namespaces)
+        merged = MultiNamespaceList(
+            self._user_api, self._caller, resource_of(kind), {}, self._namespaces
+        )
         page = await merged.page(PAGE, start)
         if page is None:
             if refused:

@@ -26,9 +26,9 @@ from wegent_api.http.sse import EventStream, Frames, frame
 from wegent_api.http.state import FromState
 from wegent_api.settings import Settings
 from wegent_api.upstream.client import UserApi
+from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import subject
 from wegent_api.upstream.metadata import event_of, metadata_of, version_of
-from wegent_api.upstream.stream_limits import Slots
 from wegent_api.upstream.watches import Watches
 from wegent_kube.encoding import encode_json
 
@@ -63,7 +63,7 @@ class Watcher:
     Args:
         user_api: the API server, which says who a caller is.
         watches: of the API server, as the caller.
-        slots: counts the clients' watches.
+        limiter: counts the clients' watches.
         draining: set when the proxy is to stop, which ends them.
         settings: how often a watch is begun anew, and how a client is kept or given up.
     """
@@ -72,13 +72,13 @@ class Watcher:
         self,
         user_api: UserApi,
         watches: Watches,
-        slots: Slots,
+        limiter: ConcurrencyLimiter,
         draining: asyncio.Event,
         settings: Settings,
     ) -> None:
         self._user_api = user_api
         self._watches = watches
-        self._slots = slots
+        self._limiter = limiter
         self._draining = draining
         self._settings = settings
 
@@ -94,7 +94,7 @@ class Watcher:
         """
         renew_s = self._settings.watch_renew_s
         watching = _Watching(self._watches, caller, path, query, since, lasts_s=renew_s)
-        await watching.begin(self._slots, await subject(self._user_api, caller))
+        await watching.begin(self._limiter, await subject(self._user_api, caller))
         return EventStream(
             watching.frames(),
             watching.opened,
@@ -133,14 +133,14 @@ class _Watching:
         self._lines: AsyncIterator[bytes] | None = None
         self._end: Problem | None = None
 
-    async def begin(self, slots: Slots, user: str) -> None:
+    async def begin(self, limiter: ConcurrencyLimiter, user: str) -> None:
         """Take one of ``user``'s slots and open the first of the API server's watches.
 
         Raises:
             Problem: as `Watcher.watch`; but for a version that is too old, which is an event.
         """
         async with AsyncExitStack() as stack:
-            stack.enter_context(slots.one(user))
+            stack.enter_context(limiter.one(user))
             stack.push_async_callback(self._upstream.aclose)
             await self._begin()
             self.opened = stack.pop_all()

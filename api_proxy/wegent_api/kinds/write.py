@@ -113,8 +113,8 @@ class Writes:
                 await check_references(
                     writer.user_api, writer.caller, self.kind, namespace, applied
                 )
-            noted = await writer.noted(applied, namespace, target)
-            version, tied = await _tied(target, if_match, noted)
+            annotated = await writer.annotate(applied, namespace, target)
+            version, tied = await _tied(target, if_match, annotated)
             try:
                 answer = await Applying(writer.field_managers, target, parameters, version).run(
                     tied
@@ -138,9 +138,9 @@ class Writes:
         if parameters.validate_refs:
             await check_references(writer.user_api, writer.caller, self.kind, namespace, body)
         collection = writer.target(self.resource.path(namespace))
-        noted = await writer.noted(body, namespace)
+        annotated = await writer.annotate(body, namespace)
         params = await writer.update(parameters.upstream())
-        answer = await collection.write("POST", encoded(noted), params=params)
+        answer = await collection.write("POST", encoded(annotated), params=params)
         return self.answered(answer, stored=not parameters.dry_run)
 
     async def _replace(
@@ -156,14 +156,14 @@ class Writes:
         path = self.resource.path(namespace, body["metadata"]["name"])
         target = writer.target(path)
         version = await target.required_version(if_match)
-        noted = await writer.noted(body, namespace, target)
+        annotated = await writer.annotate(body, namespace, target)
         if version is not None:
-            noted = with_metadata(noted, resourceVersion=version)
+            annotated = with_metadata(annotated, resourceVersion=version)
         params = await writer.update(parameters.upstream())
-        if version_of(noted["metadata"]) is None:
-            answer = await _replace_any(target, noted, params)
+        if version_of(annotated["metadata"]) is None:
+            answer = await _replace_any(target, annotated, params)
         else:
-            answer = await target.write("PUT", encoded(noted), params=params, guard=version)
+            answer = await target.write("PUT", encoded(annotated), params=params, guard=version)
         return self.answered(answer, stored=not parameters.dry_run)
 
     def answered(self, answer: Answer, *, stored: bool) -> Response:

@@ -8,8 +8,8 @@ everything else, such as asking who the caller is with the first connection in h
 from wegent_api.http.bearer import Caller
 from wegent_api.http.holding import until_answered
 from wegent_api.upstream.client import UserApi
+from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import identity
-from wegent_api.upstream.stream_limits import Slots
 
 WHAT = "long answers"
 
@@ -25,8 +25,8 @@ class LongAnswers:
 
     def __init__(self, user_api: UserApi, *, at_once: int, per_user: int) -> None:
         self._user_api = user_api
-        self._all = Slots(WHAT, at_once=at_once, per_user=at_once + 1)
-        self._users = Slots(WHAT, at_once=at_once, per_user=per_user)
+        self._all = ConcurrencyLimiter(WHAT, at_once=at_once, per_user=at_once + 1)
+        self._users = ConcurrencyLimiter(WHAT, at_once=at_once, per_user=per_user)
 
     async def admit(self, caller: Caller) -> None:
         """Take a slot until the client has read this request's answer.

@@ -5,8 +5,8 @@ from typing import Final
 from wegent_api.http.bearer import Caller
 from wegent_api.http.holding import until_answered
 from wegent_api.upstream.client import UserApi
+from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import subject
-from wegent_api.upstream.stream_limits import Slots
 
 MAX_BYTES: Final = 256 << 20
 """Of long bodies of authenticated users, as they are sent; parsed, they take some times more."""
@@ -23,7 +23,9 @@ class LongBodies:
 
     def __init__(self, user_api: UserApi) -> None:
         self._user_api = user_api
-        self._bytes = Slots("bytes of long bodies", at_once=MAX_BYTES, per_user=MAX_BYTES_PER_USER)
+        self._bytes = ConcurrencyLimiter(
+            "bytes of long bodies", at_once=MAX_BYTES, per_user=MAX_BYTES_PER_USER
+        )
 
     async def admit(self, caller: Caller, size: int) -> None:
         """Let the caller send ``size`` bytes, which are counted until the request is answered.
