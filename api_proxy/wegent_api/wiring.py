@@ -86,7 +86,7 @@ class State(TypedDict):
 async def open_state(
     settings: Settings, metrics: Metrics, draining: asyncio.Event, tracing: Tracing
 ) -> AsyncIterator[State]:
-    """Open the clients of ``settings``, begin the work in the background, and end both in the end.
+    """Open the clients and begin the work in the background; end both on exit.
 
     Raises:
         ConnectionConfigError: nothing says where the API server is.

@@ -1,4 +1,4 @@
-"""How many objects a page of a list is asked for."""
+"""The number of objects in a page of a list."""
 
 from typing import Final
 

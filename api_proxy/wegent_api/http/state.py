@@ -1,4 +1,4 @@
-"""What the lifespan opens, given to each route that asks for it.
+"""Gives routes the objects that the lifespan opens.
 
 Starlette copies the lifespan's state into each request. A route names the objects that it works
 with as parameters, whose types stand beside the classes::
@@ -33,4 +33,4 @@ class FromState:
 
 
 SettingsDep = Annotated[Settings, Depends(FromState("settings"))]
-"""Parameter type of a route that depends on what is configured."""
+"""Parameter type of a route that depends on the configuration."""

@@ -1,4 +1,4 @@
-"""The objects that a write takes, on behalf of one caller."""
+"""Collaborators of each write of an object on behalf of one caller."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -63,7 +63,7 @@ class Watcher:
     Args:
         user_api: the API server, which says who a caller is.
         watches: of the API server, as the caller.
-        limiter: counts the clients' watches.
+        limiter: of the clients' watches.
         draining: set when the proxy is to stop, which ends them.
         settings: how often a watch is begun anew, and how a client is kept or given up.
     """

@@ -29,6 +29,6 @@ async def readyz(readiness: ReadinessDep, draining: DrainingDep) -> dict[str, st
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-async def metrics(metrics_: MetricsDep) -> Response:
+async def metrics(registry: MetricsDep) -> Response:
     """Answer all metrics in Prometheus' text format."""
-    return Response(metrics_.exposition(), media_type=CONTENT_TYPE)
+    return Response(registry.exposition(), media_type=CONTENT_TYPE)

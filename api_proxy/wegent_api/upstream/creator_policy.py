@@ -1,4 +1,4 @@
-"""Whether the API server has a policy that notes the creator of each object.
+"""Looks for the policy of the API server that notes the creator of each object.
 
 The proxy looks with its own credentials, which the code that writes as a caller never holds.
 """
@@ -22,7 +22,7 @@ LOOK_EVERY_S: Final = 60.0
 """A policy that is installed later is found; the two agree, should both note the creator."""
 RETRY_S: Final = 5.0
 FIRST_WITHIN_S: Final = 5.0
-"""How long a request waits for the first look; without an answer, policies are taken for there."""
+"""How long a request waits for the first look. Without an answer, the policy counts as there."""
 
 
 class CreatorPolicy:

@@ -1,4 +1,4 @@
-"""Long bodies of requests: how many bytes of them there may be at once."""
+"""Limits the bytes of long request bodies that the proxy holds at once."""
 
 from typing import Final
 
@@ -9,13 +9,13 @@ from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import subject
 
 MAX_BYTES: Final = 256 << 20
-"""Of long bodies of authenticated users, as they are sent; parsed, they take some times more."""
+"""Of all users, as they are sent. Parsed, they take several times as much memory."""
 MAX_BYTES_PER_USER: Final = 64 << 20
-"""Those of one user."""
+"""Of one user."""
 
 
 class LongBodies:
-    """Counts their bytes.
+    """Counts the bytes of long bodies.
 
     Args:
         user_api: the API server, which says who a caller is.
@@ -32,7 +32,7 @@ class LongBodies:
 
         Raises:
             TooManyRequests: the caller has too many bytes in other bodies.
-            Unavailable: all users together have.
+            Unavailable: all users together have too many.
             UpstreamStatus: the API server does not take the token.
         """
         user = await subject(self._user_api, caller)

@@ -46,7 +46,7 @@ class EventWaiter:
         version: str,
         decide: Callable[[str, dict[str, Any]], Outcome | None],
     ) -> Outcome | None:
-        """Return the first outcome that ``decide`` sees in an event; None if there is none in time.
+        """Return the first outcome of ``decide`` that is not None; None if the time is over.
 
         Args:
             caller: with whose rights the object is watched.

@@ -1,4 +1,4 @@
-"""What routes ask for, and what the lifespan's state has."""
+"""The lifespan's state has each object that a route asks for, and no other."""
 
 from tests.unit.api.test_app import calls_of, routes_of
 from wegent_api.app import create_app
@@ -7,7 +7,7 @@ from wegent_api.settings import Settings
 from wegent_api.wiring import State
 
 
-def test_routes_ask_for_what_there_is() -> None:
+def test_routes_ask_for_each_object_of_the_state() -> None:
     """A name that is not in the state would be found out by the first request."""
     asked = {
         call.name
