@@ -2,24 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TypedDict
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel
 
 from wegent_api.accounts import admin_routes as admin
+from wegent_api.accounts import openapi as accounts_openapi
 from wegent_api.accounts import own_account_routes as account_routes
 from wegent_api.accounts import routes as auth
 from wegent_api.apply import routes as apply
+from wegent_api.apply.models import ApplyResults
 from wegent_api.document.entrance import install_entrance
 from wegent_api.document.page import install_docs_page
 from wegent_api.document.route import install_document_route
 from wegent_api.document.schema import DESCRIPTION, install_openapi, operation_id
 from wegent_api.http.error_responses import install_error_handlers
 from wegent_api.http.security_headers import ASSETS
+from wegent_api.kinds import openapi as kinds_openapi
 from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
+from wegent_api.members.models import MemberChange
 from wegent_api.server import routes as operations
 from wegent_api.server.access_log import Observe
 from wegent_api.server.head_requests import HeadRequests
@@ -27,14 +31,13 @@ from wegent_api.server.metrics import Metrics
 from wegent_api.settings import Settings
 from wegent_api.trash import routes as trash
 from wegent_api.version import VERSION
-from wegent_api.wiring import Services, open_services
+from wegent_api.wiring import State, open_state
 from wegent_kube.tracing import Tracing
 
 
-class State(TypedDict):
-    """What Starlette puts into each request's state."""
-
-    services: Services
+def bodies_and_answers() -> list[type[BaseModel]]:
+    """Return the models of bodies and answers whose schemas FastAPI does not find itself."""
+    return [*kinds_openapi.models(), *accounts_openapi.BODIES, MemberChange, ApplyResults]
 
 
 def create_app(settings: Settings, draining: asyncio.Event | None = None) -> FastAPI:
@@ -49,17 +52,8 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with open_services(settings, metrics, stopping, tracing) as services:
-            sweeping = asyncio.create_task(services.sweeper.run(settings.sweep_interval_s))
-            looking = asyncio.create_task(services.creators.run())
-            try:
-                yield {"services": services}
-            finally:
-                for task in (sweeping, looking):
-                    task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
-                await asyncio.to_thread(tracing.shutdown)
+        async with open_state(settings, metrics, stopping, tracing) as state:
+            yield state
 
     # Swagger UI comes from the package: a page that holds tokens runs nobody else's scripts,
     # and clusters without a way out have it too.
@@ -87,7 +81,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(apply.router)
     app.include_router(trash.router)
     app.include_router(operations.router)
-    install_openapi(app)
+    install_openapi(app, bodies_and_answers(), kinds_openapi.derived_schemas)
     document = install_document_route(app)
     install_docs_page(app)
     install_entrance(app, document)

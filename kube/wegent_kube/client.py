@@ -14,34 +14,33 @@ import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from wegent_kube.connection import Connection, TokenSource
+from wegent_kube.content_types import (
+    APPLY_PATCH,
+    JSON_PATCH,
+    MERGE_PATCH,
+    METADATA_LIST,
+    METADATA_OBJECT,
+)
 from wegent_kube.encoding import encode_json, encode_yaml
 from wegent_kube.errors import ApiError, Unreachable
 from wegent_kube.lines import LineTooLong, lines_of
+from wegent_kube.paging import METADATA_PAGE_SIZE, OBJECTS_PAGE_SIZE, PageLimit
 
-MERGE_PATCH: Final = "application/merge-patch+json"
-JSON_PATCH: Final = "application/json-patch+json"
-APPLY_PATCH: Final = "application/apply-patch+yaml"
-METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-"""Accept header for a list without specs and statuses."""
-METADATA_OBJECT: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-"""Accept header for an object, a patched one's too, without spec and status."""
+__all__ = [
+    "APPLY_PATCH",
+    "JSON_PATCH",
+    "MERGE_PATCH",
+    "METADATA_LIST",
+    "METADATA_OBJECT",
+    "KubeClient",
+    "api_error",
+    "audited_as",
+]
 
 UNAUTHORIZED: Final = 401
 REQUEST_TIMEOUT_S: Final = 30.0
 WATCH_S: Final = 300
 """How long a watch lasts before it is begun anew; as long as etcd keeps versions."""
-PAGE_SIZE: Final = 500
-"""Objects in a page of a list that is passed on; client-go's reflector asks for so many."""
-OBJECTS_PAGE_SIZE: Final = 50
-"""Objects in a page of a list that is read here, at most. Nothing in the API bounds a page in
-bytes: where small objects are followed by Ghosts with the longest prompts, so many have 19 MiB."""
-METADATA_PAGE_SIZE: Final = 200
-"""The same for a list of metadata, whose annotations have 256 KiB at most."""
-FIRST_PAGE_SIZE: Final = 10
-"""Objects in the first page, before their size is known."""
-PAGE_BYTES: Final = 4 << 20
-"""A page is meant to have no more. An object has up to 1.5 MiB or so, and a prompt of 128 Ki
-characters has 384 KiB in UTF-8, so that the number of objects follows their size."""
 MAX_RETRY_AFTER_S: Final = 60.0
 """Seconds. A longer wait that a server asks for is cut to this."""
 MAX_EVENT_BYTES: Final = 32 << 20
@@ -241,24 +240,6 @@ class KubeClient:
         if response.status >= 400:
             raise api_error(response.status, raw, response.headers)
         return raw
-
-
-class PageLimit:
-    """How many objects the next page of a list is asked for: as many as `PAGE_BYTES` hold."""
-
-    def __init__(self, most: int = OBJECTS_PAGE_SIZE, first: int = FIRST_PAGE_SIZE) -> None:
-        self._most = most
-        self.objects = min(first, most)
-
-    def adapt(self, objects: int, size: int) -> None:
-        """Take in that a page of so many objects had ``size`` bytes.
-
-        It grows at most fourfold from one page to the next: the objects that follow may be
-        larger than these.
-        """
-        if objects:
-            fits = PAGE_BYTES * objects // max(size, 1)
-            self.objects = max(1, min(fits, 4 * self.objects, self._most))
 
 
 def _decoded(method: str, path: str, raw: bytes) -> Any:

@@ -16,7 +16,7 @@ from tests.api.objects import BASE, bot, ghost
 from tests.api.users import User, unique
 from tests.support.audit import AuditLog
 from tests.support.proxy import Client
-from wegent_kube.client import JSON_PATCH
+from wegent_kube.content_types import JSON_PATCH
 
 GHOSTS = f"{BASE}/ghosts"
 

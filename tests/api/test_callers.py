@@ -21,7 +21,7 @@ from wegent_api.http.examples import KINDS
 from wegent_api.settings import Settings
 from wegent_crds.registry import API_VERSION
 from wegent_crds.registry import KINDS as ALL_KINDS
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 
 TRASH = "/api/v1/trash"
 APPLY = "/api/v1/apply"

@@ -11,7 +11,7 @@ from tests.api.users import User, unique
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
-from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 
 GHOSTS = f"{BASE}/ghosts"
 SPEC = {"spec": {"systemPrompt": "Changed."}}

@@ -16,7 +16,7 @@ from tests.api.sockets import answer, connected
 from tests.api.users import User, unique
 from tests.support.audit import AuditLog
 from tests.support.proxy import Client
-from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 
 AUTH = "/api/v1/auth"
 GHOSTS = f"{BASE}/ghosts"

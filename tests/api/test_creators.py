@@ -19,7 +19,7 @@ from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
 from wegent_crds.registry import API_VERSION
 from wegent_crds.well_known import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
-from wegent_kube.client import APPLY_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, MERGE_PATCH
 
 GHOSTS = f"{BASE}/ghosts"
 MUTATING = "policies/mutating.yaml"

@@ -19,8 +19,8 @@ from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
-from wegent_api.kinds.list_all_namespaces import PAGE_BYTES, PREFIX, Position
-from wegent_kube.client import PAGE_SIZE
+from wegent_api.kinds.list_all_namespaces import PAGE_BYTES, PREFIX, ContinueToken
+from wegent_kube.paging import PAGE_SIZE
 
 GHOSTS = f"{BASE}/ghosts"
 EVERYWHERE = f"{GHOSTS}?namespace=*"
@@ -307,7 +307,7 @@ async def test_a_made_up_token_gives_nothing(world: World, audit: AuditLog) -> N
     ):
         answer = await client.get(f"{world.path}&continue={it}")
         assert 400 <= answer.status < 500, (it, answer)
-    hidden = Position(version, f"{world.tag}-050").encode()
+    hidden = ContinueToken(version, f"{world.tag}-050").encode()
     assert set(namespaces(await client.get(f"{world.path}&continue={hidden}"))) <= {
         it for it in world.visible if it >= f"{world.tag}-050"
     }

@@ -20,7 +20,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
 from wegent_api.http.examples import KINDS
 from wegent_crds.registry import BY_PLURAL
-from wegent_kube.client import JSON_PATCH
+from wegent_kube.content_types import JSON_PATCH
 
 JAR: Final = cache_root() / "openapi-generator-cli-7.17.0.jar"
 """What hack/fetch-openapi-generator gets."""

@@ -12,7 +12,7 @@ from tests.api.sockets import connected
 from tests.api.users import PASSWORD, User, unique
 from tests.support.proxy import Answer, Client
 from wegent_api.upstream.client import HELD_BYTES
-from wegent_kube.client import APPLY_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, MERGE_PATCH
 
 AUTH = "/api/v1/auth"
 GHOSTS = f"{BASE}/ghosts"

@@ -9,7 +9,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
 from wegent_api.accounts.password_grant import FORM
 from wegent_api.http import examples
-from wegent_kube.client import JSON_PATCH
+from wegent_kube.content_types import JSON_PATCH
 
 
 def sample(exposition: str, name: str, **labels: str) -> float:

@@ -10,7 +10,7 @@ from tests.api.users import User, unique
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
 from wegent_api.http.yaml import documents_of
-from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 
 GHOSTS = f"{BASE}/ghosts"
 REPLACE = [{"op": "replace", "path": "/spec/systemPrompt", "value": "Patched."}]

@@ -20,7 +20,7 @@ from tests.support.proxy import Client
 from tests.support.waiting import eventually
 from wegent_api.http.examples import KINDS
 from wegent_crds.well_known import CREATED_BY, DELETED_BY, RESTORED_FROM, TOMBSTONE_OF
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 
 GHOSTS, TRASH = f"{BASE}/ghosts", "/api/v1/trash"
 pytestmark = pytest.mark.usefixtures("live_operator")

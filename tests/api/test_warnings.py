@@ -11,7 +11,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
 from wegent_crds.registry import API_VERSION, GROUP
-from wegent_kube.client import APPLY_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, MERGE_PATCH
 
 GHOSTS = f"{BASE}/ghosts"
 MESSAGES = ['prompts should say "please"', "prompts, in the end, are read: é 提示"]

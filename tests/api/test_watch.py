@@ -27,7 +27,7 @@ from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
 from tests.support.waiting import eventually
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 
 GHOSTS = f"{BASE}/ghosts"
 

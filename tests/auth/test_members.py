@@ -18,7 +18,7 @@ from tests.support.operator import OperatorProcess
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
 from wegent_crds import members
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import ROLE_BINDINGS
 
 GHOSTS = "/api/v1/kinds/ghosts"

@@ -11,7 +11,7 @@ from tests.support.audit import AuditLog
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import LEASES, Resource
 
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles")

@@ -12,7 +12,7 @@ from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import GHOST, Kind
-from wegent_kube.client import METADATA_LIST
+from wegent_kube.content_types import METADATA_LIST
 from wegent_operator.app import Operator
 from wegent_operator.settings import Settings
 from wegent_operator.watch import resync as sweep_module

@@ -15,7 +15,7 @@ from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from wegent_crds import members
 from wegent_kube import ApiError
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import (
     CLUSTER_ROLE_BINDINGS,
     NAMESPACES,

@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 from wegent_crds.registry import BY_PLURAL, GROUP
 from wegent_kube import ApiError, KubeClient, load_connection
 from wegent_kube.backoff import CAP_S
-from wegent_kube.client import JSON_PATCH, MERGE_PATCH
+from wegent_kube.content_types import JSON_PATCH, MERGE_PATCH
 from wegent_kube.resources import CRDS, EVENTS, ROLE_BINDINGS, SERVICE_ACCOUNTS, Resource
 from wegent_operator.watch.sight import ABSENT_AFTER_S
 

@@ -5,7 +5,7 @@ from typing import Any
 from tests.support.waiting import eventually
 from wegent_crds.registry import API_VERSION, BY_PLURAL
 from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
+from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import NAMESPACES, resource_of
 
 VERDICT_WITHIN_S = 20.0

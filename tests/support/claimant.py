@@ -9,7 +9,7 @@ from typing import Any
 
 from wegent_crds.registry import TASK
 from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import resource_of
 
 TASKS = resource_of(TASK)

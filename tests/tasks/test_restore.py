@@ -14,7 +14,7 @@ from tests.tasks.conftest import MakeTask
 from tests.tasks.watching import Writes, in_phase
 from wegent_crds.registry import TASK
 from wegent_kube import KubeClient
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import resource_of
 
 pytestmark = pytest.mark.usefixtures("operator")

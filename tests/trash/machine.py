@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 from wegent_crds.registry import BY_PLURAL, TOMBSTONE
 from wegent_crds.well_known import CHANGED_BY, CREATED_BY, RESTORED_FROM, TRASH_FINALIZER
 from wegent_kube import ApiError
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import EVENTS, NAMESPACES, resource_of
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)

@@ -9,7 +9,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.policies import refusing
 from tests.support.waiting import eventually
 from wegent_crds.registry import API_VERSION, BY_PLURAL
-from wegent_kube.client import APPLY_PATCH
+from wegent_kube.content_types import APPLY_PATCH
 from wegent_kube.resources import resource_of
 
 pytestmark = pytest.mark.usefixtures("operator")

@@ -13,7 +13,7 @@ from tests.trash.obstacles import hangs, poke
 from wegent_crds.registry import BY_PLURAL
 from wegent_crds.well_known import STORED_IN, TRASH_FINALIZER
 from wegent_kube import ApiError
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import resource_of
 
 pytestmark = pytest.mark.usefixtures("operator")

@@ -24,7 +24,7 @@ from wegent_crds.well_known import (
     TRASH_FINALIZER,
 )
 from wegent_kube import ApiError, KubeClient, load_connection
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import NAMESPACES, resource_of
 from wegent_operator.trash.tombstones import restored
 

@@ -24,8 +24,8 @@ from wegent_api.upstream.identity import Identity
 from wegent_api.upstream.role_bindings import Bindings
 from wegent_kube import KubeClient
 from wegent_kube.backoff import Backoff
-from wegent_kube.client import OBJECTS_PAGE_SIZE, PAGE_BYTES, PageLimit
 from wegent_kube.informer import Informer, Name
+from wegent_kube.paging import OBJECTS_PAGE_SIZE, PAGE_BYTES, PageLimit
 from wegent_kube.resources import ROLE_BINDINGS
 
 PATH = "/apis/example.org/v1/things"

@@ -12,20 +12,22 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import AfterValidator, Field, ValidationError
 
 from wegent_api.accounts.admin_models import AccountChange, AccountList, AccountView, PasswordReset
+from wegent_api.accounts.last_admin import LastAdminDep
+from wegent_api.accounts.password_change import PasswordChangerDep
 from wegent_api.accounts.password_hashing import acceptable
-from wegent_api.accounts.store import Account
+from wegent_api.accounts.store import Account, AccountsDep
 from wegent_api.accounts.writers import STRICT, as_caller
-from wegent_api.document.schema import request_body, statuses
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import body_of, no_body, read_form
 from wegent_api.http.error_responses import JSON, invalid, pending
 from wegent_api.http.errors import Cause, Invalid
+from wegent_api.http.openapi import PENDING, request_body, statuses
 from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, no_repeats
-from wegent_api.kinds.openapi import PENDING
+from wegent_api.http.state import SettingsDep
 from wegent_api.names import USER_NAME_SCHEMA, user_name
-from wegent_api.wiring import ServicesDep
-from wegent_kube.client import MERGE_PATCH
+from wegent_api.upstream.client import UserApiDep
+from wegent_kube.content_types import MERGE_PATCH
 
 Username = Annotated[
     str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
@@ -69,20 +71,25 @@ async def account_change(request: Request) -> dict[str, Any]:
     responses=statuses(400, 401, 403, 410, 503),
 )
 async def list_accounts(
-    services: ServicesDep, caller: CallerDep, parameters: Annotated[PageParameters, Query()]
+    accounts: AccountsDep,
+    user_api: UserApiDep,
+    caller: CallerDep,
+    parameters: Annotated[PageParameters, Query()],
 ) -> AccountList:
     """List all accounts, or a page of them."""
-    path = services.accounts.path()
-    page = await services.callers.fetch(caller, "GET", path, params=parameters.upstream())
+    path = accounts.path()
+    page = await user_api.request_json(caller, "GET", path, params=parameters.upstream())
     items = [AccountView.of(item) for item in page["items"]]
     return AccountList(items=items, continue_=page["metadata"].get("continue") or None)
 
 
 @router.get("/{username}", summary="Get an account", responses=statuses(400, 401, 403, 404, 503))
-async def get_account(services: ServicesDep, caller: CallerDep, username: Username) -> AccountView:
+async def get_account(
+    accounts: AccountsDep, user_api: UserApiDep, caller: CallerDep, username: Username
+) -> AccountView:
     """Answer one account."""
-    path = services.accounts.path(username)
-    return AccountView.of(await services.callers.fetch(caller, "GET", path))
+    path = accounts.path(username)
+    return AccountView.of(await user_api.request_json(caller, "GET", path))
 
 
 @router.patch(
@@ -92,17 +99,19 @@ async def get_account(services: ServicesDep, caller: CallerDep, username: Userna
     openapi_extra=request_body(AccountChange, examples.ACCOUNT_CHANGE),
 )
 async def change_account(
-    services: ServicesDep,
+    accounts: AccountsDep,
+    user_api: UserApiDep,
+    last_admin: LastAdminDep,
     caller: CallerDep,
     username: Username,
     body: Annotated[dict[str, Any], Depends(account_change)],
 ) -> AccountView:
     """Change what the body names and leave the rest. A suspended account's tokens are refused."""
-    write = as_caller(services.callers, caller)
-    path = services.accounts.path(username)
+    write = as_caller(user_api, caller)
+    path = accounts.path(username)
     async with AsyncExitStack() as stack:
         if body.get("role", "admin") != "admin" or body.get("suspended"):
-            await stack.enter_async_context(services.last_admin.kept(caller, username))
+            await stack.enter_async_context(last_admin.kept(caller, username))
         return AccountView.of(await write("PATCH", path, {"spec": body}, STRICT, MERGE_PATCH))
     raise AssertionError("no context manager in here swallows exceptions")
 
@@ -115,14 +124,20 @@ async def change_account(
     response_class=Response,
     responses=PENDING | statuses(400, 401, 403, 404, 409, 503),
 )
-async def delete_account(services: ServicesDep, caller: CallerDep, username: Username) -> Response:
+async def delete_account(
+    accounts: AccountsDep,
+    user_api: UserApiDep,
+    last_admin: LastAdminDep,
+    caller: CallerDep,
+    username: Username,
+) -> Response:
     """End the user's access for good. Their namespace, and what is in it, stays.
 
     Answers 202 where finalizers hold the account: the access ends, and the name stays taken.
     """
-    path = services.accounts.path(username)
-    async with services.last_admin.kept(caller, username):
-        left = await services.callers.fetch(caller, "DELETE", path)
+    path = accounts.path(username)
+    async with last_admin.kept(caller, username):
+        left = await user_api.request_json(caller, "DELETE", path)
     if finalizers := (left.get("metadata") or {}).get("finalizers"):
         held = ", ".join(finalizers)
         return pending(
@@ -142,18 +157,21 @@ async def delete_account(services: ServicesDep, caller: CallerDep, username: Use
     openapi_extra=request_body(PasswordReset, examples.PASSWORD_RESET),
 )
 async def reset_password(
-    services: ServicesDep,
+    settings: SettingsDep,
+    accounts: AccountsDep,
+    user_api: UserApiDep,
+    changer: PasswordChangerDep,
     caller: CallerDep,
     username: Username,
     body: Annotated[PasswordReset, Depends(body_of(PasswordReset))],
 ) -> Response:
     """End all sessions of a user who then logs in with the new password."""
-    least = services.settings.password_min_chars
+    least = settings.password_min_chars
     new = await acceptable(
         body.new_password, least, personal=(username,), what="PasswordReset", field="newPassword"
     )
-    path = services.accounts.path(username)
-    account = Account.of(await services.callers.fetch(caller, "GET", path))
-    write = as_caller(services.callers, caller)
-    await services.password_changer.change(account, new, write, rehearse=True)
+    path = accounts.path(username)
+    account = Account.of(await user_api.request_json(caller, "GET", path))
+    write = as_caller(user_api, caller)
+    await changer.change(account, new, write, dry_run_first=True)
     return Response(status_code=204)

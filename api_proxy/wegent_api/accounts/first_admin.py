@@ -22,7 +22,7 @@ from wegent_api.accounts.password_strength import weakness
 from wegent_api.accounts.registration import Registrar
 from wegent_api.accounts.store import Accounts, NewAccount
 from wegent_api.accounts.writers import as_proxy
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.server.logs import configure_logging
 from wegent_api.settings import Settings
 from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_connection
@@ -46,22 +46,22 @@ class PasswordError(Exception):
 
 
 async def ensure_admin(
-    kube: KubeClient, namespace: str, new: NewAccount, password: Callable[[], str]
+    own_api: KubeClient, namespace: str, new: NewAccount, password: Callable[[], str]
 ) -> bool:
     """Make ``new`` unless there is an admin of the name; tell if it was made.
 
     Args:
-        kube: with the rights to do it.
+        own_api: with the rights to do it.
         namespace: of the Accounts.
         new: the admin.
         password: gives the password in clear; asked only if the Account is to be made.
 
     Raises:
         NotAnAdminError: the Account of that name has another role.
-        Refused: the API server says no to the Account.
+        UpstreamStatus: the API server says no to the Account.
         KubeError: it could not be asked.
     """
-    accounts = Accounts(kube, namespace)
+    accounts = Accounts(own_api, namespace)
     found = await accounts.get(new.username)
     if found is not None:
         if found.role != new.role:
@@ -72,8 +72,8 @@ async def ensure_admin(
         return False
     clear = password()
     async with PasswordHashing(at_once=1, waiting=0) as passwords:
-        registrar = Registrar(accounts, PasswordSecrets(kube, namespace), passwords)
-        await registrar.register(new, clear, as_proxy(kube))
+        registrar = Registrar(accounts, PasswordSecrets(own_api, namespace), passwords)
+        await registrar.register(new, clear, as_proxy(own_api))
     return True
 
 
@@ -126,14 +126,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(settings: Settings, new: NewAccount, password: Callable[[], str]) -> int:
     deadline = time.monotonic() + WITHIN_S
-    async with KubeClient(load_connection(settings.kubeconfig)) as kube:
+    async with KubeClient(load_connection(settings.kubeconfig)) as own_api:
         while True:
             try:
-                made = await ensure_admin(kube, settings.accounts_namespace, new, password)
+                made = await ensure_admin(own_api, settings.accounts_namespace, new, password)
             except PasswordError as error:
                 sys.stderr.write(f"first_admin: {error}\n")
                 return 2
-            except (NotAnAdminError, Refused) as error:
+            except (NotAnAdminError, UpstreamStatus) as error:
                 sys.stderr.write(f"first_admin: {error}\n")
                 return 1
             except KubeError as error:

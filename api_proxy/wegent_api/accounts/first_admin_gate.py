@@ -4,10 +4,13 @@ The first admin's name is known before the Account is there: the chart and `make
 it. The proxy may read an Account by name, and may not list them, so the name is a setting.
 """
 
-from typing import Final
+from typing import Annotated, Final
+
+from fastapi import Depends
 
 from wegent_api.accounts.store import Accounts
 from wegent_api.http.errors import Cause, Invalid, Unavailable
+from wegent_api.http.state import FromState
 
 RETRY_AFTER_S: Final = 10
 RESERVED: Final = frozenset(
@@ -68,3 +71,7 @@ class FirstAdminGate:
                 retry_after_s=RETRY_AFTER_S,
             )
         self._seen = True
+
+
+FirstAdminGateDep = Annotated[FirstAdminGate, Depends(FromState("first_admin"))]
+"""Parameter type of a route that waits for the first admin."""

@@ -7,11 +7,13 @@ hasn't got: it works for as long as the token does.
 import asyncio
 import base64
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import yaml
+from fastapi import Depends
 
 from wegent_api.http.bearer import Caller
+from wegent_api.http.state import FromState
 from wegent_kube import Connection
 
 CLUSTER: Final = "wegent"
@@ -53,3 +55,7 @@ class Kubeconfigs:
             ca = await asyncio.to_thread(Path(self._connection.ca_file).read_bytes)
             cluster["certificate-authority-data"] = base64.b64encode(ca).decode("ascii")
         return cluster
+
+
+KubeconfigsDep = Annotated[Kubeconfigs, Depends(FromState("kubeconfigs"))]
+"""Parameter type of a route that makes a kubeconfig."""

@@ -9,11 +9,15 @@ change at a time, so that of two admins who demote each other one is refused.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends
 
 from wegent_api.accounts.store import Account, Accounts
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Conflict
-from wegent_api.upstream.client import CallersApi
+from wegent_api.http.state import FromState
+from wegent_api.upstream.client import UserApi
 
 PAGE_SIZE = "500"
 
@@ -21,8 +25,8 @@ PAGE_SIZE = "500"
 class LastAdmin:
     """Refuses what would leave no admin."""
 
-    def __init__(self, callers: CallersApi, accounts: Accounts) -> None:
-        self._callers = callers
+    def __init__(self, user_api: UserApi, accounts: Accounts) -> None:
+        self._user_api = user_api
         self._accounts = accounts
         self._one_at_a_time = asyncio.Lock()
 
@@ -32,7 +36,7 @@ class LastAdmin:
 
         Raises:
             Conflict: ``username`` is the last admin.
-            Refused: the caller may not list Accounts.
+            UpstreamStatus: the caller may not list Accounts.
         """
         async with self._one_at_a_time:
             admins = await self._admins(caller)
@@ -48,9 +52,13 @@ class LastAdmin:
         params = {"limit": PAGE_SIZE}
         while True:
             path = self._accounts.path()
-            page = await self._callers.fetch(caller, "GET", path, params=params)
+            page = await self._user_api.request_json(caller, "GET", path, params=params)
             found = map(Account.of, page["items"])
             admins |= {account.username for account in found if account.is_active_admin}
             if not (token := page["metadata"].get("continue")):
                 return admins
             params["continue"] = token
+
+
+LastAdminDep = Annotated[LastAdmin, Depends(FromState("last_admin"))]
+"""Parameter type of a route that keeps the last admin."""

@@ -5,12 +5,13 @@ the same requests and one hash each, and get the same answer.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
+
+from fastapi import Depends
 
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import PasswordSecrets, SecretRef
 from wegent_api.accounts.store import Account, Accounts
-from wegent_api.accounts.throttle import RateLimiter, address_key
 from wegent_api.accounts.tokens import (
     RETRY_AFTER_S,
     IssuedToken,
@@ -19,6 +20,8 @@ from wegent_api.accounts.tokens import (
     TokenIssuer,
 )
 from wegent_api.http.errors import TooManyRequests, Unauthorized, Unavailable
+from wegent_api.http.rate_limiter import RateLimiter, address_key
+from wegent_api.http.state import FromState
 from wegent_api.server.metrics import Metrics
 from wegent_kube import KubeError
 
@@ -26,13 +29,13 @@ WRONG: Final = "wrong user name or password"
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class LoginThrottle:
     """What an attempt costs: a token of the user's bucket and one of the address's."""
 
     by_user: RateLimiter
     by_address: RateLimiter
 
-    def enter(self, username: str, address: str) -> None:
+    def acquire(self, username: str, address: str) -> None:
         """Pay for an attempt before it is made, so that many at once don't slip through.
 
         Raises:
@@ -42,17 +45,17 @@ class Gate:
         if wait := self.by_address.take(key):
             raise too_many_attempts(wait)
         if wait := self.by_user.take(username):
-            self.by_address.give_back(key)
+            self.by_address.refund(key)
             raise too_many_attempts(wait)
 
-    def give_back(self, username: str, address: str) -> None:
+    def refund(self, username: str, address: str) -> None:
         """Give back what an attempt cost that was no wrong guess."""
-        self.by_user.give_back(username)
-        self.by_address.give_back(address_key(address))
+        self.by_user.refund(username)
+        self.by_address.refund(address_key(address))
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class AuthenticatedUser:
     """A user whose password was right."""
 
     account: Account
@@ -69,14 +72,14 @@ class Login:
         password_secrets: PasswordSecrets,
         passwords: PasswordHashing,
         tokens: TokenIssuer,
-        gate: Gate,
+        throttle: LoginThrottle,
         metrics: Metrics,
     ) -> None:
         self._accounts = accounts
         self._secrets = password_secrets
         self._passwords = passwords
         self._tokens = tokens
-        self._gate = gate
+        self._throttle = throttle
         self._outcomes = metrics.logins
 
     async def login(self, username: str, password: str, address: str) -> IssuedToken:
@@ -113,7 +116,7 @@ class Login:
             message = f"the account {username} is not set up: {account.unready}"
             raise Unavailable(message, retry_after_s=RETRY_AFTER_S) from error
 
-    async def check(self, username: str, password: str, address: str) -> Known:
+    async def check(self, username: str, password: str, address: str) -> AuthenticatedUser:
         """Check a password; what that costs is kept only if it was wrong.
 
         Raises:
@@ -121,7 +124,7 @@ class Login:
             TooManyRequests: too many wrong passwords.
             Unavailable: the proxy is busy.
         """
-        self._gate.enter(username, address)
+        self._throttle.acquire(username, address)
         guessed_wrong = False
         try:
             return await self._checked(username, password)
@@ -130,9 +133,9 @@ class Login:
             raise
         finally:
             if not guessed_wrong:
-                self._gate.give_back(username, address)
+                self._throttle.refund(username, address)
 
-    async def _checked(self, username: str, password: str) -> Known:
+    async def _checked(self, username: str, password: str) -> AuthenticatedUser:
         """Return the user whose password it is, if they may log in with it."""
         account = await self._accounts.get(username)
         stored = await self._secrets.read(account.password_secret if account else None)
@@ -141,9 +144,13 @@ class Login:
             raise Unauthorized(WRONG)
         if account.suspended or account.deleting:
             raise Unauthorized(WRONG)
-        return Known(account, stored.secret)
+        return AuthenticatedUser(account, stored.secret)
 
 
 def too_many_attempts(wait_s: int) -> TooManyRequests:
     """Return the 429 that says how long to wait."""
     return TooManyRequests(f"too many attempts; try again in {wait_s} s", retry_after_s=wait_s)
+
+
+LoginDep = Annotated[Login, Depends(FromState("login"))]
+"""Parameter type of a route that checks a password."""

@@ -4,17 +4,22 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from wegent_api.accounts.kubeconfig import KubeconfigsDep
+from wegent_api.accounts.login import LoginDep
 from wegent_api.accounts.models import PasswordChange, Token
+from wegent_api.accounts.password_change import PasswordChangerDep
 from wegent_api.accounts.password_hashing import acceptable
-from wegent_api.accounts.tokens import PasswordChanged
+from wegent_api.accounts.tokens import PasswordChanged, TokenIssuerDep
 from wegent_api.accounts.writers import as_proxy
-from wegent_api.document.schema import request_body, statuses
 from wegent_api.http import examples
-from wegent_api.http.bearer import Caller, CallerDep
+from wegent_api.http.bearer import CallerDep, bearer
 from wegent_api.http.bodies import body_of, client_address
 from wegent_api.http.errors import Cause, Conflict, Forbidden, Invalid, Unauthorized, Unavailable
+from wegent_api.http.openapi import request_body, statuses
+from wegent_api.http.state import SettingsDep
+from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.identity import own_namespace, subject, user_of
-from wegent_api.wiring import Services, ServicesDep
+from wegent_api.upstream.own_api import OwnApiDep
 from wegent_kube import KubeError
 
 YAML: Final = "application/yaml"
@@ -35,35 +40,51 @@ router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
     response_class=Response,
     responses={200: KUBECONFIG, **statuses(401, 503)},
 )
-async def kubeconfig(services: ServicesDep, caller: CallerDep) -> Response:
+async def kubeconfig(
+    settings: SettingsDep, user_api: UserApiDep, kubeconfigs: KubeconfigsDep, caller: CallerDep
+) -> Response:
     """Answer a kubeconfig that holds the caller's own token, and works as long as that does."""
-    name = await subject(services, caller)
-    username = user_of(name, services.settings.accounts_namespace)
+    name = await subject(user_api, caller)
+    username = user_of(name, settings.accounts_namespace)
     namespace = None if username is None else own_namespace(username)
-    made = await services.kubeconfigs.make(caller, username or name, namespace)
+    made = await kubeconfigs.make(caller, username or name, namespace)
     disposition = {"Content-Disposition": 'attachment; filename="wegent.kubeconfig"'}
     return Response(made, headers=disposition | NO_STORE, media_type=YAML)
+
+
+async def _caller_with_password(
+    settings: SettingsDep, user_api: UserApiDep, caller: CallerDep
+) -> str:
+    name = await subject(user_api, caller)
+    username = user_of(name, settings.accounts_namespace)
+    if username is None:
+        raise Forbidden(f"{name} is no user of Wegent's, and has no password here")
+    return username
 
 
 @router.post(
     "/password",
     summary="Change the caller's password",
+    dependencies=[Depends(bearer)],  # nothing is read for a client without a token
     responses=statuses(400, 401, 403, 409, 413, 415, 422, 429, 503),
     openapi_extra=request_body(PasswordChange, examples.PASSWORD_CHANGE),
 )
 async def change_password(
     request: Request,
     response: Response,
-    services: ServicesDep,
-    caller: CallerDep,
+    settings: SettingsDep,
+    own_api: OwnApiDep,
+    login: LoginDep,
+    changer: PasswordChangerDep,
+    tokens: TokenIssuerDep,
     body: Annotated[PasswordChange, Depends(body_of(PasswordChange))],
+    username: Annotated[str, Depends(_caller_with_password)],
 ) -> Token:
     """End all sessions of the caller, and answer a token for a new one.
 
     The old password is asked for, and wrong ones are counted, as they are for a login.
     """
-    least = services.settings.password_min_chars
-    username = await _caller_with_password(services, caller)
+    least = settings.password_min_chars
     new = await acceptable(
         body.new_password,
         least,
@@ -73,25 +94,17 @@ async def change_password(
     )
     try:
         old = body.old_password.get_secret_value()
-        known = await services.login.check(username, old, client_address(request))
+        known = await login.check(username, old, client_address(request))
     except Unauthorized:
         wrong = Cause("FieldValueInvalid", "oldPassword", "is not the password")
         raise Invalid.of([wrong], what="PasswordChange") from None
-    write = as_proxy(services.kube)
-    secret = await services.password_changer.change(known.account, new, write)
+    write = as_proxy(own_api)
+    secret = await changer.change(known.account, new, write)
     try:
-        issued = await services.tokens.issue(username, secret)
+        issued = await tokens.issue(username, secret)
     except PasswordChanged:
         raise Conflict("the password has been changed again; log in with the new one") from None
     except (Unavailable, KubeError) as error:
         raise Unavailable("the password has been changed; log in with the new one") from error
     response.headers.update(NO_STORE)
     return Token(access_token=issued.token, expires_in=issued.lifetime_s)
-
-
-async def _caller_with_password(services: Services, caller: Caller) -> str:
-    name = await subject(services, caller)
-    username = user_of(name, services.settings.accounts_namespace)
-    if username is None:
-        raise Forbidden(f"{name} is no user of Wegent's, and has no password here")
-    return username

@@ -6,15 +6,18 @@ that no Account refers to is swept. Then the old Secret goes, and with it every 
 bound to it.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from fastapi import Depends
 
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import NOT_YET_STORED, PasswordSecrets, SecretRef
 from wegent_api.accounts.store import Account, Accounts
-from wegent_api.accounts.writers import REHEARSAL, STRICT, Writer
-from wegent_api.http.errors import Conflict, Refused, Unavailable
+from wegent_api.accounts.writers import DRY_RUN, STRICT, Writer
+from wegent_api.http.errors import Conflict, Unavailable, UpstreamStatus
+from wegent_api.http.state import FromState
 from wegent_kube import KubeError
-from wegent_kube.client import JSON_PATCH
+from wegent_kube.content_types import JSON_PATCH
 
 LOST: Final = frozenset({409, 422})
 """What the API server answers to a patch whose test failed. A third party's policy may answer
@@ -32,7 +35,7 @@ class PasswordChanger:
         self._passwords = passwords
 
     async def change(
-        self, account: Account, password: str, write: Writer, *, rehearse: bool = False
+        self, account: Account, password: str, write: Writer, *, dry_run_first: bool = False
     ) -> SecretRef:
         """Put ``password`` in force for ``account``, as it was read, and end all its sessions.
 
@@ -40,21 +43,21 @@ class PasswordChanger:
             account: whose password it is to be, as the decision to change it was made on.
             password: a checked one.
             write: under whose rights the Account is changed.
-            rehearse: find out first, without writing anything, whether these suffice.
+            dry_run_first: find out first, without writing anything, whether these suffice.
 
         Raises:
             Conflict: somebody else has changed the password since ``account`` was read.
-            Refused: the API server says no to the change.
+            UpstreamStatus: the API server says no to the change.
             Unavailable: it is in force, but older sessions may not have ended.
             Problem, KubeError: it is not known to be in force.
         """
-        if rehearse:
+        if dry_run_first:
             await self._refer(account, NOT_YET_STORED, write, dry=True)
         superseded = await self._secrets.read(account.password_secret)
         new = await self._secrets.create(account.username, await self._passwords.hash(password))
         try:
             await self._refer(account, new.name, write)
-        except (Conflict, Refused) as error:
+        except (Conflict, UpstreamStatus) as error:
             if error.code < 500:  # else it may be in force all the same; the sweep will see
                 await self._secrets.forget(new)
             raise
@@ -88,8 +91,8 @@ class PasswordChanger:
         ]
         path = self._accounts.path(account.username)
         try:
-            await write("PATCH", path, patch, REHEARSAL if dry else STRICT, JSON_PATCH)
-        except Refused as error:
+            await write("PATCH", path, patch, DRY_RUN if dry else STRICT, JSON_PATCH)
+        except UpstreamStatus as error:
             if error.code in LOST and await self._has_changed(account):
                 raise Conflict(
                     f"the account {account.username} has been changed in the meantime;"
@@ -103,3 +106,7 @@ class PasswordChanger:
             account.uid,
             account.password_secret,
         )
+
+
+PasswordChangerDep = Annotated[PasswordChanger, Depends(FromState("password_changer"))]
+"""Parameter type of a route that changes a password."""

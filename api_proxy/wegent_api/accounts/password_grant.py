@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl
 from fastapi import Request, Response
 
 from wegent_api.accounts.models import Credentials, Token
-from wegent_api.document.schema import request_body
 from wegent_api.http import examples
 from wegent_api.http.bodies import (
     FORM_BYTES,
+    RefusalsDep,
     counted,
     media_type_of,
     read_bytes,
@@ -23,6 +23,7 @@ from wegent_api.http.bodies import (
 )
 from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import BadRequest, Cause
+from wegent_api.http.openapi import request_body
 from wegent_kube.encoding import encode_json
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -61,7 +62,7 @@ class PasswordGrant:
         return Response(encode_json(value), 200, NO_STORE, media_type=JSON)
 
 
-async def read(request: Request) -> PasswordGrant:
+async def read(request: Request, refusals: RefusalsDep) -> PasswordGrant:
     """Return the body of a login; FastAPI dependency.
 
     A body that is refused counts against the client's address.
@@ -72,7 +73,7 @@ async def read(request: Request) -> PasswordGrant:
         Invalid: these can't be a name and a password.
         TooManyRequests: too much has been refused already.
     """
-    with counted(request):
+    with counted(request, refusals):
         oauth = media_type_of(request, (JSON, FORM)) == FORM
         value = await (_form_of(request) if oauth else read_form(request))
         return PasswordGrant(validated(Credentials, value), oauth)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from wegent_api.accounts.store import Account
 from wegent_crds.registry import ACCOUNT, API_VERSION, GROUP
 from wegent_kube import ApiError, KubeClient, KubeError
-from wegent_kube.client import JSON_PATCH, METADATA_LIST
+from wegent_kube.content_types import JSON_PATCH, METADATA_LIST
 from wegent_kube.resources import SECRETS
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ HASH_KEY: Final = "hash"
 NO_SUCH_NAME: Final = "no-such-secret"
 """Read where an account isn't there, so that it costs the same requests as one that is."""
 NOT_YET_STORED: Final = "not-yet-stored"
-"""What an Account refers to in a rehearsal."""
+"""What an Account refers to in a dry run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class StoredPassword:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PasswordSecretInfo:
     """A password Secret as the sweep sees it."""
 
     secret: SecretRef
@@ -64,13 +64,13 @@ class Found:
 class PasswordSecrets:
     """The password Secrets of the accounts namespace, as the proxy itself."""
 
-    def __init__(self, kube: KubeClient, namespace: str) -> None:
-        self._kube = kube
+    def __init__(self, own_api: KubeClient, namespace: str) -> None:
+        self._own_api = own_api
         self._namespace = namespace
 
     async def create(self, username: str, password_hash: str) -> SecretRef:
         """Store a hash for ``username`` under a new name."""
-        made = await self._kube.request(
+        made = await self._own_api.request(
             "POST",
             self._path(),
             body={
@@ -93,7 +93,7 @@ class PasswordSecrets:
         It asks the API server in any case, so that all logins make the same requests.
         """
         try:
-            body = await self._kube.request("GET", self._path(name or NO_SUCH_NAME))
+            body = await self._own_api.request("GET", self._path(name or NO_SUCH_NAME))
             value = base64.b64decode(body["data"][HASH_KEY]).decode("ascii")
         except ApiError as error:
             if error.code == 404:
@@ -111,7 +111,7 @@ class PasswordSecrets:
             "name": account.username,
             "uid": account.uid,
         }
-        await self._kube.request(
+        await self._own_api.request(
             "PATCH",
             self._path(secret.name),
             body=[
@@ -141,22 +141,22 @@ class PasswordSecrets:
         if resource_version is not None:
             preconditions["resourceVersion"] = resource_version
         try:
-            await self._kube.request(
+            await self._own_api.request(
                 "DELETE", self._path(secret.name), body={"preconditions": preconditions}
             )
         except ApiError as error:
             if error.code not in {404, 409}:
                 raise
 
-    async def all(self) -> AsyncIterator[Found]:
+    async def all(self) -> AsyncIterator[PasswordSecretInfo]:
         """Yield all of them; hashes are not read."""
-        pages = self._kube.pages(
+        pages = self._own_api.pages(
             self._path(), params={"labelSelector": USER_LABEL}, accept=METADATA_LIST
         )
         async for page in pages:
             for item in page["items"] or ():  # null in an empty metadata-only list
                 metadata = item["metadata"]
-                yield Found(
+                yield PasswordSecretInfo(
                     _ref(metadata),
                     metadata["resourceVersion"],
                     metadata["labels"][USER_LABEL],

@@ -12,7 +12,7 @@ import logging
 from collections import defaultdict
 from datetime import UTC, datetime
 
-from wegent_api.accounts.password_secrets import Found, PasswordSecrets
+from wegent_api.accounts.password_secrets import PasswordSecretInfo, PasswordSecrets
 from wegent_api.accounts.store import Accounts
 from wegent_api.server.metrics import Metrics
 from wegent_kube import KubeError
@@ -55,14 +55,14 @@ class Sweeper:
         Raises:
             KubeError: the API server did not do what was asked.
         """
-        of_user: defaultdict[str, list[Found]] = defaultdict(list)
+        of_user: defaultdict[str, list[PasswordSecretInfo]] = defaultdict(list)
         async for found in self._secrets.all():
             of_user[found.username].append(found)
         for username, secrets in of_user.items():
             if len(secrets) > 1 or not secrets[0].owned:
                 await self._tidy(username, [it for it in secrets if self._is_settled(it)])
 
-    async def _tidy(self, username: str, secrets: list[Found]) -> None:
+    async def _tidy(self, username: str, secrets: list[PasswordSecretInfo]) -> None:
         account = await self._accounts.get(username) if secrets else None
         for found in secrets:
             if account is None or account.password_secret != found.secret.name:
@@ -72,5 +72,5 @@ class Sweeper:
             elif not found.owned:
                 await self._secrets.give_to(account, found.secret)
 
-    def _is_settled(self, found: Found) -> bool:
+    def _is_settled(self, found: PasswordSecretInfo) -> bool:
         return (datetime.now(UTC) - found.created).total_seconds() >= self._age_s

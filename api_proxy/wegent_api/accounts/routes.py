@@ -5,7 +5,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from wegent_api.accounts import password_grant
-from wegent_api.accounts.first_admin_gate import refuse_reserved
+from wegent_api.accounts.first_admin_gate import FirstAdminGateDep, refuse_reserved
+from wegent_api.accounts.login import LoginDep
 from wegent_api.accounts.models import (
     AdminRegistration,
     Me,
@@ -15,16 +16,21 @@ from wegent_api.accounts.models import (
 )
 from wegent_api.accounts.password_grant import PasswordGrant
 from wegent_api.accounts.password_hashing import acceptable
-from wegent_api.accounts.store import Account, NewAccount
+from wegent_api.accounts.registration import RegistrarDep
+from wegent_api.accounts.store import Account, AccountsDep, NewAccount
+from wegent_api.accounts.throttle import RegistrationLimitDep
 from wegent_api.accounts.writers import as_caller, as_proxy
-from wegent_api.document.schema import request_body, statuses
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import anonymous_body_of, body_of, client_address
 from wegent_api.http.errors import Forbidden, Unavailable
+from wegent_api.http.openapi import request_body, statuses
+from wegent_api.http.state import SettingsDep
 from wegent_api.settings import Settings
+from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.identity import subject, user_of
-from wegent_api.wiring import Services, ServicesDep
+from wegent_api.upstream.own_api import OwnApiDep
+from wegent_api.upstream.role_bindings import Bindings, BindingsDep
 from wegent_crds.kinds.account import NamespaceGrant
 from wegent_crds.members import ROLES, binding_name
 
@@ -41,21 +47,25 @@ router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 async def register(
     request: Request,
     response: Response,
-    services: ServicesDep,
+    settings: SettingsDep,
+    limit: RegistrationLimitDep,
+    first_admin: FirstAdminGateDep,
+    registrar: RegistrarDep,
+    own_api: OwnApiDep,
     body: Annotated[Registration, Depends(anonymous_body_of(Registration))],
 ) -> Registered:
     """Make a user with the role `user`, unless registration is closed."""
-    if not services.settings.registration_open:
+    if not settings.registration_open:
         raise Forbidden("registration is closed; ask an admin for an account")
     # Before it counts: a refused registration takes nothing from others.
     refuse_reserved(body.username, what="Registration")
-    password = await checked_password(body, services.settings)
-    services.registrations.check(client_address(request))
-    await services.first_admin.required()
-    account = await services.registrar.register(
+    password = await checked_password(body, settings)
+    limit.check(client_address(request))
+    await first_admin.required()
+    account = await registrar.register(
         NewAccount(body.username, body.email, "user"),
         password,
-        as_proxy(services.kube),
+        as_proxy(own_api),
     )
     response.headers["Location"] = location(account)
     return Registered.of(account)
@@ -70,16 +80,18 @@ async def register(
 )
 async def admin_register(
     response: Response,
-    services: ServicesDep,
+    settings: SettingsDep,
+    registrar: RegistrarDep,
+    user_api: UserApiDep,
     caller: CallerDep,
     body: Annotated[AdminRegistration, Depends(body_of(AdminRegistration))],
 ) -> Registered:
     """Make an admin, or with `role: user` a plain user, with the rights of the caller."""
     grants = tuple({"name": it.name, "role": it.role} for it in body.namespaces or ())
-    account = await services.registrar.register(
+    account = await registrar.register(
         NewAccount(body.username, body.email, body.role, grants),
-        await checked_password(body, services.settings),
-        as_caller(services.callers, caller),
+        await checked_password(body, settings),
+        as_caller(user_api, caller),
     )
     response.headers["Location"] = location(account)
     return Registered.of(account)
@@ -94,7 +106,7 @@ async def admin_register(
 )
 async def login(
     request: Request,
-    services: ServicesDep,
+    logins: LoginDep,
     attempt: Annotated[PasswordGrant, Depends(password_grant.read)],
 ) -> Response:
     """Answer a token that runs out after `expiresIn` seconds, or with the password.
@@ -103,7 +115,7 @@ async def login(
     answered with OAuth2's names too.
     """
     credentials = attempt.credentials
-    issued = await services.login.login(
+    issued = await logins.login(
         credentials.username,
         credentials.password.get_secret_value(),
         client_address(request),
@@ -117,26 +129,32 @@ async def login(
     response_model_exclude_none=True,
     responses=statuses(401, 503),
 )
-async def me(services: ServicesDep, caller: CallerDep) -> Me:
+async def me(
+    settings: SettingsDep,
+    user_api: UserApiDep,
+    accounts: AccountsDep,
+    bindings: BindingsDep,
+    caller: CallerDep,
+) -> Me:
     """Answer the caller's account, or at least the name that the API server knows them by."""
-    name = await subject(services, caller)
-    username = user_of(name, services.settings.accounts_namespace)
-    account = None if username is None else await services.accounts.get(username)
+    name = await subject(user_api, caller)
+    username = user_of(name, settings.accounts_namespace)
+    account = None if username is None else await accounts.get(username)
     if username is None or account is None:
         return Me(username=name)
-    return Me.of(account, await _memberships(services, name, username))
+    return Me.of(account, await _memberships(bindings, name, username))
 
 
 async def _memberships(
-    services: Services, subject: str, username: str
+    bindings: Bindings, subject: str, username: str
 ) -> list[NamespaceGrant] | None:
     try:
-        bindings = await services.bindings.of_user(subject)
+        found = await bindings.of_user(subject)
     except (Forbidden, Unavailable):
         return None
     return [
         NamespaceGrant(name=namespace, role=role)
-        for namespace, binding in bindings
+        for namespace, binding in found
         for role in ROLES
         if binding == binding_name(username, role)
     ]

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from fastapi import Depends
+
+from wegent_api.http.state import FromState
 from wegent_crds.conditions import ConditionType
 from wegent_crds.registry import ACCOUNT, API_VERSION
 from wegent_kube import ApiError, KubeClient
@@ -87,8 +90,8 @@ class NewAccount:
 class Accounts:
     """The Accounts of one namespace."""
 
-    def __init__(self, kube: KubeClient, namespace: str) -> None:
-        self._kube = kube
+    def __init__(self, own_api: KubeClient, namespace: str) -> None:
+        self._own_api = own_api
         self.namespace = namespace
 
     async def get(self, username: str) -> Account | None:
@@ -98,7 +101,7 @@ class Accounts:
             KubeError: the API server did not say.
         """
         try:
-            return Account.of(await self._kube.request("GET", self.path(username)))
+            return Account.of(await self._own_api.request("GET", self.path(username)))
         except ApiError as error:
             if error.code == 404:
                 return None
@@ -107,3 +110,7 @@ class Accounts:
     def path(self, username: str | None = None) -> str:
         """Return the path of the collection, or of one account."""
         return ACCOUNTS.path(self.namespace, username)
+
+
+AccountsDep = Annotated[Accounts, Depends(FromState("accounts"))]
+"""Parameter type of a route that works with Accounts."""

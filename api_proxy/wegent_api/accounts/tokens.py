@@ -7,10 +7,13 @@ the password; bound to the ServiceAccount by nature, it ends with the Account.
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from fastapi import Depends
 
 from wegent_api.accounts.password_secrets import SecretRef
 from wegent_api.http.errors import Unavailable
+from wegent_api.http.state import FromState
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import SERVICE_ACCOUNTS
 
@@ -39,15 +42,17 @@ class TokenIssuer:
     """Asks for tokens as the proxy itself.
 
     Args:
-        kube: the proxy's client.
+        own_api: the proxy's client.
         namespace: of the ServiceAccounts.
         lifetime_s: of a token, in seconds.
         wait_s: how long a ServiceAccount may take to appear: the operator makes it
             after the Account, as the last of what the Account needs.
     """
 
-    def __init__(self, kube: KubeClient, namespace: str, *, lifetime_s: int, wait_s: float) -> None:
-        self._kube = kube
+    def __init__(
+        self, own_api: KubeClient, namespace: str, *, lifetime_s: int, wait_s: float
+    ) -> None:
+        self._own_api = own_api
         self._namespace = namespace
         self._lifetime_s = lifetime_s
         self._wait_s = wait_s
@@ -83,7 +88,7 @@ class TokenIssuer:
             pause = min(pause * 2, LONGEST_WAIT_S)
 
     async def _request(self, username: str, secret: SecretRef) -> Any:
-        return await self._kube.request(
+        return await self._own_api.request(
             "POST",
             SERVICE_ACCOUNTS.path(self._namespace, username, "token"),
             body={
@@ -110,3 +115,7 @@ def _issued(answer: Any) -> IssuedToken:
 def _missing(error: ApiError) -> str:
     """Return the plural of what the API server did not find."""
     return str((error.status.get("details") or {}).get("kind") or "")
+
+
+TokenIssuerDep = Annotated[TokenIssuer, Depends(FromState("tokens"))]
+"""Parameter type of a route that has a token issued."""

@@ -8,13 +8,13 @@ from typing import Any, Final, Protocol
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.error_responses import JSON
-from wegent_api.http.errors import Refused
-from wegent_api.upstream.client import CallersApi
+from wegent_api.http.errors import UpstreamStatus
+from wegent_api.upstream.client import UserApi
 from wegent_kube import ApiError, KubeClient
 
 STRICT: Final = {"fieldValidation": "Strict"}
 """Query parameters: unknown fields are refused, not dropped."""
-REHEARSAL: Final = {"dryRun": "All"} | STRICT
+DRY_RUN: Final = {"dryRun": "All"} | STRICT
 """The same, and nothing is stored: finds out what would be refused."""
 OF_THE_OBJECT: Final = {"POST": frozenset({409, 422}), "PATCH": frozenset({404, 409, 422})}
 """Refusals that speak of what was written, by method; any other speaks of the proxy's rights."""
@@ -31,10 +31,10 @@ class Writer(Protocol):
         params: Mapping[str, str],
         content_type: str = JSON,
     ) -> Any:
-        """Send ``body`` and return what is stored now; raises ``Refused`` if it was refused."""
+        """Send ``body`` and return the stored object; raise ``UpstreamStatus`` if refused."""
 
 
-def as_proxy(kube: KubeClient) -> Writer:
+def as_proxy(own_api: KubeClient) -> Writer:
     """Return the writer with the proxy's own rights, which policies narrow."""
 
     async def write(
@@ -45,18 +45,18 @@ def as_proxy(kube: KubeClient) -> Writer:
         content_type: str = JSON,
     ) -> Any:
         try:
-            return await kube.request(
+            return await own_api.request(
                 method, path, body=body, params=params, content_type=content_type
             )
         except ApiError as error:
             if error.code in OF_THE_OBJECT[method]:
-                raise Refused(error.status, error.code, {}) from error
+                raise UpstreamStatus(error.status, error.code, {}) from error
             raise
 
     return write
 
 
-def as_caller(callers: CallersApi, caller: Caller) -> Writer:
+def as_caller(user_api: UserApi, caller: Caller) -> Writer:
     """Return the writer with the rights of ``caller``."""
 
     async def write(
@@ -66,7 +66,7 @@ def as_caller(callers: CallersApi, caller: Caller) -> Writer:
         params: Mapping[str, str],
         content_type: str = JSON,
     ) -> Any:
-        return await callers.fetch(
+        return await user_api.request_json(
             caller, method, path, params=params, body=body, content_type=content_type
         )
 

@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import Invalid, Problem, Refused
+from wegent_api.http.errors import Invalid, Problem, UpstreamStatus
 from wegent_api.http.manifests import Manifest
 from wegent_api.http.patches import without_quoted_object
 from wegent_api.http.query import ApplyParameters
+from wegent_api.kinds.object_writer import ObjectWriter
 from wegent_api.kinds.reference_check import bounded, missing_of, targets_of, unresolved
 from wegent_api.kinds.taking_over import Applying
 from wegent_api.upstream.client import Answer
 from wegent_api.upstream.metadata import metadata_of, version_of
-from wegent_api.upstream.target import Target
-from wegent_api.wiring import Services
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import BY_PLURAL, Kind
 from wegent_kube.resources import resource_of
@@ -55,11 +53,10 @@ Outcome = Applied | Problem
 class Apply:
     """The objects of one body on behalf of one caller."""
 
-    def __init__(self, services: Services, caller: Caller, parameters: ApplyParameters) -> None:
-        self._callers = services.callers
-        self._creators = services.creators
-        self._managers = services.field_managers
-        self._caller = caller
+    def __init__(self, writer: ObjectWriter, parameters: ApplyParameters) -> None:
+        self._writer = writer
+        self._user_api = writer.user_api
+        self._caller = writer.caller
         self._parameters = parameters
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._outcomes: dict[ObjectKey, Outcome] = {}
@@ -114,7 +111,7 @@ class Apply:
             return frozenset()
         known = {key for key, it in self._outcomes.items() if isinstance(it, Applied)}
         try:
-            return await missing_of(self._callers, self._caller, targets - known)
+            return await missing_of(self._user_api, self._caller, targets - known)
         except Problem as problem:
             self._end = problem
             return frozenset()
@@ -132,22 +129,23 @@ class Apply:
 
     async def _send(self, manifest: Manifest) -> Applied:
         path = resource_of(manifest.kind).path(manifest.key.namespace, manifest.key.name)
-        target = Target(self._callers, self._caller, path)
+        target = self._writer.target(path)
         before = await self._before(path)
         namespace = manifest.key.namespace
-        body = await self._creators.noted(self._caller, manifest.body, namespace, target)
+        body = await self._writer.annotate(manifest.body, namespace, target)
         try:
             seen = None if before is None else version_of(metadata_of(before))
-            answer = await Applying(self._managers, target, self._parameters).run(body, seen=seen)
-        except Refused as refused:
+            applying = Applying(self._writer.field_managers, target, self._parameters)
+            answer = await applying.run(body, seen=seen)
+        except UpstreamStatus as refused:
             raise without_quoted_object(refused) from None
         return Applied(_how(before, answer), tuple(warnings_of(answer.headers)))
 
     async def _before(self, path: str) -> bytes | None:
         """Return the object as it is, None where it isn't there or isn't the caller's to see."""
         try:
-            return (await self._callers.whole(self._caller, "GET", path)).body
-        except Refused as refused:
+            return (await self._user_api.request(self._caller, "GET", path)).body
+        except UpstreamStatus as refused:
             if refused.code not in {403, 404}:
                 raise
             return None

@@ -2,11 +2,10 @@
 
 from typing import Any, Final
 
-from wegent_api.document.schema import SCHEMAS, statuses
 from wegent_api.http.error_responses import JSON
 from wegent_api.http.examples import APPLIED
+from wegent_api.http.openapi import SCHEMAS, Responses, json_content, statuses
 from wegent_api.http.yaml import YAML
-from wegent_api.kinds.openapi import Responses, json_content
 
 _RESULTS: Final = json_content({"$ref": f"{SCHEMAS}ApplyResults"})
 

@@ -9,20 +9,20 @@ from wegent_api.apply.apply import ENDING, Applied, Apply, Outcome
 from wegent_api.apply.models import ApplyResult, ApplyResults
 from wegent_api.apply.openapi import BODY, RESPONSES
 from wegent_api.http.bearer import CallerDep
-from wegent_api.http.bodies import media_type_of, parse, read_bytes
+from wegent_api.http.bodies import BodyReaderDep, media_type_of, parse
 from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import Problem
 from wegent_api.http.manifests import Manifest, Unusable, manifests_of
 from wegent_api.http.query import ApplyParameters, no_repeats
 from wegent_api.http.yaml import YAML, documents_of
-from wegent_api.wiring import ServicesDep, services_of
+from wegent_api.kinds.object_writer import ObjectWriterDep
 from wegent_crds.references import ObjectKey
 from wegent_kube.encoding import encode_json
 
 router: Final = APIRouter(prefix="/api/v1/apply", tags=["apply"])
 
 
-async def read_documents(request: Request, _: CallerDep) -> list[Any]:
+async def read_documents(request: Request, _: CallerDep, reader: BodyReaderDep) -> list[Any]:
     """Return the documents of the body; FastAPI dependency.
 
     Raises:
@@ -30,11 +30,11 @@ async def read_documents(request: Request, _: CallerDep) -> list[Any]:
         BadRequest: it isn't what its type says; the message has the line.
     """
     content_type = media_type_of(request, (YAML, JSON))
-    services = services_of(request)
-    raw = await read_bytes(request, services.settings.max_body_bytes)
+    raw = await reader.read(request)
     if content_type == JSON:
-        return [await services.worker.run(parse, raw)]
-    return await services.worker.run(documents_of, raw)
+        return [await reader.parse(raw, parse)]
+    documents: list[Any] = await reader.parse(raw, documents_of)
+    return documents
 
 
 @router.post(
@@ -47,8 +47,7 @@ async def read_documents(request: Request, _: CallerDep) -> list[Any]:
     response_class=Response,
 )
 async def apply(
-    services: ServicesDep,
-    caller: CallerDep,
+    writer: ObjectWriterDep,
     parameters: Annotated[ApplyParameters, Query()],
     documents: Annotated[list[Any], Depends(read_documents)],
 ) -> Response:
@@ -62,7 +61,7 @@ async def apply(
     """
     found = manifests_of(documents, parameters.namespace)
     usable = [it for it in found if isinstance(it, Manifest)]
-    outcomes = await Apply(services, caller, parameters).run(usable)
+    outcomes = await Apply(writer, parameters).run(usable)
     if problem := of_the_whole(list(outcomes.values())):
         raise problem
     items = [_result(index, it, outcomes) for index, it in enumerate(found)]

@@ -1,11 +1,10 @@
 """The OpenAPI document: what each route takes and answers, beside what FastAPI finds itself.
 
-Bodies are read by ``bodies`` and answers are passed through as bytes, so FastAPI does
-not see their models; they are named here, and their schemas added to the document.
-The kinds' schemas are those of the CRDs.
+Bodies are read by ``http.bodies`` and answers are passed through as bytes, so FastAPI does
+not see their models. ``app`` hands them in, and their schemas are added to the document.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -14,50 +13,18 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from wegent_api.accounts.admin_models import AccountChange, PasswordReset
-from wegent_api.accounts.models import AdminRegistration, Credentials, PasswordChange, Registration
-from wegent_api.apply.models import ApplyResults
-from wegent_api.http.error_responses import JSON
-from wegent_api.members.models import MemberChange
-from wegent_crds.models import MODELS
-from wegent_crds.registry import API_VERSION, KINDS, TOMBSTONE, Kind
+from wegent_api.http.openapi import SCHEMAS
 
-BODIES: Final[list[type[BaseModel]]] = [
-    Registration,
-    AdminRegistration,
-    Credentials,
-    PasswordChange,
-    PasswordReset,
-    AccountChange,
-    MemberChange,
-]
-"""Of requests that are not for objects."""
+Schemas = Mapping[str, Any]
+"""Schemas by their names in the document."""
+
 LOGIN: Final = "/api/v1/auth/login"
-SCHEMAS: Final = "#/components/schemas/"
-
 DESCRIPTION: Final = """\
 Ghosts, Models, Shells, Bots, Teams, Skills and Tasks over REST. Every request is made to the
 Kubernetes API server with the caller's own token and rights; objects, lists and errors are the
 API server's own. **Authorize** logs in by itself, or takes the token of
 `POST /api/v1/auth/login`.
 """
-
-MEANINGS: Final = {
-    400: "The request can't be understood; the message says where.",
-    401: "No token, or one that the API server does not take.",
-    403: "The caller may not do this.",
-    404: "There is no such object.",
-    408: "The body did not arrive in time.",
-    409: "The name is taken, or the object has changed.",
-    410: "The continue token is too old; begin again.",
-    412: "The object is another than the request's conditions want.",
-    413: "The body is too long.",
-    415: "The body is of another type than those that are taken.",
-    422: "Something in the body can't be; a cause for each field.",
-    429: "Too many attempts; Retry-After says how long to wait.",
-    502: "What answered in the API server's place wasn't it.",
-    503: "The API server can't be reached, or is not set up yet; worth another try.",
-}
 
 STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # "Status" is already that of the kinds
     "title": "ErrorStatus",
@@ -133,33 +100,18 @@ def operation_id(route: APIRoute) -> str:
     return OPERATIONS.get(route.name, verb + "".join(map(str.capitalize, rest)))
 
 
-def statuses(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """Return the ``responses`` of a route that may answer these, each a ``Status``."""
-    return {code: _response(MEANINGS[code], "ErrorStatus") for code in codes}
+def install_openapi(
+    app: FastAPI,
+    models: Sequence[type[BaseModel]],
+    derived: Callable[[Schemas], Mapping[str, Any]],
+) -> None:
+    """Have ``app`` serve the whole document.
 
-
-def kind_response(kind: Kind, code: int) -> dict[int | str, dict[str, Any]]:
-    """Return the ``responses`` of a route that answers one object."""
-    return {code: _response(f"The {kind.kind}, as it is stored.", kind.kind)}
-
-
-def kind_list_response(kind: Kind) -> dict[int | str, dict[str, Any]]:
-    """Return the ``responses`` of a route that answers a list."""
-    return {200: _response(f"A Kubernetes list of {kind.kind}s.", f"{kind.kind}List")}
-
-
-def request_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``openapi_extra`` of a route that takes a ``model``."""
-    return _request(model.__name__, example)
-
-
-def kind_body(kind: Kind, example: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``openapi_extra`` of a route that takes an object."""
-    return _request(f"{kind.kind}Body", example)
-
-
-def install_openapi(app: FastAPI) -> None:
-    """Have ``app`` serve the whole document."""
+    Args:
+        app: the application, with all its routes.
+        models: of bodies and answers that FastAPI does not see.
+        derived: returns the schemas that are made of theirs, by name.
+    """
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -170,7 +122,7 @@ def install_openapi(app: FastAPI) -> None:
                 routes=app.routes,
             )
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
-            schemas |= _schemas()
+            schemas |= _schemas(models, derived)
             _drop_fastapis_422(made)
             _offer_login(made)
             _drop_null_parameters(made)
@@ -218,10 +170,9 @@ def _drop_null_parameters(document: dict[str, Any]) -> None:
                     parameter["schema"] = {**given[0], **rest}
 
 
-def _schemas() -> dict[str, Any]:
-    served = [kind for kind in KINDS if kind.served or kind is TOMBSTONE]
-    models: list[type[BaseModel]] = [MODELS[kind.plural] for kind in served]
-    models += [*BODIES, ApplyResults]
+def _schemas(
+    models: Sequence[type[BaseModel]], derived: Callable[[Schemas], Mapping[str, Any]]
+) -> dict[str, Any]:
     _, made = models_json_schema(
         [(model, "validation") for model in models], ref_template=SCHEMAS + "{model}"
     )
@@ -229,49 +180,4 @@ def _schemas() -> dict[str, Any]:
         "ErrorStatus": STATUS_SCHEMA,
         "PendingStatus": PENDING_SCHEMA,
     }
-    for kind in served:
-        schemas[f"{kind.kind}List"] = _list_schema(kind)
-        if kind is not TOMBSTONE:
-            schemas[f"{kind.kind}Body"] = _body_schema(kind, schemas[kind.kind])
-    return schemas
-
-
-def _body_schema(kind: Kind, stored: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **stored,
-        "title": f"{kind.kind}Body",
-        "required": [name for name in stored["required"] if name in {"metadata", "spec"}],
-    }
-
-
-def _list_schema(kind: Kind) -> dict[str, Any]:
-    return {
-        "title": f"{kind.kind}List",
-        "type": "object",
-        "required": ["apiVersion", "kind", "metadata", "items"],
-        "properties": {
-            "apiVersion": {"const": API_VERSION},
-            "kind": {"const": f"{kind.kind}List"},
-            "metadata": {
-                "type": "object",
-                "properties": {
-                    "resourceVersion": {"type": "string"},
-                    "continue": {"type": "string", "description": "Set where there is more."},
-                    "remainingItemCount": {"type": "integer"},
-                },
-            },
-            "items": {"type": "array", "items": {"$ref": SCHEMAS + kind.kind}},
-        },
-    }
-
-
-def _response(description: str, schema: str) -> dict[str, Any]:
-    return {
-        "description": description,
-        "content": {JSON: {"schema": {"$ref": SCHEMAS + schema}}},
-    }
-
-
-def _request(schema: str, example: Mapping[str, Any]) -> dict[str, Any]:
-    content = {JSON: {"schema": {"$ref": SCHEMAS + schema}, "example": dict(example)}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {**schemas, **derived(schemas)}

@@ -12,16 +12,15 @@ import json
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from email.message import Message
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
-from wegent_api.accounts.throttle import address_key
-from wegent_api.http.bearer import CallerDep, bearer
+from wegent_api.http.bearer import Caller, CallerDep, bearer
 from wegent_api.http.error_responses import JSON, invalid
 from wegent_api.http.errors import (
     BadRequest,
@@ -30,9 +29,9 @@ from wegent_api.http.errors import (
     TooManyRequests,
     UnsupportedMediaType,
 )
-from wegent_api.http.holding import until_answered
-from wegent_api.upstream.identity import subject
-from wegent_api.wiring import services_of
+from wegent_api.http.rate_limiter import RateLimiter, address_key
+from wegent_api.http.state import FromState
+from wegent_api.http.worker import Worker
 
 FORM_BYTES: Final = 64 * 1024
 """Longest body of routes that take a small form, and of callers who are not known yet."""
@@ -54,18 +53,26 @@ _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def read_bytes(request: Request, limit: int) -> bytes:
+Admit = Callable[[Caller, int], Awaitable[None]]
+"""Lets a caller send that many bytes, if the API server takes the token; it raises
+``TooManyRequests`` or ``UpstreamStatus`` else."""
+
+RefusalsDep = Annotated[RateLimiter, Depends(FromState("refusals"))]
+"""Parameter type of a dependency that counts, by client address, refused bodies."""
+
+
+async def read_bytes(request: Request, limit: int, admit: Admit | None = None) -> bytes:
     """Return the body without a byte order mark, having read at most ``limit`` bytes of it.
 
     A body in UTF-16 that says so by its mark is returned in UTF-8, as kubectl reads such files.
     Windows' PowerShell writes them.
 
-    More than `FORM_BYTES` are read for callers whose token the API server takes.
+    Before more than `FORM_BYTES` are read, ``admit`` decides about the caller.
 
     Raises:
         BodyTooLarge: it is longer, or says so.
         RequestTimeout: it did not come to its end in time.
-        Refused: the API server does not take the token.
+        UpstreamStatus: the API server does not take the token.
         TooManyRequests: the caller has too many bytes in other bodies.
         BadRequest: it begins like UTF-16 and isn't.
     """
@@ -74,20 +81,19 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     length = int(declared) if declared.isdecimal() and len(declared) < 20 else None
     if declared and (length is None or length > limit):
         raise too_large
-    admitted = limit <= FORM_BYTES
     body = bytearray()
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
-            if not admitted and length is not None and length > FORM_BYTES:
-                await _admit(request, length)
-                admitted = True
+            if admit is not None and length is not None and length > FORM_BYTES:
+                await admit(await bearer(request), length)
+                admit = None
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limit:
                     raise too_large
-                if not admitted and len(body) > FORM_BYTES:
-                    await _admit(request, limit)
-                    admitted = True
+                if admit is not None and len(body) > FORM_BYTES:
+                    await admit(await bearer(request), limit)
+                    admit = None
     except TimeoutError:
         raise RequestTimeout("the body did not arrive in time") from None
     if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
@@ -98,32 +104,42 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     return bytes(body).removeprefix(BYTE_ORDER_MARK)
 
 
-async def _admit(request: Request, size: int) -> None:
-    """Let the caller send ``size`` bytes, which are counted until the request is answered."""
-    services = services_of(request)
-    user = await subject(services, await bearer(request))
-    until_answered(services.bodies.one(user, size))
+class BodyReader:
+    """Reads bodies of routes that take whole objects.
+
+    Args:
+        worker: parses long bodies.
+        max_bytes: of one body.
+        admit: decides about the callers of long bodies.
+    """
+
+    def __init__(self, worker: Worker, *, max_bytes: int, admit: Admit) -> None:
+        self._worker = worker
+        self._max_bytes = max_bytes
+        self._admit = admit
+
+    async def read(self, request: Request) -> bytes:
+        """Return the body of ``request``; raise what `read_bytes` does."""
+        return await read_bytes(request, self._max_bytes, self._admit)
+
+    async def parse(self, raw: bytes, parser: Callable[[bytes], Any]) -> Any:
+        """Return the value that ``parser`` reads from ``raw``; raise what it does."""
+        return await self._worker.run(parser, raw)
 
 
-async def json_object(request: Request) -> dict[str, Any]:
+BodyReaderDep = Annotated[BodyReader, Depends(FromState("body_reader"))]
+"""Parameter type of a dependency that reads a body."""
+
+
+async def json_object(request: Request, reader: BodyReaderDep) -> dict[str, Any]:
     """Return the body of ``request``, a JSON object; FastAPI dependency.
 
     Raises:
         UnsupportedMediaType: it isn't said to be plain JSON.
         BadRequest: it isn't JSON, or JSON that readers may take differently.
     """
-    return await read_object(request, (JSON,))
-
-
-async def read_object(request: Request, types: Sequence[str]) -> dict[str, Any]:
-    """Return the body of ``request``, a JSON object of one of the media ``types``.
-
-    It raises what `json_object` does.
-    """
-    services = services_of(request)
-    media_type_of(request, types)
-    raw = await read_bytes(request, services.settings.max_body_bytes)
-    return _object(await services.worker.run(parse, raw))
+    media_type_of(request, (JSON,))
+    return _object(await reader.parse(await reader.read(request), parse))
 
 
 async def read_form(request: Request, types: Sequence[str] = (JSON,)) -> dict[str, Any]:
@@ -147,7 +163,7 @@ def body_of(model: type[Model]) -> Callable[[Request], Any]:
     return read
 
 
-def anonymous_body_of(model: type[Model]) -> Callable[[Request], Any]:
+def anonymous_body_of(model: type[Model]) -> Callable[[Request, RateLimiter], Any]:
     """Return the same as `body_of` for a route without a token.
 
     A body that is refused counts against the client's address.
@@ -155,26 +171,26 @@ def anonymous_body_of(model: type[Model]) -> Callable[[Request], Any]:
     The dependency also raises ``TooManyRequests``.
     """
 
-    async def read(request: Request) -> Model:
-        with counted(request):
+    async def read(request: Request, refusals: RefusalsDep) -> Model:
+        with counted(request, refusals):
             return validated(model, await read_form(request))
 
     return read
 
 
 @contextmanager
-def counted(request: Request) -> Iterator[None]:
-    """Count what is refused within against the client's address.
+def counted(request: Request, refusals: RateLimiter) -> Iterator[None]:
+    """Count in ``refusals`` what is refused within, against the client's address.
 
     Raises:
         TooManyRequests: too much has been refused already.
     """
-    refusals, address = services_of(request).refusals, address_key(client_address(request))
+    address = address_key(client_address(request))
     if wait := refusals.take(address):
         message = f"too many requests that were refused; try again in {wait} s"
         raise TooManyRequests(message, retry_after_s=wait)
     yield
-    refusals.give_back(address)
+    refusals.refund(address)
 
 
 def validated(model: type[Model], value: Any) -> Model:

@@ -1,4 +1,4 @@
-"""What the proxy itself has to say no to; rendered in one place, ``statuses``.
+"""Answers that refuse a request; ``error_responses`` alone renders them.
 
 ::
 
@@ -16,7 +16,7 @@
     ├── TooManyRequests        429  with Retry-After
     ├── BadGateway             502  an answer that is not the API server's
     ├── Unavailable            503  the API server can't be reached, or something isn't there yet
-    └── Refused            any 4xx, 5xx: what the API server said, passed on as it is
+    └── UpstreamStatus       any 4xx, 5xx: the Status of the API server, passed on as it is
 """
 
 from collections.abc import Mapping, Sequence
@@ -97,13 +97,13 @@ class Unauthorized(Problem):
 
 
 class Forbidden(Problem):
-    """Understood, and not allowed by configuration; RBAC's refusals come as ``Refused``."""
+    """Understood, and not allowed by configuration; RBAC's refusals come as ``UpstreamStatus``."""
 
     code, reason = 403, "Forbidden"
 
 
 class NotFound(Problem):
-    """There is nothing of that name; the API server's own answer comes as ``Refused``."""
+    """There is nothing of that name; the API server's own answer comes as ``UpstreamStatus``."""
 
     code, reason = 404, "NotFound"
 
@@ -165,7 +165,7 @@ class Unavailable(Problem):
         super().__init__(message, retry_after_s=retry_after_s)
 
 
-class Refused(Problem):
+class UpstreamStatus(Problem):
     """The API server's own ``Status``, with those of its headers that are passed on."""
 
     def __init__(self, status: Mapping[str, Any], code: int, headers: Mapping[str, str]) -> None:

@@ -11,18 +11,17 @@ from fastapi import Depends, Request
 
 from wegent_api.http import json_patches
 from wegent_api.http.bearer import CallerDep
-from wegent_api.http.bodies import declared_type, parse, read_bytes
+from wegent_api.http.bodies import BodyReaderDep, declared_type, parse
 from wegent_api.http.errors import (
     MAX_CAUSES,
     BadRequest,
     Cause,
     Invalid,
-    Refused,
     UnsupportedMediaType,
+    UpstreamStatus,
 )
 from wegent_api.http.yaml import documents_of
-from wegent_api.wiring import services_of
-from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 from wegent_kube.encoding import encode_json, encode_yaml
 
 PATCH_TYPES: Final = (MERGE_PATCH, JSON_PATCH, APPLY_PATCH)
@@ -73,7 +72,7 @@ def as_yaml(value: Any) -> bytes:
     return encode_yaml(value)
 
 
-async def read_patch(request: Request, _: CallerDep) -> Patch:
+async def read_patch(request: Request, _: CallerDep, reader: BodyReaderDep) -> Patch:
     """Return the body of a PATCH; FastAPI dependency.
 
     Raises:
@@ -85,9 +84,8 @@ async def read_patch(request: Request, _: CallerDep) -> Patch:
     if content_type not in PATCH_TYPES or encoding != "identity":
         message = f"the Content-Type must be one of {ACCEPT_PATCH}, uncompressed"
         raise UnsupportedMediaType(message, headers={"Accept-Patch": ACCEPT_PATCH})
-    services = services_of(request)
-    raw = await read_bytes(request, services.settings.max_body_bytes)
-    value = await services.worker.run(_one_document if content_type == APPLY_PATCH else parse, raw)
+    raw = await reader.read(request)
+    value = await reader.parse(raw, _one_document if content_type == APPLY_PATCH else parse)
     if not isinstance(value, list if content_type == JSON_PATCH else dict):
         what = "a JSON array of operations" if content_type == JSON_PATCH else "an object"
         raise BadRequest(f"the body must be {what}")
@@ -121,7 +119,7 @@ def with_metadata(body: Mapping[str, Any], **fields: str) -> dict[str, Any]:
     return {**body, "metadata": {**metadata, **fields}}
 
 
-def without_quoted_object(refused: Refused) -> Refused | Invalid:
+def without_quoted_object(refused: UpstreamStatus) -> UpstreamStatus | Invalid:
     """Return a refusal without the whole object that the API server quotes in it."""
     causes = (refused.status.get("details") or {}).get("causes") or ()
     found = [

@@ -7,12 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Final, Self
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request
 
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.errors import BadRequest, Cause
-from wegent_api.upstream.client import Answer
-from wegent_api.upstream.metadata import metadata_of, version_of
 
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
@@ -88,20 +86,3 @@ def is_version(value: object) -> bool:
 def entity_tag(version: str) -> str:
     """Return the entity tag of a version."""
     return f'"{version}"'
-
-
-def tagged(answer: Answer, *, stored: bool = True) -> Response:
-    """Return an object with its ``ETag``; what a dry run shows has none."""
-    response = answer.response()
-    if stored and (version := version_of(metadata_of(answer.body))):
-        response.headers["ETag"] = entity_tag(version)
-    return response
-
-
-def unless_known(answer: Answer, known: EntityTags | None) -> Response:
-    """Return an object with its ``ETag``, or 304 if ``If-None-Match`` names what it holds."""
-    response = tagged(answer)
-    version = version_of(metadata_of(answer.body)) if known else None
-    if known is None or version is None or not known.name(version):
-        return response
-    return Response(status_code=304, headers={**answer.headers, "ETag": entity_tag(version)})

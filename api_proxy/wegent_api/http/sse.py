@@ -13,8 +13,8 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from wegent_api.server.protocol import ABORT
-
+ABORT: Final = "wegent.abort"
+"""ASGI extension whose ``abort`` cuts the connection, whatever is still to be sent over it."""
 MEDIA_TYPE: Final = "text/event-stream"
 HEADERS: Final = {
     "Cache-Control": "no-store",

@@ -5,33 +5,19 @@ is done here: they hold for every client. Before Kubernetes 1.36 there are none.
 validating policy, which refuses a forged or changed creator, is there all the same.
 """
 
-import asyncio
-import logging
 from collections.abc import Collection, Mapping
-from contextlib import suppress
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from fastapi import Depends
 
 from wegent_api.http.bearer import Caller
-from wegent_api.upstream.client import CallersApi
+from wegent_api.http.state import FromState
+from wegent_api.upstream.client import UserApi
+from wegent_api.upstream.creator_policy import CreatorPolicy
 from wegent_api.upstream.identity import identity, user_of
 from wegent_api.upstream.target import Target
 from wegent_crds.registry import GROUP, TOMBSTONE
 from wegent_crds.well_known import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
-from wegent_kube import ApiError, KubeClient, KubeError
-from wegent_kube.resources import Resource
-
-logger = logging.getLogger(__name__)
-
-POLICY: Final = "wegent-creator"
-POLICIES: Final = tuple(
-    Resource("admissionregistration.k8s.io", "v1", plural).path(None, POLICY)
-    for plural in ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings")
-)
-LOOK_EVERY_S: Final = 60.0
-"""A policy that is installed later is found; the two agree, should both note the creator."""
-RETRY_S: Final = 5.0
-FIRST_WITHIN_S: Final = 5.0
-"""How long a request waits for the first look; without an answer, policies are taken for there."""
 
 COPIED: Final = (CREATED_BY, CREATOR, CHANGED_BY)
 """The marks that a copied object comes with, which a backup keeps."""
@@ -41,35 +27,20 @@ Body = Mapping[str, Any]
 
 
 class Creators:
-    """Notes creators if nobody else does.
+    """Notes creators if no policy does.
 
     Args:
-        kube: to look for the policy with.
-        callers: to ask as whom the API server knows a caller.
+        policy: whether the API server has one.
+        user_api: to ask as whom the API server knows a caller.
         accounts_namespace: of the users who have plain names.
     """
 
-    def __init__(self, kube: KubeClient, callers: CallersApi, accounts_namespace: str) -> None:
-        self._kube = kube
-        self._callers = callers
+    def __init__(self, policy: CreatorPolicy, user_api: UserApi, accounts_namespace: str) -> None:
+        self._policy = policy
+        self._user_api = user_api
         self._accounts_namespace = accounts_namespace
-        self._policy: bool | None = None
-        self._looked = asyncio.Event()
 
-    async def run(self) -> None:
-        """Look for the policy, for ever."""
-        while True:
-            try:
-                there = await self._look()
-                if there is not self._policy and not there:
-                    logger.warning("no policy %s: the proxy notes creators itself", POLICY)
-                self._policy = there
-            except KubeError as error:
-                logger.warning("not known whether there is a policy %s: %s", POLICY, error)
-            self._looked.set()
-            await asyncio.sleep(RETRY_S if self._policy is None else LOOK_EVERY_S)
-
-    async def noted(
+    async def annotate(
         self, caller: Caller, body: Body, namespace: str, target: Target | None = None
     ) -> Body:
         """Return ``body`` as it is to be written, with its creator if that is for us to note.
@@ -84,14 +55,10 @@ class Creators:
             target: the object if it may be there already, with a creator that is to stay.
 
         Raises:
-            Refused: the token isn't taken, or the caller may not look.
+            UpstreamStatus: the token isn't taken, or the caller may not look.
             Unavailable: the API server can't be reached.
         """
-        if not self._looked.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FIRST_WITHIN_S):
-                    await self._looked.wait()
-        if self._policy is not False:
+        if await self._policy.in_force():
             return body
         there = await target.look_if_there() if target else None
         if there is None:
@@ -100,20 +67,10 @@ class Creators:
         marks = {key: annotations[key] for key in (CREATED_BY, CREATOR) if key in annotations}
         return _annotated(body, marks, {})
 
-    async def _look(self) -> bool:
-        for path in POLICIES:
-            try:
-                await self._kube.request("GET", path)
-            except ApiError as error:
-                if error.code != 404:
-                    raise
-                return False
-        return True
-
     async def _signed(self, caller: Caller, body: Body, namespace: str) -> Body:
         """Return what is to be created, with its creator, as the policy would sign it."""
         given = _annotations_of(body) or {}
-        by = (await identity(self._callers, caller)).username
+        by = (await identity(self._user_api, caller)).username
         marks = self._marks(by)
         copied = {key: given[key] for key in COPIED if given.get(key)}
         dropped = dict.fromkeys((CHANGED_BY, RESTORED_FROM, DELETED_BY), "")
@@ -140,8 +97,12 @@ class Creators:
                 }
             },
         }
-        answer: Any = await self._callers.fetch(caller, "POST", ACCESS_REVIEW, body=review)
+        answer: Any = await self._user_api.request_json(caller, "POST", ACCESS_REVIEW, body=review)
         return answer["status"]["allowed"] is True
+
+
+CreatorsDep = Annotated[Creators, Depends(FromState("creators"))]
+"""Parameter type of a dependency that writes objects."""
 
 
 def _annotations_of(body: Body) -> Mapping[str, Any] | None:

@@ -13,19 +13,18 @@ from fastapi import Query, Response
 
 from wegent_api.http.bearer import Caller, CallerDep
 from wegent_api.http.error_responses import pending
-from wegent_api.http.errors import Problem, Refused
+from wegent_api.http.errors import Problem, UpstreamStatus
 from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import DeleteParameters, Name, dry_run
 from wegent_api.kinds.write import encoded
-from wegent_api.upstream.client import METADATA_ONLY, Answer
+from wegent_api.upstream.client import METADATA_ONLY, Answer, UserApiDep
 from wegent_api.upstream.identity import identity
 from wegent_api.upstream.metadata import metadata_of, version_of
 from wegent_api.upstream.target import Target
-from wegent_api.upstream.wait import GONE, settled
-from wegent_api.wiring import Services, ServicesDep
+from wegent_api.upstream.wait import GONE, EventWaiter, EventWaiterDep
 from wegent_crds.registry import Kind
 from wegent_crds.well_known import DELETED_BY
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import resource_of
 
 PENDING: Final = (
@@ -43,7 +42,8 @@ class Deletes:
 
     async def delete(
         self,
-        services: ServicesDep,
+        user_api: UserApiDep,
+        waiter: EventWaiterDep,
         caller: CallerDep,
         name: Name,
         parameters: Annotated[DeleteParameters, Query()],
@@ -57,14 +57,14 @@ class Deletes:
         """
         place = (self.resource, parameters.namespace, name)
         path = self.resource.path(parameters.namespace, name)
-        target = Target(services.callers, caller, path)
+        target = Target(user_api, caller, path)
         await target.must_not_be(if_none_match)
         if parameters.dry_run:
             answer = await delete(target, if_match, parameters.dry_run)
         else:
             answer = await _delete_signed(target, if_match)
         version = version_of(metadata_of(answer.body))
-        if version is None or parameters.dry_run or await _gone(services, caller, place, version):
+        if version is None or parameters.dry_run or await _gone(waiter, caller, place, version):
             return Response(status_code=204, headers=dict(answer.headers))
         return pending(f'{self.kind.plural} "{name}": {PENDING}', answer.headers)
 
@@ -74,7 +74,7 @@ async def delete(target: Target, if_match: EntityTags | None, dry_run_: str | No
 
     Raises:
         PreconditionFailed: it isn't what ``If-Match`` names.
-        Refused: the API server refused it.
+        UpstreamStatus: the API server refused it.
     """
     return await _delete(target, await target.required_version(if_match), dry_run_)
 
@@ -96,7 +96,7 @@ async def _delete_signed(target: Target, if_match: EntityTags | None) -> Answer:
         return await _delete(target, version)
     try:
         return await _delete(target, signed if version is not None else None)
-    except Refused:
+    except UpstreamStatus:
         # Somebody else may delete it later, with kubectl, which leaves no name. Where no answer
         # came, none would come to this either, and the deletion may be under way.
         with suppress(Problem):
@@ -107,9 +107,9 @@ async def _delete_signed(target: Target, if_match: EntityTags | None) -> Answer:
 async def _sign(target: Target, version: str | None) -> str | None:
     """Note the caller on the object; return its version then, None where that was refused."""
     try:
-        name = (await identity(target.callers, target.caller)).username
+        name = (await identity(target.user_api, target.caller)).username
         answer = await _note(target, name, version)
-    except Refused:
+    except UpstreamStatus:
         return None
     return version_of(metadata_of(answer.body))
 
@@ -118,7 +118,7 @@ async def _note(target: Target, name: str | None, version: str | None) -> Answer
     metadata: dict[str, Any] = {"annotations": {DELETED_BY: name}}
     if version is not None:
         metadata["resourceVersion"] = version
-    return await target.callers.whole(
+    return await target.user_api.request(
         target.caller,
         "PATCH",
         target.path,
@@ -128,13 +128,8 @@ async def _note(target: Target, name: str | None, version: str | None) -> Answer
     )
 
 
-async def _gone(services: Services, caller: Caller, place: Any, version: str) -> bool:
-    gone = await settled(
-        services.waits,
-        caller,
-        place,
-        version,
-        lambda event, _: event == GONE or None,
-        within_s=services.settings.settle_wait_s,
+async def _gone(waiter: EventWaiter, caller: Caller, place: Any, version: str) -> bool:
+    gone = await waiter.wait_for_event(
+        caller, place, version, lambda event, _: event == GONE or None
     )
     return gone is not None

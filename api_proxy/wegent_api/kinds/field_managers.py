@@ -12,12 +12,15 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
+
+from fastapi import Depends
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.query import FIELD_MANAGER, MAX_FIELD_MANAGER_CHARS
-from wegent_api.upstream.client import CallersApi
+from wegent_api.http.state import FromState
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity, user_of
 
 MAX_KNOWN: Final = 4096
@@ -28,12 +31,12 @@ class FieldManagers:
     """Names the manager of each caller's updates.
 
     Args:
-        callers: to ask as whom the API server knows a caller.
+        user_api: to ask as whom the API server knows a caller.
         accounts_namespace: of the users who have plain names.
     """
 
-    def __init__(self, callers: CallersApi, accounts_namespace: str) -> None:
-        self._callers = callers
+    def __init__(self, user_api: UserApi, accounts_namespace: str) -> None:
+        self._user_api = user_api
         self._accounts_namespace = accounts_namespace
         self._known: OrderedDict[bytes, str] = OrderedDict()
 
@@ -44,7 +47,7 @@ class FieldManagers:
         change, its user never does.
 
         Raises:
-            Refused: the token is not accepted.
+            UpstreamStatus: the token is not accepted.
             Unavailable: the API server can't be reached.
         """
         token = hashlib.sha256(caller.token.encode()).digest()
@@ -52,8 +55,8 @@ class FieldManagers:
             self._known.move_to_end(token)
             return known
         try:
-            name = (await identity(self._callers, caller)).username
-        except Refused as refused:
+            name = (await identity(self._user_api, caller)).username
+        except UpstreamStatus as refused:
             if refused.code == HTTPStatus.UNAUTHORIZED:
                 raise
             return FIELD_MANAGER
@@ -68,6 +71,10 @@ class FieldManagers:
         if params.get("fieldManager", FIELD_MANAGER) != FIELD_MANAGER:
             return dict(params)
         return {**params, "fieldManager": await self.of(caller)}
+
+
+FieldManagersDep = Annotated[FieldManagers, Depends(FromState("field_managers"))]
+"""Parameter type of a dependency that writes objects."""
 
 
 def manager_of(name: str) -> str:

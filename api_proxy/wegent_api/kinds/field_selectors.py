@@ -6,7 +6,7 @@ the field that it doesn't know, and none that it does.
 
 from typing import Final
 
-from wegent_api.http.errors import BadRequest, Cause, Problem, Refused
+from wegent_api.http.errors import BadRequest, Cause, Problem, UpstreamStatus
 from wegent_crds.models import model_of
 from wegent_crds.registry import Kind
 
@@ -20,7 +20,7 @@ def fields_of(kind: Kind) -> tuple[str, ...]:
     return (*OF_ALL, *(path.removeprefix(".") for path in model_of(kind).selectable_fields()))
 
 
-def explained(refused: Refused, kind: Kind, selector: str | None) -> Problem:
+def explained(refused: UpstreamStatus, kind: Kind, selector: str | None) -> Problem:
     """Return a refusal with the fields that can be selected, if it is about the selector."""
     if selector is None or refused.code != 400:
         return refused

@@ -8,65 +8,89 @@ at the version of the first, so that the whole is one moment's, whatever the pag
 
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import Response
+from fastapi import Depends, Response
 from fastapi.responses import StreamingResponse
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.error_responses import JSON
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.query import ListParameters
-from wegent_api.kinds.list_all_namespaces import Merged, Page, Position, namespaces_of
-from wegent_api.wiring import Services
+from wegent_api.http.state import FromState
+from wegent_api.kinds.list_all_namespaces import (
+    ContinueToken,
+    MultiNamespaceList,
+    Page,
+    namespaces_of,
+)
+from wegent_api.upstream.client import UserApi
+from wegent_api.upstream.long_answers import LongAnswers
+from wegent_api.upstream.role_bindings import Bindings
 from wegent_crds.registry import API_VERSION, Kind
-from wegent_kube.client import PAGE_SIZE
 from wegent_kube.encoding import encode_json
+from wegent_kube.paging import PAGE_SIZE
 from wegent_kube.resources import resource_of
 
 PAGING: Final = frozenset({"limit", "continue"})
 
 
-async def listed(
-    services: Services, caller: Caller, kind: Kind, parameters: ListParameters
-) -> Response:
-    """Return the answer to a list.
+class Lister:
+    """Answers lists.
 
-    Raises:
-        BadRequest: ``continue`` is nothing that such a list has given.
-        Refused: the caller may not list here, or anywhere.
-        Forbidden: the proxy may not find out where.
-        Unavailable: the API server can't be reached.
+    Args:
+        user_api: the API server, as the caller.
+        bindings: in which namespaces a caller may have rights.
+        long_answers: counts the answers that take a while to read.
     """
-    resource, query = resource_of(kind), parameters.upstream()
-    start, refusal = None, None
-    if parameters.everywhere and Position.is_one(parameters.continue_):
-        start = Position.decode(str(parameters.continue_))
-    else:
-        path = resource.path(None if parameters.everywhere else parameters.namespace)
-        try:
-            admit = partial(services.long_answers.admit, caller)
-            return await services.callers.relay(caller, "GET", path, params=query, admit=admit)
-        except Refused as refused:
-            if not parameters.everywhere or refused.code != 403 or parameters.continue_:
-                raise
-            refusal = refused
-    query = {key: value for key, value in query.items() if key not in PAGING}
-    namespaces = await namespaces_of(services, caller)
-    merged = Merged(services, caller, resource, query, namespaces)
-    page = await merged.page(min(parameters.limit or PAGE_SIZE, PAGE_SIZE), start)
-    if page is None:
-        if refusal:
-            raise refusal
-        page = Page([], start.version if start else "", None)
-    if parameters.limit or page.next is None:
-        chunks = [_opening(kind), _encoded(page.items), _end(page)]
-        return Response(b"".join(chunks), media_type=JSON)
-    await services.long_answers.admit(caller)
-    return StreamingResponse(_all(kind, merged, page), media_type=JSON)
+
+    def __init__(self, user_api: UserApi, bindings: Bindings, long_answers: LongAnswers) -> None:
+        self._user_api = user_api
+        self._bindings = bindings
+        self._long_answers = long_answers
+
+    async def list(self, caller: Caller, kind: Kind, parameters: ListParameters) -> Response:
+        """Return the answer to a list.
+
+        Raises:
+            BadRequest: ``continue`` is nothing that such a list has given.
+            UpstreamStatus: the caller may not list here, or anywhere.
+            Forbidden: the proxy may not find out where.
+            Unavailable: the API server can't be reached.
+        """
+        resource, query = resource_of(kind), parameters.upstream()
+        start, refusal = None, None
+        if parameters.everywhere and ContinueToken.is_one(parameters.continue_):
+            start = ContinueToken.decode(str(parameters.continue_))
+        else:
+            path = resource.path(None if parameters.everywhere else parameters.namespace)
+            try:
+                admit = partial(self._long_answers.admit, caller)
+                return await self._user_api.stream(caller, "GET", path, params=query, admit=admit)
+            except UpstreamStatus as refused:
+                if not parameters.everywhere or refused.code != 403 or parameters.continue_:
+                    raise
+                refusal = refused
+        query = {key: value for key, value in query.items() if key not in PAGING}
+        namespaces = await namespaces_of(self._user_api, self._bindings, caller)
+        merged = MultiNamespaceList(self._user_api, caller, resource, query, namespaces)
+        page = await merged.page(min(parameters.limit or PAGE_SIZE, PAGE_SIZE), start)
+        if page is None:
+            if refusal:
+                raise refusal
+            page = Page([], start.version if start else "", None)
+        if parameters.limit or page.next is None:
+            chunks = [_opening(kind), _encoded(page.items), _end(page)]
+            return Response(b"".join(chunks), media_type=JSON)
+        await self._long_answers.admit(caller)
+        return StreamingResponse(_all(kind, merged, page), media_type=JSON)
 
 
-async def _all(kind: Kind, merged: Merged, page: Page) -> AsyncIterator[bytes]:
+ListerDep = Annotated[Lister, Depends(FromState("lister"))]
+"""Parameter type of a route that lists objects."""
+
+
+async def _all(kind: Kind, merged: MultiNamespaceList, page: Page) -> AsyncIterator[bytes]:
     """Yield a list of all pages; if one fails, the answer breaks off."""
     yield _opening(kind)
     yield b"["

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import BadRequest, Cause, Refused
+from wegent_api.http.errors import BadRequest, Cause, UpstreamStatus
 from wegent_api.http.preconditions import is_version
 from wegent_api.names import is_dns_label
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity
-from wegent_api.wiring import Services
-from wegent_kube.client import PageLimit
+from wegent_api.upstream.role_bindings import Bindings
+from wegent_kube.paging import PageLimit
 from wegent_kube.resources import Resource
 
 PREFIX: Final = "namespaces."
@@ -35,7 +36,7 @@ NOT_YET: Final = 504
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class ContinueToken:
     """Where a list goes on."""
 
     version: str
@@ -80,47 +81,47 @@ class Page:
 
     items: list[Any]
     version: str
-    next: Position | None
+    next: ContinueToken | None
     """Where it goes on; None: nowhere."""
     size: int = 0
     """Bytes in which the API server sent it."""
 
 
-async def namespaces_of(services: Services, caller: Caller) -> list[str]:
+async def namespaces_of(user_api: UserApi, bindings: Bindings, caller: Caller) -> list[str]:
     """Return the namespaces in which ``caller`` may have rights, in order.
 
     Raises:
-        Refused: the token isn't taken.
+        UpstreamStatus: the token isn't taken.
         Forbidden: the proxy may not find out.
         Unavailable: the API server can't be reached.
     """
-    return await services.bindings.namespaces(await identity(services.callers, caller))
+    return await bindings.namespaces(await identity(user_api, caller))
 
 
-class Merged:
+class MultiNamespaceList:
     """A list over the namespaces in which one caller may have rights."""
 
     def __init__(
         self,
-        services: Services,
+        user_api: UserApi,
         caller: Caller,
         resource: Resource,
         query: Mapping[str, str],
         namespaces: list[str],
     ) -> None:
-        self._callers = services.callers
+        self._user_api = user_api
         self._caller = caller
         self._resource = resource
         self._query = query
         self._namespaces = namespaces
 
-    async def page(self, limit: int, start: Position | None = None) -> Page | None:
+    async def page(self, limit: int, start: ContinueToken | None = None) -> Page | None:
         """Return up to ``limit`` items from ``start`` on; None: the caller may list nowhere.
 
         It is fewer where the page has `PAGE_BYTES` before.
 
         Raises:
-            Refused: the version is too old, or the token isn't taken any more.
+            UpstreamStatus: the version is too old, or the token isn't taken any more.
             Unavailable: the API server can't be reached.
         """
         version = start.version if start else None
@@ -133,7 +134,7 @@ class Merged:
             here = start.continue_ if start and namespace == start.namespace else None
             while True:
                 if version and (len(items) >= limit or size >= PAGE_BYTES):
-                    return Page(items, version, Position(version, namespace, here), size)
+                    return Page(items, version, ContinueToken(version, namespace, here), size)
                 more = min(limit - len(items), fitting.objects)
                 raw = await self._list(namespace, more, version, here)
                 if raw is None:
@@ -158,8 +159,8 @@ class Merged:
             params |= {"resourceVersion": version, "resourceVersionMatch": "Exact"}
         path = self._resource.path(namespace)
         try:
-            return (await self._callers.whole(self._caller, "GET", path, params=params)).body
-        except Refused as refused:
+            return (await self._user_api.request(self._caller, "GET", path, params=params)).body
+        except UpstreamStatus as refused:
             if refused.code in NOT_HERE:
                 return None
             if version and refused.code == NOT_YET:
@@ -168,6 +169,6 @@ class Merged:
             raise _without_token(refused) from None
 
 
-def _without_token(refused: Refused) -> Refused:
+def _without_token(refused: UpstreamStatus) -> UpstreamStatus:
     """Return a refusal without the API server's offer to go on, which is for one namespace."""
-    return Refused({**refused.status, "metadata": {}}, refused.code, refused.headers)
+    return UpstreamStatus({**refused.status, "metadata": {}}, refused.code, refused.headers)

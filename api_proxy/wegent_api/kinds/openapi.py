@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from wegent_api.document.schema import SCHEMAS, kind_response, statuses
-from wegent_api.http.error_responses import JSON
+from pydantic import BaseModel
+
+from wegent_api.http.openapi import SCHEMAS, Responses, request, response, statuses
 from wegent_api.http.patches import ACCEPT_PATCH
 from wegent_api.http.preconditions import IF_MATCH, IF_NONE_MATCH, MAX_HEADER_CHARS
 from wegent_api.http.sse import MEDIA_TYPE
 from wegent_api.kinds.watch import LAST_EVENT_ID
-from wegent_crds.registry import Kind
-from wegent_kube.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
-
-Responses = dict[int | str, dict[str, Any]]
+from wegent_crds.models import MODELS
+from wegent_crds.registry import API_VERSION, KINDS, TOMBSTONE, Kind
+from wegent_kube.content_types import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 
 ALWAYS: Final = (400, 401, 403, 429, 502, 503)
 """What any request that reaches the API server may be answered."""
@@ -44,14 +44,6 @@ def one_object(kind: Kind, *codes: int) -> Responses:
 
 NOT_MODIFIED: Final[Responses] = {
     304: {"description": f"It is what `{IF_NONE_MATCH}` names.", "headers": _ETAG}
-}
-
-
-PENDING: Final[Responses] = {
-    202: {
-        "description": "It is under way, and waits for Wegent's operator.",
-        "content": {JSON: {"schema": {"$ref": f"{SCHEMAS}PendingStatus"}}},
-    }
 }
 
 
@@ -130,6 +122,64 @@ def accept_patch(responses: Responses) -> Responses:
     return {**responses, 415: {**responses[415], "headers": {"Accept-Patch": header}}}
 
 
-def json_content(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``content`` of an answer in JSON."""
-    return {JSON: {"schema": dict(schema)}}
+def kind_response(kind: Kind, code: int) -> Responses:
+    """Return the ``responses`` of a route that answers one object."""
+    return {code: response(f"The {kind.kind}, as it is stored.", kind.kind)}
+
+
+def kind_list_response(kind: Kind) -> Responses:
+    """Return the ``responses`` of a route that answers a list."""
+    return {200: response(f"A Kubernetes list of {kind.kind}s.", f"{kind.kind}List")}
+
+
+def kind_body(kind: Kind, example: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``openapi_extra`` of a route that takes an object."""
+    return request(f"{kind.kind}Body", example)
+
+
+DOCUMENTED: Final = tuple(kind for kind in KINDS if kind.served or kind is TOMBSTONE)
+"""The kinds whose schemas the document has."""
+
+
+def models() -> list[type[BaseModel]]:
+    """Return the models of the kinds' schemas, which are those of the CRDs."""
+    return [MODELS[kind.plural] for kind in DOCUMENTED]
+
+
+def derived_schemas(schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """Return, by name, the schemas of lists and bodies, which are made of the objects' own."""
+    derived: dict[str, Any] = {}
+    for kind in DOCUMENTED:
+        derived[f"{kind.kind}List"] = _list_schema(kind)
+        if kind is not TOMBSTONE:
+            derived[f"{kind.kind}Body"] = _body_schema(kind, schemas[kind.kind])
+    return derived
+
+
+def _body_schema(kind: Kind, stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **stored,
+        "title": f"{kind.kind}Body",
+        "required": [name for name in stored["required"] if name in {"metadata", "spec"}],
+    }
+
+
+def _list_schema(kind: Kind) -> dict[str, Any]:
+    return {
+        "title": f"{kind.kind}List",
+        "type": "object",
+        "required": ["apiVersion", "kind", "metadata", "items"],
+        "properties": {
+            "apiVersion": {"const": API_VERSION},
+            "kind": {"const": f"{kind.kind}List"},
+            "metadata": {
+                "type": "object",
+                "properties": {
+                    "resourceVersion": {"type": "string"},
+                    "continue": {"type": "string", "description": "Set where there is more."},
+                    "remainingItemCount": {"type": "integer"},
+                },
+            },
+            "items": {"type": "array", "items": {"$ref": SCHEMAS + kind.kind}},
+        },
+    }

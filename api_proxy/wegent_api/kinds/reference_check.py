@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import MAX_CAUSES, Cause, Invalid, Refused
+from wegent_api.http.errors import MAX_CAUSES, Cause, Invalid, UpstreamStatus
 from wegent_api.names import is_dns_label, is_dns_subdomain
-from wegent_api.upstream.client import METADATA_ONLY, CallersApi
+from wegent_api.upstream.client import METADATA_ONLY, UserApi
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import BY_PLURAL, GROUP, Kind
 from wegent_kube.resources import resource_of
@@ -24,16 +24,16 @@ MAX_TARGETS: Final = 256
 
 
 async def check_references(
-    callers: CallersApi, caller: Caller, kind: Kind, namespace: str, body: Mapping[str, Any]
+    user_api: UserApi, caller: Caller, kind: Kind, namespace: str, body: Mapping[str, Any]
 ) -> None:
     """Look up everything that ``body``, to be written into ``namespace``, refers to.
 
     Raises:
         Invalid: something isn't there, with a cause for each such reference.
-        Refused, Unavailable: the API server did not say.
+        UpstreamStatus, Unavailable: the API server did not say.
     """
     found = bounded(references_of(kind, namespace, body))
-    missing = await missing_of(callers, caller, targets_of(found))
+    missing = await missing_of(user_api, caller, targets_of(found))
     if problem := unresolved(kind, found, body, missing):
         raise problem
 
@@ -68,30 +68,30 @@ def unresolved(
 
 
 async def missing_of(
-    callers: CallersApi, caller: Caller, targets: Iterable[ObjectKey]
+    user_api: UserApi, caller: Caller, targets: Iterable[ObjectKey]
 ) -> frozenset[ObjectKey]:
     """Return those of ``targets`` of which the caller may know that they aren't there.
 
     Raises:
-        Refused, Unavailable: the API server did not say.
+        UpstreamStatus, Unavailable: the API server did not say.
     """
-    seen = await look_up(callers, caller, targets)
+    seen = await look_up(user_api, caller, targets)
     return frozenset(target for target, there in seen.items() if there is False)
 
 
 async def look_up(
-    callers: CallersApi, caller: Caller, targets: Iterable[ObjectKey]
+    user_api: UserApi, caller: Caller, targets: Iterable[ObjectKey]
 ) -> Mapping[ObjectKey, bool | None]:
     """Return which of ``targets`` are there; None of those that the caller may not look at.
 
     Raises:
-        Refused, Unavailable: the API server did not say.
+        UpstreamStatus, Unavailable: the API server did not say.
     """
     slots = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
     async def one(target: ObjectKey) -> bool | None:
         async with slots:
-            return await _is_there(callers, caller, target)
+            return await _is_there(user_api, caller, target)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -101,11 +101,11 @@ async def look_up(
     return {target: lookup.result() for target, lookup in lookups.items()}
 
 
-async def _is_there(callers: CallersApi, caller: Caller, target: ObjectKey) -> bool | None:
+async def _is_there(user_api: UserApi, caller: Caller, target: ObjectKey) -> bool | None:
     path = resource_of(BY_PLURAL[target.plural]).path(target.namespace, target.name)
     try:
-        await callers.whole(caller, "GET", path, accept=METADATA_ONLY)
-    except Refused as refused:
+        await user_api.request(caller, "GET", path, accept=METADATA_ONLY)
+    except UpstreamStatus as refused:
         if refused.code not in {403, 404}:
             raise
         return False if refused.code == 404 else None

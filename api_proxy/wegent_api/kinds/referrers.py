@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import BadRequest, Cause, Refused
-from wegent_api.kinds.list_all_namespaces import Merged, Position, namespaces_of
+from wegent_api.http.errors import BadRequest, Cause, UpstreamStatus
+from wegent_api.kinds.list_all_namespaces import ContinueToken, MultiNamespaceList, namespaces_of
 from wegent_api.kinds.models import Referrer
-from wegent_api.wiring import Services
+from wegent_api.upstream.client import UserApi
+from wegent_api.upstream.role_bindings import Bindings
 from wegent_crds.references import ObjectKey, references_of
 from wegent_crds.registry import KINDS, Kind
-from wegent_kube.client import PageLimit
+from wegent_kube.paging import PageLimit
 from wegent_kube.resources import resource_of
 
 PAGE: Final = 100
@@ -33,8 +34,11 @@ Found = tuple[list[Any], str | None]
 class Search:
     """For the referrers of one object, on behalf of one caller."""
 
-    def __init__(self, services: Services, caller: Caller, target: ObjectKey) -> None:
-        self._services = services
+    def __init__(
+        self, user_api: UserApi, bindings: Bindings, caller: Caller, target: ObjectKey
+    ) -> None:
+        self._user_api = user_api
+        self._bindings = bindings
         self._caller = caller
         self._target = target
         self._kinds = [kind for kind in KINDS if kind.served and _may_refer(kind, target.plural)]
@@ -47,21 +51,21 @@ class Search:
 
         Raises:
             BadRequest: the token is none that this has given.
-            Refused: the caller may list nothing that might refer to it.
+            UpstreamStatus: the caller may list nothing that might refer to it.
             Forbidden: the proxy may not find out where they may.
             Unavailable: the API server can't be reached.
         """
         kinds, rest = self._start(token)
         found: list[Referrer] = []
         searched = 0
-        refusals: list[Refused] = []
+        refusals: list[UpstreamStatus] = []
         for kind in kinds:
             while True:
                 if searched >= SEARCHED or self._bytes >= SEARCHED_BYTES:
                     return found, f"{kind.plural}.{rest or ''}"
                 try:
                     items, rest = await self._page(kind, rest)
-                except Refused as refused:
+                except UpstreamStatus as refused:
                     if refused.code != 403 or rest:
                         raise
                     refusals.append(refused)
@@ -85,13 +89,13 @@ class Search:
         raise BadRequest.of([Cause("FieldValueInvalid", "continue", message)])
 
     async def _page(self, kind: Kind, token: str | None) -> Found:
-        if Position.is_one(token):
-            return await self._merged(kind, Position.decode(str(token)), None)
+        if ContinueToken.is_one(token):
+            return await self._merged(kind, ContinueToken.decode(str(token)), None)
         params = {"limit": str(self._fitting.objects)} | ({"continue": token} if token else {})
         path = resource_of(kind).path()
         try:
-            answer = await self._services.callers.whole(self._caller, "GET", path, params=params)
-        except Refused as refused:
+            answer = await self._user_api.request(self._caller, "GET", path, params=params)
+        except UpstreamStatus as refused:
             if refused.code != 403 or token:
                 raise
             return await self._merged(kind, None, refused)
@@ -104,10 +108,14 @@ class Search:
         self._bytes += size
         self._fitting.adapt(objects, size)
 
-    async def _merged(self, kind: Kind, start: Position | None, refused: Refused | None) -> Found:
+    async def _merged(
+        self, kind: Kind, start: ContinueToken | None, refused: UpstreamStatus | None
+    ) -> Found:
         if self._namespaces is None:
-            self._namespaces = await namespaces_of(self._services, self._caller)
-        merged = Merged(self._services, self._caller, resource_of(kind), {}, self._namespaces)
+            self._namespaces = await namespaces_of(self._user_api, self._bindings, self._caller)
+        merged = MultiNamespaceList(
+            self._user_api, self._caller, resource_of(kind), {}, self._namespaces
+        )
         page = await merged.page(PAGE, start)
         if page is None:
             if refused:

@@ -15,7 +15,8 @@ from wegent_api.http.query import Name, OneParameters, ReferrersParameters
 from wegent_api.kinds.models import FoundReference, ReferenceList, ReferrerList, ResolvedRefs
 from wegent_api.kinds.reference_check import look_up, targets_of
 from wegent_api.kinds.referrers import Search
-from wegent_api.wiring import ServicesDep
+from wegent_api.upstream.client import UserApiDep
+from wegent_api.upstream.role_bindings import BindingsDep
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import BY_PLURAL, Kind
@@ -33,7 +34,7 @@ class Relations:
 
     async def references(
         self,
-        services: ServicesDep,
+        user_api: UserApiDep,
         caller: CallerDep,
         name: Name,
         parameters: Annotated[OneParameters, Query()],
@@ -41,9 +42,9 @@ class Relations:
         """List what one object refers to, and whether that is there and may be referred to."""
         namespace = parameters.namespace
         path = self.resource.path(namespace, name)
-        body = await services.callers.fetch(caller, "GET", path)
+        body = await user_api.request_json(caller, "GET", path)
         found = list(references_of(self.kind, namespace, body))
-        seen = await look_up(services.callers, caller, targets_of(found))
+        seen = await look_up(user_api, caller, targets_of(found))
         resolved = resolved_refs(body)
         items = [
             FoundReference(
@@ -60,7 +61,8 @@ class Relations:
 
     async def referrers(
         self,
-        services: ServicesDep,
+        user_api: UserApiDep,
+        bindings: BindingsDep,
         caller: CallerDep,
         name: Name,
         parameters: Annotated[ReferrersParameters, Query()],
@@ -71,7 +73,7 @@ class Relations:
         at a time. Go on with `continue` for as long as there is one.
         """
         target = ObjectKey(self.kind.plural, parameters.namespace, name)
-        search = Search(services, caller, target)
+        search = Search(user_api, bindings, caller, target)
         items, rest = await search.run(parameters.continue_)
         return ReferrerList(items=items, continue_=rest)
 

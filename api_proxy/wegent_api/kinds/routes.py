@@ -11,17 +11,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from wegent_api.document.schema import kind_body, kind_list_response
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import no_body
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
+from wegent_api.http.openapi import PENDING, Responses
 from wegent_api.http.preconditions import (
     IF_MATCH,
     IF_NONE_MATCH,
     IfMatch,
     IfNoneMatch,
-    unless_known,
 )
 from wegent_api.http.query import (
     Name,
@@ -31,27 +30,28 @@ from wegent_api.http.query import (
 )
 from wegent_api.kinds.delete import Deletes
 from wegent_api.kinds.field_selectors import explained
-from wegent_api.kinds.list import listed
+from wegent_api.kinds.list import ListerDep
 from wegent_api.kinds.models import ReferenceList, ReferrerList
 from wegent_api.kinds.openapi import (
     NOT_MODIFIED,
-    PENDING,
     WITH_A_BODY,
-    Responses,
     accept_patch,
     conditions,
     errors,
     followed,
+    kind_body,
+    kind_list_response,
     one_object,
     patch_body,
     resuming,
 )
 from wegent_api.kinds.relations import Relations
-from wegent_api.kinds.watch import starting_point, watch
+from wegent_api.kinds.watch import WatcherDep, starting_point
 from wegent_api.kinds.write import Writes
+from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.metadata import metadata_of
+from wegent_api.upstream.tagged import unless_known
 from wegent_api.upstream.target import required
-from wegent_api.wiring import ServicesDep
 from wegent_crds.registry import KINDS, Kind
 from wegent_kube.resources import resource_of
 
@@ -66,7 +66,8 @@ class KindRoutes:
     async def list(
         self,
         request: Request,
-        services: ServicesDep,
+        lister: ListerDep,
+        watcher: WatcherDep,
         caller: CallerDep,
         parameters: Annotated[WatchParameters, Query()],
     ) -> Response:
@@ -78,16 +79,16 @@ class KindRoutes:
         """
         try:
             if not parameters.watching():
-                return await listed(services, caller, self.kind, parameters)
+                return await lister.list(caller, self.kind, parameters)
             path = self.resource.path(None if parameters.everywhere else parameters.namespace)
             since = starting_point(request, parameters.resource_version)
-            return await watch(services, caller, path, parameters.upstream(), since)
-        except Refused as refused:
+            return await watcher.watch(caller, path, parameters.upstream(), since)
+        except UpstreamStatus as refused:
             raise explained(refused, self.kind, parameters.field_selector) from refused
 
     async def get(
         self,
-        services: ServicesDep,
+        user_api: UserApiDep,
         caller: CallerDep,
         name: Name,
         parameters: Annotated[OneParameters, Query()],
@@ -96,7 +97,7 @@ class KindRoutes:
     ) -> Response:
         """Get one object."""
         path = self.resource.path(parameters.namespace, name)
-        answer = await services.callers.whole(caller, "GET", path)
+        answer = await user_api.request(caller, "GET", path)
         if if_match is not None:
             required(metadata_of(answer.body), if_match)
         return unless_known(answer, if_none_match)

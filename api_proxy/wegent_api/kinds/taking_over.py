@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.patches import as_yaml, with_metadata
 from wegent_api.http.query import FIELD_MANAGER, PatchParameters
 from wegent_api.kinds.field_managers import FieldManagers
 from wegent_api.upstream.client import Answer
 from wegent_api.upstream.metadata import version_of
 from wegent_api.upstream.target import Target
-from wegent_kube.client import APPLY_PATCH
+from wegent_kube.content_types import APPLY_PATCH
 
 CONFLICT: Final = "FieldManagerConflict"
 """Reason of the causes with which the API server refuses an apply."""
@@ -56,18 +56,18 @@ class Applying:
 
         Raises:
             PreconditionFailed: the object isn't at ``guard``.
-            Refused: the API server refused; for a conflict, with the remedy.
+            UpstreamStatus: the API server refused; for a conflict, with the remedy.
         """
         try:
             return await self._send(body)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             await self._require_own(refused)
         metadata = body.get("metadata")
         given = version_of(metadata) if isinstance(metadata, Mapping) else None
         if given or seen:
             try:
                 return await self._take_over(body, str(given or seen))
-            except Refused as refused:
+            except UpstreamStatus as refused:
                 if given or not _is_stale(refused):
                     raise
         for _ in range(ATTEMPTS - 1):
@@ -81,13 +81,13 @@ class Applying:
         version = str(version_of(await self.target.look()))
         try:
             return await self._send(with_metadata(body, resourceVersion=version))
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if _is_stale(refused):
                 raise _Stale from None
             await self._require_own(refused)
         try:
             return await self._take_over(body, version)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if _is_stale(refused):
                 raise _Stale from None
             raise
@@ -105,7 +105,7 @@ class Applying:
             guard=self.guard,
         )
 
-    async def _require_own(self, refused: Refused) -> None:
+    async def _require_own(self, refused: UpstreamStatus) -> None:
         """Raise ``refused``, unless it is a conflict with the caller's own updates alone."""
         if not _is_conflict(refused):
             raise refused
@@ -120,30 +120,30 @@ class _Stale(Exception):  # noqa: N818 - what happened
     """The object has changed since it was read."""
 
 
-def conflicting(refused: Refused) -> set[str]:
+def conflicting(refused: UpstreamStatus) -> set[str]:
     """Return the managers of a conflict that own by updates; empty if there is any other owner."""
     found = [_MANAGER.fullmatch(str(cause.get("message"))) for cause in _causes(refused)]
     return {match[1] for match in found if match} if all(found) else set()
 
 
-def with_remedy(refused: Refused) -> Refused:
+def with_remedy(refused: UpstreamStatus) -> UpstreamStatus:
     """Return a conflict whose message says how to resolve it."""
     message = f"{refused.message.rstrip('.')}. {REMEDY}."
-    return Refused({**refused.status, "message": message}, refused.code, refused.headers)
+    return UpstreamStatus({**refused.status, "message": message}, refused.code, refused.headers)
 
 
-def _is_conflict(refused: Refused) -> bool:
+def _is_conflict(refused: UpstreamStatus) -> bool:
     causes = list(_causes(refused))
     return refused.code == HTTPStatus.CONFLICT and any(
         cause.get("reason") == CONFLICT for cause in causes
     )
 
 
-def _is_stale(refused: Refused) -> bool:
+def _is_stale(refused: UpstreamStatus) -> bool:
     return refused.code == HTTPStatus.CONFLICT and not _is_conflict(refused)
 
 
-def _causes(refused: Refused) -> Iterable[Mapping[str, Any]]:
+def _causes(refused: UpstreamStatus) -> Iterable[Mapping[str, Any]]:
     details = refused.status.get("details")
     causes = details.get("causes") if isinstance(details, Mapping) else None
     return [it for it in causes or () if isinstance(it, Mapping)]

@@ -10,22 +10,26 @@ place until all that is there is sent, which takes a slow client as long as it t
 lasts until then, and shows no more than a list would that was asked for at its beginning.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.error_responses import JSON
-from wegent_api.http.errors import BadRequest, Cause, Problem, Refused
+from wegent_api.http.errors import BadRequest, Cause, Problem, UpstreamStatus
 from wegent_api.http.preconditions import is_version
 from wegent_api.http.sse import EventStream, Frames, frame
+from wegent_api.http.state import FromState
+from wegent_api.settings import Settings
+from wegent_api.upstream.client import UserApi
+from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import subject
 from wegent_api.upstream.metadata import event_of, metadata_of, version_of
-from wegent_api.upstream.stream_limits import Slots
-from wegent_api.wiring import Services
+from wegent_api.upstream.watches import Watches
 from wegent_kube.encoding import encode_json
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
@@ -53,25 +57,55 @@ def starting_point(request: Request, parameter: str | None) -> str | None:
     return value
 
 
-async def watch(
-    services: Services, caller: Caller, path: str, query: Mapping[str, str], since: str | None
-) -> EventStream:
-    """Begin to watch and return the answer that goes on with it.
+class Watcher:
+    """Begins watches.
 
-    Raises:
-        Refused: the API server does not begin it.
-        TooManyRequests: the caller has too many.
-        Unavailable: it can't be reached, or there are too many in all.
+    Args:
+        user_api: the API server, which says who a caller is.
+        watches: of the API server, as the caller.
+        limiter: of the clients' watches.
+        draining: set when the proxy is to stop, which ends them.
+        settings: how often a watch is begun anew, and how a client is kept or given up.
     """
-    watching = _Watching(services, caller, path, query, since)
-    await watching.begin(services.slots, await subject(services, caller))
-    return EventStream(
-        watching.frames(),
-        watching.opened,
-        services.draining,
-        heartbeat_s=services.settings.watch_heartbeat_s,
-        stall_s=services.settings.watch_stall_s,
-    )
+
+    def __init__(
+        self,
+        user_api: UserApi,
+        watches: Watches,
+        limiter: ConcurrencyLimiter,
+        draining: asyncio.Event,
+        settings: Settings,
+    ) -> None:
+        self._user_api = user_api
+        self._watches = watches
+        self._limiter = limiter
+        self._draining = draining
+        self._settings = settings
+
+    async def watch(
+        self, caller: Caller, path: str, query: Mapping[str, str], since: str | None
+    ) -> EventStream:
+        """Begin to watch and return the answer that goes on with it.
+
+        Raises:
+            UpstreamStatus: the API server does not begin it.
+            TooManyRequests: the caller has too many.
+            Unavailable: it can't be reached, or there are too many in all.
+        """
+        renew_s = self._settings.watch_renew_s
+        watching = _Watching(self._watches, caller, path, query, since, lasts_s=renew_s)
+        await watching.begin(self._limiter, await subject(self._user_api, caller))
+        return EventStream(
+            watching.frames(),
+            watching.opened,
+            self._draining,
+            heartbeat_s=self._settings.watch_heartbeat_s,
+            stall_s=self._settings.watch_stall_s,
+        )
+
+
+WatcherDep = Annotated[Watcher, Depends(FromState("watcher"))]
+"""Parameter type of a route that watches objects."""
 
 
 class _Watching:
@@ -79,16 +113,18 @@ class _Watching:
 
     def __init__(
         self,
-        services: Services,
+        watches: Watches,
         caller: Caller,
         path: str,
         query: Mapping[str, str],
         since: str | None,
+        *,
+        lasts_s: int,
     ) -> None:
         self.opened = AsyncExitStack()
         self._upstream = AsyncExitStack()
-        self._watches = services.watches
-        self._lasts_s = services.settings.watch_renew_s
+        self._watches = watches
+        self._lasts_s = lasts_s
         self._caller = caller
         self._path = path
         self._query = query
@@ -97,14 +133,14 @@ class _Watching:
         self._lines: AsyncIterator[bytes] | None = None
         self._end: Problem | None = None
 
-    async def begin(self, slots: Slots, user: str) -> None:
+    async def begin(self, limiter: ConcurrencyLimiter, user: str) -> None:
         """Take one of ``user``'s slots and open the first of the API server's watches.
 
         Raises:
-            Problem: as `watch`; but for a version that is too old, which is an event.
+            Problem: as `Watcher.watch`; but for a version that is too old, which is an event.
         """
         async with AsyncExitStack() as stack:
-            stack.enter_context(slots.one(user))
+            stack.enter_context(limiter.one(user))
             stack.push_async_callback(self._upstream.aclose)
             await self._begin()
             self.opened = stack.pop_all()
@@ -117,11 +153,11 @@ class _Watching:
             try:
                 await self._open(FROM_WHAT_IS_THERE, lasts_s=BEGINNING_S)
                 self._beginning = True
-            except Refused as refused:
+            except UpstreamStatus as refused:
                 if "sendInitialEvents" not in refused.message:
                     raise
                 await self._open({})  # Kubernetes before 1.34 need not know it
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code != EXPIRED:
                 raise
             self._end = refused

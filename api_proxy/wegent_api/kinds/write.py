@@ -11,19 +11,19 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query, Response
 
-from wegent_api.http.bearer import Caller, CallerDep
 from wegent_api.http.bodies import json_object
-from wegent_api.http.errors import BadRequest, Cause, PreconditionFailed, Refused
+from wegent_api.http.errors import BadRequest, Cause, PreconditionFailed, UpstreamStatus
 from wegent_api.http.manifests import as_wanted
 from wegent_api.http.patches import PatchDep, with_metadata, without_quoted_object
-from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch, tagged
+from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import Name, PatchParameters, WriteParameters, namespace_of
+from wegent_api.kinds.object_writer import ObjectWriter, ObjectWriterDep
 from wegent_api.kinds.reference_check import check_references
 from wegent_api.kinds.taking_over import Applying
 from wegent_api.upstream.client import Answer
 from wegent_api.upstream.metadata import metadata_of, version_of
+from wegent_api.upstream.tagged import tagged
 from wegent_api.upstream.target import Target, required
-from wegent_api.wiring import Services, ServicesDep
 from wegent_crds.registry import API_VERSION, Kind
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import resource_of
@@ -43,18 +43,16 @@ class Writes:
 
     async def create(
         self,
-        services: ServicesDep,
-        caller: CallerDep,
+        writer: ObjectWriterDep,
         parameters: Annotated[WriteParameters, Query()],
         body: Body,
     ) -> Response:
         """Create an object. `apiVersion` and `kind` may be left out."""
-        return await self._create(services, caller, parameters, self.completed(body))
+        return await self._create(writer, parameters, self.completed(body))
 
     async def replace(
         self,
-        services: ServicesDep,
-        caller: CallerDep,
+        writer: ObjectWriterDep,
         name: Name,
         parameters: Annotated[WriteParameters, Query()],
         if_match: IfMatch,
@@ -69,25 +67,24 @@ class Writes:
         """
         named = with_metadata(self.completed(body), name=name)
         if if_none_match is None:
-            return await self._replace(services, caller, parameters, if_match, named)
+            return await self._replace(writer, parameters, if_match, named)
         if not if_none_match.any:
             place = namespace_of(parameters.namespace, named)
             path = self.resource.path(place, name)
-            await Target(services.callers, caller, path).must_not_be(if_none_match)
-            return await self._replace(services, caller, parameters, if_match, named)
+            await writer.target(path).must_not_be(if_none_match)
+            return await self._replace(writer, parameters, if_match, named)
         if if_match is not None:
             raise PreconditionFailed("If-None-Match: *, beside If-Match, can't both be met")
         try:
-            return await self._create(services, caller, parameters, named)
-        except Refused as refused:
+            return await self._create(writer, parameters, named)
+        except UpstreamStatus as refused:
             if refused.status.get("reason") != "AlreadyExists":
                 raise
             raise PreconditionFailed(f"If-None-Match: {refused.message}") from refused
 
     async def patch(
         self,
-        services: ServicesDep,
-        caller: CallerDep,
+        writer: ObjectWriterDep,
         name: Name,
         parameters: Annotated[PatchParameters, Query()],
         if_match: IfMatch,
@@ -105,67 +102,68 @@ class Writes:
         generated clients fail on a body that is a list or an object.
         """
         completed = self.completed(patch.object)
-        managers = services.field_managers
         namespace = namespace_of(parameters.namespace, completed)
-        target = Target(services.callers, caller, self.resource.path(namespace, name))
+        target = writer.target(self.resource.path(namespace, name))
         await target.must_not_be(if_none_match)
         if patch.applies:
             # The version and uid stay: in a request for one object they are conditions.
             wanted = as_wanted(completed, keep=frozenset({"resourceVersion", "uid"}))
             applied = with_metadata(wanted, name=name)
             if parameters.validate_refs:
-                await check_references(services.callers, caller, self.kind, namespace, applied)
-            noted = await services.creators.noted(caller, applied, namespace, target)
-            version, tied = await _tied(target, if_match, noted)
+                await check_references(
+                    writer.user_api, writer.caller, self.kind, namespace, applied
+                )
+            annotated = await writer.annotate(applied, namespace, target)
+            version, tied = await _tied(target, if_match, annotated)
             try:
-                answer = await Applying(managers, target, parameters, version).run(tied)
-            except Refused as refused:
+                answer = await Applying(writer.field_managers, target, parameters, version).run(
+                    tied
+                )
+            except UpstreamStatus as refused:
                 raise without_quoted_object(refused) from None
         else:
             version = await target.required_version(if_match)
             body = patch.tied_to(version)
-            params = await managers.update(caller, parameters.upstream())
+            params = await writer.update(parameters.upstream())
             answer = await _send(target, patch.content_type, params, body, version)
         return self.answered(answer, stored=not parameters.dry_run)
 
     async def _create(
         self,
-        services: Services,
-        caller: Caller,
+        writer: ObjectWriter,
         parameters: WriteParameters,
         body: Mapping[str, Any],
     ) -> Response:
         namespace = namespace_of(parameters.namespace, body)
         if parameters.validate_refs:
-            await check_references(services.callers, caller, self.kind, namespace, body)
-        collection = Target(services.callers, caller, self.resource.path(namespace))
-        noted = await services.creators.noted(caller, body, namespace)
-        params = await services.field_managers.update(caller, parameters.upstream())
-        answer = await collection.write("POST", encoded(noted), params=params)
+            await check_references(writer.user_api, writer.caller, self.kind, namespace, body)
+        collection = writer.target(self.resource.path(namespace))
+        annotated = await writer.annotate(body, namespace)
+        params = await writer.update(parameters.upstream())
+        answer = await collection.write("POST", encoded(annotated), params=params)
         return self.answered(answer, stored=not parameters.dry_run)
 
     async def _replace(
         self,
-        services: Services,
-        caller: Caller,
+        writer: ObjectWriter,
         parameters: WriteParameters,
         if_match: EntityTags | None,
         body: Mapping[str, Any],
     ) -> Response:
         namespace = namespace_of(parameters.namespace, body)
         if parameters.validate_refs:
-            await check_references(services.callers, caller, self.kind, namespace, body)
+            await check_references(writer.user_api, writer.caller, self.kind, namespace, body)
         path = self.resource.path(namespace, body["metadata"]["name"])
-        target = Target(services.callers, caller, path)
+        target = writer.target(path)
         version = await target.required_version(if_match)
-        noted = await services.creators.noted(caller, body, namespace, target)
+        annotated = await writer.annotate(body, namespace, target)
         if version is not None:
-            noted = with_metadata(noted, resourceVersion=version)
-        params = await services.field_managers.update(caller, parameters.upstream())
-        if version_of(noted["metadata"]) is None:
-            answer = await _replace_any(target, noted, params)
+            annotated = with_metadata(annotated, resourceVersion=version)
+        params = await writer.update(parameters.upstream())
+        if version_of(annotated["metadata"]) is None:
+            answer = await _replace_any(target, annotated, params)
         else:
-            answer = await target.write("PUT", encoded(noted), params=params, guard=version)
+            answer = await target.write("PUT", encoded(annotated), params=params, guard=version)
         return self.answered(answer, stored=not parameters.dry_run)
 
     def answered(self, answer: Answer, *, stored: bool) -> Response:
@@ -210,7 +208,7 @@ async def _replace_any(
         try:
             current = encoded(with_metadata(body, resourceVersion=there))
             return await target.write("PUT", current, params=params)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code != 409 or not attempts:
                 raise
 
@@ -243,5 +241,5 @@ async def _send(
         return await target.write(
             "PATCH", body, params=params, content_type=content_type, guard=version
         )
-    except Refused as refused:
+    except UpstreamStatus as refused:
         raise without_quoted_object(refused) from None

@@ -5,14 +5,16 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import AfterValidator
 
-from wegent_api.document.schema import request_body, statuses
+from wegent_api.accounts.store import AccountsDep
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import body_of, no_body
+from wegent_api.http.openapi import request_body, statuses
 from wegent_api.members.models import Member, MemberChange, MemberList
 from wegent_api.members.store import Members
 from wegent_api.names import LABEL_SCHEMA, USER_NAME_SCHEMA, dns_label, user_name
-from wegent_api.wiring import ServicesDep
+from wegent_api.upstream.client import UserApiDep
+from wegent_api.upstream.own_api import OwnApiDep
 
 Namespace = Annotated[
     str, Path(description="Name of the namespace."), AfterValidator(dns_label), LABEL_SCHEMA
@@ -24,8 +26,10 @@ Username = Annotated[
 router: Final = APIRouter(prefix="/api/v1/namespaces/{namespace}/members", tags=["members"])
 
 
-async def _members(services: ServicesDep, caller: CallerDep) -> Members:
-    return Members(services.callers, caller, services.accounts, services.kube)
+async def _members(
+    user_api: UserApiDep, caller: CallerDep, accounts: AccountsDep, own_api: OwnApiDep
+) -> Members:
+    return Members(user_api, caller, accounts, own_api)
 
 
 MembersDep = Annotated[Members, Depends(_members)]

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from wegent_api.accounts.store import Accounts
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import Conflict, NotFound, Refused
-from wegent_api.upstream.client import CallersApi
+from wegent_api.http.errors import Conflict, NotFound, UpstreamStatus
+from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity, user_of
 from wegent_crds.members import (
     ROLES,
@@ -55,22 +55,22 @@ class Members:
     """The memberships of namespaces, as one caller may see and change them."""
 
     def __init__(
-        self, callers: CallersApi, caller: Caller, accounts: Accounts, itself: KubeClient
+        self, user_api: UserApi, caller: Caller, accounts: Accounts, own_api: KubeClient
     ) -> None:
-        self._callers = callers
+        self._user_api = user_api
         self._caller = caller
         self._accounts = accounts
-        self._itself = itself
+        self._own_api = own_api
 
     async def list(self, namespace: str) -> list[Membership]:
         """Return all memberships of ``namespace``, in the order of their names.
 
         Raises:
-            Refused: the caller is no admin there.
+            UpstreamStatus: the caller is no admin there.
         """
         # By name and content: a label could be left out, and the role be given all the same.
         path = ROLE_BINDINGS.path(namespace)
-        listed = await self._callers.fetch(self._caller, "GET", path)
+        listed = await self._user_api.request_json(self._caller, "GET", path)
         found = (_membership(item, self._accounts.namespace) for item in listed["items"])
         return [membership for membership in found if membership is not None]
 
@@ -83,7 +83,7 @@ class Members:
 
         Raises:
             NotFound: there is no such user.
-            Refused: the caller may not.
+            UpstreamStatus: the caller may not.
         """
         given = [it for it in _of(await self.list(namespace), username) if not it.by_account]
         wanted = binding_name(username, role)
@@ -99,12 +99,12 @@ class Members:
         Raises:
             NotFound: they are no member.
             Conflict: they are one by their Account alone, or what gives it can't be deleted.
-            Refused: the caller may not.
+            UpstreamStatus: the caller may not.
         """
         leaving = False
         try:
             roles = _of(await self.list(namespace), username)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code != 403 or not await self._is_caller(username):
                 raise
             leaving = True
@@ -120,7 +120,7 @@ class Members:
         await self._take(namespace, given, self._delete_itself if leaving else self._delete)
 
     async def _is_caller(self, username: str) -> bool:
-        name = (await identity(self._callers, self._caller)).username
+        name = (await identity(self._user_api, self._caller)).username
         return user_of(name, self._accounts.namespace) == username
 
     async def _memberships_of(self, namespace: str, username: str) -> Sequence[Membership]:
@@ -133,7 +133,9 @@ class Members:
         ]
         for name in names:
             params = {"fieldSelector": f"metadata.name={name}"}
-            listed = await self._itself.request("GET", ROLE_BINDINGS.path(namespace), params=params)
+            listed = await self._own_api.request(
+                "GET", ROLE_BINDINGS.path(namespace), params=params
+            )
             memberships = (_membership(it, self._accounts.namespace) for it in listed["items"])
             found += [it for it in memberships if it is not None]
         return found
@@ -144,8 +146,8 @@ class Members:
         body = binding(namespace, self._accounts.namespace, username, role)
         path = ROLE_BINDINGS.path(namespace)
         try:
-            await self._callers.fetch(self._caller, "POST", path, body=body)
-        except Refused as refused:
+            await self._user_api.request_json(self._caller, "POST", path, body=body)
+        except UpstreamStatus as refused:
             if refused.status.get("reason") != "AlreadyExists":
                 raise
             if body["metadata"]["name"] not in {it.name for it in await self.list(namespace)}:
@@ -184,15 +186,15 @@ class Members:
 
     async def _delete(self, path: str, options: Mapping[str, Any]) -> Any:
         try:
-            return await self._callers.fetch(self._caller, "DELETE", path, body=options)
-        except Refused as refused:
+            return await self._user_api.request_json(self._caller, "DELETE", path, body=options)
+        except UpstreamStatus as refused:
             if refused.code not in GONE:
                 raise
         return None
 
     async def _delete_itself(self, path: str, options: Mapping[str, Any]) -> Any:
         try:
-            return await self._itself.request("DELETE", path, body=options)
+            return await self._own_api.request("DELETE", path, body=options)
         except ApiError as error:
             if error.code not in GONE:
                 raise

@@ -3,10 +3,13 @@
 Labels are bounded: a route's template, never a path; a kind's plural, never a name.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
+from fastapi import Depends
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from wegent_api.http.state import FromState
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -55,3 +58,7 @@ class Metrics:
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+MetricsDep = Annotated[Metrics, Depends(FromState("metrics"))]
+"""Parameter type of a route that shows the metrics."""

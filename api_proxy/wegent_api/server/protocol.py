@@ -28,10 +28,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wegent_api.http.errors import status_object
 from wegent_api.http.security_headers import ALWAYS
+from wegent_api.http.sse import ABORT
 from wegent_api.server.connections import Connections
 
-ABORT: Final = "wegent.abort"
-"""ASGI extension whose ``abort`` cuts the connection, whatever is still to be sent over it."""
 MAX_HEAD_BYTES: Final = 512 * 1024
 """Of a request line and headers. While a head has no end, whole pieces are counted, so that the
 end of the request before in the same piece isn't held against it."""

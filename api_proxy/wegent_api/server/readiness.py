@@ -2,8 +2,11 @@
 
 import asyncio
 import time
-from typing import Final
+from typing import Annotated, Final
 
+from fastapi import Depends
+
+from wegent_api.http.state import FromState
 from wegent_kube import KubeClient, KubeError
 
 FRESH_S: Final = 1.0
@@ -14,8 +17,8 @@ TIMEOUT_S: Final = 3.0
 class Readiness:
     """Asks for ``/version``, which every authenticated client may read."""
 
-    def __init__(self, kube: KubeClient) -> None:
-        self._kube = kube
+    def __init__(self, own_api: KubeClient) -> None:
+        self._own_api = own_api
         self._asked_at = float("-inf")
         self._ready = False
         self._lock = asyncio.Lock()
@@ -30,7 +33,14 @@ class Readiness:
 
     async def _ask(self) -> bool:
         try:
-            await self._kube.request("GET", "/version", timeout_s=TIMEOUT_S)
+            await self._own_api.request("GET", "/version", timeout_s=TIMEOUT_S)
         except KubeError:
             return False
         return True
+
+
+ReadinessDep = Annotated[Readiness, Depends(FromState("readiness"))]
+"""Parameter type of a route that tells whether the proxy is ready."""
+
+DrainingDep = Annotated[asyncio.Event, Depends(FromState("draining"))]
+"""Parameter type of a route that tells whether the proxy is about to stop."""

@@ -4,10 +4,10 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-from wegent_api.document.schema import statuses
 from wegent_api.http.errors import Unavailable
-from wegent_api.server.metrics import CONTENT_TYPE
-from wegent_api.wiring import ServicesDep
+from wegent_api.http.openapi import statuses
+from wegent_api.server.metrics import CONTENT_TYPE, MetricsDep
+from wegent_api.server.readiness import DrainingDep, ReadinessDep
 
 router: Final = APIRouter(tags=["operations"])
 
@@ -19,16 +19,16 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", summary="Whether the proxy can serve", responses=statuses(503))
-async def readyz(services: ServicesDep) -> dict[str, str]:
+async def readyz(readiness: ReadinessDep, draining: DrainingDep) -> dict[str, str]:
     """Answer 200 if the API server answers the proxy, else, or when about to stop, 503."""
-    if services.draining.is_set():
+    if draining.is_set():
         raise Unavailable("the proxy is about to stop")
-    if not await services.readiness.ready():
+    if not await readiness.ready():
         raise Unavailable("the API server does not answer, or not to the proxy")
     return {"status": "ok"}
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-async def metrics(services: ServicesDep) -> Response:
+async def metrics(registry: MetricsDep) -> Response:
     """Answer all metrics in Prometheus' text format."""
-    return Response(services.metrics.exposition(), media_type=CONTENT_TYPE)
+    return Response(registry.exposition(), media_type=CONTENT_TYPE)

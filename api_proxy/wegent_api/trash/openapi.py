@@ -2,13 +2,11 @@
 
 from typing import Final
 
-from wegent_api.document.schema import SCHEMAS, kind_list_response
+from wegent_api.http.openapi import PENDING, SCHEMAS, Responses, json_content
 from wegent_api.kinds.openapi import (
     NOT_MODIFIED,
-    PENDING,
-    Responses,
     errors,
-    json_content,
+    kind_list_response,
     one_object,
 )
 from wegent_crds.registry import KINDS, TOMBSTONE

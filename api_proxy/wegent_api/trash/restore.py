@@ -10,17 +10,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import Conflict, Invalid, NotFound, Problem, Refused
+from wegent_api.http.errors import Conflict, Invalid, NotFound, Problem, UpstreamStatus
 from wegent_api.kinds.write import encoded
-from wegent_api.upstream.client import Answer
+from wegent_api.upstream.client import Answer, UserApi
 from wegent_api.upstream.metadata import metadata_of
 from wegent_api.upstream.target import Target
-from wegent_api.upstream.wait import GONE, settled
-from wegent_api.wiring import Services
+from wegent_api.upstream.wait import GONE, EventWaiter
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.registry import BY_KIND, TOMBSTONE
 from wegent_crds.well_known import RESTORED_FROM
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import resource_of
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)
@@ -28,27 +27,24 @@ TOMBSTONES: Final = resource_of(TOMBSTONE)
 Body = Mapping[str, Any]
 
 
-async def restore(services: Services, caller: Caller, namespace: str, name: str) -> Answer | None:
+async def restore(
+    user_api: UserApi, waiter: EventWaiter, caller: Caller, namespace: str, name: str
+) -> Answer | None:
     """Return the object that is back; None if it isn't known in time whether it will be.
 
     Raises:
         Conflict: its name is another's, or the Tombstone is being deleted.
         Invalid: the API server did not take it.
         NotFound: the Tombstone went, and not because its object came back.
-        Refused: the caller may not ask for it, or there is no such Tombstone.
+        UpstreamStatus: the caller may not ask for it, or there is no such Tombstone.
     """
-    target = Target(services.callers, caller, TOMBSTONES.path(namespace, name))
-    before = await services.callers.fetch(caller, "GET", target.path)
+    target = Target(user_api, caller, TOMBSTONES.path(namespace, name))
+    before = await user_api.request_json(caller, "GET", target.path)
     if "deletionTimestamp" in before["metadata"]:
         raise Conflict(f'tombstones "{name}" is being deleted, and brings nothing back any more')
     asked = await _ask(target, wanted=True)
-    verdict = _verdict("", asked) or await settled(
-        services.waits,
-        caller,
-        (TOMBSTONES, namespace, name),
-        asked["metadata"]["resourceVersion"],
-        _verdict,
-        within_s=services.settings.settle_wait_s,
+    verdict = _verdict("", asked) or await waiter.wait_for_event(
+        caller, (TOMBSTONES, namespace, name), asked["metadata"]["resourceVersion"], _verdict
     )
     if verdict is None:
         return None
@@ -56,7 +52,7 @@ async def restore(services: Services, caller: Caller, namespace: str, name: str)
         try:
             if not before["spec"].get("restore"):
                 await _ask(target, wanted=False)
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code != 404:  # else it came back while we were about to give up
                 raise
         else:
@@ -107,8 +103,8 @@ async def _restored(target: Target, tombstone: Body) -> Answer:
     spec, metadata = tombstone["spec"], tombstone["metadata"]
     path = resource_of(BY_KIND[spec["kind"]]).path(metadata["namespace"], spec["name"])
     try:
-        answer = await target.callers.whole(target.caller, "GET", path)
-    except Refused as refused:
+        answer = await target.user_api.request(target.caller, "GET", path)
+    except UpstreamStatus as refused:
         if refused.code != 404:
             raise
     else:

@@ -12,24 +12,24 @@ from fastapi import APIRouter, Depends, Query, Response
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import no_body
 from wegent_api.http.error_responses import pending
-from wegent_api.http.errors import Refused
+from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.preconditions import (
     IF_MATCH,
     IF_NONE_MATCH,
     IfMatch,
     IfNoneMatch,
-    tagged,
-    unless_known,
 )
 from wegent_api.http.query import DeleteParameters, Name, OneParameters, TrashParameters, no_repeats
 from wegent_api.kinds.delete import delete
 from wegent_api.kinds.field_selectors import explained
-from wegent_api.kinds.list import listed
+from wegent_api.kinds.list import ListerDep
 from wegent_api.kinds.openapi import conditions
 from wegent_api.trash.openapi import LIST, ONE, PURGED, RESTORED
 from wegent_api.trash.restore import restore as restore_object
+from wegent_api.upstream.client import UserApiDep
+from wegent_api.upstream.tagged import tagged, unless_known
 from wegent_api.upstream.target import Target
-from wegent_api.wiring import ServicesDep
+from wegent_api.upstream.wait import EventWaiterDep
 from wegent_crds.registry import TOMBSTONE
 from wegent_kube.resources import resource_of
 
@@ -45,12 +45,12 @@ router: Final = APIRouter(
 
 @router.get("", operation_id="listTrash", summary="List the trash", responses=LIST)
 async def list_(
-    services: ServicesDep, caller: CallerDep, parameters: Annotated[TrashParameters, Query()]
+    lister: ListerDep, caller: CallerDep, parameters: Annotated[TrashParameters, Query()]
 ) -> Response:
     """List the Tombstones of one namespace, or of all: what was deleted and until when it stays."""
     try:
-        return await listed(services, caller, TOMBSTONE, parameters)
-    except Refused as refused:
+        return await lister.list(caller, TOMBSTONE, parameters)
+    except UpstreamStatus as refused:
         raise explained(refused, TOMBSTONE, parameters.field_selector) from refused
 
 
@@ -62,7 +62,7 @@ async def list_(
     openapi_extra=conditions(IF_NONE_MATCH),
 )
 async def get(
-    services: ServicesDep,
+    user_api: UserApiDep,
     caller: CallerDep,
     name: Name,
     parameters: Annotated[OneParameters, Query()],
@@ -70,7 +70,7 @@ async def get(
 ) -> Response:
     """Get one Tombstone, with the deleted object in `spec.object`."""
     path = TOMBSTONES.path(parameters.namespace, name)
-    return unless_known(await services.callers.whole(caller, "GET", path), if_none_match)
+    return unless_known(await user_api.request(caller, "GET", path), if_none_match)
 
 
 @router.post(
@@ -81,7 +81,8 @@ async def get(
     dependencies=[Depends(no_body)],
 )
 async def restore(
-    services: ServicesDep,
+    user_api: UserApiDep,
+    waiter: EventWaiterDep,
     caller: CallerDep,
     name: Name,
     parameters: Annotated[OneParameters, Query()],
@@ -91,7 +92,7 @@ async def restore(
     Answers 200 with the object once it is there, and 202 where that takes longer than some
     seconds. If its name is taken meanwhile, the answer is 409, and all is as it was.
     """
-    restored = await restore_object(services, caller, parameters.namespace, name)
+    restored = await restore_object(user_api, waiter, caller, parameters.namespace, name)
     if restored is None:
         message = f'tombstones "{name}": the object comes back when Wegent\'s operator has made it'
         return pending(message, {})
@@ -108,13 +109,13 @@ async def restore(
     dependencies=[Depends(no_body)],
 )
 async def purge(
-    services: ServicesDep,
+    user_api: UserApiDep,
     caller: CallerDep,
     name: Name,
     parameters: Annotated[DeleteParameters, Query()],
     if_match: IfMatch,
 ) -> Response:
     """Delete the Tombstone, and with it the object for good."""
-    target = Target(services.callers, caller, TOMBSTONES.path(parameters.namespace, name))
+    target = Target(user_api, caller, TOMBSTONES.path(parameters.namespace, name))
     answer = await delete(target, if_match, parameters.dry_run)
     return Response(status_code=204, headers=dict(answer.headers))

@@ -16,10 +16,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 import aiohttp
-from fastapi import Response
+from fastapi import Depends, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from yarl import URL
@@ -29,11 +29,12 @@ from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import (
     BadGateway,
     Problem,
-    Refused,
     Unauthorized,
     Unavailable,
+    UpstreamStatus,
     challenge,
 )
+from wegent_api.http.state import FromState
 from wegent_api.http.wording import reworded
 from wegent_api.server.logs import request_id
 from wegent_api.server.metrics import Metrics
@@ -66,7 +67,7 @@ class Answer:
         return Response(self.body, self.status, dict(self.headers), media_type=JSON)
 
 
-class CallersApi:
+class UserApi:
     """Requests to the API server, each with a caller's token. An async context manager."""
 
     def __init__(
@@ -102,7 +103,7 @@ class CallersApi:
         await self._session.close()
 
     @asynccontextmanager
-    async def send(
+    async def open(
         self,
         caller: Caller,
         method: str,
@@ -118,7 +119,7 @@ class CallersApi:
         ``path`` is made of checked names only.
 
         Raises:
-            Refused: the API server answered something else.
+            UpstreamStatus: the API server answered something else.
             Unavailable: it gave no (whole) answer, also while the body is read.
         """
         headers = {
@@ -151,7 +152,7 @@ class CallersApi:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(_gone(method)) from error
 
-    async def fetch(
+    async def request_json(
         self,
         caller: Caller,
         method: str,
@@ -162,8 +163,8 @@ class CallersApi:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> Any:
-        """Send one request with ``body`` as JSON and return the decoded answer; as `send`."""
-        answer = await self.whole(
+        """Send one request with ``body`` as JSON and return the decoded answer; as `open`."""
+        answer = await self.request(
             caller,
             method,
             path,
@@ -174,7 +175,7 @@ class CallersApi:
         )
         return json.loads(answer.body)
 
-    async def whole(
+    async def request(
         self,
         caller: Caller,
         method: str,
@@ -185,8 +186,8 @@ class CallersApi:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> Answer:
-        """Send one request and return its answer, which etcd bounds to some MiB; as `send`."""
-        async with self.send(
+        """Send one request and return its answer, which etcd bounds to some MiB; as `open`."""
+        async with self.open(
             caller,
             method,
             path,
@@ -214,7 +215,7 @@ class CallersApi:
         finally:
             self._turns.release()
 
-    async def relay(
+    async def stream(
         self,
         caller: Caller,
         method: str,
@@ -224,7 +225,7 @@ class CallersApi:
         body: bytes | None = None,
         admit: Callable[[], Awaitable[None]] | None = None,
     ) -> Response:
-        """Send one request and return its answer as it is, byte for byte; as `send`.
+        """Send one request and return its answer as it is, byte for byte; as `open`.
 
         A long body is passed on while it arrives, after ``admit`` has had its say. If the
         API server goes away in the middle of one, the connection to the caller is cut.
@@ -232,7 +233,7 @@ class CallersApi:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._turn())
             response = await stack.enter_async_context(
-                self.send(caller, method, path, params=params, body=body)
+                self.open(caller, method, path, params=params, body=body)
             )
             head = bytearray()
             async for chunk in response.content.iter_any():
@@ -246,6 +247,10 @@ class CallersApi:
                 await admit()
             return _Stream(bytes(head), response, headers, stack.pop_all())
         raise AssertionError("no context manager in here swallows exceptions")
+
+
+UserApiDep = Annotated[UserApi, Depends(FromState("user_api"))]
+"""Parameter type of a route that asks the API server as its caller."""
 
 
 class _Stream(StreamingResponse):
@@ -282,7 +287,7 @@ def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
         status = None
     if code >= 400 and isinstance(status, dict) and status.get("kind") == "Status":
         fault = request_fault(status) if code == HTTPStatus.INTERNAL_SERVER_ERROR else None
-        return fault or Refused(reworded(status), code, headers)
+        return fault or UpstreamStatus(reworded(status), code, headers)
     if code == HTTPStatus.UNAUTHORIZED:
         return Unauthorized("the token is not accepted", error="invalid_token")
     if code == HTTPStatus.NOT_FOUND:

@@ -1,13 +1,10 @@
 """Who the caller is, in the words of the API server: nothing is read in their token here."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
-from wegent_api.upstream.client import CallersApi
-
-if TYPE_CHECKING:
-    from wegent_api.wiring import Services
+from wegent_api.upstream.client import UserApi
 
 SELF_SUBJECT_REVIEW: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
@@ -20,22 +17,22 @@ class Identity:
     groups: tuple[str, ...]
 
 
-async def identity(callers: CallersApi, caller: Caller) -> Identity:
+async def identity(user_api: UserApi, caller: Caller) -> Identity:
     """Return as whom the API server knows ``caller``.
 
     Raises:
-        Refused: it does not take the token.
+        UpstreamStatus: it does not take the token.
         Unavailable: it did not say.
     """
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    answer: Any = await callers.fetch(caller, "POST", SELF_SUBJECT_REVIEW, body=review)
+    answer: Any = await user_api.request_json(caller, "POST", SELF_SUBJECT_REVIEW, body=review)
     info = answer["status"]["userInfo"]
     return Identity(str(info["username"]), tuple(info.get("groups") or ()))
 
 
-async def subject(services: "Services", caller: Caller) -> str:
+async def subject(user_api: UserApi, caller: Caller) -> str:
     """Return the name by which the API server knows ``caller``; it raises what `identity` does."""
-    return (await identity(services.callers, caller)).username
+    return (await identity(user_api, caller)).username
 
 
 def user_of(name: str, accounts_namespace: str) -> str | None:

@@ -7,9 +7,9 @@ everything else, such as asking who the caller is with the first connection in h
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.holding import until_answered
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
+from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import identity
-from wegent_api.upstream.stream_limits import Slots
 
 WHAT = "long answers"
 
@@ -18,15 +18,15 @@ class LongAnswers:
     """Counts them.
 
     Args:
-        callers: the API server, which says who a caller is.
+        user_api: the API server, which says who a caller is.
         at_once: how many there may be.
         per_user: how many of them one user's.
     """
 
-    def __init__(self, callers: CallersApi, *, at_once: int, per_user: int) -> None:
-        self._callers = callers
-        self._all = Slots(WHAT, at_once=at_once, per_user=at_once + 1)
-        self._users = Slots(WHAT, at_once=at_once, per_user=per_user)
+    def __init__(self, user_api: UserApi, *, at_once: int, per_user: int) -> None:
+        self._user_api = user_api
+        self._all = ConcurrencyLimiter(WHAT, at_once=at_once, per_user=at_once + 1)
+        self._users = ConcurrencyLimiter(WHAT, at_once=at_once, per_user=per_user)
 
     async def admit(self, caller: Caller) -> None:
         """Take a slot until the client has read this request's answer.
@@ -34,8 +34,8 @@ class LongAnswers:
         Raises:
             TooManyRequests: the caller reads as many as one user may.
             Unavailable: there are as many as there may be.
-            Refused: the API server does not take the token.
+            UpstreamStatus: the API server does not take the token.
         """
         until_answered(self._all.one(""))
-        who = await identity(self._callers, caller)
+        who = await identity(self._user_api, caller)
         until_answered(self._users.one(who.username))

@@ -11,9 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
+
+from fastapi import Depends
 
 from wegent_api.http.errors import Forbidden, Problem, Unavailable
+from wegent_api.http.state import FromState
 from wegent_api.upstream.identity import Identity
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.informer import Informer
@@ -31,8 +34,8 @@ Key = tuple[str, str]
 class Bindings:
     """The RoleBindings of the cluster, by whom they name. An async context manager."""
 
-    def __init__(self, kube: KubeClient) -> None:
-        self._kube = kube
+    def __init__(self, own_api: KubeClient) -> None:
+        self._own_api = own_api
         self._subjects: dict[Key, frozenset[Subject]] = {}
         self._bound: defaultdict[Subject, set[Key]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
@@ -71,7 +74,7 @@ class Bindings:
         if self._task is None:
             # It outlives the request that is the first to ask, and isn't part of it.
             self._task = asyncio.create_task(
-                Informer(self._kube, ROLE_BINDINGS.path(), self).run(),
+                Informer(self._own_api, ROLE_BINDINGS.path(), self).run(),
                 context=contextvars.Context(),
             )
         with suppress(TimeoutError):
@@ -112,6 +115,10 @@ class Bindings:
             self._bound[subject].add(key)
         if subjects:
             self._subjects[key] = subjects
+
+
+BindingsDep = Annotated[Bindings, Depends(FromState("bindings"))]
+"""Parameter type of a route that looks up the namespaces of its caller."""
 
 
 def _key(item: Mapping[str, Any]) -> Key:

@@ -12,9 +12,9 @@ from typing import Final
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.error_responses import JSON
-from wegent_api.http.errors import PreconditionFailed, Refused
+from wegent_api.http.errors import PreconditionFailed, UpstreamStatus
 from wegent_api.http.preconditions import IF_MATCH, IF_NONE_MATCH, EntityTags, entity_tag
-from wegent_api.upstream.client import METADATA_ONLY, Answer, CallersApi
+from wegent_api.upstream.client import METADATA_ONLY, Answer, UserApi
 from wegent_api.upstream.metadata import Metadata, metadata_of, version_of
 
 AMBIGUOUS: Final = frozenset({409, 422})
@@ -25,7 +25,7 @@ AMBIGUOUS: Final = frozenset({409, 422})
 class Target:
     """An object that may be there."""
 
-    callers: CallersApi
+    user_api: UserApi
     caller: Caller
     path: str
 
@@ -33,20 +33,20 @@ class Target:
         """Return its metadata.
 
         Raises:
-            Refused: the caller may not look at it, or it isn't there.
+            UpstreamStatus: the caller may not look at it, or it isn't there.
         """
-        answer = await self.callers.whole(self.caller, "GET", self.path, accept=METADATA_ONLY)
+        answer = await self.user_api.request(self.caller, "GET", self.path, accept=METADATA_ONLY)
         return metadata_of(answer.body)
 
     async def look_if_there(self) -> Metadata | None:
         """Return its metadata, None where it isn't there.
 
         Raises:
-            Refused: the caller may not look at it.
+            UpstreamStatus: the caller may not look at it.
         """
         try:
             return await self.look()
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if refused.code != 404:
                 raise
             return None
@@ -58,7 +58,7 @@ class Target:
 
         Raises:
             PreconditionFailed: it has none of those.
-            Refused: it had to be looked at, and isn't there.
+            UpstreamStatus: it had to be looked at, and isn't there.
         """
         if tags is None or tags.any:
             return None
@@ -69,7 +69,7 @@ class Target:
 
         Raises:
             PreconditionFailed: it is one of those.
-            Refused: the caller may not look at it.
+            UpstreamStatus: the caller may not look at it.
         """
         if tags is None:
             return
@@ -90,18 +90,18 @@ class Target:
 
         Raises:
             PreconditionFailed: the object has another version, or is gone.
-            Refused: the API server refused it for something else.
+            UpstreamStatus: the API server refused it for something else.
         """
         try:
-            return await self.callers.whole(
+            return await self.user_api.request(
                 self.caller, method, self.path, params=params, body=body, content_type=content_type
             )
-        except Refused as refused:
+        except UpstreamStatus as refused:
             if guard is None or refused.code not in AMBIGUOUS:
                 raise
             try:
                 current = version_of(await self.look_if_there() or {})
-            except Refused:
+            except UpstreamStatus:
                 raise refused from None
             if current == guard:
                 raise

@@ -14,7 +14,7 @@ import aiohttp
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import BadGateway, Unavailable
 from wegent_api.server.metrics import Metrics
-from wegent_api.upstream.client import CallersApi
+from wegent_api.upstream.client import UserApi
 from wegent_kube import Connection
 from wegent_kube.lines import LineTooLong, lines_of
 
@@ -35,13 +35,13 @@ class Watches:
     """
 
     def __init__(self, connection: Connection, metrics: Metrics, *, at_once: int) -> None:
-        self._callers = CallersApi(connection, metrics, connections=at_once, timeout_s=QUIET_S)
+        self._user_api = UserApi(connection, metrics, connections=at_once, timeout_s=QUIET_S)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._callers.__aexit__()
+        await self._user_api.__aexit__()
 
     @asynccontextmanager
     async def open(
@@ -50,12 +50,14 @@ class Watches:
         """Begin a watch of ``lasts_s`` seconds and yield its lines, each one event.
 
         Raises:
-            Refused: the API server did not begin it.
+            UpstreamStatus: the API server did not begin it.
             Unavailable: there are too many, or the API server went away, also later on.
             BadGateway: a line is longer than any event.
         """
         query = {**params, "watch": "true", "timeoutSeconds": str(lasts_s)}
-        async with self._callers.send(caller, "GET", path, params=query, accept=accept) as response:
+        async with self._user_api.open(
+            caller, "GET", path, params=query, accept=accept
+        ) as response:
             yield _lines(response.content)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from wegent_api.app import create_app
-from wegent_api.document.schema import MEANINGS
 from wegent_api.http import errors
-from wegent_api.http.errors import Problem, Refused
+from wegent_api.http.errors import Problem, UpstreamStatus
+from wegent_api.http.openapi import MEANINGS
 from wegent_api.server.metrics import Metrics
 from wegent_api.settings import Settings
 
@@ -40,7 +40,7 @@ def test_metrics() -> None:
     assert documented == families
 
 
-OUR_OWN = [problem for problem in Problem.__subclasses__() if problem is not Refused]
+OUR_OWN = [problem for problem in Problem.__subclasses__() if problem is not UpstreamStatus]
 
 
 @pytest.mark.parametrize("problem", OUR_OWN, ids=lambda it: str(it.__name__))

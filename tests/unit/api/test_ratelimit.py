@@ -2,8 +2,9 @@
 
 import pytest
 
-from wegent_api.accounts.throttle import RateLimiter, RegistrationLimit, address_key
+from wegent_api.accounts.throttle import RegistrationLimit
 from wegent_api.http.errors import TooManyRequests
+from wegent_api.http.rate_limiter import RateLimiter, address_key
 
 
 class Clock:
@@ -39,8 +40,8 @@ def test_what_is_given_back_can_be_spent_again_but_not_saved_up(clock: Clock) ->
     limiter = RateLimiter(2, clock=clock)
     for _ in range(5):
         assert limiter.take("a") == 0
-        limiter.give_back("a")
-    limiter.give_back("a")
+        limiter.refund("a")
+    limiter.refund("a")
     assert [limiter.take("a") for _ in range(3)] == [0, 0, 30]
 
 

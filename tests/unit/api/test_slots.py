@@ -5,11 +5,11 @@ from contextlib import ExitStack
 import pytest
 
 from wegent_api.http.errors import TooManyRequests, Unavailable
-from wegent_api.upstream.stream_limits import Slots
+from wegent_api.upstream.concurrency import ConcurrencyLimiter
 
 
 def test_each_user_has_so_many_and_all_have_so_many() -> None:
-    slots = Slots("watches", at_once=3, per_user=2)
+    slots = ConcurrencyLimiter("watches", at_once=3, per_user=2)
     with ExitStack() as held:
         first = held.enter_context(ExitStack())
         first.enter_context(slots.one("a"))

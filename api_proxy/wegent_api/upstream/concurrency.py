@@ -15,7 +15,7 @@ from wegent_api.http.errors import TooManyRequests, Unavailable
 RETRY_AFTER_S: Final = 5
 
 
-class Slots:
+class ConcurrencyLimiter:
     """Counts what is held.
 
     Args:

@@ -1,0 +1,18 @@
+"""Models of the accounts' routes whose schemas FastAPI does not find itself."""
+
+from typing import Final
+
+from pydantic import BaseModel
+
+from wegent_api.accounts.admin_models import AccountChange, PasswordReset
+from wegent_api.accounts.models import AdminRegistration, Credentials, PasswordChange, Registration
+
+BODIES: Final[tuple[type[BaseModel], ...]] = (
+    Registration,
+    AdminRegistration,
+    Credentials,
+    PasswordChange,
+    PasswordReset,
+    AccountChange,
+)
+"""Of requests that are not for objects."""

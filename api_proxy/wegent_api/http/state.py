@@ -1,0 +1,36 @@
+"""Gives routes the objects that the lifespan opens.
+
+Starlette copies the lifespan's state into each request. A route names the objects that it works
+with as parameters, whose types stand beside the classes::
+
+    UserApiDep = Annotated[UserApi, Depends(FromState("user_api"))]
+
+``wiring.State`` lists the names.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from wegent_api.settings import Settings
+
+
+class FromState:
+    """FastAPI dependency that returns one object of the lifespan's state.
+
+    It is async: FastAPI runs other dependencies in a thread each.
+
+    Args:
+        name: of the object in ``wiring.State``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, request: Request) -> Any:
+        """Return the object, of the application that serves ``request``."""
+        return getattr(request.state, self.name)
+
+
+SettingsDep = Annotated[Settings, Depends(FromState("settings"))]
+"""Parameter type of a route that depends on the configuration."""

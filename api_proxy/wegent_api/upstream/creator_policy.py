@@ -1,0 +1,65 @@
+"""Looks for the policy of the API server that notes the creator of each object.
+
+The proxy looks with its own credentials, which the code that writes as a caller never holds.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Final
+
+from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube.resources import Resource
+
+logger = logging.getLogger(__name__)
+
+POLICY: Final = "wegent-creator"
+POLICIES: Final = tuple(
+    Resource("admissionregistration.k8s.io", "v1", plural).path(None, POLICY)
+    for plural in ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings")
+)
+LOOK_EVERY_S: Final = 60.0
+"""A policy that is installed later is found; the two agree, should both note the creator."""
+RETRY_S: Final = 5.0
+FIRST_WITHIN_S: Final = 5.0
+"""How long a request waits for the first look. Without an answer, the policy counts as there."""
+
+
+class CreatorPolicy:
+    """Looks for the policy ``wegent-creator`` from time to time."""
+
+    def __init__(self, own_api: KubeClient) -> None:
+        self._own_api = own_api
+        self._there: bool | None = None
+        self._looked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Look for the policy, for ever."""
+        while True:
+            try:
+                there = await self._look()
+                if there is not self._there and not there:
+                    logger.warning("no policy %s: the proxy notes creators itself", POLICY)
+                self._there = there
+            except KubeError as error:
+                logger.warning("not known whether there is a policy %s: %s", POLICY, error)
+            self._looked.set()
+            await asyncio.sleep(RETRY_S if self._there is None else LOOK_EVERY_S)
+
+    async def in_force(self) -> bool:
+        """Return False if the policy is known to be absent; wait a moment for the first look."""
+        if not self._looked.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_WITHIN_S):
+                    await self._looked.wait()
+        return self._there is not False
+
+    async def _look(self) -> bool:
+        for path in POLICIES:
+            try:
+                await self._own_api.request("GET", path)
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+                return False
+        return True

@@ -1,0 +1,39 @@
+"""Limits the bytes of long request bodies that the proxy holds at once."""
+
+from typing import Final
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.holding import until_answered
+from wegent_api.upstream.client import UserApi
+from wegent_api.upstream.concurrency import ConcurrencyLimiter
+from wegent_api.upstream.identity import subject
+
+MAX_BYTES: Final = 256 << 20
+"""Of all users, as they are sent. Parsed, they take several times as much memory."""
+MAX_BYTES_PER_USER: Final = 64 << 20
+"""Of one user."""
+
+
+class LongBodies:
+    """Counts the bytes of long bodies.
+
+    Args:
+        user_api: the API server, which says who a caller is.
+    """
+
+    def __init__(self, user_api: UserApi) -> None:
+        self._user_api = user_api
+        self._bytes = ConcurrencyLimiter(
+            "bytes of long bodies", at_once=MAX_BYTES, per_user=MAX_BYTES_PER_USER
+        )
+
+    async def admit(self, caller: Caller, size: int) -> None:
+        """Let the caller send ``size`` bytes, which are counted until the request is answered.
+
+        Raises:
+            TooManyRequests: the caller has too many bytes in other bodies.
+            Unavailable: all users together have too many.
+            UpstreamStatus: the API server does not take the token.
+        """
+        user = await subject(self._user_api, caller)
+        until_answered(self._bytes.one(user, size))

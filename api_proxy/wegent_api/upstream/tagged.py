@@ -1,0 +1,24 @@
+"""Answers of the API server as responses with an ``ETag``."""
+
+from fastapi import Response
+
+from wegent_api.http.preconditions import EntityTags, entity_tag
+from wegent_api.upstream.client import Answer
+from wegent_api.upstream.metadata import metadata_of, version_of
+
+
+def tagged(answer: Answer, *, stored: bool = True) -> Response:
+    """Return an object with its ``ETag``; what a dry run shows has none."""
+    response = answer.response()
+    if stored and (version := version_of(metadata_of(answer.body))):
+        response.headers["ETag"] = entity_tag(version)
+    return response
+
+
+def unless_known(answer: Answer, known: EntityTags | None) -> Response:
+    """Return an object with its ``ETag``, or 304 if ``If-None-Match`` names what it holds."""
+    response = tagged(answer)
+    version = version_of(metadata_of(answer.body)) if known else None
+    if known is None or version is None or not known.name(version):
+        return response
+    return Response(status_code=304, headers={**answer.headers, "ETag": entity_tag(version)})
