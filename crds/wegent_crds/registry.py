@@ -34,7 +34,7 @@ class Kind:
     plural: str
     short_names: tuple[str, ...]
     references: tuple[ReferenceField, ...] = field(default=())
-    served: bool = True
+    user_facing: bool = True
     """Whether users work with it: REST routes under ``/api/v1/kinds``, user roles, the trash."""
     in_category: bool = True
     """Whether ``kubectl get wegent`` shows it."""
@@ -74,10 +74,10 @@ TASK: Final = Kind(
     (ReferenceField("spec.teamRef", "teams"), ReferenceField("spec.botRef", "bots")),
     referable=False,
 )
-ACCOUNT: Final = Kind("Account", "accounts", ("acc",), served=False, referable=False)
+ACCOUNT: Final = Kind("Account", "accounts", ("acc",), user_facing=False, referable=False)
 # Not in the category: the trash is not what somebody looks for who asks how things stand.
 TOMBSTONE: Final = Kind(
-    "Tombstone", "tombstones", ("tomb",), served=False, in_category=False, referable=False
+    "Tombstone", "tombstones", ("tomb",), user_facing=False, in_category=False, referable=False
 )
 
 KINDS: Final = (GHOST, MODEL, SHELL, BOT, TEAM, SKILL, TASK, ACCOUNT, TOMBSTONE)

@@ -55,7 +55,7 @@ def names(kind: Kind) -> str:
         f"- API version and kind: `agent.wecode.io/v1`, `{kind.kind}`; namespaced",
         f"- For kubectl: `{kind.plural}`, `{kind.singular}`; short: {short}; all kinds: `wegent`",
     ]
-    if kind.served:
+    if kind.user_facing:
         lines.append(f"- Over REST: `/api/v1/kinds/{kind.plural}`")
     lines += [
         f"- Refers to: {_link(BY_PLURAL[reference.to])}, by `{reference.path}`"

@@ -219,7 +219,7 @@ def _drop_null_parameters(document: dict[str, Any]) -> None:
 
 
 def _schemas() -> dict[str, Any]:
-    served = [kind for kind in KINDS if kind.served or kind is TOMBSTONE]
+    served = [kind for kind in KINDS if kind.user_facing or kind is TOMBSTONE]
     models: list[type[BaseModel]] = [MODELS[kind.plural] for kind in served]
     models += [*BODIES, ApplyResults]
     _, made = models_json_schema(

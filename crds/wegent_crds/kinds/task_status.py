@@ -14,7 +14,7 @@ from wegent_crds.conditions import ConditionType
 from wegent_crds.phases import FINAL, TRANSITIONS, Phase, may_become
 from wegent_crds.schema.base import Schema
 from wegent_crds.schema.extensions import INT32, Rule, Transition, unchanged
-from wegent_crds.schema.status import Conditions, Status, Timestamp, begin_as_pending
+from wegent_crds.schema.status import Conditions, Status, Timestamp, pending_conditions
 
 RESULT_MAX_CHARACTERS: Final = 65536
 """With the prompt, what one object can safely hold; longer results belong in files."""
@@ -57,7 +57,7 @@ class Claim(Schema):
 class TaskStatus(Status):
     """How the work goes, and what the operator has found out."""
 
-    conditions: Conditions = begin_as_pending(
+    conditions: Conditions = pending_conditions(
         ConditionType.RESOLVED_REFS, ConditionType.READY, ConditionType.ACCEPTED
     )
     """The operator's verdict while Pending: ResolvedRefs tells whether every reference can be
@@ -123,7 +123,7 @@ class TaskStatus(Status):
             + f"; {_in_words(FINAL, 'and')} are the end",
             check=lambda before, after: may_become(before.phase, after.phase),
             field_path=".phase",
-            opening="""oldSelf.phase + " can't become " + self.phase""",
+            message_prefix="""oldSelf.phase + " can't become " + self.phase""",
         ),
         Transition(
             cel=f"!({_CLAIMED})"

@@ -88,14 +88,16 @@ class Transition:
     """The same in Python, over the model before and the model after."""
     field_path: str | None = None
     """Which field below ``self`` the error points at, as CEL has it: ``.phase``."""
-    opening: str | None = None
+    message_prefix: str | None = None
     """A CEL expression for what the error says before the message, about this very change."""
 
     def keyword(self) -> dict[str, str]:
         """Return the rule as one item of ``x-kubernetes-validations``."""
         keyword = _keyword(self.cel, self.message, self.field_path)
-        if self.opening:
-            keyword["messageExpression"] = f"{self.opening} + {json.dumps(f'; {self.message}')}"
+        if self.message_prefix:
+            keyword["messageExpression"] = (
+                f"{self.message_prefix} + {json.dumps(f'; {self.message}')}"
+            )
         return keyword
 
 

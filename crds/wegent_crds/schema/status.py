@@ -73,7 +73,7 @@ class Condition(Schema):
 Conditions = Annotated[list[Condition], Field(max_length=8), map_by("type")]
 
 
-def begin_as_pending(*types: ConditionType) -> Any:
+def pending_conditions(*types: ConditionType) -> Any:
     """Return a field of conditions that begins with these, before anything has looked."""
     pending = [
         {
@@ -96,7 +96,7 @@ class Status(Schema):
 
     observed_generation: Generation | None = None
     """The metadata.generation that the conditions are about."""
-    conditions: Conditions = begin_as_pending(ConditionType.RESOLVED_REFS, ConditionType.READY)
+    conditions: Conditions = pending_conditions(ConditionType.RESOLVED_REFS, ConditionType.READY)
     """The operator's verdict: ResolvedRefs tells whether every reference can be used, Ready
     whether the object can."""
     ready: Literal["True", "False", "Unknown"] = READINESS
