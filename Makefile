@@ -97,10 +97,11 @@ e2e: env ## Install the chart on a cluster that runs pods, kind or a node of our
 bench: env ## Measure what operator and proxy take, on a throwaway control plane
 	@$(BIN)/python -m tests.benchmarks
 
-lint: env ## Check style; no file may shadow the standard library
+lint: env ## Check style and language; no file may shadow the standard library
 	$(BIN)/python -S -c "import collections"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m prose
 
 format: env ## Put the code into its format
 	$(BIN)/ruff check --fix .
