@@ -109,7 +109,7 @@ def kinds() -> str:
         (_link(kind, "kinds/"), ", ".join(map(code, kind.short_names)), cell(_summary(kind)))
         for kind in KINDS
     ]
-    return table(("Kind", "Short", "What it is"), rows)
+    return table(("Kind", "Short", "Description"), rows)
 
 
 def decisions() -> str:
@@ -125,7 +125,7 @@ def decisions() -> str:
 def targets(makefile: str) -> str:
     """Return the table of make targets that ``make help`` prints."""
     rows = [(f"`make {name}`", cell(text)) for name, text in TARGET.findall(makefile)]
-    return table(("Command", "What it does"), rows)
+    return table(("Command", "Description"), rows)
 
 
 def _summary(kind: Kind) -> str:
