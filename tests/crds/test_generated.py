@@ -49,7 +49,7 @@ def test_each_file_says_what_it_is_generated_from() -> None:
     for kind in KINDS:
         header = (ROOT / "crds" / f"{kind.singular}.yaml").read_text().splitlines()[:2]
         assert header[0] == MARK
-        assert f"crds/wegent_crds/{kind.singular}.py" in header[1]
+        assert f"crds/wegent_crds/kinds/{kind.singular}.py" in header[1]
 
 
 @pytest.mark.parametrize("plural", PLURALS)
