@@ -1,9 +1,10 @@
-"""``python -m prose [FOLDER ...]``: print the rate of odd sentences, fail above a bound.
+"""Print the rate of odd sentences by folder, and fail above a bound.
 
 A sentence without a named subject ("What the Bot is made of.") must be parsed twice. Field
 descriptions are docstrings here, so that the text of ``kubectl explain`` is measured too.
 """
 
+import argparse
 import ast
 import re
 import subprocess
@@ -36,9 +37,8 @@ def texts(source: str, *, markdown: bool) -> Iterator[tuple[int, str]]:
         yield 1, _CODE.sub(lambda code: "\n" * code[0].count("\n"), source)
         return
     for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Expr(value=ast.Constant(value=str(text))):
-                yield node.lineno, text
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.lineno, str(node.value.value)
     for found in _COMMENT.finditer(source):
         yield source.count("\n", 0, found.start()) + 1, re.sub(r"(?m)^\s*#+", "", found[0])
 
@@ -53,8 +53,11 @@ def odd_sentences(text: str, line: int = 1) -> Iterator[tuple[int, str]]:
         start = end
 
 
-def main(folders: Sequence[str]) -> int:
-    """Print the rates, and the odd sentences of folders that fail or are named; 1 if any fails."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the rates and the odd sentences of folders that fail; return 1 if a folder fails."""
+    parser = argparse.ArgumentParser("python -m prose", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--list", action="store_true", help="print all odd sentences")
+    everything = parser.parse_args(arguments).list
     words: Counter[str] = Counter()
     odd: defaultdict[str, list[str]] = defaultdict(list)
     listed = subprocess.run(["git", "ls-files", "*.py", "*.md"], stdout=subprocess.PIPE, check=True)  # noqa: S607
@@ -67,10 +70,10 @@ def main(folders: Sequence[str]) -> int:
     for folder, rate in sorted(rates.items()):
         print(f"{rate:5.1f} odd sentences per 1,000 words in {folder}")
     failed = {folder for folder in CLEAN if rates.get(folder, 0.0) > BOUND}
-    for folder in sorted(failed | set(folders)):
-        print(*odd[folder], sep="\n")
+    for folder in sorted(odd if everything else failed):
+        print("\n".join(odd[folder]))
     return int(bool(failed))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
