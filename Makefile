@@ -97,11 +97,12 @@ e2e: env ## Install the chart on a cluster that runs pods, kind or a node of our
 bench: env ## Measure what operator and proxy take, on a throwaway control plane
 	@$(BIN)/python -m tests.benchmarks
 
-lint: env ## Check style and the direction of imports; no file may shadow the standard library
+lint: env ## Check style, the direction of imports and language; no file may shadow the standard library
 	$(BIN)/python -S -c "import collections"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m prose
 
 format: env ## Put the code into its format
 	$(BIN)/ruff check --fix .

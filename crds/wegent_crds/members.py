@@ -1,8 +1,8 @@
-"""Membership of a namespace: a RoleBinding of a known form, which says whom it is for.
+"""Membership of a namespace: a RoleBinding of a fixed form that names one Account.
 
-A namespace's admins write them with their own rights, over REST or with kubectl. The
-policy ``wegent-members`` (``hack/codegen/account_policies.py``) keeps what they write to this
-form, and the operator removes those whose Account is gone.
+The admins of a namespace write these RoleBindings with their own rights, over REST or with
+kubectl. The admission policy ``wegent-members`` (``hack/codegen/account_policies.py``) enforces
+the form. The operator deletes the RoleBindings of deleted Accounts.
 """
 
 from typing import Any, Final
@@ -10,42 +10,42 @@ from typing import Any, Final
 from wegent_crds.registry import GROUP
 
 ROLES: Final = ("viewer", "editor", "admin")
-"""What a user may be in a namespace; each is a ClusterRole."""
+"""Roles of a user in a namespace. Each is a ClusterRole."""
 RBAC_GROUP: Final = "rbac.authorization.k8s.io"
 PREFIX: Final = "wegent-member-"
-"""How the name of each such RoleBinding begins."""
+"""Prefix of the names of these RoleBindings."""
 ACCOUNT_PREFIX: Final = "wegent-account-"
-"""How the names of the operator's own bindings begin, which follow from Accounts."""
+"""Prefix of the names of the RoleBindings that the operator creates for Accounts."""
 SHARED_BINDING: Final = "wegent-accounts"
-"""Name of the RoleBinding of all accounts in a shared namespace."""
+"""Name of the RoleBinding that gives all Accounts access to a shared namespace."""
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGER: Final = "wegent-members"
-"""Value of ``MANAGED_BY``: the admins of a namespace, in other words."""
+"""Value of ``MANAGED_BY`` on the RoleBindings that admins of a namespace write."""
 ACCOUNT_LABEL: Final = f"{GROUP}/account"
-"""Label: the name of the Account whose user has the right."""
+"""Label: the name of the Account that has the role."""
 SYSTEM_NAMESPACES: Final = ("wegent-accounts", "wegent-system")
-"""Namespaces in which nobody is given a role: an admin of the first is an admin of everything."""
+"""Namespaces without members. An admin of the first would be an admin of all of Wegent."""
 SYSTEM_PREFIX: Final = "kube-"
-"""How the names of Kubernetes' own namespaces begin."""
+"""Prefix of the names of Kubernetes' own namespaces."""
 
 
 def is_system_namespace(name: str) -> bool:
-    """Return whether ``name`` is a namespace that has no members."""
+    """Return True if the namespace can't have members."""
     return name in SYSTEM_NAMESPACES or name.startswith(SYSTEM_PREFIX)
 
 
 def role_name(role: str) -> str:
-    """Return the name of a role's ClusterRole."""
+    """Return the name of the role's ClusterRole."""
     return f"wegent-{role}"
 
 
 def binding_name(username: str, role: str) -> str:
-    """Return the name of the RoleBinding: a binding's role can't be changed, so it carries it."""
+    """Return the RoleBinding's name, which has the role in it: ``roleRef`` is immutable."""
     return f"{PREFIX}{username}-{role}"
 
 
 def account_binding_name(username: str, role: str) -> str:
-    """Return the name of the binding by which an Account gives a role."""
+    """Return the name of the RoleBinding that the operator creates for a role of an Account."""
     return f"{ACCOUNT_PREFIX}{username}-{role}"
 
 

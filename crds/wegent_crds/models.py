@@ -1,4 +1,4 @@
-"""From a row of the table of kinds to its model: module and class bear the kind's name."""
+"""The models by kind. A kind's module and class have the name of the kind."""
 
 import importlib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ def model_of(kind: Kind) -> type[CustomResource]:
     """Return the pydantic model of ``kind``.
 
     Raises:
-        TypeError: its module has no ``CustomResource`` of that name.
+        TypeError: the kind's module has no ``CustomResource`` of that name.
     """
     module = importlib.import_module(f"wegent_crds.kinds.{kind.singular}")
     model = getattr(module, kind.kind, None)
@@ -22,4 +22,4 @@ def model_of(kind: Kind) -> type[CustomResource]:
 
 
 MODELS: Final[Mapping[str, type[CustomResource]]] = {kind.plural: model_of(kind) for kind in KINDS}
-"""By plural."""
+"""The model of each kind, by plural."""

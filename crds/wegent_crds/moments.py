@@ -1,10 +1,10 @@
-"""Times that others wrote. Parsing never fails: a schema's pattern also lets February 30 by."""
+"""Parsing of times that other programs wrote. It never raises: schemas also match February 30."""
 
 from datetime import UTC, datetime
 
 
 def moment(text: object) -> datetime | None:
-    """Return the time that an RFC 3339 text names; None for every other value."""
+    """Return the time of an RFC 3339 text in UTC, or None for any other value."""
     if not isinstance(text, str):
         return None
     try:

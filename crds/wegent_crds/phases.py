@@ -1,11 +1,11 @@
-"""The life of a Task: its phases, and which may follow which.
+"""The phases of a Task and the transitions between them.
 
-The one place that says so. The CRD's transition rules (``task.py``), the operator and
-the trash's way back are all made from ``TRANSITIONS``.
+``TRANSITIONS`` is the only source: the CRD's transition rules (``kinds/task_status.py``), the
+operator and the restoration from the trash follow from it.
 
 ::
 
-               ┌──────────── the claim's lease ran out ───────────┐
+               ┌──────────── the claim's lease expired ───────────┐
                ▼                                                  │
             Pending ───── claimed by a runner ────▶ Running ──────┤ renewed: Running again
                │                                       │
@@ -18,18 +18,18 @@ from typing import Final
 
 
 class Phase(StrEnum):
-    """Where the work on a Task stands."""
+    """The phase of the work on a Task."""
 
     PENDING = "Pending"
-    """Nobody works on it; who runs Tasks may claim it once it is Ready."""
+    """The work has not begun. A runner may claim the Task as soon as it is Ready."""
     RUNNING = "Running"
-    """Somebody has claimed it, and renews the claim for as long as the work goes on."""
+    """A runner has claimed the Task. It renews the claim until the work ends."""
     COMPLETED = "Completed"
     """The work is done."""
     FAILED = "Failed"
-    """The work came to nothing, or took too long."""
+    """The work failed or exceeded its timeout."""
     CANCELLED = "Cancelled"
-    """The work was stopped, or never begun, because somebody asked for that."""
+    """The work was stopped, or not begun, because a user cancelled the Task."""
 
 
 TRANSITIONS: Final[Mapping[Phase, tuple[Phase, ...]]] = {
@@ -39,12 +39,12 @@ TRANSITIONS: Final[Mapping[Phase, tuple[Phase, ...]]] = {
     Phase.FAILED: (),
     Phase.CANCELLED: (),
 }
-"""What each phase may become. To stay as it is, is always allowed."""
+"""Allowed next phases of each phase. An update that keeps the phase is always allowed."""
 
 FINAL: Final = tuple(phase for phase, after in TRANSITIONS.items() if not after)
-"""The phases in which nothing changes any more."""
+"""The phases without a next phase."""
 
 
 def may_become(before: str, after: str) -> bool:
-    """Tell whether a Task may go from one phase to the other in one write."""
+    """Return True if one update may change a Task's phase from ``before`` to ``after``."""
     return before == after or after in TRANSITIONS[Phase(before)]

@@ -1,7 +1,6 @@
-"""Find the references inside an object, by the table of kinds.
+"""Finding the references of an object, by the table of kinds.
 
-The operator and the proxy both ask "what does this object refer to?"; this is
-the one answer.
+The operator and the API proxy share it, so that both see the same references.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from wegent_crds.registry import Kind
 
 @dataclass(frozen=True, slots=True, order=True)
 class ObjectKey:
-    """What names one object in the cluster."""
+    """The identity of one object in the cluster."""
 
     plural: str
     namespace: str
@@ -22,18 +21,17 @@ class ObjectKey:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One reference as found: ``field`` names it for people (``spec.bots[0]``)."""
+    """One reference of an object. ``field`` is its path for messages: ``spec.bots[0]``."""
 
     field: str
     target: ObjectKey
 
 
 def references_of(kind: Kind, namespace: str, body: Mapping[str, Any]) -> Iterator[Reference]:
-    """Yield each reference of ``body``, in the order of the table and of its lists.
+    """Yield each reference of ``body`` in the order of the table of kinds and of the body's lists.
 
-    A reference without a namespace points into ``namespace``, the object's own.
-    What is not shaped like a reference (the API server has yet to refuse it) is
-    passed over.
+    A reference without a namespace refers to ``namespace``, the object's own. A value without
+    the form of a reference is skipped: the API server will reject it.
     """
     for reference in kind.references:
         for path, value in _walk(body, reference.path.split("."), ""):

@@ -1,7 +1,7 @@
-"""The one table of kinds.
+"""The table of kinds.
 
-Handlers, indexes, REST routes, RBAC, the chart and the documentation's tests
-are all driven by ``KINDS``: a new kind is one model and one row here.
+Handlers, indexes, REST routes, RBAC, the chart and the tests of the documentation follow
+from ``KINDS``. A new kind is one model and one row in this table.
 """
 
 from dataclasses import dataclass, field
@@ -15,40 +15,41 @@ CATEGORY: Final = "wegent"
 
 @dataclass(frozen=True, slots=True)
 class ReferenceField:
-    """Where a kind refers to another.
+    """A field of a kind that refers to another kind.
 
-    ``path`` is a dotted path from the object's root; a step that ends in
-    ``[]`` is a list, each item of which is a reference: ``spec.bots[]``.
+    ``path`` is a dotted path from the object's root. A step with the suffix ``[]`` is a list
+    whose items are references: ``spec.bots[]``.
     """
 
     path: str
     to: str
-    """Plural of the kind that is referred to."""
+    """Plural of the referenced kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One row: what the kind is called and where its references sit."""
+    """One row of the table: the names of a kind and its reference fields."""
 
     kind: str
     plural: str
     short_names: tuple[str, ...]
     references: tuple[ReferenceField, ...] = field(default=())
-    served: bool = True
-    """Whether users work with it: REST routes under ``/api/v1/kinds``, user roles, the trash."""
+    user_facing: bool = True
+    """True if users work with the kind: it has REST routes under ``/api/v1/kinds``, it is in the
+    users' roles, and its deleted objects go to the trash."""
     in_category: bool = True
-    """Whether ``kubectl get wegent`` shows it."""
+    """True if ``kubectl get wegent`` lists the kind."""
     referable: bool = True
-    """Whether other objects may refer to it; such kinds carry ``spec.accessFrom``."""
+    """True if other objects may refer to the kind. Its spec then has the field ``accessFrom``."""
 
     @property
     def singular(self) -> str:
-        """The kind's name in lower case, as kubectl takes it."""
+        """The kind's name in lower case, as kubectl accepts it."""
         return self.kind.lower()
 
     @property
     def crd_name(self) -> str:
-        """The name of its CustomResourceDefinition."""
+        """The name of the kind's CustomResourceDefinition."""
         return f"{self.plural}.{GROUP}"
 
 
@@ -74,10 +75,10 @@ TASK: Final = Kind(
     (ReferenceField("spec.teamRef", "teams"), ReferenceField("spec.botRef", "bots")),
     referable=False,
 )
-ACCOUNT: Final = Kind("Account", "accounts", ("acc",), served=False, referable=False)
-# Not in the category: the trash is not what somebody looks for who asks how things stand.
+ACCOUNT: Final = Kind("Account", "accounts", ("acc",), user_facing=False, referable=False)
+# Not in the category: `kubectl get wegent` shows the state of objects in use, not the trash.
 TOMBSTONE: Final = Kind(
-    "Tombstone", "tombstones", ("tomb",), served=False, in_category=False, referable=False
+    "Tombstone", "tombstones", ("tomb",), user_facing=False, in_category=False, referable=False
 )
 
 KINDS: Final = (GHOST, MODEL, SHELL, BOT, TEAM, SKILL, TASK, ACCOUNT, TOMBSTONE)

@@ -56,7 +56,7 @@ def names(kind: Kind) -> str:
         f"- API version and kind: `agent.wecode.io/v1`, `{kind.kind}`; namespaced",
         f"- For kubectl: `{kind.plural}`, `{kind.singular}`; short: {short}; all kinds: `wegent`",
     ]
-    if kind.served:
+    if kind.user_facing:
         lines.append(f"- Over REST: `/api/v1/kinds/{kind.plural}`")
     lines += [
         f"- Refers to: {_link(BY_PLURAL[reference.to])}, by `{reference.path}`"
@@ -110,7 +110,7 @@ def kinds(folder: str) -> str:
         (_link(kind, folder), ", ".join(map(code, kind.short_names)), cell(_summary(kind)))
         for kind in KINDS
     ]
-    return table(("Kind", "Short", "What it is"), rows)
+    return table(("Kind", "Short", "Description"), rows)
 
 
 def decisions() -> str:
@@ -126,7 +126,7 @@ def decisions() -> str:
 def targets(makefile: str) -> str:
     """Return the table of make targets that ``make help`` prints."""
     rows = [(f"`make {name}`", cell(text)) for name, text in TARGET.findall(makefile)]
-    return table(("Command", "What it does"), rows)
+    return table(("Command", "Description"), rows)
 
 
 def _summary(kind: Kind) -> str:

@@ -34,7 +34,7 @@ IN_WORDS: Final = {
     _pattern(LabelValue): "a label's value",
     _pattern(HttpUrl): "an `http://` or `https://` URL without user and password",
     _pattern(Timestamp): "an RFC 3339 time",
-    _pattern(Email): "an e-mail address in ASCII",
+    _pattern(Email): "an e-mail address",
 }
 """What the commonest patterns mean."""
 MERGING: Final = {
@@ -52,7 +52,7 @@ def field_table(path: str, schema: Schema, links: Mapping[str, str] | None = Non
         schema: a structural schema of an object.
         links: where the fields below a path are shown instead.
     """
-    header = ("Field", "Type and bounds", "Default", "What it says")
+    header = ("Field", "Type and bounds", "Default", "Description")
     return table(header, _rows(path, schema, links or {}))
 
 

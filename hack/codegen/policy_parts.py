@@ -13,7 +13,7 @@ PROXY: Final = "system:serviceaccount:wegent-system:wegent-api"
 ACCOUNTS_PREFIX: Final = "system:serviceaccount:wegent-accounts:"
 
 ALL: Final = [kind.plural for kind in KINDS]
-TRASHED: Final = [kind.plural for kind in KINDS if kind.served]
+TRASHED: Final = [kind.plural for kind in KINDS if kind.user_facing]
 
 IS_OPERATOR: Final = f"request.userInfo.username == '{OPERATOR}'"
 USER: Final = "request.userInfo.username"

@@ -49,7 +49,7 @@ def _uninstall() -> list[dict[str, Any]]:
     cluster_rules = [
         {
             "apiGroups": [GROUP],
-            "resources": [kind.plural for kind in KINDS if kind.served],
+            "resources": [kind.plural for kind in KINDS if kind.user_facing],
             "verbs": ["list", "patch"],
         },
         # Lets it take the finalizer off while the policy that guards it is in force.
@@ -87,7 +87,7 @@ def _account(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _user_role(role: str) -> dict[str, Any]:
-    served = [kind.plural for kind in KINDS if kind.served]
+    served = [kind.plural for kind in KINDS if kind.user_facing]
     verbs = [*READ] if role == "viewer" else [*READ, *WRITE]
     # Tombstones are the operator's to make: `restore` is all that others may change in them.
     trash = (
@@ -148,7 +148,7 @@ def _operator() -> list[dict[str, Any]]:
         # The trash: the finalizer goes (patch), restored objects come back (create).
         {
             "apiGroups": [GROUP],
-            "resources": [kind.plural for kind in KINDS if kind.served],
+            "resources": [kind.plural for kind in KINDS if kind.user_facing],
             "verbs": ["create", "patch"],
         },
         # ttlSecondsAfterFinished.

@@ -1,4 +1,4 @@
-"""How Wegent's programs reach the Kubernetes API server: one connection, one pooled client."""
+"""The connection of Wegent's programs to the Kubernetes API server, and one pooled client."""
 
 from wegent_kube.client import KubeClient, audited_as
 from wegent_kube.connection import Connection, ConnectionConfigError, load_connection

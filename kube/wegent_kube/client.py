@@ -1,8 +1,8 @@
-"""A thin client over one pooled aiohttp session: JSON in, JSON out, our own errors.
+"""A thin client of the API server over one pooled aiohttp session.
 
-aiohttp because it is the fastest of the maintained clients here and Kopf already
-brings it; nothing of the official client's generated models is wanted, objects
-stay the plain mappings that the API server sent.
+Requests and answers are JSON values, errors are those of ``wegent_kube.errors``. aiohttp is the
+fastest of the maintained HTTP clients here, and Kopf depends on it already. The official
+client's generated models are not used: objects stay the mappings that the API server sent.
 """
 
 import io
@@ -40,20 +40,21 @@ __all__ = [
 UNAUTHORIZED: Final = 401
 REQUEST_TIMEOUT_S: Final = 30.0
 WATCH_S: Final = 300
-"""How long a watch lasts before it is begun anew; as long as etcd keeps versions."""
+"""Seconds that one watch lasts before the next one; etcd keeps old versions for as long."""
 MAX_RETRY_AFTER_S: Final = 60.0
-"""Seconds. A longer wait that a server asks for is cut to this."""
+"""Maximum in seconds of the wait that a server requests with Retry-After."""
 MAX_EVENT_BYTES: Final = 32 << 20
-"""Bytes of one event of a watch, at most: etcd's limit for an object, with room for escapes."""
+"""Maximum size of one event of a watch in bytes: etcd's limit of an object, with room for
+escapes."""
 
 
 def audited_as(audit_id: str | None) -> dict[str, str]:
-    """Return the header under whose value the API server's audit log has a request."""
+    """Return the header that sets the id of a request in the API server's audit log."""
     return {} if audit_id is None else {"Audit-ID": audit_id}
 
 
 class _OwnHeaders:
-    """aiohttp middleware that adds the program's own token, fresh on every request."""
+    """An aiohttp middleware that adds the program's own current token to every request."""
 
     def __init__(self, token: TokenSource, audit_id: Callable[[], str | None]) -> None:
         self._token = token
@@ -66,15 +67,15 @@ class _OwnHeaders:
         request.headers.update(audited_as(self._audit_id()))
         response = await handler(request)
         if response.status == UNAUTHORIZED:
-            self._token.refused()  # it may have been renewed since it was read
+            self._token.refused()  # the file may have a newer token
         return response
 
 
 class KubeClient:
-    """Requests to one API server under the program's own identity.
+    """A client of one API server with the program's own identity.
 
-    An async context manager; ``session`` may be shared with Kopf. ``audit_id`` is asked at
-    each request for the id that the API server's audit log is to have it under.
+    It is an async context manager. ``session`` may be shared with Kopf. ``audit_id`` is called
+    for each request and returns the request's id in the API server's audit log.
     """
 
     def __init__(
@@ -117,11 +118,11 @@ class KubeClient:
         accept: str = "application/json",
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> Any:
-        """Send one request and return the decoded JSON of its answer.
+        """Send one request and return the decoded JSON of the answer.
 
         Raises:
-            ApiError: the server answered 400 or above.
-            Unreachable: it gave no (whole) answer.
+            ApiError: the server answered with a status of 400 or above.
+            Unreachable: the server gave no complete answer.
         """
         raw = await self._send(
             method,
@@ -141,10 +142,11 @@ class KubeClient:
         params: Mapping[str, str] | None = None,
         accept: str = "application/json",
     ) -> AsyncIterator[Any]:
-        """Yield each page of a list, following ``continue``; ``ApiError`` 410 means begin again.
+        """Yield each page of a list.
 
-        ``items`` is always a list: an empty list of metadata comes as null. The number of
-        objects in a page follows the size of those in the page before.
+        ``items`` is always a list, although an empty list of metadata is null in the answer.
+        The number of objects in a page follows from the size of the page before. An ``ApiError``
+        with the status 410 means that the list has expired and must start again.
         """
         query = dict(params or {})
         limit = PageLimit(METADATA_PAGE_SIZE if accept == METADATA_LIST else OBJECTS_PAGE_SIZE)
@@ -167,11 +169,11 @@ class KubeClient:
     async def watch(
         self, path: str, *, params: Mapping[str, str] | None = None, lasts_s: int = WATCH_S
     ) -> AsyncIterator[Any]:
-        """Yield the events of a watch, until the API server ends it after ``lasts_s`` seconds.
+        """Yield the events of a watch until the API server ends it after ``lasts_s`` seconds.
 
         Raises:
-            ApiError: the server answered 400 or above, also in the midst, as an event.
-            Unreachable: it went away, or sent something that is not an event.
+            ApiError: the server answered with a status of 400 or above, or sent an error event.
+            Unreachable: the connection was lost, or a line was not an event.
         """
         async for _, event in self.watch_lines(path, params=params, lasts_s=lasts_s):
             yield event
@@ -185,14 +187,14 @@ class KubeClient:
         quiet_s: float = REQUEST_TIMEOUT_S,
         opened: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[tuple[bytes, Any]]:
-        """Yield the events of a watch as ``watch`` does, each with the line that it came as.
+        """Yield the events of a watch as ``watch`` does, each with its line.
 
         Args:
-            path: of a collection.
-            params: of the query, besides those that make it a watch.
-            lasts_s: seconds after which the API server is asked to end it.
-            quiet_s: seconds beyond that, after which a server without a word is given up.
-            opened: called when the server has begun to answer.
+            path: Path of a collection.
+            params: Further parameters of the query.
+            lasts_s: Seconds after which the API server ends the watch.
+            quiet_s: Further seconds after which a silent connection counts as lost.
+            opened: Called when the server has begun to answer.
         """
         query = {**(params or {}), "watch": "true", "timeoutSeconds": str(lasts_s)}
         timeout = aiohttp.ClientTimeout(
@@ -221,7 +223,7 @@ class KubeClient:
         accept: str = "application/json",
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> bytes:
-        # From a buffer, aiohttp sends what is large in pieces and lets the loop run between them.
+        # aiohttp sends a large buffer in pieces, and other tasks run between them.
         encode = encode_yaml if content_type == APPLY_PATCH else encode_json
         data = None if body is None else io.BytesIO(encode(body))
         headers = {"Accept": accept} | ({"Content-Type": content_type} if data else {})
@@ -264,7 +266,7 @@ def _event(path: str, line: bytes) -> Any:
 
 
 def _check_metadata(type_: Any, metadata: Any) -> None:
-    """Raise an error where these are not the metadata of an event's object."""
+    """Raise an error if ``metadata`` is not the metadata of an event's object."""
     needed = ("resourceVersion",) if type_ == "BOOKMARK" else ("resourceVersion", "name")
     for name in needed:
         if not isinstance(metadata[name], str):
@@ -275,7 +277,7 @@ def _check_metadata(type_: Any, metadata: Any) -> None:
 
 
 def api_error(code: int, raw: bytes, headers: Mapping[str, str]) -> ApiError:
-    """Return the error for an answer of 400 or above; only a ``Status`` body is kept."""
+    """Return the error of an answer; a body that is not a ``Status`` is dropped."""
     try:
         status = json.loads(raw)
     except (ValueError, RecursionError):
@@ -286,8 +288,8 @@ def api_error(code: int, raw: bytes, headers: Mapping[str, str]) -> ApiError:
 
 
 def _retry_after(value: str) -> float | None:
-    """Return the seconds that a header names; None where it names a date, or nothing sensible.
+    """Return the seconds of a Retry-After header, or None if it is a date or invalid.
 
-    A webhook's answer passes through the API server with its headers.
+    The API server also relays headers of webhooks, which can have any value.
     """
     return min(float(value), MAX_RETRY_AFTER_S) if value.isdecimal() else None

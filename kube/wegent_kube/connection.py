@@ -1,9 +1,8 @@
-"""Where the API server is and who we are to it.
+"""The address of the API server, and the program's credentials for it.
 
-In a pod, the ServiceAccount's mounted files are read directly: that is three
-files, and importing the official client for them costs a second of CPU at each
-start. A kubeconfig is read by the official client, which knows its exec plugins
-and token files.
+In a Pod, the three mounted files of the ServiceAccount are read directly: importing the
+official client costs a second of CPU at each start. Only a kubeconfig is read by the official
+client, which supports exec plugins and token files.
 """
 
 import asyncio
@@ -22,15 +21,15 @@ logger = logging.getLogger(__name__)
 
 SERVICE_ACCOUNT_DIR: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_MAX_AGE_S: Final = 60.0
-"""A mounted token is renewed long before it expires; this is how often we look."""
+"""Seconds between two reads of a mounted token, which is renewed long before it expires."""
 
 
 class ConnectionConfigError(Exception):
-    """No usable description of an API server; the message says where we looked."""
+    """No usable configuration of an API server; the message names its source."""
 
 
 class TokenSource:
-    """A bearer token that may change under us, read off the event loop at most once a minute."""
+    """A bearer token that can change. A thread reads it at most once a minute."""
 
     def __init__(self, read: Callable[[], str | None]) -> None:
         self._read = read
@@ -38,12 +37,12 @@ class TokenSource:
         self._read_at = float("-inf")
 
     async def current(self) -> str | None:
-        """Return the token to send now, or None where the client certificate is the identity.
+        """Return the current token, or None if the identity is a client certificate.
 
-        Where it can't be read for a moment, or is empty, the last one goes on being sent.
+        If the token can't be read or is empty, the last one is returned.
 
         Raises:
-            Unreachable: there has never been one.
+            Unreachable: the token can't be read, and there is no last one.
         """
         if time.monotonic() - self._read_at > TOKEN_MAX_AGE_S:
             try:
@@ -58,13 +57,13 @@ class TokenSource:
         return self._token
 
     def refused(self) -> None:
-        """Take in that the API server refused the token: it is read again before the next use."""
+        """Record that the API server rejected the token, so that the next use reads it again."""
         self._read_at = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An API server's address, what it is verified with, and our own credentials for it."""
+    """An API server's address and CA, and the program's credentials for it."""
 
     server: str
     """Base URL without a trailing slash."""
@@ -75,7 +74,7 @@ class Connection:
     verify: bool = True
 
     def ssl_context(self, *, client_certificate: bool) -> ssl.SSLContext:
-        """Return a TLS context; without ``client_certificate`` it carries no identity of ours."""
+        """Return a TLS context, which has the program's own certificate only on demand."""
         context = ssl.create_default_context(cafile=self.ca_file)
         if not self.verify:
             context.check_hostname = False
@@ -86,12 +85,12 @@ class Connection:
 
 
 def load_connection(kubeconfig: str | os.PathLike[str] | None = None) -> Connection:
-    """Return the connection of ``kubeconfig``, else ``$KUBECONFIG``, else the pod.
+    """Return the connection from ``kubeconfig``, else ``$KUBECONFIG``, else the Pod.
 
-    ``~/.kube/config`` is never taken by accident: name it to use it.
+    ``~/.kube/config`` is used only if it is named, so that no cluster is used by accident.
 
     Raises:
-        ConnectionConfigError: nothing describes a cluster, or what does can't be read.
+        ConnectionConfigError: no cluster is configured, or the configuration can't be read.
     """
     path = os.fspath(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
     if path:
@@ -120,7 +119,7 @@ def _from_pod(host: str, port: str) -> Connection:
 
 def _from_kubeconfig(path: str) -> Connection:
     try:
-        from kubernetes import client, config  # noqa: PLC0415 - costs a second; no pod needs it
+        from kubernetes import client, config  # noqa: PLC0415 - costs a second; no Pod needs it
     except ModuleNotFoundError as error:
         raise ConnectionConfigError(
             f"kubeconfig {path}: reading it needs the Python package kubernetes, which images"

@@ -1,10 +1,10 @@
-"""What can go wrong on the way to the API server.
+"""The errors of requests to the API server.
 
 ::
 
     KubeError
-    ├── Unreachable          no answer: refused, cut, timed out
-    └── ApiError             an answer that says no, as a Kubernetes ``Status``
+    ├── Unreachable          no answer: connection refused, lost or timed out
+    └── ApiError             an answer with a status of 400 or above, as a Kubernetes ``Status``
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from typing import Any
 
 
 class KubeError(Exception):
-    """Base of everything that a request to the API server raises."""
+    """Base of all errors of requests to the API server."""
 
 
-class Unreachable(KubeError):  # noqa: N818 - what happened, in one word
+class Unreachable(KubeError):  # noqa: N818 - names the event in one word
     """The API server gave no answer. The message names no credential and no body."""
 
 
 class ApiError(KubeError):
     """The API server answered with a status of 400 or above.
 
-    ``status`` is the ``Status`` object of the answer; an answer that was not one
-    (a load balancer's page) is never echoed, only its code is kept.
+    ``status`` is the ``Status`` object of the answer. Of any other answer, such as a load
+    balancer's page, only the code is kept, so that it is never echoed.
     """
 
     def __init__(
@@ -32,15 +32,15 @@ class ApiError(KubeError):
         self.code = code
         self.status: Mapping[str, Any] = status or {}
         self.retry_after = retry_after
-        """Seconds to wait before another try, where the server said so."""
+        """Seconds to wait before the next attempt, if the server requested a wait."""
         super().__init__(f"{code} {self.reason}: {self.message}")
 
     @property
     def reason(self) -> str:
-        """The machine-readable reason, such as ``AlreadyExists``; empty when there was none."""
+        """The machine-readable reason, such as ``AlreadyExists``; empty if there is none."""
         return str(self.status.get("reason") or "")
 
     @property
     def message(self) -> str:
-        """What the server said, for people."""
+        """The server's human-readable message."""
         return str(self.status.get("message") or "the API server gave no reason")

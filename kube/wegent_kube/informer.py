@@ -1,8 +1,8 @@
-"""One resource followed for ever: a list, then a watch from its version on, and so again.
+"""List and watch of one resource without an end, as in client-go's reflector.
 
-What client-go's reflector does. The list replaces everything that is known, and the watch
-changes it. Whatever ends either of them is said once, waited out with a growing pause, and
-followed by another try; the last known objects stay known meanwhile.
+A list replaces all known objects, and a watch from the list's version changes them. A failure
+of either is logged once and retried after a growing pause. The last known objects stay known
+meanwhile.
 """
 
 import asyncio
@@ -19,43 +19,43 @@ from wegent_kube.errors import KubeError
 logger = logging.getLogger(__name__)
 
 STEADY_S: Final = 1.0
-"""Seconds. A watch that ends earlier counts as one that failed, whatever its end was: something
-between us and the API server cuts it, and another one at once would only be cut as well."""
+"""Seconds. A watch that ends earlier counts as failed: a proxy before the API server probably cuts
+it, and would also cut an immediate next one."""
 RESYNC_S: Final = 3600.0
-"""Seconds after which everything is listed again, in case a watch has lost an event."""
+"""Seconds between two lists of all objects, in case a watch has lost an event."""
 
 
 Name = tuple[str, str]
-"""Namespace, empty for what has none, and name of an object."""
+"""Namespace and name of an object. The namespace of a cluster-scoped object is empty."""
 
 
 class Handler(Protocol):
-    """Takes in the objects of a resource."""
+    """The receiver of an informer's objects."""
 
     def changed(self, body: Mapping[str, Any]) -> None:
-        """Take in an object that is there, from a list or from a watch."""
+        """Handle an object that exists, from a list or from a watch."""
 
     def deleted(self, name: Name) -> None:
-        """Take in that an object is gone."""
+        """Handle the deletion of an object."""
 
     def listed(self, names: AbstractSet[Name]) -> None:
-        """Take in that a list is complete; every other object is gone."""
+        """Handle a complete list: all objects with other names are deleted."""
 
     def failed(self, error: Exception) -> None:
-        """Take in that the resource can't be followed for now."""
+        """Handle a failure of the list or the watch, before the next attempt."""
 
 
 class Informer:
-    """Follows one resource.
+    """Lists and watches one resource and passes its objects to a handler.
 
     Args:
-        client: with whose rights it is followed.
-        path: of the collection.
-        handler: is told what there is.
-        params: of the list and the watch, such as a label selector.
-        backoff: between tries.
-        lasts_s: seconds that one watch lasts.
-        resync_s: seconds after which everything is listed again.
+        client: The client for the list and the watch.
+        path: Path of the collection.
+        handler: The receiver of the objects.
+        params: Parameters of the list and the watch, such as a label selector.
+        backoff: The pauses between attempts.
+        lasts_s: Seconds that one watch lasts.
+        resync_s: Seconds between two lists of all objects.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Informer:
         self._resync_s = resync_s
 
     async def run(self) -> None:
-        """Follow the resource until cancelled."""
+        """List and watch until cancelled."""
         while True:
             try:
                 version = await self._list()
@@ -87,7 +87,7 @@ class Informer:
                     version = await self._watch(version)
             except KubeError as error:
                 await self._failed(error, unforeseen=False)
-            except Exception as error:  # noqa: BLE001 - it is logged, and tried again
+            except Exception as error:  # noqa: BLE001 - logged and retried
                 await self._failed(error, unforeseen=True)
 
     async def _failed(self, error: Exception, *, unforeseen: bool) -> None:
@@ -110,7 +110,7 @@ class Informer:
         return version
 
     async def _watch(self, version: str) -> str:
-        """Follow the changes since ``version`` for the length of a watch; return the last one."""
+        """Watch the changes since ``version`` until the watch ends; return the last version."""
         params = {**self._params, "resourceVersion": version, "allowWatchBookmarks": "true"}
         began = time.monotonic()
         try:

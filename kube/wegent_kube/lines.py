@@ -1,26 +1,26 @@
-"""A watch's body cut into lines, each of which is one event."""
+"""Splitting the body of a watch into lines. Each line is one event."""
 
 from collections.abc import AsyncIterator
 
 import aiohttp
 
 
-class LineTooLong(Exception):  # noqa: N818 - what came, not a fault of the program
-    """More came without an end of line than a line may have."""
+class LineTooLong(Exception):  # noqa: N818 - describes the input
+    """A line is longer than allowed."""
 
 
 async def lines_of(
     content: aiohttp.StreamReader, longest: int | None = None
 ) -> AsyncIterator[bytes]:
-    """Yield each whole line; aiohttp's own iterator refuses lines that are longer than a buffer.
+    """Yield each complete line; aiohttp's own iterator rejects lines longer than a buffer.
 
     Args:
-        content: the body, read as it comes.
-        longest: bytes that a line may have; without it, any number.
+        content: The body of the answer.
+        longest: Maximum length of a line in bytes; None for no limit.
 
     Raises:
-        LineTooLong: a line has more.
-        aiohttp.ClientError, TimeoutError: the body did not come to its end.
+        LineTooLong: a line is longer than ``longest``.
+        aiohttp.ClientError, TimeoutError: the connection was lost before the end of the body.
     """
     rest = bytearray()
     async for chunk in content.iter_any():

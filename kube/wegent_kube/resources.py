@@ -1,4 +1,4 @@
-"""Where resources live in the API server's URL space."""
+"""The resources of the API server and their URL paths."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ from wegent_crds.registry import GROUP, VERSION, Kind
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource by group, version and plural: bare plurals match other people's kinds."""
+    """A resource by group, version and plural, because a bare plural matches other groups too."""
 
     group: str
     """Empty for the core group."""
@@ -18,18 +18,18 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """What objects of the resource carry as ``apiVersion``."""
+        """The ``apiVersion`` of the resource's objects."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def selector(self) -> tuple[str, ...]:
-        """What names the resource to Kopf; the core group has no name."""
+        """The resource's name for Kopf, without a group for the core group."""
         return tuple(filter(None, (self.group, self.version, self.plural)))
 
     def path(
         self, namespace: str | None = None, name: str | None = None, subresource: str | None = None
     ) -> str:
-        """Return the path of a collection or an object, in a namespace or for the whole cluster."""
+        """Return the path of a collection or an object, in a namespace or in the whole cluster."""
         steps = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if namespace is not None:
             steps += ["namespaces", quote(namespace, safe="")]
@@ -42,7 +42,7 @@ class Resource:
 
 
 def resource_of(kind: Kind) -> Resource:
-    """Return the resource of one of Wegent's kinds."""
+    """Return the resource of a kind of Wegent."""
     return Resource(GROUP, VERSION, kind.plural)
 
 

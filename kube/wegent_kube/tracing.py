@@ -1,6 +1,7 @@
-"""OpenTelemetry traces: on where OpenTelemetry's own variables name an endpoint, else nothing.
+"""OpenTelemetry traces, enabled by OpenTelemetry's own variable for an endpoint.
 
-The SDK is imported only then; it costs half a second of CPU at the start.
+The SDK is imported only if traces are enabled, because that costs half a second of CPU at the
+start.
 """
 
 import os
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 UNTRACED_ROUTES: Final = "healthz,readyz,metrics"
-"""Asked every few seconds, by machines."""
+"""Routes that probes and scrapers request every few seconds."""
 
 
 class Tracing:
-    """What makes spans, or doesn't. One for each program; ``shutdown`` sends what is left."""
+    """The tracer of a program; its methods have no effect if traces are disabled."""
 
     def __init__(self, service: str) -> None:
         self.on = any(os.environ.get(name) for name in ENDPOINTS)
@@ -43,12 +44,12 @@ class Tracing:
         provider = TracerProvider()
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(provider)
-        # Without ``baggage``, the other default: what callers put there isn't the API server's.
+        # Without ``baggage``, the other default: the API server must not get data of callers.
         set_global_textmap(TraceContextTextMapPropagator())
         self._shutdown = provider.shutdown
 
     def span(self, name: str, **attributes: str) -> AbstractContextManager[Any]:
-        """Return a context whose requests belong together."""
+        """Return a context manager whose requests are recorded in one span."""
         if not self.on:
             return nullcontext()
         from opentelemetry import trace  # noqa: PLC0415
@@ -57,14 +58,14 @@ class Tracing:
         return tracer.start_as_current_span(name, attributes=attributes)
 
     def annotate(self, **attributes: str) -> None:
-        """Add to the span that is under way, if there is one."""
+        """Add attributes to the current span, if there is one."""
         if self.on:
             from opentelemetry import trace  # noqa: PLC0415
 
             trace.get_current_span().set_attributes(attributes)
 
     def of_clients(self) -> "list[aiohttp.TraceConfig]":
-        """Return what makes an aiohttp session's requests spans, without their queries."""
+        """Return trace configs that record an aiohttp session's requests without their queries."""
         if not self.on:
             return []
         from opentelemetry.instrumentation.aiohttp_client import (  # noqa: PLC0415
@@ -74,7 +75,7 @@ class Tracing:
         return [create_trace_config(url_filter=lambda url: str(url.with_query(None)))]
 
     def of_server(self, app: "FastAPI") -> None:
-        """Make an application's requests spans."""
+        """Record the requests of an application."""
         if self.on:
             from opentelemetry.instrumentation.fastapi import (  # noqa: PLC0415
                 FastAPIInstrumentor,
@@ -83,5 +84,5 @@ class Tracing:
             FastAPIInstrumentor.instrument_app(app, excluded_urls=UNTRACED_ROUTES)
 
     def shutdown(self) -> None:
-        """Send what is left; takes some seconds where nobody takes it."""
+        """Send the remaining spans; takes some seconds if the endpoint is unreachable."""
         self._shutdown()

@@ -1,7 +1,7 @@
-"""The command line of Wegent's programs: ``--help`` lists the settings, ``--version`` answers.
+"""The command line of Wegent's programs: ``--help``, which lists the settings, and ``--version``.
 
-Settings are environment variables, as pods have them. A program that took no arguments
-would start at ``--help``, and at every misspelt option.
+Settings are environment variables, as is usual in Pods. A program that ignored its arguments
+would start at ``--help`` and at every misspelt option.
 """
 
 import argparse
@@ -14,13 +14,13 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 COLUMNS: Final = 79
-"""Of the help, where the terminal's width isn't used."""
+"""Width of the help. The terminal's width isn't used."""
 SHARED: Final[Mapping[str, str]] = {
     "KUBECONFIG": "The cluster to use; unset: that of the pod.",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "Where traces go; unset: there are none."
     " OpenTelemetry's other variables hold too.",
 }
-"""Environment variables of both programs that are not settings."""
+"""Environment variables of both programs besides their settings."""
 
 
 def argument_parser(
@@ -31,14 +31,14 @@ def argument_parser(
     only: Iterable[str] | None = None,
     shared: Iterable[str] = SHARED,
 ) -> argparse.ArgumentParser:
-    """Return a parser with ``--help`` and ``--version``; wrong usage exits with 2.
+    """Return a parser with ``--help`` and ``--version``. Wrong usage exits with the status 2.
 
     Args:
-        program: its name.
-        description: a line on it.
-        settings: listed by ``--help``.
-        only: the names of those that this program reads; all if left out.
-        shared: further variables, of `SHARED`.
+        program: Name of the program.
+        description: Description of the program in one line.
+        settings: Settings that ``--help`` lists.
+        only: Names of the settings that the program reads; all by default.
+        shared: Names of further variables of `SHARED`.
     """
     parser = argparse.ArgumentParser(
         prog=program,
@@ -74,7 +74,7 @@ def _entry(name: str, text: str, default: str) -> Iterator[str]:
 
 
 def default_of(field: FieldInfo) -> str:
-    """Return a setting's default as its environment variable would have it."""
+    """Return the default of a setting in the form of its environment variable."""
     value: Any = field.default
     if value is None or value == "":
         return ""

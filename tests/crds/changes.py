@@ -27,24 +27,24 @@ ALLOWED: Final = {
 
 LIFE = (
     "a Pending Task can become Running, Failed or Cancelled; a Running Task can become Pending,"
-    " Completed, Failed or Cancelled; Completed, Failed and Cancelled are the end"
+    " Completed, Failed or Cancelled; Completed, Failed and Cancelled are final"
 )
 NOT_YET_READY = "a Task can be claimed only while its Ready condition is True"
 HOLDER = (
-    "a Running Task stays with its holder; another can claim it once its lease has run out and it"
-    " is Pending again"
+    "a Running Task keeps its holder; another runner can claim it after the lease has expired and"
+    " the Task is Pending again"
 )
-ATTEMPTS = "attempts grows with each claim, and stays as it is otherwise"
+ATTEMPTS = "attempts increases with each claim, and can't be changed otherwise"
 START = "startTime is set when the Task is claimed, and can't be changed"
-OUTCOME = "what came of a Task can't be changed: completionTime, result and message are final"
-NEEDS_START = "startTime is needed when Running or Completed, and absent when Pending"
-NEEDS_END = "completionTime is needed when Completed, Failed or Cancelled, and absent before"
-NEEDS_CLAIM = "claim is needed while Running, and absent otherwise"
-RESULT = "result is for a Completed or Failed Task"
+OUTCOME = "completionTime, result and message can't be changed after the Task has ended"
+NEEDS_START = "startTime is required when Running or Completed, and not allowed when Pending"
+NEEDS_END = "completionTime is required when Completed, Failed or Cancelled, and not allowed before"
+NEEDS_CLAIM = "claim is required while Running, and not allowed otherwise"
+RESULT = "result is allowed only when Completed or Failed"
 PROMPT = "prompt can't be changed; create another Task"
 REFERENCES = "teamRef and botRef can't be changed; create another Task"
-CANCEL = "cancel can't be taken back; create another Task"
-TIME = "must be a time that exists"
+CANCEL = "cancel can't be set back to false; create another Task"
+TIME = "must be a valid time"
 
 
 def natural(before: str, after: str) -> dict[str, Any]:

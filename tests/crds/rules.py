@@ -40,28 +40,28 @@ def _expression(**expression: Any) -> dict[str, Any]:
     return _selector(matchExpressions=[{"key": "env", **expression}])
 
 
-STDIO = "a stdio server needs command, and takes neither url nor headers"
-REMOTE = "a server that is not stdio needs url, and takes no command, args or env"
-SERVER_SIZE = "one server may hold 4096 characters altogether"
-VALUES = "In and NotIn need values, Exists and DoesNotExist take none"
+STDIO = "a stdio server requires command, and allows neither url nor headers"
+REMOTE = "a server that is not stdio requires url, and allows no command, args or env"
+SERVER_SIZE = "all fields together may have at most 4096 characters"
+VALUES = "values is required for In and NotIn, and not allowed for Exists and DoesNotExist"
 LABEL_KEYS = "keys must be label keys: an optional DNS prefix/ and a name"
 ENV_NAMES = "names must be letters, digits and underscores, with no digit first"
 HEADER_NAMES = "names must be letters, digits, dashes and underscores"
 SERVER_NAMES = "names must be 1 to 63 letters, digits, dashes, underscores and dots"
 INSECURE = "must be https, unless allowInsecureBaseUrl is true"
-LEADER = "one Bot at most may be the leader"
-PROMPTS = "the prompts may hold 131072 characters altogether"
-ONE_REF = "exactly one of teamRef and botRef is needed"
+LEADER = "at most one Bot may be the leader"
+PROMPTS = "all prompts together may have at most 131072 characters"
+ONE_REF = "exactly one of teamRef and botRef is required"
 ACCOUNT_NAME = (
     "an Account's name must be a DNS-1123 label (lower case letters, digits and dashes)"
     " of at most 50 characters"
 )
-RESERVED = "an Account may not be named accounts, default, system: these are reserved"
+RESERVED = "an Account must not have a reserved name: accounts, default, system"
 SYSTEM = (
-    "nobody is given rights in a system namespace: wegent-accounts, wegent-system and"
-    " those that begin with kube-"
+    "rights in a system namespace are not allowed: wegent-accounts, wegent-system and"
+    " names that begin with kube-"
 )
-TIME = "must be a time that exists"
+TIME = "must be a valid time"
 URL = "https://mcp.example.com"
 REF = {"name": "one"}
 LONG_PROMPTS = [{"name": f"b{i}", "prompt": "p" * 16384} for i in range(8)]

@@ -33,7 +33,7 @@ def test_there_is_one_of_each_kind_that_users_make() -> None:
 @pytest.mark.parametrize("kind", MADE_BY_USERS, ids=lambda kind: kind.singular)
 def test_each_is_right_and_refers_to_what_is_there(kind: Any) -> None:
     manifest = _load(FOLDER / f"{kind.singular}.yaml")
-    assert manifest["metadata"]["namespace"] == ("default" if kind.served else ACCOUNTS)
+    assert manifest["metadata"]["namespace"] == ("default" if kind.user_facing else ACCOUNTS)
     verdict = by_model(kind.plural, manifest)
     assert verdict.accepted, verdict.said
     there = {

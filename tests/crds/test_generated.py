@@ -49,7 +49,7 @@ def test_each_file_says_what_it_is_generated_from() -> None:
     for kind in KINDS:
         header = (ROOT / "crds" / f"{kind.singular}.yaml").read_text().splitlines()[:2]
         assert header[0] == MARK
-        assert f"crds/wegent_crds/{kind.singular}.py" in header[1]
+        assert f"crds/wegent_crds/kinds/{kind.singular}.py" in header[1]
 
 
 @pytest.mark.parametrize("plural", PLURALS)
@@ -99,9 +99,9 @@ def test_only_referable_kinds_say_who_may_refer_to_them() -> None:
 
 def test_a_kind_without_a_model_of_its_name_is_told() -> None:
     with pytest.raises(
-        TypeError, match=r"wegent_crds.schema.fields has no CustomResource named Common"
+        TypeError, match=r"wegent_crds.kinds.task_status has no CustomResource named Task_Status"
     ):
-        model_of(Kind("Common", "commons", ()))
+        model_of(Kind("Task_Status", "task_statuses", ()))
 
 
 @pytest.mark.parametrize(

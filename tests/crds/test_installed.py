@@ -128,12 +128,12 @@ def test_columns_show_what_a_person_looks_for(schema_kubectl: Kubectl) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("ghost", "A Ghost is what a Bot is made to be"),
-        ("ghost.spec", "What the LLM is told before everything else"),
+        ("ghost", "Ghost is the character of a Bot"),
+        ("ghost.spec", "the instructions that precede every conversation with the LLM"),
         ("ghost.spec.mcpServers.url", "http:// or https:// without a user or a password"),
         ("team.spec.bots.role", "ENUM:\n    leader\n    member"),
-        ("bot.spec.accessFrom.namespaceSelectors", "labels match one of these"),
-        ("task.status.phase", "Completed, Failed and Cancelled are the end"),
+        ("bot.spec.accessFrom.namespaceSelectors", "whose labels match one of these"),
+        ("task.status.phase", "Completed, Failed and Cancelled are final"),
         ("account.spec.suspended", "access is withdrawn"),
     ],
 )

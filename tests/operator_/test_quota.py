@@ -58,7 +58,7 @@ async def in_force(api: Api, user: str) -> dict[str, Any]:
 
 def test_every_kind_that_users_write_is_limited() -> None:
     limited = {name.removeprefix("count/").split(".")[0] for name in ACCOUNT_QUOTA}
-    assert {kind.plural for kind in KINDS if kind.served} <= limited
+    assert {kind.plural for kind in KINDS if kind.user_facing} <= limited
     assert {"tombstones", "rolebindings"} <= limited
 
 

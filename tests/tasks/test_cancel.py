@@ -111,7 +111,7 @@ async def test_what_is_done_stays_done(
     await claimant.finish(result="Done.")
     await in_phase(api, namespace, "Completed")
     await api.merge("tasks", namespace, "t", CANCEL)
-    with pytest.raises(ApiError, match="cancel can't be taken back"):
+    with pytest.raises(ApiError, match="cancel can't be set back to false"):
         await api.merge("tasks", namespace, "t", {"spec": {"cancel": False}})
     task = await observed(api, namespace, 2)
     assert (task["status"]["phase"], task["status"]["result"]) == ("Completed", "Done.")

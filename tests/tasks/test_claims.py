@@ -94,7 +94,7 @@ async def test_even_an_unguarded_late_write_does_not_take_a_task_away(
     assert task is not None
     assert await other.claim(task)
     late = {"status": {"claim": a_claim("dead")}}
-    with pytest.raises(ApiError, match="a Running Task stays with its holder"):
+    with pytest.raises(ApiError, match="a Running Task keeps its holder"):
         await api.merge("tasks", namespace, "t", late, "status")
 
 

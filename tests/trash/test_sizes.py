@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.filterwarnings(LA
 ETCD_LIMIT = 1536 * 1024
 """Bytes of a request to etcd (its default of --max-request-bytes)."""
 EMOJI = "\N{GRINNING FACE}"
-SERVED = [kind.plural for kind in KINDS if kind.served]
+SERVED = [kind.plural for kind in KINDS if kind.user_facing]
 
 
 def in_emoji(value: Any) -> Any:

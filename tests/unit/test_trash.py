@@ -80,7 +80,7 @@ def test_a_lean_tombstone_keeps_all_that_does_not_come_by_itself() -> None:
     assert task["status"]["conditions"]
 
 
-@pytest.mark.parametrize("plural", [kind.plural for kind in KINDS if kind.served])
+@pytest.mark.parametrize("plural", [kind.plural for kind in KINDS if kind.user_facing])
 def test_a_lean_tombstone_of_all_that_the_bounds_let_by_fits(plural: str) -> None:
     kind, made = BY_PLURAL[plural], largest_body(plural)
     made["metadata"] |= {

@@ -82,7 +82,7 @@ def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind
             found = it.store.get(ObjectKey(kind.plural, "default", "odd"))
             assert found is not None
             hash(found)
-            if kind.served:
+            if kind.user_facing:
                 judge(found, it.store)
             if found.task is not None:
                 next_step(found.task, Seen(claim=NOW, cancel=NOW))

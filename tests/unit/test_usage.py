@@ -13,6 +13,7 @@ import devcluster.node.__main__
 import devstack.cli
 import imagebuild.__main__
 import imagebuild.stage
+import prose.__main__
 import tests.benchmarks.__main__
 import wegent_api.__main__
 import wegent_api.accounts.first_admin
@@ -36,6 +37,7 @@ PROGRAMS: dict[str, Main] = {
     "python -m devstack": devstack.cli.main,
     "python -m imagebuild": imagebuild.__main__.main,
     "python -m imagebuild.stage": imagebuild.stage.main,
+    "python -m prose": prose.__main__.main,
     "python -m tests.benchmarks": tests.benchmarks.__main__.main,
 }
 each = pytest.mark.parametrize("program", PROGRAMS)

@@ -28,7 +28,7 @@ WRITTEN_BY_THE_SERVER: Final = frozenset(
     }
 )
 """Metadata that an object has once it is stored, and that an apply refuses or ignores."""
-SERVED: Final = tuple(kind.kind for kind in KINDS if kind.served)
+SERVED: Final = tuple(kind.kind for kind in KINDS if kind.user_facing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _manifest(value: Any, namespace: str) -> Manifest | Unusable:
 
 
 def _wrong_kind(value: Mapping[str, Any], kind: Kind | None) -> Iterator[Cause]:
-    if kind is None or not kind.served:
+    if kind is None or not kind.user_facing:
         message = f"must be one of {', '.join(SERVED)}; apply everything else with kubectl"
         yield Cause("FieldValueNotSupported", "kind", message)
     elif value.get("apiVersion") != API_VERSION:

@@ -137,7 +137,7 @@ def kind_body(kind: Kind, example: Mapping[str, Any]) -> dict[str, Any]:
     return request(f"{kind.kind}Body", example)
 
 
-DOCUMENTED: Final = tuple(kind for kind in KINDS if kind.served or kind is TOMBSTONE)
+DOCUMENTED: Final = tuple(kind for kind in KINDS if kind.user_facing or kind is TOMBSTONE)
 """The kinds whose schemas the document has."""
 
 

@@ -41,7 +41,9 @@ class Search:
         self._bindings = bindings
         self._caller = caller
         self._target = target
-        self._kinds = [kind for kind in KINDS if kind.served and _may_refer(kind, target.plural)]
+        self._kinds = [
+            kind for kind in KINDS if kind.user_facing and _may_refer(kind, target.plural)
+        ]
         self._namespaces: list[str] | None = None
         self._fitting = PageLimit(PAGE)
         self._bytes = 0

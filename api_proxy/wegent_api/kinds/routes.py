@@ -107,7 +107,7 @@ def kinds_router() -> APIRouter:
     """Return the routes of all kinds that users work with."""
     router = APIRouter(prefix="/api/v1/kinds", dependencies=[Depends(no_repeats)])
     for kind in KINDS:
-        if kind.served:
+        if kind.user_facing:
             _add_routes(router, kind)
     return router
 

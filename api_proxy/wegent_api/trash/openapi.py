@@ -11,7 +11,9 @@ from wegent_api.kinds.openapi import (
 )
 from wegent_crds.registry import KINDS, TOMBSTONE
 
-_ANY_KIND: Final = {"anyOf": [{"$ref": f"{SCHEMAS}{kind.kind}"} for kind in KINDS if kind.served]}
+_ANY_KIND: Final = {
+    "anyOf": [{"$ref": f"{SCHEMAS}{kind.kind}"} for kind in KINDS if kind.user_facing]
+}
 
 LIST: Final[Responses] = kind_list_response(TOMBSTONE) | errors(410)
 ONE: Final[Responses] = one_object(TOMBSTONE, 200) | NOT_MODIFIED | errors(404)

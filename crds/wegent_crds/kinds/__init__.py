@@ -1,1 +1,1 @@
-"""One module for each kind."""
+"""One module for each kind, named after the kind in lower case."""

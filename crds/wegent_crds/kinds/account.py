@@ -1,4 +1,4 @@
-"""Account: a user, as the operator turns it into a ServiceAccount and its rights."""
+"""Account: a user, for whom the operator creates a ServiceAccount, a namespace and bindings."""
 
 import re
 from typing import Annotated, Final, Literal
@@ -12,20 +12,21 @@ from wegent_crds.schema.extensions import Rule, map_by
 from wegent_crds.schema.fields import DNS_LABEL, LocalReference, NamespaceName
 
 NAME_MAX: Final = 50
-"""Leaves room in 63 for the user's own namespace, ``wegent-<name>``."""
+"""Characters. The user's own namespace, ``wegent-<name>``, has at most 63."""
 RESERVED_NAMES: Final = ("accounts", "default", "system")
-"""Their namespaces would be the accounts' own, a shared one, and the operator's."""
+"""``wegent-<name>`` would be the accounts namespace, a shared one, or the operator's."""
 _NAME: Final = re.compile(DNS_LABEL)
 
 _LETTERS: Final = (
     "\u00a1-\u1fff\u2070-\u2fff\u3001-\ud7ff\uf900-\ufefe\uff01-\uffdc\U00010000-\U0003fffd"
 )
-"""Beyond ASCII: no spaces, no marks that are invisible or turn the direction of writing."""
+"""Characters beyond ASCII, without spaces, invisible marks and marks that change the direction of
+writing."""
 EMAIL: Final = (
     f"^[!-?A-~{_LETTERS}]+@[A-Za-z0-9{_LETTERS}]([-A-Za-z0-9.{_LETTERS}]*[A-Za-z0-9{_LETTERS}])?$"
 )
-"""Visible characters around one @, as RFC 6531 has addresses in all scripts. Whether mail arrives
-there, only mail can tell."""
+"""Visible characters around one @, because RFC 6531 allows addresses in all scripts. The pattern
+doesn't prove that mail arrives."""
 Email = Annotated[
     str,
     Field(
@@ -37,50 +38,58 @@ Email = Annotated[
 
 
 class NamespaceGrant(Schema):
-    """A right in one namespace."""
+    """NamespaceGrant gives the user a role in one namespace."""
 
     name: NamespaceName
-    """Name of the namespace."""
+    """Name of the namespace. If it does not exist, ResolvedRefs and Ready are False with the reason
+    RefNotFound. System namespaces are not allowed."""
     role: Literal["viewer", "editor", "admin"]
-    """What the user may do there: read, also write, also give access to others."""
+    """Role of the user in the namespace: a viewer reads, an editor also writes, an admin also gives
+    access to other users."""
 
 
 NOT_IN_SYSTEM_NAMESPACES: Final = Rule(
     cel=f"self.all(it, !(it.name in {list(members.SYSTEM_NAMESPACES)})"
     f" && !it.name.startsWith('{members.SYSTEM_PREFIX}'))",
-    message="nobody is given rights in a system namespace:"
-    f" {', '.join(members.SYSTEM_NAMESPACES)} and those that begin with {members.SYSTEM_PREFIX}",
+    message="rights in a system namespace are not allowed:"
+    f" {', '.join(members.SYSTEM_NAMESPACES)} and names that begin with {members.SYSTEM_PREFIX}",
     check=lambda grants: not any(members.is_system_namespace(it.name) for it in grants),
 )
-"""An admin of the accounts namespace would be an admin of everything, and not be seen as one."""
+"""An admin of the accounts namespace would be an admin of the whole cluster's Wegent, without the
+role that shows it."""
 
 
 class AccountSpec(Schema):
-    """Who the user is, and what they may do."""
+    """AccountSpec describes a user and the user's rights."""
 
     email: Email
-    """Address of the user."""
+    """E-mail address of the user, at most 254 characters. It is not verified."""
     role: Literal["user", "admin"] = "user"
-    """What the user may do everywhere: an admin, everything with Wegent's kinds and Accounts."""
+    """Role of the user in the whole cluster. An admin has all rights on Wegent's kinds and on
+    Accounts; a user has none beyond the own namespace, the shared ones and those in namespaces.
+    Defaults to user."""
     namespaces: (
         Annotated[
             list[NamespaceGrant], Field(max_length=64), map_by("name"), NOT_IN_SYSTEM_NAMESPACES
         ]
         | None
     ) = None
-    """Rights in namespaces other than the user's own and the shared ones."""
+    """Roles of the user in further namespaces, at most 64, each namespace once. The user's own
+    namespace and the shared namespaces need no entry."""
     suspended: bool = False
-    """Whether the user's access is withdrawn for the time being."""
+    """Specifies that the user's access is withdrawn until this is false again. Defaults to
+    false."""
     password_secret_ref: LocalReference | None = None
-    """Secret beside the Account with the Argon2id hash of the password, under the key hash. A
-    changed password is a new Secret, which ends all sessions."""
+    """Reference to the Secret with the Argon2id hash of the password, under the key hash. The
+    Secret is in the namespace of the Account. Without it, or if it does not exist, the user can't
+    log in. A new password is stored in a new Secret, which ends all sessions."""
 
 
 class Account(CustomResource):
-    """An Account is a user. It counts in the accounts namespace only.
+    """Account is a user of Wegent. Only Accounts in the accounts namespace have an effect.
 
-    The user's name is the Account's: an RFC 1123 label of at most 50 characters, and not
-    accounts, default or system.
+    The name of the Account is the name of the user: a DNS-1123 label of at most 50 characters.
+    The names accounts, default and system are reserved.
     """
 
     columns = (
@@ -103,13 +112,13 @@ class Account(CustomResource):
         ),
         Rule(
             cel=f"!(self.metadata.name in {list(RESERVED_NAMES)})",
-            message=f"an Account may not be named {', '.join(RESERVED_NAMES)}: these are reserved",
+            message=f"an Account must not have a reserved name: {', '.join(RESERVED_NAMES)}",
             check=lambda self: self.metadata.resulting_name not in RESERVED_NAMES,
             field_path=".metadata.name",
         ),
     )
 
     kind: Literal["Account"]
-    """Name of the kind."""
+    """Name of the kind: Account."""
     spec: AccountSpec
-    """Who the user is, and what they may do."""
+    """Specification of the user and the user's rights."""

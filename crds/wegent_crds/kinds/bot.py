@@ -1,4 +1,4 @@
-"""Bot: a Ghost, a Model and a Shell, joined by reference."""
+"""Bot: an agent that combines a Ghost, a Model and a Shell by reference."""
 
 from typing import Literal
 
@@ -7,20 +7,24 @@ from wegent_crds.schema.fields import Description, ObjectReference, ReferableSpe
 
 
 class BotSpec(ReferableSpec):
-    """What the Bot is made of."""
+    """BotSpec describes the parts of a Bot."""
 
     ghost_ref: ObjectReference
-    """Ghost that the Bot is: its prompt, skills and tools."""
+    """Reference to the Ghost that provides the prompt, the skills and the tools. If the Ghost does
+    not exist, ResolvedRefs and Ready are False with the reason RefNotFound."""
     model_ref: ObjectReference
-    """Model that it thinks with."""
+    """Reference to the Model to call. If the Model does not exist, ResolvedRefs and Ready are False
+    with the reason RefNotFound."""
     shell_ref: ObjectReference
-    """Shell that it runs in; it must take the Model's provider."""
+    """Reference to the Shell, the runtime of the Bot. If the Shell does not exist, ResolvedRefs and
+    Ready are False with the reason RefNotFound. If it does not support the Model's provider, Ready
+    is False with the reason ProviderNotSupported."""
     description: Description | None = None
-    """What the Bot is for, in words for people."""
+    """Human-readable description of the Bot, at most 1,024 characters."""
 
 
 class Bot(CustomResource):
-    """A Bot joins a Ghost, a Model and a Shell: an agent that can be given work."""
+    """Bot is an agent that does work. It combines a Ghost, a Model and a Shell."""
 
     columns = (
         Column("Ghost", ".spec.ghostRef.name"),
@@ -37,6 +41,6 @@ class Bot(CustomResource):
     )
 
     kind: Literal["Bot"]
-    """Name of the kind."""
+    """Name of the kind: Bot."""
     spec: BotSpec
-    """What the Bot is made of."""
+    """Specification of the Bot: references to its Ghost, Model and Shell."""

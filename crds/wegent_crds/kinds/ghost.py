@@ -1,4 +1,4 @@
-"""Ghost: what a Bot is made to be, as a prompt with skills and tools."""
+"""Ghost: the character of a Bot, which is a system prompt with skills and tools."""
 
 from typing import Annotated, Final, Literal
 
@@ -16,21 +16,23 @@ from wegent_crds.schema.fields import (
 )
 
 SERVER_MAX_CHARACTERS: Final = 4096
-"""Of one MCP server; 16 of them with the prompt stay below etcd's limit, escapes and all."""
+"""Of one MCP server. 16 servers and the prompt stay below etcd's limit, also when escaped."""
 
 Argument = Annotated[str, Field(max_length=1024)]
 HeaderValue = Annotated[str, Field(max_length=2048, pattern=r"^[\t -~]*$")]
 
 
 class McpServer(Schema):
-    """One server of the Model Context Protocol: a program to run, or a URL to call."""
+    """McpServer is a server of the Model Context Protocol: a program to start or a URL to call."""
 
     type: Literal["stdio", "sse", "http", "streamable-http"]
-    """How to talk to it: stdio starts the command, the others call the url."""
+    """Transport of the server. With stdio, the Shell starts the command; with any other type, it
+    calls the url."""
     command: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
-    """Program to start; for stdio."""
+    """Program to start, at most 1,024 characters. Required for stdio, not allowed for other
+    types."""
     args: Annotated[list[Argument], Field(max_length=64), ATOMIC] | None = None
-    """Arguments of the command; for stdio."""
+    """Arguments of the command, at most 64 of at most 1,024 characters each. Only for stdio."""
     env: (
         Annotated[
             dict[str, Annotated[str, Field(max_length=2048)]],
@@ -43,10 +45,11 @@ class McpServer(Schema):
         ]
         | None
     ) = None
-    """Environment of the command; for stdio. Whoever may read the Ghost can read it, so that it
-    is no place for secrets."""
+    """Environment variables of the command by name, at most 32. Only for stdio. Every user who can
+    read the Ghost can read the values, so they must not contain secrets."""
     url: HttpUrl | None = None
-    """Where to call it, as http:// or https:// without a user or a password; for all but stdio."""
+    """URL of the server: http:// or https:// without a user or a password, at most 2,048
+    characters. Required for all types but stdio, for which it is not allowed."""
     headers: (
         Annotated[
             dict[str, HeaderValue],
@@ -58,14 +61,14 @@ class McpServer(Schema):
         ]
         | None
     ) = None
-    """HTTP headers to send; for all but stdio. Whoever may read the Ghost can read them, so that
-    they are no place for secrets."""
+    """HTTP headers of each request by name, at most 32. Not allowed for stdio. Every user who can
+    read the Ghost can read the values, so they must not contain secrets."""
 
     rules = (
         Rule(
             cel="self.type != 'stdio' || "
             "(has(self.command) && !has(self.url) && !has(self.headers))",
-            message="a stdio server needs command, and takes neither url nor headers",
+            message="a stdio server requires command, and allows neither url nor headers",
             check=lambda self: (
                 self.type != "stdio"
                 or (self.command is not None and self.url is None and self.headers is None)
@@ -74,7 +77,7 @@ class McpServer(Schema):
         Rule(
             cel="self.type == 'stdio' || "
             "(has(self.url) && !has(self.command) && !has(self.args) && !has(self.env))",
-            message="a server that is not stdio needs url, and takes no command, args or env",
+            message="a server that is not stdio requires url, and allows no command, args or env",
             check=lambda self: (
                 self.type == "stdio"
                 or (
@@ -95,29 +98,31 @@ class McpServer(Schema):
             " + (has(self.headers)"
             " ? self.headers.map(key, size(key) + size(self.headers[key])).sum() : 0)"
             f" <= {SERVER_MAX_CHARACTERS}",
-            message=f"one server may hold {SERVER_MAX_CHARACTERS} characters altogether",
+            message=f"all fields together may have at most {SERVER_MAX_CHARACTERS} characters",
             check=lambda self: self.characters() <= SERVER_MAX_CHARACTERS,
         ),
     )
 
     def characters(self) -> int:
-        """Return how much text the server's description holds."""
+        """Return the number of characters in all fields together."""
         pairs = [*(self.env or {}).items(), *(self.headers or {}).items()]
         texts = [self.command or "", self.url or "", *(self.args or [])]
         return sum(map(len, texts)) + sum(len(key) + len(value) for key, value in pairs)
 
 
 class GhostSpec(ReferableSpec):
-    """What the Ghost is."""
+    """GhostSpec describes the character of a Bot."""
 
     system_prompt: Annotated[Prompt, Field(examples=["You are a helpful coding assistant."])]
-    """What the LLM is told before everything else: 1 to 131,072 characters."""
+    """System prompt: the instructions that precede every conversation with the LLM, 1 to 131,072
+    characters."""
     description: Description | None = None
-    """What the Ghost is for, in words for people."""
+    """Human-readable description of the Ghost, at most 1,024 characters."""
     skill_refs: (
         Annotated[list[ListedReference], Field(max_length=64), map_by("namespace", "name")] | None
     ) = None
-    """Skills that the Ghost has, each at most once."""
+    """References to the Skills of the Ghost, at most 64, each Skill once. If a Skill does not
+    exist, ResolvedRefs and Ready are False with the reason RefNotFound."""
     mcp_servers: (
         Annotated[
             dict[str, McpServer],
@@ -130,15 +135,15 @@ class GhostSpec(ReferableSpec):
         ]
         | None
     ) = None
-    """Tools that the Ghost has: servers of the Model Context Protocol, by name."""
+    """Tools of the Ghost: servers of the Model Context Protocol by name, at most 16."""
 
 
 class Ghost(CustomResource):
-    """A Ghost is what a Bot is made to be: a prompt, with the skills and tools that go with it."""
+    """Ghost is the character of a Bot: a system prompt with skills and tools."""
 
     columns = (Column("Description", ".spec.description"),)
 
     kind: Literal["Ghost"]
-    """Name of the kind."""
+    """Name of the kind: Ghost."""
     spec: GhostSpec
-    """What the Ghost is."""
+    """Specification of the Ghost: its prompt, skills and tools."""

@@ -1,4 +1,4 @@
-"""Model: an LLM at a provider, and how to call it."""
+"""Model: an LLM of a provider, with the parameters of each call."""
 
 from typing import Annotated, Literal
 
@@ -16,29 +16,33 @@ from wegent_crds.schema.fields import (
 
 
 class ModelSpec(ReferableSpec):
-    """Which LLM, and how to call it."""
+    """ModelSpec describes an LLM and the parameters of each call."""
 
     provider: Annotated[Provider, Field(examples=["openai"])]
-    """Whose API it is, in lower case: openai, anthropic. A Shell may take only some providers."""
+    """Provider of the API in lower case, such as openai or anthropic. A Shell may support only some
+    providers."""
     model: Annotated[str, Field(min_length=1, max_length=253, examples=["gpt-4"])]
-    """Name of the LLM, as the provider has it."""
+    """Name of the LLM at the provider, 1 to 253 characters."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    """How freely it answers, from 0 to 2; the provider's default when left out."""
+    """Sampling temperature, from 0 to 2. A higher value makes answers more varied. Defaults to the
+    provider's value."""
     max_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), INT32] | None = None
-    """Longest answer, in tokens; the provider's default when left out."""
+    """Maximum length of an answer in tokens, at least 1. Defaults to the provider's value."""
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Share of the probability that tokens are sampled from, from 0 to 1; the provider's default
-    when left out."""
+    """Nucleus sampling: the share of the probability mass that tokens are sampled from, from 0 to
+    1. Defaults to the provider's value."""
     base_url: HttpUrl | None = None
-    """Where the API is, without a user or a password; the provider's own address when left out.
-    It must be https, unless allowInsecureBaseUrl is true."""
+    """Base URL of the API without a user or a password, at most 2,048 characters. Must be https,
+    unless allowInsecureBaseUrl is true. Defaults to the provider's own address."""
     allow_insecure_base_url: bool = False
-    """Whether baseUrl may be plain http, which shows key and prompts to the network: for a server
-    beside the Shell, or one that a mesh encrypts for."""
+    """Specifies that baseUrl may be http, which exposes the API key and the prompts to the network.
+    Use it for a server in the Shell's own Pod, or where a service mesh encrypts. Defaults to
+    false."""
     api_key_secret_ref: SecretKeyReference | None = None
-    """Secret with the API key, in the same namespace."""
+    """Reference to the Secret key with the API key, in the namespace of the Model. The operator
+    doesn't read Secrets, so a missing Secret doesn't show in the conditions."""
     description: Description | None = None
-    """What the Model is for, in words for people."""
+    """Human-readable description of the Model, at most 1,024 characters."""
 
     rules = (
         Rule(
@@ -56,7 +60,7 @@ class ModelSpec(ReferableSpec):
 
 
 class Model(CustomResource):
-    """A Model names an LLM and says how to call it."""
+    """Model is an LLM of a provider, with the parameters of each call."""
 
     columns = (
         Column("Provider", ".spec.provider"),
@@ -66,6 +70,6 @@ class Model(CustomResource):
     selectable = (".spec.provider", ".spec.model")
 
     kind: Literal["Model"]
-    """Name of the kind."""
+    """Name of the kind: Model."""
     spec: ModelSpec
-    """Which LLM, and how to call it."""
+    """Specification of the LLM and of the parameters of each call."""

@@ -1,4 +1,4 @@
-"""Shell: the runtime that a Bot runs in."""
+"""Shell: the runtime of a Bot."""
 
 from typing import Annotated, Literal
 
@@ -14,20 +14,22 @@ BaseImage = Annotated[
 
 
 class ShellSpec(ReferableSpec):
-    """Which runtime."""
+    """ShellSpec describes a runtime."""
 
     type: Literal["Chat", "ClaudeCode", "Agno", "Dify", "Codex"]
-    """Kind of runtime."""
+    """Type of the runtime."""
     description: Description | None = None
-    """What the Shell is for, in words for people."""
+    """Human-readable description of the Shell, at most 1,024 characters."""
     supported_providers: Annotated[list[Provider], Field(max_length=64), SET] | None = None
-    """Providers of Models that it takes; empty or left out: all."""
+    """Providers whose Models can be combined with the Shell, at most 64, each once. An empty list
+    supports all providers. Defaults to all providers."""
     base_image: BaseImage | None = None
-    """Container image that it runs in; the runtime's own when left out."""
+    """Container image of the runtime, at most 512 characters. Defaults to the runtime's own
+    image."""
 
 
 class Shell(CustomResource):
-    """A Shell is a runtime that Bots run in."""
+    """Shell is a runtime of Bots."""
 
     columns = (
         Column("Type", ".spec.type"),
@@ -37,6 +39,6 @@ class Shell(CustomResource):
     selectable = (".spec.type",)
 
     kind: Literal["Shell"]
-    """Name of the kind."""
+    """Name of the kind: Shell."""
     spec: ShellSpec
-    """Which runtime."""
+    """Specification of the runtime."""

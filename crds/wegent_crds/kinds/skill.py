@@ -1,4 +1,4 @@
-"""Skill: a capability that Ghosts use."""
+"""Skill: a capability of Ghosts."""
 
 from typing import Annotated, Literal
 
@@ -12,25 +12,25 @@ Tag = Annotated[str, Field(min_length=1, max_length=63)]
 
 
 class SkillSpec(ReferableSpec):
-    """What the Skill is."""
+    """SkillSpec describes a capability."""
 
     description: Annotated[str, Field(min_length=1, max_length=1024, examples=["Reviews a diff"])]
-    """What the Skill is for, and when to use it."""
+    """Purpose of the Skill and the occasions for it, 1 to 1,024 characters."""
     content: Annotated[str, Field(max_length=PROMPT_MAX_CHARACTERS)] | None = None
-    """The SKILL.md: up to 131,072 characters."""
+    """Content of the SKILL.md with the instructions, at most 131,072 characters."""
     version: (
         Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z][-0-9A-Za-z.+_]*$")]
         | None
     ) = None
-    """Version of the content, such as 1.2.0."""
+    """Version of the content, such as 1.2.0, at most 64 characters."""
     tags: Annotated[list[Tag], Field(max_length=32), SET] | None = None
-    """Words to find it by."""
+    """Keywords for searches, at most 32 of at most 63 characters, each once."""
     author: Annotated[str, Field(min_length=1, max_length=253)] | None = None
-    """Who wrote it."""
+    """Author of the Skill, at most 253 characters."""
 
 
 class Skill(CustomResource):
-    """A Skill is a capability that Ghosts use."""
+    """Skill is a capability of Ghosts: a description and a SKILL.md."""
 
     columns = (
         Column("Version", ".spec.version"),
@@ -40,6 +40,6 @@ class Skill(CustomResource):
     selectable = (".spec.version", ".spec.author")
 
     kind: Literal["Skill"]
-    """Name of the kind."""
+    """Name of the kind: Skill."""
     spec: SkillSpec
-    """What the Skill is."""
+    """Specification of the capability."""

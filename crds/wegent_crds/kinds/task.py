@@ -1,4 +1,4 @@
-"""Task: one piece of work, given to a Team or to a Bot."""
+"""Task: one piece of work for a Team or a Bot."""
 
 from typing import Annotated, Final, Literal
 
@@ -15,31 +15,37 @@ YEAR_S: Final = 365 * 24 * 3600
 
 
 class TaskSpec(Schema):
-    """What is to be done, and by whom.
+    """TaskSpec describes a piece of work and the Team or Bot that does it.
 
-    The work itself can't be changed once the Task is there, for somebody may have begun it.
+    Prompt and references are immutable, because a runner may already have begun the work.
     """
 
     team_ref: ObjectReference | None = None
-    """Team that does the work; this or botRef. Can't be changed."""
+    """Reference to the Team that does the work. Exactly one of teamRef and botRef is required.
+    Immutable. If the Team does not exist, ResolvedRefs and Ready are False with the reason
+    RefNotFound."""
     bot_ref: ObjectReference | None = None
-    """Bot that does the work; this or teamRef. Can't be changed."""
+    """Reference to the Bot that does the work. Exactly one of teamRef and botRef is required.
+    Immutable. If the Bot does not exist, ResolvedRefs and Ready are False with the reason
+    RefNotFound."""
     prompt: Annotated[Prompt, Field(examples=["Review the open pull requests."])]
-    """What is to be done: 1 to 131,072 characters. Can't be changed."""
+    """Instructions for the work, 1 to 131,072 characters. Immutable."""
     title: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    """What is to be done, in a few words for people."""
+    """Human-readable title of the work, 1 to 256 characters."""
     cancel: bool = False
-    """Whether the work is to be stopped, or not to be begun. Can't be taken back."""
+    """Specifies that the work is cancelled. A Pending Task becomes Cancelled at once; the runner of
+    a Running Task is asked to stop. Can't be set back to false. Defaults to false."""
     timeout_seconds: Annotated[int, Field(ge=1, le=WEEK_S), INT32] | None = None
-    """How many seconds after startTime the Task fails, up to a week; never when left out."""
+    """Duration in seconds after startTime, after which a Running Task fails, 1 to 604,800 (a week).
+    Defaults to no limit."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR_S), INT32] | None = None
-    """How many seconds after its end the Task is deleted for good, past the trash, up to a year;
-    never when left out."""
+    """Duration in seconds after completionTime, after which the Task is deleted for good without a
+    Tombstone, 0 to 31,536,000 (a year). Defaults to no deletion."""
 
     rules = (
         Rule(
             cel="has(self.teamRef) != has(self.botRef)",
-            message="exactly one of teamRef and botRef is needed",
+            message="exactly one of teamRef and botRef is required",
             check=lambda self: (self.team_ref is None) != (self.bot_ref is None),
         ),
     )
@@ -59,7 +65,7 @@ class TaskSpec(Schema):
         ),
         Transition(
             cel="self.cancel || !oldSelf.cancel",
-            message="cancel can't be taken back; create another Task",
+            message="cancel can't be set back to false; create another Task",
             check=lambda before, after: after.cancel or not before.cancel,
             field_path=".cancel",
         ),
@@ -67,7 +73,7 @@ class TaskSpec(Schema):
 
 
 class Task(CustomResource):
-    """A Task is one piece of work given to a Team or a Bot."""
+    """Task is one piece of work for a Team or a Bot."""
 
     columns = (
         Column("Phase", ".status.phase"),
@@ -77,7 +83,7 @@ class Task(CustomResource):
         Column("Holder", ".status.claim.holder", priority=1),
         Column("Attempts", ".status.attempts", "integer", priority=1),
     )
-    # Seven of the eight that a CRD may have: one is left for a reference that is still to come.
+    # Seven of the eight selectable fields that a CRD may have. One is left for another reference.
     selectable = (
         ".status.phase",
         ".status.claim.holder",
@@ -88,13 +94,13 @@ class Task(CustomResource):
     )
 
     kind: Literal["Task"]
-    """Name of the kind."""
+    """Name of the kind: Task."""
     spec: TaskSpec
-    """What is to be done, and by whom."""
+    """Specification of the work. Prompt and references are immutable."""
     status: TaskStatus = Field(
         default_factory=TaskStatus,
-        # The API server tries the rules on the default itself, before it fills that in.
+        # The API server validates the default itself before it applies nested defaults.
         json_schema_extra=defaulted({"phase": "Pending", "attempts": 0}),
     )
-    """How the work goes. Ignored when the object is created or updated: only the status
-    subresource writes it."""
+    """Most recently observed status of the work. Ignored when the object is created or updated:
+    only the status subresource writes it."""

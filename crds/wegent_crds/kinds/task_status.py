@@ -1,8 +1,8 @@
-"""The status of a Task: how the work goes, and the rules that keep it possible.
+"""The status of a Task, and the rules for its changes.
 
-Whoever may write the status, the API server refuses a leap in the Task's life
-(``phases.py``). Times are compared by no rule: they come from several clocks, and a
-clock that is a little ahead must not keep a Task from ending.
+The API server rejects a transition that ``phases.py`` does not list, for every writer of the
+status. No rule compares times: they come from several clocks, and a clock that is a little
+ahead must not prevent a Task from finishing.
 """
 
 from collections.abc import Iterable
@@ -14,14 +14,14 @@ from wegent_crds.conditions import ConditionType
 from wegent_crds.phases import FINAL, TRANSITIONS, Phase, may_become
 from wegent_crds.schema.base import Schema
 from wegent_crds.schema.extensions import INT32, Rule, Transition, unchanged
-from wegent_crds.schema.status import Conditions, Status, Timestamp, begin_as_pending
+from wegent_crds.schema.status import Conditions, Status, Timestamp, pending_conditions
 
 RESULT_MAX_CHARACTERS: Final = 65536
-"""With the prompt, what one object can safely hold; longer results belong in files."""
+"""One object can safely hold a result of this size and a prompt. Longer results belong in files."""
 LEASE_MIN_S: Final = 5
-"""Renewed three times in a lease, each Task then costs a write every two seconds."""
+"""Seconds. A runner renews a claim three times in a lease, which is a write every two seconds."""
 LEASE_MAX_S: Final = 3600
-"""How long the work of a runner that died may lie still at most."""
+"""Seconds. After a runner's death, its work stays idle for at most this time."""
 
 NEXT: Final = {phase: after for phase, after in TRANSITIONS.items() if after}
 HOLDER: Final = r"^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$"
@@ -43,46 +43,50 @@ def _claimed(before: "TaskStatus", after: "TaskStatus") -> bool:
 
 
 class Claim(Schema):
-    """Who works on the Task, and for how long that may be believed."""
+    """Claim is the lease under which one runner works on the Task."""
 
     holder: Annotated[str, Field(min_length=1, max_length=253, pattern=HOLDER)]
-    """Name of the runner that has claimed the Task, unique among runners."""
+    """Name of the runner that has claimed the Task, unique among runners, at most 253
+    characters."""
     lease_seconds: Annotated[int, Field(ge=LEASE_MIN_S, le=LEASE_MAX_S), INT32]
-    """For how many seconds after each renewal the claim holds, 5 to 3600."""
+    """Duration of the lease in seconds after each renewal, 5 to 3,600."""
     renewed_at: Timestamp
-    """When the holder last renewed the claim, by its own clock. A new value is a renewal; from
-    when the operator sees it, by the operator's clock, the lease runs anew."""
+    """Time of the last renewal by the holder's clock, in RFC 3339 form. Each new value renews the
+    lease. The operator measures the lease by its own clock, from the moment when it observes the
+    value."""
 
 
 class TaskStatus(Status):
-    """How the work goes, and what the operator has found out."""
+    """TaskStatus is the observed state of the work and of the references."""
 
-    conditions: Conditions = begin_as_pending(
+    conditions: Conditions = pending_conditions(
         ConditionType.RESOLVED_REFS, ConditionType.READY, ConditionType.ACCEPTED
     )
-    """The operator's verdict while Pending: ResolvedRefs tells whether every reference can be
-    used, Accepted whether the work is to be done, Ready whether it may be begun."""
+    """Conditions of the Task. ResolvedRefs is True if every reference can be used, Accepted if the
+    work is to be done, Ready if a runner may claim the Task. Complete or Failed is True at the
+    end."""
     phase: Literal["Pending", "Running", "Completed", "Failed", "Cancelled"] = "Pending"
-    """Where the work stands; Completed, Failed and Cancelled are the end."""
+    """Phase of the work. Completed, Failed and Cancelled are final. Defaults to Pending."""
     claim: Claim | None = None
-    """Who works on it; there while Running."""
+    """Claim of the runner that works on the Task. Set while the Task is Running."""
     attempts: Annotated[int, Field(ge=0), INT32] = 0
-    """How often the Task has been claimed. Work done elsewhere can bear the number, to tell
-    that of an earlier claim apart."""
+    """Number of times that the Task has been claimed. A runner can pass it to other systems, so
+    that they can distinguish the attempts. Defaults to 0."""
     start_time: Timestamp | None = None
-    """When the present or last attempt began."""
+    """Start time of the current or last attempt, in RFC 3339 form."""
     completion_time: Timestamp | None = None
-    """When the Task came to its end."""
+    """Time when the Task became Completed, Failed or Cancelled, in RFC 3339 form."""
     result: Annotated[str, Field(max_length=RESULT_MAX_CHARACTERS)] | None = None
-    """What came of it: up to 65,536 characters."""
+    """Result of the work, at most 65,536 characters. Only for a Completed or Failed Task."""
     message: Annotated[str, Field(max_length=4096)] | None = None
-    """Where the work stands, or why it failed, in words for people."""
+    """Human-readable progress of the work, or the reason of its failure, at most 4,096
+    characters."""
 
     rules = (
         Rule(
             cel="self.phase in ['Running', 'Completed'] ? has(self.startTime)"
             " : !(self.phase == 'Pending' && has(self.startTime))",
-            message="startTime is needed when Running or Completed, and absent when Pending",
+            message="startTime is required when Running or Completed, and not allowed when Pending",
             check=lambda self: (
                 self.start_time is not None
                 if self.phase in {Phase.RUNNING, Phase.COMPLETED}
@@ -92,19 +96,20 @@ class TaskStatus(Status):
         ),
         Rule(
             cel=f"(self.phase in {_cel(FINAL)}) == has(self.completionTime)",
-            message=f"completionTime is needed when {_in_words(FINAL, 'or')}, and absent before",
+            message=f"completionTime is required when {_in_words(FINAL, 'or')},"
+            " and not allowed before",
             check=lambda self: (self.phase in FINAL) == (self.completion_time is not None),
             field_path=".completionTime",
         ),
         Rule(
             cel="(self.phase == 'Running') == has(self.claim)",
-            message="claim is needed while Running, and absent otherwise",
+            message="claim is required while Running, and not allowed otherwise",
             check=lambda self: (self.phase == Phase.RUNNING) == (self.claim is not None),
             field_path=".claim",
         ),
         Rule(
             cel="!has(self.result) || self.phase in ['Completed', 'Failed']",
-            message="result is for a Completed or Failed Task",
+            message="result is allowed only when Completed or Failed",
             check=lambda self: self.result is None or self.phase in {Phase.COMPLETED, Phase.FAILED},
             field_path=".result",
         ),
@@ -120,10 +125,10 @@ class TaskStatus(Status):
                 f"a {phase} Task can become {_in_words(after, 'or')}"
                 for phase, after in NEXT.items()
             )
-            + f"; {_in_words(FINAL, 'and')} are the end",
+            + f"; {_in_words(FINAL, 'and')} are final",
             check=lambda before, after: may_become(before.phase, after.phase),
             field_path=".phase",
-            opening="""oldSelf.phase + " can't become " + self.phase""",
+            message_prefix="""oldSelf.phase + " can't become " + self.phase""",
         ),
         Transition(
             cel=f"!({_CLAIMED})"
@@ -138,18 +143,18 @@ class TaskStatus(Status):
         Transition(
             cel="!has(self.claim) || !has(oldSelf.claim)"
             " || self.claim.holder == oldSelf.claim.holder",
-            message="a Running Task stays with its holder; another can claim it once its lease"
-            " has run out and it is Pending again",
+            message="a Running Task keeps its holder; another runner can claim it after the lease"
+            " has expired and the Task is Pending again",
             check=lambda before, after: (
                 not (before.claim and after.claim) or before.claim.holder == after.claim.holder
             ),
             field_path=".claim",
         ),
-        # By more than one when a Task is brought back from the trash with the attempts it had.
+        # By more than one when a Task is restored from the trash with its former attempts.
         Transition(
             cel=f"({_CLAIMED}) ? self.attempts > oldSelf.attempts"
             " : self.attempts == oldSelf.attempts",
-            message="attempts grows with each claim, and stays as it is otherwise",
+            message="attempts increases with each claim, and can't be changed otherwise",
             check=lambda before, after: (
                 after.attempts > before.attempts
                 if _claimed(before, after)
@@ -170,8 +175,7 @@ class TaskStatus(Status):
         Transition(
             cel=f"!(oldSelf.phase in {_cel(FINAL)})"
             f" || ({unchanged('completionTime', 'result', 'message')})",
-            message="what came of a Task can't be changed: completionTime, result and message"
-            " are final",
+            message="completionTime, result and message can't be changed after the Task has ended",
             check=lambda before, after: (
                 before.phase not in FINAL
                 or (before.completion_time, before.result, before.message)

@@ -1,4 +1,4 @@
-"""Team: Bots that work together."""
+"""Team: several Bots that work together on Tasks."""
 
 from typing import Annotated, Final, Literal
 
@@ -9,20 +9,21 @@ from wegent_crds.schema.extensions import Rule, map_by
 from wegent_crds.schema.fields import Description, ListedReference, ReferableSpec
 
 PROMPTS_MAX_CHARACTERS: Final = 131072
-"""Of all members' prompts together, so that 64 long ones stay below etcd's limit."""
+"""Of all members' prompts together. 64 of the longest prompts would exceed etcd's limit."""
 
 
 class TeamMember(ListedReference):
-    """One Bot of the Team, and its part in it."""
+    """TeamMember is a reference to one Bot of the Team, with the Bot's role."""
 
     role: Literal["leader", "member"] = "member"
-    """Its part: one Bot at most leads."""
+    """Role of the Bot in the Team. At most one Bot is the leader. Defaults to member."""
     prompt: Annotated[str, Field(max_length=16384)] | None = None
-    """What this Bot is told about its part, besides its Ghost's prompt."""
+    """Instructions for the Bot in this Team, in addition to its Ghost's prompt, at most 16,384
+    characters. The prompts of all Bots together have at most 131,072 characters."""
 
 
 class TeamSpec(ReferableSpec):
-    """Who is in the Team, and how they work together."""
+    """TeamSpec describes the members of a Team and their collaboration."""
 
     bots: Annotated[
         list[TeamMember],
@@ -30,24 +31,27 @@ class TeamSpec(ReferableSpec):
         map_by("namespace", "name"),
         Rule(
             cel="self.filter(bot, bot.role == 'leader').size() <= 1",
-            message="one Bot at most may be the leader",
+            message="at most one Bot may be the leader",
             check=lambda bots: sum(bot.role == "leader" for bot in bots) <= 1,
         ),
         Rule(
             cel=f"self.map(bot, size(bot.?prompt.orValue(''))).sum() <= {PROMPTS_MAX_CHARACTERS}",
-            message=f"the prompts may hold {PROMPTS_MAX_CHARACTERS} characters altogether",
+            message=f"all prompts together may have at most {PROMPTS_MAX_CHARACTERS} characters",
             check=lambda bots: sum(len(bot.prompt or "") for bot in bots) <= PROMPTS_MAX_CHARACTERS,
         ),
     ]
-    """Bots of the Team, 1 to 64, each at most once; a pipeline runs them in this order."""
+    """References to the Bots of the Team, 1 to 64, each Bot once. In a pipeline, the Bots work in
+    this order. If a Bot does not exist, ResolvedRefs and Ready are False with the reason
+    RefNotFound."""
     collaboration_mode: Literal["solo", "pipeline", "route", "coordinate", "collaborate"] = "solo"
-    """How they work together."""
+    """Mode of collaboration of the Bots. Runners interpret it; the operator doesn't. Defaults to
+    solo."""
     description: Description | None = None
-    """What the Team is for, in words for people."""
+    """Human-readable description of the Team, at most 1,024 characters."""
 
 
 class Team(CustomResource):
-    """A Team joins Bots that work together; a Task is given to it."""
+    """Team is a group of Bots that work together on Tasks."""
 
     columns = (
         Column("Mode", ".spec.collaborationMode"),
@@ -57,6 +61,6 @@ class Team(CustomResource):
     selectable = (".spec.collaborationMode",)
 
     kind: Literal["Team"]
-    """Name of the kind."""
+    """Name of the kind: Team."""
     spec: TeamSpec
-    """Who is in the Team, and how they work together."""
+    """Specification of the Team: its members and their collaboration."""

@@ -1,4 +1,4 @@
-"""Tombstone: a deleted object as it was, and the way back."""
+"""Tombstone: a deleted object, which can be restored."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,41 +15,45 @@ AnyObject = Annotated[
         {
             "type": "object",
             "x-kubernetes-preserve-unknown-fields": True,
-            # One owner for all of it, so that managedFields doesn't name each field again.
+            # One owner for the whole object, so that managedFields doesn't list each field again.
             "x-kubernetes-map-type": "atomic",
         }
     ),
 ]
-"""An object whose fields are another kind's business."""
+"""An object of another kind. Its fields are not validated here."""
 
 
 TrashedKind = Literal["Bot", "Ghost", "Model", "Shell", "Skill", "Task", "Team"]
 
 
 class TombstoneSpec(Schema):
-    """What was deleted, and whether it is wanted back."""
+    """TombstoneSpec holds a deleted object and the request to restore it."""
 
     kind: TrashedKind
     """Kind of the deleted object."""
     name: ResourceName
-    """Name of the deleted object; it was, and will be again, in this namespace."""
+    """Name of the deleted object. The object was in the namespace of the Tombstone, and is restored
+    there."""
     object: AnyObject
-    """The deleted object as it was: metadata, spec and status."""
+    """Deleted object with its metadata, spec and status."""
     deleted_at: Timestamp
-    """When it was deleted."""
+    """Time of the deletion in RFC 3339 form."""
     deleted_by: Annotated[str, Field(max_length=1024)] | None = None
-    """Kubernetes user name of the user who deleted it, as far as the API server could tell: over
-    REST it can, `kubectl delete` leaves no name."""
+    """Kubernetes user name of the user who deleted the object. Set for deletions over REST; a
+    deletion with `kubectl delete` doesn't record the user."""
     expires_at: Timestamp
-    """When the Tombstone goes too, and the object for good."""
+    """Time after which the operator deletes the Tombstone and with it the object for good, in
+    RFC 3339 form."""
     restore: bool = False
-    """Set to true to bring the object back; the Tombstone then goes."""
+    """Specifies that the object is to be restored. The operator then creates the object again and
+    deletes the Tombstone. If another object has the name, Ready is False with the reason NameTaken.
+    Defaults to false."""
 
 
 class Tombstone(CustomResource):
-    """A Tombstone holds a deleted object. Only the operator makes one.
+    """Tombstone holds a deleted object, so that it can be restored. The operator creates it.
 
-    Everything but ``spec.restore`` stays as it is: a policy refuses other changes. Deleting a
+    Only ``spec.restore`` can be changed: an admission policy rejects other changes. Deleting a
     Tombstone deletes the object for good.
     """
 
@@ -63,6 +67,6 @@ class Tombstone(CustomResource):
     selectable = (".spec.kind", ".spec.name")
 
     kind: Literal["Tombstone"]
-    """Name of the kind."""
+    """Name of the kind: Tombstone."""
     spec: TombstoneSpec
-    """What was deleted, and whether it is wanted back."""
+    """Specification of the deleted object and of its restoration."""

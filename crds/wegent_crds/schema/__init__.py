@@ -1,1 +1,1 @@
-"""The base of all kinds: fields, metadata, status, and extensions of OpenAPI."""
+"""The base of all kinds: shared fields, metadata, status and extensions of OpenAPI."""

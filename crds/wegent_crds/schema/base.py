@@ -1,16 +1,16 @@
-r"""The base of every model: pydantic that judges a body as the API server does.
+r"""The base of every model: pydantic validates a body as the API server does.
 
-- Strict: no coercion, no unknown field (the API server under
-  ``fieldValidation=Strict``; without it, unknown fields are dropped with a warning).
-- **null is absent.** The API server prunes a null property before it defaults and
-  validates (no field here is ``nullable``): an optional field is then unset, a field
-  with a default has it, a required field is missing. A null *item* of a list stays
-  and is refused; a null under an unknown name is an unknown field.
-- Strings are counted in characters (code points), on both sides; the API server's
-  message says bytes and means characters.
+- Validation is strict: no coercion, no unknown field. The API server does the same under
+  ``fieldValidation=Strict``; otherwise it drops unknown fields with a warning.
+- **A null property is absent.** No field is ``nullable``, so the API server prunes a null
+  property before it applies defaults and validates: an optional field is unset, a field
+  with a default gets it, a required field is missing. A null *item* of a list is not
+  pruned, and is rejected. A null under an unknown name is an unknown field.
+- The length of a string is its number of characters (code points), also on the API
+  server, whose message says bytes.
 
-One difference is left alone: a lone surrogate (``"\ud800"``), which is no character,
-is replaced with U+FFFD by the API server and refused here.
+One difference remains: the API server replaces a lone surrogate (``"\ud800"``), which is
+not a character, with U+FFFD. The models reject it.
 """
 
 from typing import Any, ClassVar, Self
@@ -24,7 +24,7 @@ from wegent_crds.schema.extensions import VALIDATIONS, Rule, Transition, model_a
 
 
 class Schema(BaseModel):
-    """A frozen JSON object with a closed set of fields, camelCase outside, snake_case here."""
+    """A frozen JSON object without unknown fields: camelCase in JSON, snake_case in Python."""
 
     model_config = ConfigDict(
         strict=True,
@@ -36,9 +36,9 @@ class Schema(BaseModel):
     )
 
     rules: ClassVar[tuple[Rule, ...]] = ()
-    """Rules over more than one field of this object."""
+    """Rules over several fields of this object."""
     transitions: ClassVar[tuple[Transition, ...]] = ()
-    """Rules over how this object may change."""
+    """Rules over changes of this object."""
 
     @model_validator(mode="before")
     @classmethod
@@ -69,12 +69,12 @@ class Schema(BaseModel):
         return reference
 
     def body(self) -> dict[str, Any]:
-        """Return the object as it goes over the wire: JSON names, no fields that are unset."""
+        """Return the object as JSON values: camelCase names, without unset fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _not_nullable(field: JsonSchemaValue) -> JsonSchemaValue:
-    """Return a field's schema without pydantic's ``| None`` (null is absent) and guessed title."""
+    """Return the field's schema without pydantic's ``| None`` and generated title."""
     choices = [choice for choice in field.get("anyOf", []) if choice != {"type": "null"}]
     rest = {key: value for key, value in field.items() if key not in ("anyOf", "title")}
     if rest.get("default", ...) is None:

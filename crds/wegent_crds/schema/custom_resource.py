@@ -1,4 +1,4 @@
-"""A whole object: what every kind shares around its own spec, and its printer columns."""
+"""The fields that all kinds share around their specs, and the printer columns."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
@@ -13,13 +13,13 @@ from wegent_crds.schema.status import Status
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column that ``kubectl get`` prints."""
+    """One printer column of ``kubectl get``."""
 
     name: str
     json_path: str
     type: Literal["string", "integer", "boolean", "date"] = "string"
     priority: int = 0
-    """Above 0: only with ``-o wide``."""
+    """A column with a priority above 0 is printed only with ``-o wide``."""
 
     def keyword(self) -> dict[str, Any]:
         """Return the column as one item of ``additionalPrinterColumns``."""
@@ -37,33 +37,33 @@ VERDICT_COLUMNS: Final = (
     Column("Age", ".metadata.creationTimestamp", "date"),
     Column("Message", _of_ready("message")),
 )
-"""What a person asks first: is it ready, and if not, why. The message is last, as the longest."""
+"""The first questions about an object: is it ready, and if not, why. The message is the last
+column, because it is the longest."""
 
 
 SELECTABLE: Final = (".status.ready",)
-"""Fields that a fieldSelector may name on every kind. A CRD may have eight such fields, and their
-paths are plain: no filter over conditions, no items of lists. The list of a second version
-must differ from that of the first, be it in its order alone: the API server refuses a list that
-all versions share while their schemas differ (docs/adr/0024)."""
+"""Selectable fields of every kind. A CRD can have eight selectable fields. Their paths can't filter
+conditions or list items. A second version needs a different list, if only in another order: the
+API server rejects versions with equal lists and different schemas (docs/adr/0024)."""
 
 
 class CustomResource(Schema):
-    """The object around a spec; a kind adds ``kind`` and ``spec``."""
+    """Base of all kinds. A kind adds the fields ``kind`` and ``spec``."""
 
     columns: ClassVar[tuple[Column, ...]] = ()
-    """The kind's own columns, before those of the verdict."""
+    """The kind's own columns, which precede `VERDICT_COLUMNS`."""
     selectable: ClassVar[tuple[str, ...]] = ()
-    """JSON paths of the kind's own fields that a fieldSelector may name."""
+    """JSON paths of the kind's own selectable fields."""
 
     api_version: Literal["agent.wecode.io/v1"]
-    """Group and version of the schema."""
+    """API group and version: agent.wecode.io/v1."""
     metadata: ObjectMeta
-    """Name, namespace, labels and annotations."""
+    """Standard object's metadata."""
     status: Status = Field(default_factory=Status, json_schema_extra=defaulted({}))
-    """What the operator has found out. Ignored when the object is created or updated: only the
-    status subresource writes it."""
+    """Most recently observed status of the object, written by the operator. Ignored when the object
+    is created or updated: only the status subresource writes it."""
 
     @classmethod
     def selectable_fields(cls) -> tuple[str, ...]:
-        """Return the JSON paths that a fieldSelector may name, besides name and namespace."""
+        """Return the JSON paths of all selectable fields besides name and namespace."""
         return (*SELECTABLE, *cls.selectable)

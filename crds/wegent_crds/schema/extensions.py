@@ -1,13 +1,12 @@
-"""What a Kubernetes schema knows and JSON Schema does not, written beside the field.
+"""Kubernetes' extensions of JSON Schema, as annotations of a field.
 
-Each marker goes into ``Annotated[...]`` and speaks for both sides: it puts the
-``x-kubernetes-*`` keyword into the schema that the API server enforces, and adds
-the validator that makes pydantic give the same verdict. A rule that is declared
-once can't be true on one side only.
+An extension in ``Annotated[...]`` has two effects. It adds the ``x-kubernetes-*`` keyword
+to the schema that the API server enforces, and it adds a validator with the same result
+to pydantic. One declaration keeps both sides equal.
 
-CEL is what the API server evaluates (``x-kubernetes-validations``,
-https://kubernetes.io/docs/reference/using-api/cel/). Its estimated cost is bounded,
-so whatever a rule walks over needs ``maxLength``, ``maxItems`` or ``maxProperties``.
+The API server evaluates rules in CEL (``x-kubernetes-validations``,
+https://kubernetes.io/docs/reference/using-api/cel/) and bounds their estimated cost.
+Every value that a rule iterates over needs ``maxLength``, ``maxItems`` or ``maxProperties``.
 """
 
 import functools
@@ -31,25 +30,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule and its twin: ``cel`` for the API server, ``check`` for pydantic.
+    """A validation rule in two forms: ``cel`` for the API server, ``check`` for pydantic.
 
-    On a field it is an annotation; on a whole model, an entry of ``Schema.rules``.
+    A rule of a field is an annotation; a rule of a whole model is an entry of ``Schema.rules``.
     """
 
     cel: str
-    """The CEL expression; ``self`` is the value that the rule stands beside."""
+    """The CEL expression; ``self`` is the annotated value."""
     message: str
-    """What whoever wrote the body reads, from either side."""
+    """The error message for the author of the body, the same from both sides."""
     check: Callable[[Any], bool]
-    """The same in Python, over the value as pydantic has parsed it."""
+    """The same rule in Python, over the value as pydantic has parsed it."""
     field_path: str | None = None
-    """Which field below ``self`` the error points at, as CEL has it: ``.metadata.name``."""
+    """Path of the field in the error, relative to ``self``: ``.metadata.name``."""
 
     def enforce(self, value: T) -> T:
         """Return ``value``.
 
         Raises:
-            PydanticCustomError: the rule refuses it; becomes part of a ``ValidationError``.
+            PydanticCustomError: the rule rejects it; pydantic turns it into a ``ValidationError``.
         """
         if not self.check(value):
             raise PydanticCustomError("rule", "{message}", {"message": self.message})
@@ -74,28 +73,30 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A rule over a change: ``oldSelf`` is what was, ``self`` what is to be.
+    """A rule over an update: ``oldSelf`` is the stored object, ``self`` the new one.
 
-    An entry of ``Schema.transitions``. The API server applies it to updates alone;
-    pydantic, which sees one body at a time, never does: ``check`` is for who has both.
+    An entry of ``Schema.transitions``. Only the API server applies it. Pydantic validates a
+    single body; a caller that has both objects can call ``check``.
     """
 
     cel: str
     """The CEL expression, over ``self`` and ``oldSelf``."""
     message: str
-    """What whoever made the change reads."""
+    """The error message for the author of the change."""
     check: Callable[[Any, Any], bool]
-    """The same in Python, over the model before and the model after."""
+    """The same rule in Python, over the model before and the model after."""
     field_path: str | None = None
-    """Which field below ``self`` the error points at, as CEL has it: ``.phase``."""
-    opening: str | None = None
-    """A CEL expression for what the error says before the message, about this very change."""
+    """Path of the field in the error, relative to ``self``: ``.phase``."""
+    message_prefix: str | None = None
+    """A CEL expression for text before the message that names the values of this change."""
 
     def keyword(self) -> dict[str, str]:
         """Return the rule as one item of ``x-kubernetes-validations``."""
         keyword = _keyword(self.cel, self.message, self.field_path)
-        if self.opening:
-            keyword["messageExpression"] = f"{self.opening} + {json.dumps(f'; {self.message}')}"
+        if self.message_prefix:
+            keyword["messageExpression"] = (
+                f"{self.message_prefix} + {json.dumps(f'; {self.message}')}"
+            )
         return keyword
 
 
@@ -105,10 +106,10 @@ def _keyword(cel: str, message: str, field_path: str | None) -> dict[str, str]:
 
 
 def unchanged(*fields: str) -> str:
-    """Return the CEL expression that these optional fields are as they were.
+    """Return a CEL expression that is true if none of these optional fields has changed.
 
-    Spelt out, because the API server can't estimate what ``self.?field == oldSelf.?field``
-    costs, and refuses it.
+    The shorter ``self.?field == oldSelf.?field`` is rejected, because the API server can't
+    estimate its cost.
     """
     return " && ".join(
         f"has(self.{field}) == has(oldSelf.{field})"
@@ -118,30 +119,31 @@ def unchanged(*fields: str) -> str:
 
 
 def keys_match(pattern: str, message: str) -> Rule:
-    """Return the rule that each key of a map matches ``pattern`` (anchored, RE2, no quotes).
+    """Return a rule that requires each key of a map to match ``pattern``.
 
-    A structural schema has no ``propertyNames``, so that keys are bounded by CEL.
+    A structural schema has no ``propertyNames``, so CEL validates the keys. The pattern is
+    anchored, in RE2 syntax, and contains no quotes.
     """
     expression = re.compile(pattern)
     return Rule(
         cel=f"self.all(key, key.matches(r'{pattern}'))",
         message=message,
-        # fullmatch: Python's `$` would let a trailing newline through, RE2's does not.
+        # fullmatch: Python's `$` also matches before a trailing newline, RE2's does not.
         check=lambda value: all(expression.fullmatch(key) for key in value),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class ListType:
-    """How server-side apply merges a list, and what in it must be unique.
+    """The merge strategy of a list under server-side apply, and the uniqueness of its items.
 
-    ``atomic`` has one owner; a ``set`` holds each scalar once; in a ``map`` the
-    ``keys`` tell items apart (the API server wants each key required or defaulted).
+    An ``atomic`` list has one owner. A ``set`` contains each scalar once. A ``map`` identifies
+    its items by ``keys``, each of which must be required or have a default.
     """
 
     kind: Literal["atomic", "set", "map"]
     keys: tuple[str, ...] = ()
-    """Attributes of the items, in a ``map``."""
+    """Attributes that identify the items of a ``map``."""
 
     def _enforce(self, items: list[T]) -> list[T]:
         seen: set[Hashable] = set()
@@ -180,7 +182,7 @@ SET: Final = ListType("set")
 
 
 def map_by(*keys: str) -> ListType:
-    """Return the list type ``map`` with these keys."""
+    """Return the list type ``map`` whose items are identified by ``keys``."""
     return ListType("map", keys)
 
 
@@ -191,18 +193,19 @@ def _without_nulls(value: Any) -> Any:
 
 
 NULLS_DROPPED: Final = BeforeValidator(_without_nulls)
-"""On a map: a null value is no entry, as the API server prunes it. Last in ``Annotated``."""
+"""Drops the null values of a map, as the API server prunes them. Put it last in ``Annotated``."""
 
 
 FLOAT_EXACT_MAX: Final = 2**53 - 1
-"""Above it a float need not be the integer that was meant; the API server refuses it as one."""
+"""The largest integer that every float below it represents exactly. The API server rejects larger
+floats as integers."""
 
 
 @dataclass(frozen=True, slots=True)
 class IntegerFormat:
-    """On an integer: its size, and that ``2.0`` and ``1e3`` are integers too.
+    """The size of an integer. ``2.0`` and ``1e3`` are integers too.
 
-    Without a format, the API server also takes 2000.0000001 for an integer.
+    Without a format, the API server also accepts 2000.0000001 as an integer.
     """
 
     bits: Literal[32, 64]
@@ -235,7 +238,10 @@ INT64: Final = IntegerFormat(64)
 
 
 def defaulted(value: Any) -> dict[str, Any]:
-    """Return what makes ``value`` the schema's default of a field with a ``default_factory``."""
+    """Return the schema keyword that makes ``value`` the default of a field.
+
+    A field with a ``default_factory`` has no default in pydantic's schema otherwise.
+    """
     return {"default": value}
 
 

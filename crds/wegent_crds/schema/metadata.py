@@ -1,10 +1,9 @@
-"""``metadata`` as far as a user writes it, judged as the API server judges it.
+"""``metadata``: the fields that a user writes, validated as the API server validates them.
 
-A CRD's schema has no say in metadata; these are Kubernetes' own rules
-(ValidateObjectMeta in k8s.io/apimachinery), here so that a model can tell what the
-API server will say of a whole object. What the server manages passes unread. Unlike
-a property that a schema knows, an empty name is an absent one, and a null label is
-an empty one: Go's JSON decoding into ``metav1.ObjectMeta``.
+A CRD's schema doesn't validate metadata. These are Kubernetes' own rules (ValidateObjectMeta
+in k8s.io/apimachinery), so that a model validates a whole object as the API server does.
+Fields that the server manages are not validated. An empty name is absent and a null label
+is empty, because that is how Go decodes JSON into ``metav1.ObjectMeta``.
 """
 
 import re
@@ -18,9 +17,9 @@ from wegent_crds.schema.fields import DNS_SUBDOMAIN, LABEL_KEY, LabelValue, Name
 
 GENERATED_BASE_MAX: Final = 58
 GENERATED_SUFFIX: Final = "x" * 5
-"""Stands for the five random characters that the API server puts behind generateName."""
+"""Represents the five random characters that the API server appends to generateName."""
 ANNOTATIONS_MAX_BYTES: Final = 256 * 1024
-"""Keys and values together."""
+"""Of all keys and values together."""
 
 _SUBDOMAIN: Final = re.compile(DNS_SUBDOMAIN)
 _LABEL_KEY: Final = re.compile(LABEL_KEY)
@@ -38,12 +37,12 @@ def _is_subdomain(name: str) -> bool:
 
 
 def _is_name_prefix(prefix: str) -> bool:
-    """Tell whether a name may begin so: as a name, but a dash may stand at the end."""
+    """Return True if ``prefix`` is valid as generateName: a name, or a name with a final dash."""
     return _is_subdomain(f"{prefix[:-2]}a" if prefix[1:].endswith("-") else prefix)
 
 
 def is_qualified_name(key: str) -> bool:
-    """Tell whether ``key`` may be a label's key: ``[prefix/]name``."""
+    """Return True if ``key`` is a valid key of a label: ``[prefix/]name``."""
     return _LABEL_KEY.fullmatch(key) is not None and len(key.rpartition("/")[0]) <= _PREFIX_MAX
 
 
@@ -55,38 +54,40 @@ def _are_annotations(annotations: dict[str, str]) -> bool:
 
 
 class ObjectMeta(Schema):
-    """Name, namespace, labels and annotations; the rest belongs to the API server."""
+    """ObjectMeta is the standard object's metadata; the API server manages most of it."""
 
     name: Annotated[str, Field(max_length=253, examples=["my-ghost"])] | None = None
-    """Unique per kind and namespace: a lower case RFC 1123 subdomain."""
+    """Name of the object, unique per kind and namespace: a DNS-1123 subdomain of at most 253
+    characters."""
     generate_name: Annotated[str, Field(max_length=253)] | None = None
-    """Beginning of a name that the API server completes; only without a name."""
+    """Prefix of a name that the API server completes with five random characters. Used only if name
+    is absent."""
     namespace: Annotated[NamespaceOrOwn, Field(examples=["default"])] | None = None
-    """Namespace of the object."""
+    """Namespace of the object. Defaults to that of the request."""
     labels: Annotated[dict[str, LabelValue], BeforeValidator(_null_is_empty)] | None = None
-    """What selectors select by."""
+    """Labels, which label selectors match."""
     annotations: Annotated[dict[str, str], BeforeValidator(_null_is_empty)] | None = None
-    """What else is to be kept with the object."""
+    """Annotations: further data that is stored with the object, at most 256 KiB."""
     uid: Any = None
-    """Unique in time and space; set by the API server."""
+    """Identifier that is unique over all objects and all time; set by the API server."""
     resource_version: Any = None
-    """Changes with every write; set by the API server."""
+    """Version of the stored object, which changes with every write; set by the API server."""
     generation: Any = None
-    """Changes with every write to the spec; set by the API server."""
+    """Sequence number of the spec, which changes with every write to it; set by the API server."""
     creation_timestamp: Any = None
-    """When the object was created; set by the API server."""
+    """Time when the object was created; set by the API server."""
     deletion_timestamp: Any = None
-    """When the object's deletion was asked for; set by the API server."""
+    """Time when the deletion of the object was requested; set by the API server."""
     deletion_grace_period_seconds: Any = None
-    """Set by the API server."""
+    """Duration of a graceful deletion in seconds; set by the API server."""
     owner_references: Any = None
-    """Objects with which this one goes."""
+    """Objects that own this object. When all of them are deleted, it is garbage-collected."""
     finalizers: Any = None
-    """Who must act before the object goes."""
+    """Finalizers: the object is deleted when the list is empty."""
     managed_fields: Any = None
-    """Who wrote which field; set by the API server."""
+    """Managers of each field under server-side apply; set by the API server."""
     self_link: Any = None
-    """No longer set by any API server."""
+    """Deprecated. The API server no longer sets it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -108,11 +109,11 @@ class ObjectMeta(Schema):
             raise PydanticCustomError("labels", "labels must have qualified names")
         if not _are_annotations(self.annotations or {}):
             raise PydanticCustomError(
-                "annotations", "annotations must have qualified names and hold 256 KiB at most"
+                "annotations", "annotations must have qualified names and at most 256 KiB"
             )
         return self
 
     @property
     def resulting_name(self) -> str:
-        """The object's name, or one like that which the API server would generate."""
+        """The object's name, or a name of the same form as the API server would generate."""
         return self.name or (self.generate_name or "")[:GENERATED_BASE_MAX] + GENERATED_SUFFIX

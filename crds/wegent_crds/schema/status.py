@@ -1,8 +1,7 @@
-"""The status that every kind has: what the operator has seen, and its verdict.
+"""The status that all kinds share: the observed generation and the conditions.
 
-The schema's default says Unknown/Pending (as the Gateway API's does), so that a new
-object says "not yet" before anything has run, and ``kubectl wait`` has something to
-wait on.
+The schema's default is Unknown with the reason Pending, as in the Gateway API. A new object
+thus has conditions before the operator has seen it, and ``kubectl wait`` can wait for them.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -16,35 +15,36 @@ from wegent_crds.schema.extensions import Rule, defaulted, map_by
 from wegent_crds.schema.fields import DNS_SUBDOMAIN, Generation
 
 READINESS: Final = "Unknown"
-"""Of an object of whose condition Ready nothing has been said."""
+"""``status.ready`` of an object that has no condition Ready yet."""
 NEVER: Final = "1970-01-01T00:00:00Z"
-"""When a condition changed that has not changed yet; a schema can't say now."""
+"""lastTransitionTime of a pending condition, because a schema's default can't be the current
+time."""
 MESSAGE_MAX_CHARACTERS: Final = 32_768
-"""Of a condition, as metav1.Condition has it. The API server counts characters, not bytes."""
+"""Of a condition's message, as in metav1.Condition. The API server counts characters, not bytes."""
 PENDING_MESSAGE: Final = "Waiting for the operator"
 
 Timestamp = Annotated[
     str,
     Field(
         max_length=35,
-        # Not `format: date-time`, with which the API server takes a list for a string.
+        # Not `format: date-time`: with it, the API server accepts a list in place of a string.
         pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
         r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
         r"(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])$",
         examples=["2026-01-31T12:00:00Z"],
     ),
     Rule(
-        # The pattern lets February 30 by, and a year that there never was.
+        # The pattern also matches February 30 and the year 0000.
         cel="type(timestamp(self)) == google.protobuf.Timestamp",
-        message="must be a time that exists",
+        message="must be a valid time",
         check=lambda text: moment(text) is not None,
     ),
 ]
-"""A time as RFC 3339 has it; kept as text, since only people read it here."""
+"""A time in RFC 3339 form. It stays text, so that it is stored exactly as it was written."""
 
 
 class Condition(Schema):
-    """One aspect of the object's state, in the shape and bounds of metav1.Condition."""
+    """Condition is one aspect of the object's state, as metav1.Condition."""
 
     type: Annotated[
         str,
@@ -54,27 +54,27 @@ class Condition(Schema):
             pattern=rf"^({DNS_SUBDOMAIN}/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$",
         ),
     ]
-    """Which aspect: Ready, ResolvedRefs."""
+    """Type of the condition in CamelCase, such as Ready or ResolvedRefs."""
     status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
+    """Status of the condition: True, False or Unknown."""
     reason: Annotated[
         str,
         Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"),
     ]
-    """Why, in one CamelCase word for programs."""
+    """Machine-readable reason for the status, in one CamelCase word."""
     message: Annotated[str, Field(max_length=MESSAGE_MAX_CHARACTERS)]
-    """Why, in words for people, with what to do about it."""
+    """Human-readable reason for the status and its remedy, at most 32,768 characters."""
     last_transition_time: Timestamp
-    """When the status last changed."""
+    """Time of the last change of the status, in RFC 3339 form."""
     observed_generation: Generation | None = None
-    """The metadata.generation that this was said about."""
+    """The metadata.generation that the condition is based on."""
 
 
 Conditions = Annotated[list[Condition], Field(max_length=8), map_by("type")]
 
 
-def begin_as_pending(*types: ConditionType) -> Any:
-    """Return a field of conditions that begins with these, before anything has looked."""
+def pending_conditions(*types: ConditionType) -> Any:
+    """Return a field of conditions whose default is these types with the status Unknown."""
     pending = [
         {
             "type": type_.value,
@@ -92,13 +92,13 @@ def begin_as_pending(*types: ConditionType) -> Any:
 
 
 class Status(Schema):
-    """What the operator has found out; written by it alone."""
+    """Status is the observed state of an object. Only the operator writes it."""
 
     observed_generation: Generation | None = None
-    """The metadata.generation that the conditions are about."""
-    conditions: Conditions = begin_as_pending(ConditionType.RESOLVED_REFS, ConditionType.READY)
-    """The operator's verdict: ResolvedRefs tells whether every reference can be used, Ready
-    whether the object can."""
+    """The metadata.generation that the conditions are based on."""
+    conditions: Conditions = pending_conditions(ConditionType.RESOLVED_REFS, ConditionType.READY)
+    """Conditions of the object. ResolvedRefs is True if every reference can be used, Ready if the
+    object itself can be used."""
     ready: Literal["True", "False", "Unknown"] = READINESS
-    """Status of the condition Ready, for field selectors, which can't look into conditions;
-    Unknown where there is no such condition."""
+    """Status of the condition Ready, for field selectors, which can't select by conditions. Unknown
+    if there is no such condition. Defaults to Unknown."""

@@ -187,7 +187,7 @@ class Reconciler:
         # First: what is to be collected must not be given the trash's finalizer back.
         if await self._tasks.attend(facts):
             return True, None
-        if not BY_PLURAL[facts.key.plural].served:
+        if not BY_PLURAL[facts.key.plural].user_facing:
             return False, None
         try:
             return await self._keeper.attend(facts), None

@@ -96,7 +96,7 @@ async def release_everything(client: KubeClient, *, pause_s: float = PAUSE_S) ->
         KubeError: the API server gave no answer; running it again goes on from there.
     """
     released = Released()
-    for kind in (kind for kind in KINDS if kind.served):
+    for kind in (kind for kind in KINDS if kind.user_facing):
         refused = await _release_kind(client, kind, released, pause_s)
         released.left += [
             f"{kind.kind}{place}: {words}" for place, words in sorted(refused.items())
