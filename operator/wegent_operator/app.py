@@ -26,6 +26,7 @@ from wegent_operator.runtime.election import Elector
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.queue import KeyedQueue
+from wegent_operator.runtime.sight import Sight
 from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.runtime.worker import Reconciler
 from wegent_operator.settings import Settings
@@ -38,7 +39,6 @@ from wegent_operator.watch.health import HealthServer, WatchMonitor
 from wegent_operator.watch.kopf_session import KopfSession
 from wegent_operator.watch.kopf_settings import WATCH_GRACE_S, configure
 from wegent_operator.watch.resync import RESOURCES, Sweeper
-from wegent_operator.watch.sight import Sight
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,10 @@ from tests.support.wegent import OPERATOR_USER
 from wegent_crds.conditions import Reason
 from wegent_crds.registry import GHOST as GHOST_KIND
 from wegent_kube.resources import EVENTS
-from wegent_operator.references.verdict import Problem, refused
 from wegent_operator.runtime.event_series import Correlator, Story
-from wegent_operator.state.conditions import status_patch, with_verdict
+from wegent_operator.state.conditions import rfc3339, status_patch, with_verdict
 from wegent_operator.state.objects import facts_of
-from wegent_operator.trash.tombstones import rfc3339
+from wegent_operator.state.verdict import Problem, refused
 
 pytestmark = pytest.mark.usefixtures("operator")
 

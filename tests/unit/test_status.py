@@ -8,10 +8,11 @@ import pytest
 from tests.unit.objects import BOT_SPEC, facts
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, Condition
-from wegent_operator.references.verdict import Outcome, Problem, judge, refused
+from wegent_operator.references.verdict import judge
 from wegent_operator.state.conditions import find, status_patch, with_verdict
 from wegent_operator.state.objects import Facts
 from wegent_operator.state.store import Store
+from wegent_operator.state.verdict import Outcome, Problem, refused
 
 EARLIER, NOW = "2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z"
 FOREIGN = {

@@ -15,11 +15,11 @@ from wegent_kube import KubeClient
 from wegent_kube.resources import NAMESPACES, ROLE_BINDINGS, resource_of
 from wegent_operator.accounts.controller import Provisions
 from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.sight import Sight
 from wegent_operator.state.store import Store
 from wegent_operator.watch import resync as sweep_module
 from wegent_operator.watch.feed import Feed
 from wegent_operator.watch.resync import RESOURCES, Sweeper
-from wegent_operator.watch.sight import Sight
 
 MOST = 30
 """Lists of a resource that is refused, in the time of a test; a spin makes hundreds."""

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from tests.unit.objects import BOT_SPEC, facts
-from wegent_operator.references.verdict import MAX_PROBLEMS, judge
+from wegent_operator.references.verdict import judge
 from wegent_operator.state.objects import Facts
 from wegent_operator.state.store import Store
+from wegent_operator.state.verdict import MAX_PROBLEMS
 
 GHOST = facts("Ghost", "g", {"systemPrompt": "x"})
 MODEL = facts("Model", "m", {"provider": "openai"})

@@ -30,11 +30,11 @@ from wegent_operator.accounts.plan import (
     shared_binding,
 )
 from wegent_operator.accounts.quota import QUOTA_NAME, Counted, Pauses, quota_manifest
-from wegent_operator.references.verdict import Outcome, Problem, Verdict, refused
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.state.objects import Facts, version_of
 from wegent_operator.state.store import Gone, Store
+from wegent_operator.state.verdict import Outcome, Problem, Verdict, refused
 
 logger = logging.getLogger(__name__)
 

@@ -40,8 +40,8 @@ from wegent_kube.resources import (
     Resource,
 )
 from wegent_operator.accounts.quota import QUOTA_NAME, counted, hard_of, uncounted
-from wegent_operator.references.verdict import Problem
 from wegent_operator.state.objects import Facts, account_at_home_in, own_namespace
+from wegent_operator.state.verdict import Problem
 
 MANAGER: Final = "wegent-operator"
 ACCOUNT_UID_LABEL: Final = f"{GROUP}/account-uid"

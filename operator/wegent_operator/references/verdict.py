@@ -13,20 +13,21 @@ what objects of its own namespace and of the shared ones say.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.references import ObjectKey, Reference
 from wegent_crds.registry import BOT, BY_PLURAL
 from wegent_operator.state.objects import Facts
 from wegent_operator.state.tasks import TaskFacts
-
-MAX_PROBLEMS: Final = 8
-"""Problems that one message spells out; a Team of 64 Bots could have as many. With names of full
-length and the longest chain, Task to Skill, they take some 18 KiB."""
-STALLING: Final = frozenset({Reason.WRONG_NAMESPACE, Reason.DUPLICATE_REF})
-"""Reasons that no change of another object takes away: waiting is in vain."""
+from wegent_operator.state.verdict import (
+    MAX_PROBLEMS,
+    Problem,
+    Verdict,
+    outcome_of,
+    refused,
+)
 
 
 class View(Protocol):
@@ -41,58 +42,6 @@ class View(Protocol):
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Return a namespace's labels; none for one that isn't known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one condition should say."""
-
-    type: ConditionType
-    status: bool
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the conditions should say."""
-
-    resolved_refs: Outcome
-    ready: Outcome
-    accepted: Outcome | None = None
-    """Of Tasks alone."""
-    last_admin: Outcome | None = None
-    """Of Accounts of admins alone."""
-
-    @property
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """The conditions in the order in which they are written."""
-        shared = (self.ready, self.resolved_refs)
-        return (*shared, *filter(None, (self.accepted, self.last_admin, self.stalled)))
-
-    @property
-    def stalled(self) -> Outcome | None:
-        """The reason why waiting is vain; None where Ready may still come about by itself."""
-        if self.ready.status or self.ready.reason not in STALLING:
-            return None
-        return replace(self.ready, type=ConditionType.STALLED, status=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why an object isn't ready."""
-
-    reason: Reason
-    message: str
-    root: Hashable = None
-    """Identity of the root cause: one missing Ghost is the same cause through any Bot."""
-    cause: "Problem | None" = None
-    """Why the referent isn't ready, where this is about the readiness of a referent."""
-
-    @property
-    def chain(self) -> str:
-        """The messages from this problem down to its root cause."""
-        return f"{self.message}: {self.cause.chain}" if self.cause else self.message
 
 
 def judge(facts: Facts, view: View) -> Verdict:
@@ -122,30 +71,13 @@ def _unusable(facts: Facts, view: View) -> list[Problem]:
 
 def _judge_task(task: TaskFacts, verdict: Verdict) -> Verdict:
     if not task.cancel:
-        return replace(verdict, accepted=_outcome(ConditionType.ACCEPTED, Reason.ACCEPTED, []))
+        return replace(verdict, accepted=outcome_of(ConditionType.ACCEPTED, Reason.ACCEPTED, []))
     cancelled = [Problem(Reason.CANCELLED, "spec.cancel: the Task was cancelled before it began")]
     return replace(
         verdict,
-        ready=_outcome(ConditionType.READY, Reason.READY, cancelled),
-        accepted=_outcome(ConditionType.ACCEPTED, Reason.ACCEPTED, cancelled),
+        ready=outcome_of(ConditionType.READY, Reason.READY, cancelled),
+        accepted=outcome_of(ConditionType.ACCEPTED, Reason.ACCEPTED, cancelled),
     )
-
-
-def refused(unresolved: list[Problem], problems: list[Problem]) -> Verdict:
-    """Return the verdict that these problems make; with none of them it is Ready."""
-    return Verdict(
-        _outcome(ConditionType.RESOLVED_REFS, Reason.RESOLVED_REFS, unresolved),
-        _outcome(ConditionType.READY, Reason.READY, problems),
-    )
-
-
-def _outcome(type_: ConditionType, good: Reason, problems: list[Problem]) -> Outcome:
-    if not problems:
-        return Outcome(type_, status=True, reason=good, message="")
-    shown = "; ".join(problem.chain for problem in problems[:MAX_PROBLEMS])
-    if len(problems) > MAX_PROBLEMS:
-        shown += f"; and {len(problems) - MAX_PROBLEMS} more"
-    return Outcome(type_, status=False, reason=problems[0].reason, message=shown)
 
 
 def _resolve(facts: Facts, reference: Reference, view: View) -> Problem | None:

@@ -15,11 +15,11 @@ from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient, KubeError
 from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import EVENTS
-from wegent_operator.references.verdict import Outcome
 from wegent_operator.runtime.event_series import Correlator, Series, Story
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.state.conditions import find
 from wegent_operator.state.objects import Facts
+from wegent_operator.state.verdict import Outcome
 
 logger = logging.getLogger(__name__)
 

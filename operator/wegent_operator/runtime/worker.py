@@ -17,22 +17,28 @@ from wegent_kube.resources import NAMESPACES, ROLE_BINDINGS, SERVICE_ACCOUNTS
 from wegent_kube.tracing import Tracing
 from wegent_operator.accounts.controller import Provisioner
 from wegent_operator.accounts.plan import PROVISIONED
-from wegent_operator.references.verdict import Outcome, Verdict, judge
+from wegent_operator.references.verdict import judge
 from wegent_operator.runtime.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.obstacles import PATIENCE, Obstacles
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.refusals import Hindered, Step, is_refusal
+from wegent_operator.runtime.sight import Sight, unseen_referent
 from wegent_operator.runtime.status_writer import StatusWriter
-from wegent_operator.state.conditions import find, status_patch, with_verdict, without_obstacle
+from wegent_operator.state.conditions import (
+    find,
+    rfc3339,
+    status_patch,
+    with_verdict,
+    without_obstacle,
+)
 from wegent_operator.state.objects import Facts
 from wegent_operator.state.store import Store
+from wegent_operator.state.verdict import Outcome, Verdict
 from wegent_operator.tasks.controller import TaskLife
 from wegent_operator.tasks.end import with_progress
 from wegent_operator.trash.controller import Keeper
-from wegent_operator.trash.obstacles import PATIENCE, Obstacles
-from wegent_operator.trash.tombstones import rfc3339
-from wegent_operator.watch.sight import Sight, unseen_referent
 
 logger = logging.getLogger(__name__)
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from wegent_crds.conditions import ConditionType
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, READINESS
-from wegent_operator.references.verdict import Outcome, Verdict
 from wegent_operator.state.objects import Condition, Facts
+from wegent_operator.state.verdict import Outcome, Verdict
 
 CUT: Final = " ... (cut)"
 """End of a message that was cut: a webhook may refuse an object in any number of words."""
@@ -87,6 +88,11 @@ def condition_of(outcome: Outcome, seen: Condition | None, generation: int, now:
         observed_generation=generation,
         last_transition_time=seen.last_transition_time if seen and unchanged else now,
     )
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a time as Kubernetes writes it: UTC, in seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _bounded(message: str) -> str:

@@ -13,14 +13,13 @@ from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.status_writer import StatusWriter
-from wegent_operator.state.conditions import status_patch, with_verdict
+from wegent_operator.state.conditions import rfc3339, status_patch, with_verdict
 from wegent_operator.state.objects import Facts, facts_of
 from wegent_operator.state.store import Store
 from wegent_operator.tasks.deadlines import Cause, Step, next_step, step_status
 from wegent_operator.tasks.end import with_progress
 from wegent_operator.tasks.first_seen import Sightings
 from wegent_operator.trash.controller import Keeper
-from wegent_operator.trash.tombstones import rfc3339
 
 logger = logging.getLogger(__name__)
 

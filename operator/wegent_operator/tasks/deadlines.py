@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from wegent_crds.phases import FINAL, Phase
+from wegent_operator.state.conditions import rfc3339
 from wegent_operator.state.tasks import TaskFacts
-from wegent_operator.trash.tombstones import rfc3339
 
 CANCEL_GRACE_S: Final = 30
 """How long who runs a Task may take to stop once it is to be cancelled."""

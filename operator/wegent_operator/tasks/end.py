@@ -15,9 +15,9 @@ from typing import Final
 
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.phases import FINAL, Phase
-from wegent_operator.references.verdict import Outcome
 from wegent_operator.state.conditions import condition_of, with_conditions
 from wegent_operator.state.objects import Facts
+from wegent_operator.state.verdict import Outcome
 
 SAID: Final[Mapping[Phase, tuple[tuple[ConditionType, Reason], ...]]] = MappingProxyType(
     {

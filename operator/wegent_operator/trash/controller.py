@@ -24,7 +24,6 @@ from wegent_kube import ApiError, KubeClient, KubeError
 from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import CRDS, resource_of
-from wegent_operator.references.verdict import Verdict
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, named, waiting_for
@@ -32,6 +31,7 @@ from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.state.conditions import find
 from wegent_operator.state.objects import Facts, facts_of
 from wegent_operator.state.store import Store
+from wegent_operator.state.verdict import Verdict
 from wegent_operator.trash.restorer import Restorer
 from wegent_operator.trash.tombstones import (
     freeze_patch,

@@ -15,13 +15,13 @@ from wegent_crds.registry import BY_KIND, BY_PLURAL, TASK, TOMBSTONE, Kind
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
-from wegent_operator.references.verdict import Problem, Verdict, refused
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, named, quoted, waiting_for
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.state.conditions import find
 from wegent_operator.state.objects import Facts
+from wegent_operator.state.verdict import Problem, Verdict, refused
 from wegent_operator.trash.field_managers import given_back
 from wegent_operator.trash.task_replay import steps_to
 from wegent_operator.trash.tombstones import is_restored, restored, tombstone_name

@@ -11,7 +11,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.watch.sight import Sight
+from wegent_operator.runtime.sight import Sight
 
 
 class WatchMonitor:

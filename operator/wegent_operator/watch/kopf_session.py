@@ -28,8 +28,8 @@ from wegent_kube.backoff import Backoff
 from wegent_kube.client import METADATA_LIST, METADATA_OBJECT
 from wegent_kube.informer import STEADY_S
 from wegent_kube.resources import CLUSTER_ROLE_BINDINGS, CRDS, NAMESPACES, Resource
+from wegent_operator.runtime.sight import Sight
 from wegent_operator.watch.kopf_settings import WATCH_GRACE_S
-from wegent_operator.watch.sight import Sight
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from wegent_kube.client import METADATA_LIST
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
 from wegent_operator.accounts.plan import PROVISIONED, ProvisionKey, list_params
 from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.sight import Sight
 from wegent_operator.watch.feed import Feed
-from wegent_operator.watch.sight import Sight
 
 logger = logging.getLogger(__name__)
 

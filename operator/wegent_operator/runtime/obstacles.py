@@ -19,16 +19,15 @@ from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import KubeError
 from wegent_kube.client import METADATA_OBJECT
-from wegent_operator.references.verdict import Outcome
 from wegent_operator.runtime.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.refusals import Hindered, Step
 from wegent_operator.runtime.status_writer import StatusWriter
-from wegent_operator.state.conditions import find, status_patch, with_outcome
+from wegent_operator.state.conditions import find, rfc3339, status_patch, with_outcome
 from wegent_operator.state.objects import Facts
 from wegent_operator.state.store import Store
-from wegent_operator.trash.tombstones import rfc3339
+from wegent_operator.state.verdict import Outcome
 
 logger = logging.getLogger(__name__)
 
