@@ -16,24 +16,36 @@ import aiohttp
 import kopf
 
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import KINDS, Kind
+from wegent_crds.registry import ACCOUNT, KINDS, TASK, TOMBSTONE, Kind
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
 from wegent_kube.tracing import Tracing
-from wegent_operator.accounts.controller import Provisioner, Provisions, provision_key
+from wegent_operator.accounts.controller import AccountController
 from wegent_operator.accounts.plan import PROVISIONED
+from wegent_operator.accounts.provisions import Provisions, provision_key
+from wegent_operator.accounts.shared_namespaces import SharedNamespaceController
+from wegent_operator.accounts.writer import ProvisionWriter
+from wegent_operator.references.controller import ReferencesController
+from wegent_operator.runtime.controller import Controller
+from wegent_operator.runtime.dispatcher import Dispatcher
 from wegent_operator.runtime.election import Elector
 from wegent_operator.runtime.events import Recorder
+from wegent_operator.runtime.held import HeldKeys
 from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.obstacles import Obstacles
+from wegent_operator.runtime.pending import Pending
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.sight import Sight
 from wegent_operator.runtime.status_writer import StatusWriter
-from wegent_operator.runtime.worker import Reconciler
+from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.settings import Settings
 from wegent_operator.state.objects import version_of
 from wegent_operator.state.store import Store
-from wegent_operator.tasks.controller import TaskLife
+from wegent_operator.tasks.controller import TaskController
+from wegent_operator.tasks.steps import TaskSteps
 from wegent_operator.trash.controller import Keeper
+from wegent_operator.trash.restorer import Restorer
+from wegent_operator.trash.tombstone_controller import TombstoneController
 from wegent_operator.watch.feed import Feed
 from wegent_operator.watch.health import HealthServer, WatchMonitor
 from wegent_operator.watch.kopf_session import KopfSession
@@ -67,45 +79,48 @@ class Operator:
         )
         self._queue: KeyedQueue[ObjectKey] = KeyedQueue()
         self._store = Store(settings.shared_namespaces)
-        provisions = Provisions(settings.accounts_namespace)
+        self._pending = Pending(self._queue)
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
-        writer = StatusWriter(self._client, self._store, self._queue, self.metrics)
-        keeper = Keeper(
+        self._status_writer = StatusWriter(self._client, self._store, self._queue, self.metrics)
+        self._obstacles = Obstacles(
+            self._store, self._status_writer, self._recorder, self.metrics, clock
+        )
+        self._trash = Keeper(
             self._client,
             self._store,
             self.metrics,
             timedelta(seconds=settings.trash_retention_s),
             clock,
         )
-        tasks = TaskLife(
-            self._store, self._queue, writer, keeper, self._recorder, self.metrics, clock
-        )
-        self._reconciler = Reconciler(
+        self._task_steps = TaskSteps(
             self._store,
             self._queue,
-            writer,
-            Provisioner(
-                self._client,
-                self._store,
-                provisions,
-                self._queue,
-                self.metrics,
-                settings.accounts_namespace,
-                settings.shared_role,
-                settings.account_quota,
-            ),
-            keeper,
-            tasks,
+            self._status_writer,
+            self._trash,
             self._recorder,
             self.metrics,
             clock,
-            sight=self.sight,
+        )
+        self._provisions = Provisions(settings.accounts_namespace)
+        held = HeldKeys(self._store, self._queue, self.sight, self._recorder, clock)
+        self._dispatcher = Dispatcher(
+            self._controllers(held),
+            self._store,
+            self._queue,
+            self._pending,
+            held,
+            self._obstacles,
+            self.metrics,
         )
         self.feed = Feed(
-            self._store, provisions, self._reconciler, tasks, settings.accounts_namespace
+            self._store,
+            self._provisions,
+            self._dispatcher,
+            self._task_steps,
+            settings.accounts_namespace,
         )
         self.sweeper = Sweeper(self._client, self.feed, self.metrics, self.sight)
-        self.sight.on_seen = lambda _: self._reconciler.seen_again()
+        self.sight.on_seen = lambda _: self._dispatcher.enqueue_held()
         self.sight.on_absent = self.feed.absent
         self._health = HealthServer(
             self.monitor,
@@ -116,6 +131,48 @@ class Operator:
         self._elector = self._new_elector() if settings.leader_election else None
         self._tasks: list[asyncio.Task[None]] = []
 
+    def _controllers(self, held: HeldKeys) -> dict[str, Controller]:
+        """Return the controller of each kind; one of references alone needs no row."""
+        store, sight, settings = self._store, self.sight, self.settings
+        writer = VerdictWriter(
+            store, self._status_writer, self._pending, self._recorder, self.metrics, clock
+        )
+        provision_writer = ProvisionWriter(self._client, self._provisions, self.metrics)
+        references = ReferencesController(store, self._trash, writer, held, sight)
+        return {
+            **{kind.plural: references for kind in KINDS},
+            TASK.plural: TaskController(
+                store, self._trash, writer, held, sight, self._task_steps, clock
+            ),
+            ACCOUNT.plural: AccountController(
+                store,
+                self._queue,
+                self._provisions,
+                provision_writer,
+                writer,
+                held,
+                sight,
+                settings.accounts_namespace,
+                settings.account_quota,
+            ),
+            TOMBSTONE.plural: TombstoneController(
+                store,
+                self._queue,
+                Restorer(self._client, self.metrics, clock),
+                writer,
+                sight,
+                clock,
+            ),
+            NAMESPACES.plural: SharedNamespaceController(
+                store,
+                self._provisions,
+                provision_writer,
+                sight,
+                settings.accounts_namespace,
+                settings.shared_role,
+            ),
+        }
+
     async def start(self) -> None:
         """Begin to fill the store, and to judge once everything is listed, or refused for now.
 
@@ -124,8 +181,8 @@ class Operator:
         """
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
-        self.metrics.unsettled.set_function(lambda: self._reconciler.unsettled_age_s)
-        self.metrics.hindered.set_function(lambda: self._reconciler.hindered)
+        self.metrics.unsettled.set_function(lambda: self._pending.age_s)
+        self.metrics.hindered.set_function(lambda: self._obstacles.told)
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
         logger.info("Health and metrics are served on port %d.", self._health.port)
         self._spawn("events", self._recorder.run())
@@ -170,7 +227,7 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self.settings.writers):
-                    work = self._reconciler.work(self._tracing)
+                    work = self._dispatcher.work(self._tracing)
                     group.create_task(work, name=f"wegent worker {number}")
         finally:
             self.feed.cease()

@@ -4,7 +4,11 @@ import itertools
 from typing import Any
 
 from wegent_crds.registry import KINDS
+from wegent_operator.references.verdict import View
+from wegent_operator.references.verdict import verdict as verdict_on_references
 from wegent_operator.state.objects import Facts, facts_of
+from wegent_operator.state.verdict import Verdict
+from wegent_operator.tasks.verdict import verdict as verdict_on_task
 
 _VERSIONS = itertools.count(1)
 _KINDS = {kind.kind: kind for kind in KINDS}
@@ -42,6 +46,12 @@ def facts(
 ) -> Facts:
     """Return the facts of such an object."""
     return facts_of(_KINDS[kind], body(kind, name, spec, namespace=namespace, **more))
+
+
+def evaluate(facts: Facts, view: View) -> Verdict:
+    """Return the verdict that the controller of the object's kind gives."""
+    decide = verdict_on_references if facts.task is None else verdict_on_task
+    return decide(facts, view)
 
 
 BOT_SPEC = {

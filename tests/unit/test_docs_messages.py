@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.objects import facts
+from tests.unit.objects import evaluate, facts
 from tests.unit.pages import Page
 from wegent_crds.conditions import Reason
 from wegent_crds.schema.status import PENDING_MESSAGE
-from wegent_operator.accounts.controller import SUSPENDED
 from wegent_operator.accounts.plan import plan
-from wegent_operator.references.verdict import judge
+from wegent_operator.accounts.verdict import SUSPENDED
 from wegent_operator.state.objects import Facts
 from wegent_operator.state.store import Store
 from wegent_operator.tasks.deadlines import Seen, next_step
@@ -69,7 +68,7 @@ def test_of_references(reason: Reason, judged: Facts, there: list[Facts]) -> Non
     store = Store()
     for item in there:
         store.put(item)
-    ready = judge(judged, store).ready
+    ready = evaluate(judged, store).ready
     assert ready.reason is reason
     assert ready.message in shown(reason)
 

@@ -6,11 +6,11 @@ from unittest.mock import Mock
 
 from tests.unit.objects import body, facts
 from wegent_crds.registry import TASK
-from wegent_operator.accounts.controller import Provisions
+from wegent_operator.accounts.provisions import Provisions
+from wegent_operator.runtime.dispatcher import Dispatcher
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.worker import Reconciler
 from wegent_operator.state.store import Store
-from wegent_operator.tasks.controller import TaskLife
+from wegent_operator.tasks.steps import TaskSteps
 from wegent_operator.watch.feed import Feed
 
 
@@ -28,9 +28,9 @@ def test_one_that_waits_keeps_nothing_of_what_has_gone() -> None:
 def test_one_whose_turn_has_ended_keeps_no_first_sightings_of_tasks() -> None:
     untouched = cast("Any", None)
     store = Store()
-    tasks = TaskLife(store, KeyedQueue(), untouched, untouched, untouched, untouched, untouched)
-    reconciler = Mock(spec=Reconciler)
-    feed = Feed(store, Provisions("wegent-accounts"), reconciler, tasks, "wegent-accounts")
+    tasks = TaskSteps(store, KeyedQueue(), untouched, untouched, untouched, untouched, untouched)
+    dispatcher = Mock(spec=Dispatcher)
+    feed = Feed(store, Provisions("wegent-accounts"), dispatcher, tasks, "wegent-accounts")
     task = facts("Task", "t", {"botRef": {"name": "b"}, "prompt": "Go.", "cancel": True})
     assert task.task is not None
     feed.begin()

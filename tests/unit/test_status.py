@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.objects import BOT_SPEC, facts
+from tests.unit.objects import BOT_SPEC, evaluate, facts
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, Condition
-from wegent_operator.references.verdict import judge
 from wegent_operator.state.conditions import find, status_patch, with_verdict
 from wegent_operator.state.objects import Facts
 from wegent_operator.state.store import Store
@@ -33,12 +32,12 @@ def bot(conditions: list[dict[str, Any]], observed: int | None = None) -> Facts:
 
 def missing(item: Facts, now: str = NOW) -> Facts:
     """The facts of a Bot whose references are all missing, with that verdict."""
-    return with_verdict(item, judge(item, Store()), now)
+    return with_verdict(item, evaluate(item, Store()), now)
 
 
 def test_a_verdict_that_stands_changes_nothing() -> None:
     settled = missing(bot([FOREIGN]), EARLIER)
-    assert with_verdict(settled, judge(settled, Store()), NOW) == settled
+    assert with_verdict(settled, evaluate(settled, Store()), NOW) == settled
 
 
 def test_foreign_conditions_stay() -> None:
@@ -58,18 +57,18 @@ def test_the_transition_time_moves_only_with_the_status() -> None:
     settled = missing(bot([]), EARLIER)
     store = Store()
     store.put(facts("Ghost", "g"))
-    better = with_verdict(settled, judge(settled, store), NOW)
+    better = with_verdict(settled, evaluate(settled, store), NOW)
     assert better != settled, "the message now names two missing references, not three"
     assert {condition.last_transition_time for condition in better.conditions} == {EARLIER}
     store.put(facts("Model", "m"))
     store.put(facts("Shell", "s"))
-    best = with_verdict(better, judge(better, store), NOW)
+    best = with_verdict(better, evaluate(better, store), NOW)
     assert {condition.last_transition_time for condition in best.conditions} == {NOW}
 
 
 def test_a_new_generation_is_observed_though_the_verdict_stands() -> None:
     item = facts("Ghost", "g", metadata={"generation": 2}, status={"observedGeneration": 1})
-    written = status_patch(with_verdict(item, judge(item, Store()), NOW))["status"]
+    written = status_patch(with_verdict(item, evaluate(item, Store()), NOW))["status"]
     assert written["observedGeneration"] == 2
     assert {condition["observedGeneration"] for condition in written["conditions"]} == {2}
 
@@ -95,7 +94,7 @@ def test_only_what_its_own_edit_mends_is_stalled() -> None:
     stalled = find(item.conditions, ConditionType.STALLED)
     assert stalled
     assert (stalled.status, stalled.message) == ("True", "create it there")
-    for verdict in (refused([], []), judge(item, Store())):
+    for verdict in (refused([], []), evaluate(item, Store())):
         assert not find(with_verdict(item, verdict, NOW).conditions, ConditionType.STALLED)
 
 

@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from tests.unit.objects import BOT_SPEC, facts
+from tests.unit.objects import BOT_SPEC, evaluate, facts
 from wegent_crds.references import ObjectKey
-from wegent_operator.references.verdict import judge
 from wegent_operator.state.conditions import with_verdict
 from wegent_operator.state.store import REMEMBERED, Store
 
@@ -90,7 +89,7 @@ def test_the_census_follows_each_object() -> None:
     store.put(ghost)
     store.put(facts("Ghost", "h"))
     assert +store.census == {("Ghost", ""): 2}
-    store.put(with_verdict(replace(ghost, version=10**6), judge(ghost, store), "now"))
+    store.put(with_verdict(replace(ghost, version=10**6), evaluate(ghost, store), "now"))
     assert +store.census == {("Ghost", ""): 1, ("Ghost", "Ready"): 1}
     store.remove(ghost.key)
     assert +store.census == {("Ghost", ""): 1}

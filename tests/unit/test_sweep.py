@@ -13,7 +13,7 @@ from wegent_crds.references import ObjectKey
 from wegent_crds.registry import GHOST, SHELL, SKILL, Kind
 from wegent_kube import KubeClient
 from wegent_kube.resources import NAMESPACES, ROLE_BINDINGS, resource_of
-from wegent_operator.accounts.controller import Provisions
+from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.sight import Sight
 from wegent_operator.state.store import Store

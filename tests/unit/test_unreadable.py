@@ -9,12 +9,11 @@ import pytest
 import yaml
 
 from tests.support.cluster import ROOT
-from tests.unit.objects import body
+from tests.unit.objects import body, evaluate
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_KIND, KINDS, Kind
-from wegent_operator.accounts.controller import Provisions
 from wegent_operator.accounts.plan import plan
-from wegent_operator.references.verdict import judge
+from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.state.objects import Membership, facts_of
 from wegent_operator.state.selectors import selectors_of
 from wegent_operator.state.store import Store
@@ -83,7 +82,7 @@ def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind
             assert found is not None
             hash(found)
             if kind.served:
-                judge(found, it.store)
+                evaluate(found, it.store)
             if found.task is not None:
                 next_step(found.task, Seen(claim=NOW, cancel=NOW))
             if found.account is not None:

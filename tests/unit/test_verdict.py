@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.objects import BOT_SPEC, facts
-from wegent_operator.references.verdict import judge
+from tests.unit.objects import BOT_SPEC, evaluate, facts
 from wegent_operator.state.objects import Facts
 from wegent_operator.state.store import Store
 from wegent_operator.state.verdict import MAX_PROBLEMS
@@ -95,7 +94,7 @@ def store(*objects: Facts, shared: frozenset[str] = frozenset()) -> Store:
 def test_the_verdict(
     judged: Facts, there: list[Facts], resolved: str, ready: str, message: str
 ) -> None:
-    verdict = judge(judged, store(judged, *there))
+    verdict = evaluate(judged, store(judged, *there))
     assert (verdict.resolved_refs.reason, verdict.ready.reason) == (resolved, ready)
     assert verdict.ready.message == message
     assert verdict.ready.status is (ready == "Ready")
@@ -132,29 +131,29 @@ def test_a_reference_abroad_needs_a_grant(
 ) -> None:
     view = store(ABROAD, *their_bot(access), shared=shared)
     view.put_namespace("ours", labels)
-    assert judge(ABROAD, view).ready.reason == reason
+    assert evaluate(ABROAD, view).ready.reason == reason
 
 
 def test_without_a_grant_nothing_is_learnt_of_what_is_there() -> None:
     there, missing = store(ABROAD, *their_bot(None)), store(ABROAD)
-    assert judge(ABROAD, there) == judge(ABROAD, missing)
+    assert evaluate(ABROAD, there) == evaluate(ABROAD, missing)
 
 
 def test_a_missing_object_in_a_shared_namespace_is_said_to_be_missing() -> None:
-    verdict = judge(ABROAD, store(ABROAD, shared=frozenset({"theirs"})))
+    verdict = evaluate(ABROAD, store(ABROAD, shared=frozenset({"theirs"})))
     assert verdict.ready.reason == "RefNotFound"
 
 
 @pytest.mark.parametrize("there", [[], [TEAM, BOT, GHOST, MODEL, SHELL]])
 def test_a_task_is_accepted_whether_it_can_begin_or_not(there: list[Facts]) -> None:
-    accepted = judge(TASK, store(TASK, *there)).accepted
+    accepted = evaluate(TASK, store(TASK, *there)).accepted
     assert accepted is not None
     assert (accepted.status, accepted.reason) == (True, "Accepted")
 
 
 def test_a_cancelled_task_is_neither_accepted_nor_ready() -> None:
     task = facts("Task", "k", {"teamRef": {"name": "t"}, "cancel": True})
-    verdict = judge(task, store(task, TEAM, BOT, GHOST, MODEL, SHELL))
+    verdict = evaluate(task, store(task, TEAM, BOT, GHOST, MODEL, SHELL))
     assert verdict.accepted is not None
     for outcome in (verdict.accepted, verdict.ready):
         assert (outcome.status, outcome.reason) == (False, "Cancelled")
@@ -163,7 +162,7 @@ def test_a_cancelled_task_is_neither_accepted_nor_ready() -> None:
 
 
 def test_only_tasks_are_accepted() -> None:
-    assert judge(GHOST, store(GHOST)).accepted is None
+    assert evaluate(GHOST, store(GHOST)).accepted is None
 
 
 @pytest.mark.parametrize(
@@ -176,7 +175,7 @@ def test_two_items_for_one_object_are_told(
 ) -> None:
     items = [{"name": item.key.name, "namespace": namespace} for namespace in namespaces]
     judged = facts(kind, "x", {field: items})
-    verdict = judge(judged, store(judged, item, GHOST, MODEL, SHELL))
+    verdict = evaluate(judged, store(judged, item, GHOST, MODEL, SHELL))
     assert verdict.resolved_refs.status
     assert (verdict.ready.status, verdict.ready.reason) == (False, "DuplicateRef")
     assert verdict.stalled
@@ -189,19 +188,19 @@ def test_a_name_in_two_namespaces_is_two_objects() -> None:
     items = [{"name": "b"}, {"name": "b", "namespace": "theirs"}]
     team = facts("Team", "t", {"bots": items})
     bots = [BOT, GHOST, MODEL, SHELL, *their_bot(None)]
-    assert judge(team, store(team, *bots, shared=frozenset({"theirs"}))).ready.status
+    assert evaluate(team, store(team, *bots, shared=frozenset({"theirs"}))).ready.status
 
 
 def test_a_task_names_the_duplicate_of_its_team() -> None:
     team = facts("Team", "t", {"bots": [{"name": "b"}, {"name": "b", "namespace": "default"}]})
-    ready = judge(TASK, store(TASK, team, BOT, GHOST, MODEL, SHELL)).ready
+    ready = evaluate(TASK, store(TASK, team, BOT, GHOST, MODEL, SHELL)).ready
     assert ready.reason == "RefNotReady"
     assert ready.message.endswith("; remove one of the two")
 
 
 def test_a_message_spells_out_only_so_many_problems() -> None:
     team = facts("Team", "t", {"bots": [{"name": f"bot-{n}"} for n in range(64)]})
-    message = judge(team, store(team)).ready.message
+    message = evaluate(team, store(team)).ready.message
     assert message.count("does not exist") == MAX_PROBLEMS
     assert message.endswith(f"; and {64 - MAX_PROBLEMS} more")
 
@@ -211,7 +210,7 @@ SKILLED = facts("Ghost", "g", {"skillRefs": [{"name": "lint"}, {"name": "diff"}]
 
 def test_a_task_names_the_missing_skill_of_its_teams_bots_ghost() -> None:
     view = store(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, facts("Skill", "lint"))
-    assert judge(TASK, view).ready.message == (
+    assert evaluate(TASK, view).ready.message == (
         "spec.teamRef: Team default/t is not ready: spec.bots[0]: Bot default/b is not ready: "
         "spec.ghostRef: Ghost default/g is not ready: spec.skillRefs[1]: Skill default/diff does "
         "not exist; create it or change the reference"
@@ -222,7 +221,7 @@ def test_a_message_follows_the_root_cause() -> None:
     view = store(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, facts("Skill", "lint"))
     view.put(facts("Skill", "diff"))
     view.put(facts("Shell", "s", {"supportedProviders": ["anthropic"]}))
-    assert judge(TASK, view).ready.message.endswith(
+    assert evaluate(TASK, view).ready.message.endswith(
         "Bot default/b is not ready: spec.shellRef: Shell default/s takes the providers "
         "anthropic, and Model default/m of spec.modelRef has openai; choose another Model or Shell"
     )
@@ -237,7 +236,7 @@ def test_one_root_cause_on_many_ways_leaves_room_for_others() -> None:
     bots = [facts("Bot", name, BOT_SPEC) for name in names]
     odd = facts("Bot", "odd", BOT_SPEC | {"modelRef": {"name": "gone"}})
     view = store(TASK, team_of(*names, "odd"), *bots, odd, SHELL, MODEL)
-    message = judge(TASK, view).ready.message
+    message = evaluate(TASK, view).ready.message
     assert message.count("Ghost default/g does not exist") == 1
     assert message.count("Model default/gone does not exist") == 1
     assert "more" not in message
@@ -246,7 +245,7 @@ def test_one_root_cause_on_many_ways_leaves_room_for_others() -> None:
 def test_each_reference_of_the_object_itself_is_named_before_further_causes() -> None:
     names = [f"b{number}" for number in range(MAX_PROBLEMS)]
     team = team_of(*names)
-    message = judge(team, store(team, *(facts("Bot", name, BOT_SPEC) for name in names)))
+    message = evaluate(team, store(team, *(facts("Bot", name, BOT_SPEC) for name in names)))
     assert [name for name in names if f"Bot default/{name} is not ready" not in str(message)] == []
     assert message.ready.message.endswith("; and 2 more"), "Model and Shell are missing too"
 
@@ -261,8 +260,8 @@ def test_a_message_says_nothing_of_what_an_object_elsewhere_refers_to() -> None:
         "spec.bots[0]: Bot theirs/b is not ready (RefNotFound); its conditions in namespace "
         "theirs say why"
     )
-    assert judge(ABROAD, view).ready.message == hidden
-    assert judge(task, view).ready.message == f"spec.teamRef: Team ours/t is not ready: {hidden}"
+    assert evaluate(ABROAD, view).ready.message == hidden
+    assert evaluate(task, view).ready.message == f"spec.teamRef: Team ours/t is not ready: {hidden}"
 
 
 def test_the_chain_goes_on_in_a_shared_namespace_and_ends_beyond_it() -> None:
@@ -280,7 +279,7 @@ def test_the_chain_goes_on_in_a_shared_namespace_and_ends_beyond_it() -> None:
         facts(kind, name, namespace="shared") for kind, name in (("Model", "m"), ("Shell", "s"))
     ]
     view = store(task, team, bot, secret, *needed, shared=frozenset({"shared"}))
-    assert judge(task, view).ready.message == (
+    assert evaluate(task, view).ready.message == (
         "spec.teamRef: Team shared/t is not ready: spec.bots[0]: Bot shared/b is not ready: "
         "spec.ghostRef: Ghost theirs/g is not ready (RefNotFound); its conditions in namespace "
         "theirs say why"
@@ -299,6 +298,6 @@ def test_the_longest_message_fits_the_schema() -> None:
     providers = [f"{number:063}" for number in range(64)]
     shell = facts("Shell", long, {"supportedProviders": providers}, namespace=home)
     for there in ([ghost, model, shell], [facts("Ghost", long, namespace=home), model, shell]):
-        message = judge(task, store(task, team, *bots, *there)).ready.message
+        message = evaluate(task, store(task, team, *bots, *there)).ready.message
         assert 8_000 < len(message.encode()) < 20_000
         assert message.endswith("more")

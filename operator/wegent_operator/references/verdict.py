@@ -1,10 +1,9 @@
-"""The verdict on one object: a pure function of what is there now.
+"""The verdict on an object that refers to others: a pure function of the present state.
 
-No cluster, no Kopf and no clock: ``judge`` reads a view of the store and says
-what ``ResolvedRefs`` and ``Ready`` should be. It asks for the readiness of what
-an object refers to by judging that too (Task to Team to Bot to Ghost to Skill:
-kinds refer to each other without a cycle), so the answer never depends on the
-order in which events came.
+No cluster, no Kopf and no clock: ``verdict`` reads a view of the store and returns
+``ResolvedRefs`` and ``Ready``. It evaluates each referent in the same way (Task to Team to Bot
+to Ghost to Skill: kinds refer to each other without a cycle), so the answer never depends on
+the order in which events came.
 
 The message of an object that isn't ready goes down that chain to the root causes. The
 chain ends at an object of another namespace that isn't a shared one: permission to use
@@ -13,19 +12,16 @@ what objects of its own namespace and of the shared ones say.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
-from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.conditions import Reason
 from wegent_crds.references import ObjectKey, Reference
-from wegent_crds.registry import BOT, BY_PLURAL
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.tasks import TaskFacts
+from wegent_crds.registry import BOT
+from wegent_operator.state.objects import Facts, title
 from wegent_operator.state.verdict import (
     MAX_PROBLEMS,
     Problem,
     Verdict,
-    outcome_of,
     refused,
 )
 
@@ -44,11 +40,10 @@ class View(Protocol):
         """Return a namespace's labels; none for one that isn't known."""
 
 
-def judge(facts: Facts, view: View) -> Verdict:
+def verdict(facts: Facts, view: View) -> Verdict:
     """Return the verdict on an object as things stand in ``view``."""
     unresolved = _unresolved(facts, view)
-    verdict = refused(unresolved, unresolved or _unusable(facts, view))
-    return verdict if facts.task is None else _judge_task(facts.task, verdict)
+    return refused(unresolved, unresolved or _unusable(facts, view))
 
 
 def _problems(facts: Facts, view: View) -> list[Problem]:
@@ -69,17 +64,6 @@ def _unusable(facts: Facts, view: View) -> list[Problem]:
     return problems or _unsupported_provider(facts, view)
 
 
-def _judge_task(task: TaskFacts, verdict: Verdict) -> Verdict:
-    if not task.cancel:
-        return replace(verdict, accepted=outcome_of(ConditionType.ACCEPTED, Reason.ACCEPTED, []))
-    cancelled = [Problem(Reason.CANCELLED, "spec.cancel: the Task was cancelled before it began")]
-    return replace(
-        verdict,
-        ready=outcome_of(ConditionType.READY, Reason.READY, cancelled),
-        accepted=outcome_of(ConditionType.ACCEPTED, Reason.ACCEPTED, cancelled),
-    )
-
-
 def _resolve(facts: Facts, reference: Reference, view: View) -> Problem | None:
     target = reference.target
     referent = view.get(target)
@@ -87,15 +71,14 @@ def _resolve(facts: Facts, reference: Reference, view: View) -> Problem | None:
         # The same words whether the referent exists or not: nothing is learnt by guessing names.
         return Problem(
             Reason.REF_NOT_PERMITTED,
-            f"{reference.field}: {_title(target)} may not be used from namespace "
+            f"{reference.field}: {title(target)} may not be used from namespace "
             f"{facts.key.namespace}; its owner can allow that in its spec.accessFrom",
             root=(Reason.REF_NOT_PERMITTED, facts.key.namespace, target),
         )
     if referent is None:
         return Problem(
             Reason.REF_NOT_FOUND,
-            f"{reference.field}: {_title(target)} does not exist; create it or change the "
-            "reference",
+            f"{reference.field}: {title(target)} does not exist; create it or change the reference",
             root=(Reason.REF_NOT_FOUND, target),
         )
     return None
@@ -120,7 +103,7 @@ def _duplicates(facts: Facts) -> list[Problem]:
     return [
         Problem(
             Reason.DUPLICATE_REF,
-            f"{reference.field}: {_title(reference.target)} is listed already, at"
+            f"{reference.field}: {title(reference.target)} is listed already, at"
             f" {first[reference.target].field}; remove one of the two",
             root=(Reason.DUPLICATE_REF, facts.key, reference.target),
         )
@@ -153,7 +136,7 @@ def _through(
     facts: Facts, reference: Reference, causes: list[Problem], view: View
 ) -> Iterator[Problem]:
     """Yield the problems that a referent's problems are for an object that refers to it."""
-    message = f"{reference.field}: {_title(reference.target)} is not ready"
+    message = f"{reference.field}: {title(reference.target)} is not ready"
     namespace = reference.target.namespace
     if namespace != facts.key.namespace and namespace not in view.shared_namespaces:
         hidden = f"{message} ({causes[0].reason}); its conditions in namespace {namespace} say why"
@@ -179,8 +162,8 @@ def _unsupported_provider(facts: Facts, view: View) -> list[Problem]:
     return [
         Problem(
             Reason.PROVIDER_NOT_SUPPORTED,
-            f"spec.shellRef: {_title(shell.key)} takes the providers "
-            f"{_listed(shell.supported_providers)}, and {_title(model.key)} of spec.modelRef "
+            f"spec.shellRef: {title(shell.key)} takes the providers "
+            f"{_listed(shell.supported_providers)}, and {title(model.key)} of spec.modelRef "
             f"has {model.provider}; choose another Model or Shell",
             root=(Reason.PROVIDER_NOT_SUPPORTED, facts.key),
         )
@@ -191,7 +174,3 @@ def _listed(names: Sequence[str]) -> str:
     """Return names as text, no more of them than a message has room for."""
     more = len(names) - MAX_PROBLEMS
     return ", ".join(names[:MAX_PROBLEMS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _title(key: ObjectKey) -> str:
-    return f"{BY_PLURAL[key.plural].kind} {key.namespace}/{key.name}"

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from wegent_crds.references import ObjectKey
+from wegent_crds.registry import TOMBSTONE
 from wegent_kube import ApiError
-from wegent_kube.resources import NAMESPACES
+from wegent_kube.resources import NAMESPACES, Resource
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.state.objects import Facts
 from wegent_operator.state.store import Store
@@ -147,6 +149,11 @@ class Sight:
         """Tell whether a resource has been listed once, or isn't there."""
         return self._states[name].listed
 
+    def first_unlisted(self, resources: Iterable[Resource]) -> str | None:
+        """Return the plural of the first resource that was never listed; None if all were."""
+        names = (resource.plural for resource in resources)
+        return next((name for name in names if not self.ever_listed(name)), None)
+
     def is_missing(self, name: str) -> bool:
         """Tell whether the API server says that there is no such resource."""
         return self._states[name].missing_since is not None
@@ -195,6 +202,18 @@ def _reason(error: Exception, *, gone: bool = False) -> str:
     if error.code == 401:
         return "401: the operator's token is refused"
     return str(error.code)
+
+
+def unseen_tombstone(facts: Facts, view: Store, sight: Sight) -> str | None:
+    """Return ``tombstones`` if an object's Tombstone may exist unseen; None if that is clear.
+
+    A restored object isn't complete as long as its Tombstone exists.
+    """
+    if facts.restored_from is None:
+        return None
+    place = ObjectKey(TOMBSTONE.plural, facts.key.namespace, facts.restored_from)
+    blind = view.get(place) is None and sight.is_blind(TOMBSTONE.plural)
+    return TOMBSTONE.plural if blind else None
 
 
 def unseen_referent(facts: Facts, view: Store, sight: Sight) -> str | None:

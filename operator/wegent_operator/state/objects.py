@@ -12,7 +12,7 @@ from wegent_crds.members import ROLES
 from wegent_crds.moments import moment
 from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey, Reference, references_of
-from wegent_crds.registry import ACCOUNT, BY_KIND, TASK, TOMBSTONE, Kind
+from wegent_crds.registry import ACCOUNT, BY_KIND, BY_PLURAL, TASK, TOMBSTONE, Kind
 from wegent_crds.schema.status import READINESS
 from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
 from wegent_kube.resources import NAMESPACES
@@ -188,6 +188,12 @@ def account_at_home_in(namespace: str) -> str | None:
     """Return the name of the user whose own namespace this would be; None if it is nobody's."""
     account = namespace.removeprefix(OWN_NAMESPACE_PREFIX)
     return account if account and account != namespace else None
+
+
+def title(key: ObjectKey) -> str:
+    """Return an object's kind and full name, for messages and logs."""
+    kind = BY_PLURAL[key.plural].kind if key.plural in BY_PLURAL else "Namespace"
+    return f"{kind} {key.namespace}/{key.name}" if key.namespace else f"{kind} {key.name}"
 
 
 def namespace_key(name: str) -> ObjectKey:

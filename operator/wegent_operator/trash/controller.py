@@ -31,8 +31,6 @@ from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.state.conditions import find
 from wegent_operator.state.objects import Facts, facts_of
 from wegent_operator.state.store import Store
-from wegent_operator.state.verdict import Verdict
-from wegent_operator.trash.restorer import Restorer
 from wegent_operator.trash.tombstones import (
     freeze_patch,
     hold_patch,
@@ -74,7 +72,6 @@ class Keeper:
         self._metrics = metrics
         self._retention = retention
         self._clock = clock
-        self._restorer = Restorer(client, metrics, clock)
         self._refused: dict[ObjectKey, str] = {}
         """uids of objects whose last try was refused, until they are gone."""
         self._released: dict[ObjectKey, str] = {}
@@ -143,10 +140,6 @@ class Keeper:
         except ApiError as error:
             raise Hindered.at(Step.COLLECT, error) from error
         return not isinstance(answer, Missed)
-
-    async def watch_over(self, key: ObjectKey, facts: Facts) -> Verdict | None:
-        """Bring back what a Tombstone holds, or let it go; see `Restorer`."""
-        return await self._restorer.watch_over(key, facts)
 
     def _wait_for(self, facts: Facts, finalizers: list[str]) -> None:
         if finalizers:

@@ -10,12 +10,12 @@ from typing import Any
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import ACCOUNT, Kind
 from wegent_kube.resources import Resource
-from wegent_operator.accounts.controller import Provisions, provision_key
 from wegent_operator.accounts.plan import ProvisionKey
-from wegent_operator.runtime.worker import Reconciler
+from wegent_operator.accounts.provisions import Provisions, provision_key
+from wegent_operator.runtime.dispatcher import Dispatcher
 from wegent_operator.state.objects import facts_of, namespace_key, version_of
 from wegent_operator.state.store import Store
-from wegent_operator.tasks.controller import TaskLife
+from wegent_operator.tasks.steps import TaskSteps
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +27,13 @@ class Feed:
         self,
         store: Store,
         provisions: Provisions,
-        reconciler: Reconciler,
-        tasks: TaskLife,
+        dispatcher: Dispatcher,
+        tasks: TaskSteps,
         accounts_namespace: str,
     ) -> None:
         self.store = store
         self.provisions = provisions
-        self._reconciler = reconciler
+        self._dispatcher = dispatcher
         self._tasks = tasks
         self.accounts_namespace = accounts_namespace
         self._judging = False
@@ -42,14 +42,14 @@ class Feed:
         """Let everything be judged, and from now on all that changes."""
         self._judging = True
         self.store.calm()
-        self._reconciler.concern(self.store.keys())
-        self._reconciler.concern(map(self._account_key, self.provisions.accounts()))
-        self._reconciler.concern(map(namespace_key, self._shared()))
+        self._dispatcher.enqueue(self.store.keys())
+        self._dispatcher.enqueue(map(self._account_key, self.provisions.accounts()))
+        self._dispatcher.enqueue(map(namespace_key, self._shared()))
 
     def cease(self) -> None:
         """Go on taking news in, and let nothing be judged: another operator does."""
         self._judging = False
-        self._reconciler.drop_all()
+        self._dispatcher.drop_all()
         self._tasks.forget_all()
 
     def seen(self, kind: Kind, body: Mapping[str, Any]) -> bool:
@@ -129,7 +129,7 @@ class Feed:
 
     def _concern(self, *keys: ObjectKey) -> None:
         if self._judging:
-            self._reconciler.concern(keys)
+            self._dispatcher.enqueue(keys)
         else:
             self.store.calm()
 
