@@ -43,7 +43,7 @@ from wegent_operator.state.objects import version_of
 from wegent_operator.state.store import Store
 from wegent_operator.tasks.controller import TaskController
 from wegent_operator.tasks.steps import TaskSteps
-from wegent_operator.trash.controller import Keeper
+from wegent_operator.trash.controller import TrashController
 from wegent_operator.trash.restorer import Restorer
 from wegent_operator.trash.tombstone_controller import TombstoneController
 from wegent_operator.watch.feed import Feed
@@ -85,7 +85,7 @@ class Operator:
         self._obstacles = Obstacles(
             self._store, self._status_writer, self._recorder, self.metrics, clock
         )
-        self._trash = Keeper(
+        self._trash = TrashController(
             self._client,
             self._store,
             self.metrics,

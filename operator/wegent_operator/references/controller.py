@@ -9,14 +9,19 @@ from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.state.objects import Facts
 from wegent_operator.state.store import Store
 from wegent_operator.state.verdict import Verdict
-from wegent_operator.trash.controller import Keeper
+from wegent_operator.trash.controller import TrashController
 
 
 class ReferencesController:
     """The controller of Ghosts, Models, Shells, Bots, Teams and Skills."""
 
     def __init__(
-        self, store: Store, trash: Keeper, writer: VerdictWriter, held: HeldKeys, sight: Sight
+        self,
+        store: Store,
+        trash: TrashController,
+        writer: VerdictWriter,
+        held: HeldKeys,
+        sight: Sight,
     ) -> None:
         self._store = store
         self._trash = trash
@@ -40,7 +45,7 @@ class ReferencesController:
             return True
         unprotected: Hindered | None = None
         try:
-            if await self._trash.attend(facts):
+            if await self._trash.reconcile_finalizer(facts):
                 return True
         except Hindered as hindered:
             if hindered.step is not Step.HOLD:

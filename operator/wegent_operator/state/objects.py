@@ -120,8 +120,8 @@ class Facts:
         return not (self.deleting or self.has_run)
 
     @property
-    def held(self) -> bool:
-        """Whether deletion waits for the trash."""
+    def has_finalizer(self) -> bool:
+        """Whether the trash's finalizer is on the object, and delays its deletion."""
         return TRASH_FINALIZER in self.finalizers
 
 

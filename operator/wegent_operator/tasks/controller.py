@@ -15,7 +15,7 @@ from wegent_operator.state.verdict import Verdict
 from wegent_operator.tasks.end import with_progress
 from wegent_operator.tasks.steps import TaskSteps
 from wegent_operator.tasks.verdict import verdict
-from wegent_operator.trash.controller import Keeper
+from wegent_operator.trash.controller import TrashController
 
 
 class TaskController(ReferencesController):
@@ -24,7 +24,7 @@ class TaskController(ReferencesController):
     def __init__(
         self,
         store: Store,
-        trash: Keeper,
+        trash: TrashController,
         writer: VerdictWriter,
         held: HeldKeys,
         sight: Sight,

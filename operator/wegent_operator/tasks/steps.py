@@ -19,7 +19,7 @@ from wegent_operator.tasks.deadlines import Cause, Step, next_step, step_status
 from wegent_operator.tasks.end import with_progress
 from wegent_operator.tasks.first_seen import Sightings
 from wegent_operator.tasks.verdict import verdict
-from wegent_operator.trash.controller import Keeper
+from wegent_operator.trash.controller import TrashController
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class TaskSteps:
         store: Store,
         queue: KeyedQueue[ObjectKey],
         writer: StatusWriter,
-        keeper: Keeper,
+        trash: TrashController,
         recorder: Recorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
@@ -40,7 +40,7 @@ class TaskSteps:
         self._store = store
         self._queue = queue
         self._writer = writer
-        self._keeper = keeper
+        self._trash = trash
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
@@ -68,7 +68,7 @@ class TaskSteps:
         if step is None or step.due > now:
             return False
         if step.to is None:
-            if await self._keeper.collect(facts):
+            if await self._trash.delete_expired(facts):
                 self._collected[facts.key] = facts.uid
                 self._done(facts, step, now)
         else:

@@ -1,11 +1,11 @@
-"""Keeps what is deleted: the Tombstone first, then the finalizer's release.
+"""Keeps deleted objects: stores a Tombstone first, then removes the trash's finalizer.
 
 Each step may be repeated after a crash without harm. A Tombstone is named by the
-object's uid, so that a second try finds the first one's. The finalizer is released
-as the last of the object's finalizers: while another controller still holds the
-object it may still be edited, and those edits must come back later.
+object's uid, so that a second try finds the first one's. The trash's finalizer is
+removed last of all: while another controller's finalizer is on the object, the object
+may still be edited, and a restore must bring those edits back.
 
-The release is guarded by the version that was stored. That is not enough: the API
+The removal is guarded by the version that was stored. That is not enough: the API
 server compares the version, and deletes the object in a second transaction, with an
 edit that it has taken in between. So the object is first marked as stored. A policy
 then refuses all edits but the operator's. If the object can't go, the mark is removed.
@@ -32,12 +32,12 @@ from wegent_operator.state.conditions import find
 from wegent_operator.state.objects import Facts, facts_of
 from wegent_operator.state.store import Store
 from wegent_operator.trash.tombstones import (
+    add_finalizer_patch,
     freeze_patch,
-    hold_patch,
     is_frozen,
     lean,
     others,
-    release_patch,
+    remove_finalizer_patch,
     tombstone_name,
     tombstone_of,
 )
@@ -55,8 +55,8 @@ HELD_UP: Final = timedelta(seconds=30)
 """How long changes of an object may hold up its deletion before the object says so."""
 
 
-class Keeper:
-    """Carries objects into the trash."""
+class TrashController:
+    """Puts the trash's finalizer on objects, and moves deleted objects to the trash."""
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class Keeper:
         self._refused: dict[ObjectKey, str] = {}
         """uids of objects whose last try was refused, until they are gone."""
         self._released: dict[ObjectKey, str] = {}
-        """uids of objects that go, and from which all that is to be had is in the trash.
+        """uids of objects without the finalizer that are complete in the trash.
 
-        News from before may come after that.
+        An event from before the removal may still arrive.
         """
 
     def forget(self, key: ObjectKey) -> None:
@@ -85,8 +85,10 @@ class Keeper:
         self._refused.pop(key, None)
         self._released.pop(key, None)
 
-    async def attend(self, facts: Facts) -> bool:
-        """Do what the trash asks for an object; return whether that was all there is to do.
+    async def reconcile_finalizer(self, facts: Facts) -> bool:
+        """Add the finalizer, or move a deleted object to the trash; return True if that is all.
+
+        False means that the object stays, and needs a verdict.
 
         Raises:
             Hindered: the object can't be kept, or can't go yet.
@@ -95,35 +97,36 @@ class Keeper:
         if self._released.get(facts.key) == facts.uid:
             return True
         if self._store.is_terminating(facts.key.namespace):
-            # Nothing can be kept in a namespace that goes, and nothing may hold it up. Its
-            # controller waits some seconds before it begins: time to let everything go first.
-            if facts.held:
-                await self._let_go(facts)
+            # Nothing can be kept in a namespace that is deleted, and no finalizer may delay it.
+            # The namespace controller waits some seconds before it begins, which is enough time
+            # to remove the finalizers.
+            if facts.has_finalizer:
+                await self._remove_last_finalizer(facts)
             return True
         if facts.deleting:
-            if facts.held:
-                self._wait_for(facts, others(facts.finalizers))
-                self._wait_until_back(facts)
-                await self._bury(facts)
+            if facts.has_finalizer:
+                self._wait_for_finalizers(facts, others(facts.finalizers))
+                self._wait_for_restore(facts)
+                await self._move_to_trash(facts)
             return True
-        if not facts.held:
+        if not facts.has_finalizer:
             # Made before the policy was, or where there is none.
-            patch = hold_patch(facts.version, facts.finalizers)
+            patch = add_finalizer_patch(facts.version, facts.finalizers)
             await self._patch(facts, patch, facts.version, Step.HOLD)
         return False
 
-    async def collect(self, facts: Facts) -> bool:
+    async def delete_expired(self, facts: Facts) -> bool:
         """Delete a Task for good, past the trash; return False where it changed meanwhile.
 
-        Killed between the two writes, what is left is a Task without the finalizer that is
-        still to be collected.
+        An operator that is killed between the two writes leaves a Task without the finalizer,
+        and the next one deletes that Task.
 
         Raises:
             Hindered: the API server refused one of them.
             KubeError: the API server gave no answer; to be tried again.
         """
         version = str(facts.version)
-        if facts.held:
+        if facts.has_finalizer:
             answer = await self._release(facts, Step.COLLECT)
             if isinstance(answer, Missed):
                 return False
@@ -141,7 +144,7 @@ class Keeper:
             raise Hindered.at(Step.COLLECT, error) from error
         return not isinstance(answer, Missed)
 
-    def _wait_for(self, facts: Facts, finalizers: list[str]) -> None:
+    def _wait_for_finalizers(self, facts: Facts, finalizers: list[str]) -> None:
         if finalizers:
             raise waiting_for(
                 facts,
@@ -150,11 +153,11 @@ class Keeper:
                 " that added a finalizer removes it, and then the object goes into the trash",
             )
 
-    def _wait_until_back(self, facts: Facts) -> None:
-        """Wait while a Tombstone is still bringing the object back; an operator may have died.
+    def _wait_for_restore(self, facts: Facts) -> None:
+        """Wait while a Tombstone is still restoring the object; an operator may have died.
 
-        The Tombstone would bring the object back a second time, and only the Tombstone holds
-        the status of a Task that is half back.
+        The Tombstone would restore the object a second time, and only the Tombstone holds the
+        status of a Task that is half restored.
         """
         name = facts.restored_from or ""
         there = self._store.get(ObjectKey(TOMBSTONE.plural, facts.key.namespace, name))
@@ -177,9 +180,9 @@ class Keeper:
             reason=Reason.DELETION_BLOCKED,
         )
 
-    async def _bury(self, facts: Facts) -> None:
-        """Store an object in its Tombstone and let it go."""
-        if self._was_refused(facts) and not await self._rehearse(facts):
+    async def _move_to_trash(self, facts: Facts) -> None:
+        """Store an object in its Tombstone and remove the finalizer."""
+        if self._was_refused(facts) and not await self._dry_run(facts):
             return
         freezing: ApiError | None = None
         try:
@@ -187,11 +190,11 @@ class Keeper:
         except ApiError as error:
             if not is_refusal(error):
                 raise Hindered.at(Step.FREEZE, error) from error
-            freezing, body = error, await self._look_at(facts)
+            freezing, body = error, await self._get_deleted(facts)
         if body is None:
             return
         try:
-            await self._keep_and_release(facts, body, freezing)
+            await self._keep_and_remove_finalizer(facts, body, freezing)
         except KubeError:
             self._refused[facts.key] = facts.uid
             if is_frozen(body):
@@ -206,13 +209,16 @@ class Keeper:
             facts.key
         ) == facts.uid
 
-    async def _rehearse(self, facts: Facts) -> bool:
-        """Return whether there is an object to let go; raises Hindered where that is refused.
+    async def _dry_run(self, facts: Facts) -> bool:
+        """Return False if there is no object to move to the trash.
 
-        A hung object is left unchanged until its way is free. Each try would else be news to
-        everybody who watches it, this operator included.
+        An object whose last try was refused is not changed before a dry run passes. Otherwise
+        each try would be an event for all clients that watch it, this operator included.
+
+        Raises:
+            Hindered: the move is refused.
         """
-        body = await self._look_at(facts)
+        body = await self._get_deleted(facts)
         if body is None:
             return False
         try:
@@ -223,7 +229,7 @@ class Keeper:
         except Hindered as hindered:
             if is_frozen(body):
                 await self._thaw(facts)  # an operator died meanwhile
-            if hindered.error is None or not _takes_no_rehearsal(hindered.error):
+            if hindered.error is None or not _takes_no_dry_run(hindered.error):
                 raise
         return True
 
@@ -233,10 +239,10 @@ class Keeper:
         except ApiError as error:
             raise Hindered.at(Step.STORE, error) from error
 
-    async def _keep_and_release(
+    async def _keep_and_remove_finalizer(
         self, facts: Facts, body: Mapping[str, Any], freezing: ApiError | None
     ) -> None:
-        """Store the object as it is, and let go of it if it is still that.
+        """Store the object as it is, and remove the finalizer if it is still that version.
 
         Args:
             facts: the object as it is known.
@@ -244,7 +250,7 @@ class Keeper:
             freezing: why others may change the object meanwhile; None where they can't.
         """
         await self._keep(facts, body)
-        answer = await self._let_go(facts_of(BY_PLURAL[facts.key.plural], body))
+        answer = await self._remove_last_finalizer(facts_of(BY_PLURAL[facts.key.plural], body))
         since = self._clock() - (facts.deleted_at or self._clock())
         if answer is Missed.CHANGED and freezing is not None and since > HELD_UP:
             raise Hindered.at(Step.FREEZE, freezing)
@@ -265,7 +271,7 @@ class Keeper:
             return None
         # Its own writes are no news to the operator.
         self._store.put(facts_of(BY_PLURAL[facts.key.plural], answer))
-        return self._if_to_go(facts, answer)
+        return self._if_deleted(facts, answer)
 
     async def _thaw(self, facts: Facts) -> None:
         """Let others change an object again: it stays for now."""
@@ -284,7 +290,7 @@ class Keeper:
         if not isinstance(answer, Missed):
             self._store.put(facts_of(BY_PLURAL[facts.key.plural], answer))
 
-    async def _look_at(self, facts: Facts) -> dict[str, Any] | None:
+    async def _get_deleted(self, facts: Facts) -> dict[str, Any] | None:
         """Return an object that is to go; None where it is gone, or isn't to go yet."""
         try:
             body = await self._client.request("GET", _path(facts.key))
@@ -292,9 +298,9 @@ class Keeper:
             if error.code == 404:
                 return None
             raise Hindered.at(Step.STORE, error) from error
-        return self._if_to_go(facts, body)
+        return self._if_deleted(facts, body)
 
-    def _if_to_go(self, facts: Facts, body: dict[str, Any]) -> dict[str, Any] | None:
+    def _if_deleted(self, facts: Facts, body: dict[str, Any]) -> dict[str, Any] | None:
         metadata = body["metadata"]
         ready = (
             metadata["uid"] == facts.uid
@@ -373,7 +379,7 @@ class Keeper:
             await self._client.request("PUT", path, body=there)
         return True
 
-    async def _let_go(self, facts: Facts) -> Any:
+    async def _remove_last_finalizer(self, facts: Facts) -> Any:
         """Release an object that needs nothing more after that."""
         answer = await self._release(facts, Step.RELEASE)
         if not isinstance(answer, Missed):
@@ -381,7 +387,7 @@ class Keeper:
         return answer
 
     async def _release(self, facts: Facts, step: Step) -> Any:
-        patch = release_patch(facts.version, facts.finalizers)
+        patch = remove_finalizer_patch(facts.version, facts.finalizers)
         return await self._patch(facts, patch, facts.version, step)
 
     async def _patch(
@@ -409,7 +415,7 @@ class Keeper:
             raise Hindered.at(step, error) from error
 
 
-def _takes_no_rehearsal(error: ApiError) -> bool:
+def _takes_no_dry_run(error: ApiError) -> bool:
     """Tell whether a webhook refused because it doesn't support dry runs."""
     return error.code == 400 and "dry run" in error.message
 

@@ -64,7 +64,7 @@ class Restorer:
                 " what is left of it, and delete the Tombstone",
             )
         try:
-            there = await self._put_back(kind, body, facts.uid)
+            there = await self._recreate(kind, body, facts.uid)
             uid = there["metadata"]["uid"]
             if self._made.get(facts.uid) != uid and not is_restored(there, body):
                 return _taken(kind, there)
@@ -99,10 +99,10 @@ class Restorer:
                 )
         return None
 
-    async def _put_back(
+    async def _recreate(
         self, kind: Kind, body: Mapping[str, Any], tombstone: str
     ) -> Mapping[str, Any]:
-        """Create an object and return it, or return what has its name."""
+        """Create an object and return it, or return the object that has its name."""
         resource, metadata = resource_of(kind), body["metadata"]
         there: Mapping[str, Any]
         try:

@@ -122,13 +122,13 @@ def _has(value: Any, wanted: Any) -> bool:
     return bool(value == wanted)
 
 
-def hold_patch(version: int | str, finalizers: Iterable[str]) -> dict[str, Any]:
-    """Return the merge patch that puts the finalizer on, guarded by the version."""
+def add_finalizer_patch(version: int | str, finalizers: Iterable[str]) -> dict[str, Any]:
+    """Return the merge patch that adds the finalizer, guarded by the version."""
     return _finalizers_patch(version, [*finalizers, TRASH_FINALIZER])
 
 
-def release_patch(version: int | str, finalizers: Iterable[str]) -> dict[str, Any]:
-    """Return the merge patch that takes the finalizer off, guarded by the version."""
+def remove_finalizer_patch(version: int | str, finalizers: Iterable[str]) -> dict[str, Any]:
+    """Return the merge patch that removes the finalizer, guarded by the version."""
     return _finalizers_patch(version, others(finalizers))
 
 

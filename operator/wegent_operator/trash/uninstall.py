@@ -17,7 +17,7 @@ from wegent_kube.client import MERGE_PATCH, METADATA_LIST, METADATA_OBJECT
 from wegent_kube.resources import CRDS, Resource, resource_of
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.refusals import is_refusal, quoted
-from wegent_operator.trash.tombstones import release_patch
+from wegent_operator.trash.tombstones import remove_finalizer_patch
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ async def _release_all(
                 answer = await guarded.send(
                     "PATCH",
                     resource_of(kind).path(metadata["namespace"], metadata["name"]),
-                    release_patch(metadata["resourceVersion"], metadata["finalizers"]),
+                    remove_finalizer_patch(metadata["resourceVersion"], metadata["finalizers"]),
                     uid=metadata["uid"],
                     version=metadata["resourceVersion"],
                     content_type=MERGE_PATCH,
