@@ -39,8 +39,8 @@ from wegent_operator.runtime.sight import Sight
 from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.settings import Settings
+from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import version_of
-from wegent_operator.state.store import Store
 from wegent_operator.tasks.controller import TaskController
 from wegent_operator.tasks.steps import TaskSteps
 from wegent_operator.trash.controller import TrashController
@@ -63,7 +63,7 @@ def clock() -> datetime:
 
 
 class Operator:
-    """One operator: its store, its queue and everything that works on them."""
+    """One operator: its cache, its queue and everything that works on them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -78,22 +78,22 @@ class Operator:
             self.connection, user_agent=USER_AGENT, trace_configs=self._tracing.of_clients()
         )
         self._queue: KeyedQueue[ObjectKey] = KeyedQueue()
-        self._store = Store(settings.shared_namespaces)
+        self._cache = Cache(settings.shared_namespaces)
         self._pending = Pending(self._queue)
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
-        self._status_writer = StatusWriter(self._client, self._store, self._queue, self.metrics)
+        self._status_writer = StatusWriter(self._client, self._cache, self._queue, self.metrics)
         self._obstacles = Obstacles(
-            self._store, self._status_writer, self._recorder, self.metrics, clock
+            self._cache, self._status_writer, self._recorder, self.metrics, clock
         )
         self._trash = TrashController(
             self._client,
-            self._store,
+            self._cache,
             self.metrics,
             timedelta(seconds=settings.trash_retention_s),
             clock,
         )
         self._task_steps = TaskSteps(
-            self._store,
+            self._cache,
             self._queue,
             self._status_writer,
             self._trash,
@@ -102,10 +102,10 @@ class Operator:
             clock,
         )
         self._provisions = Provisions(settings.accounts_namespace)
-        held = HeldKeys(self._store, self._queue, self.sight, self._recorder, clock)
+        held = HeldKeys(self._cache, self._queue, self.sight, self._recorder, clock)
         self._dispatcher = Dispatcher(
             self._controllers(held),
-            self._store,
+            self._cache,
             self._queue,
             self._pending,
             held,
@@ -113,7 +113,7 @@ class Operator:
             self.metrics,
         )
         self.feed = Feed(
-            self._store,
+            self._cache,
             self._provisions,
             self._dispatcher,
             self._task_steps,
@@ -126,26 +126,26 @@ class Operator:
             self.monitor,
             self.metrics,
             problems=self._problems,
-            census=lambda: self._store.census,
+            counts_by_reason=lambda: self._cache.counts_by_reason,
         )
         self._elector = self._new_elector() if settings.leader_election else None
         self._tasks: list[asyncio.Task[None]] = []
 
     def _controllers(self, held: HeldKeys) -> dict[str, Controller]:
         """Return the controller of each kind; one of references alone needs no row."""
-        store, sight, settings = self._store, self.sight, self.settings
+        cache, sight, settings = self._cache, self.sight, self.settings
         writer = VerdictWriter(
-            store, self._status_writer, self._pending, self._recorder, self.metrics, clock
+            cache, self._status_writer, self._pending, self._recorder, self.metrics, clock
         )
         provision_writer = ProvisionWriter(self._client, self._provisions, self.metrics)
-        references = ReferencesController(store, self._trash, writer, held, sight)
+        references = ReferencesController(cache, self._trash, writer, held, sight)
         return {
             **{kind.plural: references for kind in KINDS},
             TASK.plural: TaskController(
-                store, self._trash, writer, held, sight, self._task_steps, clock
+                cache, self._trash, writer, held, sight, self._task_steps, clock
             ),
             ACCOUNT.plural: AccountController(
-                store,
+                cache,
                 self._queue,
                 self._provisions,
                 provision_writer,
@@ -156,7 +156,7 @@ class Operator:
                 settings.account_quota,
             ),
             TOMBSTONE.plural: TombstoneController(
-                store,
+                cache,
                 self._queue,
                 Restorer(self._client, self.metrics, clock),
                 writer,
@@ -164,7 +164,7 @@ class Operator:
                 clock,
             ),
             NAMESPACES.plural: SharedNamespaceController(
-                store,
+                cache,
                 self._provisions,
                 provision_writer,
                 sight,
@@ -174,7 +174,7 @@ class Operator:
         }
 
     async def start(self) -> None:
-        """Begin to fill the store, and to judge once everything is listed, or refused for now.
+        """Begin to fill the cache, and to judge once everything is listed, or refused for now.
 
         Serves /healthz from the first moment. Waits for no answer of the API server: Kopf
         watches nothing before this is done, and hears no signal to end.
@@ -214,7 +214,7 @@ class Operator:
     async def _judge_in_turn(self) -> None:
         """Judge for ever, or whenever it is this operator's turn."""
         await self.sight.all_tried()
-        logger.info("Listed %d objects.", len(self._store))
+        logger.info("Listed %d objects.", len(self._cache))
         if self._elector is not None:
             await self._elector.run(self._judge)
         else:

@@ -30,7 +30,7 @@ def nobody_else(operator: OperatorProcess) -> Iterator[None]:
 async def listing(
     nobody_else: None, operator_kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Operator]:
-    """An operator that has filled its store and neither watches nor writes."""
+    """An operator that has filled its cache and neither watches nor writes."""
     assert nobody_else is None
     monkeypatch.setenv("KUBECONFIG", str(operator_kubeconfig))
     made = Operator(Settings())
@@ -47,10 +47,10 @@ async def test_a_sweep_finds_what_came_changed_and_went(
     api: Api, namespace: str, listing: Operator
 ) -> None:
     key = ObjectKey("ghosts", namespace, "g")
-    assert listing.feed.store.get(key) is None
+    assert listing.feed.cache.get(key) is None
     await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
     await listing.sweeper.sweep(GHOST)
-    came = listing.feed.store.get(key)
+    came = listing.feed.cache.get(key)
     assert came is not None
     assert healed(listing) == 1
 
@@ -60,14 +60,14 @@ async def test_a_sweep_finds_what_came_changed_and_went(
     access: dict[str, Any] = {"accessFrom": {"namespaceSelectors": [{}]}}
     await api.merge("ghosts", namespace, "g", {"spec": access})
     await listing.sweeper.sweep(GHOST)
-    changed = listing.feed.store.get(key)
+    changed = listing.feed.cache.get(key)
     assert changed is not None
     assert changed.access_from != came.access_from
     assert healed(listing) == 2
 
     await api.ask_to_delete("ghosts", namespace, "g")
     await listing.sweeper.sweep(GHOST)
-    going = listing.feed.store.get(key)
+    going = listing.feed.cache.get(key)
     assert going is not None
     assert going.deleting
     path = f"/apis/agent.wecode.io/v1/namespaces/{namespace}/ghosts/g"
@@ -75,7 +75,7 @@ async def test_a_sweep_finds_what_came_changed_and_went(
     merge = "application/merge-patch+json"
     await api.client.request("PATCH", path, body=release, content_type=merge)
     await listing.sweeper.sweep(GHOST)
-    assert listing.feed.store.get(key) is None
+    assert listing.feed.cache.get(key) is None
     assert healed(listing) == 4
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from wegent_crds.registry import KINDS
 from wegent_operator.references.verdict import View
 from wegent_operator.references.verdict import verdict as verdict_on_references
-from wegent_operator.state.objects import Facts, facts_of
+from wegent_operator.state.objects import ObjectState, state_of
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.tasks.verdict import verdict as verdict_on_task
 
@@ -36,22 +36,22 @@ def body(
     return {"kind": kind, "metadata": metadata, "spec": spec or {}, **more}
 
 
-def facts(
+def state(
     kind: str,
     name: str,
     spec: dict[str, Any] | None = None,
     *,
     namespace: str = "default",
     **more: Any,
-) -> Facts:
-    """Return the facts of such an object."""
-    return facts_of(_KINDS[kind], body(kind, name, spec, namespace=namespace, **more))
+) -> ObjectState:
+    """Return the state of such an object."""
+    return state_of(_KINDS[kind], body(kind, name, spec, namespace=namespace, **more))
 
 
-def evaluate(facts: Facts, view: View) -> Verdict:
+def evaluate(state: ObjectState, view: View) -> Verdict:
     """Return the verdict that the controller of the object's kind gives."""
-    decide = verdict_on_references if facts.task is None else verdict_on_task
-    return decide(facts, view)
+    decide = verdict_on_references if state.task is None else verdict_on_task
+    return decide(state, view)
 
 
 BOT_SPEC = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.objects import facts
+from tests.unit.objects import state
 from wegent_crds import members
 from wegent_operator.accounts.plan import (
     ACCOUNT_UID_LABEL,
@@ -16,7 +16,7 @@ from wegent_operator.accounts.plan import (
     plan,
     shared_binding,
 )
-from wegent_operator.state.objects import Facts
+from wegent_operator.state.objects import ObjectState
 
 ACCOUNTS = "wegent-accounts"
 SERVICE_ACCOUNT = ProvisionKey("serviceaccounts", ACCOUNTS, "ann")
@@ -26,20 +26,20 @@ MEMBER = ProvisionKey("rolebindings", "lab", "wegent-member-ann-viewer")
 BORN = "2026-03-01T12:00:00Z"
 
 
-def ann(uid: str = "uid-ann", **spec: Any) -> Facts:
+def ann(uid: str = "uid-ann", **spec: Any) -> ObjectState:
     spec = {"email": "ann@example.com", **spec}
-    return facts("Account", "ann", spec, namespace=ACCOUNTS, metadata={"uid": uid})
+    return state("Account", "ann", spec, namespace=ACCOUNTS, metadata={"uid": uid})
 
 
 def planned(
-    account: Facts | None,
+    account: ObjectState | None,
     namespaces: Mapping[str, Mapping[str, str]] | None = None,
     actual: Mapping[ProvisionKey, dict[str, Any]] | None = None,
 ) -> Plan:
     return plan(account, ACCOUNTS, (namespaces or {}).get, actual or {})
 
 
-def owned(account: Facts) -> dict[str, dict[str, str]]:
+def owned(account: ObjectState) -> dict[str, dict[str, str]]:
     return {"wegent-ann": {ACCOUNT_UID_LABEL: account.uid}}
 
 
@@ -138,8 +138,8 @@ def membership(created: str, **metadata: Any) -> dict[str, Any]:
     return essence(body)
 
 
-def born(created: str, **metadata: Any) -> Facts:
-    return facts(
+def born(created: str, **metadata: Any) -> ObjectState:
+    return state(
         "Account",
         "ann",
         {"email": "ann@example.com"},
@@ -163,12 +163,12 @@ def test_a_membership_of_an_earlier_user_of_the_name_goes_first_of_all(given: st
 
 
 @pytest.mark.parametrize("account", [None, born(BORN, deletionTimestamp=BORN)])
-def test_a_membership_of_nobody_goes(account: Facts | None) -> None:
+def test_a_membership_of_nobody_goes(account: ObjectState | None) -> None:
     assert planned(account, actual={MEMBER: membership(BORN)}).delete == (MEMBER,)
 
 
 def test_a_suspended_users_memberships_wait_for_them() -> None:
-    suspended = facts(
+    suspended = state(
         "Account",
         "ann",
         {"email": "ann@example.com", "suspended": True},
@@ -181,7 +181,7 @@ def test_a_suspended_users_memberships_wait_for_them() -> None:
 def test_the_namespace_of_accounts_has_no_members_whatever_its_name() -> None:
     """An admin there would be an admin of everything."""
     asked = {"email": "ann@example.com", "namespaces": [{"name": "people", "role": "admin"}]}
-    account = facts("Account", "ann", asked, namespace="people")
+    account = state("Account", "ann", asked, namespace="people")
     todo = plan(account, "people", {"people": {}}.get, {})
     assert [problem.reason for problem in todo.problems] == ["RefNotPermitted"]
     assert ProvisionKey("rolebindings", "people", "wegent-account-ann-admin") not in todo.apply

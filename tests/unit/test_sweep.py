@@ -16,7 +16,7 @@ from wegent_kube.resources import NAMESPACES, ROLE_BINDINGS, resource_of
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.sight import Sight
-from wegent_operator.state.store import Store
+from wegent_operator.state.cache import Cache
 from wegent_operator.watch import resync as sweep_module
 from wegent_operator.watch.feed import Feed
 from wegent_operator.watch.resync import RESOURCES, Sweeper
@@ -35,7 +35,7 @@ async def stub() -> AsyncIterator[StubApi]:
 async def sweeping(stub: StubApi) -> AsyncIterator[Sweeper]:
     untouched = cast("Any", None)
     accounts = "wegent-accounts"
-    feed = Feed(Store(), Provisions(accounts), untouched, untouched, accounts)
+    feed = Feed(Cache(), Provisions(accounts), untouched, untouched, accounts)
     metrics = Metrics()
     async with KubeClient(connection_to(stub)) as client:
         sight = Sight([it.plural for it in RESOURCES], metrics)
@@ -66,7 +66,7 @@ async def test_one_kind_that_cannot_be_listed_keeps_no_other_waiting(
         def others() -> bool:
             unlisted = {it.split(":")[0] for it in sweeper._sight.problems()}
             assert unlisted == {"skills", "rolebindings"}, unlisted
-            return sweeper._feed.store.has_namespace("n")
+            return sweeper._feed.cache.has_namespace("n")
 
         await eventually(others, within_s=10, what="all others to be listed")
         await asyncio.sleep(1)
@@ -121,7 +121,7 @@ async def test_a_list_that_is_older_than_a_deletion_brings_nothing_back(stub: St
         key = ObjectKey("shells", "default", "s")
         sweeper._feed.gone(key, "uid-s", version=1000)
         await sweeper.fill()
-        assert sweeper._feed.store.get(key) is None
+        assert sweeper._feed.cache.get(key) is None
 
 
 async def test_a_sweep_leaves_a_namespace_that_was_made_after_its_list(stub: StubApi) -> None:
@@ -129,4 +129,4 @@ async def test_a_sweep_leaves_a_namespace_that_was_made_after_its_list(stub: Stu
         metadata = {"name": "young", "resourceVersion": "1000", "labels": {"team": "a"}}
         sweeper._feed.namespace({"metadata": metadata})
         await sweeper.fill()
-        assert sweeper._feed.store.namespace_labels("young") == {"team": "a"}
+        assert sweeper._feed.cache.namespace_labels("young") == {"team": "a"}

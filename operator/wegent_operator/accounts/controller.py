@@ -27,8 +27,8 @@ from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.sight import Sight, unseen_referent
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.runtime.verdict_writer import VerdictWriter
-from wegent_operator.state.objects import Facts, version_of
-from wegent_operator.state.store import Store
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState, version_of
 from wegent_operator.state.verdict import Problem
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class AccountController:
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         queue: KeyedQueue[ObjectKey],
         provisions: Provisions,
         provision_writer: ProvisionWriter,
@@ -65,7 +65,7 @@ class AccountController:
         accounts_namespace: str,
         quota: Mapping[str, int],
     ) -> None:
-        self._store = store
+        self._cache = cache
         self._queue = queue
         self._provisions = provisions
         self._provision_writer = provision_writer
@@ -76,38 +76,38 @@ class AccountController:
         self._quota = quota
         self._pauses = Pauses()
 
-    def unlisted(self, _: ObjectKey, facts: Facts | None) -> str | None:
+    def unlisted(self, _: ObjectKey, state: ObjectState | None) -> str | None:
         """Return the first resource that must be listed before access is given or taken."""
         # An Account that isn't known is taken for deleted, and its access withdrawn.
-        if facts is None and self._sight.is_blind(ACCOUNT.plural):
+        if state is None and self._sight.is_blind(ACCOUNT.plural):
             return ACCOUNT.plural
         # A token is worth nothing without its ServiceAccount; bindings that are seen later
         # are removed then.
-        taken = facts is None or _loses_access(facts)
+        taken = state is None or _loses_access(state)
         return self._sight.first_unlisted((SERVICE_ACCOUNTS,) if taken else PROVISIONED)
 
-    async def reconcile(self, key: ObjectKey, facts: Facts | None) -> bool:
+    async def reconcile(self, key: ObjectKey, state: ObjectState | None) -> bool:
         """Make an Account's objects as they should be, and write the verdict on it.
 
         Raises:
             KubeError: the API server did not take something, perhaps in passing, or there is no
                 Account that could say so; to be tried again.
         """
-        if facts is not None and not _loses_access(facts):
-            unlisted = unseen_referent(facts, self._store, self._sight)
+        if state is not None and not _loses_access(state):
+            unlisted = unseen_referent(state, self._cache, self._sight)
             if unlisted is not None:
                 self._held.hold(key, unlisted)
                 return True
-        problems = await self._provide(key, facts)
-        if facts is None or facts.deleting:
+        problems = await self._provide(key, state)
+        if state is None or state.deleting:
             return True
-        admins = {it for it in self._store.admins if it.namespace == self._accounts_namespace}
-        decided = verdict(facts, problems, admins)
-        await self._writer.write(facts, decided)
+        admins = {it for it in self._cache.admins if it.namespace == self._accounts_namespace}
+        decided = verdict(state, problems, admins)
+        await self._writer.write(state, decided)
         # A refusal may end without an event that tells so: a quota, a right.
         return decided.ready.reason != Reason.NOT_PROVISIONED
 
-    async def _provide(self, key: ObjectKey, facts: Facts | None) -> list[Problem]:
+    async def _provide(self, key: ObjectKey, state: ObjectState | None) -> list[Problem]:
         """Carry out the plan for an Account; return why the Account isn't ready."""
         if key.namespace != self._accounts_namespace:
             return [
@@ -117,11 +117,11 @@ class AccountController:
                     f" {self._accounts_namespace}; create it there",
                 )
             ]
-        if facts is None:
-            for admin in self._store.admins:  # one of them may be the last one now
+        if state is None:
+            for admin in self._cache.admins:  # one of them may be the last one now
                 self._queue.add(admin)
         todo = plan(
-            facts,
+            state,
             self._accounts_namespace,
             self._namespace,
             self._provisions.of_account(key.name),
@@ -132,13 +132,13 @@ class AccountController:
         if refusals and not quiet:
             said = "; ".join(_problem(step, error).message for step, error in refusals)
             logger.warning("Account %s: %s", key.name, said)
-        if refusals and (quiet or facts is None):
+        if refusals and (quiet or state is None):
             raise refusals[0][1]  # it may pass, or there is no object left that could say so
         # Refusals come first: the reason of the condition is that of the first problem.
         return [*(_problem(step, error) for step, error in refusals), *todo.problems]
 
     def _namespace(self, name: str) -> Mapping[str, str] | None:
-        return self._store.namespace_labels(name) if self._store.has_namespace(name) else None
+        return self._cache.namespace_labels(name) if self._cache.has_namespace(name) else None
 
     async def _carry_out(self, account: ObjectKey, todo: Plan) -> list[Refusal]:
         """Try every step and return those that were refused.
@@ -186,7 +186,7 @@ class AccountController:
     async def _create_namespace(self, manifest: dict[str, Any]) -> None:
         metadata = (body := await self._provision_writer.create_namespace(manifest))["metadata"]
         # Other Accounts may have waited for it, and its event will be no news any more.
-        for key in self._store.put_namespace(
+        for key in self._cache.put_namespace(
             metadata["name"], metadata.get("labels") or {}, version=version_of(body)
         ):
             self._queue.add(key)
@@ -223,9 +223,9 @@ class AccountController:
             raise ApiError(503, {"kind": "Status", "message": message})
 
 
-def _loses_access(facts: Facts) -> bool:
+def _loses_access(state: ObjectState) -> bool:
     """Tell whether an Account's access is to be taken, for which nothing need be seen."""
-    return facts.account is not None and (facts.account.suspended or facts.deleting)
+    return state.account is not None and (state.account.suspended or state.deleting)
 
 
 def _passes(error: KubeError) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from wegent_kube.resources import Resource
 from wegent_operator.accounts.plan import ProvisionKey, account_of, essence
-from wegent_operator.state.store import Gone
+from wegent_operator.state.cache import Gone
 
 
 class Provisions:

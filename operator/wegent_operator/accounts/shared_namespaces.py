@@ -6,8 +6,8 @@ from wegent_operator.accounts.plan import essence, serves_everybody, shared_bind
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.accounts.writer import ProvisionWriter
 from wegent_operator.runtime.sight import Sight
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.store import Store
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState
 
 
 class SharedNamespaceController:
@@ -15,25 +15,25 @@ class SharedNamespaceController:
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         provisions: Provisions,
         writer: ProvisionWriter,
         sight: Sight,
         accounts_namespace: str,
         shared_role: str,
     ) -> None:
-        self._store = store
+        self._cache = cache
         self._provisions = provisions
         self._writer = writer
         self._sight = sight
         self._accounts_namespace = accounts_namespace
         self._shared_role = shared_role
 
-    def unlisted(self, _: ObjectKey, __: Facts | None) -> str | None:
+    def unlisted(self, _: ObjectKey, __: ObjectState | None) -> str | None:
         """Return ``rolebindings`` until they are listed."""
         return self._sight.first_unlisted([ROLE_BINDINGS])
 
-    async def reconcile(self, key: ObjectKey, _: Facts | None) -> bool:
+    async def reconcile(self, key: ObjectKey, _: ObjectState | None) -> bool:
         """Give every account the shared role in a namespace that exists and is shared.
 
         Raises:
@@ -45,9 +45,9 @@ class SharedNamespaceController:
     async def _share(self, namespace: str) -> None:
         key, manifest = shared_binding(namespace, self._accounts_namespace, self._shared_role)
         there = self._provisions.of_account("").get(key)
-        if not self._store.has_namespace(namespace):
+        if not self._cache.has_namespace(namespace):
             return
-        if namespace not in self._store.shared_namespaces or self._shared_role == "none":
+        if namespace not in self._cache.shared_namespaces or self._shared_role == "none":
             if there is not None and serves_everybody(there, self._accounts_namespace):
                 await self._writer.delete(key)
             return

@@ -6,8 +6,8 @@ from typing import Final
 
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.references import ObjectKey
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.verdict import Outcome, Problem, Verdict, refused
+from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.verdict import Outcome, Problem, Verdict, verdict_of
 
 SUSPENDED: Final = Outcome(
     ConditionType.READY,
@@ -20,19 +20,21 @@ UNRESOLVED: Final = frozenset({Reason.REF_NOT_FOUND, Reason.REF_NOT_PERMITTED})
 """Reasons that are about a namespace to which an Account refers."""
 
 
-def verdict(facts: Facts, problems: Sequence[Problem], admins: Collection[ObjectKey]) -> Verdict:
+def verdict(
+    state: ObjectState, problems: Sequence[Problem], admins: Collection[ObjectKey]
+) -> Verdict:
     """Return the verdict on an Account.
 
     Args:
-        facts: the Account.
+        state: the Account.
         problems: why it isn't ready. The reason of the condition is that of the first.
         admins: Accounts of the accounts namespace that are active admins, this one included.
     """
     unresolved = [problem for problem in problems if problem.reason in UNRESOLVED]
     decided = replace(
-        refused(unresolved, list(problems)), last_admin=_last_admin(facts.key, admins)
+        verdict_of(unresolved, list(problems)), last_admin=_last_admin(state.key, admins)
     )
-    suspended = facts.account is not None and facts.account.suspended
+    suspended = state.account is not None and state.account.suspended
     return replace(decided, ready=SUSPENDED) if suspended and not problems else decided
 
 

@@ -6,8 +6,8 @@ from wegent_operator.runtime.held import HeldKeys
 from wegent_operator.runtime.refusals import Hindered, Step
 from wegent_operator.runtime.sight import Sight, unseen_referent, unseen_tombstone
 from wegent_operator.runtime.verdict_writer import VerdictWriter
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.store import Store
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.trash.controller import TrashController
 
@@ -17,35 +17,35 @@ class ReferencesController:
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         trash: TrashController,
         writer: VerdictWriter,
         held: HeldKeys,
         sight: Sight,
     ) -> None:
-        self._store = store
+        self._cache = cache
         self._trash = trash
         self._writer = writer
         self._held = held
         self._sight = sight
 
-    def unlisted(self, _: ObjectKey, facts: Facts | None) -> str | None:
+    def unlisted(self, _: ObjectKey, state: ObjectState | None) -> str | None:
         """Return ``tombstones`` where an object may be half restored from one that isn't seen."""
-        return None if facts is None else unseen_tombstone(facts, self._store, self._sight)
+        return None if state is None else unseen_tombstone(state, self._cache, self._sight)
 
-    async def reconcile(self, key: ObjectKey, facts: Facts | None) -> bool:
+    async def reconcile(self, key: ObjectKey, state: ObjectState | None) -> bool:
         """Put the trash's finalizer on or take it off, and write the verdict.
 
         Raises:
             Hindered: the object can't be kept, or can't go yet.
             KubeError: the API server did not take something; to be tried again.
         """
-        if facts is None:
+        if state is None:
             self._trash.forget(key)
             return True
         unprotected: Hindered | None = None
         try:
-            if await self._trash.reconcile_finalizer(facts):
+            if await self._trash.reconcile_finalizer(state):
                 return True
         except Hindered as hindered:
             if hindered.step is not Step.HOLD:
@@ -53,17 +53,17 @@ class ReferencesController:
             unprotected = (
                 hindered  # an object that the trash can't hold gets its verdict all the same
             )
-        await self._reconcile_status(facts)
+        await self._reconcile_status(state)
         if unprotected is not None:
             raise unprotected
         return True
 
-    def verdict(self, facts: Facts) -> Verdict:
+    def verdict(self, state: ObjectState) -> Verdict:
         """Return the verdict on an object as things stand."""
-        return verdict(facts, self._store)
+        return verdict(state, self._cache)
 
-    async def _reconcile_status(self, facts: Facts) -> None:
-        if (unlisted := unseen_referent(facts, self._store, self._sight)) is not None:
-            self._held.hold(facts.key, unlisted)
+    async def _reconcile_status(self, state: ObjectState) -> None:
+        if (unlisted := unseen_referent(state, self._cache, self._sight)) is not None:
+            self._held.hold(state.key, unlisted)
         else:
-            await self._writer.write(facts, self.verdict(facts))
+            await self._writer.write(state, self.verdict(state))

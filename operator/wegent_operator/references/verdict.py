@@ -1,6 +1,6 @@
 """The verdict on an object that refers to others: a pure function of the present state.
 
-No cluster, no Kopf and no clock: ``verdict`` reads a view of the store and returns
+No cluster, no Kopf and no clock: ``verdict`` reads a view of the cache and returns
 ``ResolvedRefs`` and ``Ready``. It evaluates each referent in the same way (Task to Team to Bot
 to Ghost to Skill: kinds refer to each other without a cycle), so the answer never depends on
 the order in which events came.
@@ -17,12 +17,12 @@ from typing import Protocol
 from wegent_crds.conditions import Reason
 from wegent_crds.references import ObjectKey, Reference
 from wegent_crds.registry import BOT
-from wegent_operator.state.objects import Facts, title
+from wegent_operator.state.objects import ObjectState, title
 from wegent_operator.state.verdict import (
     MAX_PROBLEMS,
     Problem,
     Verdict,
-    refused,
+    verdict_of,
 )
 
 
@@ -33,47 +33,47 @@ class View(Protocol):
     def shared_namespaces(self) -> frozenset[str]:
         """Namespaces into which any namespace may refer."""
 
-    def get(self, key: ObjectKey) -> Facts | None:
-        """Return an object's facts, or None where there is no such object."""
+    def get(self, key: ObjectKey) -> ObjectState | None:
+        """Return an object's state, or None where there is no such object."""
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Return a namespace's labels; none for one that isn't known."""
 
 
-def verdict(facts: Facts, view: View) -> Verdict:
+def verdict(state: ObjectState, view: View) -> Verdict:
     """Return the verdict on an object as things stand in ``view``."""
-    unresolved = _unresolved(facts, view)
-    return refused(unresolved, unresolved or _unusable(facts, view))
+    unresolved = _unresolved(state, view)
+    return verdict_of(unresolved, unresolved or _unusable(state, view))
 
 
-def _problems(facts: Facts, view: View) -> list[Problem]:
+def _problems(state: ObjectState, view: View) -> list[Problem]:
     """Return why the references of an object keep it from being ready."""
-    return _unresolved(facts, view) or _unusable(facts, view)
+    return _unresolved(state, view) or _unusable(state, view)
 
 
-def _unresolved(facts: Facts, view: View) -> list[Problem]:
+def _unresolved(state: ObjectState, view: View) -> list[Problem]:
     return [
         problem
-        for reference in facts.references
-        if (problem := _resolve(facts, reference, view)) is not None
+        for reference in state.references
+        if (problem := _resolve(state, reference, view)) is not None
     ]
 
 
-def _unusable(facts: Facts, view: View) -> list[Problem]:
-    problems = [*_duplicates(facts), *_unready(facts, view)]
-    return problems or _unsupported_provider(facts, view)
+def _unusable(state: ObjectState, view: View) -> list[Problem]:
+    problems = [*_duplicates(state), *_unready(state, view)]
+    return problems or _unsupported_provider(state, view)
 
 
-def _resolve(facts: Facts, reference: Reference, view: View) -> Problem | None:
+def _resolve(state: ObjectState, reference: Reference, view: View) -> Problem | None:
     target = reference.target
     referent = view.get(target)
-    if not _permitted(facts.key.namespace, target.namespace, referent, view):
+    if not _permitted(state.key.namespace, target.namespace, referent, view):
         # The same words whether the referent exists or not: nothing is learnt by guessing names.
         return Problem(
             Reason.REF_NOT_PERMITTED,
             f"{reference.field}: {title(target)} may not be used from namespace "
-            f"{facts.key.namespace}; its owner can allow that in its spec.accessFrom",
-            root=(Reason.REF_NOT_PERMITTED, facts.key.namespace, target),
+            f"{state.key.namespace}; its owner can allow that in its spec.accessFrom",
+            root=(Reason.REF_NOT_PERMITTED, state.key.namespace, target),
         )
     if referent is None:
         return Problem(
@@ -84,7 +84,7 @@ def _resolve(facts: Facts, reference: Reference, view: View) -> Problem | None:
     return None
 
 
-def _permitted(home: str, namespace: str, referent: Facts | None, view: View) -> bool:
+def _permitted(home: str, namespace: str, referent: ObjectState | None, view: View) -> bool:
     if namespace == home or namespace in view.shared_namespaces:
         return True
     if referent is None:
@@ -93,7 +93,7 @@ def _permitted(home: str, namespace: str, referent: Facts | None, view: View) ->
     return any(selector.matches(labels) for selector in referent.access_from)
 
 
-def _duplicates(facts: Facts) -> list[Problem]:
+def _duplicates(state: ObjectState) -> list[Problem]:
     """Return a problem for each item of a list that refers to an object for the second time.
 
     The schema refuses items with the same name and namespace. It can't tell that an item
@@ -105,14 +105,14 @@ def _duplicates(facts: Facts) -> list[Problem]:
             Reason.DUPLICATE_REF,
             f"{reference.field}: {title(reference.target)} is listed already, at"
             f" {first[reference.target].field}; remove one of the two",
-            root=(Reason.DUPLICATE_REF, facts.key, reference.target),
+            root=(Reason.DUPLICATE_REF, state.key, reference.target),
         )
-        for reference in facts.references
+        for reference in state.references
         if first.setdefault(reference.target, reference) is not reference
     ]
 
 
-def _unready(facts: Facts, view: View) -> list[Problem]:
+def _unready(state: ObjectState, view: View) -> list[Problem]:
     """Return a problem for each referent that isn't ready, then those of further root causes.
 
     A Team's Bots may lack the same Ghost: the Task's message says that once, and has room for
@@ -120,10 +120,10 @@ def _unready(facts: Facts, view: View) -> list[Problem]:
     """
     first: list[Problem] = []
     further: dict[Hashable, Problem] = {}
-    for reference in facts.references:
+    for reference in state.references:
         referent = view.get(reference.target)
         if referent is not None and (causes := _problems(referent, view)):
-            head, *tail = _through(facts, reference, causes, view)
+            head, *tail = _through(state, reference, causes, view)
             first.append(head)
             for problem in tail:
                 further.setdefault(problem.root, problem)
@@ -133,12 +133,12 @@ def _unready(facts: Facts, view: View) -> list[Problem]:
 
 
 def _through(
-    facts: Facts, reference: Reference, causes: list[Problem], view: View
+    state: ObjectState, reference: Reference, causes: list[Problem], view: View
 ) -> Iterator[Problem]:
     """Yield the problems that a referent's problems are for an object that refers to it."""
     message = f"{reference.field}: {title(reference.target)} is not ready"
     namespace = reference.target.namespace
-    if namespace != facts.key.namespace and namespace not in view.shared_namespaces:
+    if namespace != state.key.namespace and namespace not in view.shared_namespaces:
         hidden = f"{message} ({causes[0].reason}); its conditions in namespace {namespace} say why"
         yield Problem(Reason.REF_NOT_READY, hidden, root=reference.target)
         return
@@ -146,12 +146,12 @@ def _through(
         yield Problem(Reason.REF_NOT_READY, message, root=cause.root, cause=cause)
 
 
-def _unsupported_provider(facts: Facts, view: View) -> list[Problem]:
-    if facts.key.plural != BOT.plural:
+def _unsupported_provider(state: ObjectState, view: View) -> list[Problem]:
+    if state.key.plural != BOT.plural:
         return []
     referents = {
         reference.target.plural: referent
-        for reference in facts.references
+        for reference in state.references
         if (referent := view.get(reference.target))
     }
     model, shell = referents.get("models"), referents.get("shells")
@@ -165,7 +165,7 @@ def _unsupported_provider(facts: Facts, view: View) -> list[Problem]:
             f"spec.shellRef: {title(shell.key)} takes the providers "
             f"{_listed(shell.supported_providers)}, and {title(model.key)} of spec.modelRef "
             f"has {model.provider}; choose another Model or Shell",
-            root=(Reason.PROVIDER_NOT_SUPPORTED, facts.key),
+            root=(Reason.PROVIDER_NOT_SUPPORTED, state.key),
         )
     ]
 

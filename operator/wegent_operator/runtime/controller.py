@@ -3,24 +3,24 @@
 from typing import Protocol
 
 from wegent_crds.references import ObjectKey
-from wegent_operator.state.objects import Facts
+from wegent_operator.state.objects import ObjectState
 
 
 class Controller(Protocol):
     """Brings the objects of one kind in line with what is there."""
 
-    def unlisted(self, key: ObjectKey, facts: Facts | None) -> str | None:
+    def unlisted(self, key: ObjectKey, state: ObjectState | None) -> str | None:
         """Return the plural of a resource that must be listed before `reconcile` may run.
 
         None where `reconcile` may run at once.
         """
 
-    async def reconcile(self, key: ObjectKey, facts: Facts | None) -> bool:
+    async def reconcile(self, key: ObjectKey, state: ObjectState | None) -> bool:
         """Bring one object in line; return False where it is to be tried again after a while.
 
         Args:
             key: of the object.
-            facts: the object as it is known; None where there is no such object.
+            state: the object as it is known; None where there is no such object.
 
         Raises:
             Hindered: a step was refused, or waits for somebody; to be told on the object.

@@ -19,8 +19,8 @@ from wegent_operator.runtime.obstacles import PATIENCE, Obstacles
 from wegent_operator.runtime.pending import Pending
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.refusals import Hindered, is_refusal
-from wegent_operator.state.objects import Facts, title
-from wegent_operator.state.store import Store
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState, title
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Dispatcher:
 
     Args:
         controllers: by the plural of the resource.
-        store: holds the objects.
+        cache: holds the objects.
         queue: holds the keys.
         pending: the keys that have no verdict yet.
         held: the keys that wait for a resource.
@@ -44,7 +44,7 @@ class Dispatcher:
     def __init__(
         self,
         controllers: Mapping[str, Controller],
-        store: Store,
+        cache: Cache,
         queue: KeyedQueue[ObjectKey],
         pending: Pending,
         held: HeldKeys,
@@ -52,7 +52,7 @@ class Dispatcher:
         metrics: Metrics,
     ) -> None:
         self._controllers = controllers
-        self._store = store
+        self._cache = cache
         self._queue = queue
         self._pending = pending
         self._held = held
@@ -100,21 +100,21 @@ class Dispatcher:
         self._metrics.judgements.inc()
         self._held.discard(key)
         controller = self._controllers[key.plural]
-        facts = self._store.get(key)
-        if (unlisted := controller.unlisted(key, facts)) is not None:
+        state = self._cache.get(key)
+        if (unlisted := controller.unlisted(key, state)) is not None:
             self._held.hold(key, unlisted)
             return
-        self.enqueue(self._store.pass_on(key))
-        if facts is None:
+        self.enqueue(self._cache.pop_dependents(key))
+        if state is None:
             self._queue.wake(key, None)
         try:
-            done = await controller.reconcile(key, facts)
+            done = await controller.reconcile(key, state)
         except Hindered as hindered:
-            if facts is None:
+            if state is None:
                 raise
             # The try may have changed it.
-            now = self._store.get(key)
-            await self._tell(now if now is not None and now.uid == facts.uid else facts, hindered)
+            now = self._cache.get(key)
+            await self._tell(now if now is not None and now.uid == state.uid else state, hindered)
             return
         if key in self._held:
             return
@@ -124,24 +124,24 @@ class Dispatcher:
         else:
             self._pending.retry(key)  # no event may tell that the cause of the refusal is gone
 
-    async def _tell(self, facts: Facts, hindered: Hindered) -> None:
+    async def _tell(self, state: ObjectState, hindered: Hindered) -> None:
         """Say on an object what hinders it, and try again where that was a refusal.
 
         Raises:
             Hindered: it may pass in a moment; to be tried again before it is told.
         """
-        key, error = facts.key, hindered.error
+        key, error = state.key, hindered.error
         if error is None:
             if hindered.after_s > 0:
                 self._queue.wake(key, hindered.after_s)
             else:
-                await self._obstacles.tell(facts, hindered)
+                await self._obstacles.tell(state, hindered)
                 self._queue.wake(key, LOOK_AGAIN_S)
             # In most cases an event of the object itself tells the end of the wait.
             self._pending.settle(key)
             return
-        self._obstacles.counted(facts, hindered)
+        self._obstacles.counted(state, hindered)
         if not is_refusal(error) and self._queue.failures(key) < PATIENCE:
             raise hindered
-        await self._obstacles.tell(facts, hindered)
+        await self._obstacles.tell(state, hindered)
         self._pending.retry(key, error.retry_after)

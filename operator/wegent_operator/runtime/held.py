@@ -14,8 +14,8 @@ from wegent_operator.runtime.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.sight import Sight
+from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import title
-from wegent_operator.state.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +28,13 @@ class HeldKeys:
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         queue: KeyedQueue[ObjectKey],
         sight: Sight,
         recorder: Recorder,
         clock: Callable[[], datetime],
     ) -> None:
-        self._store = store
+        self._cache = cache
         self._queue = queue
         self._sight = sight
         self._recorder = recorder
@@ -49,16 +49,16 @@ class HeldKeys:
         logger.info("%s: waiting until %s are seen", title(key), unlisted)
         self._keys.add(key)
         self._queue.forget(key)
-        facts, refusal = self._store.get(key), self._sight.refusal(unlisted)
+        state, refusal = self._cache.get(key), self._sight.refusal(unlisted)
         # An object whose verdict stands has nothing to tell; neither has a list under way.
-        if facts is None or not refusal or facts.observed_generation == facts.generation:
+        if state is None or not refusal or state.observed_generation == state.generation:
             return
         note = (
             f"no verdict until the operator can list {unlisted} ({refusal}): a referent may be"
             " among them; see the operator's /readyz"
         )
         story = Story(action="Judge", reason=KIND_REFUSED, note=note, normal=False)
-        self._recorder.tell(facts, story, self._clock())
+        self._recorder.tell(state, story, self._clock())
 
     def discard(self, key: ObjectKey) -> None:
         """Let a key wait no longer."""

@@ -130,8 +130,8 @@ class Metrics:
             registry=self.registry,
         )
 
-    def count_objects(self, census: Mapping[tuple[str, str], int]) -> None:
+    def count_objects(self, counts_by_reason: Mapping[tuple[str, str], int]) -> None:
         """Set how many objects there are by kind and reason; what isn't named is none."""
         self.objects.clear()
-        for (kind, reason), count in census.items():
+        for (kind, reason), count in counts_by_reason.items():
             self.objects.labels(kind, reason).set(count)

@@ -13,9 +13,9 @@ from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.pending import Pending
 from wegent_operator.runtime.status_writer import StatusWriter
+from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import find, rfc3339, status_patch, with_verdict
-from wegent_operator.state.objects import Facts, title
-from wegent_operator.state.store import Store
+from wegent_operator.state.objects import ObjectState, title
 from wegent_operator.state.verdict import Outcome, Verdict
 
 logger = logging.getLogger(__name__)
@@ -26,56 +26,56 @@ class VerdictWriter:
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         writer: StatusWriter,
         pending: Pending,
         recorder: Recorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
-        self._store = store
+        self._cache = cache
         self._writer = writer
         self._pending = pending
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
 
-    async def write(self, facts: Facts, verdict: Verdict) -> None:
+    async def write(self, state: ObjectState, verdict: Verdict) -> None:
         """Write a verdict, and tell a change of ``Ready`` in an Event.
 
         Raises:
             KubeError: the API server did not take it; to be tried again.
         """
         now = self._clock()
-        if await self.put(facts, with_verdict(facts, verdict, rfc3339(now))):
-            self._record(facts, verdict.ready, now)
+        if await self.put(state, with_verdict(state, verdict, rfc3339(now))):
+            self._record(state, verdict.ready, now)
 
-    async def put(self, facts: Facts, desired: Facts) -> bool:
+    async def put(self, state: ObjectState, desired: ObjectState) -> bool:
         """Write the status of ``desired`` where it differs; return whether it was written.
 
         Raises:
             KubeError: the API server did not take it; to be tried again.
         """
-        if desired == facts:
+        if desired == state:
             return False
-        answer = await self._writer.write(facts, status_patch(desired), accept=METADATA_OBJECT)
+        answer = await self._writer.write(state, status_patch(desired), accept=METADATA_OBJECT)
         if answer is None:
             return False
-        if (since := self._pending.since(facts.key)) is not None:
+        if (since := self._pending.since(state.key)) is not None:
             self._metrics.verdict_seconds.observe(time.monotonic() - since)
-        self._store.put(replace(desired, version=int(answer["metadata"]["resourceVersion"])))
+        self._cache.put(replace(desired, version=int(answer["metadata"]["resourceVersion"])))
         return True
 
-    def _record(self, facts: Facts, outcome: Outcome, now: datetime) -> None:
-        before = find(facts.conditions, ConditionType.READY)
+    def _record(self, state: ObjectState, outcome: Outcome, now: datetime) -> None:
+        before = find(state.conditions, ConditionType.READY)
         if before is not None and before.reason == outcome.reason:
             return
-        kind = BY_PLURAL[facts.key.plural].kind
+        kind = BY_PLURAL[state.key.plural].kind
         self._metrics.transitions.labels(kind, outcome.reason).inc()
-        self._recorder.transition(facts, outcome, now)
+        self._recorder.transition(state, outcome, now)
         logger.info(
             "%s: %s%s",
-            title(facts.key),
+            title(state.key),
             outcome.reason,
             f": {outcome.message}" if outcome.message else "",
         )

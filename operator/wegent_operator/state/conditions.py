@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from wegent_crds.conditions import ConditionType
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, READINESS
-from wegent_operator.state.objects import Condition, Facts
+from wegent_operator.state.objects import Condition, ObjectState
 from wegent_operator.state.verdict import Outcome, Verdict
 
 CUT: Final = " ... (cut)"
@@ -17,46 +17,46 @@ PASSING: Final = (ConditionType.DELETED, ConditionType.LAST_ADMIN, ConditionType
 admin may be one no more; an edit may end what no other change can."""
 
 
-def with_verdict(facts: Facts, verdict: Verdict, now: str) -> Facts:
-    """Return the facts as they should be: equal to ``facts`` where the verdict is written already.
+def with_verdict(state: ObjectState, verdict: Verdict, now: str) -> ObjectState:
+    """Return the state as they should be: equal to ``state`` where the verdict is written already.
 
     ``now`` is an RFC 3339 time; a condition carries it only when its status changes.
     Conditions of other types are left as they are. Those that are there only for as long as
     they have something to say go, when the verdict says nothing of them.
     """
-    seen = {it.type: it for it in facts.conditions}
+    seen = {it.type: it for it in state.conditions}
     said = {outcome.type for outcome in verdict.outcomes}
     for type_ in PASSING:
         if type_ not in said:
             seen.pop(type_, None)
     for outcome in verdict.outcomes:
-        seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), facts.generation, now)
-    judged = replace(facts, observed_generation=facts.generation)
+        seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), state.generation, now)
+    judged = replace(state, observed_generation=state.generation)
     return with_conditions(judged, seen.values())
 
 
-def with_outcome(facts: Facts, outcome: Outcome, now: str) -> Facts:
-    """Return the facts with one condition more, or as they are where they have it."""
-    seen = {condition.type: condition for condition in facts.conditions}
-    seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), facts.generation, now)
-    return with_conditions(facts, seen.values())
+def with_outcome(state: ObjectState, outcome: Outcome, now: str) -> ObjectState:
+    """Return the state with one condition more, or as they are where they have it."""
+    seen = {condition.type: condition for condition in state.conditions}
+    seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), state.generation, now)
+    return with_conditions(state, seen.values())
 
 
-def without_obstacle(facts: Facts) -> Facts:
-    """Return the facts without the condition ``Deleted``."""
+def without_obstacle(state: ObjectState) -> ObjectState:
+    """Return the state without the condition ``Deleted``."""
     return with_conditions(
-        facts, (it for it in facts.conditions if it.type != ConditionType.DELETED)
+        state, (it for it in state.conditions if it.type != ConditionType.DELETED)
     )
 
 
-def with_conditions(facts: Facts, conditions: Iterable[Condition]) -> Facts:
-    """Return the facts with these conditions, and the readiness that they tell."""
+def with_conditions(state: ObjectState, conditions: Iterable[Condition]) -> ObjectState:
+    """Return the state with these conditions, and the readiness that they tell."""
     kept = tuple(conditions)
     ready = find(kept, ConditionType.READY)
-    return replace(facts, conditions=kept, ready=ready.status if ready else READINESS)
+    return replace(state, conditions=kept, ready=ready.status if ready else READINESS)
 
 
-def status_patch(desired: Facts) -> dict[str, Any]:
+def status_patch(desired: ObjectState) -> dict[str, Any]:
     """Return the merge patch for ``/status``, guarded by the version that was judged.
 
     A merge patch replaces the whole list of conditions, so it carries all of them.

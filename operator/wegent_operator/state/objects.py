@@ -18,7 +18,7 @@ from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
 from wegent_kube.resources import NAMESPACES
 from wegent_operator.state.reading import integer, mapping, mappings, text, texts
 from wegent_operator.state.selectors import LabelSelector, selectors_of
-from wegent_operator.state.tasks import TaskFacts, task_facts_of
+from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
 UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
 """When an object was created that names no time: nothing is older than others, for all we know."""
@@ -80,8 +80,8 @@ class TombstoneSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """One object, reduced. Equal facts give equal verdicts."""
+class ObjectState:
+    """One object, reduced. Equal state give equal verdicts."""
 
     key: ObjectKey
     uid: str
@@ -107,7 +107,7 @@ class Facts:
     finalizers: tuple[str, ...]
     restored_from: str | None
     """Name of the Tombstone that brought it back; while that is there, it isn't whole yet."""
-    task: TaskFacts | None
+    task: TaskProgress | None
 
     @property
     def has_run(self) -> bool:
@@ -125,8 +125,8 @@ class Facts:
         return TRASH_FINALIZER in self.finalizers
 
 
-def facts_of(kind: Kind, body: Mapping[str, Any]) -> Facts:
-    """Reduce an object, as the API server sent it, to its facts.
+def state_of(kind: Kind, body: Mapping[str, Any]) -> ObjectState:
+    """Reduce an object, as the API server sent it, to its state.
 
     Spec and status may hold anything: what isn't as the schema has it is passed over.
 
@@ -136,7 +136,7 @@ def facts_of(kind: Kind, body: Mapping[str, Any]) -> Facts:
     metadata = body["metadata"]
     spec, status = mapping(body.get("spec")), mapping(body.get("status"))
     access = mapping(spec.get("accessFrom"))
-    return Facts(
+    return ObjectState(
         key=ObjectKey(kind.plural, metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],
         version=int(metadata["resourceVersion"]),
@@ -154,7 +154,7 @@ def facts_of(kind: Kind, body: Mapping[str, Any]) -> Facts:
         deleted_at=moment(metadata.get("deletionTimestamp")),
         finalizers=tuple(metadata.get("finalizers") or ()),
         restored_from=(metadata.get("annotations") or {}).get(RESTORED_FROM),
-        task=task_facts_of(body) if kind is TASK else None,
+        task=task_progress_of(body) if kind is TASK else None,
     )
 
 

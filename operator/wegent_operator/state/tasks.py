@@ -24,7 +24,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskFacts:
+class TaskProgress:
     """How a Task's work stands, and what its author wants of it."""
 
     phase: Phase
@@ -40,8 +40,8 @@ class TaskFacts:
     """Why it ended; empty before the end."""
 
 
-def task_facts_of(body: Mapping[str, Any]) -> TaskFacts:
-    """Reduce a Task, as the API server sent it, to the facts of its life.
+def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
+    """Reduce a Task, as the API server sent it, to the state of its life.
 
     A Task in a phase that isn't known is left to the program that knows it.
     """
@@ -49,7 +49,7 @@ def task_facts_of(body: Mapping[str, Any]) -> TaskFacts:
     phase = _phase(status)
     if phase is None:
         spec, status = {}, {}
-    return TaskFacts(
+    return TaskProgress(
         phase=phase or Phase.RUNNING,
         cancel=spec.get("cancel") is True,
         timeout_s=integer(spec.get("timeoutSeconds")),

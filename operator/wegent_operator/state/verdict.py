@@ -1,7 +1,7 @@
 """The result of a decision: the conditions that an object should have.
 
 Each kind's function ``verdict`` lives beside its controller. It collects problems, and
-``refused`` makes conditions of them.
+``verdict_of`` makes conditions of them.
 """
 
 from collections.abc import Hashable
@@ -69,7 +69,7 @@ class Problem:
         return f"{self.message}: {self.cause.chain}" if self.cause else self.message
 
 
-def refused(unresolved: list[Problem], problems: list[Problem]) -> Verdict:
+def verdict_of(unresolved: list[Problem], problems: list[Problem]) -> Verdict:
     """Return the verdict that these problems make; with none of them it is Ready."""
     return Verdict(
         outcome_of(ConditionType.RESOLVED_REFS, Reason.RESOLVED_REFS, unresolved),

@@ -8,9 +8,9 @@ from wegent_operator.references.controller import ReferencesController
 from wegent_operator.runtime.held import HeldKeys
 from wegent_operator.runtime.sight import Sight
 from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import rfc3339, without_obstacle
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.store import Store
+from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.tasks.end import with_progress
 from wegent_operator.tasks.steps import TaskSteps
@@ -23,7 +23,7 @@ class TaskController(ReferencesController):
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         trash: TrashController,
         writer: VerdictWriter,
         held: HeldKeys,
@@ -31,33 +31,33 @@ class TaskController(ReferencesController):
         steps: TaskSteps,
         clock: Callable[[], datetime],
     ) -> None:
-        super().__init__(store, trash, writer, held, sight)
+        super().__init__(cache, trash, writer, held, sight)
         self._steps = steps
         self._clock = clock
 
-    async def reconcile(self, key: ObjectKey, facts: Facts | None) -> bool:
+    async def reconcile(self, key: ObjectKey, state: ObjectState | None) -> bool:
         """Take the step that is due; else do as for other kinds.
 
         Raises:
             Hindered: the Task can't be kept, or can't go yet.
             KubeError: the API server did not take something; to be tried again.
         """
-        if facts is None:
+        if state is None:
             self._steps.forget(key)
         # The step comes first: a Task that is to be deleted must not get the finalizer back.
-        elif await self._steps.take_due(facts):
+        elif await self._steps.take_due(state):
             return True
-        return await super().reconcile(key, facts)
+        return await super().reconcile(key, state)
 
-    def verdict(self, facts: Facts) -> Verdict:
+    def verdict(self, state: ObjectState) -> Verdict:
         """Return the verdict on a Task as things stand."""
-        return verdict(facts, self._store)
+        return verdict(state, self._cache)
 
-    async def _reconcile_status(self, facts: Facts) -> None:
+    async def _reconcile_status(self, state: ObjectState) -> None:
         """Write the verdict; of a Task that has left Pending, acknowledge spec and end."""
-        if facts.task is None or not facts.has_run:
-            await super()._reconcile_status(facts)
+        if state.task is None or not state.has_run:
+            await super()._reconcile_status(state)
             return
-        task, now = facts.task, rfc3339(self._clock())
-        desired = with_progress(without_obstacle(facts), task.phase, task.message, now)
-        await self._writer.put(facts, desired)
+        task, now = state.task, rfc3339(self._clock())
+        desired = with_progress(without_obstacle(state), task.phase, task.message, now)
+        await self._writer.put(state, desired)

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from datetime import datetime
 
 from wegent_crds.references import ObjectKey
-from wegent_operator.state.tasks import TaskFacts
+from wegent_operator.state.tasks import TaskProgress
 from wegent_operator.tasks.deadlines import Seen
 
 
@@ -23,7 +23,7 @@ class Sightings:
     def __len__(self) -> int:
         return len(self._first)
 
-    def of(self, key: ObjectKey, uid: str, task: TaskFacts, now: datetime) -> Seen:
+    def of(self, key: ObjectKey, uid: str, task: TaskProgress, now: datetime) -> Seen:
         """Return since when the Task's claim and its wish to cancel are known as they are."""
         known = self._first.get(key, {})
         claim = (uid, task.attempts, task.claim)

@@ -12,9 +12,9 @@ from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.status_writer import StatusWriter
+from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import rfc3339, status_patch, with_verdict
-from wegent_operator.state.objects import Facts, facts_of
-from wegent_operator.state.store import Store
+from wegent_operator.state.objects import ObjectState, state_of
 from wegent_operator.tasks.deadlines import Cause, Step, next_step, step_status
 from wegent_operator.tasks.end import with_progress
 from wegent_operator.tasks.first_seen import Sightings
@@ -29,7 +29,7 @@ class TaskSteps:
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         queue: KeyedQueue[ObjectKey],
         writer: StatusWriter,
         trash: TrashController,
@@ -37,7 +37,7 @@ class TaskSteps:
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
-        self._store = store
+        self._cache = cache
         self._queue = queue
         self._writer = writer
         self._trash = trash
@@ -48,31 +48,31 @@ class TaskSteps:
         self._collected: dict[ObjectKey, str] = {}
         """Uids of Tasks that are deleted and not yet known to be gone."""
 
-    async def take_due(self, facts: Facts) -> bool:
+    async def take_due(self, state: ObjectState) -> bool:
         """Do what is due for a Task; return whether that was all there is to do.
 
         Raises:
             KubeError: the API server did not take it; to be tried again.
         """
-        if facts.task is None:
+        if state.task is None:
             return False
-        if facts.deleting or self._store.is_terminating(facts.key.namespace):
-            self.forget(facts.key)
+        if state.deleting or self._cache.is_terminating(state.key.namespace):
+            self.forget(state.key)
             return False
-        if self._is_coming_back(facts) or self._collected.get(facts.key) == facts.uid:
+        if self._is_coming_back(state) or self._collected.get(state.key) == state.uid:
             return True
         now = self._clock()
-        step = next_step(facts.task, self._sightings.of(facts.key, facts.uid, facts.task, now))
+        step = next_step(state.task, self._sightings.of(state.key, state.uid, state.task, now))
         left = None if step is None else (step.due - now).total_seconds()
-        self._queue.wake(facts.key, left if left is None or left > 0 else None)
+        self._queue.wake(state.key, left if left is None or left > 0 else None)
         if step is None or step.due > now:
             return False
         if step.to is None:
-            if await self._trash.delete_expired(facts):
-                self._collected[facts.key] = facts.uid
-                self._done(facts, step, now)
+            if await self._trash.delete_expired(state):
+                self._collected[state.key] = state.uid
+                self._done(state, step, now)
         else:
-            await self._take(facts, step, now)
+            await self._take(state, step, now)
         return True
 
     def forget(self, key: ObjectKey) -> None:
@@ -89,46 +89,46 @@ class TaskSteps:
         self._sightings.forget_all()
         self._collected.clear()
 
-    def noticed(self, before: Facts | None, after: Facts) -> None:
+    def noticed(self, before: ObjectState | None, after: ObjectState) -> None:
         """Count a change of phase, whoever wrote it."""
         if before is None or before.task is None or after.task is None or before.uid != after.uid:
             return
         if before.task.phase is not after.task.phase:
             self._metrics.task_phases.labels(before.task.phase, after.task.phase).inc()
 
-    def _is_coming_back(self, facts: Facts) -> bool:
+    def _is_coming_back(self, state: ObjectState) -> bool:
         """Tell whether the Task is being brought back from the trash: its status isn't yet."""
-        if facts.restored_from is None:
+        if state.restored_from is None:
             return False
-        key = ObjectKey(TOMBSTONE.plural, facts.key.namespace, facts.restored_from)
-        return self._store.get(key) is not None
+        key = ObjectKey(TOMBSTONE.plural, state.key.namespace, state.restored_from)
+        return self._cache.get(key) is not None
 
-    async def _take(self, facts: Facts, step: Step, now: datetime) -> None:
-        patch = status_patch(self._judged(facts, step, now))
+    async def _take(self, state: ObjectState, step: Step, now: datetime) -> None:
+        patch = status_patch(self._judged(state, step, now))
         patch["status"] |= step_status(step, now)
-        answer = await self._writer.write(facts, patch)
+        answer = await self._writer.write(state, patch)
         if answer is None:
             return
-        after = facts_of(TASK, answer)
-        if self._store.put(after):
-            self.noticed(facts, after)
-        self._done(facts, step, now)
-        self._queue.add(facts.key)  # for what comes after this step
+        after = state_of(TASK, answer)
+        if self._cache.put(after):
+            self.noticed(state, after)
+        self._done(state, step, now)
+        self._queue.add(state.key)  # for what comes after this step
 
-    def _judged(self, facts: Facts, step: Step, now: datetime) -> Facts:
-        """Return the facts with the conditions that the Task is to have after the step."""
+    def _judged(self, state: ObjectState, step: Step, now: datetime) -> ObjectState:
+        """Return the state with the conditions that the Task is to have after the step."""
         at = rfc3339(now)
-        judged = facts
-        if not facts.has_run or step.to is Phase.PENDING:
-            judged = with_verdict(facts, verdict(facts, self._store), at)
+        judged = state
+        if not state.has_run or step.to is Phase.PENDING:
+            judged = with_verdict(state, verdict(state, self._cache), at)
         if step.to in (None, Phase.PENDING):
             return judged
         return with_progress(judged, step.to, step.message, at)
 
-    def _done(self, facts: Facts, step: Step, now: datetime) -> None:
+    def _done(self, state: ObjectState, step: Step, now: datetime) -> None:
         self._metrics.task_steps.labels(step.cause).inc()
         as_wished = step.cause in (Cause.CANCELLED, Cause.COLLECTED)
         story = Story(action="Step", reason=step.cause, note=step.message, normal=as_wished)
-        self._recorder.tell(facts, story, now)
-        key = facts.key
+        self._recorder.tell(state, story, now)
+        key = state.key
         logger.info("Task %s/%s: %s: %s", key.namespace, key.name, step.cause, step.message)

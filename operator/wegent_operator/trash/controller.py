@@ -28,9 +28,9 @@ from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, named, waiting_for
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
+from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import find
-from wegent_operator.state.objects import Facts, facts_of
-from wegent_operator.state.store import Store
+from wegent_operator.state.objects import ObjectState, state_of
 from wegent_operator.trash.tombstones import (
     add_finalizer_patch,
     freeze_patch,
@@ -61,14 +61,14 @@ class TrashController:
     def __init__(
         self,
         client: KubeClient,
-        store: Store,
+        cache: Cache,
         metrics: Metrics,
         retention: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
         self._client = client
         self._guarded = Guarded(client)
-        self._store = store
+        self._cache = cache
         self._metrics = metrics
         self._retention = retention
         self._clock = clock
@@ -85,7 +85,7 @@ class TrashController:
         self._refused.pop(key, None)
         self._released.pop(key, None)
 
-    async def reconcile_finalizer(self, facts: Facts) -> bool:
+    async def reconcile_finalizer(self, state: ObjectState) -> bool:
         """Add the finalizer, or move a deleted object to the trash; return True if that is all.
 
         False means that the object stays, and needs a verdict.
@@ -94,28 +94,28 @@ class TrashController:
             Hindered: the object can't be kept, or can't go yet.
             KubeError: the API server gave no answer; to be tried again.
         """
-        if self._released.get(facts.key) == facts.uid:
+        if self._released.get(state.key) == state.uid:
             return True
-        if self._store.is_terminating(facts.key.namespace):
+        if self._cache.is_terminating(state.key.namespace):
             # Nothing can be kept in a namespace that is deleted, and no finalizer may delay it.
             # The namespace controller waits some seconds before it begins, which is enough time
             # to remove the finalizers.
-            if facts.has_finalizer:
-                await self._remove_last_finalizer(facts)
+            if state.has_finalizer:
+                await self._remove_last_finalizer(state)
             return True
-        if facts.deleting:
-            if facts.has_finalizer:
-                self._wait_for_finalizers(facts, others(facts.finalizers))
-                self._wait_for_restore(facts)
-                await self._move_to_trash(facts)
+        if state.deleting:
+            if state.has_finalizer:
+                self._wait_for_finalizers(state, others(state.finalizers))
+                self._wait_for_restore(state)
+                await self._move_to_trash(state)
             return True
-        if not facts.has_finalizer:
+        if not state.has_finalizer:
             # Made before the policy was, or where there is none.
-            patch = add_finalizer_patch(facts.version, facts.finalizers)
-            await self._patch(facts, patch, facts.version, Step.HOLD)
+            patch = add_finalizer_patch(state.version, state.finalizers)
+            await self._patch(state, patch, state.version, Step.HOLD)
         return False
 
-    async def delete_expired(self, facts: Facts) -> bool:
+    async def delete_expired(self, state: ObjectState) -> bool:
         """Delete a Task for good, past the trash; return False where it changed meanwhile.
 
         An operator that is killed between the two writes leaves a Task without the finalizer,
@@ -125,45 +125,45 @@ class TrashController:
             Hindered: the API server refused one of them.
             KubeError: the API server gave no answer; to be tried again.
         """
-        version = str(facts.version)
-        if facts.has_finalizer:
-            answer = await self._release(facts, Step.COLLECT)
+        version = str(state.version)
+        if state.has_finalizer:
+            answer = await self._release(state, Step.COLLECT)
             if isinstance(answer, Missed):
                 return False
             version = answer["metadata"]["resourceVersion"]
-        preconditions = {"uid": facts.uid, "resourceVersion": version}
+        preconditions = {"uid": state.uid, "resourceVersion": version}
         try:
             answer = await self._guarded.send(
                 "DELETE",
-                _path(facts.key),
+                _path(state.key),
                 {"preconditions": preconditions},
-                uid=facts.uid,
+                uid=state.uid,
                 version=version,
             )
         except ApiError as error:
             raise Hindered.at(Step.COLLECT, error) from error
         return not isinstance(answer, Missed)
 
-    def _wait_for_finalizers(self, facts: Facts, finalizers: list[str]) -> None:
+    def _wait_for_finalizers(self, state: ObjectState, finalizers: list[str]) -> None:
         if finalizers:
             raise waiting_for(
-                facts,
+                state,
                 self._clock(),
                 f"metadata.finalizers: the object waits for {named(finalizers)}; the controller"
                 " that added a finalizer removes it, and then the object goes into the trash",
             )
 
-    def _wait_for_restore(self, facts: Facts) -> None:
+    def _wait_for_restore(self, state: ObjectState) -> None:
         """Wait while a Tombstone is still restoring the object; an operator may have died.
 
         The Tombstone would restore the object a second time, and only the Tombstone holds the
         status of a Task that is half restored.
         """
-        name = facts.restored_from or ""
-        there = self._store.get(ObjectKey(TOMBSTONE.plural, facts.key.namespace, name))
+        name = state.restored_from or ""
+        there = self._cache.get(ObjectKey(TOMBSTONE.plural, state.key.namespace, name))
         if there is None or there.tombstone is None or not there.tombstone.restore:
             return
-        if facts.key not in {reference.target for reference in there.references}:
+        if state.key not in {reference.target for reference in there.references}:
             return
         ready = find(there.conditions, ConditionType.READY)
         if (
@@ -173,43 +173,43 @@ class TrashController:
         ):
             return  # all that the Tombstone brings back is there, or it is another object's
         raise waiting_for(
-            facts,
+            state,
             self._clock(),
             f"the object can't be deleted: the Tombstone {name} is still bringing it back; see"
             " the Tombstone's condition Ready. If the rest is not needed, delete the Tombstone",
             reason=Reason.DELETION_BLOCKED,
         )
 
-    async def _move_to_trash(self, facts: Facts) -> None:
-        """Store an object in its Tombstone and remove the finalizer."""
-        if self._was_refused(facts) and not await self._dry_run(facts):
+    async def _move_to_trash(self, state: ObjectState) -> None:
+        """Cache an object in its Tombstone and remove the finalizer."""
+        if self._was_refused(state) and not await self._dry_run(state):
             return
         freezing: ApiError | None = None
         try:
-            body = await self._freeze(facts)
+            body = await self._freeze(state)
         except ApiError as error:
             if not is_refusal(error):
                 raise Hindered.at(Step.FREEZE, error) from error
-            freezing, body = error, await self._get_deleted(facts)
+            freezing, body = error, await self._get_deleted(state)
         if body is None:
             return
         try:
-            await self._keep_and_remove_finalizer(facts, body, freezing)
+            await self._keep_and_remove_finalizer(state, body, freezing)
         except KubeError:
-            self._refused[facts.key] = facts.uid
+            self._refused[state.key] = state.uid
             if is_frozen(body):
-                await self._thaw(facts)
+                await self._thaw(state)
             raise
-        self._refused.pop(facts.key, None)
+        self._refused.pop(state.key, None)
 
-    def _was_refused(self, facts: Facts) -> bool:
+    def _was_refused(self, state: ObjectState) -> bool:
         """Tell whether the last try was refused, this operator's or that of an earlier one."""
-        hung = find(facts.conditions, ConditionType.DELETED)
+        hung = find(state.conditions, ConditionType.DELETED)
         return (hung is not None and hung.reason == Reason.DELETION_BLOCKED) or self._refused.get(
-            facts.key
-        ) == facts.uid
+            state.key
+        ) == state.uid
 
-    async def _dry_run(self, facts: Facts) -> bool:
+    async def _dry_run(self, state: ObjectState) -> bool:
         """Return False if there is no object to move to the trash.
 
         An object whose last try was refused is not changed before a dry run passes. Otherwise
@@ -218,92 +218,92 @@ class TrashController:
         Raises:
             Hindered: the move is refused.
         """
-        body = await self._get_deleted(facts)
+        body = await self._get_deleted(state)
         if body is None:
             return False
         try:
-            await self._keep(facts, body)
+            await self._keep(state, body)
             # Without a version: edits that come meanwhile change nothing about the answer.
-            patch = {"metadata": {"uid": facts.uid, "finalizers": None}}
-            await self._patch(facts, patch, None, Step.RELEASE, dry_run=True)
+            patch = {"metadata": {"uid": state.uid, "finalizers": None}}
+            await self._patch(state, patch, None, Step.RELEASE, dry_run=True)
         except Hindered as hindered:
             if is_frozen(body):
-                await self._thaw(facts)  # an operator died meanwhile
+                await self._thaw(state)  # an operator died meanwhile
             if hindered.error is None or not _takes_no_dry_run(hindered.error):
                 raise
         return True
 
-    async def _keep(self, facts: Facts, body: Mapping[str, Any]) -> None:
+    async def _keep(self, state: ObjectState, body: Mapping[str, Any]) -> None:
         try:
-            await self._store_tombstone(BY_PLURAL[facts.key.plural], body)
+            await self._store_tombstone(BY_PLURAL[state.key.plural], body)
         except ApiError as error:
             raise Hindered.at(Step.STORE, error) from error
 
     async def _keep_and_remove_finalizer(
-        self, facts: Facts, body: Mapping[str, Any], freezing: ApiError | None
+        self, state: ObjectState, body: Mapping[str, Any], freezing: ApiError | None
     ) -> None:
-        """Store the object as it is, and remove the finalizer if it is still that version.
+        """Cache the object as it is, and remove the finalizer if it is still that version.
 
         Args:
-            facts: the object as it is known.
+            state: the object as it is known.
             body: the object as it is.
             freezing: why others may change the object meanwhile; None where they can't.
         """
-        await self._keep(facts, body)
-        answer = await self._remove_last_finalizer(facts_of(BY_PLURAL[facts.key.plural], body))
-        since = self._clock() - (facts.deleted_at or self._clock())
+        await self._keep(state, body)
+        answer = await self._remove_last_finalizer(state_of(BY_PLURAL[state.key.plural], body))
+        since = self._clock() - (state.deleted_at or self._clock())
         if answer is Missed.CHANGED and freezing is not None and since > HELD_UP:
             raise Hindered.at(Step.FREEZE, freezing)
         # Else news of a change is on its way.
 
-    async def _freeze(self, facts: Facts) -> dict[str, Any] | None:
+    async def _freeze(self, state: ObjectState) -> dict[str, Any] | None:
         """Keep others from changing an object, and return it; None where it is gone."""
-        patch = freeze_patch(facts.uid, tombstone_name(BY_PLURAL[facts.key.plural], facts.uid))
+        patch = freeze_patch(state.uid, tombstone_name(BY_PLURAL[state.key.plural], state.uid))
         answer = await self._guarded.send(
             "PATCH",
-            _path(facts.key),
+            _path(state.key),
             patch,
-            uid=facts.uid,
+            uid=state.uid,
             content_type=MERGE_PATCH,
             params={"fieldManager": FIELD_MANAGER},
         )
         if isinstance(answer, Missed):
             return None
         # Its own writes are no news to the operator.
-        self._store.put(facts_of(BY_PLURAL[facts.key.plural], answer))
-        return self._if_deleted(facts, answer)
+        self._cache.put(state_of(BY_PLURAL[state.key.plural], answer))
+        return self._if_deleted(state, answer)
 
-    async def _thaw(self, facts: Facts) -> None:
+    async def _thaw(self, state: ObjectState) -> None:
         """Let others change an object again: it stays for now."""
         try:
             answer = await self._guarded.send(
                 "PATCH",
-                _path(facts.key),
-                freeze_patch(facts.uid, None),
-                uid=facts.uid,
+                _path(state.key),
+                freeze_patch(state.uid, None),
+                uid=state.uid,
                 content_type=MERGE_PATCH,
                 params={"fieldManager": FIELD_MANAGER},
             )
         except KubeError as error:
-            logger.warning("%s: nobody can change it until it is gone: %s", facts.key, error)
+            logger.warning("%s: nobody can change it until it is gone: %s", state.key, error)
             return
         if not isinstance(answer, Missed):
-            self._store.put(facts_of(BY_PLURAL[facts.key.plural], answer))
+            self._cache.put(state_of(BY_PLURAL[state.key.plural], answer))
 
-    async def _get_deleted(self, facts: Facts) -> dict[str, Any] | None:
+    async def _get_deleted(self, state: ObjectState) -> dict[str, Any] | None:
         """Return an object that is to go; None where it is gone, or isn't to go yet."""
         try:
-            body = await self._client.request("GET", _path(facts.key))
+            body = await self._client.request("GET", _path(state.key))
         except ApiError as error:
             if error.code == 404:
                 return None
             raise Hindered.at(Step.STORE, error) from error
-        return self._if_deleted(facts, body)
+        return self._if_deleted(state, body)
 
-    def _if_deleted(self, facts: Facts, body: dict[str, Any]) -> dict[str, Any] | None:
+    def _if_deleted(self, state: ObjectState, body: dict[str, Any]) -> dict[str, Any] | None:
         metadata = body["metadata"]
         ready = (
-            metadata["uid"] == facts.uid
+            metadata["uid"] == state.uid
             and "deletionTimestamp" in metadata
             and metadata.get("finalizers") == [TRASH_FINALIZER]
         )
@@ -379,20 +379,20 @@ class TrashController:
             await self._client.request("PUT", path, body=there)
         return True
 
-    async def _remove_last_finalizer(self, facts: Facts) -> Any:
+    async def _remove_last_finalizer(self, state: ObjectState) -> Any:
         """Release an object that needs nothing more after that."""
-        answer = await self._release(facts, Step.RELEASE)
+        answer = await self._release(state, Step.RELEASE)
         if not isinstance(answer, Missed):
-            self._released[facts.key] = facts.uid
+            self._released[state.key] = state.uid
         return answer
 
-    async def _release(self, facts: Facts, step: Step) -> Any:
-        patch = remove_finalizer_patch(facts.version, facts.finalizers)
-        return await self._patch(facts, patch, facts.version, step)
+    async def _release(self, state: ObjectState, step: Step) -> Any:
+        patch = remove_finalizer_patch(state.version, state.finalizers)
+        return await self._patch(state, patch, state.version, step)
 
     async def _patch(
         self,
-        facts: Facts,
+        state: ObjectState,
         patch: dict[str, Any],
         version: int | str | None,
         step: Step,
@@ -403,9 +403,9 @@ class TrashController:
         try:
             return await self._guarded.send(
                 "PATCH",
-                _path(facts.key),
+                _path(state.key),
                 patch,
-                uid=facts.uid,
+                uid=state.uid,
                 version=None if version is None else str(version),
                 content_type=MERGE_PATCH,
                 accept=METADATA_OBJECT,

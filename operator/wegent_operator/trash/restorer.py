@@ -19,7 +19,7 @@ from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, quoted
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
-from wegent_operator.state.objects import Facts
+from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Problem
 from wegent_operator.trash.field_managers import given_back
 from wegent_operator.trash.task_replay import steps_to
@@ -43,14 +43,14 @@ class Restorer:
         self._made: dict[str, str] = {}
         """uids of objects that were created, by that of their Tombstone, until that is gone."""
 
-    async def restore(self, key: ObjectKey, facts: Facts) -> Problem | None:
+    async def restore(self, key: ObjectKey, state: ObjectState) -> Problem | None:
         """Bring back the object that a Tombstone holds; return what keeps it from that.
 
         Raises:
             KubeError: the API server did not take it; to be tried again.
         """
         # First: while the object itself is still there, its Tombstone may yet change.
-        if (problem := await self._still_there(key, facts)) is not None:
+        if (problem := await self._still_there(key, state)) is not None:
             return problem
         path = TOMBSTONES.path(key.namespace, key.name)
         tombstone = await self._client.request("GET", path)
@@ -64,9 +64,9 @@ class Restorer:
                 " what is left of it, and delete the Tombstone",
             )
         try:
-            there = await self._recreate(kind, body, facts.uid)
+            there = await self._recreate(kind, body, state.uid)
             uid = there["metadata"]["uid"]
-            if self._made.get(facts.uid) != uid and not is_restored(there, body):
+            if self._made.get(state.uid) != uid and not is_restored(there, body):
                 return _taken(kind, there)
             if kind is TASK:
                 await self._replay(tombstone, there)
@@ -80,9 +80,9 @@ class Restorer:
         await self._give_fields_back(kind, there, tombstone)
         return None
 
-    async def _still_there(self, key: ObjectKey, facts: Facts) -> Problem | None:
+    async def _still_there(self, key: ObjectKey, state: ObjectState) -> Problem | None:
         """Return what to say where the deleted object itself is not gone yet."""
-        for place in (reference.target for reference in facts.references):
+        for place in (reference.target for reference in state.references):
             kind = BY_PLURAL[place.plural]
             path = resource_of(kind).path(place.namespace, place.name)
             try:

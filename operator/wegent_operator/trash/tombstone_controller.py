@@ -9,16 +9,16 @@ from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.refusals import named, waiting_for
 from wegent_operator.runtime.sight import Sight, unseen_tombstone
 from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import find, without_obstacle
-from wegent_operator.state.objects import Facts, TombstoneSpec
-from wegent_operator.state.store import Store
-from wegent_operator.state.verdict import Problem, Verdict, refused
+from wegent_operator.state.objects import ObjectState, TombstoneSpec
+from wegent_operator.state.verdict import Problem, Verdict, verdict_of
 from wegent_operator.trash.restorer import Restorer
 
 
 def verdict(problem: Problem | None) -> Verdict:
     """Return the verdict on a Tombstone: Ready unless ``problem`` keeps it from a restore."""
-    return refused([], [problem] if problem else [])
+    return verdict_of([], [problem] if problem else [])
 
 
 class TombstoneController:
@@ -26,67 +26,67 @@ class TombstoneController:
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         queue: KeyedQueue[ObjectKey],
         restorer: Restorer,
         writer: VerdictWriter,
         sight: Sight,
         clock: Callable[[], datetime],
     ) -> None:
-        self._store = store
+        self._cache = cache
         self._queue = queue
         self._restorer = restorer
         self._writer = writer
         self._sight = sight
         self._clock = clock
 
-    def unlisted(self, _: ObjectKey, facts: Facts | None) -> str | None:
+    def unlisted(self, _: ObjectKey, state: ObjectState | None) -> str | None:
         """Return the same as for any other object; a Tombstone refers to nothing else."""
-        return None if facts is None else unseen_tombstone(facts, self._store, self._sight)
+        return None if state is None else unseen_tombstone(state, self._cache, self._sight)
 
-    async def reconcile(self, key: ObjectKey, facts: Facts | None) -> bool:
+    async def reconcile(self, key: ObjectKey, state: ObjectState | None) -> bool:
         """Restore the object that a Tombstone holds, or delete the Tombstone when it is due.
 
         Raises:
             Hindered: the Tombstone has served its purpose and can't be deleted.
             KubeError: the API server did not take it; to be tried again.
         """
-        if facts is None or facts.tombstone is None:
+        if state is None or state.tombstone is None:
             return True
-        decided = await self._carry_out(key, facts, facts.tombstone)
-        expires_at = facts.tombstone.expires_at
+        decided = await self._carry_out(key, state, state.tombstone)
+        expires_at = state.tombstone.expires_at
         if decided is None or expires_at is None:
             self._queue.wake(key, None)
         else:
             self._queue.wake(key, (expires_at - self._clock()).total_seconds())
         if decided is None:
-            await self._writer.put(facts, without_obstacle(facts))
+            await self._writer.put(state, without_obstacle(state))
             return True
-        await self._writer.write(facts, decided)
+        await self._writer.write(state, decided)
         # A refusal may end without an event that tells so: a quota, a right.
         return decided.ready.reason != Reason.NOT_RESTORED
 
     async def _carry_out(
-        self, key: ObjectKey, facts: Facts, tombstone: TombstoneSpec
+        self, key: ObjectKey, state: ObjectState, tombstone: TombstoneSpec
     ) -> Verdict | None:
         """Do what is due; return the verdict, None once the Tombstone is deleted."""
-        if facts.deleting:
+        if state.deleting:
             raise waiting_for(
-                facts,
+                state,
                 self._clock(),
                 f"metadata.finalizers: the Tombstone is no longer needed, and waits for"
-                f" {named(facts.finalizers)}; the controller that added a finalizer removes it",
+                f" {named(state.finalizers)}; the controller that added a finalizer removes it",
             )
         if tombstone.expires_at is not None and self._clock() >= tombstone.expires_at:
-            await self._restorer.drop(key, facts.uid, "expired")
+            await self._restorer.drop(key, state.uid, "expired")
             return None
         if not tombstone.restore:
             return verdict(None)
         # A Tombstone that couldn't be deleted says so: its object is back. Restored again, it
         # would bring back objects that have been deleted since.
-        if find(facts.conditions, ConditionType.DELETED) is None:
-            problem = await self._restorer.restore(key, facts)
+        if find(state.conditions, ConditionType.DELETED) is None:
+            problem = await self._restorer.restore(key, state)
             if problem is not None:
                 return verdict(problem)
-        await self._restorer.drop(key, facts.uid, "restored")
+        await self._restorer.drop(key, state.uid, "restored")
         return None

@@ -1,4 +1,4 @@
-"""What comes in, from Kopf's events and from lists alike: into the store, and on to the queue.
+"""What comes in, from Kopf's events and from lists alike: into the cache, and on to the queue.
 
 Level-based: only what an object is now counts, never which event brought it.
 """
@@ -13,8 +13,8 @@ from wegent_kube.resources import Resource
 from wegent_operator.accounts.plan import ProvisionKey
 from wegent_operator.accounts.provisions import Provisions, provision_key
 from wegent_operator.runtime.dispatcher import Dispatcher
-from wegent_operator.state.objects import facts_of, namespace_key, version_of
-from wegent_operator.state.store import Store
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import namespace_key, state_of, version_of
 from wegent_operator.tasks.steps import TaskSteps
 
 logger = logging.getLogger(__name__)
@@ -25,13 +25,13 @@ class Feed:
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         provisions: Provisions,
         dispatcher: Dispatcher,
         tasks: TaskSteps,
         accounts_namespace: str,
     ) -> None:
-        self.store = store
+        self.cache = cache
         self.provisions = provisions
         self._dispatcher = dispatcher
         self._tasks = tasks
@@ -41,8 +41,8 @@ class Feed:
     def begin(self) -> None:
         """Let everything be judged, and from now on all that changes."""
         self._judging = True
-        self.store.calm()
-        self._dispatcher.enqueue(self.store.keys())
+        self.cache.clear_dirty()
+        self._dispatcher.enqueue(self.cache.keys())
         self._dispatcher.enqueue(map(self._account_key, self.provisions.accounts()))
         self._dispatcher.enqueue(map(namespace_key, self._shared()))
 
@@ -55,26 +55,26 @@ class Feed:
     def seen(self, kind: Kind, body: Mapping[str, Any]) -> bool:
         """Take in an object; return whether it was news."""
         try:
-            facts = facts_of(kind, body)
+            state = state_of(kind, body)
         except (AttributeError, KeyError, TypeError, ValueError):
             # One object that is none must not keep the others from being listed and judged.
             logger.exception("%s is left out: it can't be read", _named(kind, body))
             return False
-        before, admins = self.store.get(facts.key), self.store.admins
-        news = self.store.put(facts)
+        before, admins = self.cache.get(state.key), self.cache.admins
+        news = self.cache.put(state)
         if news and self._judging:
-            self._tasks.noticed(before, facts)
+            self._tasks.noticed(before, state)
         if news:
-            self._concern(facts.key)
-            if self.store.admins is not admins:
+            self._concern(state.key)
+            if self.cache.admins is not admins:
                 # Each is told whether there are others.
-                self._concern(*self.store.admins)
+                self._concern(*self.cache.admins)
         return news
 
     def gone(self, key: ObjectKey, uid: str | None = None, *, version: int = 0) -> None:
         """Take in that an object is no more, as of a version."""
-        known = self.store.get(key)
-        if self.store.remove(key, uid, version=version):
+        known = self.cache.get(key)
+        if self.cache.remove(key, uid, version=version):
             self._concern(key)
             if known is not None and known.tombstone is not None:
                 # What it has brought back is whole now.
@@ -83,7 +83,7 @@ class Feed:
     def namespace(self, body: Mapping[str, Any]) -> None:
         """Take in a namespace; its metadata is enough."""
         metadata = body["metadata"]
-        concerned = self.store.put_namespace(
+        concerned = self.cache.put_namespace(
             metadata["name"],
             metadata.get("labels") or {},
             terminating="deletionTimestamp" in metadata,
@@ -93,7 +93,7 @@ class Feed:
 
     def namespace_gone(self, name: str, version: int = 0) -> None:
         """Take in that a namespace is no more, as of a version."""
-        self._namespace_concerns(name, self.store.put_namespace(name, None, version=version))
+        self._namespace_concerns(name, self.cache.put_namespace(name, None, version=version))
 
     def provisioned(self, resource: Resource, body: Mapping[str, Any]) -> ProvisionKey:
         """Take in a ServiceAccount or binding, Wegent's or not; return its key."""
@@ -106,12 +106,12 @@ class Feed:
 
     def absent(self, plural: str) -> None:
         """Take in that there is no such kind any more, and so none of its objects."""
-        for key in self.store.keys(plural):
+        for key in self.cache.keys(plural):
             self.gone(key)
 
     def _namespace_concerns(self, name: str, keys: Iterable[ObjectKey]) -> None:
         self._concern(*keys)
-        if name in self.store.shared_namespaces:
+        if name in self.cache.shared_namespaces:
             self._concern(namespace_key(name))
 
     def _drift(self, account: str | None) -> None:
@@ -122,7 +122,7 @@ class Feed:
 
     def _shared(self) -> frozenset[str]:
         """Return the shared namespaces, and those that were: they have their binding still."""
-        return frozenset(self.store.shared_namespaces | self.provisions.shared_namespaces())
+        return frozenset(self.cache.shared_namespaces | self.provisions.shared_namespaces())
 
     def _account_key(self, account: str) -> ObjectKey:
         return ObjectKey(ACCOUNT.plural, self.accounts_namespace, account)
@@ -131,7 +131,7 @@ class Feed:
         if self._judging:
             self._dispatcher.enqueue(keys)
         else:
-            self.store.calm()
+            self.cache.clear_dirty()
 
 
 def _named(kind: Kind, body: Mapping[str, Any]) -> str:

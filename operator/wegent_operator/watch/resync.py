@@ -1,7 +1,7 @@
-"""Lists: the first one that fills the store, and the sweeps that heal what a watch missed.
+"""Lists: the first one that fills the cache, and the sweeps that heal what a watch missed.
 
 A watch that begins again from a new version doesn't say what has gone meanwhile, and any
-watch may lose an event. A sweep compares the store with a metadata-only list
+watch may lose an event. A sweep compares the cache with a metadata-only list
 and fetches only what differs. Each resource is swept on its own: one that can't be listed
 keeps no other waiting.
 """
@@ -36,7 +36,7 @@ RESOURCES: Final = (*(resource_of(kind) for kind in KINDS), NAMESPACES, *PROVISI
 
 
 class Sweeper:
-    """Brings the store in line with lists."""
+    """Brings the cache in line with lists."""
 
     def __init__(self, client: KubeClient, feed: Feed, metrics: Metrics, sight: Sight) -> None:
         self._client = client
@@ -46,7 +46,7 @@ class Sweeper:
         self._wanted = {resource.plural: asyncio.Event() for resource in RESOURCES}
 
     async def fill(self) -> None:
-        """List everything into the store, however long that takes to succeed."""
+        """List everything into the cache, however long that takes to succeed."""
         async with asyncio.TaskGroup() as group:
             for resource in RESOURCES:
                 group.create_task(self._insist(resource))
@@ -126,11 +126,11 @@ class Sweeper:
                 metadata = item["metadata"]
                 key = ObjectKey(kind.plural, metadata["namespace"], metadata["name"])
                 seen.add(key)
-                known = self._feed.store.get(key)
+                known = self._feed.cache.get(key)
                 if known is None or known.version < int(metadata["resourceVersion"]):
                     stale.append(key)
-        for key in self._feed.store.keys(kind.plural):
-            known = self._feed.store.get(key)
+        for key in self._feed.cache.keys(kind.plural):
+            known = self._feed.cache.get(key)
             # What is newer than the list may have been made since.
             if key not in seen and known is not None and known.version <= listed_at:
                 self._heal(kind)
@@ -168,7 +168,7 @@ class Sweeper:
             for item in page["items"]:
                 seen.add(item["metadata"]["name"])
                 self._feed.namespace(item)
-        for name in self._feed.store.namespaces():
+        for name in self._feed.cache.namespaces():
             if name not in seen:
                 self._feed.namespace_gone(name, listed_at)
 
