@@ -121,7 +121,7 @@ class Operator:
         )
         self.sweeper = Sweeper(self._client, self.feed, self.metrics, self.sight)
         self.sight.on_seen = lambda _: self._dispatcher.enqueue_held()
-        self.sight.on_absent = self.feed.absent
+        self.sight.on_absent = self.feed.remove_kind
         self._health = HealthServer(
             self.monitor,
             self.metrics,
@@ -223,14 +223,14 @@ class Operator:
 
     async def _judge(self) -> None:
         """Judge for ever."""
-        self.feed.begin()
+        self.feed.start()
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self.settings.writers):
                     work = self._dispatcher.work(self._tracing)
                     group.create_task(work, name=f"wegent worker {number}")
         finally:
-            self.feed.cease()
+            self.feed.stop()
 
     def _problems(self) -> list[str]:
         """Return a line on each thing that keeps verdicts from being given."""
@@ -293,9 +293,9 @@ def _register_kind(registry: kopf.OperatorRegistry, running: list[Operator], kin
         if event["type"] == "DELETED":
             metadata = body["metadata"]
             key = ObjectKey(kind.plural, metadata["namespace"], metadata["name"])
-            operator.feed.gone(key, metadata["uid"], version=version_of(body))
+            operator.feed.remove(key, metadata["uid"], version=version_of(body))
             return
-        operator.feed.seen(kind, body)
+        operator.feed.upsert(kind, body)
 
 
 def _register_namespaces(registry: kopf.OperatorRegistry, running: list[Operator]) -> None:
@@ -303,9 +303,9 @@ def _register_namespaces(registry: kopf.OperatorRegistry, running: list[Operator
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
         feed, body = running[0].feed, event["object"]
         if event["type"] == "DELETED":
-            feed.namespace_gone(body["metadata"]["name"], version_of(body))
+            feed.remove_namespace(body["metadata"]["name"], version_of(body))
         else:
-            feed.namespace(body)
+            feed.upsert_namespace(body)
 
 
 def _register_provisioned(
@@ -315,6 +315,6 @@ def _register_provisioned(
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
         feed, body = running[0].feed, event["object"]
         if event["type"] == "DELETED":
-            feed.unprovisioned(provision_key(resource, body), version_of(body))
+            feed.remove_provisioned(provision_key(resource, body), version_of(body))
         else:
-            feed.provisioned(resource, body)
+            feed.upsert_provisioned(resource, body)

@@ -19,8 +19,8 @@ def test_one_that_waits_keeps_nothing_of_what_has_gone() -> None:
     feed = Feed(Cache(), Provisions("wegent-accounts"), untouched, untouched, "wegent-accounts")
     for number in range(5):
         task = body("Task", f"t{number}", {"botRef": {"name": "b"}, "prompt": "Go."})
-        assert feed.seen(TASK, task)
-        feed.gone(next(feed.cache.keys()), task["metadata"]["uid"])
+        assert feed.upsert(TASK, task)
+        feed.remove(next(feed.cache.keys()), task["metadata"]["uid"])
     assert not len(feed.cache)
     assert not feed.cache._dirty
 
@@ -33,9 +33,9 @@ def test_one_whose_turn_has_ended_keeps_no_first_sightings_of_tasks() -> None:
     feed = Feed(cache, Provisions("wegent-accounts"), dispatcher, tasks, "wegent-accounts")
     task = state("Task", "t", {"botRef": {"name": "b"}, "prompt": "Go.", "cancel": True})
     assert task.task is not None
-    feed.begin()
+    feed.start()
     tasks._sightings.of(task.key, task.uid, task.task, datetime.now(UTC))
     tasks._collected[task.key] = task.uid
-    feed.cease()
+    feed.stop()
     assert not len(tasks._sightings)
     assert not tasks._collected

@@ -119,7 +119,7 @@ async def test_a_list_that_is_older_than_a_deletion_brings_nothing_back(stub: St
     stub.put(resource_of(SHELL).path(), "s", spec={"type": "Chat"})
     async with sweeping(stub) as sweeper:
         key = ObjectKey("shells", "default", "s")
-        sweeper._feed.gone(key, "uid-s", version=1000)
+        sweeper._feed.remove(key, "uid-s", version=1000)
         await sweeper.fill()
         assert sweeper._feed.cache.get(key) is None
 
@@ -127,6 +127,6 @@ async def test_a_list_that_is_older_than_a_deletion_brings_nothing_back(stub: St
 async def test_a_sweep_leaves_a_namespace_that_was_made_after_its_list(stub: StubApi) -> None:
     async with sweeping(stub) as sweeper:
         metadata = {"name": "young", "resourceVersion": "1000", "labels": {"team": "a"}}
-        sweeper._feed.namespace({"metadata": metadata})
+        sweeper._feed.upsert_namespace({"metadata": metadata})
         await sweeper.fill()
         assert sweeper._feed.cache.namespace_labels("young") == {"team": "a"}

@@ -77,7 +77,7 @@ def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind
         bodies += [{"status": {name: value}} for name in properties["status"]]
         for odd in bodies:
             it = feed()
-            assert it.seen(kind, body(kind.kind, "odd") | odd), odd
+            assert it.upsert(kind, body(kind.kind, "odd") | odd), odd
             found = it.cache.get(ObjectKey(kind.plural, "default", "odd"))
             assert found is not None
             hash(found)
@@ -138,6 +138,6 @@ def test_a_task_in_a_phase_that_is_not_known_is_left_alone() -> None:
 @pytest.mark.parametrize("odd", [{"metadata": None}, {"metadata": {"name": "x"}}, {}])
 def test_what_is_no_object_is_left_out_and_the_rest_is_there(odd: dict[str, Any]) -> None:
     it = feed()
-    assert not it.seen(BY_KIND["Ghost"], odd)
-    assert it.seen(BY_KIND["Ghost"], body("Ghost", "next"))
+    assert not it.upsert(BY_KIND["Ghost"], odd)
+    assert it.upsert(BY_KIND["Ghost"], body("Ghost", "next"))
     assert len(it.cache) == 1

@@ -204,7 +204,7 @@ class AccountController:
                 await self._provision_writer.delete(key)
             return
         if left_s := self._pauses.left_s(home):
-            self._queue.wake(account, left_s)
+            self._queue.add_after(account, left_s)
             return
         left_out = self._pauses.left_out()
         hard = {name: count for name, count in self._quota.items() if name not in left_out}
@@ -215,7 +215,7 @@ class AccountController:
         if there["counted"] is Counted.IN_PART:
             pause_s = self._pauses.begin(home, there["uncounted"])
             await self._provision_writer.delete(key)
-            self._queue.wake(account, pause_s)
+            self._queue.add_after(account, pause_s)
         elif there["counted"] is Counted.WHOLLY:
             self._pauses.over(home)
         elif required:

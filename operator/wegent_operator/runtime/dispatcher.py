@@ -75,7 +75,7 @@ class Dispatcher:
     async def work(self, tracing: Tracing) -> None:
         """Take keys and reconcile them, for ever; several of these run side by side."""
         while True:
-            key = await self._queue.take()
+            key = await self._queue.get()
             try:
                 with tracing.span("reconcile", **{"wegent.object": title(key)}):
                     await self.reconcile(key)
@@ -106,7 +106,7 @@ class Dispatcher:
             return
         self.enqueue(self._cache.pop_dependents(key))
         if state is None:
-            self._queue.wake(key, None)
+            self._queue.add_after(key, None)
         try:
             done = await controller.reconcile(key, state)
         except Hindered as hindered:
@@ -133,10 +133,10 @@ class Dispatcher:
         key, error = state.key, hindered.error
         if error is None:
             if hindered.after_s > 0:
-                self._queue.wake(key, hindered.after_s)
+                self._queue.add_after(key, hindered.after_s)
             else:
                 await self._obstacles.tell(state, hindered)
-                self._queue.wake(key, LOOK_AGAIN_S)
+                self._queue.add_after(key, LOOK_AGAIN_S)
             # In most cases an event of the object itself tells the end of the wait.
             self._pending.settle(key)
             return

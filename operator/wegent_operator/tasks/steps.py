@@ -64,7 +64,7 @@ class TaskSteps:
         now = self._clock()
         step = next_step(state.task, self._sightings.of(state.key, state.uid, state.task, now))
         left = None if step is None else (step.due - now).total_seconds()
-        self._queue.wake(state.key, left if left is None or left > 0 else None)
+        self._queue.add_after(state.key, left if left is None or left > 0 else None)
         if step is None or step.due > now:
             return False
         if step.to is None:
@@ -79,7 +79,7 @@ class TaskSteps:
         """Note that nothing will happen to a Task any more."""
         self._sightings.forget(key)
         self._collected.pop(key, None)
-        self._queue.wake(key, None)
+        self._queue.add_after(key, None)
 
     def forget_all(self) -> None:
         """Forget every Task, because another operator judges.
@@ -89,8 +89,8 @@ class TaskSteps:
         self._sightings.forget_all()
         self._collected.clear()
 
-    def noticed(self, before: ObjectState | None, after: ObjectState) -> None:
-        """Count a change of phase, whoever wrote it."""
+    def count_phase_change(self, before: ObjectState | None, after: ObjectState) -> None:
+        """Count a change of phase, by the operator or another writer."""
         if before is None or before.task is None or after.task is None or before.uid != after.uid:
             return
         if before.task.phase is not after.task.phase:
@@ -111,7 +111,7 @@ class TaskSteps:
             return
         after = state_of(TASK, answer)
         if self._cache.put(after):
-            self.noticed(state, after)
+            self.count_phase_change(state, after)
         self._done(state, step, now)
         self._queue.add(state.key)  # for what comes after this step
 

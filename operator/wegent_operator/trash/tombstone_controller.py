@@ -56,9 +56,9 @@ class TombstoneController:
         decided = await self._carry_out(key, state, state.tombstone)
         expires_at = state.tombstone.expires_at
         if decided is None or expires_at is None:
-            self._queue.wake(key, None)
+            self._queue.add_after(key, None)
         else:
-            self._queue.wake(key, (expires_at - self._clock()).total_seconds())
+            self._queue.add_after(key, (expires_at - self._clock()).total_seconds())
         if decided is None:
             await self._writer.put(state, without_obstacle(state))
             return True

@@ -134,7 +134,7 @@ class Sweeper:
             # What is newer than the list may have been made since.
             if key not in seen and known is not None and known.version <= listed_at:
                 self._heal(kind)
-                self._feed.gone(key, version=listed_at)
+                self._feed.remove(key, version=listed_at)
         if len(stale) > MANY:
             await self._fill_kind(kind, on_news=lambda: self._heal(kind))
             return
@@ -148,7 +148,7 @@ class Sweeper:
             if error.code != 404:
                 raise
             return
-        if self._feed.seen(kind, body):
+        if self._feed.upsert(kind, body):
             self._heal(kind)
 
     def _heal(self, kind: Kind) -> None:
@@ -157,7 +157,7 @@ class Sweeper:
     async def _fill_kind(self, kind: Kind, on_news: Callable[[], None] = lambda: None) -> None:
         async for page in self._client.pages(resource_of(kind).path()):
             for body in page["items"]:
-                if self._feed.seen(kind, body):
+                if self._feed.upsert(kind, body):
                     on_news()
 
     async def _sweep_namespaces(self) -> None:
@@ -167,10 +167,10 @@ class Sweeper:
             listed_at = listed_at or int(page["metadata"]["resourceVersion"])
             for item in page["items"]:
                 seen.add(item["metadata"]["name"])
-                self._feed.namespace(item)
+                self._feed.upsert_namespace(item)
         for name in self._feed.cache.namespaces():
             if name not in seen:
-                self._feed.namespace_gone(name, listed_at)
+                self._feed.remove_namespace(name, listed_at)
 
     async def _sweep_provisioned(self, resource: Resource) -> None:
         seen: set[ProvisionKey] = set()
@@ -179,7 +179,7 @@ class Sweeper:
         async for page in self._client.pages(resource.path(), params=params):
             listed_at = listed_at or int(page["metadata"]["resourceVersion"])
             for body in page["items"]:
-                seen.add(self._feed.provisioned(resource, body))
+                seen.add(self._feed.upsert_provisioned(resource, body))
         for key in tuple(self._feed.provisions.keys(resource.plural)):
             if key not in seen:
-                self._feed.unprovisioned(key, listed_at)
+                self._feed.remove_provisioned(key, listed_at)
