@@ -126,7 +126,7 @@ class AccountController:
             self._namespace,
             self._provisions.of_account(key.name),
         )
-        refusals = await self._carry_out(key, todo)
+        refusals = await self._apply_plan(key, todo)
         passing = all(_passes(error) for _, error in refusals)
         quiet = passing and self._queue.failures(key) < QUIET_TRIES
         if refusals and not quiet:
@@ -140,7 +140,7 @@ class AccountController:
     def _namespace(self, name: str) -> Mapping[str, str] | None:
         return self._cache.namespace_labels(name) if self._cache.has_namespace(name) else None
 
-    async def _carry_out(self, account: ObjectKey, todo: Plan) -> list[Refusal]:
+    async def _apply_plan(self, account: ObjectKey, todo: Plan) -> list[Refusal]:
         """Try every step and return those that were refused.
 
         Access is taken before any is given, the ServiceAccount's first. No new ServiceAccount

@@ -98,7 +98,7 @@ def plan(
         state: The Account, None when it is gone.
         accounts_namespace: Where Accounts give access.
         namespaces: Looks up a namespace's labels; None where there is no such namespace.
-        actual: What is there under the Account's name, reduced by ``essence``.
+        actual: What is there under the Account's name, reduced by ``managed_subset``.
     """
     problems: list[Problem] = []
     wanted: dict[ProvisionKey, dict[str, Any]] = {}
@@ -203,18 +203,18 @@ def shared_binding(
 
 
 def serves_everybody(there: Mapping[str, Any], accounts_namespace: str) -> bool:
-    """Tell whether a binding gives rights to all accounts; ``there`` is its essence."""
+    """Tell whether a binding gives rights to all accounts; ``there`` is its managed_subset."""
     return ("Group", "", f"system:serviceaccounts:{accounts_namespace}") in there["subjects"]
 
 
-def essence(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Reduce a provisioned object to what the operator decides; the rest is not its business."""
+def managed_subset(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Reduce a provisioned object to the fields that the operator manages."""
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}
     subjects = body.get("subjects") or []
     membership = metadata["name"].startswith(members.PREFIX)
     return {
-        # Of what it writes itself it needs no date, and has none before it is written.
+        # Only memberships have an age that counts; the manifests that are planned have no date.
         "since": datetime.fromisoformat(metadata["creationTimestamp"]) if membership else None,
         "labels": {
             name: labels[name]
@@ -290,7 +290,7 @@ def _must_be_made_again(
     A ServiceAccount that was made for another Account, or by hand, may have tokens that are
     still good. The role of a binding can't be changed.
     """
-    should = essence(wanted)
+    should = managed_subset(wanted)
     if key.plural == SERVICE_ACCOUNTS.plural:
         [uid] = should["owners"]
         is_ours = uid in there["owners"] or there["labels"].get(ACCOUNT_UID_LABEL) == uid
@@ -300,7 +300,7 @@ def _must_be_made_again(
 
 def _differs(there: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
     """Tell whether an object is to be applied. One that is being deleted comes back later."""
-    return there is None or {**there, "deleting": False} != essence(wanted)
+    return there is None or {**there, "deleting": False} != managed_subset(wanted)
 
 
 def _labels(state: ObjectState) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wegent_kube.resources import Resource
-from wegent_operator.accounts.plan import ProvisionKey, account_of, essence
+from wegent_operator.accounts.plan import ProvisionKey, account_of, managed_subset
 from wegent_operator.state.cache import Gone
 
 
@@ -33,7 +33,7 @@ class Provisions:
             return None  # a watch may deliver what was there before our own write
         if self._gone.outdates(key, version):
             return None
-        now = (account, essence(body))
+        now = (account, managed_subset(body))
         if self._known.get(key) == now:
             self._versions[key] = version
             return None

@@ -2,7 +2,7 @@
 
 from wegent_crds.references import ObjectKey
 from wegent_kube.resources import ROLE_BINDINGS
-from wegent_operator.accounts.plan import essence, serves_everybody, shared_binding
+from wegent_operator.accounts.plan import managed_subset, serves_everybody, shared_binding
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.accounts.writer import ProvisionWriter
 from wegent_operator.runtime.sight import Sight
@@ -51,8 +51,8 @@ class SharedNamespaceController:
             if there is not None and serves_everybody(there, self._accounts_namespace):
                 await self._writer.delete(key)
             return
-        if there == essence(manifest):
+        if there == managed_subset(manifest):
             return
-        if there is not None and there["roleRef"] != essence(manifest)["roleRef"]:
+        if there is not None and there["roleRef"] != managed_subset(manifest)["roleRef"]:
             await self._writer.delete(key)  # the role of a binding can't be changed
         await self._writer.apply(key, manifest)

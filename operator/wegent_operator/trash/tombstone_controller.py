@@ -53,7 +53,7 @@ class TombstoneController:
         """
         if state is None or state.tombstone is None:
             return True
-        decided = await self._carry_out(key, state, state.tombstone)
+        decided = await self._restore_or_delete(key, state, state.tombstone)
         expires_at = state.tombstone.expires_at
         if decided is None or expires_at is None:
             self._queue.add_after(key, None)
@@ -66,7 +66,7 @@ class TombstoneController:
         # A refusal may end without an event that tells so: a quota, a right.
         return decided.ready.reason != Reason.NOT_RESTORED
 
-    async def _carry_out(
+    async def _restore_or_delete(
         self, key: ObjectKey, state: ObjectState, tombstone: TombstoneSpec
     ) -> Verdict | None:
         """Do what is due; return the verdict, None once the Tombstone is deleted."""
