@@ -4,7 +4,7 @@
 
     feed (Kopf) ──▶ cache ──▶ queue ──▶ controller of the kind ──▶ one guarded status patch
                       ▲                    │
-                    sweep                  └──▶ the object's referrers, if it changed for them
+                   resync                  └──▶ the object's referrers, if it changed for them
 
 The dispatcher (``runtime.dispatcher``) finds the controller of a kind in the table that ``app``
 builds. Each kind's decision is a function called ``verdict``, in the folder of its controller:

@@ -50,7 +50,7 @@ from wegent_operator.watch.feed import Feed
 from wegent_operator.watch.health import HealthServer, WatchMonitor
 from wegent_operator.watch.kopf_session import KopfSession
 from wegent_operator.watch.kopf_settings import WATCH_GRACE_S, configure
-from wegent_operator.watch.resync import RESOURCES, Sweeper
+from wegent_operator.watch.resync import RESOURCES, Resyncer
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Operator:
             self._task_steps,
             settings.accounts_namespace,
         )
-        self.sweeper = Sweeper(self._client, self.feed, self.metrics, self.sight)
+        self.resyncer = Resyncer(self._client, self.feed, self.metrics, self.sight)
         self.sight.on_seen = lambda _: self._dispatcher.enqueue_held()
         self.sight.on_absent = self.feed.remove_kind
         self._health = HealthServer(
@@ -181,12 +181,12 @@ class Operator:
         """
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
-        self.metrics.unsettled.set_function(lambda: self._pending.age_s)
+        self.metrics.pending.set_function(lambda: self._pending.age_s)
         self.metrics.hindered.set_function(lambda: self._obstacles.told)
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
         logger.info("Health and metrics are served on port %d.", self._health.port)
         self._spawn("events", self._recorder.run())
-        self._spawn("sweeps", self.sweeper.run(self.settings.sweep_interval_s))
+        self._spawn("resyncs", self.resyncer.run(self.settings.resync_interval_s))
         self._spawn("judging", self._judge_in_turn())
 
     async def stop(self) -> None:
@@ -204,7 +204,7 @@ class Operator:
             KubeClient(self.connection, limit=0, user_agent=USER_AGENT),
             RESOURCES,
             self.sight,
-            self.sweeper.listed,
+            self.resyncer.listed,
             lasts_s=self.settings.watch_timeout_s,
         )
         return kopf.AiohttpSession(

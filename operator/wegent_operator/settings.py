@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     """Keys worked on at once; the API server takes no more status writes from more than 8."""
     watch_timeout_s: int = Field(default=60, ge=1, le=3600)
     """How long one watch request lasts. /healthz fails when a watch is not renewed in time."""
-    sweep_interval_s: float = Field(default=300.0, gt=0)
+    resync_interval_s: float = Field(default=300.0, gt=0)
     """How often the cache is compared with a metadata-only list."""
     listen_host: str = Field(default="127.0.0.1", min_length=1)
     """Address on which /healthz, /readyz and /metrics are served."""

@@ -97,7 +97,7 @@ class Dispatcher:
         Raises:
             KubeError: the API server did not take something; to be tried again.
         """
-        self._metrics.judgements.inc()
+        self._metrics.reconciles.inc()
         self._held.discard(key)
         controller = self._controllers[key.plural]
         state = self._cache.get(key)
