@@ -40,7 +40,7 @@ from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.settings import Settings
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.objects import version_of
+from wegent_operator.state.objects import ObjectState, version_of
 from wegent_operator.tasks.controller import TaskController
 from wegent_operator.tasks.steps import TaskSteps
 from wegent_operator.trash.controller import TrashController
@@ -131,14 +131,14 @@ class Operator:
         self._elector = self._new_elector() if settings.leader_election else None
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _controllers(self, held: HeldKeys) -> dict[str, Controller]:
+    def _controllers(self, held: HeldKeys) -> dict[str, Controller[Any]]:
         """Return the controller of each kind; one of references alone needs no row."""
         cache, sight, settings = self._cache, self.sight, self.settings
         writer = VerdictWriter(
             cache, self._status_writer, self._pending, self._recorder, self.metrics, clock
         )
         provision_writer = ProvisionWriter(self._client, self._provisions, self.metrics)
-        references = ReferencesController(cache, self._trash, writer, held, sight)
+        references = ReferencesController[ObjectState](cache, self._trash, writer, held, sight)
         return {
             **{kind.plural: references for kind in KINDS},
             TASK.plural: TaskController(

@@ -1,12 +1,12 @@
 """Objects as the API server would send them, for tests of pure functions."""
 
 import itertools
-from typing import Any
+from typing import Any, Literal, overload
 
 from wegent_crds.registry import KINDS
 from wegent_operator.references.verdict import View
 from wegent_operator.references.verdict import verdict as verdict_on_references
-from wegent_operator.state.objects import ObjectState, state_of
+from wegent_operator.state.objects import AccountState, ObjectState, TaskState, state_of
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.tasks.verdict import verdict as verdict_on_task
 
@@ -36,6 +36,39 @@ def body(
     return {"kind": kind, "metadata": metadata, "spec": spec or {}, **more}
 
 
+@overload
+def state(
+    kind: Literal["Task"],
+    name: str,
+    spec: dict[str, Any] | None = None,
+    *,
+    namespace: str = "default",
+    **more: Any,
+) -> TaskState: ...
+
+
+@overload
+def state(
+    kind: Literal["Account"],
+    name: str,
+    spec: dict[str, Any] | None = None,
+    *,
+    namespace: str = "default",
+    **more: Any,
+) -> AccountState: ...
+
+
+@overload
+def state(
+    kind: str,
+    name: str,
+    spec: dict[str, Any] | None = None,
+    *,
+    namespace: str = "default",
+    **more: Any,
+) -> ObjectState: ...
+
+
 def state(
     kind: str,
     name: str,
@@ -50,8 +83,9 @@ def state(
 
 def evaluate(state: ObjectState, view: View) -> Verdict:
     """Return the verdict that the controller of the object's kind gives."""
-    decide = verdict_on_references if state.task is None else verdict_on_task
-    return decide(state, view)
+    if isinstance(state, TaskState):
+        return verdict_on_task(state, view)
+    return verdict_on_references(state, view)
 
 
 BOT_SPEC = {

@@ -100,8 +100,7 @@ def test_of_a_suspended_account() -> None:
 def test_of_a_task_at_its_end() -> None:
     claim = {"holder": "r", "leaseSeconds": 60, "renewedAt": "2026-01-01T00:00:00Z"}
     status = {"phase": "Running", "startTime": "2026-01-01T00:00:00Z", "claim": claim}
-    task = state("Task", "slow", {"timeoutSeconds": 60}, status=status).task
-    assert task
+    task = state("Task", "slow", {"timeoutSeconds": 60}, status=status).progress
     now = datetime(2026, 1, 1, tzinfo=UTC)
     step = next_step(task, Seen(claim=now, cancel=now))
     assert step

@@ -32,9 +32,8 @@ def test_one_whose_turn_has_ended_keeps_no_first_sightings_of_tasks() -> None:
     dispatcher = Mock(spec=Dispatcher)
     feed = Feed(cache, Provisions("wegent-accounts"), dispatcher, tasks, "wegent-accounts")
     task = state("Task", "t", {"botRef": {"name": "b"}, "prompt": "Go.", "cancel": True})
-    assert task.task is not None
     feed.start()
-    tasks._sightings.of(task.key, task.uid, task.task, datetime.now(UTC))
+    tasks._sightings.of(task.key, task.uid, task.progress, datetime.now(UTC))
     tasks._collected[task.key] = task.uid
     feed.stop()
     assert not len(tasks._sightings)

@@ -16,7 +16,7 @@ from wegent_operator.accounts.plan import (
     plan,
     shared_binding,
 )
-from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.objects import AccountState
 
 ACCOUNTS = "wegent-accounts"
 SERVICE_ACCOUNT = ProvisionKey("serviceaccounts", ACCOUNTS, "ann")
@@ -26,20 +26,20 @@ MEMBER = ProvisionKey("rolebindings", "lab", "wegent-member-ann-viewer")
 BORN = "2026-03-01T12:00:00Z"
 
 
-def ann(uid: str = "uid-ann", **spec: Any) -> ObjectState:
+def ann(uid: str = "uid-ann", **spec: Any) -> AccountState:
     spec = {"email": "ann@example.com", **spec}
     return state("Account", "ann", spec, namespace=ACCOUNTS, metadata={"uid": uid})
 
 
 def planned(
-    account: ObjectState | None,
+    account: AccountState | None,
     namespaces: Mapping[str, Mapping[str, str]] | None = None,
     actual: Mapping[ProvisionKey, dict[str, Any]] | None = None,
 ) -> Plan:
     return plan(account, ACCOUNTS, (namespaces or {}).get, actual or {})
 
 
-def owned(account: ObjectState) -> dict[str, dict[str, str]]:
+def owned(account: AccountState) -> dict[str, dict[str, str]]:
     return {"wegent-ann": {ACCOUNT_UID_LABEL: account.uid}}
 
 
@@ -138,7 +138,7 @@ def membership(created: str, **metadata: Any) -> dict[str, Any]:
     return managed_subset(body)
 
 
-def born(created: str, **metadata: Any) -> ObjectState:
+def born(created: str, **metadata: Any) -> AccountState:
     return state(
         "Account",
         "ann",
@@ -163,7 +163,7 @@ def test_a_membership_of_an_earlier_user_of_the_name_goes_first_of_all(given: st
 
 
 @pytest.mark.parametrize("account", [None, born(BORN, deletionTimestamp=BORN)])
-def test_a_membership_of_nobody_goes(account: ObjectState | None) -> None:
+def test_a_membership_of_nobody_goes(account: AccountState | None) -> None:
     assert planned(account, actual={MEMBER: membership(BORN)}).delete == (MEMBER,)
 
 

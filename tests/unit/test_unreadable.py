@@ -15,7 +15,13 @@ from wegent_crds.registry import BY_KIND, KINDS, Kind
 from wegent_operator.accounts.plan import plan
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.objects import Membership, state_of
+from wegent_operator.state.objects import (
+    AccountState,
+    Membership,
+    TaskState,
+    TombstoneState,
+    state_of,
+)
 from wegent_operator.state.selectors import selectors_of
 from wegent_operator.tasks.deadlines import Seen, next_step
 from wegent_operator.watch.feed import Feed
@@ -36,23 +42,23 @@ def feed() -> Feed:
 @pytest.mark.parametrize("text", [NO_DAY, "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", 5])
 def test_a_tombstone_that_names_no_time_never_expires(text: Any) -> None:
     found = state_of(BY_KIND["Tombstone"], tombstone(expiresAt=text))
-    assert found.tombstone is not None
-    assert found.tombstone.expires_at is None
+    assert isinstance(found, TombstoneState)
+    assert found.spec.expires_at is None
 
 
 def test_a_time_without_a_zone_is_utc() -> None:
     found = state_of(BY_KIND["Tombstone"], tombstone(expiresAt="2026-01-01T00:00:00"))
-    assert found.tombstone is not None
-    assert found.tombstone.expires_at is not None
-    assert found.tombstone.expires_at.utcoffset() is not None
+    assert isinstance(found, TombstoneState)
+    assert found.spec.expires_at is not None
+    assert found.spec.expires_at.utcoffset() is not None
 
 
 @pytest.mark.parametrize("field", ["startTime", "completionTime"])
 def test_a_task_whose_times_are_none(field: str) -> None:
     status = {"phase": "Pending", field: NO_DAY}
     found = state_of(BY_KIND["Task"], body("Task", "t", {"prompt": "x"}, status=status))
-    assert found.task is not None
-    assert (found.task.started_at, found.task.ended_at) == (None, None)
+    assert isinstance(found, TaskState)
+    assert (found.progress.started_at, found.progress.ended_at) == (None, None)
 
 
 JUNK: tuple[Any, ...] = (None, True, 7, -(2**63), 1.5, "text", NO_DAY, [], {}, [None], [[]], ["x"])
@@ -83,9 +89,9 @@ def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind
             hash(found)
             if kind.served:
                 evaluate(found, it.cache)
-            if found.task is not None:
-                next_step(found.task, Seen(claim=NOW, cancel=NOW))
-            if found.account is not None:
+            if isinstance(found, TaskState):
+                next_step(found.progress, Seen(claim=NOW, cancel=NOW))
+            if isinstance(found, AccountState):
                 plan(found, "default", lambda _: None, {})
 
 
@@ -121,18 +127,18 @@ def test_a_selector_that_cannot_be_read_lets_nobody_in(selector: Any) -> None:
 def test_an_account_that_can_only_be_read_in_part_keeps_the_rest_of_its_access() -> None:
     spec = {"role": "root", "namespaces": [None, {"name": "a"}, {"name": "b", "role": "editor"}]}
     found = state_of(BY_KIND["Account"], body("Account", "u", spec, namespace="wegent-accounts"))
-    assert found.account is not None
-    assert found.account.role == "user"
-    assert found.account.memberships == (Membership("b", "editor"),)
+    assert isinstance(found, AccountState)
+    assert found.spec.role == "user"
+    assert found.spec.memberships == (Membership("b", "editor"),)
 
 
 def test_a_task_in_a_phase_that_is_not_known_is_left_alone() -> None:
     status = {"phase": "Paused", "startTime": "2026-01-01T00:00:00Z"}
     spec = {"prompt": "x", "timeoutSeconds": 1, "cancel": True}
     found = state_of(BY_KIND["Task"], body("Task", "t", spec, status=status))
-    assert found.task is not None
-    assert not found.judged
-    assert next_step(found.task, Seen(claim=NOW, cancel=NOW)) is None
+    assert isinstance(found, TaskState)
+    assert found.has_run
+    assert next_step(found.progress, Seen(claim=NOW, cancel=NOW)) is None
 
 
 @pytest.mark.parametrize("odd", [{"metadata": None}, {"metadata": {"name": "x"}}, {}])

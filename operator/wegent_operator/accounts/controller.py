@@ -28,7 +28,7 @@ from wegent_operator.runtime.sight import Sight, unseen_referent
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.objects import ObjectState, version_of
+from wegent_operator.state.objects import AccountState, version_of
 from wegent_operator.state.verdict import Problem
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class AccountController:
         self._quota = quota
         self._pauses = Pauses()
 
-    def unlisted(self, _: ObjectKey, state: ObjectState | None) -> str | None:
+    def unlisted(self, _: ObjectKey, state: AccountState | None) -> str | None:
         """Return the first resource that must be listed before access is given or taken."""
         # An Account that isn't known is taken for deleted, and its access withdrawn.
         if state is None and self._sight.is_blind(ACCOUNT.plural):
@@ -86,7 +86,7 @@ class AccountController:
         taken = state is None or _loses_access(state)
         return self._sight.first_unlisted((SERVICE_ACCOUNTS,) if taken else PROVISIONED)
 
-    async def reconcile(self, key: ObjectKey, state: ObjectState | None) -> bool:
+    async def reconcile(self, key: ObjectKey, state: AccountState | None) -> bool:
         """Make an Account's objects as they should be, and write the verdict on it.
 
         Raises:
@@ -107,7 +107,7 @@ class AccountController:
         # A refusal may end without an event that tells so: a quota, a right.
         return decided.ready.reason != Reason.NOT_PROVISIONED
 
-    async def _provide(self, key: ObjectKey, state: ObjectState | None) -> list[Problem]:
+    async def _provide(self, key: ObjectKey, state: AccountState | None) -> list[Problem]:
         """Carry out the plan for an Account; return why the Account isn't ready."""
         if key.namespace != self._accounts_namespace:
             return [
@@ -223,9 +223,9 @@ class AccountController:
             raise ApiError(503, {"kind": "Status", "message": message})
 
 
-def _loses_access(state: ObjectState) -> bool:
+def _loses_access(state: AccountState) -> bool:
     """Tell whether an Account's access is to be taken, for which nothing need be seen."""
-    return state.account is not None and (state.account.suspended or state.deleting)
+    return state.spec.suspended or state.deleting
 
 
 def _passes(error: KubeError) -> bool:

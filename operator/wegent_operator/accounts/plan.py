@@ -40,7 +40,7 @@ from wegent_kube.resources import (
     Resource,
 )
 from wegent_operator.accounts.quota import QUOTA_NAME, counted, hard_of, uncounted
-from wegent_operator.state.objects import ObjectState, account_at_home_in, own_namespace
+from wegent_operator.state.objects import AccountState, account_at_home_in, own_namespace
 from wegent_operator.state.verdict import Problem
 
 MANAGER: Final = "wegent-operator"
@@ -87,7 +87,7 @@ class Plan:
 
 
 def plan(
-    state: ObjectState | None,
+    state: AccountState | None,
     accounts_namespace: str,
     namespaces: Callable[[str], Mapping[str, str] | None],
     actual: Mapping[ProvisionKey, dict[str, Any]],
@@ -132,10 +132,9 @@ def plan(
     )
 
 
-def _has_access(state: ObjectState | None) -> TypeGuard[ObjectState]:
+def _has_access(state: AccountState | None) -> TypeGuard[AccountState]:
     """Tell whether there is an Account that is neither suspended nor being deleted."""
-    account = state.account if state is not None and state.judged else None
-    return account is not None and not account.suspended
+    return state is not None and not state.deleting and not state.spec.suspended
 
 
 def list_params(resource: Resource, accounts_namespace: str) -> dict[str, str]:
@@ -246,7 +245,7 @@ def _subject(subject: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _is_somebody_elses(
-    key: ProvisionKey, there: Mapping[str, Any], state: ObjectState | None
+    key: ProvisionKey, there: Mapping[str, Any], state: AccountState | None
 ) -> bool:
     """Tell whether an object that the Account doesn't need is nevertheless to stay.
 
@@ -256,7 +255,7 @@ def _is_somebody_elses(
     """
     if key.plural == RESOURCE_QUOTAS.plural:
         return True  # the plan of a user's access is not concerned with it
-    account = state.account if state is not None and state.judged else None
+    account = state.spec if state is not None and not state.deleting else None
     if key.plural == SERVICE_ACCOUNTS.plural:
         # Other programs put ServiceAccounts into each namespace. One with an Account's name is
         # the Account's; others are removed only where the operator has made them.
@@ -269,7 +268,7 @@ def _is_somebody_elses(
     return not _is_system(key.namespace, state) and bool(there["since"] >= account.created)
 
 
-def _is_system(namespace: str, state: ObjectState) -> bool:
+def _is_system(namespace: str, state: AccountState) -> bool:
     """Tell whether a namespace has no members. That of Accounts has none, whatever its name."""
     return is_system_namespace(namespace) or namespace == state.key.namespace
 
@@ -303,7 +302,7 @@ def _differs(there: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool
     return there is None or {**there, "deleting": False} != managed_subset(wanted)
 
 
-def _labels(state: ObjectState) -> dict[str, str]:
+def _labels(state: AccountState) -> dict[str, str]:
     return {
         MANAGED_BY: MANAGER,
         ACCOUNT_LABEL: state.key.name,
@@ -312,7 +311,7 @@ def _labels(state: ObjectState) -> dict[str, str]:
 
 
 def _own_namespace(
-    state: ObjectState,
+    state: AccountState,
     labels: dict[str, str],
     namespaces: Callable[[str], Mapping[str, str] | None],
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -337,31 +336,29 @@ def _own_namespace(
     ]
 
 
-def _may_adopt(state: ObjectState, there: Mapping[str, str]) -> bool:
+def _may_adopt(state: AccountState, there: Mapping[str, str]) -> bool:
     """Tell whether an Account gets the namespace of an earlier Account of its name.
 
     That of an admin does: an admin has every right in it anyway, so nothing is inherited.
     The first admin has a new uid after the CRDs were deleted and installed again.
     """
-    assert state.account is not None  # noqa: S101 - for the type checker; plan() has looked
     return (
-        state.account.role == "admin"
+        state.spec.role == "admin"
         and there.get(MANAGED_BY) == MANAGER
         and there.get(ACCOUNT_LABEL) == state.key.name
     )
 
 
 def _bindings(
-    state: ObjectState,
+    state: AccountState,
     labels: dict[str, str],
     namespaces: Callable[[str], Mapping[str, str] | None],
     *,
     own: bool,
 ) -> tuple[dict[ProvisionKey, dict[str, Any]], list[Problem]]:
-    assert state.account is not None  # noqa: S101 - for the type checker; plan() has looked
     problems: list[Problem] = []
     roles = {own_namespace(state.key.name): OWN_ROLE} if own else {}
-    for index, membership in enumerate(state.account.memberships):
+    for index, membership in enumerate(state.spec.memberships):
         if _is_system(membership.namespace, state):
             problems.append(
                 Problem(
@@ -384,9 +381,8 @@ def _bindings(
 
 
 def _role_bindings(
-    state: ObjectState, labels: dict[str, str], roles: Mapping[str, str]
+    state: AccountState, labels: dict[str, str], roles: Mapping[str, str]
 ) -> Iterator[tuple[ProvisionKey, dict[str, Any]]]:
-    assert state.account is not None  # noqa: S101 - as above
     user = state.key.name
     subject = {
         "kind": "ServiceAccount",
@@ -399,7 +395,7 @@ def _role_bindings(
         yield _binding(
             ROLE_BINDINGS, namespace, account_binding_name(user, role), role, subject, labels
         )
-    if state.account.role == "admin":
+    if state.spec.role == "admin":
         yield _binding(
             CLUSTER_ROLE_BINDINGS, "", account_binding_name(user, "admin"), "admin", subject, labels
         )
@@ -430,7 +426,7 @@ def _binding(
 
 
 def _service_account(
-    state: ObjectState, labels: dict[str, str], accounts_namespace: str
+    state: AccountState, labels: dict[str, str], accounts_namespace: str
 ) -> tuple[ProvisionKey, dict[str, Any]]:
     key = ProvisionKey(SERVICE_ACCOUNTS.plural, accounts_namespace, state.key.name)
     return key, {

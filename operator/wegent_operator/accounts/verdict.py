@@ -6,7 +6,7 @@ from typing import Final
 
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.references import ObjectKey
-from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.objects import AccountState
 from wegent_operator.state.verdict import Outcome, Problem, Verdict, verdict_of
 
 SUSPENDED: Final = Outcome(
@@ -21,7 +21,7 @@ UNRESOLVED: Final = frozenset({Reason.REF_NOT_FOUND, Reason.REF_NOT_PERMITTED})
 
 
 def verdict(
-    state: ObjectState, problems: Sequence[Problem], admins: Collection[ObjectKey]
+    state: AccountState, problems: Sequence[Problem], admins: Collection[ObjectKey]
 ) -> Verdict:
     """Return the verdict on an Account.
 
@@ -34,8 +34,7 @@ def verdict(
     decided = replace(
         verdict_of(unresolved, list(problems)), last_admin=_last_admin(state.key, admins)
     )
-    suspended = state.account is not None and state.account.suspended
-    return replace(decided, ready=SUSPENDED) if suspended and not problems else decided
+    return replace(decided, ready=SUSPENDED) if state.spec.suspended and not problems else decided
 
 
 def _last_admin(key: ObjectKey, admins: Collection[ObjectKey]) -> Outcome | None:

@@ -1,5 +1,7 @@
 """Reconciles the kinds that users work with: the trash's finalizer, then the verdict."""
 
+from typing import Generic, TypeVar
+
 from wegent_crds.references import ObjectKey
 from wegent_operator.references.verdict import verdict
 from wegent_operator.runtime.held import HeldKeys
@@ -11,8 +13,10 @@ from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.trash.controller import TrashController
 
+S = TypeVar("S", bound=ObjectState)
 
-class ReferencesController:
+
+class ReferencesController(Generic[S]):
     """The controller of Ghosts, Models, Shells, Bots, Teams and Skills."""
 
     def __init__(
@@ -29,11 +33,11 @@ class ReferencesController:
         self._held = held
         self._sight = sight
 
-    def unlisted(self, _: ObjectKey, state: ObjectState | None) -> str | None:
+    def unlisted(self, _: ObjectKey, state: S | None) -> str | None:
         """Return ``tombstones`` where an object may be half restored from one that isn't seen."""
         return None if state is None else unseen_tombstone(state, self._cache, self._sight)
 
-    async def reconcile(self, key: ObjectKey, state: ObjectState | None) -> bool:
+    async def reconcile(self, key: ObjectKey, state: S | None) -> bool:
         """Put the trash's finalizer on or take it off, and write the verdict.
 
         Raises:
@@ -58,11 +62,11 @@ class ReferencesController:
             raise unprotected
         return True
 
-    def verdict(self, state: ObjectState) -> Verdict:
+    def verdict(self, state: S) -> Verdict:
         """Return the verdict on an object as things stand."""
         return verdict(state, self._cache)
 
-    async def _reconcile_status(self, state: ObjectState) -> None:
+    async def _reconcile_status(self, state: S) -> None:
         if (unlisted := unseen_referent(state, self._cache, self._sight)) is not None:
             self._held.hold(state.key, unlisted)
         else:

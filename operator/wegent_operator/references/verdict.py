@@ -17,7 +17,7 @@ from typing import Protocol
 from wegent_crds.conditions import Reason
 from wegent_crds.references import ObjectKey, Reference
 from wegent_crds.registry import BOT
-from wegent_operator.state.objects import ObjectState, title
+from wegent_operator.state.objects import ModelState, ObjectState, ShellState, title
 from wegent_operator.state.verdict import (
     MAX_PROBLEMS,
     Problem,
@@ -155,7 +155,9 @@ def _unsupported_provider(state: ObjectState, view: View) -> list[Problem]:
         if (referent := view.get(reference.target))
     }
     model, shell = referents.get("models"), referents.get("shells")
-    if model is None or shell is None or not shell.supported_providers:
+    if not isinstance(model, ModelState) or not isinstance(shell, ShellState):
+        return []
+    if not shell.supported_providers:
         return []
     if model.provider in shell.supported_providers:
         return []

@@ -7,7 +7,7 @@ share: objects that depend on a changed one, refusals, retries.
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from wegent_crds.references import ObjectKey
 from wegent_kube import ApiError, KubeError
@@ -43,7 +43,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        controllers: Mapping[str, Controller],
+        controllers: Mapping[str, Controller[Any]],
         cache: Cache,
         queue: KeyedQueue[ObjectKey],
         pending: Pending,

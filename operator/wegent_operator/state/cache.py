@@ -13,7 +13,13 @@ from wegent_crds.conditions import ConditionType
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_operator.state.conditions import find
-from wegent_operator.state.objects import ObjectState, namespace_key
+from wegent_operator.state.objects import (
+    AccountState,
+    ModelState,
+    ObjectState,
+    ShellState,
+    namespace_key,
+)
 
 _K = TypeVar("_K", str, ObjectKey)
 _H = TypeVar("_H", bound=Hashable)
@@ -209,18 +215,19 @@ def _entry(state: ObjectState) -> tuple[str, str]:
 
 
 def _is_active_admin(state: ObjectState) -> bool:
-    account = state.account
     return (
-        account is not None
-        and account.role == "admin"
-        and not account.suspended
+        isinstance(state, AccountState)
+        and state.spec.role == "admin"
+        and not state.spec.suspended
         and not state.deleting
     )
 
 
 def _outward(state: ObjectState) -> tuple[object, ...]:
     """Return what the verdicts on an object's referrers, theirs included, may depend on."""
-    return state.references, state.access_from, state.provider, state.supported_providers
+    provider = state.provider if isinstance(state, ModelState) else None
+    providers = state.supported_providers if isinstance(state, ShellState) else ()
+    return state.references, state.access_from, provider, providers
 
 
 def _discard(index: defaultdict[_K, set[ObjectKey]], key: _K, value: ObjectKey) -> None:

@@ -1,14 +1,16 @@
-"""From a verdict to the one patch that writes it, or to none where it stands already."""
+"""Turns a verdict into conditions, and those into the patch of a status."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from wegent_crds.conditions import ConditionType
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, READINESS
 from wegent_operator.state.objects import Condition, ObjectState
 from wegent_operator.state.verdict import Outcome, Verdict
+
+_S = TypeVar("_S", bound=ObjectState)
 
 CUT: Final = " ... (cut)"
 """End of a message that was cut: a webhook may refuse an object in any number of words."""
@@ -17,12 +19,12 @@ PASSING: Final = (ConditionType.DELETED, ConditionType.LAST_ADMIN, ConditionType
 admin may be one no more; an edit may end what no other change can."""
 
 
-def with_verdict(state: ObjectState, verdict: Verdict, now: str) -> ObjectState:
-    """Return the state as they should be: equal to ``state`` where the verdict is written already.
+def with_verdict(state: _S, verdict: Verdict, now: str) -> _S:
+    """Return the state with a verdict: equal to ``state`` where it is written already.
 
     ``now`` is an RFC 3339 time; a condition carries it only when its status changes.
-    Conditions of other types are left as they are. Those that are there only for as long as
-    they have something to say go, when the verdict says nothing of them.
+    Conditions of other types are left as they are. The types in `PASSING` are removed when the
+    verdict doesn't have them.
     """
     seen = {it.type: it for it in state.conditions}
     said = {outcome.type for outcome in verdict.outcomes}
@@ -35,29 +37,29 @@ def with_verdict(state: ObjectState, verdict: Verdict, now: str) -> ObjectState:
     return with_conditions(judged, seen.values())
 
 
-def with_outcome(state: ObjectState, outcome: Outcome, now: str) -> ObjectState:
-    """Return the state with one condition more, or as they are where they have it."""
+def with_outcome(state: _S, outcome: Outcome, now: str) -> _S:
+    """Return the state with one more condition; equal to ``state`` where it is there already."""
     seen = {condition.type: condition for condition in state.conditions}
     seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), state.generation, now)
     return with_conditions(state, seen.values())
 
 
-def without_obstacle(state: ObjectState) -> ObjectState:
+def without_obstacle(state: _S) -> _S:
     """Return the state without the condition ``Deleted``."""
     return with_conditions(
         state, (it for it in state.conditions if it.type != ConditionType.DELETED)
     )
 
 
-def with_conditions(state: ObjectState, conditions: Iterable[Condition]) -> ObjectState:
-    """Return the state with these conditions, and the readiness that they tell."""
+def with_conditions(state: _S, conditions: Iterable[Condition]) -> _S:
+    """Return the state with these conditions, and with the readiness that follows."""
     kept = tuple(conditions)
     ready = find(kept, ConditionType.READY)
     return replace(state, conditions=kept, ready=ready.status if ready else READINESS)
 
 
 def status_patch(desired: ObjectState) -> dict[str, Any]:
-    """Return the merge patch for ``/status``, guarded by the version that was judged.
+    """Return the merge patch for ``/status``, guarded by the version of the evaluated object.
 
     A merge patch replaces the whole list of conditions, so it carries all of them.
     """
@@ -77,7 +79,7 @@ def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
 
 
 def condition_of(outcome: Outcome, seen: Condition | None, generation: int, now: str) -> Condition:
-    """Return the condition that says an outcome; ``seen`` is that type's condition before."""
+    """Return the condition of an outcome; ``seen`` is the present condition of that type."""
     status = "True" if outcome.status else "False"
     unchanged = seen is not None and seen.status == status
     return Condition(

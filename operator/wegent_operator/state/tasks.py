@@ -1,4 +1,4 @@
-"""A Task's life as the operator remembers it: no prompt, no result, the head of a message."""
+"""The progress of a Task in memory: no prompt, no result, the head of a message."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class TaskProgress:
-    """How a Task's work stands, and what its author wants of it."""
+    """The progress of a Task's work, and the wishes of its author."""
 
     phase: Phase
     cancel: bool
@@ -41,7 +41,7 @@ class TaskProgress:
 
 
 def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
-    """Reduce a Task, as the API server sent it, to the state of its life.
+    """Reduce a Task, as the API server sent it, to its progress.
 
     A Task in a phase that isn't known is left to the program that knows it.
     """

@@ -10,7 +10,7 @@ from wegent_operator.runtime.sight import Sight
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import rfc3339, without_obstacle
-from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.objects import TaskState
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.tasks.end import with_progress
 from wegent_operator.tasks.steps import TaskSteps
@@ -18,7 +18,7 @@ from wegent_operator.tasks.verdict import verdict
 from wegent_operator.trash.controller import TrashController
 
 
-class TaskController(ReferencesController):
+class TaskController(ReferencesController[TaskState]):
     """The controller of Tasks."""
 
     def __init__(
@@ -35,7 +35,7 @@ class TaskController(ReferencesController):
         self._steps = steps
         self._clock = clock
 
-    async def reconcile(self, key: ObjectKey, state: ObjectState | None) -> bool:
+    async def reconcile(self, key: ObjectKey, state: TaskState | None) -> bool:
         """Take the step that is due; else do as for other kinds.
 
         Raises:
@@ -49,15 +49,15 @@ class TaskController(ReferencesController):
             return True
         return await super().reconcile(key, state)
 
-    def verdict(self, state: ObjectState) -> Verdict:
+    def verdict(self, state: TaskState) -> Verdict:
         """Return the verdict on a Task as things stand."""
         return verdict(state, self._cache)
 
-    async def _reconcile_status(self, state: ObjectState) -> None:
+    async def _reconcile_status(self, state: TaskState) -> None:
         """Write the verdict; of a Task that has left Pending, acknowledge spec and end."""
-        if state.task is None or not state.has_run:
+        if not state.has_run:
             await super()._reconcile_status(state)
             return
-        task, now = state.task, rfc3339(self._clock())
-        desired = with_progress(without_obstacle(state), task.phase, task.message, now)
+        progress, now = state.progress, rfc3339(self._clock())
+        desired = with_progress(without_obstacle(state), progress.phase, progress.message, now)
         await self._writer.put(state, desired)

@@ -16,7 +16,7 @@ from typing import Final
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.phases import FINAL, Phase
 from wegent_operator.state.conditions import condition_of, with_conditions
-from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.objects import TaskState
 from wegent_operator.state.verdict import Outcome
 
 SAID: Final[Mapping[Phase, tuple[tuple[ConditionType, Reason], ...]]] = MappingProxyType(
@@ -33,8 +33,8 @@ SAID: Final[Mapping[Phase, tuple[tuple[ConditionType, Reason], ...]]] = MappingP
 """The conditions that are True at a Task's end, by phase."""
 
 
-def with_progress(state: ObjectState, phase: Phase, message: str, now: str) -> ObjectState:
-    """Return the state of a Task in ``phase``, which isn't Pending, as they should be.
+def with_progress(state: TaskState, phase: Phase, message: str, now: str) -> TaskState:
+    """Return the state of a Task in ``phase``, which isn't Pending, as it should be.
 
     Equal to ``state`` where all of it is written already, by the operator or by the runner.
 
@@ -44,7 +44,7 @@ def with_progress(state: ObjectState, phase: Phase, message: str, now: str) -> O
         message: why, in words for people.
         now: an RFC 3339 time.
     """
-    if phase not in FINAL and state.task is not None and state.task.cancel:
+    if phase not in FINAL and state.progress.cancel:
         return state
     conditions = {condition.type: condition for condition in state.conditions}
     if phase in FINAL:

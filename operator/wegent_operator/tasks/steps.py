@@ -1,4 +1,4 @@
-"""Lets Tasks go on by themselves: does what is due, and wakes up for what will be."""
+"""Takes the steps of Tasks that are due, and sets a timer for those that will be."""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import rfc3339, status_patch, with_verdict
-from wegent_operator.state.objects import ObjectState, state_of
+from wegent_operator.state.objects import ObjectState, TaskState, state_of
 from wegent_operator.tasks.deadlines import Cause, Step, next_step, step_status
 from wegent_operator.tasks.end import with_progress
 from wegent_operator.tasks.first_seen import Sightings
@@ -48,21 +48,20 @@ class TaskSteps:
         self._collected: dict[ObjectKey, str] = {}
         """Uids of Tasks that are deleted and not yet known to be gone."""
 
-    async def take_due(self, state: ObjectState) -> bool:
-        """Do what is due for a Task; return whether that was all there is to do.
+    async def take_due(self, state: TaskState) -> bool:
+        """Take the step that is due; return False if there is none, and the Task needs a verdict.
 
         Raises:
             KubeError: the API server did not take it; to be tried again.
         """
-        if state.task is None:
-            return False
         if state.deleting or self._cache.is_terminating(state.key.namespace):
             self.forget(state.key)
             return False
         if self._is_coming_back(state) or self._collected.get(state.key) == state.uid:
             return True
         now = self._clock()
-        step = next_step(state.task, self._sightings.of(state.key, state.uid, state.task, now))
+        seen = self._sightings.of(state.key, state.uid, state.progress, now)
+        step = next_step(state.progress, seen)
         left = None if step is None else (step.due - now).total_seconds()
         self._queue.add_after(state.key, left if left is None or left > 0 else None)
         if step is None or step.due > now:
@@ -76,34 +75,35 @@ class TaskSteps:
         return True
 
     def forget(self, key: ObjectKey) -> None:
-        """Note that nothing will happen to a Task any more."""
+        """Forget a Task that gets no more steps."""
         self._sightings.forget(key)
         self._collected.pop(key, None)
         self._queue.add_after(key, None)
 
     def forget_all(self) -> None:
-        """Forget every Task, because another operator judges.
+        """Forget every Task: another operator leads.
 
-        Should it be this one's turn again, leases count from then on, as after a restart.
+        When this one leads again, leases count from then on, as after a restart.
         """
         self._sightings.forget_all()
         self._collected.clear()
 
     def count_phase_change(self, before: ObjectState | None, after: ObjectState) -> None:
         """Count a change of phase, by the operator or another writer."""
-        if before is None or before.task is None or after.task is None or before.uid != after.uid:
+        if not isinstance(before, TaskState) or not isinstance(after, TaskState):
             return
-        if before.task.phase is not after.task.phase:
-            self._metrics.task_phases.labels(before.task.phase, after.task.phase).inc()
+        phases = before.progress.phase, after.progress.phase
+        if before.uid == after.uid and phases[0] is not phases[1]:
+            self._metrics.task_phases.labels(*phases).inc()
 
-    def _is_coming_back(self, state: ObjectState) -> bool:
+    def _is_coming_back(self, state: TaskState) -> bool:
         """Tell whether the Task is being brought back from the trash: its status isn't yet."""
         if state.restored_from is None:
             return False
         key = ObjectKey(TOMBSTONE.plural, state.key.namespace, state.restored_from)
         return self._cache.get(key) is not None
 
-    async def _take(self, state: ObjectState, step: Step, now: datetime) -> None:
+    async def _take(self, state: TaskState, step: Step, now: datetime) -> None:
         patch = status_patch(self._judged(state, step, now))
         patch["status"] |= step_status(step, now)
         answer = await self._writer.write(state, patch)
@@ -115,7 +115,7 @@ class TaskSteps:
         self._done(state, step, now)
         self._queue.add(state.key)  # for what comes after this step
 
-    def _judged(self, state: ObjectState, step: Step, now: datetime) -> ObjectState:
+    def _judged(self, state: TaskState, step: Step, now: datetime) -> TaskState:
         """Return the state with the conditions that the Task is to have after the step."""
         at = rfc3339(now)
         judged = state
@@ -125,7 +125,7 @@ class TaskSteps:
             return judged
         return with_progress(judged, step.to, step.message, at)
 
-    def _done(self, state: ObjectState, step: Step, now: datetime) -> None:
+    def _done(self, state: TaskState, step: Step, now: datetime) -> None:
         self._metrics.task_steps.labels(step.cause).inc()
         as_wished = step.cause in (Cause.CANCELLED, Cause.COLLECTED)
         story = Story(action="Step", reason=step.cause, note=step.message, normal=as_wished)

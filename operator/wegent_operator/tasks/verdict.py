@@ -5,14 +5,14 @@ from dataclasses import replace
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_operator.references.verdict import View
 from wegent_operator.references.verdict import verdict as verdict_on_references
-from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.objects import TaskState
 from wegent_operator.state.verdict import Problem, Verdict, outcome_of
 
 
-def verdict(state: ObjectState, view: View) -> Verdict:
+def verdict(state: TaskState, view: View) -> Verdict:
     """Return the verdict on a Task as things stand in ``view``."""
     references = verdict_on_references(state, view)
-    if state.task is None or not state.task.cancel:
+    if not state.progress.cancel:
         accepted = outcome_of(ConditionType.ACCEPTED, Reason.ACCEPTED, [])
         return replace(references, accepted=accepted)
     cancelled = [Problem(Reason.CANCELLED, "spec.cancel: the Task was cancelled before it began")]

@@ -30,7 +30,7 @@ from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, named, 
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import find
-from wegent_operator.state.objects import ObjectState, state_of
+from wegent_operator.state.objects import ObjectState, TombstoneState, state_of
 from wegent_operator.trash.tombstones import (
     add_finalizer_patch,
     freeze_patch,
@@ -161,7 +161,7 @@ class TrashController:
         """
         name = state.restored_from or ""
         there = self._cache.get(ObjectKey(TOMBSTONE.plural, state.key.namespace, name))
-        if there is None or there.tombstone is None or not there.tombstone.restore:
+        if not isinstance(there, TombstoneState) or not there.spec.restore:
             return
         if state.key not in {reference.target for reference in there.references}:
             return

@@ -11,7 +11,7 @@ from wegent_operator.runtime.sight import Sight, unseen_tombstone
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import find, without_obstacle
-from wegent_operator.state.objects import ObjectState, TombstoneSpec
+from wegent_operator.state.objects import TombstoneState
 from wegent_operator.state.verdict import Problem, Verdict, verdict_of
 from wegent_operator.trash.restorer import Restorer
 
@@ -40,21 +40,21 @@ class TombstoneController:
         self._sight = sight
         self._clock = clock
 
-    def unlisted(self, _: ObjectKey, state: ObjectState | None) -> str | None:
+    def unlisted(self, _: ObjectKey, state: TombstoneState | None) -> str | None:
         """Return the same as for any other object; a Tombstone refers to nothing else."""
         return None if state is None else unseen_tombstone(state, self._cache, self._sight)
 
-    async def reconcile(self, key: ObjectKey, state: ObjectState | None) -> bool:
+    async def reconcile(self, key: ObjectKey, state: TombstoneState | None) -> bool:
         """Restore the object that a Tombstone holds, or delete the Tombstone when it is due.
 
         Raises:
             Hindered: the Tombstone has served its purpose and can't be deleted.
             KubeError: the API server did not take it; to be tried again.
         """
-        if state is None or state.tombstone is None:
+        if state is None:
             return True
-        decided = await self._restore_or_delete(key, state, state.tombstone)
-        expires_at = state.tombstone.expires_at
+        decided = await self._restore_or_delete(key, state)
+        expires_at = state.spec.expires_at
         if decided is None or expires_at is None:
             self._queue.add_after(key, None)
         else:
@@ -66,9 +66,7 @@ class TombstoneController:
         # A refusal may end without an event that tells so: a quota, a right.
         return decided.ready.reason != Reason.NOT_RESTORED
 
-    async def _restore_or_delete(
-        self, key: ObjectKey, state: ObjectState, tombstone: TombstoneSpec
-    ) -> Verdict | None:
+    async def _restore_or_delete(self, key: ObjectKey, state: TombstoneState) -> Verdict | None:
         """Do what is due; return the verdict, None once the Tombstone is deleted."""
         if state.deleting:
             raise waiting_for(
@@ -77,10 +75,10 @@ class TombstoneController:
                 f"metadata.finalizers: the Tombstone is no longer needed, and waits for"
                 f" {named(state.finalizers)}; the controller that added a finalizer removes it",
             )
-        if tombstone.expires_at is not None and self._clock() >= tombstone.expires_at:
+        if state.spec.expires_at is not None and self._clock() >= state.spec.expires_at:
             await self._restorer.drop(key, state.uid, "expired")
             return None
-        if not tombstone.restore:
+        if not state.spec.restore:
             return verdict(None)
         # A Tombstone that couldn't be deleted says so: its object is back. Restored again, it
         # would bring back objects that have been deleted since.

@@ -14,7 +14,7 @@ from wegent_operator.accounts.plan import ProvisionKey
 from wegent_operator.accounts.provisions import Provisions, provision_key
 from wegent_operator.runtime.dispatcher import Dispatcher
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.objects import namespace_key, state_of, version_of
+from wegent_operator.state.objects import TombstoneState, namespace_key, state_of, version_of
 from wegent_operator.tasks.steps import TaskSteps
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Feed:
         known = self.cache.get(key)
         if self.cache.remove(key, uid, version=version):
             self._enqueue(key)
-            if known is not None and known.tombstone is not None:
+            if isinstance(known, TombstoneState):
                 # The restored object is complete now.
                 self._enqueue(*(reference.target for reference in known.references))
 
