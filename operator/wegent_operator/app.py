@@ -63,7 +63,7 @@ def clock() -> datetime:
 
 
 class Operator:
-    """One operator: its cache, its queue and everything that works on them."""
+    """One operator: its cache, its queue and the parts that work on them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -132,7 +132,10 @@ class Operator:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _controllers(self, held: HeldKeys) -> dict[str, Controller[Any]]:
-        """Return the controller of each kind; one of references alone needs no row."""
+        """Return the table of controllers by plural.
+
+        A kind that isn't named here is decided by its references alone.
+        """
         cache, sight, settings = self._cache, self.sight, self.settings
         writer = VerdictWriter(
             cache, self._status_writer, self._pending, self._recorder, self.metrics, clock
@@ -174,10 +177,10 @@ class Operator:
         }
 
     async def start(self) -> None:
-        """Begin to fill the cache, and to judge once everything is listed, or refused for now.
+        """Start to fill the cache, and to reconcile once each resource is listed or refused.
 
-        Serves /healthz from the first moment. Waits for no answer of the API server: Kopf
-        watches nothing before this is done, and hears no signal to end.
+        /healthz is served from the first moment. This waits for no answer of the API server: Kopf
+        watches nothing before this returns, and reacts to no signal.
         """
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
@@ -187,7 +190,7 @@ class Operator:
         logger.info("Health and metrics are served on port %d.", self._health.port)
         self._spawn("events", self._recorder.run())
         self._spawn("resyncs", self.resyncer.run(self.settings.resync_interval_s))
-        self._spawn("judging", self._judge_in_turn())
+        self._spawn("reconciling", self._run())
 
     async def stop(self) -> None:
         """End every task and connection. A write that is under way is finished or never sent."""
@@ -211,18 +214,18 @@ class Operator:
             server=self.connection.server, aiohttp_session=cast("aiohttp.ClientSession", session)
         )
 
-    async def _judge_in_turn(self) -> None:
-        """Judge for ever, or whenever it is this operator's turn."""
+    async def _run(self) -> None:
+        """Reconcile for ever; with leader election, while this operator leads."""
         await self.sight.all_tried()
         logger.info("Listed %d objects.", len(self._cache))
         if self._elector is not None:
-            await self._elector.run(self._judge)
+            await self._elector.run(self._lead)
         else:
             self.metrics.leading.set(1)
-            await self._judge()
+            await self._lead()
 
-    async def _judge(self) -> None:
-        """Judge for ever."""
+    async def _lead(self) -> None:
+        """Reconcile for ever, with several workers."""
         self.feed.start()
         try:
             async with asyncio.TaskGroup() as group:
@@ -233,7 +236,7 @@ class Operator:
             self.feed.stop()
 
     def _problems(self) -> list[str]:
-        """Return a line on each thing that keeps verdicts from being given."""
+        """Return a line for each resource and Lease that keeps objects without a verdict."""
         lease = self._elector.problem if self._elector else ""
         return [*self.sight.problems(), *([f"leases: {lease}"] if lease else [])]
 

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     trash_retention_s: int = Field(default=30 * 24 * 3600, ge=1)
     """How long a Tombstone is kept, from the object's deletion on."""
     leader_election: bool = False
-    """Whether several of these may run: then the one that holds the Lease judges."""
+    """Whether several of these may run: then the one that holds the Lease leads."""
     lease_namespace: str = "wegent-system"
     """Where the Lease ``wegent-operator`` is."""
     writers: int = Field(default=8, ge=1, le=64)

@@ -1,4 +1,4 @@
-"""Writes statuses: one guarded patch each, counted by what came of it."""
+"""Writes statuses: one guarded patch each, counted by its outcome."""
 
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ FIELD_MANAGER: Final = "wegent-operator"
 
 
 class StatusWriter:
-    """Sends patches that are valid for the version that was judged, and for no other."""
+    """Sends patches that are valid for one version of an object, and for no other."""
 
     def __init__(
         self, client: KubeClient, cache: Cache, queue: KeyedQueue[ObjectKey], metrics: Metrics
@@ -31,9 +31,9 @@ class StatusWriter:
     async def write(
         self, state: ObjectState, patch: dict[str, Any], *, accept: str = "application/json"
     ) -> Any:
-        """Send a merge patch and return the answer, None where the object is not as judged.
+        """Send a merge patch and return the answer, None where the object has changed or is gone.
 
-        What has changed it is then news that brings the object back, or it is gone.
+        The event of a change brings the object back into the queue.
 
         Raises:
             KubeError: the API server did not take it; to be tried again.

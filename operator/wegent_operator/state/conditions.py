@@ -15,8 +15,8 @@ _S = TypeVar("_S", bound=ObjectState)
 CUT: Final = " ... (cut)"
 """End of a message that was cut: a webhook may refuse an object in any number of words."""
 PASSING: Final = (ConditionType.DELETED, ConditionType.LAST_ADMIN, ConditionType.STALLED)
-"""Conditions that an object has only sometimes. One that is judged isn't kept from going; an
-admin may be one no more; an edit may end what no other change can."""
+"""Conditions that an object has only sometimes. An object that gets a verdict isn't being deleted;
+an Account may be no admin any more; an edit may end a stall."""
 
 
 def with_verdict(state: _S, verdict: Verdict, now: str) -> _S:
@@ -33,8 +33,8 @@ def with_verdict(state: _S, verdict: Verdict, now: str) -> _S:
             seen.pop(type_, None)
     for outcome in verdict.outcomes:
         seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), state.generation, now)
-    judged = replace(state, observed_generation=state.generation)
-    return with_conditions(judged, seen.values())
+    evaluated = replace(state, observed_generation=state.generation)
+    return with_conditions(evaluated, seen.values())
 
 
 def with_outcome(state: _S, outcome: Outcome, now: str) -> _S:

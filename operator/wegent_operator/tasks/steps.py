@@ -104,7 +104,7 @@ class TaskSteps:
         return self._cache.get(key) is not None
 
     async def _take(self, state: TaskState, step: Step, now: datetime) -> None:
-        patch = status_patch(self._judged(state, step, now))
+        patch = status_patch(self._after(state, step, now))
         patch["status"] |= step_status(step, now)
         answer = await self._writer.write(state, patch)
         if answer is None:
@@ -115,15 +115,15 @@ class TaskSteps:
         self._done(state, step, now)
         self._queue.add(state.key)  # for what comes after this step
 
-    def _judged(self, state: TaskState, step: Step, now: datetime) -> TaskState:
+    def _after(self, state: TaskState, step: Step, now: datetime) -> TaskState:
         """Return the state with the conditions that the Task is to have after the step."""
         at = rfc3339(now)
-        judged = state
+        after = state
         if not state.has_run or step.to is Phase.PENDING:
-            judged = with_verdict(state, verdict(state, self._cache), at)
+            after = with_verdict(state, verdict(state, self._cache), at)
         if step.to in (None, Phase.PENDING):
-            return judged
-        return with_progress(judged, step.to, step.message, at)
+            return after
+        return with_progress(after, step.to, step.message, at)
 
     def _done(self, state: TaskState, step: Step, now: datetime) -> None:
         self._metrics.task_steps.labels(step.cause).inc()
