@@ -185,7 +185,7 @@ class AccountController:
 
     async def _create_namespace(self, manifest: dict[str, Any]) -> None:
         metadata = (body := await self._provision_writer.create_namespace(manifest))["metadata"]
-        # Other Accounts may have waited for it, and its event will be no news any more.
+        # Other Accounts may wait for it, and its event will change nothing in the cache.
         for key in self._cache.put_namespace(
             metadata["name"], metadata.get("labels") or {}, version=version_of(body)
         ):

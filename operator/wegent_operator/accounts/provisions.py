@@ -20,7 +20,7 @@ class Provisions:
         self._gone: Gone[ProvisionKey] = Gone()
 
     def put(self, resource: Resource, body: Mapping[str, Any]) -> str | None:
-        """Take in a watched object; return the account it concerns if that is news.
+        """Store a watched object; return the account that it belongs to if it has changed.
 
         Objects that are none of Wegent's leave nothing behind, however many there are.
         """

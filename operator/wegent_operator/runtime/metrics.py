@@ -26,7 +26,7 @@ class Metrics:
         )
         self.task_phases = Counter(
             "wegent_operator_task_phases_total",
-            "Tasks that went from one phase to another, whoever wrote it.",
+            "Changes of Tasks' phases, written by the operator or others.",
             ["before", "after"],
             registry=self.registry,
         )

@@ -107,7 +107,7 @@ class Cache:
     def remove(self, key: ObjectKey, uid: str | None = None, *, version: int = 0) -> bool:
         """Forget an object; with ``uid``, only if it is still the one that is known.
 
-        With ``version``, older news of it isn't taken in any more.
+        With ``version``, older versions of it are not stored any more.
         """
         known = self._objects.get(key)
         if version:

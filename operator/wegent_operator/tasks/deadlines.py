@@ -1,9 +1,9 @@
-"""What becomes of a Task by itself: pure functions of its state.
+"""The steps that a Task takes by itself: pure functions of its progress.
 
-A Task that is to be cancelled, that takes too long, whose claimant is silent, or that
-has been finished for long enough changes though nobody writes it. ``next_step`` says
-what will happen next and when; whoever asks wakes up then. The answer follows from what
-is stored, so that no deadline is lost with the operator.
+A Task changes without a writer when it is to be cancelled, takes too long, has a silent
+claimant, or has been finished for long enough. ``next_step`` returns the next change and its
+time; the caller sets a timer. The answer follows from stored fields, so that no deadline is lost
+with the operator.
 
 Of several deadlines that have passed, as after the operator was down, the earliest
 counts: what happens is what would have happened had the operator been there.

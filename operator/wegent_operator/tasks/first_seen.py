@@ -3,7 +3,7 @@
 A lease is counted from there, not from the time that the claim names: a runner whose
 clock is wrong neither loses its claim nor keeps it for ever (as Kubernetes' own leader
 election and node leases do it). After a restart of the operator everything is seen
-anew: a lease is then counted from the start, which is late at worst, never early.
+for the first time: a lease is then counted from the start, which is late at worst, never early.
 """
 
 from collections.abc import Hashable

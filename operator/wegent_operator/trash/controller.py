@@ -254,7 +254,7 @@ class TrashController:
         since = self._clock() - (state.deleted_at or self._clock())
         if answer is Missed.CHANGED and freezing is not None and since > HELD_UP:
             raise Hindered.at(Step.FREEZE, freezing)
-        # Else news of a change is on its way.
+        # Otherwise the event of a change is on its way.
 
     async def _freeze(self, state: ObjectState) -> dict[str, Any] | None:
         """Keep others from changing an object, and return it; None where it is gone."""
@@ -269,7 +269,7 @@ class TrashController:
         )
         if isinstance(answer, Missed):
             return None
-        # Its own writes are no news to the operator.
+        # The event of the operator's own write adds nothing.
         self._cache.put(state_of(BY_PLURAL[state.key.plural], answer))
         return self._if_deleted(state, answer)
 
@@ -307,7 +307,7 @@ class TrashController:
             and "deletionTimestamp" in metadata
             and metadata.get("finalizers") == [TRASH_FINALIZER]
         )
-        return body if ready else None  # else news of that is on its way
+        return body if ready else None  # otherwise the event of that is on its way
 
     async def _store_tombstone(self, kind: Kind, body: Mapping[str, Any]) -> None:
         tombstone = tombstone_of(kind, body, self._clock(), self._retention)
