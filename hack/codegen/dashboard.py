@@ -23,7 +23,7 @@ PANELS: Final = (
     Panel(
         "Oldest change without a verdict",
         "s",
-        "max(wegent_operator_unsettled_seconds)",
+        "max(wegent_operator_pending_seconds)",
         "oldest",
     ),
     Panel("Keys waiting", "short", "sum(wegent_operator_queue_depth)", "keys"),
@@ -58,11 +58,11 @@ PANELS: Final = (
         ' (wegent_operator_objects{reason=~"RefNotFound|RefNotPermitted"}))',
         "{{kind}}",
     ),
-    Panel("Operators that judge", "short", "sum(wegent_operator_leading)", "judging"),
+    Panel("Operators that lead", "short", "sum(wegent_operator_leading)", "leading"),
     Panel(
-        "Healed by sweeps",
+        "Corrected by resyncs",
         "ops",
-        "sum by (kind) (rate(wegent_operator_sweep_healed_total[5m]))",
+        "sum by (kind) (rate(wegent_operator_resync_corrections_total[5m]))",
         "{{kind}}",
     ),
     Panel(

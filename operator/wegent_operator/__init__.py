@@ -1,10 +1,16 @@
-"""Wegent's operator: Kopf feeds it, a store remembers, pure functions judge, few writers write.
+"""Wegent's operator: Kopf feeds a cache, and one controller a kind writes statuses.
 
 ::
 
-    feed (Kopf) ──▶ store ──▶ queue ──▶ judge (pure) ──▶ one guarded status patch
+    feed (Kopf) ──▶ cache ──▶ queue ──▶ controller of the kind ──▶ one guarded status patch
                       ▲                    │
-                    sweep                  └──▶ the object's referrers, if what they see changed
+                   resync                  └──▶ the object's referrers, if it changed for them
 
-See docs/operator.md for the whole picture and docs/adr/ for why.
+The dispatcher (``runtime.dispatcher``) finds the controller of a kind in the table that ``app``
+builds. Each kind's decision is a function called ``verdict``, in the folder of its controller:
+``references``, ``tasks``, ``accounts``, ``trash``.
+
+Imports go one way: app > watch > accounts, tasks > references > trash > runtime > state.
+
+See docs/operator.md for the whole picture and docs/adr/ for the reasons.
 """

@@ -16,7 +16,7 @@ from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_conne
 from wegent_kube.usage import argument_parser
 from wegent_operator.app import register
 from wegent_operator.settings import Settings
-from wegent_operator.trash.uninstall import release_everything, withdraw
+from wegent_operator.trash.uninstall import stop_operator, uninstall
 from wegent_operator.watch.kopf_settings import EXIT_S
 
 MAX_NAMED: Final = 20
@@ -24,7 +24,7 @@ MAX_NAMED: Final = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run until told to stop, or release everything. Exits with 2 where there is no cluster."""
+    """Run until told to stop, or remove all finalizers. Exits with 2 where there is no cluster."""
     parser = argument_parser("wegent-operator", "Wegent's operator: runs until SIGTERM.", Settings)
     parser.add_argument(
         "--release-everything",
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         " operator and the admission policies are gone",
     )
     parser.add_argument(
-        "--withdraw",
+        "--stop-operator",
         metavar="NAMESPACE/DEPLOYMENT",
         help="with --release-everything: first delete the operator, which is that Deployment, and"
         " the policy binding that puts the finalizer on",
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"wegent-operator: {error}\n")
         sys.exit(2)
     if options.release_everything:
-        sys.exit(asyncio.run(_release(options.withdraw)))
+        sys.exit(asyncio.run(_uninstall(options.stop_operator)))
     # Else Kopf asks who we are, and in a container that may be a number without a name.
     os.environ.setdefault("POD_ID", socket.gethostname())
     registry = kopf.OperatorRegistry()
@@ -88,13 +88,13 @@ async def _operate(registry: kopf.OperatorRegistry) -> int:
     return 0 if stop.is_set() else 1
 
 
-async def _release(operator: str | None) -> int:
+async def _uninstall(operator: str | None) -> int:
     async with KubeClient(load_connection(), user_agent="wegent-operator") as client:
         try:
             if operator is not None:
                 namespace, _, deployment = operator.partition("/")
-                await withdraw(client, namespace, deployment)
-            released = await release_everything(client)
+                await stop_operator(client, namespace, deployment)
+            released = await uninstall(client)
         except (KubeError, TimeoutError) as error:
             sys.stderr.write(f"wegent-operator: {error}\n")
             return 1

@@ -16,29 +16,41 @@ import aiohttp
 import kopf
 
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import KINDS, Kind
+from wegent_crds.registry import ACCOUNT, KINDS, TASK, TOMBSTONE, Kind
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
 from wegent_kube.tracing import Tracing
-from wegent_operator.accounts.controller import Provisioner, Provisions, provision_key
+from wegent_operator.accounts.controller import AccountController
 from wegent_operator.accounts.plan import PROVISIONED
+from wegent_operator.accounts.provisions import Provisions, provision_key
+from wegent_operator.accounts.shared_namespaces import SharedNamespaceController
+from wegent_operator.accounts.writer import ProvisionWriter
+from wegent_operator.references.controller import ReferencesController
+from wegent_operator.runtime.controller import Controller
+from wegent_operator.runtime.dispatcher import Dispatcher
 from wegent_operator.runtime.election import Elector
 from wegent_operator.runtime.events import Recorder
+from wegent_operator.runtime.held import HeldKeys
 from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.obstacles import Obstacles
+from wegent_operator.runtime.pending import Pending
 from wegent_operator.runtime.queue import KeyedQueue
+from wegent_operator.runtime.sight import Sight
 from wegent_operator.runtime.status_writer import StatusWriter
-from wegent_operator.runtime.worker import Reconciler
+from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.settings import Settings
-from wegent_operator.state.objects import version_of
-from wegent_operator.state.store import Store
-from wegent_operator.tasks.controller import TaskLife
-from wegent_operator.trash.controller import Keeper
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState, version_of
+from wegent_operator.tasks.controller import TaskController
+from wegent_operator.tasks.steps import TaskSteps
+from wegent_operator.trash.controller import TrashController
+from wegent_operator.trash.restorer import Restorer
+from wegent_operator.trash.tombstone_controller import TombstoneController
 from wegent_operator.watch.feed import Feed
 from wegent_operator.watch.health import HealthServer, WatchMonitor
 from wegent_operator.watch.kopf_session import KopfSession
 from wegent_operator.watch.kopf_settings import WATCH_GRACE_S, configure
-from wegent_operator.watch.resync import RESOURCES, Sweeper
-from wegent_operator.watch.sight import Sight
+from wegent_operator.watch.resync import RESOURCES, Resyncer
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +63,7 @@ def clock() -> datetime:
 
 
 class Operator:
-    """One operator: its store, its queue and everything that works on them."""
+    """One operator: its cache, its queue and the parts that work on them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -66,71 +78,119 @@ class Operator:
             self.connection, user_agent=USER_AGENT, trace_configs=self._tracing.of_clients()
         )
         self._queue: KeyedQueue[ObjectKey] = KeyedQueue()
-        self._store = Store(settings.shared_namespaces)
-        provisions = Provisions(settings.accounts_namespace)
+        self._cache = Cache(settings.shared_namespaces)
+        self._pending = Pending(self._queue)
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
-        writer = StatusWriter(self._client, self._store, self._queue, self.metrics)
-        keeper = Keeper(
+        self._status_writer = StatusWriter(self._client, self._cache, self._queue, self.metrics)
+        self._obstacles = Obstacles(
+            self._cache, self._status_writer, self._recorder, self.metrics, clock
+        )
+        self._trash = TrashController(
             self._client,
-            self._store,
+            self._cache,
             self.metrics,
             timedelta(seconds=settings.trash_retention_s),
             clock,
         )
-        tasks = TaskLife(
-            self._store, self._queue, writer, keeper, self._recorder, self.metrics, clock
-        )
-        self._reconciler = Reconciler(
-            self._store,
+        self._task_steps = TaskSteps(
+            self._cache,
             self._queue,
-            writer,
-            Provisioner(
-                self._client,
-                self._store,
-                provisions,
-                self._queue,
-                self.metrics,
-                settings.accounts_namespace,
-                settings.shared_role,
-                settings.account_quota,
-            ),
-            keeper,
-            tasks,
+            self._status_writer,
+            self._trash,
             self._recorder,
             self.metrics,
             clock,
-            sight=self.sight,
+        )
+        self._provisions = Provisions(settings.accounts_namespace)
+        held = HeldKeys(self._cache, self._queue, self.sight, self._recorder, clock)
+        self._dispatcher = Dispatcher(
+            self._controllers(held),
+            self._cache,
+            self._queue,
+            self._pending,
+            held,
+            self._obstacles,
+            self.metrics,
         )
         self.feed = Feed(
-            self._store, provisions, self._reconciler, tasks, settings.accounts_namespace
+            self._cache,
+            self._provisions,
+            self._dispatcher,
+            self._task_steps,
+            settings.accounts_namespace,
         )
-        self.sweeper = Sweeper(self._client, self.feed, self.metrics, self.sight)
-        self.sight.on_seen = lambda _: self._reconciler.seen_again()
-        self.sight.on_absent = self.feed.absent
+        self.resyncer = Resyncer(self._client, self.feed, self.metrics, self.sight)
+        self.sight.on_seen = lambda _: self._dispatcher.enqueue_held()
+        self.sight.on_absent = self.feed.remove_kind
         self._health = HealthServer(
             self.monitor,
             self.metrics,
             problems=self._problems,
-            census=lambda: self._store.census,
+            counts_by_reason=lambda: self._cache.counts_by_reason,
         )
         self._elector = self._new_elector() if settings.leader_election else None
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self) -> None:
-        """Begin to fill the store, and to judge once everything is listed, or refused for now.
+    def _controllers(self, held: HeldKeys) -> dict[str, Controller[Any]]:
+        """Return the table of controllers by plural.
 
-        Serves /healthz from the first moment. Waits for no answer of the API server: Kopf
-        watches nothing before this is done, and hears no signal to end.
+        A kind that isn't named here is decided by its references alone.
+        """
+        cache, sight, settings = self._cache, self.sight, self.settings
+        writer = VerdictWriter(
+            cache, self._status_writer, self._pending, self._recorder, self.metrics, clock
+        )
+        provision_writer = ProvisionWriter(self._client, self._provisions, self.metrics)
+        references = ReferencesController[ObjectState](cache, self._trash, writer, held, sight)
+        return {
+            **{kind.plural: references for kind in KINDS},
+            TASK.plural: TaskController(
+                cache, self._trash, writer, held, sight, self._task_steps, clock
+            ),
+            ACCOUNT.plural: AccountController(
+                cache,
+                self._queue,
+                self._provisions,
+                provision_writer,
+                writer,
+                held,
+                sight,
+                settings.accounts_namespace,
+                settings.account_quota,
+            ),
+            TOMBSTONE.plural: TombstoneController(
+                cache,
+                self._queue,
+                Restorer(self._client, self.metrics, clock),
+                writer,
+                sight,
+                clock,
+            ),
+            NAMESPACES.plural: SharedNamespaceController(
+                cache,
+                self._provisions,
+                provision_writer,
+                sight,
+                settings.accounts_namespace,
+                settings.shared_role,
+            ),
+        }
+
+    async def start(self) -> None:
+        """Start to fill the cache, and to reconcile once each resource is listed or refused.
+
+        /healthz is served from the first moment. This waits for no answer of the API server: Kopf
+        watches nothing before this returns, and reacts to no signal.
         """
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
-        self.metrics.unsettled.set_function(lambda: self._reconciler.unsettled_age_s)
-        self.metrics.hindered.set_function(lambda: self._reconciler.hindered)
+        self.metrics.pending.set_function(lambda: self._pending.age_s)
+        self.metrics.hindered.set_function(lambda: self._obstacles.told)
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
         logger.info("Health and metrics are served on port %d.", self._health.port)
         self._spawn("events", self._recorder.run())
-        self._spawn("sweeps", self.sweeper.run(self.settings.sweep_interval_s))
-        self._spawn("judging", self._judge_in_turn())
+        self._spawn("resyncs", self.resyncer.run(self.settings.resync_interval_s))
+        self._spawn("reconciling", self._run())
 
     async def stop(self) -> None:
         """End every task and connection. A write that is under way is finished or never sent."""
@@ -147,36 +207,36 @@ class Operator:
             KubeClient(self.connection, limit=0, user_agent=USER_AGENT),
             RESOURCES,
             self.sight,
-            self.sweeper.listed,
+            self.resyncer.listed,
             lasts_s=self.settings.watch_timeout_s,
         )
         return kopf.AiohttpSession(
             server=self.connection.server, aiohttp_session=cast("aiohttp.ClientSession", session)
         )
 
-    async def _judge_in_turn(self) -> None:
-        """Judge for ever, or whenever it is this operator's turn."""
+    async def _run(self) -> None:
+        """Reconcile for ever; with leader election, while this operator leads."""
         await self.sight.all_tried()
-        logger.info("Listed %d objects.", len(self._store))
+        logger.info("Listed %d objects.", len(self._cache))
         if self._elector is not None:
-            await self._elector.run(self._judge)
+            await self._elector.run(self._lead)
         else:
             self.metrics.leading.set(1)
-            await self._judge()
+            await self._lead()
 
-    async def _judge(self) -> None:
-        """Judge for ever."""
-        self.feed.begin()
+    async def _lead(self) -> None:
+        """Reconcile for ever, with several workers."""
+        self.feed.start()
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self.settings.writers):
-                    work = self._reconciler.work(self._tracing)
+                    work = self._dispatcher.work(self._tracing)
                     group.create_task(work, name=f"wegent worker {number}")
         finally:
-            self.feed.cease()
+            self.feed.stop()
 
     def _problems(self) -> list[str]:
-        """Return a line on each thing that keeps verdicts from being given."""
+        """Return a line for each resource and Lease that keeps objects without a verdict."""
         lease = self._elector.problem if self._elector else ""
         return [*self.sight.problems(), *([f"leases: {lease}"] if lease else [])]
 
@@ -236,9 +296,9 @@ def _register_kind(registry: kopf.OperatorRegistry, running: list[Operator], kin
         if event["type"] == "DELETED":
             metadata = body["metadata"]
             key = ObjectKey(kind.plural, metadata["namespace"], metadata["name"])
-            operator.feed.gone(key, metadata["uid"], version=version_of(body))
+            operator.feed.remove(key, metadata["uid"], version=version_of(body))
             return
-        operator.feed.seen(kind, body)
+        operator.feed.upsert(kind, body)
 
 
 def _register_namespaces(registry: kopf.OperatorRegistry, running: list[Operator]) -> None:
@@ -246,9 +306,9 @@ def _register_namespaces(registry: kopf.OperatorRegistry, running: list[Operator
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
         feed, body = running[0].feed, event["object"]
         if event["type"] == "DELETED":
-            feed.namespace_gone(body["metadata"]["name"], version_of(body))
+            feed.remove_namespace(body["metadata"]["name"], version_of(body))
         else:
-            feed.namespace(body)
+            feed.upsert_namespace(body)
 
 
 def _register_provisioned(
@@ -258,6 +318,6 @@ def _register_provisioned(
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
         feed, body = running[0].feed, event["object"]
         if event["type"] == "DELETED":
-            feed.unprovisioned(provision_key(resource, body), version_of(body))
+            feed.remove_provisioned(provision_key(resource, body), version_of(body))
         else:
-            feed.provisioned(resource, body)
+            feed.upsert_provisioned(resource, body)

@@ -40,15 +40,15 @@ class Settings(BaseSettings):
     trash_retention_s: int = Field(default=30 * 24 * 3600, ge=1)
     """How long a Tombstone is kept, from the object's deletion on."""
     leader_election: bool = False
-    """Whether several of these may run: then the one that holds the Lease judges."""
+    """Whether several of these may run: then the one that holds the Lease leads."""
     lease_namespace: str = "wegent-system"
     """Where the Lease ``wegent-operator`` is."""
     writers: int = Field(default=8, ge=1, le=64)
     """Keys worked on at once; the API server takes no more status writes from more than 8."""
     watch_timeout_s: int = Field(default=60, ge=1, le=3600)
     """How long one watch request lasts. /healthz fails when a watch is not renewed in time."""
-    sweep_interval_s: float = Field(default=300.0, gt=0)
-    """How often the store is compared with a metadata-only list."""
+    resync_interval_s: float = Field(default=300.0, gt=0)
+    """How often the cache is compared with a metadata-only list."""
     listen_host: str = Field(default="127.0.0.1", min_length=1)
     """Address on which /healthz, /readyz and /metrics are served."""
     listen_port: int = Field(default=8081, ge=0, le=65535)

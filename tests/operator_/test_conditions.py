@@ -15,11 +15,10 @@ from tests.support.wegent import OPERATOR_USER
 from wegent_crds.conditions import Reason
 from wegent_crds.registry import GHOST as GHOST_KIND
 from wegent_kube.resources import EVENTS
-from wegent_operator.references.verdict import Problem, refused
 from wegent_operator.runtime.event_series import Correlator, Story
-from wegent_operator.state.conditions import status_patch, with_verdict
-from wegent_operator.state.objects import facts_of
-from wegent_operator.trash.tombstones import rfc3339
+from wegent_operator.state.conditions import rfc3339, status_patch, with_verdict
+from wegent_operator.state.objects import state_of
+from wegent_operator.state.verdict import Problem, verdict_of
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -328,11 +327,11 @@ async def test_the_longest_messages_are_taken(api: Api, namespace: str, characte
     ghost = await api.settled("ghosts", namespace, "g")
     now = datetime.now(UTC)
     problem = Problem(Reason.REF_NOT_FOUND, character * 100_000)
-    facts = facts_of(GHOST_KIND, ghost)
-    told = with_verdict(facts, refused([], [problem]), rfc3339(now))
+    state = state_of(GHOST_KIND, ghost)
+    told = with_verdict(state, verdict_of([], [problem]), rfc3339(now))
     await api.merge("ghosts", namespace, "g", status_patch(told), "status")
     story = Story("Judge", "Any", character * 100_000, normal=True)
-    series = Correlator().correlate(facts, story, now)
+    series = Correlator().correlate(state, story, now)
     assert series
     await api.client.request("POST", EVENTS.path(namespace), body=series.body("host" * 60))
 

@@ -102,7 +102,7 @@ def _judged(operator: OperatorProcess) -> int:
     values = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
     if float(values["wegent_operator_queue_depth"]) > 0:
         return 0
-    return int(float(values["wegent_operator_judgements_total"]))
+    return int(float(values["wegent_operator_reconciles_total"]))
 
 
 async def test_killed_in_the_middle_of_work_nothing_is_lost(

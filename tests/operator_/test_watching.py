@@ -27,7 +27,7 @@ from wegent_kube import ApiError, KubeClient, load_connection
 from wegent_kube.backoff import CAP_S
 from wegent_kube.content_types import JSON_PATCH, MERGE_PATCH
 from wegent_kube.resources import CRDS, EVENTS, ROLE_BINDINGS, SERVICE_ACCOUNTS, Resource
-from wegent_operator.watch.sight import ABSENT_AFTER_S
+from wegent_operator.runtime.sight import ABSENT_AFTER_S
 
 ROLE = Resource("rbac.authorization.k8s.io", "v1", "clusterroles").path(name="wegent-operator")
 BACK_WITHIN_S = 30.0

@@ -26,7 +26,7 @@ from tests.support.policies import FINALIZERS_STAY, refusing
 from tests.support.wegent import OPERATOR_USER
 from wegent_crds.well_known import TRASH_FINALIZER
 from wegent_kube import KubeClient, load_connection
-from wegent_operator.trash.uninstall import release_everything
+from wegent_operator.trash.uninstall import uninstall
 
 GHOST = {"systemPrompt": "You help."}
 
@@ -131,12 +131,12 @@ async def test_what_changes_all_the_time_is_tried_again_for_a_while(
             await api.merge("ghosts", namespace, "busy", patch)
 
     editing = asyncio.create_task(edit())
-    found = await release_everything(api.client, pause_s=0.01)
+    found = await uninstall(api.client, pause_s=0.01)
     going_on = False
     await editing
     assert found.count >= 1
     assert not held(await api.get("ghosts", namespace, "quiet"))
     left = [it for it in found.left if namespace in it]
     assert left in ([], [f"Ghost {namespace}/busy: it keeps changing"])
-    again = await release_everything(api.client)
+    again = await uninstall(api.client)
     assert not [it for it in again.left if namespace in it]

@@ -1,10 +1,14 @@
 """Objects as the API server would send them, for tests of pure functions."""
 
 import itertools
-from typing import Any
+from typing import Any, Literal, overload
 
 from wegent_crds.registry import KINDS
-from wegent_operator.state.objects import Facts, facts_of
+from wegent_operator.references.verdict import View
+from wegent_operator.references.verdict import verdict as verdict_on_references
+from wegent_operator.state.objects import AccountState, ObjectState, TaskState, state_of
+from wegent_operator.state.verdict import Verdict
+from wegent_operator.tasks.verdict import verdict as verdict_on_task
 
 _VERSIONS = itertools.count(1)
 _KINDS = {kind.kind: kind for kind in KINDS}
@@ -32,16 +36,56 @@ def body(
     return {"kind": kind, "metadata": metadata, "spec": spec or {}, **more}
 
 
-def facts(
+@overload
+def state(
+    kind: Literal["Task"],
+    name: str,
+    spec: dict[str, Any] | None = None,
+    *,
+    namespace: str = "default",
+    **more: Any,
+) -> TaskState: ...
+
+
+@overload
+def state(
+    kind: Literal["Account"],
+    name: str,
+    spec: dict[str, Any] | None = None,
+    *,
+    namespace: str = "default",
+    **more: Any,
+) -> AccountState: ...
+
+
+@overload
+def state(
     kind: str,
     name: str,
     spec: dict[str, Any] | None = None,
     *,
     namespace: str = "default",
     **more: Any,
-) -> Facts:
-    """Return the facts of such an object."""
-    return facts_of(_KINDS[kind], body(kind, name, spec, namespace=namespace, **more))
+) -> ObjectState: ...
+
+
+def state(
+    kind: str,
+    name: str,
+    spec: dict[str, Any] | None = None,
+    *,
+    namespace: str = "default",
+    **more: Any,
+) -> ObjectState:
+    """Return the state of such an object."""
+    return state_of(_KINDS[kind], body(kind, name, spec, namespace=namespace, **more))
+
+
+def evaluate(state: ObjectState, view: View) -> Verdict:
+    """Return the verdict that the controller of the object's kind gives."""
+    if isinstance(state, TaskState):
+        return verdict_on_task(state, view)
+    return verdict_on_references(state, view)
 
 
 BOT_SPEC = {

@@ -5,27 +5,26 @@ from typing import Any
 
 import pytest
 
-from tests.unit.objects import facts
+from tests.unit.objects import evaluate, state
 from tests.unit.pages import Page
 from wegent_crds.conditions import Reason
 from wegent_crds.schema.status import PENDING_MESSAGE
-from wegent_operator.accounts.controller import SUSPENDED
 from wegent_operator.accounts.plan import plan
-from wegent_operator.references.verdict import judge
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.store import Store
+from wegent_operator.accounts.verdict import SUSPENDED
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState
 from wegent_operator.tasks.deadlines import Seen, next_step
 
 CONDITIONS = Page.read("docs/conditions.md")
-GHOST = facts("Ghost", "code-assistant")
-MODEL = facts("Model", "gpt-4", {"provider": "mistral"})
-SHELL = facts("Shell", "chat-shell", {"supportedProviders": ["openai", "anthropic"]})
+GHOST = state("Ghost", "code-assistant")
+MODEL = state("Model", "gpt-4", {"provider": "mistral"})
+SHELL = state("Shell", "chat-shell", {"supportedProviders": ["openai", "anthropic"]})
 BOT_SPEC: dict[str, Any] = {
     "ghostRef": {"name": "code-assistant"},
     "modelRef": {"name": "gpt-4"},
     "shellRef": {"name": "chat-shell"},
 }
-TEAM = facts("Team", "reviewers", {"bots": [{"name": "reviewer"}]})
+TEAM = state("Team", "reviewers", {"bots": [{"name": "reviewer"}]})
 ELSEWHERE: dict[str, Any] = {"namespace": "platform-team"}
 FOR_ALL: dict[str, Any] = {"accessFrom": {"namespaceSelectors": [{}]}}
 FOREIGN = {"ghostRef": {"name": "house-style", "namespace": "platform-team"}}
@@ -42,34 +41,34 @@ def _section(reason: Reason) -> Page:
 @pytest.mark.parametrize(
     ("reason", "judged", "there"),
     [
-        (Reason.REF_NOT_FOUND, facts("Bot", "reviewer", BOT_SPEC), [MODEL, SHELL]),
+        (Reason.REF_NOT_FOUND, state("Bot", "reviewer", BOT_SPEC), [MODEL, SHELL]),
         (
             Reason.REF_NOT_PERMITTED,
-            facts("Bot", "writer", BOT_SPEC | FOREIGN),
-            [MODEL, SHELL, facts("Ghost", "house-style", namespace="platform-team")],
+            state("Bot", "writer", BOT_SPEC | FOREIGN),
+            [MODEL, SHELL, state("Ghost", "house-style", namespace="platform-team")],
         ),
         (
             Reason.REF_NOT_READY,
-            facts("Task", "review", {"teamRef": {"name": "reviewers"}}),
-            [TEAM, facts("Bot", "reviewer", BOT_SPEC), MODEL, facts("Shell", "chat-shell")],
+            state("Task", "review", {"teamRef": {"name": "reviewers"}}),
+            [TEAM, state("Bot", "reviewer", BOT_SPEC), MODEL, state("Shell", "chat-shell")],
         ),
         (
             Reason.REF_NOT_READY,
-            facts("Team", "reviewers", {"bots": [{"name": "reviewer", **ELSEWHERE}]}),
-            [facts("Bot", "reviewer", BOT_SPEC | FOR_ALL, **ELSEWHERE)],
+            state("Team", "reviewers", {"bots": [{"name": "reviewer", **ELSEWHERE}]}),
+            [state("Bot", "reviewer", BOT_SPEC | FOR_ALL, **ELSEWHERE)],
         ),
         (
             Reason.PROVIDER_NOT_SUPPORTED,
-            facts("Bot", "reviewer", BOT_SPEC),
+            state("Bot", "reviewer", BOT_SPEC),
             [GHOST, MODEL, SHELL],
         ),
     ],
 )
-def test_of_references(reason: Reason, judged: Facts, there: list[Facts]) -> None:
-    store = Store()
+def test_of_references(reason: Reason, judged: ObjectState, there: list[ObjectState]) -> None:
+    cache = Cache()
     for item in there:
-        store.put(item)
-    ready = judge(judged, store).ready
+        cache.put(item)
+    ready = evaluate(judged, cache).ready
     assert ready.reason is reason
     assert ready.message in shown(reason)
 
@@ -84,7 +83,7 @@ def test_of_references(reason: Reason, judged: Facts, there: list[Facts]) -> Non
 )
 def test_of_accounts(reason: Reason, spec: dict[str, Any]) -> None:
     metadata = {"uid": "5fffc4ba-9aa5-47fc-ac41-cdc5ebf1e611"}
-    account = facts(
+    account = state(
         "Account", "platform-team", spec, namespace="wegent-accounts", metadata=metadata
     )
     namespaces: dict[str, dict[str, str]] = {"wegent-platform-team": {}}
@@ -101,8 +100,7 @@ def test_of_a_suspended_account() -> None:
 def test_of_a_task_at_its_end() -> None:
     claim = {"holder": "r", "leaseSeconds": 60, "renewedAt": "2026-01-01T00:00:00Z"}
     status = {"phase": "Running", "startTime": "2026-01-01T00:00:00Z", "claim": claim}
-    task = facts("Task", "slow", {"timeoutSeconds": 60}, status=status).task
-    assert task
+    task = state("Task", "slow", {"timeoutSeconds": 60}, status=status).progress
     now = datetime(2026, 1, 1, tzinfo=UTC)
     step = next_step(task, Seen(claim=now, cancel=now))
     assert step

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.unit.objects import facts
+from tests.unit.objects import state
 from wegent_operator.runtime.event_series import (
     BURST,
     COMBINED,
@@ -19,7 +19,7 @@ from wegent_operator.runtime.event_series import (
 )
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-BOT = facts("Bot", "b")
+BOT = state("Bot", "b")
 MISSING = Story(
     "Judge", "RefNotFound", "spec.ghostRef: Ghost default/g does not exist", normal=False
 )
@@ -66,7 +66,7 @@ def test_an_equal_story_is_the_same_event() -> None:
 def test_another_object_of_the_name_has_events_of_its_own() -> None:
     correlator = Correlator()
     first = told(correlator.correlate(BOT, MISSING, NOW))
-    again = told(correlator.correlate(facts("Bot", "b"), MISSING, NOW))
+    again = told(correlator.correlate(state("Bot", "b"), MISSING, NOW))
     assert (again is first, again.count) == (False, 1)
 
 
@@ -87,7 +87,7 @@ def test_an_object_has_a_burst_and_then_one_every_five_minutes() -> None:
     correlator = Correlator()
     results = [correlator.correlate(BOT, MISSING, NOW) for _ in range(BURST + 5)]
     assert [result is not None for result in results] == [True] * BURST + [False] * 5
-    other = facts("Bot", "other")
+    other = state("Bot", "other")
     assert correlator.correlate(other, MISSING, NOW) is not None, "each object has its own"
     assert correlator.correlate(BOT, MISSING, later(REFILL_S / 2)) is None
     refilled = told(correlator.correlate(BOT, MISSING, later(REFILL_S)))
@@ -106,7 +106,7 @@ def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing() -> None:
 def test_what_is_remembered_is_bounded() -> None:
     correlator = Correlator(8)
     for number in range(100):
-        correlator.correlate(facts("Bot", f"b{number}"), MISSING, NOW)
+        correlator.correlate(state("Bot", f"b{number}"), MISSING, NOW)
     assert len(correlator) == 3 * 8
 
 

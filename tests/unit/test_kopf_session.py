@@ -14,8 +14,8 @@ from wegent_kube import ApiError, KubeClient
 from wegent_kube.backoff import Backoff
 from wegent_kube.resources import NAMESPACES, Resource
 from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.sight import ABSENT_AFTER_S, Sight
 from wegent_operator.watch.kopf_session import KopfSession
-from wegent_operator.watch.sight import ABSENT_AFTER_S, Sight
 
 THINGS = Resource("example.org", "v1", "things")
 OTHERS = Resource("example.org", "v1", "others")

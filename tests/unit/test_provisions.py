@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from tests.unit.objects import facts
+from tests.unit.objects import state
 from wegent_crds import members
 from wegent_operator.accounts.plan import (
     ACCOUNT_UID_LABEL,
     Plan,
     ProvisionKey,
     account_of,
-    essence,
+    managed_subset,
     plan,
     shared_binding,
 )
-from wegent_operator.state.objects import Facts
+from wegent_operator.state.objects import AccountState
 
 ACCOUNTS = "wegent-accounts"
 SERVICE_ACCOUNT = ProvisionKey("serviceaccounts", ACCOUNTS, "ann")
@@ -26,20 +26,20 @@ MEMBER = ProvisionKey("rolebindings", "lab", "wegent-member-ann-viewer")
 BORN = "2026-03-01T12:00:00Z"
 
 
-def ann(uid: str = "uid-ann", **spec: Any) -> Facts:
+def ann(uid: str = "uid-ann", **spec: Any) -> AccountState:
     spec = {"email": "ann@example.com", **spec}
-    return facts("Account", "ann", spec, namespace=ACCOUNTS, metadata={"uid": uid})
+    return state("Account", "ann", spec, namespace=ACCOUNTS, metadata={"uid": uid})
 
 
 def planned(
-    account: Facts | None,
+    account: AccountState | None,
     namespaces: Mapping[str, Mapping[str, str]] | None = None,
     actual: Mapping[ProvisionKey, dict[str, Any]] | None = None,
 ) -> Plan:
     return plan(account, ACCOUNTS, (namespaces or {}).get, actual or {})
 
 
-def owned(account: Facts) -> dict[str, dict[str, str]]:
+def owned(account: AccountState) -> dict[str, dict[str, str]]:
     return {"wegent-ann": {ACCOUNT_UID_LABEL: account.uid}}
 
 
@@ -53,14 +53,14 @@ def test_a_new_account_gets_its_serviceaccount_last() -> None:
 
 def test_a_settled_account_needs_nothing() -> None:
     account = ann()
-    there = {key: essence(body) for key, body in planned(account).apply.items()}
+    there = {key: managed_subset(body) for key, body in planned(account).apply.items()}
     todo = planned(account, owned(account), there)
     assert todo == Plan(create_namespace=None, apply={}, delete=(), problems=(), home="wegent-ann")
 
 
 def test_what_was_edited_is_applied_again() -> None:
     account = ann()
-    there = {key: essence(body) for key, body in planned(account).apply.items()}
+    there = {key: managed_subset(body) for key, body in planned(account).apply.items()}
     there[OWN] |= {"subjects": [("User", "", "mallory")]}
     assert list(planned(account, owned(account), there).apply) == [OWN]
 
@@ -68,7 +68,7 @@ def test_what_was_edited_is_applied_again() -> None:
 def test_another_role_is_another_binding_and_the_old_one_goes() -> None:
     lab: dict[str, dict[str, str]] = {"lab": {}}
     viewer = ann(namespaces=[{"name": "lab", "role": "viewer"}])
-    there = {key: essence(body) for key, body in planned(viewer, lab).apply.items()}
+    there = {key: managed_subset(body) for key, body in planned(viewer, lab).apply.items()}
     todo = planned(ann(namespaces=[{"name": "lab", "role": "admin"}]), lab, there)
     assert ProvisionKey("rolebindings", "lab", "wegent-account-ann-admin") in todo.apply
     assert todo.delete == (ProvisionKey("rolebindings", "lab", "wegent-account-ann-viewer"),)
@@ -77,13 +77,13 @@ def test_another_role_is_another_binding_and_the_old_one_goes() -> None:
 def test_an_admin_is_bound_in_the_whole_cluster_and_a_former_one_is_not() -> None:
     admin = planned(ann(role="admin"))
     assert CLUSTER in admin.apply
-    there = {key: essence(body) for key, body in admin.apply.items()}
+    there = {key: managed_subset(body) for key, body in admin.apply.items()}
     assert planned(ann(role="user"), actual=there).delete == (CLUSTER,)
 
 
 def test_suspension_takes_everything_but_the_namespace() -> None:
     account = ann()
-    there = {key: essence(body) for key, body in planned(account).apply.items()}
+    there = {key: managed_subset(body) for key, body in planned(account).apply.items()}
     todo = planned(ann(suspended=True), owned(account), there)
     assert set(todo.delete) == {OWN, SERVICE_ACCOUNT}
     assert not todo.apply
@@ -91,7 +91,7 @@ def test_suspension_takes_everything_but_the_namespace() -> None:
 
 
 def test_a_deleted_account_leaves_no_rights() -> None:
-    there = {key: essence(body) for key, body in planned(ann(role="admin")).apply.items()}
+    there = {key: managed_subset(body) for key, body in planned(ann(role="admin")).apply.items()}
     todo = planned(None, {}, there)
     assert set(todo.delete) == {CLUSTER, OWN, SERVICE_ACCOUNT}
     assert (todo.create_namespace, todo.apply) == (None, {})
@@ -99,7 +99,7 @@ def test_a_deleted_account_leaves_no_rights() -> None:
 
 def test_a_later_user_of_the_name_gets_nothing_of_an_earlier_one() -> None:
     earlier, later = ann("uid-earlier"), ann("uid-later")
-    there = {key: essence(body) for key, body in planned(earlier).apply.items()}
+    there = {key: managed_subset(body) for key, body in planned(earlier).apply.items()}
     todo = planned(later, owned(earlier), there)
     assert todo.create_namespace is None
     assert todo.delete == (SERVICE_ACCOUNT, OWN), "with it go tokens that are still good"
@@ -135,11 +135,11 @@ def test_a_user_is_an_admin_at_home_and_what_is_set_where_all_are() -> None:
 def membership(created: str, **metadata: Any) -> dict[str, Any]:
     body = members.binding("lab", ACCOUNTS, "ann", "viewer")
     body["metadata"] |= {"creationTimestamp": created, **metadata}
-    return essence(body)
+    return managed_subset(body)
 
 
-def born(created: str, **metadata: Any) -> Facts:
-    return facts(
+def born(created: str, **metadata: Any) -> AccountState:
+    return state(
         "Account",
         "ann",
         {"email": "ann@example.com"},
@@ -163,12 +163,12 @@ def test_a_membership_of_an_earlier_user_of_the_name_goes_first_of_all(given: st
 
 
 @pytest.mark.parametrize("account", [None, born(BORN, deletionTimestamp=BORN)])
-def test_a_membership_of_nobody_goes(account: Facts | None) -> None:
+def test_a_membership_of_nobody_goes(account: AccountState | None) -> None:
     assert planned(account, actual={MEMBER: membership(BORN)}).delete == (MEMBER,)
 
 
 def test_a_suspended_users_memberships_wait_for_them() -> None:
-    suspended = facts(
+    suspended = state(
         "Account",
         "ann",
         {"email": "ann@example.com", "suspended": True},
@@ -181,14 +181,14 @@ def test_a_suspended_users_memberships_wait_for_them() -> None:
 def test_the_namespace_of_accounts_has_no_members_whatever_its_name() -> None:
     """An admin there would be an admin of everything."""
     asked = {"email": "ann@example.com", "namespaces": [{"name": "people", "role": "admin"}]}
-    account = facts("Account", "ann", asked, namespace="people")
+    account = state("Account", "ann", asked, namespace="people")
     todo = plan(account, "people", {"people": {}}.get, {})
     assert [problem.reason for problem in todo.problems] == ["RefNotPermitted"]
     assert ProvisionKey("rolebindings", "people", "wegent-account-ann-admin") not in todo.apply
     given = members.binding("people", "people", "ann", "admin")
     given["metadata"]["creationTimestamp"] = BORN
     key = ProvisionKey("rolebindings", "people", "wegent-member-ann-admin")
-    assert key in plan(account, "people", {"people": {}}.get, {key: essence(given)}).delete
+    assert key in plan(account, "people", {"people": {}}.get, {key: managed_subset(given)}).delete
 
 
 def test_memberships_in_system_namespaces_go() -> None:
@@ -255,7 +255,7 @@ def test_a_membership_is_one_by_what_it_gives() -> None:
 
 def test_access_is_taken_before_rights_and_rights_in_the_cluster_before_others() -> None:
     admin = ann(role="admin", namespaces=[{"name": "lab", "role": "viewer"}])
-    there = {key: essence(body) for key, body in planned(admin, {"lab": {}}).apply.items()}
+    there = {key: managed_subset(body) for key, body in planned(admin, {"lab": {}}).apply.items()}
     todo = planned(ann(suspended=True), actual=there)
     lab = ProvisionKey("rolebindings", "lab", "wegent-account-ann-viewer")
     assert todo.delete == (SERVICE_ACCOUNT, CLUSTER, lab, OWN)
@@ -263,7 +263,7 @@ def test_access_is_taken_before_rights_and_rights_in_the_cluster_before_others()
 
 def service_account(**metadata: Any) -> dict[str, Any]:
     body = planned(ann()).apply[SERVICE_ACCOUNT]
-    return essence({**body, "metadata": {**body["metadata"], **metadata}})
+    return managed_subset({**body, "metadata": {**body["metadata"], **metadata}})
 
 
 def test_a_serviceaccount_without_its_labels_is_still_taken_and_else_repaired() -> None:
@@ -292,14 +292,14 @@ def test_serviceaccounts_of_other_programs_stay() -> None:
 
 
 def test_a_binding_to_another_role_is_made_again() -> None:
-    there = {key: essence(body) for key, body in planned(ann()).apply.items()}
+    there = {key: managed_subset(body) for key, body in planned(ann()).apply.items()}
     there[OWN] |= {"roleRef": ("ClusterRole", "cluster-admin")}
     todo = planned(ann(), owned(ann()), there)
     assert (todo.delete, list(todo.apply)) == ((OWN,), [OWN])
 
 
 def test_a_binding_that_is_emptied_and_held_needs_nothing_more() -> None:
-    there = {key: essence(body) for key, body in planned(ann()).apply.items()}
+    there = {key: managed_subset(body) for key, body in planned(ann()).apply.items()}
     there[OWN] |= {"deleting": True, "subjects": []}
     assert planned(None, actual={OWN: there[OWN]}).delete == ()
     there[OWN] |= {"subjects": [("ServiceAccount", ACCOUNTS, "ann")]}

@@ -13,14 +13,14 @@ async def test_repeats_merge_and_order_is_kept() -> None:
     for key in "abab":
         queue.add(key)
     assert len(queue) == 2
-    assert [await queue.take(), await queue.take()] == ["a", "b"]
+    assert [await queue.get(), await queue.get()] == ["a", "b"]
     assert len(queue) == 0
 
 
 async def test_a_key_being_worked_on_waits_and_comes_back_once() -> None:
     queue: KeyedQueue[str] = KeyedQueue()
     queue.add("a")
-    await queue.take()
+    await queue.get()
     queue.add("a")
     queue.add("a")
     assert len(queue) == 0
@@ -32,7 +32,7 @@ async def test_a_failed_key_comes_back_later_and_later(monkeypatch: pytest.Monke
     monkeypatch.setattr(queue_module, "FIRST_DELAY_S", 0.001)
     queue: KeyedQueue[str] = KeyedQueue()
     assert [queue.retry("a") for _ in range(3)] == [0.001, 0.002, 0.004]
-    assert await asyncio.wait_for(queue.take(), 5) == "a"
+    assert await asyncio.wait_for(queue.get(), 5) == "a"
     queue.done("a")
     queue.forget("a")
     assert queue.retry("a") == 0.001

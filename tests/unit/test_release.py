@@ -10,11 +10,11 @@ from wegent_crds.registry import BY_PLURAL
 from wegent_crds.well_known import TRASH_FINALIZER
 from wegent_kube import KubeClient
 from wegent_kube.resources import CRDS, resource_of
-from wegent_operator.trash.uninstall import Released, release_everything
+from wegent_operator.trash.uninstall import Uninstalled, uninstall
 
 GHOSTS, SKILLS = (resource_of(BY_PLURAL[it]).path() for it in ("ghosts", "skills"))
 SKILL = resource_of(BY_PLURAL["skills"]).path("default", "k")
-Release = Callable[[], Awaitable[Released]]
+Release = Callable[[], Awaitable[Uninstalled]]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def stub() -> AsyncIterator[StubApi]:
 @pytest.fixture
 async def release(stub: StubApi) -> AsyncIterator[Release]:
     async with KubeClient(connection_to(stub)) as client:
-        yield lambda: release_everything(client, pause_s=0.01)
+        yield lambda: uninstall(client, pause_s=0.01)
 
 
 def let_go(stub: StubApi) -> Fault:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.objects import BOT_SPEC, facts
+from tests.unit.objects import BOT_SPEC, evaluate, state
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, Condition
-from wegent_operator.references.verdict import Outcome, Problem, judge, refused
+from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import find, status_patch, with_verdict
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.store import Store
+from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.verdict import Outcome, Problem, verdict_of
 
 EARLIER, NOW = "2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z"
 FOREIGN = {
@@ -23,21 +23,21 @@ FOREIGN = {
 }
 
 
-def bot(conditions: list[dict[str, Any]], observed: int | None = None) -> Facts:
+def bot(conditions: list[dict[str, Any]], observed: int | None = None) -> ObjectState:
     status: dict[str, Any] = {"conditions": conditions}
     if observed is not None:
         status["observedGeneration"] = observed
-    return facts("Bot", "b", BOT_SPEC, status=status)
+    return state("Bot", "b", BOT_SPEC, status=status)
 
 
-def missing(item: Facts, now: str = NOW) -> Facts:
-    """The facts of a Bot whose references are all missing, with that verdict."""
-    return with_verdict(item, judge(item, Store()), now)
+def missing(item: ObjectState, now: str = NOW) -> ObjectState:
+    """The state of a Bot whose references are all missing, with that verdict."""
+    return with_verdict(item, evaluate(item, Cache()), now)
 
 
 def test_a_verdict_that_stands_changes_nothing() -> None:
     settled = missing(bot([FOREIGN]), EARLIER)
-    assert with_verdict(settled, judge(settled, Store()), NOW) == settled
+    assert with_verdict(settled, evaluate(settled, Cache()), NOW) == settled
 
 
 def test_foreign_conditions_stay() -> None:
@@ -55,20 +55,20 @@ def test_the_patch_is_guarded_by_the_version_that_was_judged() -> None:
 
 def test_the_transition_time_moves_only_with_the_status() -> None:
     settled = missing(bot([]), EARLIER)
-    store = Store()
-    store.put(facts("Ghost", "g"))
-    better = with_verdict(settled, judge(settled, store), NOW)
+    cache = Cache()
+    cache.put(state("Ghost", "g"))
+    better = with_verdict(settled, evaluate(settled, cache), NOW)
     assert better != settled, "the message now names two missing references, not three"
     assert {condition.last_transition_time for condition in better.conditions} == {EARLIER}
-    store.put(facts("Model", "m"))
-    store.put(facts("Shell", "s"))
-    best = with_verdict(better, judge(better, store), NOW)
+    cache.put(state("Model", "m"))
+    cache.put(state("Shell", "s"))
+    best = with_verdict(better, evaluate(better, cache), NOW)
     assert {condition.last_transition_time for condition in best.conditions} == {NOW}
 
 
 def test_a_new_generation_is_observed_though_the_verdict_stands() -> None:
-    item = facts("Ghost", "g", metadata={"generation": 2}, status={"observedGeneration": 1})
-    written = status_patch(with_verdict(item, judge(item, Store()), NOW))["status"]
+    item = state("Ghost", "g", metadata={"generation": 2}, status={"observedGeneration": 1})
+    written = status_patch(with_verdict(item, evaluate(item, Cache()), NOW))["status"]
     assert written["observedGeneration"] == 2
     assert {condition["observedGeneration"] for condition in written["conditions"]} == {2}
 
@@ -77,7 +77,7 @@ def test_a_new_generation_is_observed_though_the_verdict_stands() -> None:
 def test_a_message_is_cut_by_what_the_schema_counts(character: str) -> None:
     def said(length: int) -> str:
         problem = Problem(Reason.NOT_PROVISIONED, character * length)
-        ready = find(with_verdict(bot([]), refused([], [problem]), NOW).conditions, "Ready")
+        ready = find(with_verdict(bot([]), verdict_of([], [problem]), NOW).conditions, "Ready")
         assert ready
         Condition.model_validate(ready.to_json())
         return ready.message
@@ -89,12 +89,12 @@ def test_a_message_is_cut_by_what_the_schema_counts(character: str) -> None:
 
 
 def test_only_what_its_own_edit_mends_is_stalled() -> None:
-    astray = refused([], [Problem(Reason.WRONG_NAMESPACE, "create it there")])
+    astray = verdict_of([], [Problem(Reason.WRONG_NAMESPACE, "create it there")])
     item = with_verdict(bot([]), astray, EARLIER)
     stalled = find(item.conditions, ConditionType.STALLED)
     assert stalled
     assert (stalled.status, stalled.message) == ("True", "create it there")
-    for verdict in (refused([], []), judge(item, Store())):
+    for verdict in (verdict_of([], []), evaluate(item, Cache())):
         assert not find(with_verdict(item, verdict, NOW).conditions, ConditionType.STALLED)
 
 
@@ -102,7 +102,9 @@ def test_the_note_on_the_last_admin_goes_with_the_role() -> None:
     outcome = Outcome(
         ConditionType.LAST_ADMIN, status=True, reason=Reason.LAST_ADMIN, message="the only one"
     )
-    admin = facts("Account", "ann")
-    noted = with_verdict(admin, replace(refused([], []), last_admin=outcome), NOW)
+    admin = state("Account", "ann")
+    noted = with_verdict(admin, replace(verdict_of([], []), last_admin=outcome), NOW)
     assert find(noted.conditions, ConditionType.LAST_ADMIN)
-    assert not find(with_verdict(noted, refused([], []), NOW).conditions, ConditionType.LAST_ADMIN)
+    assert not find(
+        with_verdict(noted, verdict_of([], []), NOW).conditions, ConditionType.LAST_ADMIN
+    )

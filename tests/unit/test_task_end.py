@@ -5,26 +5,25 @@ from typing import Any
 import pytest
 
 from tests.support.tasks import ended, running
-from tests.unit.objects import facts
+from tests.unit.objects import state
 from wegent_crds.phases import FINAL, Phase
-from wegent_operator.state.objects import Facts
+from wegent_operator.state.objects import TaskState
 from wegent_operator.state.tasks import MESSAGE_MAX
 from wegent_operator.tasks.end import with_progress
 
 NOW = "2026-02-02T00:00:00Z"
 
 
-def task(status: dict[str, Any], generation: int = 2, **spec: Any) -> Facts:
+def task(status: dict[str, Any], generation: int = 2, **spec: Any) -> TaskState:
     metadata = {"generation": generation}
-    return facts("Task", "t", spec, status={"observedGeneration": 1, **status}, metadata=metadata)
+    return state("Task", "t", spec, status={"observedGeneration": 1, **status}, metadata=metadata)
 
 
-def told(before: Facts) -> Facts:
-    assert before.task
-    return with_progress(before, before.task.phase, before.task.message, NOW)
+def told(before: TaskState) -> TaskState:
+    return with_progress(before, before.progress.phase, before.progress.message, NOW)
 
 
-def said(after: Facts) -> dict[str, tuple[str, str]]:
+def said(after: TaskState) -> dict[str, tuple[str, str]]:
     return {it.type: (it.status, it.reason) for it in after.conditions}
 
 

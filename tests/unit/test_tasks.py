@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.unit.objects import facts
+from tests.unit.objects import state
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.references import ObjectKey
-from wegent_operator.state.tasks import Claim, TaskFacts, task_facts_of
+from wegent_operator.state.objects import TaskState
+from wegent_operator.state.tasks import Claim, TaskProgress, task_progress_of
 from wegent_operator.tasks.deadlines import (
     CANCEL_GRACE_S,
     MAX_ATTEMPTS,
@@ -22,7 +23,7 @@ from wegent_operator.tasks.deadlines import (
 from wegent_operator.tasks.first_seen import Sightings
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
-PENDING = TaskFacts(
+PENDING = TaskProgress(
     phase=Phase.PENDING,
     cancel=False,
     timeout_s=None,
@@ -57,7 +58,7 @@ class Case:
     """A Task, since when its claim and its cancellation are known, and what comes next."""
 
     what: str
-    task: TaskFacts
+    task: TaskProgress
     claim_seen: float
     cancel_seen: float
     due: float | None
@@ -220,7 +221,7 @@ def test_beyond_the_end_of_time_is_never() -> None:
         (DONE, "Deleted 600 s after its end, as spec.ttlSecondsAfterFinished says"),
     ],
 )
-def test_messages_say_what_happened(task: TaskFacts, words: str) -> None:
+def test_messages_say_what_happened(task: TaskProgress, words: str) -> None:
     step = next_step(task, Seen(START, START))
     assert step is not None
     assert step.message == words
@@ -241,7 +242,7 @@ def test_what_a_step_writes() -> None:
 
 def test_facts_of_a_task_that_nobody_has_looked_at() -> None:
     body = {"metadata": {}, "spec": {"prompt": "Do it."}}
-    assert task_facts_of(body) == replace(PENDING, created_at=None)
+    assert task_progress_of(body) == replace(PENDING, created_at=None)
 
 
 def test_times_that_do_not_exist_are_none() -> None:
@@ -249,15 +250,15 @@ def test_times_that_do_not_exist_are_none() -> None:
         "startTime": "2026-02-30T00:00:00Z",
         "completionTime": "2026-02-28T00:00:00.123456789Z",
     }
-    task = task_facts_of({"metadata": {}, "spec": {}, "status": status})
+    task = task_progress_of({"metadata": {}, "spec": {}, "status": status})
     assert task.started_at is None
     assert task.ended_at is not None
 
 
 def test_only_a_task_that_left_pending_has_run() -> None:
-    assert not facts("Task", "t").has_run
-    assert facts("Task", "t", status={"phase": "Failed"}).has_run
-    assert not facts("Ghost", "g").has_run
+    assert not state("Task", "t").has_run
+    assert state("Task", "t", status={"phase": "Failed"}).has_run
+    assert not isinstance(state("Ghost", "g"), TaskState)
 
 
 KEY = ObjectKey("tasks", "default", "t")

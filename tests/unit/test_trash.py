@@ -12,7 +12,12 @@ from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
 from wegent_crds.registry import BY_KIND, BY_PLURAL, KINDS
 from wegent_crds.well_known import RESTORED_FROM, STORED_IN, TOMBSTONE_OF, TRASH_FINALIZER
 from wegent_operator.trash.field_managers import given_back
-from wegent_operator.trash.tombstones import hold_patch, lean, release_patch, tombstone_of
+from wegent_operator.trash.tombstones import (
+    add_finalizer_patch,
+    lean,
+    remove_finalizer_patch,
+    tombstone_of,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ETCD_MAX_BYTES: Final = 1536 * 1024
@@ -104,11 +109,11 @@ def test_a_lean_tombstone_of_all_that_the_bounds_let_by_fits(plural: str) -> Non
 
 
 def test_finalizers_are_changed_for_one_version_alone() -> None:
-    assert hold_patch(4, ["a"])["metadata"] == {
+    assert add_finalizer_patch(4, ["a"])["metadata"] == {
         "resourceVersion": "4",
         "finalizers": ["a", TRASH_FINALIZER],
     }
-    assert release_patch("5", [TRASH_FINALIZER])["metadata"] == {
+    assert remove_finalizer_patch("5", [TRASH_FINALIZER])["metadata"] == {
         "resourceVersion": "5",
         "finalizers": None,
     }

@@ -9,15 +9,20 @@ import pytest
 import yaml
 
 from tests.support.cluster import ROOT
-from tests.unit.objects import body
+from tests.unit.objects import body, evaluate
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_KIND, KINDS, Kind
-from wegent_operator.accounts.controller import Provisions
 from wegent_operator.accounts.plan import plan
-from wegent_operator.references.verdict import judge
-from wegent_operator.state.objects import Membership, facts_of
+from wegent_operator.accounts.provisions import Provisions
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import (
+    AccountState,
+    Membership,
+    TaskState,
+    TombstoneState,
+    state_of,
+)
 from wegent_operator.state.selectors import selectors_of
-from wegent_operator.state.store import Store
 from wegent_operator.tasks.deadlines import Seen, next_step
 from wegent_operator.watch.feed import Feed
 
@@ -31,29 +36,29 @@ def tombstone(**spec: Any) -> dict[str, Any]:
 
 
 def feed() -> Feed:
-    return Feed(Store(), Provisions("wegent-accounts"), Mock(), Mock(), "wegent-accounts")
+    return Feed(Cache(), Provisions("wegent-accounts"), Mock(), Mock(), "wegent-accounts")
 
 
 @pytest.mark.parametrize("text", [NO_DAY, "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", 5])
 def test_a_tombstone_that_names_no_time_never_expires(text: Any) -> None:
-    found = facts_of(BY_KIND["Tombstone"], tombstone(expiresAt=text))
-    assert found.tombstone is not None
-    assert found.tombstone.expires_at is None
+    found = state_of(BY_KIND["Tombstone"], tombstone(expiresAt=text))
+    assert isinstance(found, TombstoneState)
+    assert found.spec.expires_at is None
 
 
 def test_a_time_without_a_zone_is_utc() -> None:
-    found = facts_of(BY_KIND["Tombstone"], tombstone(expiresAt="2026-01-01T00:00:00"))
-    assert found.tombstone is not None
-    assert found.tombstone.expires_at is not None
-    assert found.tombstone.expires_at.utcoffset() is not None
+    found = state_of(BY_KIND["Tombstone"], tombstone(expiresAt="2026-01-01T00:00:00"))
+    assert isinstance(found, TombstoneState)
+    assert found.spec.expires_at is not None
+    assert found.spec.expires_at.utcoffset() is not None
 
 
 @pytest.mark.parametrize("field", ["startTime", "completionTime"])
 def test_a_task_whose_times_are_none(field: str) -> None:
     status = {"phase": "Pending", field: NO_DAY}
-    found = facts_of(BY_KIND["Task"], body("Task", "t", {"prompt": "x"}, status=status))
-    assert found.task is not None
-    assert (found.task.started_at, found.task.ended_at) == (None, None)
+    found = state_of(BY_KIND["Task"], body("Task", "t", {"prompt": "x"}, status=status))
+    assert isinstance(found, TaskState)
+    assert (found.progress.started_at, found.progress.ended_at) == (None, None)
 
 
 JUNK: tuple[Any, ...] = (None, True, 7, -(2**63), 1.5, "text", NO_DAY, [], {}, [None], [[]], ["x"])
@@ -70,7 +75,7 @@ def values() -> Iterator[Any]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind) -> None:
-    """What isn't in the store is taken for deleted: its finalizer never goes, its access does."""
+    """What isn't in the cache is taken for deleted: its finalizer never goes, its access does."""
     properties = kind_properties(kind)
     for value in values():
         bodies = [{"spec": value}, {"status": value}]
@@ -78,15 +83,15 @@ def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind
         bodies += [{"status": {name: value}} for name in properties["status"]]
         for odd in bodies:
             it = feed()
-            assert it.seen(kind, body(kind.kind, "odd") | odd), odd
-            found = it.store.get(ObjectKey(kind.plural, "default", "odd"))
+            assert it.upsert(kind, body(kind.kind, "odd") | odd), odd
+            found = it.cache.get(ObjectKey(kind.plural, "default", "odd"))
             assert found is not None
             hash(found)
             if kind.user_facing:
-                judge(found, it.store)
-            if found.task is not None:
-                next_step(found.task, Seen(claim=NOW, cancel=NOW))
-            if found.account is not None:
+                evaluate(found, it.cache)
+            if isinstance(found, TaskState):
+                next_step(found.progress, Seen(claim=NOW, cancel=NOW))
+            if isinstance(found, AccountState):
                 plan(found, "default", lambda _: None, {})
 
 
@@ -121,24 +126,24 @@ def test_a_selector_that_cannot_be_read_lets_nobody_in(selector: Any) -> None:
 
 def test_an_account_that_can_only_be_read_in_part_keeps_the_rest_of_its_access() -> None:
     spec = {"role": "root", "namespaces": [None, {"name": "a"}, {"name": "b", "role": "editor"}]}
-    found = facts_of(BY_KIND["Account"], body("Account", "u", spec, namespace="wegent-accounts"))
-    assert found.account is not None
-    assert found.account.role == "user"
-    assert found.account.memberships == (Membership("b", "editor"),)
+    found = state_of(BY_KIND["Account"], body("Account", "u", spec, namespace="wegent-accounts"))
+    assert isinstance(found, AccountState)
+    assert found.spec.role == "user"
+    assert found.spec.memberships == (Membership("b", "editor"),)
 
 
 def test_a_task_in_a_phase_that_is_not_known_is_left_alone() -> None:
     status = {"phase": "Paused", "startTime": "2026-01-01T00:00:00Z"}
     spec = {"prompt": "x", "timeoutSeconds": 1, "cancel": True}
-    found = facts_of(BY_KIND["Task"], body("Task", "t", spec, status=status))
-    assert found.task is not None
-    assert not found.judged
-    assert next_step(found.task, Seen(claim=NOW, cancel=NOW)) is None
+    found = state_of(BY_KIND["Task"], body("Task", "t", spec, status=status))
+    assert isinstance(found, TaskState)
+    assert found.has_run
+    assert next_step(found.progress, Seen(claim=NOW, cancel=NOW)) is None
 
 
 @pytest.mark.parametrize("odd", [{"metadata": None}, {"metadata": {"name": "x"}}, {}])
 def test_what_is_no_object_is_left_out_and_the_rest_is_there(odd: dict[str, Any]) -> None:
     it = feed()
-    assert not it.seen(BY_KIND["Ghost"], odd)
-    assert it.seen(BY_KIND["Ghost"], body("Ghost", "next"))
-    assert len(it.store) == 1
+    assert not it.upsert(BY_KIND["Ghost"], odd)
+    assert it.upsert(BY_KIND["Ghost"], body("Ghost", "next"))
+    assert len(it.cache) == 1

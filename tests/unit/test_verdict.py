@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 
-from tests.unit.objects import BOT_SPEC, facts
-from wegent_operator.references.verdict import MAX_PROBLEMS, judge
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.store import Store
+from tests.unit.objects import BOT_SPEC, evaluate, state
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.verdict import MAX_PROBLEMS
 
-GHOST = facts("Ghost", "g", {"systemPrompt": "x"})
-MODEL = facts("Model", "m", {"provider": "openai"})
-SHELL = facts("Shell", "s", {"type": "Chat"})
-BOT = facts("Bot", "b", BOT_SPEC)
-TEAM = facts("Team", "t", {"bots": [{"name": "b"}]})
-SKILL = facts("Skill", "k")
-TASK = facts("Task", "k", {"teamRef": {"name": "t"}})
+GHOST = state("Ghost", "g", {"systemPrompt": "x"})
+MODEL = state("Model", "m", {"provider": "openai"})
+SHELL = state("Shell", "s", {"type": "Chat"})
+BOT = state("Bot", "b", BOT_SPEC)
+TEAM = state("Team", "t", {"bots": [{"name": "b"}]})
+SKILL = state("Skill", "k")
+TASK = state("Task", "k", {"teamRef": {"name": "t"}})
 
 NO_GHOST = "spec.ghostRef: Ghost default/g does not exist; create it or change the reference"
 
@@ -24,8 +24,8 @@ def selector(**labels: str) -> dict[str, Any]:
     return {"namespaceSelectors": [{"matchLabels": labels}]}
 
 
-def store(*objects: Facts, shared: frozenset[str] = frozenset()) -> Store:
-    made = Store(shared)
+def cache(*objects: ObjectState, shared: frozenset[str] = frozenset()) -> Cache:
+    made = Cache(shared)
     for item in objects:
         made.put(item)
     return made
@@ -46,7 +46,7 @@ def store(*objects: Facts, shared: frozenset[str] = frozenset()) -> Store:
         pytest.param(BOT, [GHOST, MODEL, SHELL], "ResolvedRefs", "Ready", "", id="all there"),
         pytest.param(
             BOT,
-            [GHOST, MODEL, facts("Shell", "s", {"supportedProviders": ["anthropic", "google"]})],
+            [GHOST, MODEL, state("Shell", "s", {"supportedProviders": ["anthropic", "google"]})],
             "ResolvedRefs",
             "ProviderNotSupported",
             "spec.shellRef: Shell default/s takes the providers anthropic, google, and "
@@ -55,7 +55,7 @@ def store(*objects: Facts, shared: frozenset[str] = frozenset()) -> Store:
         ),
         pytest.param(
             BOT,
-            [GHOST, MODEL, facts("Shell", "s", {"supportedProviders": ["openai"]})],
+            [GHOST, MODEL, state("Shell", "s", {"supportedProviders": ["openai"]})],
             "ResolvedRefs",
             "Ready",
             "",
@@ -82,8 +82,8 @@ def store(*objects: Facts, shared: frozenset[str] = frozenset()) -> Store:
             TASK, [TEAM, BOT, GHOST, MODEL, SHELL], "ResolvedRefs", "Ready", "", id="a whole chain"
         ),
         pytest.param(
-            facts("Ghost", "g", {"skillRefs": [{"name": "a"}, {"name": "b"}]}),
-            [facts("Skill", "a")],
+            state("Ghost", "g", {"skillRefs": [{"name": "a"}, {"name": "b"}]}),
+            [state("Skill", "a")],
             "RefNotFound",
             "RefNotFound",
             "spec.skillRefs[1]: Skill default/b does not exist; create it or change the reference",
@@ -92,26 +92,26 @@ def store(*objects: Facts, shared: frozenset[str] = frozenset()) -> Store:
     ],
 )
 def test_the_verdict(
-    judged: Facts, there: list[Facts], resolved: str, ready: str, message: str
+    judged: ObjectState, there: list[ObjectState], resolved: str, ready: str, message: str
 ) -> None:
-    verdict = judge(judged, store(judged, *there))
+    verdict = evaluate(judged, cache(judged, *there))
     assert (verdict.resolved_refs.reason, verdict.ready.reason) == (resolved, ready)
     assert verdict.ready.message == message
     assert verdict.ready.status is (ready == "Ready")
     assert verdict.resolved_refs.status is (resolved == "ResolvedRefs")
 
 
-ABROAD = facts("Team", "t", {"bots": [{"name": "b", "namespace": "theirs"}]}, namespace="ours")
+ABROAD = state("Team", "t", {"bots": [{"name": "b", "namespace": "theirs"}]}, namespace="ours")
 
 
-def their_bot(access: dict[str, Any] | None) -> list[Facts]:
+def their_bot(access: dict[str, Any] | None) -> list[ObjectState]:
     return [
-        facts(
+        state(
             "Bot", "b", BOT_SPEC | ({"accessFrom": access} if access else {}), namespace="theirs"
         ),
-        facts("Ghost", "g", namespace="theirs"),
-        facts("Model", "m", {"provider": "openai"}, namespace="theirs"),
-        facts("Shell", "s", namespace="theirs"),
+        state("Ghost", "g", namespace="theirs"),
+        state("Model", "m", {"provider": "openai"}, namespace="theirs"),
+        state("Shell", "s", namespace="theirs"),
     ]
 
 
@@ -129,31 +129,31 @@ def their_bot(access: dict[str, Any] | None) -> list[Facts]:
 def test_a_reference_abroad_needs_a_grant(
     access: dict[str, Any] | None, labels: dict[str, str], shared: frozenset[str], reason: str
 ) -> None:
-    view = store(ABROAD, *their_bot(access), shared=shared)
+    view = cache(ABROAD, *their_bot(access), shared=shared)
     view.put_namespace("ours", labels)
-    assert judge(ABROAD, view).ready.reason == reason
+    assert evaluate(ABROAD, view).ready.reason == reason
 
 
 def test_without_a_grant_nothing_is_learnt_of_what_is_there() -> None:
-    there, missing = store(ABROAD, *their_bot(None)), store(ABROAD)
-    assert judge(ABROAD, there) == judge(ABROAD, missing)
+    there, missing = cache(ABROAD, *their_bot(None)), cache(ABROAD)
+    assert evaluate(ABROAD, there) == evaluate(ABROAD, missing)
 
 
 def test_a_missing_object_in_a_shared_namespace_is_said_to_be_missing() -> None:
-    verdict = judge(ABROAD, store(ABROAD, shared=frozenset({"theirs"})))
+    verdict = evaluate(ABROAD, cache(ABROAD, shared=frozenset({"theirs"})))
     assert verdict.ready.reason == "RefNotFound"
 
 
 @pytest.mark.parametrize("there", [[], [TEAM, BOT, GHOST, MODEL, SHELL]])
-def test_a_task_is_accepted_whether_it_can_begin_or_not(there: list[Facts]) -> None:
-    accepted = judge(TASK, store(TASK, *there)).accepted
+def test_a_task_is_accepted_whether_it_can_begin_or_not(there: list[ObjectState]) -> None:
+    accepted = evaluate(TASK, cache(TASK, *there)).accepted
     assert accepted is not None
     assert (accepted.status, accepted.reason) == (True, "Accepted")
 
 
 def test_a_cancelled_task_is_neither_accepted_nor_ready() -> None:
-    task = facts("Task", "k", {"teamRef": {"name": "t"}, "cancel": True})
-    verdict = judge(task, store(task, TEAM, BOT, GHOST, MODEL, SHELL))
+    task = state("Task", "k", {"teamRef": {"name": "t"}, "cancel": True})
+    verdict = evaluate(task, cache(task, TEAM, BOT, GHOST, MODEL, SHELL))
     assert verdict.accepted is not None
     for outcome in (verdict.accepted, verdict.ready):
         assert (outcome.status, outcome.reason) == (False, "Cancelled")
@@ -162,7 +162,7 @@ def test_a_cancelled_task_is_neither_accepted_nor_ready() -> None:
 
 
 def test_only_tasks_are_accepted() -> None:
-    assert judge(GHOST, store(GHOST)).accepted is None
+    assert evaluate(GHOST, cache(GHOST)).accepted is None
 
 
 @pytest.mark.parametrize(
@@ -171,11 +171,11 @@ def test_only_tasks_are_accepted() -> None:
 )
 @pytest.mark.parametrize("namespaces", [("", "default"), ("default", "")])
 def test_two_items_for_one_object_are_told(
-    kind: str, field: str, item: Facts, title: str, namespaces: tuple[str, str]
+    kind: str, field: str, item: ObjectState, title: str, namespaces: tuple[str, str]
 ) -> None:
     items = [{"name": item.key.name, "namespace": namespace} for namespace in namespaces]
-    judged = facts(kind, "x", {field: items})
-    verdict = judge(judged, store(judged, item, GHOST, MODEL, SHELL))
+    judged = state(kind, "x", {field: items})
+    verdict = evaluate(judged, cache(judged, item, GHOST, MODEL, SHELL))
     assert verdict.resolved_refs.status
     assert (verdict.ready.status, verdict.ready.reason) == (False, "DuplicateRef")
     assert verdict.stalled
@@ -186,31 +186,31 @@ def test_two_items_for_one_object_are_told(
 
 def test_a_name_in_two_namespaces_is_two_objects() -> None:
     items = [{"name": "b"}, {"name": "b", "namespace": "theirs"}]
-    team = facts("Team", "t", {"bots": items})
+    team = state("Team", "t", {"bots": items})
     bots = [BOT, GHOST, MODEL, SHELL, *their_bot(None)]
-    assert judge(team, store(team, *bots, shared=frozenset({"theirs"}))).ready.status
+    assert evaluate(team, cache(team, *bots, shared=frozenset({"theirs"}))).ready.status
 
 
 def test_a_task_names_the_duplicate_of_its_team() -> None:
-    team = facts("Team", "t", {"bots": [{"name": "b"}, {"name": "b", "namespace": "default"}]})
-    ready = judge(TASK, store(TASK, team, BOT, GHOST, MODEL, SHELL)).ready
+    team = state("Team", "t", {"bots": [{"name": "b"}, {"name": "b", "namespace": "default"}]})
+    ready = evaluate(TASK, cache(TASK, team, BOT, GHOST, MODEL, SHELL)).ready
     assert ready.reason == "RefNotReady"
     assert ready.message.endswith("; remove one of the two")
 
 
 def test_a_message_spells_out_only_so_many_problems() -> None:
-    team = facts("Team", "t", {"bots": [{"name": f"bot-{n}"} for n in range(64)]})
-    message = judge(team, store(team)).ready.message
+    team = state("Team", "t", {"bots": [{"name": f"bot-{n}"} for n in range(64)]})
+    message = evaluate(team, cache(team)).ready.message
     assert message.count("does not exist") == MAX_PROBLEMS
     assert message.endswith(f"; and {64 - MAX_PROBLEMS} more")
 
 
-SKILLED = facts("Ghost", "g", {"skillRefs": [{"name": "lint"}, {"name": "diff"}]})
+SKILLED = state("Ghost", "g", {"skillRefs": [{"name": "lint"}, {"name": "diff"}]})
 
 
 def test_a_task_names_the_missing_skill_of_its_teams_bots_ghost() -> None:
-    view = store(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, facts("Skill", "lint"))
-    assert judge(TASK, view).ready.message == (
+    view = cache(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, state("Skill", "lint"))
+    assert evaluate(TASK, view).ready.message == (
         "spec.teamRef: Team default/t is not ready: spec.bots[0]: Bot default/b is not ready: "
         "spec.ghostRef: Ghost default/g is not ready: spec.skillRefs[1]: Skill default/diff does "
         "not exist; create it or change the reference"
@@ -218,25 +218,25 @@ def test_a_task_names_the_missing_skill_of_its_teams_bots_ghost() -> None:
 
 
 def test_a_message_follows_the_root_cause() -> None:
-    view = store(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, facts("Skill", "lint"))
-    view.put(facts("Skill", "diff"))
-    view.put(facts("Shell", "s", {"supportedProviders": ["anthropic"]}))
-    assert judge(TASK, view).ready.message.endswith(
+    view = cache(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, state("Skill", "lint"))
+    view.put(state("Skill", "diff"))
+    view.put(state("Shell", "s", {"supportedProviders": ["anthropic"]}))
+    assert evaluate(TASK, view).ready.message.endswith(
         "Bot default/b is not ready: spec.shellRef: Shell default/s takes the providers "
         "anthropic, and Model default/m of spec.modelRef has openai; choose another Model or Shell"
     )
 
 
-def team_of(*bots: str) -> Facts:
-    return facts("Team", "t", {"bots": [{"name": name} for name in bots]})
+def team_of(*bots: str) -> ObjectState:
+    return state("Team", "t", {"bots": [{"name": name} for name in bots]})
 
 
 def test_one_root_cause_on_many_ways_leaves_room_for_others() -> None:
     names = [f"b{number}" for number in range(32)]
-    bots = [facts("Bot", name, BOT_SPEC) for name in names]
-    odd = facts("Bot", "odd", BOT_SPEC | {"modelRef": {"name": "gone"}})
-    view = store(TASK, team_of(*names, "odd"), *bots, odd, SHELL, MODEL)
-    message = judge(TASK, view).ready.message
+    bots = [state("Bot", name, BOT_SPEC) for name in names]
+    odd = state("Bot", "odd", BOT_SPEC | {"modelRef": {"name": "gone"}})
+    view = cache(TASK, team_of(*names, "odd"), *bots, odd, SHELL, MODEL)
+    message = evaluate(TASK, view).ready.message
     assert message.count("Ghost default/g does not exist") == 1
     assert message.count("Model default/gone does not exist") == 1
     assert "more" not in message
@@ -245,41 +245,41 @@ def test_one_root_cause_on_many_ways_leaves_room_for_others() -> None:
 def test_each_reference_of_the_object_itself_is_named_before_further_causes() -> None:
     names = [f"b{number}" for number in range(MAX_PROBLEMS)]
     team = team_of(*names)
-    message = judge(team, store(team, *(facts("Bot", name, BOT_SPEC) for name in names)))
+    message = evaluate(team, cache(team, *(state("Bot", name, BOT_SPEC) for name in names)))
     assert [name for name in names if f"Bot default/{name} is not ready" not in str(message)] == []
     assert message.ready.message.endswith("; and 2 more"), "Model and Shell are missing too"
 
 
 def test_a_message_says_nothing_of_what_an_object_elsewhere_refers_to() -> None:
-    bot = facts(
+    bot = state(
         "Bot", "b", BOT_SPEC | {"accessFrom": {"namespaceSelectors": [{}]}}, namespace="theirs"
     )
-    task = facts("Task", "k", {"teamRef": {"name": "t"}}, namespace="ours")
-    view = store(task, ABROAD, bot)
+    task = state("Task", "k", {"teamRef": {"name": "t"}}, namespace="ours")
+    view = cache(task, ABROAD, bot)
     hidden = (
         "spec.bots[0]: Bot theirs/b is not ready (RefNotFound); its conditions in namespace "
         "theirs say why"
     )
-    assert judge(ABROAD, view).ready.message == hidden
-    assert judge(task, view).ready.message == f"spec.teamRef: Team ours/t is not ready: {hidden}"
+    assert evaluate(ABROAD, view).ready.message == hidden
+    assert evaluate(task, view).ready.message == f"spec.teamRef: Team ours/t is not ready: {hidden}"
 
 
 def test_the_chain_goes_on_in_a_shared_namespace_and_ends_beyond_it() -> None:
-    team = facts("Team", "t", {"bots": [{"name": "b"}]}, namespace="shared")
+    team = state("Team", "t", {"bots": [{"name": "b"}]}, namespace="shared")
     ghost = {"ghostRef": {"name": "g", "namespace": "theirs"}}
-    bot = facts("Bot", "b", BOT_SPEC | ghost, namespace="shared")
-    task = facts("Task", "k", {"teamRef": {"name": "t", "namespace": "shared"}}, namespace="ours")
-    secret = facts(
+    bot = state("Bot", "b", BOT_SPEC | ghost, namespace="shared")
+    task = state("Task", "k", {"teamRef": {"name": "t", "namespace": "shared"}}, namespace="ours")
+    secret = state(
         "Ghost",
         "g",
         {"skillRefs": [{"name": "x"}], "accessFrom": {"namespaceSelectors": [{}]}},
         namespace="theirs",
     )
     needed = [
-        facts(kind, name, namespace="shared") for kind, name in (("Model", "m"), ("Shell", "s"))
+        state(kind, name, namespace="shared") for kind, name in (("Model", "m"), ("Shell", "s"))
     ]
-    view = store(task, team, bot, secret, *needed, shared=frozenset({"shared"}))
-    assert judge(task, view).ready.message == (
+    view = cache(task, team, bot, secret, *needed, shared=frozenset({"shared"}))
+    assert evaluate(task, view).ready.message == (
         "spec.teamRef: Team shared/t is not ready: spec.bots[0]: Bot shared/b is not ready: "
         "spec.ghostRef: Ghost theirs/g is not ready (RefNotFound); its conditions in namespace "
         "theirs say why"
@@ -289,15 +289,15 @@ def test_the_chain_goes_on_in_a_shared_namespace_and_ends_beyond_it() -> None:
 def test_the_longest_message_fits_the_schema() -> None:
     long, home = ".".join(["n" * 63] * 3) + "." + "n" * 50, "h" * 63
     names = [f"{long}{number:02}" for number in range(64)]
-    task = facts("Task", long, {"teamRef": {"name": long}}, namespace=home)
-    team = facts("Team", long, {"bots": [{"name": name} for name in names]}, namespace=home)
+    task = state("Task", long, {"teamRef": {"name": long}}, namespace=home)
+    team = state("Team", long, {"bots": [{"name": name} for name in names]}, namespace=home)
     spec = {f"{field}Ref": {"name": long} for field in ("ghost", "model", "shell")}
-    bots = [facts("Bot", name, spec, namespace=home) for name in names]
-    ghost = facts("Ghost", long, {"skillRefs": [{"name": name} for name in names]}, namespace=home)
-    model = facts("Model", long, {"provider": "p" * 63}, namespace=home)
+    bots = [state("Bot", name, spec, namespace=home) for name in names]
+    ghost = state("Ghost", long, {"skillRefs": [{"name": name} for name in names]}, namespace=home)
+    model = state("Model", long, {"provider": "p" * 63}, namespace=home)
     providers = [f"{number:063}" for number in range(64)]
-    shell = facts("Shell", long, {"supportedProviders": providers}, namespace=home)
-    for there in ([ghost, model, shell], [facts("Ghost", long, namespace=home), model, shell]):
-        message = judge(task, store(task, team, *bots, *there)).ready.message
+    shell = state("Shell", long, {"supportedProviders": providers}, namespace=home)
+    for there in ([ghost, model, shell], [state("Ghost", long, namespace=home), model, shell]):
+        message = evaluate(task, cache(task, team, *bots, *there)).ready.message
         assert 8_000 < len(message.encode()) < 20_000
         assert message.endswith("more")

@@ -40,8 +40,8 @@ from wegent_kube.resources import (
     Resource,
 )
 from wegent_operator.accounts.quota import QUOTA_NAME, counted, hard_of, uncounted
-from wegent_operator.references.verdict import Problem
-from wegent_operator.state.objects import Facts, account_at_home_in, own_namespace
+from wegent_operator.state.objects import AccountState, account_at_home_in, own_namespace
+from wegent_operator.state.verdict import Problem
 
 MANAGER: Final = "wegent-operator"
 ACCOUNT_UID_LABEL: Final = f"{GROUP}/account-uid"
@@ -87,7 +87,7 @@ class Plan:
 
 
 def plan(
-    facts: Facts | None,
+    state: AccountState | None,
     accounts_namespace: str,
     namespaces: Callable[[str], Mapping[str, str] | None],
     actual: Mapping[ProvisionKey, dict[str, Any]],
@@ -95,28 +95,28 @@ def plan(
     """Compare what an Account should have with what is there.
 
     Args:
-        facts: The Account, None when it is gone.
+        state: The Account, None when it is gone.
         accounts_namespace: Where Accounts give access.
         namespaces: Looks up a namespace's labels; None where there is no such namespace.
-        actual: What is there under the Account's name, reduced by ``essence``.
+        actual: What is there under the Account's name, reduced by ``managed_subset``.
     """
     problems: list[Problem] = []
     wanted: dict[ProvisionKey, dict[str, Any]] = {}
     create: dict[str, Any] | None = None
     home = ""
-    if _has_access(facts):
-        labels = _labels(facts)
-        create, taken = _own_namespace(facts, labels, namespaces)
+    if _has_access(state):
+        labels = _labels(state)
+        create, taken = _own_namespace(state, labels, namespaces)
         problems += taken
-        home = "" if taken else own_namespace(facts.key.name)
-        bindings, missing = _bindings(facts, labels, namespaces, own=not taken)
+        home = "" if taken else own_namespace(state.key.name)
+        bindings, missing = _bindings(state, labels, namespaces, own=not taken)
         problems += missing
         wanted.update(bindings)
-        wanted.update([_service_account(facts, labels, accounts_namespace)])
+        wanted.update([_service_account(state, labels, accounts_namespace)])
     stale = {
         key
         for key, there in actual.items()
-        if (key not in wanted and not _is_somebody_elses(key, there, facts))
+        if (key not in wanted and not _is_somebody_elses(key, there, state))
         or (key in wanted and _must_be_made_again(key, there, wanted[key]))
     }
     return Plan(
@@ -132,10 +132,9 @@ def plan(
     )
 
 
-def _has_access(facts: Facts | None) -> TypeGuard[Facts]:
+def _has_access(state: AccountState | None) -> TypeGuard[AccountState]:
     """Tell whether there is an Account that is neither suspended nor being deleted."""
-    account = facts.account if facts is not None and facts.judged else None
-    return account is not None and not account.suspended
+    return state is not None and not state.deleting and not state.spec.suspended
 
 
 def list_params(resource: Resource, accounts_namespace: str) -> dict[str, str]:
@@ -203,18 +202,18 @@ def shared_binding(
 
 
 def serves_everybody(there: Mapping[str, Any], accounts_namespace: str) -> bool:
-    """Tell whether a binding gives rights to all accounts; ``there`` is its essence."""
+    """Tell whether a binding gives rights to all accounts; ``there`` is its managed_subset."""
     return ("Group", "", f"system:serviceaccounts:{accounts_namespace}") in there["subjects"]
 
 
-def essence(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Reduce a provisioned object to what the operator decides; the rest is not its business."""
+def managed_subset(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Reduce a provisioned object to the fields that the operator manages."""
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}
     subjects = body.get("subjects") or []
     membership = metadata["name"].startswith(members.PREFIX)
     return {
-        # Of what it writes itself it needs no date, and has none before it is written.
+        # Only memberships have an age that counts; the manifests that are planned have no date.
         "since": datetime.fromisoformat(metadata["creationTimestamp"]) if membership else None,
         "labels": {
             name: labels[name]
@@ -245,7 +244,9 @@ def _subject(subject: Mapping[str, Any]) -> tuple[Any, ...]:
     return subject.get("kind"), subject.get("namespace", ""), subject.get("name")
 
 
-def _is_somebody_elses(key: ProvisionKey, there: Mapping[str, Any], facts: Facts | None) -> bool:
+def _is_somebody_elses(
+    key: ProvisionKey, there: Mapping[str, Any], state: AccountState | None
+) -> bool:
     """Tell whether an object that the Account doesn't need is nevertheless to stay.
 
     Memberships are for a namespace's admins to give and take, as long as the user to whom
@@ -254,7 +255,7 @@ def _is_somebody_elses(key: ProvisionKey, there: Mapping[str, Any], facts: Facts
     """
     if key.plural == RESOURCE_QUOTAS.plural:
         return True  # the plan of a user's access is not concerned with it
-    account = facts.account if facts is not None and facts.judged else None
+    account = state.spec if state is not None and not state.deleting else None
     if key.plural == SERVICE_ACCOUNTS.plural:
         # Other programs put ServiceAccounts into each namespace. One with an Account's name is
         # the Account's; others are removed only where the operator has made them.
@@ -262,14 +263,14 @@ def _is_somebody_elses(key: ProvisionKey, there: Mapping[str, Any], facts: Facts
     if there["deleting"]:
         # Without subjects it gives nothing, and goes when its finalizers do.
         return not there["subjects"]
-    if facts is None or account is None or not key.name.startswith(members.PREFIX):
+    if state is None or account is None or not key.name.startswith(members.PREFIX):
         return False
-    return not _is_system(key.namespace, facts) and bool(there["since"] >= account.created)
+    return not _is_system(key.namespace, state) and bool(there["since"] >= account.created)
 
 
-def _is_system(namespace: str, facts: Facts) -> bool:
+def _is_system(namespace: str, state: AccountState) -> bool:
     """Tell whether a namespace has no members. That of Accounts has none, whatever its name."""
-    return is_system_namespace(namespace) or namespace == facts.key.namespace
+    return is_system_namespace(namespace) or namespace == state.key.namespace
 
 
 def _is_marked(there: Mapping[str, Any]) -> bool:
@@ -288,7 +289,7 @@ def _must_be_made_again(
     A ServiceAccount that was made for another Account, or by hand, may have tokens that are
     still good. The role of a binding can't be changed.
     """
-    should = essence(wanted)
+    should = managed_subset(wanted)
     if key.plural == SERVICE_ACCOUNTS.plural:
         [uid] = should["owners"]
         is_ours = uid in there["owners"] or there["labels"].get(ACCOUNT_UID_LABEL) == uid
@@ -298,23 +299,23 @@ def _must_be_made_again(
 
 def _differs(there: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
     """Tell whether an object is to be applied. One that is being deleted comes back later."""
-    return there is None or {**there, "deleting": False} != essence(wanted)
+    return there is None or {**there, "deleting": False} != managed_subset(wanted)
 
 
-def _labels(facts: Facts) -> dict[str, str]:
+def _labels(state: AccountState) -> dict[str, str]:
     return {
         MANAGED_BY: MANAGER,
-        ACCOUNT_LABEL: facts.key.name,
-        ACCOUNT_UID_LABEL: facts.uid,
+        ACCOUNT_LABEL: state.key.name,
+        ACCOUNT_UID_LABEL: state.uid,
     }
 
 
 def _own_namespace(
-    facts: Facts,
+    state: AccountState,
     labels: dict[str, str],
     namespaces: Callable[[str], Mapping[str, str] | None],
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
-    name = own_namespace(facts.key.name)
+    name = own_namespace(state.key.name)
     there = namespaces(name)
     if there is None:
         manifest = {
@@ -323,44 +324,42 @@ def _own_namespace(
             "metadata": {"name": name, "labels": labels},
         }
         return manifest, []
-    if there.get(ACCOUNT_UID_LABEL) == facts.uid or _may_adopt(facts, there):
+    if there.get(ACCOUNT_UID_LABEL) == state.uid or _may_adopt(state, there):
         return None, []
     return None, [
         Problem(
             Reason.NAMESPACE_TAKEN,
             f"namespace {name} exists and was not made for this Account, which gets no access "
             "to it; delete that namespace, use another name for the Account, or give it the "
-            f"namespace by the label {ACCOUNT_UID_LABEL}={facts.uid}",
+            f"namespace by the label {ACCOUNT_UID_LABEL}={state.uid}",
         )
     ]
 
 
-def _may_adopt(facts: Facts, there: Mapping[str, str]) -> bool:
+def _may_adopt(state: AccountState, there: Mapping[str, str]) -> bool:
     """Tell whether an Account gets the namespace of an earlier Account of its name.
 
     That of an admin does: an admin has every right in it anyway, so nothing is inherited.
     The first admin has a new uid after the CRDs were deleted and installed again.
     """
-    assert facts.account is not None  # noqa: S101 - for the type checker; plan() has looked
     return (
-        facts.account.role == "admin"
+        state.spec.role == "admin"
         and there.get(MANAGED_BY) == MANAGER
-        and there.get(ACCOUNT_LABEL) == facts.key.name
+        and there.get(ACCOUNT_LABEL) == state.key.name
     )
 
 
 def _bindings(
-    facts: Facts,
+    state: AccountState,
     labels: dict[str, str],
     namespaces: Callable[[str], Mapping[str, str] | None],
     *,
     own: bool,
 ) -> tuple[dict[ProvisionKey, dict[str, Any]], list[Problem]]:
-    assert facts.account is not None  # noqa: S101 - for the type checker; plan() has looked
     problems: list[Problem] = []
-    roles = {own_namespace(facts.key.name): OWN_ROLE} if own else {}
-    for index, membership in enumerate(facts.account.memberships):
-        if _is_system(membership.namespace, facts):
+    roles = {own_namespace(state.key.name): OWN_ROLE} if own else {}
+    for index, membership in enumerate(state.spec.memberships):
+        if _is_system(membership.namespace, state):
             problems.append(
                 Problem(
                     Reason.REF_NOT_PERMITTED,
@@ -378,18 +377,17 @@ def _bindings(
             )
         else:
             roles[membership.namespace] = membership.role
-    return dict(_role_bindings(facts, labels, roles)), problems
+    return dict(_role_bindings(state, labels, roles)), problems
 
 
 def _role_bindings(
-    facts: Facts, labels: dict[str, str], roles: Mapping[str, str]
+    state: AccountState, labels: dict[str, str], roles: Mapping[str, str]
 ) -> Iterator[tuple[ProvisionKey, dict[str, Any]]]:
-    assert facts.account is not None  # noqa: S101 - as above
-    user = facts.key.name
+    user = state.key.name
     subject = {
         "kind": "ServiceAccount",
-        "name": facts.key.name,
-        "namespace": facts.key.namespace,
+        "name": state.key.name,
+        "namespace": state.key.namespace,
     }
     # A binding's role can't be changed, so its name carries the role: another role is another
     # binding, and the old one is deleted because nothing wants it.
@@ -397,7 +395,7 @@ def _role_bindings(
         yield _binding(
             ROLE_BINDINGS, namespace, account_binding_name(user, role), role, subject, labels
         )
-    if facts.account.role == "admin":
+    if state.spec.role == "admin":
         yield _binding(
             CLUSTER_ROLE_BINDINGS, "", account_binding_name(user, "admin"), "admin", subject, labels
         )
@@ -428,14 +426,14 @@ def _binding(
 
 
 def _service_account(
-    facts: Facts, labels: dict[str, str], accounts_namespace: str
+    state: AccountState, labels: dict[str, str], accounts_namespace: str
 ) -> tuple[ProvisionKey, dict[str, Any]]:
-    key = ProvisionKey(SERVICE_ACCOUNTS.plural, accounts_namespace, facts.key.name)
+    key = ProvisionKey(SERVICE_ACCOUNTS.plural, accounts_namespace, state.key.name)
     return key, {
         "apiVersion": SERVICE_ACCOUNTS.api_version,
         "kind": "ServiceAccount",
         "metadata": {
-            "name": facts.key.name,
+            "name": state.key.name,
             "namespace": accounts_namespace,
             "labels": labels,
             # Garbage collection takes it, and with it every token, when the Account goes.
@@ -443,8 +441,8 @@ def _service_account(
                 {
                     "apiVersion": API_VERSION,
                     "kind": ACCOUNT.kind,
-                    "name": facts.key.name,
-                    "uid": facts.uid,
+                    "name": state.key.name,
+                    "uid": state.uid,
                 }
             ],
         },

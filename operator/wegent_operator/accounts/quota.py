@@ -1,6 +1,6 @@
 """The ResourceQuota in the namespace of each user: how many objects of each kind it may hold.
 
-The API server refuses what exceeds it, and the cluster's controller manager counts. Two facts,
+The API server refuses what exceeds it, and the cluster's controller manager counts. Two state,
 measured on Kubernetes 1.37, decide how it is made:
 
 - A quota limits nothing before it is counted, which takes a second. A user's ServiceAccount

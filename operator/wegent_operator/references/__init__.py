@@ -1,1 +1,1 @@
-"""Verdicts on references between objects."""
+"""The controller of kinds that refer to others, and its verdict on the references."""

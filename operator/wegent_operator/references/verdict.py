@@ -1,10 +1,9 @@
-"""The verdict on one object: a pure function of what is there now.
+"""The verdict on an object that refers to others: a pure function of the present state.
 
-No cluster, no Kopf and no clock: ``judge`` reads a view of the store and says
-what ``ResolvedRefs`` and ``Ready`` should be. It asks for the readiness of what
-an object refers to by judging that too (Task to Team to Bot to Ghost to Skill:
-kinds refer to each other without a cycle), so the answer never depends on the
-order in which events came.
+No cluster, no Kopf and no clock: ``verdict`` reads a view of the cache and returns
+``ResolvedRefs`` and ``Ready``. It evaluates each referent in the same way (Task to Team to Bot
+to Ghost to Skill: kinds refer to each other without a cycle), so the answer never depends on
+the order in which events came.
 
 The message of an object that isn't ready goes down that chain to the root causes. The
 chain ends at an object of another namespace that isn't a shared one: permission to use
@@ -13,20 +12,18 @@ what objects of its own namespace and of the shared ones say.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Protocol
 
-from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.conditions import Reason
 from wegent_crds.references import ObjectKey, Reference
-from wegent_crds.registry import BOT, BY_PLURAL
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.tasks import TaskFacts
-
-MAX_PROBLEMS: Final = 8
-"""Problems that one message spells out; a Team of 64 Bots could have as many. With names of full
-length and the longest chain, Task to Skill, they take some 18 KiB."""
-STALLING: Final = frozenset({Reason.WRONG_NAMESPACE, Reason.DUPLICATE_REF})
-"""Reasons that no change of another object takes away: waiting is in vain."""
+from wegent_crds.registry import BOT
+from wegent_operator.state.objects import ModelState, ObjectState, ShellState, title
+from wegent_operator.state.verdict import (
+    MAX_PROBLEMS,
+    Problem,
+    Verdict,
+    verdict_of,
+)
 
 
 class View(Protocol):
@@ -36,140 +33,58 @@ class View(Protocol):
     def shared_namespaces(self) -> frozenset[str]:
         """Namespaces into which any namespace may refer."""
 
-    def get(self, key: ObjectKey) -> Facts | None:
-        """Return an object's facts, or None where there is no such object."""
+    def get(self, key: ObjectKey) -> ObjectState | None:
+        """Return an object's state, or None where there is no such object."""
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Return a namespace's labels; none for one that isn't known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one condition should say."""
-
-    type: ConditionType
-    status: bool
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the conditions should say."""
-
-    resolved_refs: Outcome
-    ready: Outcome
-    accepted: Outcome | None = None
-    """Of Tasks alone."""
-    last_admin: Outcome | None = None
-    """Of Accounts of admins alone."""
-
-    @property
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """The conditions in the order in which they are written."""
-        shared = (self.ready, self.resolved_refs)
-        return (*shared, *filter(None, (self.accepted, self.last_admin, self.stalled)))
-
-    @property
-    def stalled(self) -> Outcome | None:
-        """The reason why waiting is vain; None where Ready may still come about by itself."""
-        if self.ready.status or self.ready.reason not in STALLING:
-            return None
-        return replace(self.ready, type=ConditionType.STALLED, status=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why an object isn't ready."""
-
-    reason: Reason
-    message: str
-    root: Hashable = None
-    """Identity of the root cause: one missing Ghost is the same cause through any Bot."""
-    cause: "Problem | None" = None
-    """Why the referent isn't ready, where this is about the readiness of a referent."""
-
-    @property
-    def chain(self) -> str:
-        """The messages from this problem down to its root cause."""
-        return f"{self.message}: {self.cause.chain}" if self.cause else self.message
-
-
-def judge(facts: Facts, view: View) -> Verdict:
+def verdict(state: ObjectState, view: View) -> Verdict:
     """Return the verdict on an object as things stand in ``view``."""
-    unresolved = _unresolved(facts, view)
-    verdict = refused(unresolved, unresolved or _unusable(facts, view))
-    return verdict if facts.task is None else _judge_task(facts.task, verdict)
+    unresolved = _unresolved(state, view)
+    return verdict_of(unresolved, unresolved or _unusable(state, view))
 
 
-def _problems(facts: Facts, view: View) -> list[Problem]:
+def _problems(state: ObjectState, view: View) -> list[Problem]:
     """Return why the references of an object keep it from being ready."""
-    return _unresolved(facts, view) or _unusable(facts, view)
+    return _unresolved(state, view) or _unusable(state, view)
 
 
-def _unresolved(facts: Facts, view: View) -> list[Problem]:
+def _unresolved(state: ObjectState, view: View) -> list[Problem]:
     return [
         problem
-        for reference in facts.references
-        if (problem := _resolve(facts, reference, view)) is not None
+        for reference in state.references
+        if (problem := _resolve(state, reference, view)) is not None
     ]
 
 
-def _unusable(facts: Facts, view: View) -> list[Problem]:
-    problems = [*_duplicates(facts), *_unready(facts, view)]
-    return problems or _unsupported_provider(facts, view)
+def _unusable(state: ObjectState, view: View) -> list[Problem]:
+    problems = [*_duplicates(state), *_unready(state, view)]
+    return problems or _unsupported_provider(state, view)
 
 
-def _judge_task(task: TaskFacts, verdict: Verdict) -> Verdict:
-    if not task.cancel:
-        return replace(verdict, accepted=_outcome(ConditionType.ACCEPTED, Reason.ACCEPTED, []))
-    cancelled = [Problem(Reason.CANCELLED, "spec.cancel: the Task was cancelled before it began")]
-    return replace(
-        verdict,
-        ready=_outcome(ConditionType.READY, Reason.READY, cancelled),
-        accepted=_outcome(ConditionType.ACCEPTED, Reason.ACCEPTED, cancelled),
-    )
-
-
-def refused(unresolved: list[Problem], problems: list[Problem]) -> Verdict:
-    """Return the verdict that these problems make; with none of them it is Ready."""
-    return Verdict(
-        _outcome(ConditionType.RESOLVED_REFS, Reason.RESOLVED_REFS, unresolved),
-        _outcome(ConditionType.READY, Reason.READY, problems),
-    )
-
-
-def _outcome(type_: ConditionType, good: Reason, problems: list[Problem]) -> Outcome:
-    if not problems:
-        return Outcome(type_, status=True, reason=good, message="")
-    shown = "; ".join(problem.chain for problem in problems[:MAX_PROBLEMS])
-    if len(problems) > MAX_PROBLEMS:
-        shown += f"; and {len(problems) - MAX_PROBLEMS} more"
-    return Outcome(type_, status=False, reason=problems[0].reason, message=shown)
-
-
-def _resolve(facts: Facts, reference: Reference, view: View) -> Problem | None:
+def _resolve(state: ObjectState, reference: Reference, view: View) -> Problem | None:
     target = reference.target
     referent = view.get(target)
-    if not _permitted(facts.key.namespace, target.namespace, referent, view):
+    if not _permitted(state.key.namespace, target.namespace, referent, view):
         # The same words whether the referent exists or not: nothing is learnt by guessing names.
         return Problem(
             Reason.REF_NOT_PERMITTED,
-            f"{reference.field}: {_title(target)} may not be used from namespace "
-            f"{facts.key.namespace}; its owner can allow that in its spec.accessFrom",
-            root=(Reason.REF_NOT_PERMITTED, facts.key.namespace, target),
+            f"{reference.field}: {title(target)} may not be used from namespace "
+            f"{state.key.namespace}; its owner can allow that in its spec.accessFrom",
+            root=(Reason.REF_NOT_PERMITTED, state.key.namespace, target),
         )
     if referent is None:
         return Problem(
             Reason.REF_NOT_FOUND,
-            f"{reference.field}: {_title(target)} does not exist; create it or change the "
-            "reference",
+            f"{reference.field}: {title(target)} does not exist; create it or change the reference",
             root=(Reason.REF_NOT_FOUND, target),
         )
     return None
 
 
-def _permitted(home: str, namespace: str, referent: Facts | None, view: View) -> bool:
+def _permitted(home: str, namespace: str, referent: ObjectState | None, view: View) -> bool:
     if namespace == home or namespace in view.shared_namespaces:
         return True
     if referent is None:
@@ -178,7 +93,7 @@ def _permitted(home: str, namespace: str, referent: Facts | None, view: View) ->
     return any(selector.matches(labels) for selector in referent.access_from)
 
 
-def _duplicates(facts: Facts) -> list[Problem]:
+def _duplicates(state: ObjectState) -> list[Problem]:
     """Return a problem for each item of a list that refers to an object for the second time.
 
     The schema refuses items with the same name and namespace. It can't tell that an item
@@ -188,16 +103,16 @@ def _duplicates(facts: Facts) -> list[Problem]:
     return [
         Problem(
             Reason.DUPLICATE_REF,
-            f"{reference.field}: {_title(reference.target)} is listed already, at"
+            f"{reference.field}: {title(reference.target)} is listed already, at"
             f" {first[reference.target].field}; remove one of the two",
-            root=(Reason.DUPLICATE_REF, facts.key, reference.target),
+            root=(Reason.DUPLICATE_REF, state.key, reference.target),
         )
-        for reference in facts.references
+        for reference in state.references
         if first.setdefault(reference.target, reference) is not reference
     ]
 
 
-def _unready(facts: Facts, view: View) -> list[Problem]:
+def _unready(state: ObjectState, view: View) -> list[Problem]:
     """Return a problem for each referent that isn't ready, then those of further root causes.
 
     A Team's Bots may lack the same Ghost: the Task's message says that once, and has room for
@@ -205,10 +120,10 @@ def _unready(facts: Facts, view: View) -> list[Problem]:
     """
     first: list[Problem] = []
     further: dict[Hashable, Problem] = {}
-    for reference in facts.references:
+    for reference in state.references:
         referent = view.get(reference.target)
         if referent is not None and (causes := _problems(referent, view)):
-            head, *tail = _through(facts, reference, causes, view)
+            head, *tail = _through(state, reference, causes, view)
             first.append(head)
             for problem in tail:
                 further.setdefault(problem.root, problem)
@@ -218,12 +133,12 @@ def _unready(facts: Facts, view: View) -> list[Problem]:
 
 
 def _through(
-    facts: Facts, reference: Reference, causes: list[Problem], view: View
+    state: ObjectState, reference: Reference, causes: list[Problem], view: View
 ) -> Iterator[Problem]:
     """Yield the problems that a referent's problems are for an object that refers to it."""
-    message = f"{reference.field}: {_title(reference.target)} is not ready"
+    message = f"{reference.field}: {title(reference.target)} is not ready"
     namespace = reference.target.namespace
-    if namespace != facts.key.namespace and namespace not in view.shared_namespaces:
+    if namespace != state.key.namespace and namespace not in view.shared_namespaces:
         hidden = f"{message} ({causes[0].reason}); its conditions in namespace {namespace} say why"
         yield Problem(Reason.REF_NOT_READY, hidden, root=reference.target)
         return
@@ -231,26 +146,28 @@ def _through(
         yield Problem(Reason.REF_NOT_READY, message, root=cause.root, cause=cause)
 
 
-def _unsupported_provider(facts: Facts, view: View) -> list[Problem]:
-    if facts.key.plural != BOT.plural:
+def _unsupported_provider(state: ObjectState, view: View) -> list[Problem]:
+    if state.key.plural != BOT.plural:
         return []
     referents = {
         reference.target.plural: referent
-        for reference in facts.references
+        for reference in state.references
         if (referent := view.get(reference.target))
     }
     model, shell = referents.get("models"), referents.get("shells")
-    if model is None or shell is None or not shell.supported_providers:
+    if not isinstance(model, ModelState) or not isinstance(shell, ShellState):
+        return []
+    if not shell.supported_providers:
         return []
     if model.provider in shell.supported_providers:
         return []
     return [
         Problem(
             Reason.PROVIDER_NOT_SUPPORTED,
-            f"spec.shellRef: {_title(shell.key)} takes the providers "
-            f"{_listed(shell.supported_providers)}, and {_title(model.key)} of spec.modelRef "
+            f"spec.shellRef: {title(shell.key)} takes the providers "
+            f"{_listed(shell.supported_providers)}, and {title(model.key)} of spec.modelRef "
             f"has {model.provider}; choose another Model or Shell",
-            root=(Reason.PROVIDER_NOT_SUPPORTED, facts.key),
+            root=(Reason.PROVIDER_NOT_SUPPORTED, state.key),
         )
     ]
 
@@ -259,7 +176,3 @@ def _listed(names: Sequence[str]) -> str:
     """Return names as text, no more of them than a message has room for."""
     more = len(names) - MAX_PROBLEMS
     return ", ".join(names[:MAX_PROBLEMS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _title(key: ObjectKey) -> str:
-    return f"{BY_PLURAL[key.plural].kind} {key.namespace}/{key.name}"

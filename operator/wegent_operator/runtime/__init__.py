@@ -1,1 +1,1 @@
-"""The parts that every controller shares: queue, workers, status writes, Events, the Lease."""
+"""The parts that every controller shares: queue, dispatcher, status writes, Events, the Lease."""

@@ -1,6 +1,6 @@
-"""Which of several operators judges: the one that holds a Lease, renewed again and again.
+"""Leader election: of several operators, the holder of a Lease reconciles.
 
-The others watch all the same, so that whoever comes next has everything in its store.
+The others watch all the same, so that the next leader has all objects in its cache.
 Kubernetes' own Lease, and client-go's way with it: whether a holder is dead is told by the
 local clock, from when the Lease was last seen to change, so that clocks need not agree.
 """

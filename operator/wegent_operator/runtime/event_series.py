@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import API_VERSION, BY_PLURAL
 from wegent_kube.resources import EVENTS
-from wegent_operator.state.objects import Facts
+from wegent_operator.state.objects import ObjectState
 
 CONTROLLER: Final = "wegent-operator"
 MAX_NOTE_BYTES: Final = 1024
@@ -175,9 +175,9 @@ class Correlator:
     def __len__(self) -> int:
         return len(self._series) + len(self._similar) + len(self._budgets)
 
-    def correlate(self, facts: Facts, story: Story, now: datetime) -> Series | None:
+    def correlate(self, state: ObjectState, story: Story, now: datetime) -> Series | None:
         """Count a story; return its Event, None where the object has had too many."""
-        about = (facts.uid, story.action, story.reason, story.normal)
+        about = (state.uid, story.action, story.reason, story.normal)
         note = cut(story.note, MAX_NOTE_BYTES)
         told_apart = self._told_apart(about, note, now)
         if not told_apart:
@@ -185,12 +185,12 @@ class Correlator:
         told = Story(story.action, story.reason, note, story.normal)
         key = (*about, note if told_apart else None)
         series = self._series.get(
-            key, lambda: Series(facts.key, facts.uid, facts.version, told, now, now)
+            key, lambda: Series(state.key, state.uid, state.version, told, now, now)
         )
         series.story = told
         series.count += 1
         series.last = max(series.last, now)
-        budget = self._budgets.get(facts.uid, lambda: _Budget(now))
+        budget = self._budgets.get(state.uid, lambda: _Budget(now))
         return series if budget.take(now) else None
 
     def _told_apart(self, about: tuple[Hashable, ...], note: str, now: datetime) -> bool:

@@ -15,11 +15,11 @@ from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient, KubeError
 from wegent_kube.client import MERGE_PATCH
 from wegent_kube.resources import EVENTS
-from wegent_operator.references.verdict import Outcome
 from wegent_operator.runtime.event_series import Correlator, Series, Story
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.state.conditions import find
-from wegent_operator.state.objects import Facts
+from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.verdict import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -38,25 +38,25 @@ class Recorder:
         """By the Event's name, in the order of the first story that isn't posted yet."""
         self._news = asyncio.Event()
 
-    def transition(self, facts: Facts, outcome: Outcome, now: datetime) -> None:
+    def transition(self, state: ObjectState, outcome: Outcome, now: datetime) -> None:
         """Note that an object's ``Ready`` became ``outcome``. Never blocks and never raises.
 
         Nothing is told of an object that is ready from the beginning, as most are.
         """
-        before = find(facts.conditions, ConditionType.READY)
+        before = find(state.conditions, ConditionType.READY)
         if outcome.status and (before is None or before.status != "False"):
             return
         story = Story(
             action="Judge",
             reason=str(outcome.reason),
-            note=outcome.message or f"{BY_PLURAL[facts.key.plural].kind} is ready",
+            note=outcome.message or f"{BY_PLURAL[state.key.plural].kind} is ready",
             normal=outcome.status,
         )
-        self.tell(facts, story, now)
+        self.tell(state, story, now)
 
-    def tell(self, facts: Facts, story: Story, now: datetime) -> None:
+    def tell(self, state: ObjectState, story: Story, now: datetime) -> None:
         """Note what was done about an object. Never blocks and never raises."""
-        series = self._correlator.correlate(facts, story, now)
+        series = self._correlator.correlate(state, story, now)
         if series is None:
             self._metrics.events.labels("limited").inc()
         elif series.name not in self._waiting and len(self._waiting) >= MAX_WAITING:

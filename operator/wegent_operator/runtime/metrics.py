@@ -26,7 +26,7 @@ class Metrics:
         )
         self.task_phases = Counter(
             "wegent_operator_task_phases_total",
-            "Tasks that went from one phase to another, whoever wrote it.",
+            "Changes of Tasks' phases, written by the operator or others.",
             ["before", "after"],
             registry=self.registry,
         )
@@ -48,9 +48,9 @@ class Metrics:
             "Objects that tell in an Event or a condition what keeps the operator from its work.",
             registry=self.registry,
         )
-        self.judgements = Counter(
-            "wegent_operator_judgements_total",
-            "Verdicts considered, written or not.",
+        self.reconciles = Counter(
+            "wegent_operator_reconciles_total",
+            "Keys reconciled, with a status write or without.",
             registry=self.registry,
         )
         self.events = Counter(
@@ -71,17 +71,17 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        self.sweeps = Counter(
-            "wegent_operator_sweeps_total", "Sweeps by kind.", ["kind"], registry=self.registry
+        self.resyncs = Counter(
+            "wegent_operator_resyncs_total", "Resyncs by kind.", ["kind"], registry=self.registry
         )
-        self.healed = Counter(
-            "wegent_operator_sweep_healed_total",
-            "Objects that a sweep found to differ from what the watch had told.",
+        self.corrected = Counter(
+            "wegent_operator_resync_corrections_total",
+            "Objects that a resync found to differ from the cache.",
             ["kind"],
             registry=self.registry,
         )
         for kind in KINDS:
-            self.healed.labels(kind.kind)  # from zero on, so that the first one is an increase
+            self.corrected.labels(kind.kind)  # from zero on, so that the first one is an increase
         self.watch_starts = Counter(
             "wegent_operator_watch_starts_total",
             "Watch requests answered, by resource.",
@@ -102,7 +102,7 @@ class Metrics:
         )
         self.leading = Gauge(
             "wegent_operator_leading",
-            "1 while this operator judges, 0 while another does.",
+            "1 while this operator leads, 0 while another does.",
             registry=self.registry,
         )
         self.objects = Gauge(
@@ -119,19 +119,19 @@ class Metrics:
             "How long the oldest waiting key has waited.",
             registry=self.registry,
         )
-        self.unsettled = Gauge(
-            "wegent_operator_unsettled_seconds",
-            "How long the oldest news has been without a settled verdict, retries included.",
+        self.pending = Gauge(
+            "wegent_operator_pending_seconds",
+            "How long the oldest change has been without a verdict, retries included.",
             registry=self.registry,
         )
         self.verdict_seconds = Histogram(
             "wegent_operator_verdict_seconds",
-            "From the news of a change to its verdict being written.",
+            "From the event of a change to the write of its verdict.",
             registry=self.registry,
         )
 
-    def count_objects(self, census: Mapping[tuple[str, str], int]) -> None:
+    def count_objects(self, counts_by_reason: Mapping[tuple[str, str], int]) -> None:
         """Set how many objects there are by kind and reason; what isn't named is none."""
         self.objects.clear()
-        for (kind, reason), count in census.items():
+        for (kind, reason), count in counts_by_reason.items():
             self.objects.labels(kind, reason).set(count)

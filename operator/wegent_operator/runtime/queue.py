@@ -1,8 +1,8 @@
 """A queue of keys that merges repeats, as client-go's workqueue does.
 
 A key waits at most once and is never with two workers at a time: one that is
-added while it is worked on waits until that is done. What failed comes back
-after a delay that doubles, by key.
+added while it is worked on waits until that is done. A key that failed
+comes back after a delay that doubles, by key.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ class KeyedQueue(Generic[K]):
         self._working: set[K] = set()
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
+        self._retries: dict[K, asyncio.TimerHandle] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
-        self._alarms: dict[K, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
         return len(self._added_at)
@@ -44,8 +44,8 @@ class KeyedQueue(Generic[K]):
             self._added_at[key] = time.monotonic()
             self._order.put_nowait(key)
 
-    async def take(self) -> K:
-        """Wait for a key and hand it out; ``done`` must follow."""
+    async def get(self) -> K:
+        """Wait for a key and return it; ``done`` must follow."""
         key = await self._order.get()
         del self._added_at[key]
         self._working.add(key)
@@ -64,42 +64,45 @@ class KeyedQueue(Generic[K]):
         self._failures[key] = failures + 1
         own_delay = min(FIRST_DELAY_S * 2.0 ** min(failures, 10), MAX_DELAY_S)
         delay = max(after_s or 0.0, own_delay)
-        self._cancel_timer(key)
-        self._timers[key] = asyncio.get_running_loop().call_later(delay, self._due, key)
+        self._cancel_retry(key)
+        self._retries[key] = asyncio.get_running_loop().call_later(delay, self._due, key)
         return delay
 
     def failures(self, key: K) -> int:
         """Return how often in a row a key has failed."""
         return self._failures.get(key, 0)
 
-    def wake(self, key: K, after_s: float | None) -> None:
-        """Let a key come back then, instead of when it was told before; None: not any more."""
-        if (alarm := self._alarms.pop(key, None)) is not None:
-            alarm.cancel()
+    def add_after(self, key: K, after_s: float | None) -> None:
+        """Add a key after some seconds, in place of the time that was set before.
+
+        None cancels that time.
+        """
+        if (timer := self._timers.pop(key, None)) is not None:
+            timer.cancel()
         if after_s is not None:
-            self._alarms[key] = asyncio.get_running_loop().call_later(after_s, self._ring, key)
+            self._timers[key] = asyncio.get_running_loop().call_later(after_s, self._fire, key)
 
     def forget(self, key: K) -> None:
         """Note that a key succeeded: its delay starts small again."""
         self._failures.pop(key, None)
-        self._cancel_timer(key)
+        self._cancel_retry(key)
 
     def clear(self) -> None:
         """Forget every key, those that would come back later included."""
-        for timer in (*self._timers.values(), *self._alarms.values()):
+        for timer in (*self._retries.values(), *self._timers.values()):
             timer.cancel()
-        for keys in (self._timers, self._alarms, self._failures, self._added_at, self._again):
+        for keys in (self._retries, self._timers, self._failures, self._added_at, self._again):
             keys.clear()
         self._order = asyncio.Queue()
 
     def _due(self, key: K) -> None:
+        self._retries.pop(key, None)
+        self.add(key)
+
+    def _fire(self, key: K) -> None:
         self._timers.pop(key, None)
         self.add(key)
 
-    def _ring(self, key: K) -> None:
-        self._alarms.pop(key, None)
-        self.add(key)
-
-    def _cancel_timer(self, key: K) -> None:
-        if (timer := self._timers.pop(key, None)) is not None:
+    def _cancel_retry(self, key: K) -> None:
+        if (timer := self._retries.pop(key, None)) is not None:
             timer.cancel()

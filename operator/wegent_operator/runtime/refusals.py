@@ -8,7 +8,7 @@ from typing import Final
 from wegent_crds.conditions import Reason
 from wegent_crds.well_known import STORED_IN, TRASH_FINALIZER
 from wegent_kube import ApiError, KubeError
-from wegent_operator.state.objects import Facts
+from wegent_operator.state.objects import ObjectState
 
 TRANSIENT: Final = frozenset({401, 408, 409, 429, 502, 503, 504})
 """Answers that the same write may not get again in a moment."""
@@ -31,7 +31,7 @@ class Step(StrEnum):
     """What the operator writes to users' objects and to Tombstones; a label of the metric."""
 
     HOLD = "hold"
-    STORE = "store"
+    STORE = "cache"
     FREEZE = "freeze"
     RELEASE = "release"
     COLLECT = "collect"
@@ -107,10 +107,10 @@ def named(finalizers: Sequence[str]) -> str:
 
 
 def waiting_for(
-    facts: Facts, now: datetime, message: str, *, reason: Reason = Reason.FINALIZERS_REMAIN
+    state: ObjectState, now: datetime, message: str, *, reason: Reason = Reason.FINALIZERS_REMAIN
 ) -> Hindered:
     """Return an obstacle that may go away by itself, and is told after a while."""
-    since = (now - (facts.deleted_at or now)).total_seconds()
+    since = (now - (state.deleted_at or now)).total_seconds()
     return Hindered(reason, message, after_s=min(GRACE_S - since, GRACE_S))
 
 

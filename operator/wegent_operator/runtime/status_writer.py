@@ -1,4 +1,4 @@
-"""Writes statuses: one guarded patch each, counted by what came of it."""
+"""Writes statuses: one guarded patch each, counted by its outcome."""
 
 from typing import Any, Final
 
@@ -11,42 +11,42 @@ from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.refusals import Hindered, Step, is_refusal
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.store import Store
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState
 
 FIELD_MANAGER: Final = "wegent-operator"
 
 
 class StatusWriter:
-    """Sends patches that are valid for the version that was judged, and for no other."""
+    """Sends patches that are valid for one version of an object, and for no other."""
 
     def __init__(
-        self, client: KubeClient, store: Store, queue: KeyedQueue[ObjectKey], metrics: Metrics
+        self, client: KubeClient, cache: Cache, queue: KeyedQueue[ObjectKey], metrics: Metrics
     ) -> None:
         self._guarded = Guarded(client)
-        self._store = store
+        self._cache = cache
         self._queue = queue
         self._metrics = metrics
 
     async def write(
-        self, facts: Facts, patch: dict[str, Any], *, accept: str = "application/json"
+        self, state: ObjectState, patch: dict[str, Any], *, accept: str = "application/json"
     ) -> Any:
-        """Send a merge patch and return the answer, None where the object is not as judged.
+        """Send a merge patch and return the answer, None where the object has changed or is gone.
 
-        What has changed it is then news that brings the object back, or it is gone.
+        The event of a change brings the object back into the queue.
 
         Raises:
             KubeError: the API server did not take it; to be tried again.
         """
-        kind = BY_PLURAL[facts.key.plural]
+        kind = BY_PLURAL[state.key.plural]
         outcomes = self._metrics.writes
         try:
             answer = await self._guarded.send(
                 "PATCH",
-                resource_of(kind).path(facts.key.namespace, facts.key.name),
+                resource_of(kind).path(state.key.namespace, state.key.name),
                 patch,
-                uid=facts.uid,
-                version=str(facts.version),
+                uid=state.uid,
+                version=str(state.version),
                 subresource="status",
                 params={"fieldManager": FIELD_MANAGER},
                 content_type=MERGE_PATCH,
@@ -63,8 +63,8 @@ class StatusWriter:
             return None
         if answer is Missed.GONE:
             outcomes.labels(kind.kind, "gone").inc()
-            if self._store.remove(facts.key, facts.uid):
-                self._queue.add(facts.key)
+            if self._cache.remove(state.key, state.uid):
+                self._queue.add(state.key)
             return None
         outcomes.labels(kind.kind, "written").inc()
         return answer

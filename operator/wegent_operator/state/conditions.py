@@ -1,62 +1,65 @@
-"""From a verdict to the one patch that writes it, or to none where it stands already."""
+"""Turns a verdict into conditions, and those into the patch of a status."""
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
 
 from wegent_crds.conditions import ConditionType
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, READINESS
-from wegent_operator.references.verdict import Outcome, Verdict
-from wegent_operator.state.objects import Condition, Facts
+from wegent_operator.state.objects import Condition, ObjectState
+from wegent_operator.state.verdict import Outcome, Verdict
+
+_S = TypeVar("_S", bound=ObjectState)
 
 CUT: Final = " ... (cut)"
 """End of a message that was cut: a webhook may refuse an object in any number of words."""
 PASSING: Final = (ConditionType.DELETED, ConditionType.LAST_ADMIN, ConditionType.STALLED)
-"""Conditions that an object has only sometimes. One that is judged isn't kept from going; an
-admin may be one no more; an edit may end what no other change can."""
+"""Conditions that an object has only sometimes. An object that gets a verdict isn't being deleted;
+an Account may be no admin any more; an edit may end a stall."""
 
 
-def with_verdict(facts: Facts, verdict: Verdict, now: str) -> Facts:
-    """Return the facts as they should be: equal to ``facts`` where the verdict is written already.
+def with_verdict(state: _S, verdict: Verdict, now: str) -> _S:
+    """Return the state with a verdict: equal to ``state`` where it is written already.
 
     ``now`` is an RFC 3339 time; a condition carries it only when its status changes.
-    Conditions of other types are left as they are. Those that are there only for as long as
-    they have something to say go, when the verdict says nothing of them.
+    Conditions of other types are left as they are. The types in `PASSING` are removed when the
+    verdict doesn't have them.
     """
-    seen = {it.type: it for it in facts.conditions}
+    seen = {it.type: it for it in state.conditions}
     said = {outcome.type for outcome in verdict.outcomes}
     for type_ in PASSING:
         if type_ not in said:
             seen.pop(type_, None)
     for outcome in verdict.outcomes:
-        seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), facts.generation, now)
-    judged = replace(facts, observed_generation=facts.generation)
-    return with_conditions(judged, seen.values())
+        seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), state.generation, now)
+    evaluated = replace(state, observed_generation=state.generation)
+    return with_conditions(evaluated, seen.values())
 
 
-def with_outcome(facts: Facts, outcome: Outcome, now: str) -> Facts:
-    """Return the facts with one condition more, or as they are where they have it."""
-    seen = {condition.type: condition for condition in facts.conditions}
-    seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), facts.generation, now)
-    return with_conditions(facts, seen.values())
+def with_outcome(state: _S, outcome: Outcome, now: str) -> _S:
+    """Return the state with one more condition; equal to ``state`` where it is there already."""
+    seen = {condition.type: condition for condition in state.conditions}
+    seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), state.generation, now)
+    return with_conditions(state, seen.values())
 
 
-def without_obstacle(facts: Facts) -> Facts:
-    """Return the facts without the condition ``Deleted``."""
+def without_obstacle(state: _S) -> _S:
+    """Return the state without the condition ``Deleted``."""
     return with_conditions(
-        facts, (it for it in facts.conditions if it.type != ConditionType.DELETED)
+        state, (it for it in state.conditions if it.type != ConditionType.DELETED)
     )
 
 
-def with_conditions(facts: Facts, conditions: Iterable[Condition]) -> Facts:
-    """Return the facts with these conditions, and the readiness that they tell."""
+def with_conditions(state: _S, conditions: Iterable[Condition]) -> _S:
+    """Return the state with these conditions, and with the readiness that follows."""
     kept = tuple(conditions)
     ready = find(kept, ConditionType.READY)
-    return replace(facts, conditions=kept, ready=ready.status if ready else READINESS)
+    return replace(state, conditions=kept, ready=ready.status if ready else READINESS)
 
 
-def status_patch(desired: Facts) -> dict[str, Any]:
-    """Return the merge patch for ``/status``, guarded by the version that was judged.
+def status_patch(desired: ObjectState) -> dict[str, Any]:
+    """Return the merge patch for ``/status``, guarded by the version of the evaluated object.
 
     A merge patch replaces the whole list of conditions, so it carries all of them.
     """
@@ -76,7 +79,7 @@ def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
 
 
 def condition_of(outcome: Outcome, seen: Condition | None, generation: int, now: str) -> Condition:
-    """Return the condition that says an outcome; ``seen`` is that type's condition before."""
+    """Return the condition of an outcome; ``seen`` is the present condition of that type."""
     status = "True" if outcome.status else "False"
     unchanged = seen is not None and seen.status == status
     return Condition(
@@ -87,6 +90,11 @@ def condition_of(outcome: Outcome, seen: Condition | None, generation: int, now:
         observed_generation=generation,
         last_transition_time=seen.last_transition_time if seen and unchanged else now,
     )
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a time as Kubernetes writes it: UTC, in seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _bounded(message: str) -> str:

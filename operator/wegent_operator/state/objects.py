@@ -1,4 +1,4 @@
-"""What the operator remembers of an object: what verdicts need, and nothing more.
+"""The parts of an object that the operator keeps in memory: those that verdicts need.
 
 A prompt of 128 KiB never stays in memory; a reference does.
 """
@@ -12,13 +12,13 @@ from wegent_crds.members import ROLES
 from wegent_crds.moments import moment
 from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey, Reference, references_of
-from wegent_crds.registry import ACCOUNT, BY_KIND, TASK, TOMBSTONE, Kind
+from wegent_crds.registry import ACCOUNT, BY_KIND, BY_PLURAL, MODEL, SHELL, TASK, TOMBSTONE, Kind
 from wegent_crds.schema.status import READINESS
 from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
 from wegent_kube.resources import NAMESPACES
 from wegent_operator.state.reading import integer, mapping, mappings, text, texts
 from wegent_operator.state.selectors import LabelSelector, selectors_of
-from wegent_operator.state.tasks import TaskFacts, task_facts_of
+from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
 UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
 """When an object was created that names no time: nothing is older than others, for all we know."""
@@ -80,8 +80,11 @@ class TombstoneSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """One object, reduced. Equal facts give equal verdicts."""
+class ObjectState:
+    """One object, reduced to the parts that verdicts of any kind need.
+
+    Kinds of which more is needed have a class of their own.
+    """
 
     key: ObjectKey
     uid: str
@@ -90,72 +93,107 @@ class Facts:
     generation: int
     references: tuple[Reference, ...]
     access_from: tuple[LabelSelector, ...]
-    provider: str | None
-    """A Model's provider."""
-    supported_providers: tuple[str, ...]
-    """A Shell's providers; empty means all."""
-    account: AccountSpec | None
     conditions: tuple[Condition, ...]
     """The status as last seen or written, foreign condition types included."""
     observed_generation: int | None
     ready: str
     """``status.ready``, which repeats the status of the condition Ready."""
-    tombstone: TombstoneSpec | None
     deleting: bool
     deleted_at: datetime | None
     """When its deletion was asked for."""
     finalizers: tuple[str, ...]
     restored_from: str | None
     """Name of the Tombstone that brought it back; while that is there, it isn't whole yet."""
-    task: TaskFacts | None
 
     @property
-    def has_run(self) -> bool:
-        """Whether a Task has left Pending: from then on its conditions are its runner's."""
-        return self.task is not None and self.task.phase is not Phase.PENDING
-
-    @property
-    def judged(self) -> bool:
-        """Whether the operator still gives verdicts."""
-        return not (self.deleting or self.has_run)
-
-    @property
-    def held(self) -> bool:
-        """Whether deletion waits for the trash."""
+    def has_finalizer(self) -> bool:
+        """Whether the trash's finalizer is on the object, and delays its deletion."""
         return TRASH_FINALIZER in self.finalizers
 
 
-def facts_of(kind: Kind, body: Mapping[str, Any]) -> Facts:
-    """Reduce an object, as the API server sent it, to its facts.
+@dataclass(frozen=True, slots=True)
+class ModelState(ObjectState):
+    """A Model."""
 
-    Spec and status may hold anything: what isn't as the schema has it is passed over.
+    provider: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShellState(ObjectState):
+    """A Shell."""
+
+    supported_providers: tuple[str, ...]
+    """Empty means all."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState(ObjectState):
+    """A Task."""
+
+    progress: TaskProgress
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the Task has left Pending: from then on its conditions are its runner's."""
+        return self.progress.phase is not Phase.PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState(ObjectState):
+    """An Account."""
+
+    spec: AccountSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TombstoneState(ObjectState):
+    """A Tombstone."""
+
+    spec: TombstoneSpec
+
+
+def state_of(kind: Kind, body: Mapping[str, Any]) -> ObjectState:
+    """Reduce an object, as the API server sent it, to its state.
+
+    Spec and status may hold anything: a value that isn't as the schema has it is passed over.
 
     Raises:
         KeyError, TypeError, ValueError: the metadata is none that an API server sends.
     """
+    metadata, spec = body["metadata"], mapping(body.get("spec"))
+    common = _common(kind, body)
+    if kind is MODEL:
+        return ModelState(**common, provider=text(spec.get("provider")) or None)
+    if kind is SHELL:
+        return ShellState(**common, supported_providers=texts(spec.get("supportedProviders")))
+    if kind is TASK:
+        return TaskState(**common, progress=task_progress_of(body))
+    if kind is ACCOUNT:
+        return AccountState(**common, spec=_account_spec(metadata, spec))
+    if kind is TOMBSTONE:
+        return TombstoneState(**common, spec=_tombstone_spec(spec))
+    return ObjectState(**common)
+
+
+def _common(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that the state of each kind has."""
     metadata = body["metadata"]
     spec, status = mapping(body.get("spec")), mapping(body.get("status"))
-    access = mapping(spec.get("accessFrom"))
-    return Facts(
-        key=ObjectKey(kind.plural, metadata["namespace"], metadata["name"]),
-        uid=metadata["uid"],
-        version=int(metadata["resourceVersion"]),
-        generation=metadata.get("generation", 0),
-        references=tuple(_references(kind, metadata, spec, body)),
-        access_from=selectors_of(access.get("namespaceSelectors")),
-        provider=text(spec.get("provider")) or None,
-        supported_providers=texts(spec.get("supportedProviders")),
-        account=_account_spec(metadata, spec) if kind is ACCOUNT else None,
-        conditions=conditions_of(status),
-        observed_generation=integer(status.get("observedGeneration")),
-        ready=text(status.get("ready")) or READINESS,
-        tombstone=_tombstone_spec(spec) if kind is TOMBSTONE else None,
-        deleting="deletionTimestamp" in metadata,
-        deleted_at=moment(metadata.get("deletionTimestamp")),
-        finalizers=tuple(metadata.get("finalizers") or ()),
-        restored_from=(metadata.get("annotations") or {}).get(RESTORED_FROM),
-        task=task_facts_of(body) if kind is TASK else None,
-    )
+    return {
+        "key": ObjectKey(kind.plural, metadata["namespace"], metadata["name"]),
+        "uid": metadata["uid"],
+        "version": int(metadata["resourceVersion"]),
+        "generation": metadata.get("generation", 0),
+        "references": tuple(_references(kind, metadata, spec, body)),
+        "access_from": selectors_of(mapping(spec.get("accessFrom")).get("namespaceSelectors")),
+        "conditions": conditions_of(status),
+        "observed_generation": integer(status.get("observedGeneration")),
+        "ready": text(status.get("ready")) or READINESS,
+        "deleting": "deletionTimestamp" in metadata,
+        "deleted_at": moment(metadata.get("deletionTimestamp")),
+        "finalizers": tuple(metadata.get("finalizers") or ()),
+        "restored_from": (metadata.get("annotations") or {}).get(RESTORED_FROM),
+    }
 
 
 def conditions_of(status: Mapping[str, Any]) -> tuple[Condition, ...]:
@@ -188,6 +226,12 @@ def account_at_home_in(namespace: str) -> str | None:
     """Return the name of the user whose own namespace this would be; None if it is nobody's."""
     account = namespace.removeprefix(OWN_NAMESPACE_PREFIX)
     return account if account and account != namespace else None
+
+
+def title(key: ObjectKey) -> str:
+    """Return an object's kind and full name, for messages and logs."""
+    kind = BY_PLURAL[key.plural].kind if key.plural in BY_PLURAL else "Namespace"
+    return f"{kind} {key.namespace}/{key.name}" if key.namespace else f"{kind} {key.name}"
 
 
 def namespace_key(name: str) -> ObjectKey:

@@ -1,4 +1,4 @@
-"""A Task's life as the operator remembers it: no prompt, no result, the head of a message."""
+"""The progress of a Task in memory: no prompt, no result, the head of a message."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskFacts:
-    """How a Task's work stands, and what its author wants of it."""
+class TaskProgress:
+    """The progress of a Task's work, and the wishes of its author."""
 
     phase: Phase
     cancel: bool
@@ -40,8 +40,8 @@ class TaskFacts:
     """Why it ended; empty before the end."""
 
 
-def task_facts_of(body: Mapping[str, Any]) -> TaskFacts:
-    """Reduce a Task, as the API server sent it, to the facts of its life.
+def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
+    """Reduce a Task, as the API server sent it, to its progress.
 
     A Task in a phase that isn't known is left to the program that knows it.
     """
@@ -49,7 +49,7 @@ def task_facts_of(body: Mapping[str, Any]) -> TaskFacts:
     phase = _phase(status)
     if phase is None:
         spec, status = {}, {}
-    return TaskFacts(
+    return TaskProgress(
         phase=phase or Phase.RUNNING,
         cancel=spec.get("cancel") is True,
         timeout_s=integer(spec.get("timeoutSeconds")),

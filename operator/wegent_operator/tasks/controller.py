@@ -1,135 +1,63 @@
-"""Lets Tasks go on by themselves: does what is due, and wakes up for what will be."""
+"""Reconciles Tasks: a step that is due, then the trash's finalizer, then the conditions."""
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import TASK, TOMBSTONE
-from wegent_operator.references.verdict import judge
-from wegent_operator.runtime.event_series import Story
-from wegent_operator.runtime.events import Recorder
-from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.status_writer import StatusWriter
-from wegent_operator.state.conditions import status_patch, with_verdict
-from wegent_operator.state.objects import Facts, facts_of
-from wegent_operator.state.store import Store
-from wegent_operator.tasks.deadlines import Cause, Step, next_step, step_status
+from wegent_operator.references.controller import ReferencesController
+from wegent_operator.runtime.held import HeldKeys
+from wegent_operator.runtime.sight import Sight
+from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.conditions import rfc3339, without_obstacle
+from wegent_operator.state.objects import TaskState
+from wegent_operator.state.verdict import Verdict
 from wegent_operator.tasks.end import with_progress
-from wegent_operator.tasks.first_seen import Sightings
-from wegent_operator.trash.controller import Keeper
-from wegent_operator.trash.tombstones import rfc3339
-
-logger = logging.getLogger(__name__)
+from wegent_operator.tasks.steps import TaskSteps
+from wegent_operator.tasks.verdict import verdict
+from wegent_operator.trash.controller import TrashController
 
 
-class TaskLife:
-    """Cancels, times out, frees and collects Tasks, each with one guarded write."""
+class TaskController(ReferencesController[TaskState]):
+    """The controller of Tasks."""
 
     def __init__(
         self,
-        store: Store,
-        queue: KeyedQueue[ObjectKey],
-        writer: StatusWriter,
-        keeper: Keeper,
-        recorder: Recorder,
-        metrics: Metrics,
+        cache: Cache,
+        trash: TrashController,
+        writer: VerdictWriter,
+        held: HeldKeys,
+        sight: Sight,
+        steps: TaskSteps,
         clock: Callable[[], datetime],
     ) -> None:
-        self._store = store
-        self._queue = queue
-        self._writer = writer
-        self._keeper = keeper
-        self._recorder = recorder
-        self._metrics = metrics
+        super().__init__(cache, trash, writer, held, sight)
+        self._steps = steps
         self._clock = clock
-        self._sightings = Sightings()
-        self._collected: dict[ObjectKey, str] = {}
-        """Uids of Tasks that are deleted and not yet known to be gone."""
 
-    async def attend(self, facts: Facts) -> bool:
-        """Do what is due for a Task; return whether that was all there is to do.
+    async def reconcile(self, key: ObjectKey, state: TaskState | None) -> bool:
+        """Take the step that is due; else do as for other kinds.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            Hindered: the Task can't be kept, or can't go yet.
+            KubeError: the API server did not take something; to be tried again.
         """
-        if facts.task is None:
-            return False
-        if facts.deleting or self._store.is_terminating(facts.key.namespace):
-            self.forget(facts.key)
-            return False
-        if self._is_coming_back(facts) or self._collected.get(facts.key) == facts.uid:
+        if state is None:
+            self._steps.forget(key)
+        # The step comes first: a Task that is to be deleted must not get the finalizer back.
+        elif await self._steps.take_due(state):
             return True
-        now = self._clock()
-        step = next_step(facts.task, self._sightings.of(facts.key, facts.uid, facts.task, now))
-        left = None if step is None else (step.due - now).total_seconds()
-        self._queue.wake(facts.key, left if left is None or left > 0 else None)
-        if step is None or step.due > now:
-            return False
-        if step.to is None:
-            if await self._keeper.collect(facts):
-                self._collected[facts.key] = facts.uid
-                self._done(facts, step, now)
-        else:
-            await self._take(facts, step, now)
-        return True
+        return await super().reconcile(key, state)
 
-    def forget(self, key: ObjectKey) -> None:
-        """Note that nothing will happen to a Task any more."""
-        self._sightings.forget(key)
-        self._collected.pop(key, None)
-        self._queue.wake(key, None)
+    def verdict(self, state: TaskState) -> Verdict:
+        """Return the verdict on a Task as things stand."""
+        return verdict(state, self._cache)
 
-    def forget_all(self) -> None:
-        """Forget every Task, because another operator judges.
-
-        Should it be this one's turn again, leases count from then on, as after a restart.
-        """
-        self._sightings.forget_all()
-        self._collected.clear()
-
-    def noticed(self, before: Facts | None, after: Facts) -> None:
-        """Count a change of phase, whoever wrote it."""
-        if before is None or before.task is None or after.task is None or before.uid != after.uid:
+    async def _reconcile_status(self, state: TaskState) -> None:
+        """Write the verdict; of a Task that has left Pending, acknowledge spec and end."""
+        if not state.has_run:
+            await super()._reconcile_status(state)
             return
-        if before.task.phase is not after.task.phase:
-            self._metrics.task_phases.labels(before.task.phase, after.task.phase).inc()
-
-    def _is_coming_back(self, facts: Facts) -> bool:
-        """Tell whether the Task is being brought back from the trash: its status isn't yet."""
-        if facts.restored_from is None:
-            return False
-        key = ObjectKey(TOMBSTONE.plural, facts.key.namespace, facts.restored_from)
-        return self._store.get(key) is not None
-
-    async def _take(self, facts: Facts, step: Step, now: datetime) -> None:
-        patch = status_patch(self._judged(facts, step, now))
-        patch["status"] |= step_status(step, now)
-        answer = await self._writer.write(facts, patch)
-        if answer is None:
-            return
-        after = facts_of(TASK, answer)
-        if self._store.put(after):
-            self.noticed(facts, after)
-        self._done(facts, step, now)
-        self._queue.add(facts.key)  # for what comes after this step
-
-    def _judged(self, facts: Facts, step: Step, now: datetime) -> Facts:
-        """Return the facts with the conditions that the Task is to have after the step."""
-        at = rfc3339(now)
-        judged = facts
-        if not facts.has_run or step.to is Phase.PENDING:
-            judged = with_verdict(facts, judge(facts, self._store), at)
-        if step.to in (None, Phase.PENDING):
-            return judged
-        return with_progress(judged, step.to, step.message, at)
-
-    def _done(self, facts: Facts, step: Step, now: datetime) -> None:
-        self._metrics.task_steps.labels(step.cause).inc()
-        as_wished = step.cause in (Cause.CANCELLED, Cause.COLLECTED)
-        story = Story(action="Step", reason=step.cause, note=step.message, normal=as_wished)
-        self._recorder.tell(facts, story, now)
-        key = facts.key
-        logger.info("Task %s/%s: %s: %s", key.namespace, key.name, step.cause, step.message)
+        progress, now = state.progress, rfc3339(self._clock())
+        desired = with_progress(without_obstacle(state), progress.phase, progress.message, now)
+        await self._writer.put(state, desired)

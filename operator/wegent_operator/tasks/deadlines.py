@@ -1,9 +1,9 @@
-"""What becomes of a Task by itself: pure functions of its facts.
+"""The steps that a Task takes by itself: pure functions of its progress.
 
-A Task that is to be cancelled, that takes too long, whose claimant is silent, or that
-has been finished for long enough changes though nobody writes it. ``next_step`` says
-what will happen next and when; whoever asks wakes up then. The answer follows from what
-is stored, so that no deadline is lost with the operator.
+A Task changes without a writer when it is to be cancelled, takes too long, has a silent
+claimant, or has been finished for long enough. ``next_step`` returns the next change and its
+time; the caller sets a timer. The answer follows from stored fields, so that no deadline is lost
+with the operator.
 
 Of several deadlines that have passed, as after the operator was down, the earliest
 counts: what happens is what would have happened had the operator been there.
@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from wegent_crds.phases import FINAL, Phase
-from wegent_operator.state.tasks import TaskFacts
-from wegent_operator.trash.tombstones import rfc3339
+from wegent_operator.state.conditions import rfc3339
+from wegent_operator.state.tasks import TaskProgress
 
 CANCEL_GRACE_S: Final = 30
 """How long who runs a Task may take to stop once it is to be cancelled."""
@@ -62,13 +62,13 @@ class Step:
     message: str
 
 
-def next_step(task: TaskFacts, seen: Seen) -> Step | None:
+def next_step(task: TaskProgress, seen: Seen) -> Step | None:
     """Return what happens next to a Task if nobody writes it; None: nothing."""
     steps = _steps(task, seen)
     return min(steps, key=lambda step: step.due) if steps else None
 
 
-def _steps(task: TaskFacts, seen: Seen) -> list[Step]:
+def _steps(task: TaskProgress, seen: Seen) -> list[Step]:
     if task.phase in FINAL:
         return _collection(task)
     if task.phase is Phase.PENDING:
@@ -78,7 +78,7 @@ def _steps(task: TaskFacts, seen: Seen) -> list[Step]:
     return [*_cancellation(task, seen), *_timeout(task), *_expiry(task, seen)]
 
 
-def _collection(task: TaskFacts) -> list[Step]:
+def _collection(task: TaskProgress) -> list[Step]:
     if task.ttl_s is None or task.ended_at is None:
         return []
     # A Task that was brought back from the trash has ended long ago, and is wanted.
@@ -87,7 +87,7 @@ def _collection(task: TaskFacts) -> list[Step]:
     return [Step(_after(since, task.ttl_s), Cause.COLLECTED, None, message)]
 
 
-def _cancellation(task: TaskFacts, seen: Seen) -> list[Step]:
+def _cancellation(task: TaskProgress, seen: Seen) -> list[Step]:
     if not task.cancel:
         return []
     message = f"Cancelled; {_holder(task)} did not stop within {CANCEL_GRACE_S} s"
@@ -95,14 +95,14 @@ def _cancellation(task: TaskFacts, seen: Seen) -> list[Step]:
     return [Step(due, Cause.CANCELLED, Phase.CANCELLED, message)]
 
 
-def _timeout(task: TaskFacts) -> list[Step]:
+def _timeout(task: TaskProgress) -> list[Step]:
     if task.timeout_s is None or task.started_at is None:
         return []
     message = f"Not done within spec.timeoutSeconds, {task.timeout_s} s"
     return [Step(_after(task.started_at, task.timeout_s), Cause.TIMED_OUT, Phase.FAILED, message)]
 
 
-def _expiry(task: TaskFacts, seen: Seen) -> list[Step]:
+def _expiry(task: TaskProgress, seen: Seen) -> list[Step]:
     if task.claim is None:
         return []
     due = _after(seen.claim, task.claim.lease_s)
@@ -126,7 +126,7 @@ def step_status(step: Step, now: datetime) -> dict[str, Any]:
     return status
 
 
-def _holder(task: TaskFacts) -> str:
+def _holder(task: TaskProgress) -> str:
     return task.claim.holder if task.claim else "its holder"
 
 

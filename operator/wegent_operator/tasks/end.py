@@ -15,9 +15,9 @@ from typing import Final
 
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.phases import FINAL, Phase
-from wegent_operator.references.verdict import Outcome
 from wegent_operator.state.conditions import condition_of, with_conditions
-from wegent_operator.state.objects import Facts
+from wegent_operator.state.objects import TaskState
+from wegent_operator.state.verdict import Outcome
 
 SAID: Final[Mapping[Phase, tuple[tuple[ConditionType, Reason], ...]]] = MappingProxyType(
     {
@@ -33,20 +33,20 @@ SAID: Final[Mapping[Phase, tuple[tuple[ConditionType, Reason], ...]]] = MappingP
 """The conditions that are True at a Task's end, by phase."""
 
 
-def with_progress(facts: Facts, phase: Phase, message: str, now: str) -> Facts:
-    """Return the facts of a Task in ``phase``, which isn't Pending, as they should be.
+def with_progress(state: TaskState, phase: Phase, message: str, now: str) -> TaskState:
+    """Return the state of a Task in ``phase``, which isn't Pending, as it should be.
 
-    Equal to ``facts`` where all of it is written already, by the operator or by the runner.
+    Equal to ``state`` where all of it is written already, by the operator or by the runner.
 
     Args:
-        facts: of the Task.
+        state: of the Task.
         phase: the one that it has, or is about to have.
         message: why, in words for people.
         now: an RFC 3339 time.
     """
-    if phase not in FINAL and facts.task is not None and facts.task.cancel:
-        return facts
-    conditions = {condition.type: condition for condition in facts.conditions}
+    if phase not in FINAL and state.progress.cancel:
+        return state
+    conditions = {condition.type: condition for condition in state.conditions}
     if phase in FINAL:
         ready = conditions.get(ConditionType.READY)
         if ready is not None and ready.status != "True":
@@ -55,6 +55,6 @@ def with_progress(facts: Facts, phase: Phase, message: str, now: str) -> Facts:
             seen = conditions.get(type_)
             if seen is None or seen.status != "True":
                 outcome = Outcome(type_, status=True, reason=reason, message=message)
-                conditions[type_] = condition_of(outcome, seen, facts.generation, now)
-    acknowledged = replace(facts, observed_generation=facts.generation)
+                conditions[type_] = condition_of(outcome, seen, state.generation, now)
+    acknowledged = replace(state, observed_generation=state.generation)
     return with_conditions(acknowledged, conditions.values())

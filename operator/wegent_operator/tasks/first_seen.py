@@ -3,14 +3,14 @@
 A lease is counted from there, not from the time that the claim names: a runner whose
 clock is wrong neither loses its claim nor keeps it for ever (as Kubernetes' own leader
 election and node leases do it). After a restart of the operator everything is seen
-anew: a lease is then counted from the start, which is late at worst, never early.
+for the first time: a lease is then counted from the start, which is late at worst, never early.
 """
 
 from collections.abc import Hashable
 from datetime import datetime
 
 from wegent_crds.references import ObjectKey
-from wegent_operator.state.tasks import TaskFacts
+from wegent_operator.state.tasks import TaskProgress
 from wegent_operator.tasks.deadlines import Seen
 
 
@@ -23,7 +23,7 @@ class Sightings:
     def __len__(self) -> int:
         return len(self._first)
 
-    def of(self, key: ObjectKey, uid: str, task: TaskFacts, now: datetime) -> Seen:
+    def of(self, key: ObjectKey, uid: str, task: TaskProgress, now: datetime) -> Seen:
         """Return since when the Task's claim and its wish to cancel are known as they are."""
         known = self._first.get(key, {})
         claim = (uid, task.attempts, task.claim)

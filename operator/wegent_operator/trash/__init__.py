@@ -1,1 +1,1 @@
-"""The trash: finalizers, Tombstones, restores, and the release at uninstall."""
+"""The trash: finalizers, Tombstones, restores, and the removal of finalizers at uninstall."""

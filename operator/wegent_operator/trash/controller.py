@@ -1,11 +1,11 @@
-"""Keeps what is deleted: the Tombstone first, then the finalizer's release.
+"""Keeps deleted objects: stores a Tombstone first, then removes the trash's finalizer.
 
 Each step may be repeated after a crash without harm. A Tombstone is named by the
-object's uid, so that a second try finds the first one's. The finalizer is released
-as the last of the object's finalizers: while another controller still holds the
-object it may still be edited, and those edits must come back later.
+object's uid, so that a second try finds the first one's. The trash's finalizer is
+removed last of all: while another controller's finalizer is on the object, the object
+may still be edited, and a restore must bring those edits back.
 
-The release is guarded by the version that was stored. That is not enough: the API
+The removal is guarded by the version that was stored. That is not enough: the API
 server compares the version, and deletes the object in a second transaction, with an
 edit that it has taken in between. So the object is first marked as stored. A policy
 then refuses all edits but the operator's. If the object can't go, the mark is removed.
@@ -24,22 +24,20 @@ from wegent_kube import ApiError, KubeClient, KubeError
 from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import CRDS, resource_of
-from wegent_operator.references.verdict import Verdict
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, named, waiting_for
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
+from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import find
-from wegent_operator.state.objects import Facts, facts_of
-from wegent_operator.state.store import Store
-from wegent_operator.trash.restorer import Restorer
+from wegent_operator.state.objects import ObjectState, TombstoneState, state_of
 from wegent_operator.trash.tombstones import (
+    add_finalizer_patch,
     freeze_patch,
-    hold_patch,
     is_frozen,
     lean,
     others,
-    release_patch,
+    remove_finalizer_patch,
     tombstone_name,
     tombstone_of,
 )
@@ -57,30 +55,29 @@ HELD_UP: Final = timedelta(seconds=30)
 """How long changes of an object may hold up its deletion before the object says so."""
 
 
-class Keeper:
-    """Carries objects into the trash."""
+class TrashController:
+    """Puts the trash's finalizer on objects, and moves deleted objects to the trash."""
 
     def __init__(
         self,
         client: KubeClient,
-        store: Store,
+        cache: Cache,
         metrics: Metrics,
         retention: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
         self._client = client
         self._guarded = Guarded(client)
-        self._store = store
+        self._cache = cache
         self._metrics = metrics
         self._retention = retention
         self._clock = clock
-        self._restorer = Restorer(client, metrics, clock)
         self._refused: dict[ObjectKey, str] = {}
         """uids of objects whose last try was refused, until they are gone."""
         self._released: dict[ObjectKey, str] = {}
-        """uids of objects that go, and from which all that is to be had is in the trash.
+        """uids of objects without the finalizer that are complete in the trash.
 
-        News from before may come after that.
+        An event from before the removal may still arrive.
         """
 
     def forget(self, key: ObjectKey) -> None:
@@ -88,86 +85,85 @@ class Keeper:
         self._refused.pop(key, None)
         self._released.pop(key, None)
 
-    async def attend(self, facts: Facts) -> bool:
-        """Do what the trash asks for an object; return whether that was all there is to do.
+    async def reconcile_finalizer(self, state: ObjectState) -> bool:
+        """Add the finalizer, or move a deleted object to the trash; return True if that is all.
+
+        False means that the object stays, and needs a verdict.
 
         Raises:
             Hindered: the object can't be kept, or can't go yet.
             KubeError: the API server gave no answer; to be tried again.
         """
-        if self._released.get(facts.key) == facts.uid:
+        if self._released.get(state.key) == state.uid:
             return True
-        if self._store.is_terminating(facts.key.namespace):
-            # Nothing can be kept in a namespace that goes, and nothing may hold it up. Its
-            # controller waits some seconds before it begins: time to let everything go first.
-            if facts.held:
-                await self._let_go(facts)
+        if self._cache.is_terminating(state.key.namespace):
+            # Nothing can be kept in a namespace that is deleted, and no finalizer may delay it.
+            # The namespace controller waits some seconds before it begins, which is enough time
+            # to remove the finalizers.
+            if state.has_finalizer:
+                await self._remove_last_finalizer(state)
             return True
-        if facts.deleting:
-            if facts.held:
-                self._wait_for(facts, others(facts.finalizers))
-                self._wait_until_back(facts)
-                await self._bury(facts)
+        if state.deleting:
+            if state.has_finalizer:
+                self._wait_for_finalizers(state, others(state.finalizers))
+                self._wait_for_restore(state)
+                await self._move_to_trash(state)
             return True
-        if not facts.held:
+        if not state.has_finalizer:
             # Made before the policy was, or where there is none.
-            patch = hold_patch(facts.version, facts.finalizers)
-            await self._patch(facts, patch, facts.version, Step.HOLD)
+            patch = add_finalizer_patch(state.version, state.finalizers)
+            await self._patch(state, patch, state.version, Step.HOLD)
         return False
 
-    async def collect(self, facts: Facts) -> bool:
+    async def delete_expired(self, state: ObjectState) -> bool:
         """Delete a Task for good, past the trash; return False where it changed meanwhile.
 
-        Killed between the two writes, what is left is a Task without the finalizer that is
-        still to be collected.
+        An operator that is killed between the two writes leaves a Task without the finalizer,
+        and the next one deletes that Task.
 
         Raises:
             Hindered: the API server refused one of them.
             KubeError: the API server gave no answer; to be tried again.
         """
-        version = str(facts.version)
-        if facts.held:
-            answer = await self._release(facts, Step.COLLECT)
+        version = str(state.version)
+        if state.has_finalizer:
+            answer = await self._release(state, Step.COLLECT)
             if isinstance(answer, Missed):
                 return False
             version = answer["metadata"]["resourceVersion"]
-        preconditions = {"uid": facts.uid, "resourceVersion": version}
+        preconditions = {"uid": state.uid, "resourceVersion": version}
         try:
             answer = await self._guarded.send(
                 "DELETE",
-                _path(facts.key),
+                _path(state.key),
                 {"preconditions": preconditions},
-                uid=facts.uid,
+                uid=state.uid,
                 version=version,
             )
         except ApiError as error:
             raise Hindered.at(Step.COLLECT, error) from error
         return not isinstance(answer, Missed)
 
-    async def watch_over(self, key: ObjectKey, facts: Facts) -> Verdict | None:
-        """Bring back what a Tombstone holds, or let it go; see `Restorer`."""
-        return await self._restorer.watch_over(key, facts)
-
-    def _wait_for(self, facts: Facts, finalizers: list[str]) -> None:
+    def _wait_for_finalizers(self, state: ObjectState, finalizers: list[str]) -> None:
         if finalizers:
             raise waiting_for(
-                facts,
+                state,
                 self._clock(),
                 f"metadata.finalizers: the object waits for {named(finalizers)}; the controller"
                 " that added a finalizer removes it, and then the object goes into the trash",
             )
 
-    def _wait_until_back(self, facts: Facts) -> None:
-        """Wait while a Tombstone is still bringing the object back; an operator may have died.
+    def _wait_for_restore(self, state: ObjectState) -> None:
+        """Wait while a Tombstone is still restoring the object; an operator may have died.
 
-        The Tombstone would bring the object back a second time, and only the Tombstone holds
-        the status of a Task that is half back.
+        The Tombstone would restore the object a second time, and only the Tombstone holds the
+        status of a Task that is half restored.
         """
-        name = facts.restored_from or ""
-        there = self._store.get(ObjectKey(TOMBSTONE.plural, facts.key.namespace, name))
-        if there is None or there.tombstone is None or not there.tombstone.restore:
+        name = state.restored_from or ""
+        there = self._cache.get(ObjectKey(TOMBSTONE.plural, state.key.namespace, name))
+        if not isinstance(there, TombstoneState) or not there.spec.restore:
             return
-        if facts.key not in {reference.target for reference in there.references}:
+        if state.key not in {reference.target for reference in there.references}:
             return
         ready = find(there.conditions, ConditionType.READY)
         if (
@@ -177,138 +173,141 @@ class Keeper:
         ):
             return  # all that the Tombstone brings back is there, or it is another object's
         raise waiting_for(
-            facts,
+            state,
             self._clock(),
             f"the object can't be deleted: the Tombstone {name} is still bringing it back; see"
             " the Tombstone's condition Ready. If the rest is not needed, delete the Tombstone",
             reason=Reason.DELETION_BLOCKED,
         )
 
-    async def _bury(self, facts: Facts) -> None:
-        """Store an object in its Tombstone and let it go."""
-        if self._was_refused(facts) and not await self._rehearse(facts):
+    async def _move_to_trash(self, state: ObjectState) -> None:
+        """Cache an object in its Tombstone and remove the finalizer."""
+        if self._was_refused(state) and not await self._dry_run(state):
             return
         freezing: ApiError | None = None
         try:
-            body = await self._freeze(facts)
+            body = await self._freeze(state)
         except ApiError as error:
             if not is_refusal(error):
                 raise Hindered.at(Step.FREEZE, error) from error
-            freezing, body = error, await self._look_at(facts)
+            freezing, body = error, await self._get_deleted(state)
         if body is None:
             return
         try:
-            await self._keep_and_release(facts, body, freezing)
+            await self._keep_and_remove_finalizer(state, body, freezing)
         except KubeError:
-            self._refused[facts.key] = facts.uid
+            self._refused[state.key] = state.uid
             if is_frozen(body):
-                await self._thaw(facts)
+                await self._thaw(state)
             raise
-        self._refused.pop(facts.key, None)
+        self._refused.pop(state.key, None)
 
-    def _was_refused(self, facts: Facts) -> bool:
+    def _was_refused(self, state: ObjectState) -> bool:
         """Tell whether the last try was refused, this operator's or that of an earlier one."""
-        hung = find(facts.conditions, ConditionType.DELETED)
+        hung = find(state.conditions, ConditionType.DELETED)
         return (hung is not None and hung.reason == Reason.DELETION_BLOCKED) or self._refused.get(
-            facts.key
-        ) == facts.uid
+            state.key
+        ) == state.uid
 
-    async def _rehearse(self, facts: Facts) -> bool:
-        """Return whether there is an object to let go; raises Hindered where that is refused.
+    async def _dry_run(self, state: ObjectState) -> bool:
+        """Return False if there is no object to move to the trash.
 
-        A hung object is left unchanged until its way is free. Each try would else be news to
-        everybody who watches it, this operator included.
+        An object whose last try was refused is not changed before a dry run passes. Otherwise
+        each try would be an event for all clients that watch it, this operator included.
+
+        Raises:
+            Hindered: the move is refused.
         """
-        body = await self._look_at(facts)
+        body = await self._get_deleted(state)
         if body is None:
             return False
         try:
-            await self._keep(facts, body)
+            await self._keep(state, body)
             # Without a version: edits that come meanwhile change nothing about the answer.
-            patch = {"metadata": {"uid": facts.uid, "finalizers": None}}
-            await self._patch(facts, patch, None, Step.RELEASE, dry_run=True)
+            patch = {"metadata": {"uid": state.uid, "finalizers": None}}
+            await self._patch(state, patch, None, Step.RELEASE, dry_run=True)
         except Hindered as hindered:
             if is_frozen(body):
-                await self._thaw(facts)  # an operator died meanwhile
-            if hindered.error is None or not _takes_no_rehearsal(hindered.error):
+                await self._thaw(state)  # an operator died meanwhile
+            if hindered.error is None or not _takes_no_dry_run(hindered.error):
                 raise
         return True
 
-    async def _keep(self, facts: Facts, body: Mapping[str, Any]) -> None:
+    async def _keep(self, state: ObjectState, body: Mapping[str, Any]) -> None:
         try:
-            await self._store_tombstone(BY_PLURAL[facts.key.plural], body)
+            await self._store_tombstone(BY_PLURAL[state.key.plural], body)
         except ApiError as error:
             raise Hindered.at(Step.STORE, error) from error
 
-    async def _keep_and_release(
-        self, facts: Facts, body: Mapping[str, Any], freezing: ApiError | None
+    async def _keep_and_remove_finalizer(
+        self, state: ObjectState, body: Mapping[str, Any], freezing: ApiError | None
     ) -> None:
-        """Store the object as it is, and let go of it if it is still that.
+        """Cache the object as it is, and remove the finalizer if it is still that version.
 
         Args:
-            facts: the object as it is known.
+            state: the object as it is known.
             body: the object as it is.
             freezing: why others may change the object meanwhile; None where they can't.
         """
-        await self._keep(facts, body)
-        answer = await self._let_go(facts_of(BY_PLURAL[facts.key.plural], body))
-        since = self._clock() - (facts.deleted_at or self._clock())
+        await self._keep(state, body)
+        answer = await self._remove_last_finalizer(state_of(BY_PLURAL[state.key.plural], body))
+        since = self._clock() - (state.deleted_at or self._clock())
         if answer is Missed.CHANGED and freezing is not None and since > HELD_UP:
             raise Hindered.at(Step.FREEZE, freezing)
-        # Else news of a change is on its way.
+        # Otherwise the event of a change is on its way.
 
-    async def _freeze(self, facts: Facts) -> dict[str, Any] | None:
+    async def _freeze(self, state: ObjectState) -> dict[str, Any] | None:
         """Keep others from changing an object, and return it; None where it is gone."""
-        patch = freeze_patch(facts.uid, tombstone_name(BY_PLURAL[facts.key.plural], facts.uid))
+        patch = freeze_patch(state.uid, tombstone_name(BY_PLURAL[state.key.plural], state.uid))
         answer = await self._guarded.send(
             "PATCH",
-            _path(facts.key),
+            _path(state.key),
             patch,
-            uid=facts.uid,
+            uid=state.uid,
             content_type=MERGE_PATCH,
             params={"fieldManager": FIELD_MANAGER},
         )
         if isinstance(answer, Missed):
             return None
-        # Its own writes are no news to the operator.
-        self._store.put(facts_of(BY_PLURAL[facts.key.plural], answer))
-        return self._if_to_go(facts, answer)
+        # The event of the operator's own write adds nothing.
+        self._cache.put(state_of(BY_PLURAL[state.key.plural], answer))
+        return self._if_deleted(state, answer)
 
-    async def _thaw(self, facts: Facts) -> None:
+    async def _thaw(self, state: ObjectState) -> None:
         """Let others change an object again: it stays for now."""
         try:
             answer = await self._guarded.send(
                 "PATCH",
-                _path(facts.key),
-                freeze_patch(facts.uid, None),
-                uid=facts.uid,
+                _path(state.key),
+                freeze_patch(state.uid, None),
+                uid=state.uid,
                 content_type=MERGE_PATCH,
                 params={"fieldManager": FIELD_MANAGER},
             )
         except KubeError as error:
-            logger.warning("%s: nobody can change it until it is gone: %s", facts.key, error)
+            logger.warning("%s: nobody can change it until it is gone: %s", state.key, error)
             return
         if not isinstance(answer, Missed):
-            self._store.put(facts_of(BY_PLURAL[facts.key.plural], answer))
+            self._cache.put(state_of(BY_PLURAL[state.key.plural], answer))
 
-    async def _look_at(self, facts: Facts) -> dict[str, Any] | None:
+    async def _get_deleted(self, state: ObjectState) -> dict[str, Any] | None:
         """Return an object that is to go; None where it is gone, or isn't to go yet."""
         try:
-            body = await self._client.request("GET", _path(facts.key))
+            body = await self._client.request("GET", _path(state.key))
         except ApiError as error:
             if error.code == 404:
                 return None
             raise Hindered.at(Step.STORE, error) from error
-        return self._if_to_go(facts, body)
+        return self._if_deleted(state, body)
 
-    def _if_to_go(self, facts: Facts, body: dict[str, Any]) -> dict[str, Any] | None:
+    def _if_deleted(self, state: ObjectState, body: dict[str, Any]) -> dict[str, Any] | None:
         metadata = body["metadata"]
         ready = (
-            metadata["uid"] == facts.uid
+            metadata["uid"] == state.uid
             and "deletionTimestamp" in metadata
             and metadata.get("finalizers") == [TRASH_FINALIZER]
         )
-        return body if ready else None  # else news of that is on its way
+        return body if ready else None  # otherwise the event of that is on its way
 
     async def _store_tombstone(self, kind: Kind, body: Mapping[str, Any]) -> None:
         tombstone = tombstone_of(kind, body, self._clock(), self._retention)
@@ -380,20 +379,20 @@ class Keeper:
             await self._client.request("PUT", path, body=there)
         return True
 
-    async def _let_go(self, facts: Facts) -> Any:
+    async def _remove_last_finalizer(self, state: ObjectState) -> Any:
         """Release an object that needs nothing more after that."""
-        answer = await self._release(facts, Step.RELEASE)
+        answer = await self._release(state, Step.RELEASE)
         if not isinstance(answer, Missed):
-            self._released[facts.key] = facts.uid
+            self._released[state.key] = state.uid
         return answer
 
-    async def _release(self, facts: Facts, step: Step) -> Any:
-        patch = release_patch(facts.version, facts.finalizers)
-        return await self._patch(facts, patch, facts.version, step)
+    async def _release(self, state: ObjectState, step: Step) -> Any:
+        patch = remove_finalizer_patch(state.version, state.finalizers)
+        return await self._patch(state, patch, state.version, step)
 
     async def _patch(
         self,
-        facts: Facts,
+        state: ObjectState,
         patch: dict[str, Any],
         version: int | str | None,
         step: Step,
@@ -404,9 +403,9 @@ class Keeper:
         try:
             return await self._guarded.send(
                 "PATCH",
-                _path(facts.key),
+                _path(state.key),
                 patch,
-                uid=facts.uid,
+                uid=state.uid,
                 version=None if version is None else str(version),
                 content_type=MERGE_PATCH,
                 accept=METADATA_OBJECT,
@@ -416,7 +415,7 @@ class Keeper:
             raise Hindered.at(step, error) from error
 
 
-def _takes_no_rehearsal(error: ApiError) -> bool:
+def _takes_no_dry_run(error: ApiError) -> bool:
     """Tell whether a webhook refused because it doesn't support dry runs."""
     return error.code == 400 and "dry run" in error.message
 

@@ -1,4 +1,4 @@
-"""Brings back what a Tombstone holds, and lets Tombstones go whose time has come.
+"""Brings back the object that a Tombstone holds, and deletes Tombstones.
 
 A second try goes on where the first one stopped. It knows the object by its uid, or, after a
 crash, by all that the Tombstone holds: nothing is lost then when the Tombstone goes.
@@ -9,19 +9,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.conditions import Reason
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_KIND, BY_PLURAL, TASK, TOMBSTONE, Kind
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
-from wegent_operator.references.verdict import Problem, Verdict, refused
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, named, quoted, waiting_for
+from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, quoted
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
-from wegent_operator.state.conditions import find
-from wegent_operator.state.objects import Facts
+from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.verdict import Problem
 from wegent_operator.trash.field_managers import given_back
 from wegent_operator.trash.task_replay import steps_to
 from wegent_operator.trash.tombstones import is_restored, restored, tombstone_name
@@ -44,39 +43,14 @@ class Restorer:
         self._made: dict[str, str] = {}
         """uids of objects that were created, by that of their Tombstone, until that is gone."""
 
-    async def watch_over(self, key: ObjectKey, facts: Facts) -> Verdict | None:
-        """Bring back what a Tombstone holds, or let it go; None once the Tombstone is gone.
+    async def restore(self, key: ObjectKey, state: ObjectState) -> Problem | None:
+        """Bring back the object that a Tombstone holds; return what keeps it from that.
 
         Raises:
-            Hindered: the Tombstone has served its purpose and can't be deleted.
             KubeError: the API server did not take it; to be tried again.
         """
-        assert facts.tombstone is not None  # noqa: S101 - for the type checker
-        if facts.deleting:
-            raise waiting_for(
-                facts,
-                self._clock(),
-                f"metadata.finalizers: the Tombstone is no longer needed, and waits for"
-                f" {named(facts.finalizers)}; the controller that added a finalizer removes it",
-            )
-        expires_at = facts.tombstone.expires_at
-        if expires_at is not None and self._clock() >= expires_at:
-            await self._drop(key, facts.uid, "expired")
-            return None
-        if not facts.tombstone.restore:
-            return refused([], [])
-        # A Tombstone that couldn't be deleted says so: its object is back. Restored again, it
-        # would bring back what has been deleted since.
-        if find(facts.conditions, ConditionType.DELETED) is None:
-            problem = await self._restore(key, facts)
-            if problem is not None:
-                return refused([], [problem])
-        await self._drop(key, facts.uid, "restored")
-        return None
-
-    async def _restore(self, key: ObjectKey, facts: Facts) -> Problem | None:
         # First: while the object itself is still there, its Tombstone may yet change.
-        if (problem := await self._still_there(key, facts)) is not None:
+        if (problem := await self._still_there(key, state)) is not None:
             return problem
         path = TOMBSTONES.path(key.namespace, key.name)
         tombstone = await self._client.request("GET", path)
@@ -90,9 +64,9 @@ class Restorer:
                 " what is left of it, and delete the Tombstone",
             )
         try:
-            there = await self._put_back(kind, body, facts.uid)
+            there = await self._recreate(kind, body, state.uid)
             uid = there["metadata"]["uid"]
-            if self._made.get(facts.uid) != uid and not is_restored(there, body):
+            if self._made.get(state.uid) != uid and not is_restored(there, body):
                 return _taken(kind, there)
             if kind is TASK:
                 await self._replay(tombstone, there)
@@ -106,9 +80,9 @@ class Restorer:
         await self._give_fields_back(kind, there, tombstone)
         return None
 
-    async def _still_there(self, key: ObjectKey, facts: Facts) -> Problem | None:
+    async def _still_there(self, key: ObjectKey, state: ObjectState) -> Problem | None:
         """Return what to say where the deleted object itself is not gone yet."""
-        for place in (reference.target for reference in facts.references):
+        for place in (reference.target for reference in state.references):
             kind = BY_PLURAL[place.plural]
             path = resource_of(kind).path(place.namespace, place.name)
             try:
@@ -125,10 +99,10 @@ class Restorer:
                 )
         return None
 
-    async def _put_back(
+    async def _recreate(
         self, kind: Kind, body: Mapping[str, Any], tombstone: str
     ) -> Mapping[str, Any]:
-        """Create an object and return it, or return what has its name."""
+        """Create an object and return it, or return the object that has its name."""
         resource, metadata = resource_of(kind), body["metadata"]
         there: Mapping[str, Any]
         try:
@@ -212,7 +186,12 @@ class Restorer:
                 )
             return
 
-    async def _drop(self, key: ObjectKey, uid: str, outcome: str) -> None:
+    async def drop(self, key: ObjectKey, uid: str, outcome: str) -> None:
+        """Delete a Tombstone that has served its purpose; ``outcome`` labels the metric.
+
+        Raises:
+            Hindered: it can't be deleted.
+        """
         try:
             answer = await self._guarded.send(
                 "DELETE",

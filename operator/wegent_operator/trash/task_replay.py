@@ -81,7 +81,7 @@ def _ended(kept: Mapping[str, Any], attempts: int, generation: int) -> dict[str,
         "attempts": attempts,
         "claim": None,
         **{field: kept.get(field) for field in ("completionTime", "result", "message")},
-        # Nobody judges it any more: what was said of it is said of it as it is now.
+        # It gets no verdict any more: the conditions that it had count for this generation.
         "observedGeneration": generation,
         "conditions": [{**it, "observedGeneration": generation} for it in conditions],
         "ready": kept.get("ready"),

@@ -1,7 +1,7 @@
 """The trash, pure: what a Tombstone keeps of an object, and what comes back of it."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from wegent_crds.conditions import ConditionType
@@ -13,6 +13,7 @@ from wegent_crds.well_known import (
     TOMBSTONE_OF,
     TRASH_FINALIZER,
 )
+from wegent_operator.state.conditions import rfc3339
 from wegent_operator.state.reading import items, mapping
 from wegent_operator.trash.field_managers import without_annotation
 
@@ -121,13 +122,13 @@ def _has(value: Any, wanted: Any) -> bool:
     return bool(value == wanted)
 
 
-def hold_patch(version: int | str, finalizers: Iterable[str]) -> dict[str, Any]:
-    """Return the merge patch that puts the finalizer on, guarded by the version."""
+def add_finalizer_patch(version: int | str, finalizers: Iterable[str]) -> dict[str, Any]:
+    """Return the merge patch that adds the finalizer, guarded by the version."""
     return _finalizers_patch(version, [*finalizers, TRASH_FINALIZER])
 
 
-def release_patch(version: int | str, finalizers: Iterable[str]) -> dict[str, Any]:
-    """Return the merge patch that takes the finalizer off, guarded by the version."""
+def remove_finalizer_patch(version: int | str, finalizers: Iterable[str]) -> dict[str, Any]:
+    """Return the merge patch that removes the finalizer, guarded by the version."""
     return _finalizers_patch(version, others(finalizers))
 
 
@@ -176,11 +177,6 @@ def lean(tombstone: Mapping[str, Any]) -> dict[str, Any]:
             ],
         }
     return {**tombstone, "spec": {**tombstone["spec"], "object": smaller}}
-
-
-def rfc3339(moment: datetime) -> str:
-    """Return a time as Kubernetes writes it: UTC, in seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _finalizers_patch(version: int | str, finalizers: list[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Lets every object go: what uninstalling does last, so that nothing is left undeletable.
+"""Removes the trash's finalizer from every object: the last step of uninstalling.
 
-The operator and a policy would both put the finalizer back: ``withdraw`` takes them away
-first, for whoever uninstalls with an installer that can't do it in this order itself.
+Otherwise the objects could not be deleted any more. The operator and a policy would both put the
+finalizer back: ``stop_operator`` deletes them first, for installers that can't delete in this
+order themselves.
 """
 
 import asyncio
@@ -17,15 +18,15 @@ from wegent_kube.client import MERGE_PATCH, METADATA_LIST, METADATA_OBJECT
 from wegent_kube.resources import CRDS, Resource, resource_of
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.refusals import is_refusal, quoted
-from wegent_operator.trash.tombstones import release_patch
+from wegent_operator.trash.tombstones import remove_finalizer_patch
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
 IDLE_ROUNDS: Final = 5
-"""Rounds in a row that let nothing go, after which the rest is left."""
+"""Rounds in a row without a removal, after which the rest is left."""
 PAUSE_S: Final = 0.5
-"""After the first round that lets nothing go; it doubles."""
+"""Seconds after the first round without a removal; they double."""
 GONE_WITHIN_S: Final = 120.0
 """For the operator's Pods: longer than the time they are given to end."""
 POLL_S: Final = 0.5
@@ -35,11 +36,11 @@ DEPLOYMENTS: Final = Resource("apps", "v1", "deployments")
 STAMP: Final = Resource(
     "admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings"
 ).path(name="wegent-trash")
-"""What puts the finalizer on each new object."""
+"""The policy binding that puts the finalizer on each new object."""
 
 
-async def withdraw(client: KubeClient, namespace: str, deployment: str) -> None:
-    """Delete the operator's Deployment and what stamps the finalizer; return when both are gone.
+async def stop_operator(client: KubeClient, namespace: str, deployment: str) -> None:
+    """Delete the operator's Deployment and the policy binding; return when both are gone.
 
     Raises:
         KubeError: the API server did not take it; running it again goes on from there.
@@ -77,27 +78,27 @@ async def _exists(client: KubeClient, path: str) -> bool:
 
 
 @dataclass(slots=True)
-class Released:
-    """What releasing has come to."""
+class Uninstalled:
+    """The result of removing finalizers."""
 
     count: int = 0
-    """Objects that the finalizer was taken off."""
+    """Objects without the finalizer now."""
     left: list[str] = field(default_factory=list)
     """Objects that still have it, each with the refusal."""
 
 
-async def release_everything(client: KubeClient, *, pause_s: float = PAUSE_S) -> Released:
-    """Take the trash's finalizer off every object of every kind.
+async def uninstall(client: KubeClient, *, pause_s: float = PAUSE_S) -> Uninstalled:
+    """Remove the trash's finalizer from every object of every kind.
 
-    A refusal ends neither the kind nor the others: it is not asked for twice. An answer that may
-    pass in a moment is.
+    A refusal ends neither the kind nor the others. A write that was refused is not tried again;
+    one that met a transient error is.
 
     Raises:
         KubeError: the API server gave no answer; running it again goes on from there.
     """
-    released = Released()
+    released = Uninstalled()
     for kind in (kind for kind in KINDS if kind.user_facing):
-        refused = await _release_kind(client, kind, released, pause_s)
+        refused = await _uninstall_kind(client, kind, released, pause_s)
         released.left += [
             f"{kind.kind}{place}: {words}" for place, words in sorted(refused.items())
         ]
@@ -105,12 +106,12 @@ async def release_everything(client: KubeClient, *, pause_s: float = PAUSE_S) ->
     return released
 
 
-async def _release_kind(
-    client: KubeClient, kind: Kind, released: Released, pause_s: float
+async def _uninstall_kind(
+    client: KubeClient, kind: Kind, released: Uninstalled, pause_s: float
 ) -> dict[str, str]:
-    """Release a kind's objects in rounds; return those that are left, with the reason.
+    """Remove the finalizer from a kind's objects, in rounds; return the rest, with the reason.
 
-    Where they can't be listed, the kind itself is what is left, under an empty name.
+    Where they can't be listed, the rest is the kind itself, under an empty name.
     """
     refused: dict[str, str] = {}
     passing: dict[str, str] = {}
@@ -118,7 +119,7 @@ async def _release_kind(
     while True:
         try:
             held = [it for it in await _held(client, kind) if _place(it) not in refused]
-            answers = await _release_all(client, kind, held)
+            answers = await _remove_finalizers(client, kind, held)
         except ApiError as error:
             if is_refusal(error) and error.code != 410:  # a list that took too long
                 return refused | {"": f"its objects could not be listed: {quoted(error)}"}
@@ -166,10 +167,10 @@ async def _is_gone(client: KubeClient, kind: Kind) -> bool:
         return error.code == 403  # who may not see CRDs is told nothing else
 
 
-async def _release_all(
+async def _remove_finalizers(
     client: KubeClient, kind: Kind, held: list[dict[str, Any]]
 ) -> list[Missed | ApiError | None]:
-    """Release objects; return for each None, or why it is not released."""
+    """Remove the finalizer from objects; return for each None, or the reason against it."""
     gate, guarded = asyncio.Semaphore(AT_ONCE), Guarded(client)
 
     async def release(metadata: dict[str, Any]) -> Missed | ApiError | None:
@@ -178,7 +179,7 @@ async def _release_all(
                 answer = await guarded.send(
                     "PATCH",
                     resource_of(kind).path(metadata["namespace"], metadata["name"]),
-                    release_patch(metadata["resourceVersion"], metadata["finalizers"]),
+                    remove_finalizer_patch(metadata["resourceVersion"], metadata["finalizers"]),
                     uid=metadata["uid"],
                     version=metadata["resourceVersion"],
                     content_type=MERGE_PATCH,

@@ -1,1 +1,1 @@
-"""Watches and lists that feed the state, and the health they report."""
+"""Watches and lists that fill the cache, and the health that they report."""

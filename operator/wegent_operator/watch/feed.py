@@ -1,6 +1,6 @@
-"""What comes in, from Kopf's events and from lists alike: into the store, and on to the queue.
+"""Puts objects, from Kopf's events and from lists alike, into the cache, and keys into the queue.
 
-Level-based: only what an object is now counts, never which event brought it.
+Level-based: only the present object counts, never the type of the event.
 """
 
 import logging
@@ -10,128 +10,128 @@ from typing import Any
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import ACCOUNT, Kind
 from wegent_kube.resources import Resource
-from wegent_operator.accounts.controller import Provisions, provision_key
 from wegent_operator.accounts.plan import ProvisionKey
-from wegent_operator.runtime.worker import Reconciler
-from wegent_operator.state.objects import facts_of, namespace_key, version_of
-from wegent_operator.state.store import Store
-from wegent_operator.tasks.controller import TaskLife
+from wegent_operator.accounts.provisions import Provisions, provision_key
+from wegent_operator.runtime.dispatcher import Dispatcher
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import TombstoneState, namespace_key, state_of, version_of
+from wegent_operator.tasks.steps import TaskSteps
 
 logger = logging.getLogger(__name__)
 
 
 class Feed:
-    """Takes news in and, while it is this operator that judges, lets what it concerns be judged."""
+    """Fills the cache and, while this operator leads, puts the keys of dependents in the queue."""
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         provisions: Provisions,
-        reconciler: Reconciler,
-        tasks: TaskLife,
+        dispatcher: Dispatcher,
+        tasks: TaskSteps,
         accounts_namespace: str,
     ) -> None:
-        self.store = store
+        self.cache = cache
         self.provisions = provisions
-        self._reconciler = reconciler
+        self._dispatcher = dispatcher
         self._tasks = tasks
         self.accounts_namespace = accounts_namespace
-        self._judging = False
+        self._leading = False
 
-    def begin(self) -> None:
-        """Let everything be judged, and from now on all that changes."""
-        self._judging = True
-        self.store.calm()
-        self._reconciler.concern(self.store.keys())
-        self._reconciler.concern(map(self._account_key, self.provisions.accounts()))
-        self._reconciler.concern(map(namespace_key, self._shared()))
+    def start(self) -> None:
+        """Enqueue all objects, and from now on each one that changes."""
+        self._leading = True
+        self.cache.clear_dirty()
+        self._dispatcher.enqueue(self.cache.keys())
+        self._dispatcher.enqueue(map(self._account_key, self.provisions.accounts()))
+        self._dispatcher.enqueue(map(namespace_key, self._shared()))
 
-    def cease(self) -> None:
-        """Go on taking news in, and let nothing be judged: another operator does."""
-        self._judging = False
-        self._reconciler.drop_all()
+    def stop(self) -> None:
+        """Go on filling the cache, and enqueue nothing: another operator leads."""
+        self._leading = False
+        self._dispatcher.drop_all()
         self._tasks.forget_all()
 
-    def seen(self, kind: Kind, body: Mapping[str, Any]) -> bool:
-        """Take in an object; return whether it was news."""
+    def upsert(self, kind: Kind, body: Mapping[str, Any]) -> bool:
+        """Store an object; return False if this version or a newer one is known already."""
         try:
-            facts = facts_of(kind, body)
+            state = state_of(kind, body)
         except (AttributeError, KeyError, TypeError, ValueError):
-            # One object that is none must not keep the others from being listed and judged.
+            # One broken object must not keep the others from being listed and reconciled.
             logger.exception("%s is left out: it can't be read", _named(kind, body))
             return False
-        before, admins = self.store.get(facts.key), self.store.admins
-        news = self.store.put(facts)
-        if news and self._judging:
-            self._tasks.noticed(before, facts)
-        if news:
-            self._concern(facts.key)
-            if self.store.admins is not admins:
+        before, admins = self.cache.get(state.key), self.cache.admins
+        is_new = self.cache.put(state)
+        if is_new and self._leading:
+            self._tasks.count_phase_change(before, state)
+        if is_new:
+            self._enqueue(state.key)
+            if self.cache.admins is not admins:
                 # Each is told whether there are others.
-                self._concern(*self.store.admins)
-        return news
+                self._enqueue(*self.cache.admins)
+        return is_new
 
-    def gone(self, key: ObjectKey, uid: str | None = None, *, version: int = 0) -> None:
-        """Take in that an object is no more, as of a version."""
-        known = self.store.get(key)
-        if self.store.remove(key, uid, version=version):
-            self._concern(key)
-            if known is not None and known.tombstone is not None:
-                # What it has brought back is whole now.
-                self._concern(*(reference.target for reference in known.references))
+    def remove(self, key: ObjectKey, uid: str | None = None, *, version: int = 0) -> None:
+        """Remove an object that was deleted at this version."""
+        known = self.cache.get(key)
+        if self.cache.remove(key, uid, version=version):
+            self._enqueue(key)
+            if isinstance(known, TombstoneState):
+                # The restored object is complete now.
+                self._enqueue(*(reference.target for reference in known.references))
 
-    def namespace(self, body: Mapping[str, Any]) -> None:
-        """Take in a namespace; its metadata is enough."""
+    def upsert_namespace(self, body: Mapping[str, Any]) -> None:
+        """Store a namespace; its metadata is enough."""
         metadata = body["metadata"]
-        concerned = self.store.put_namespace(
+        dependents = self.cache.put_namespace(
             metadata["name"],
             metadata.get("labels") or {},
             terminating="deletionTimestamp" in metadata,
             version=version_of(body),
         )
-        self._namespace_concerns(metadata["name"], concerned)
+        self._enqueue_namespace(metadata["name"], dependents)
 
-    def namespace_gone(self, name: str, version: int = 0) -> None:
-        """Take in that a namespace is no more, as of a version."""
-        self._namespace_concerns(name, self.store.put_namespace(name, None, version=version))
+    def remove_namespace(self, name: str, version: int = 0) -> None:
+        """Remove a namespace that was deleted at this version."""
+        self._enqueue_namespace(name, self.cache.put_namespace(name, None, version=version))
 
-    def provisioned(self, resource: Resource, body: Mapping[str, Any]) -> ProvisionKey:
-        """Take in a ServiceAccount or binding, Wegent's or not; return its key."""
-        self._drift(self.provisions.put(resource, body))
+    def upsert_provisioned(self, resource: Resource, body: Mapping[str, Any]) -> ProvisionKey:
+        """Store a ServiceAccount, binding or quota, Wegent's or not; return its key."""
+        self._enqueue_account(self.provisions.put(resource, body))
         return provision_key(resource, body)
 
-    def unprovisioned(self, key: ProvisionKey, version: int = 0) -> None:
-        """Take in that a ServiceAccount or binding is no more as of ``version``."""
-        self._drift(self.provisions.gone(key, version))
+    def remove_provisioned(self, key: ProvisionKey, version: int = 0) -> None:
+        """Remove a ServiceAccount, binding or quota that was deleted at this version."""
+        self._enqueue_account(self.provisions.gone(key, version))
 
-    def absent(self, plural: str) -> None:
-        """Take in that there is no such kind any more, and so none of its objects."""
-        for key in self.store.keys(plural):
-            self.gone(key)
+    def remove_kind(self, plural: str) -> None:
+        """Remove all objects of a kind whose CRD is deleted."""
+        for key in self.cache.keys(plural):
+            self.remove(key)
 
-    def _namespace_concerns(self, name: str, keys: Iterable[ObjectKey]) -> None:
-        self._concern(*keys)
-        if name in self.store.shared_namespaces:
-            self._concern(namespace_key(name))
+    def _enqueue_namespace(self, name: str, keys: Iterable[ObjectKey]) -> None:
+        self._enqueue(*keys)
+        if name in self.cache.shared_namespaces:
+            self._enqueue(namespace_key(name))
 
-    def _drift(self, account: str | None) -> None:
+    def _enqueue_account(self, account: str | None) -> None:
         if account:
-            self._concern(self._account_key(account))
+            self._enqueue(self._account_key(account))
         elif account is not None:
-            self._concern(*map(namespace_key, self._shared()))
+            self._enqueue(*map(namespace_key, self._shared()))
 
     def _shared(self) -> frozenset[str]:
         """Return the shared namespaces, and those that were: they have their binding still."""
-        return frozenset(self.store.shared_namespaces | self.provisions.shared_namespaces())
+        return frozenset(self.cache.shared_namespaces | self.provisions.shared_namespaces())
 
     def _account_key(self, account: str) -> ObjectKey:
         return ObjectKey(ACCOUNT.plural, self.accounts_namespace, account)
 
-    def _concern(self, *keys: ObjectKey) -> None:
-        if self._judging:
-            self._reconciler.concern(keys)
+    def _enqueue(self, *keys: ObjectKey) -> None:
+        if self._leading:
+            self._dispatcher.enqueue(keys)
         else:
-            self.store.calm()
+            self.cache.clear_dirty()
 
 
 def _named(kind: Kind, body: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.watch.sight import Sight
+from wegent_operator.runtime.sight import Sight
 
 
 class WatchMonitor:
@@ -43,12 +43,12 @@ class HealthServer:
         metrics: Metrics,
         *,
         problems: Callable[[], list[str]],
-        census: Callable[[], Mapping[tuple[str, str], int]],
+        counts_by_reason: Callable[[], Mapping[tuple[str, str], int]],
     ) -> None:
         self._monitor = monitor
         self._metrics = metrics
         self._problems = problems
-        self._census = census
+        self._counts_by_reason = counts_by_reason
         self._runner: web.AppRunner | None = None
         self.port = 0
         """The port that is served, once started."""
@@ -82,7 +82,7 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _serve_metrics(self, _: web.Request) -> web.Response:
-        self._metrics.count_objects(self._census())
+        self._metrics.count_objects(self._counts_by_reason())
         return web.Response(
             body=generate_latest(self._metrics.registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},

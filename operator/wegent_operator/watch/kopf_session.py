@@ -7,7 +7,7 @@ a list again. docs/adr/0016 has the reasons.
 
 - The resources are known, so that discovery is answered from here. A CRD that is missing at
   the start is then a list that is refused, like one that is deleted later.
-- A list is answered empty, at the version that the API server has now, and a sweep of that
+- A list is answered empty, at the version that the API server has now, and a resync of that
   resource is asked for. Bodies of whole lists never lie in Kopf's memory.
 - A watch is the API server's own, line by line.
 """
@@ -28,8 +28,8 @@ from wegent_kube.backoff import Backoff
 from wegent_kube.client import METADATA_LIST, METADATA_OBJECT
 from wegent_kube.informer import STEADY_S
 from wegent_kube.resources import CLUSTER_ROLE_BINDINGS, CRDS, NAMESPACES, Resource
+from wegent_operator.runtime.sight import Sight
 from wegent_operator.watch.kopf_settings import WATCH_GRACE_S
-from wegent_operator.watch.sight import Sight
 
 logger = logging.getLogger(__name__)
 

@@ -1,9 +1,9 @@
-"""Lists: the first one that fills the store, and the sweeps that heal what a watch missed.
+"""Lists: the first one fills the cache, and resyncs correct it where a watch missed an event.
 
-A watch that begins again from a new version doesn't say what has gone meanwhile, and any
-watch may lose an event. A sweep compares the store with a metadata-only list
-and fetches only what differs. Each resource is swept on its own: one that can't be listed
-keeps no other waiting.
+A watch that begins again from a new version doesn't tell deletions of before, and any watch may
+lose an event. A resync compares the cache with a metadata-only list and fetches only the objects
+that differ. Each resource is resynced on its own: one that can't be listed keeps no other
+waiting.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from wegent_kube.client import METADATA_LIST
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
 from wegent_operator.accounts.plan import PROVISIONED, ProvisionKey, list_params
 from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.sight import Sight
 from wegent_operator.watch.feed import Feed
-from wegent_operator.watch.sight import Sight
 
 logger = logging.getLogger(__name__)
 
 SETTLE_S: Final = 1.0
-"""Seconds. After a watch has begun again, its first events need no healing; they pass first."""
+"""Seconds. After a watch has begun again, its first events need no correction; they pass first."""
 RETRY_S: Final = 0.5
 """Seconds before the second try of a list that failed; the pause grows from there."""
 MANY: Final = 100
@@ -35,8 +35,8 @@ RESOURCES: Final = (*(resource_of(kind) for kind in KINDS), NAMESPACES, *PROVISI
 """All that the operator lists and watches."""
 
 
-class Sweeper:
-    """Brings the store in line with lists."""
+class Resyncer:
+    """Brings the cache in line with lists."""
 
     def __init__(self, client: KubeClient, feed: Feed, metrics: Metrics, sight: Sight) -> None:
         self._client = client
@@ -46,21 +46,21 @@ class Sweeper:
         self._wanted = {resource.plural: asyncio.Event() for resource in RESOURCES}
 
     async def fill(self) -> None:
-        """List everything into the store, however long that takes to succeed."""
+        """List everything into the cache, however long that takes to succeed."""
         async with asyncio.TaskGroup() as group:
             for resource in RESOURCES:
-                group.create_task(self._insist(resource))
+                group.create_task(self._retry_forever(resource))
 
     def listed(self, plural: str) -> None:
-        """Ask for a sweep soon: a watch has begun again, and won't say what has gone meanwhile."""
+        """Ask for a resync soon: a watch has begun again, and doesn't tell deletions of before."""
         if (wanted := self._wanted.get(plural)) is not None:
             wanted.set()
 
     async def run(self, interval_s: float) -> None:
-        """Sweep for ever: each resource every ``interval_s``, and when it is asked for."""
+        """Resync for ever: each resource every ``interval_s``, and when it is asked for."""
         async with asyncio.TaskGroup() as group:
             for resource in RESOURCES:
-                group.create_task(self._keep(resource, interval_s), name=f"sweeps of {resource}")
+                group.create_task(self._keep(resource, interval_s), name=f"resyncs of {resource}")
 
     async def _keep(self, resource: Resource, interval_s: float) -> None:
         wanted, backoff = self._wanted[resource.plural], Backoff(RETRY_S)
@@ -69,10 +69,10 @@ class Sweeper:
                 await asyncio.wait_for(wanted.wait(), interval_s)
                 if self._sight.ever_listed(resource.plural) and not backoff.failures:
                     await asyncio.sleep(SETTLE_S)
-            # Before the sweep: one that is asked for while it runs needs another.
+            # Before the resync: one that is asked for while it runs needs another.
             wanted.clear()
             try:
-                await self._sweep(resource)
+                await self._resync(resource)
             except Exception as error:
                 # Where there is no CRD, the watch tries again, and asks for a list when there is.
                 if not self._sight.is_missing(resource.plural):
@@ -92,20 +92,20 @@ class Sweeper:
                 if not wanted.is_set():
                     self._sight.listed(resource.plural)
 
-    def _sweep(self, resource: Resource) -> Coroutine[Any, Any, None]:
-        """Return the sweep of one resource, or its first list."""
+    def _resync(self, resource: Resource) -> Coroutine[Any, Any, None]:
+        """Return the resync of one resource, or its first list."""
         if resource == NAMESPACES:
-            return self._sweep_namespaces()
+            return self._resync_namespaces()
         if resource in PROVISIONED:
-            return self._sweep_provisioned(resource)
+            return self._resync_provisioned(resource)
         kind = BY_PLURAL[resource.plural]
-        return self.sweep(kind) if self._sight.ever_listed(kind.plural) else self._fill_kind(kind)
+        return self.resync(kind) if self._sight.ever_listed(kind.plural) else self._fill_kind(kind)
 
-    async def _insist(self, resource: Resource) -> None:
+    async def _retry_forever(self, resource: Resource) -> None:
         backoff = Backoff(RETRY_S)
         while True:
             try:
-                await self._sweep(resource)
+                await self._resync(resource)
             except KubeError as error:
                 logger.warning("Waiting for the API server and the CRDs: %s", error)
                 await backoff.wait()
@@ -113,9 +113,9 @@ class Sweeper:
                 self._sight.listed(resource.plural)
                 return
 
-    async def sweep(self, kind: Kind) -> None:
-        """Compare what is known of a kind with a metadata-only list, and fetch what differs."""
-        self._metrics.sweeps.labels(kind.kind).inc()
+    async def resync(self, kind: Kind) -> None:
+        """Compare the cache of a kind with a metadata-only list; fetch the objects that differ."""
+        self._metrics.resyncs.labels(kind.kind).inc()
         resource = resource_of(kind)
         seen: set[ObjectKey] = set()
         listed_at = 0
@@ -126,17 +126,17 @@ class Sweeper:
                 metadata = item["metadata"]
                 key = ObjectKey(kind.plural, metadata["namespace"], metadata["name"])
                 seen.add(key)
-                known = self._feed.store.get(key)
+                known = self._feed.cache.get(key)
                 if known is None or known.version < int(metadata["resourceVersion"]):
                     stale.append(key)
-        for key in self._feed.store.keys(kind.plural):
-            known = self._feed.store.get(key)
+        for key in self._feed.cache.keys(kind.plural):
+            known = self._feed.cache.get(key)
             # What is newer than the list may have been made since.
             if key not in seen and known is not None and known.version <= listed_at:
-                self._heal(kind)
-                self._feed.gone(key, version=listed_at)
+                self._count_correction(kind)
+                self._feed.remove(key, version=listed_at)
         if len(stale) > MANY:
-            await self._fill_kind(kind, on_news=lambda: self._heal(kind))
+            await self._fill_kind(kind, on_news=lambda: self._count_correction(kind))
             return
         for key in stale:
             await self._fetch(kind, resource, key)
@@ -148,38 +148,38 @@ class Sweeper:
             if error.code != 404:
                 raise
             return
-        if self._feed.seen(kind, body):
-            self._heal(kind)
+        if self._feed.upsert(kind, body):
+            self._count_correction(kind)
 
-    def _heal(self, kind: Kind) -> None:
-        self._metrics.healed.labels(kind.kind).inc()
+    def _count_correction(self, kind: Kind) -> None:
+        self._metrics.corrected.labels(kind.kind).inc()
 
     async def _fill_kind(self, kind: Kind, on_news: Callable[[], None] = lambda: None) -> None:
         async for page in self._client.pages(resource_of(kind).path()):
             for body in page["items"]:
-                if self._feed.seen(kind, body):
+                if self._feed.upsert(kind, body):
                     on_news()
 
-    async def _sweep_namespaces(self) -> None:
+    async def _resync_namespaces(self) -> None:
         seen: set[str] = set()
         listed_at = 0
         async for page in self._client.pages(NAMESPACES.path(), accept=METADATA_LIST):
             listed_at = listed_at or int(page["metadata"]["resourceVersion"])
             for item in page["items"]:
                 seen.add(item["metadata"]["name"])
-                self._feed.namespace(item)
-        for name in self._feed.store.namespaces():
+                self._feed.upsert_namespace(item)
+        for name in self._feed.cache.namespaces():
             if name not in seen:
-                self._feed.namespace_gone(name, listed_at)
+                self._feed.remove_namespace(name, listed_at)
 
-    async def _sweep_provisioned(self, resource: Resource) -> None:
+    async def _resync_provisioned(self, resource: Resource) -> None:
         seen: set[ProvisionKey] = set()
         listed_at = 0
         params = list_params(resource, self._feed.accounts_namespace)
         async for page in self._client.pages(resource.path(), params=params):
             listed_at = listed_at or int(page["metadata"]["resourceVersion"])
             for body in page["items"]:
-                seen.add(self._feed.provisioned(resource, body))
+                seen.add(self._feed.upsert_provisioned(resource, body))
         for key in tuple(self._feed.provisions.keys(resource.plural)):
             if key not in seen:
-                self._feed.unprovisioned(key, listed_at)
+                self._feed.remove_provisioned(key, listed_at)

@@ -1,4 +1,4 @@
-"""What is there, and who refers to it.
+"""The objects of the cluster, and an index of the references between them.
 
 The reverse index is keyed by the *target* of each reference, missing targets
 included, so that an object that appears finds its referrers without a search.
@@ -13,17 +13,23 @@ from wegent_crds.conditions import ConditionType
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_operator.state.conditions import find
-from wegent_operator.state.objects import Facts, namespace_key
+from wegent_operator.state.objects import (
+    AccountState,
+    ModelState,
+    ObjectState,
+    ShellState,
+    namespace_key,
+)
 
 _K = TypeVar("_K", str, ObjectKey)
 _H = TypeVar("_H", bound=Hashable)
 
 REMEMBERED: Final = 4096
-"""Deletions that are remembered: a list that is read while they are told is older than they."""
+"""Deletions that are remembered: a list may have been read before a deletion that is known."""
 
 
 class Gone(Generic[_H]):
-    """The versions at which the latest things to go went."""
+    """The versions at which the latest objects were deleted."""
 
     def __init__(self) -> None:
         self._versions: dict[_H, int] = {}
@@ -36,16 +42,16 @@ class Gone(Generic[_H]):
             del self._versions[next(iter(self._versions))]
 
     def outdates(self, key: _H, version: int) -> bool:
-        """Tell whether news of a version is of something that has gone since."""
+        """Tell whether an object of this version has been deleted since."""
         return version < self._versions.get(key, 0)
 
 
-class Store:
-    """Facts by key, the reverse index, namespaces' labels. A ``View`` for verdicts."""
+class Cache:
+    """Objects by key, the reverse index, namespaces' labels. A ``View`` for verdicts."""
 
     def __init__(self, shared_namespaces: Iterable[str] = ()) -> None:
         self.shared_namespaces = frozenset(shared_namespaces)
-        self._objects: dict[ObjectKey, Facts] = {}
+        self._objects: dict[ObjectKey, ObjectState] = {}
         self._referrers: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._crossing: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._by_namespace: defaultdict[str, set[ObjectKey]] = defaultdict(set)
@@ -53,8 +59,8 @@ class Store:
         """Accounts of admins that are neither suspended nor being deleted; another set each time
         that it changes."""
         self._terminating: set[str] = set()
-        self._stirred: set[ObjectKey] = set()
-        self.census: Counter[tuple[str, str]] = Counter()
+        self._dirty: set[ObjectKey] = set()
+        self.counts_by_reason: Counter[tuple[str, str]] = Counter()
         """How many objects there are by kind and by the reason of their Ready."""
         self._labels: dict[str, Mapping[str, str]] = {}
         self._namespace_versions: dict[str, int] = {}
@@ -63,8 +69,8 @@ class Store:
     def __len__(self) -> int:
         return len(self._objects)
 
-    def get(self, key: ObjectKey) -> Facts | None:
-        """Return an object's facts."""
+    def get(self, key: ObjectKey) -> ObjectState | None:
+        """Return an object's state."""
         return self._objects.get(key)
 
     def keys(self, plural: str | None = None) -> Iterator[ObjectKey]:
@@ -72,36 +78,36 @@ class Store:
         return (key for key in tuple(self._objects) if plural is None or key.plural == plural)
 
     def referrers(self, key: ObjectKey) -> frozenset[ObjectKey]:
-        """Return what refers to ``key``, whether that exists or not."""
+        """Return the keys of objects that refer to ``key``, whether that exists or not."""
         return frozenset(self._referrers.get(key, ()))
 
-    def put(self, facts: Facts) -> bool:
-        """Take an object in; return False where it was known already or the news is old.
+    def put(self, state: ObjectState) -> bool:
+        """Store an object; return False if this version or a newer one is known already.
 
         A watch may deliver what was current before our own write was answered.
         """
-        known = self._objects.get(facts.key)
-        if known is not None and known.version >= facts.version:
+        known = self._objects.get(state.key)
+        if known is not None and known.version >= state.version:
             return False
-        if self._gone.outdates(facts.key, facts.version):
+        if self._gone.outdates(state.key, state.version):
             return False
-        if known is None or _outward(known) != _outward(facts):
-            self._stirred.add(facts.key)
+        if known is None or _outward(known) != _outward(state):
+            self._dirty.add(state.key)
         self._unindex(known)
-        self._objects[facts.key] = facts
-        self.census[_entry(facts)] += 1
-        self._count_admin(facts.key, counts=_is_active_admin(facts))
-        self._by_namespace[facts.key.namespace].add(facts.key)
-        for reference in facts.references:
-            self._referrers[reference.target].add(facts.key)
-            if reference.target.namespace not in ("", facts.key.namespace):
-                self._crossing[facts.key.namespace].add(facts.key)
+        self._objects[state.key] = state
+        self.counts_by_reason[_entry(state)] += 1
+        self._count_admin(state.key, counts=_is_active_admin(state))
+        self._by_namespace[state.key.namespace].add(state.key)
+        for reference in state.references:
+            self._referrers[reference.target].add(state.key)
+            if reference.target.namespace not in ("", state.key.namespace):
+                self._crossing[state.key.namespace].add(state.key)
         return True
 
     def remove(self, key: ObjectKey, uid: str | None = None, *, version: int = 0) -> bool:
         """Forget an object; with ``uid``, only if it is still the one that is known.
 
-        With ``version``, older news of it isn't taken in any more.
+        With ``version``, older versions of it are not stored any more.
         """
         known = self._objects.get(key)
         if version:
@@ -112,27 +118,26 @@ class Store:
         self._count_admin(key, counts=False)
         _discard(self._by_namespace, key.namespace, key)
         del self._objects[key]
-        self._stirred.add(key)
+        self._dirty.add(key)
         return True
 
-    def pass_on(self, key: ObjectKey) -> frozenset[ObjectKey]:
-        """Return what must be judged again because of changes of ``key``, and pass on in turn.
+    def pop_dependents(self, key: ObjectKey) -> frozenset[ObjectKey]:
+        """Return the objects that depend on the changes of ``key``, and mark them as changed.
 
-        Whoever was judged between a change and its turn in the queue has seen it already,
-        and may have said so. Looking only at what ``key`` is by now would miss the change
-        and its undoing, and leave that word standing; so every change goes through the
-        whole chain of referrers.
+        A referrer may have been evaluated and written between the change and this call.
+        Comparing only the current state would miss a change that was reverted, so every
+        change goes through the whole chain of referrers.
         """
-        if key not in self._stirred:
+        if key not in self._dirty:
             return frozenset()
-        self._stirred.discard(key)
+        self._dirty.discard(key)
         concerned = self.referrers(key)
-        self._stirred |= concerned
+        self._dirty |= concerned
         return concerned
 
-    def calm(self) -> None:
-        """Forget what is to be passed on: everything is going to be judged."""
-        self._stirred.clear()
+    def clear_dirty(self) -> None:
+        """Forget all changes: every object is going to be reconciled."""
+        self._dirty.clear()
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Return a namespace's labels; none for one that isn't known."""
@@ -188,40 +193,41 @@ class Store:
         if known != labels:
             concerned = concerned | self.referrers(namespace_key(name))
             concerned |= self._crossing.get(name, set())
-        self._stirred |= concerned
+        self._dirty |= concerned
         return frozenset(concerned)
 
     def _count_admin(self, key: ObjectKey, *, counts: bool) -> None:
         if (key in self.admins) is not counts:
             self.admins = self.admins ^ {key}
 
-    def _unindex(self, facts: Facts | None) -> None:
-        if facts is None:
+    def _unindex(self, state: ObjectState | None) -> None:
+        if state is None:
             return
-        self.census[_entry(facts)] -= 1
-        for reference in facts.references:
-            _discard(self._referrers, reference.target, facts.key)
-        _discard(self._crossing, facts.key.namespace, facts.key)
+        self.counts_by_reason[_entry(state)] -= 1
+        for reference in state.references:
+            _discard(self._referrers, reference.target, state.key)
+        _discard(self._crossing, state.key.namespace, state.key)
 
 
-def _entry(facts: Facts) -> tuple[str, str]:
-    ready = find(facts.conditions, ConditionType.READY)
-    return BY_PLURAL[facts.key.plural].kind, ready.reason if ready else ""
+def _entry(state: ObjectState) -> tuple[str, str]:
+    ready = find(state.conditions, ConditionType.READY)
+    return BY_PLURAL[state.key.plural].kind, ready.reason if ready else ""
 
 
-def _is_active_admin(facts: Facts) -> bool:
-    account = facts.account
+def _is_active_admin(state: ObjectState) -> bool:
     return (
-        account is not None
-        and account.role == "admin"
-        and not account.suspended
-        and not facts.deleting
+        isinstance(state, AccountState)
+        and state.spec.role == "admin"
+        and not state.spec.suspended
+        and not state.deleting
     )
 
 
-def _outward(facts: Facts) -> tuple[object, ...]:
+def _outward(state: ObjectState) -> tuple[object, ...]:
     """Return what the verdicts on an object's referrers, theirs included, may depend on."""
-    return facts.references, facts.access_from, facts.provider, facts.supported_providers
+    provider = state.provider if isinstance(state, ModelState) else None
+    providers = state.supported_providers if isinstance(state, ShellState) else ()
+    return state.references, state.access_from, provider, providers
 
 
 def _discard(index: defaultdict[_K, set[ObjectKey]], key: _K, value: ObjectKey) -> None:

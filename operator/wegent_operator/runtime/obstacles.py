@@ -19,16 +19,15 @@ from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import KubeError
 from wegent_kube.client import METADATA_OBJECT
-from wegent_operator.references.verdict import Outcome
 from wegent_operator.runtime.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.refusals import Hindered, Step
 from wegent_operator.runtime.status_writer import StatusWriter
-from wegent_operator.state.conditions import find, status_patch, with_outcome
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.store import Store
-from wegent_operator.trash.tombstones import rfc3339
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.conditions import find, rfc3339, status_patch, with_outcome
+from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.verdict import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +47,13 @@ class Obstacles:
 
     def __init__(
         self,
-        store: Store,
+        cache: Cache,
         writer: StatusWriter,
         recorder: Recorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
-        self._store = store
+        self._cache = cache
         self._writer = writer
         self._recorder = recorder
         self._metrics = metrics
@@ -73,47 +72,47 @@ class Obstacles:
         self._told.pop(key, None)
         self._told_at.pop(key, None)
 
-    def counted(self, facts: Facts, hindered: Hindered) -> None:
+    def counted(self, state: ObjectState, hindered: Hindered) -> None:
         """Count a refusal."""
-        kind = BY_PLURAL[facts.key.plural].kind
+        kind = BY_PLURAL[state.key.plural].kind
         self._metrics.refusals.labels(kind, str(hindered.step)).inc()
 
-    async def tell(self, facts: Facts, hindered: Hindered) -> None:
+    async def tell(self, state: ObjectState, hindered: Hindered) -> None:
         """Say on an object what hinders it. Never raises for what the API server says."""
         if hindered.step in REASONS:
-            self.event(facts, hindered, REASONS[hindered.step])
+            self.event(state, hindered, REASONS[hindered.step])
             return
         outcome = Outcome(
             ConditionType.DELETED, status=False, reason=hindered.reason, message=hindered.message
         )
-        self.event(facts, hindered)
-        desired = with_outcome(facts, outcome, rfc3339(self._clock()))
-        if desired == facts:
+        self.event(state, hindered)
+        desired = with_outcome(state, outcome, rfc3339(self._clock()))
+        if desired == state:
             return
         try:
-            answer = await self._writer.write(facts, status_patch(desired), accept=METADATA_OBJECT)
+            answer = await self._writer.write(state, status_patch(desired), accept=METADATA_OBJECT)
         except KubeError as error:
-            logger.warning("%s: the condition was not written: %s", facts.key, error)
+            logger.warning("%s: the condition was not written: %s", state.key, error)
             return
         if answer is not None:
             version = int(answer["metadata"]["resourceVersion"])
-            self._store.put(replace(desired, version=version))
+            self._cache.put(replace(desired, version=version))
 
-    def event(self, facts: Facts, hindered: Hindered, reason: str = "") -> None:
+    def event(self, state: ObjectState, hindered: Hindered, reason: str = "") -> None:
         """Tell an obstacle in an Event, unless the last one, or the condition, says the same."""
-        key, told = facts.key, (facts.uid, hindered.message)
-        there = find(facts.conditions, ConditionType.DELETED)
+        key, told = state.key, (state.uid, hindered.message)
+        there = find(state.conditions, ConditionType.DELETED)
         fresh = time.monotonic() - self._told_at.get(key, -TELL_AGAIN_S) < TELL_AGAIN_S
         if fresh and self._told.get(key) == told:
             return
         self._told[key], self._told_at[key] = told, time.monotonic()
         if there is not None and there.message == hindered.message:
             return
-        logger.warning("%s: %s", facts.key, hindered.message)
+        logger.warning("%s: %s", state.key, hindered.message)
         story = Story(
             action="Delete",
             reason=reason or hindered.reason,
             note=hindered.message,
             normal=hindered.error is None,
         )
-        self._recorder.tell(facts, story, self._clock())
+        self._recorder.tell(state, story, self._clock())

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from wegent_crds.references import ObjectKey
+from wegent_crds.registry import TOMBSTONE
 from wegent_kube import ApiError
-from wegent_kube.resources import NAMESPACES
+from wegent_kube.resources import NAMESPACES, Resource
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.state.objects import Facts
-from wegent_operator.state.store import Store
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState
 
 ABSENT_AFTER_S: Final = 10.0
 """Seconds without its CRD after which a resource is taken for not there. One API server of
@@ -30,7 +32,7 @@ class _State:
     listed: bool = False
     """Whether it has ever been listed, or was found to be absent."""
     owed: bool = False
-    """Whether a list is due: a watch has begun at a version, and the store may be older."""
+    """Whether a list is due: a watch has begun at a version, and the cache may be older."""
     refused: str = ""
     """Why the list or watch is refused; empty when it is not."""
     unlisted: str = ""
@@ -95,7 +97,7 @@ class Sight:
         self._states[name].unlisted = _reason(error)
 
     def listed(self, name: str) -> None:
-        """Take in that the store holds what a list has shown."""
+        """Take in that the cache holds what a list has shown."""
         state = self._states[name]
         was_blind = _is_blind(state)
         state.listed = True
@@ -147,6 +149,11 @@ class Sight:
         """Tell whether a resource has been listed once, or isn't there."""
         return self._states[name].listed
 
+    def first_unlisted(self, resources: Iterable[Resource]) -> str | None:
+        """Return the plural of the first resource that was never listed; None if all were."""
+        names = (resource.plural for resource in resources)
+        return next((name for name in names if not self.ever_listed(name)), None)
+
     def is_missing(self, name: str) -> bool:
         """Tell whether the API server says that there is no such resource."""
         return self._states[name].missing_since is not None
@@ -197,7 +204,19 @@ def _reason(error: Exception, *, gone: bool = False) -> str:
     return str(error.code)
 
 
-def unseen_referent(facts: Facts, view: Store, sight: Sight) -> str | None:
+def unseen_tombstone(state: ObjectState, view: Cache, sight: Sight) -> str | None:
+    """Return ``tombstones`` if an object's Tombstone may exist unseen; None if that is clear.
+
+    A restored object isn't complete as long as its Tombstone exists.
+    """
+    if state.restored_from is None:
+        return None
+    place = ObjectKey(TOMBSTONE.plural, state.key.namespace, state.restored_from)
+    blind = view.get(place) is None and sight.is_blind(TOMBSTONE.plural)
+    return TOMBSTONE.plural if blind else None
+
+
+def unseen_referent(state: ObjectState, view: Cache, sight: Sight) -> str | None:
     """Return the resource that must be seen before anything is said of an object.
 
     That is one of which a referent isn't known, directly or further down: it may exist all
@@ -205,12 +224,12 @@ def unseen_referent(facts: Facts, view: Store, sight: Sight) -> str | None:
     """
     if not sight.any_blind():
         return None
-    return _unseen(facts, view, sight)
+    return _unseen(state, view, sight)
 
 
-def _unseen(facts: Facts, view: Store, sight: Sight) -> str | None:
-    home = facts.key.namespace
-    for reference in facts.references:
+def _unseen(state: ObjectState, view: Cache, sight: Sight) -> str | None:
+    home = state.key.namespace
+    for reference in state.references:
         target = reference.target
         if target.plural == NAMESPACES.plural:
             if not view.has_namespace(target.name) and sight.is_blind(target.plural):

@@ -1,4 +1,4 @@
-"""Sweeps heal what no watch has told: here there is no watch at all."""
+"""Resyncs find changes that no watch has told: here there is no watch at all."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ from wegent_crds.registry import GHOST, Kind
 from wegent_kube.content_types import METADATA_LIST
 from wegent_operator.app import Operator
 from wegent_operator.settings import Settings
-from wegent_operator.watch import resync as sweep_module
+from wegent_operator.watch import resync as resync_module
 
 
 @pytest.fixture
@@ -30,53 +30,53 @@ def nobody_else(operator: OperatorProcess) -> Iterator[None]:
 async def listing(
     nobody_else: None, operator_kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Operator]:
-    """An operator that has filled its store and neither watches nor writes."""
+    """An operator that has filled its cache and neither watches nor writes."""
     assert nobody_else is None
     monkeypatch.setenv("KUBECONFIG", str(operator_kubeconfig))
     made = Operator(Settings())
-    await made.sweeper.fill()
+    await made.resyncer.fill()
     yield made
     await made.stop()
 
 
-def healed(operator: Operator) -> float:
-    return float(operator.metrics.healed.labels(GHOST.kind)._value.get())
+def corrected(operator: Operator) -> float:
+    return float(operator.metrics.corrected.labels(GHOST.kind)._value.get())
 
 
-async def test_a_sweep_finds_what_came_changed_and_went(
+async def test_a_resync_finds_what_came_changed_and_went(
     api: Api, namespace: str, listing: Operator
 ) -> None:
     key = ObjectKey("ghosts", namespace, "g")
-    assert listing.feed.store.get(key) is None
+    assert listing.feed.cache.get(key) is None
     await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
-    await listing.sweeper.sweep(GHOST)
-    came = listing.feed.store.get(key)
+    await listing.resyncer.resync(GHOST)
+    came = listing.feed.cache.get(key)
     assert came is not None
-    assert healed(listing) == 1
+    assert corrected(listing) == 1
 
-    await listing.sweeper.sweep(GHOST)
-    assert healed(listing) == 1, "what is known already is not fetched again"
+    await listing.resyncer.resync(GHOST)
+    assert corrected(listing) == 1, "what is known already is not fetched again"
 
     access: dict[str, Any] = {"accessFrom": {"namespaceSelectors": [{}]}}
     await api.merge("ghosts", namespace, "g", {"spec": access})
-    await listing.sweeper.sweep(GHOST)
-    changed = listing.feed.store.get(key)
+    await listing.resyncer.resync(GHOST)
+    changed = listing.feed.cache.get(key)
     assert changed is not None
     assert changed.access_from != came.access_from
-    assert healed(listing) == 2
+    assert corrected(listing) == 2
 
     await api.ask_to_delete("ghosts", namespace, "g")
-    await listing.sweeper.sweep(GHOST)
-    going = listing.feed.store.get(key)
+    await listing.resyncer.resync(GHOST)
+    going = listing.feed.cache.get(key)
     assert going is not None
     assert going.deleting
     path = f"/apis/agent.wecode.io/v1/namespaces/{namespace}/ghosts/g"
     release = {"metadata": {"finalizers": None}}
     merge = "application/merge-patch+json"
     await api.client.request("PATCH", path, body=release, content_type=merge)
-    await listing.sweeper.sweep(GHOST)
-    assert listing.feed.store.get(key) is None
-    assert healed(listing) == 4
+    await listing.resyncer.resync(GHOST)
+    assert listing.feed.cache.get(key) is None
+    assert corrected(listing) == 4
 
 
 async def test_an_empty_list_of_metadata_is_a_list(api: Api) -> None:
@@ -86,22 +86,22 @@ async def test_an_empty_list_of_metadata_is_a_list(api: Api) -> None:
     assert [page["items"] for page in pages] == [[]], "the server sends null"
 
 
-async def test_a_sweep_that_fails_is_taken_up_again(
+async def test_a_resync_that_fails_is_taken_up_again(
     listing: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep_module, "RETRY_S", 0.01)
-    monkeypatch.setattr(sweep_module, "SETTLE_S", 0.01)
-    really, failures = listing.sweeper.sweep, iter([KeyError("unforeseen"), None])
+    monkeypatch.setattr(resync_module, "RETRY_S", 0.01)
+    monkeypatch.setattr(resync_module, "SETTLE_S", 0.01)
+    really, failures = listing.resyncer.resync, iter([KeyError("unforeseen"), None])
     swept: list[Kind] = []
 
-    async def sweep(kind: Kind) -> None:
+    async def resync(kind: Kind) -> None:
         if (error := next(failures, None)) is not None:
             raise error
         await really(kind)
         swept.append(kind)
 
-    monkeypatch.setattr(listing.sweeper, "sweep", sweep)
-    running = asyncio.create_task(listing.sweeper.run(interval_s=3600))
-    listing.sweeper.listed(GHOST.plural)
+    monkeypatch.setattr(listing.resyncer, "resync", resync)
+    running = asyncio.create_task(listing.resyncer.run(interval_s=3600))
+    listing.resyncer.listed(GHOST.plural)
     await eventually(lambda: swept == [GHOST], within_s=10, what="the Ghosts to be swept after all")
     running.cancel()

@@ -1,0 +1,58 @@
+"""Reconciles namespaces: every account has the shared role in each shared one."""
+
+from wegent_crds.references import ObjectKey
+from wegent_kube.resources import ROLE_BINDINGS
+from wegent_operator.accounts.plan import managed_subset, serves_everybody, shared_binding
+from wegent_operator.accounts.provisions import Provisions
+from wegent_operator.accounts.writer import ProvisionWriter
+from wegent_operator.runtime.sight import Sight
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState
+
+
+class SharedNamespaceController:
+    """The controller of namespaces; of those that aren't shared, it removes the binding."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        provisions: Provisions,
+        writer: ProvisionWriter,
+        sight: Sight,
+        accounts_namespace: str,
+        shared_role: str,
+    ) -> None:
+        self._cache = cache
+        self._provisions = provisions
+        self._writer = writer
+        self._sight = sight
+        self._accounts_namespace = accounts_namespace
+        self._shared_role = shared_role
+
+    def unlisted(self, _: ObjectKey, __: ObjectState | None) -> str | None:
+        """Return ``rolebindings`` until they are listed."""
+        return self._sight.first_unlisted([ROLE_BINDINGS])
+
+    async def reconcile(self, key: ObjectKey, _: ObjectState | None) -> bool:
+        """Give every account the shared role in a namespace that exists and is shared.
+
+        Raises:
+            KubeError: the API server did not take it; to be tried again.
+        """
+        await self._share(key.name)
+        return True
+
+    async def _share(self, namespace: str) -> None:
+        key, manifest = shared_binding(namespace, self._accounts_namespace, self._shared_role)
+        there = self._provisions.of_account("").get(key)
+        if not self._cache.has_namespace(namespace):
+            return
+        if namespace not in self._cache.shared_namespaces or self._shared_role == "none":
+            if there is not None and serves_everybody(there, self._accounts_namespace):
+                await self._writer.delete(key)
+            return
+        if there == managed_subset(manifest):
+            return
+        if there is not None and there["roleRef"] != managed_subset(manifest)["roleRef"]:
+            await self._writer.delete(key)  # the role of a binding can't be changed
+        await self._writer.apply(key, manifest)

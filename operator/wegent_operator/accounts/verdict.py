@@ -1,0 +1,51 @@
+"""The verdict on an Account: pure."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Final
+
+from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.references import ObjectKey
+from wegent_operator.state.objects import AccountState
+from wegent_operator.state.verdict import Outcome, Problem, Verdict, verdict_of
+
+SUSPENDED: Final = Outcome(
+    ConditionType.READY,
+    status=True,
+    reason=Reason.SUSPENDED,
+    message="spec.suspended: access is withdrawn; set it to false to give it back",
+)
+"""It is as its spec says, and nothing is to come: to kstatus, Ready=False is work in progress."""
+UNRESOLVED: Final = frozenset({Reason.REF_NOT_FOUND, Reason.REF_NOT_PERMITTED})
+"""Reasons that are about a namespace to which an Account refers."""
+
+
+def verdict(
+    state: AccountState, problems: Sequence[Problem], admins: Collection[ObjectKey]
+) -> Verdict:
+    """Return the verdict on an Account.
+
+    Args:
+        state: the Account.
+        problems: why it isn't ready. The reason of the condition is that of the first.
+        admins: Accounts of the accounts namespace that are active admins, this one included.
+    """
+    unresolved = [problem for problem in problems if problem.reason in UNRESOLVED]
+    decided = replace(
+        verdict_of(unresolved, list(problems)), last_admin=_last_admin(state.key, admins)
+    )
+    return replace(decided, ready=SUSPENDED) if state.spec.suspended and not problems else decided
+
+
+def _last_admin(key: ObjectKey, admins: Collection[ObjectKey]) -> Outcome | None:
+    if key not in admins:
+        return None
+    if len(admins) > 1:
+        return Outcome(
+            ConditionType.LAST_ADMIN, status=False, reason=Reason.OTHER_ADMINS, message=""
+        )
+    message = (
+        "no other Account is an admin that isn't suspended: users can't demote, suspend or "
+        "delete this one before there is another"
+    )
+    return Outcome(ConditionType.LAST_ADMIN, status=True, reason=Reason.LAST_ADMIN, message=message)

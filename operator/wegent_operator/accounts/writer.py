@@ -1,0 +1,98 @@
+"""Writes the objects that Accounts need, and remembers the answers."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.client import APPLY_PATCH, MERGE_PATCH
+from wegent_kube.resources import NAMESPACES, SERVICE_ACCOUNTS
+from wegent_operator.accounts.plan import PROVISIONED, ProvisionKey
+from wegent_operator.accounts.provisions import Provisions
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.status_writer import FIELD_MANAGER
+
+_RESOURCES: Final = {resource.plural: resource for resource in PROVISIONED}
+
+
+class ProvisionWriter:
+    """Applies and deletes ServiceAccounts, bindings and quotas, and creates namespaces."""
+
+    def __init__(self, client: KubeClient, provisions: Provisions, metrics: Metrics) -> None:
+        self._client = client
+        self._provisions = provisions
+        self._metrics = metrics
+
+    async def create_namespace(self, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Create a namespace and return it.
+
+        It is never applied: a namespace that somebody else made meanwhile stays theirs.
+
+        Raises:
+            KubeError: the API server did not take it.
+        """
+        body: Mapping[str, Any] = await self._client.request(
+            "POST",
+            NAMESPACES.path(),
+            body=manifest,
+            params={"fieldManager": FIELD_MANAGER},
+        )
+        self._metrics.provisions.labels(NAMESPACES.plural, "apply").inc()
+        return body
+
+    async def apply(self, key: ProvisionKey, manifest: Mapping[str, Any]) -> None:
+        """Apply an object.
+
+        Raises:
+            KubeError: the API server did not take it.
+        """
+        resource = _RESOURCES[key.plural]
+        body = await self._client.request(
+            "PATCH",
+            resource.path(key.namespace or None, key.name),
+            body=manifest,
+            params={"fieldManager": FIELD_MANAGER, "force": "true"},
+            content_type=APPLY_PATCH,
+        )
+        self._metrics.provisions.labels(key.plural, "apply").inc()
+        self._provisions.put(resource, body)
+
+    async def delete(self, key: ProvisionKey) -> None:
+        """Remove an object, or at least the rights that it gives.
+
+        A finalizer keeps an object until its owner takes that off, and a RoleBinding that is
+        being deleted goes on giving its role. Without subjects it gives nothing.
+
+        Raises:
+            ApiError: it is there and gives access.
+        """
+        resource = _RESOURCES[key.plural]
+        path = resource.path(key.namespace or None, key.name)
+        try:
+            left = await self._client.request("DELETE", path)
+            if _is_held(left) and left.get("subjects"):
+                left = await self._client.request(
+                    "PATCH",
+                    path,
+                    body={"subjects": None},
+                    params={"fieldManager": FIELD_MANAGER},
+                    content_type=MERGE_PATCH,
+                )
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            left = None
+        self._metrics.provisions.labels(key.plural, "delete").inc()
+        if not _is_held(left):
+            self._provisions.remove(key)
+            return
+        self._provisions.put(resource, left)
+        if key.plural == SERVICE_ACCOUNTS.plural:
+            finalizers = ", ".join(left["metadata"]["finalizers"])
+            message = f"it is being deleted, and held by the finalizers {finalizers}; remove them"
+            raise ApiError(409, {"kind": "Status", "message": message})
+
+
+def _is_held(answer: Any) -> bool:
+    """Tell from the answer to a DELETE or PATCH whether finalizers keep the object."""
+    metadata = (answer or {}).get("metadata") or {}
+    return bool(metadata.get("deletionTimestamp") and metadata.get("finalizers"))

@@ -1,0 +1,73 @@
+"""Reconciles the kinds that users work with: the trash's finalizer, then the verdict."""
+
+from typing import Generic, TypeVar
+
+from wegent_crds.references import ObjectKey
+from wegent_operator.references.verdict import verdict
+from wegent_operator.runtime.held import HeldKeys
+from wegent_operator.runtime.refusals import Hindered, Step
+from wegent_operator.runtime.sight import Sight, unseen_referent, unseen_tombstone
+from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.verdict import Verdict
+from wegent_operator.trash.controller import TrashController
+
+S = TypeVar("S", bound=ObjectState)
+
+
+class ReferencesController(Generic[S]):
+    """The controller of Ghosts, Models, Shells, Bots, Teams and Skills."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        trash: TrashController,
+        writer: VerdictWriter,
+        held: HeldKeys,
+        sight: Sight,
+    ) -> None:
+        self._cache = cache
+        self._trash = trash
+        self._writer = writer
+        self._held = held
+        self._sight = sight
+
+    def unlisted(self, _: ObjectKey, state: S | None) -> str | None:
+        """Return ``tombstones`` where an object may be half restored from one that isn't seen."""
+        return None if state is None else unseen_tombstone(state, self._cache, self._sight)
+
+    async def reconcile(self, key: ObjectKey, state: S | None) -> bool:
+        """Put the trash's finalizer on or take it off, and write the verdict.
+
+        Raises:
+            Hindered: the object can't be kept, or can't go yet.
+            KubeError: the API server did not take something; to be tried again.
+        """
+        if state is None:
+            self._trash.forget(key)
+            return True
+        unprotected: Hindered | None = None
+        try:
+            if await self._trash.reconcile_finalizer(state):
+                return True
+        except Hindered as hindered:
+            if hindered.step is not Step.HOLD:
+                raise
+            unprotected = (
+                hindered  # an object that the trash can't hold gets its verdict all the same
+            )
+        await self._reconcile_status(state)
+        if unprotected is not None:
+            raise unprotected
+        return True
+
+    def verdict(self, state: S) -> Verdict:
+        """Return the verdict on an object as things stand."""
+        return verdict(state, self._cache)
+
+    async def _reconcile_status(self, state: S) -> None:
+        if (unlisted := unseen_referent(state, self._cache, self._sight)) is not None:
+            self._held.hold(state.key, unlisted)
+        else:
+            await self._writer.write(state, self.verdict(state))

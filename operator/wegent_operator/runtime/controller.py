@@ -1,0 +1,30 @@
+"""The interface of controllers. Each kind has one; `app` has the table."""
+
+from typing import Protocol, TypeVar
+
+from wegent_crds.references import ObjectKey
+from wegent_operator.state.objects import ObjectState
+
+S_contra = TypeVar("S_contra", bound=ObjectState, contravariant=True)
+
+
+class Controller(Protocol[S_contra]):
+    """Brings the objects of one kind in line with what is there."""
+
+    def unlisted(self, key: ObjectKey, state: S_contra | None) -> str | None:
+        """Return the plural of a resource that must be listed before `reconcile` may run.
+
+        None where `reconcile` may run at once.
+        """
+
+    async def reconcile(self, key: ObjectKey, state: S_contra | None) -> bool:
+        """Bring one object in line; return False where it is to be tried again after a while.
+
+        Args:
+            key: of the object.
+            state: the object as it is known; None where there is no such object.
+
+        Raises:
+            Hindered: a step was refused, or waits for somebody; to be told on the object.
+            KubeError: the API server did not take something; to be tried again.
+        """

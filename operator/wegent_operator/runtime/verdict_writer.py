@@ -1,0 +1,81 @@
+"""Writes verdicts: one status write for a verdict that is new, and none for one that stands."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from wegent_crds.conditions import ConditionType
+from wegent_crds.registry import BY_PLURAL
+from wegent_kube.client import METADATA_OBJECT
+from wegent_operator.runtime.events import Recorder
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.pending import Pending
+from wegent_operator.runtime.status_writer import StatusWriter
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.conditions import find, rfc3339, status_patch, with_verdict
+from wegent_operator.state.objects import ObjectState, title
+from wegent_operator.state.verdict import Outcome, Verdict
+
+logger = logging.getLogger(__name__)
+
+
+class VerdictWriter:
+    """Writes a status that differs from the one that is there."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        writer: StatusWriter,
+        pending: Pending,
+        recorder: Recorder,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._cache = cache
+        self._writer = writer
+        self._pending = pending
+        self._recorder = recorder
+        self._metrics = metrics
+        self._clock = clock
+
+    async def write(self, state: ObjectState, verdict: Verdict) -> None:
+        """Write a verdict, and tell a change of ``Ready`` in an Event.
+
+        Raises:
+            KubeError: the API server did not take it; to be tried again.
+        """
+        now = self._clock()
+        if await self.put(state, with_verdict(state, verdict, rfc3339(now))):
+            self._record(state, verdict.ready, now)
+
+    async def put(self, state: ObjectState, desired: ObjectState) -> bool:
+        """Write the status of ``desired`` where it differs; return whether it was written.
+
+        Raises:
+            KubeError: the API server did not take it; to be tried again.
+        """
+        if desired == state:
+            return False
+        answer = await self._writer.write(state, status_patch(desired), accept=METADATA_OBJECT)
+        if answer is None:
+            return False
+        if (since := self._pending.since(state.key)) is not None:
+            self._metrics.verdict_seconds.observe(time.monotonic() - since)
+        self._cache.put(replace(desired, version=int(answer["metadata"]["resourceVersion"])))
+        return True
+
+    def _record(self, state: ObjectState, outcome: Outcome, now: datetime) -> None:
+        before = find(state.conditions, ConditionType.READY)
+        if before is not None and before.reason == outcome.reason:
+            return
+        kind = BY_PLURAL[state.key.plural].kind
+        self._metrics.transitions.labels(kind, outcome.reason).inc()
+        self._recorder.transition(state, outcome, now)
+        logger.info(
+            "%s: %s%s",
+            title(state.key),
+            outcome.reason,
+            f": {outcome.message}" if outcome.message else "",
+        )

@@ -1,0 +1,87 @@
+"""The result of a decision: the conditions that an object should have.
+
+Each kind's function ``verdict`` lives beside its controller. It collects problems, and
+``verdict_of`` makes conditions of them.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from wegent_crds.conditions import ConditionType, Reason
+
+MAX_PROBLEMS: Final = 8
+"""Problems that one message spells out; a Team of 64 Bots could have as many. With names of full
+length and the longest chain, Task to Skill, they take some 18 KiB."""
+STALLING: Final = frozenset({Reason.WRONG_NAMESPACE, Reason.DUPLICATE_REF})
+"""Reasons that no change of another object takes away: waiting is in vain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The content of one condition."""
+
+    type: ConditionType
+    status: bool
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The content of all conditions of one object."""
+
+    resolved_refs: Outcome
+    ready: Outcome
+    accepted: Outcome | None = None
+    """Of Tasks alone."""
+    last_admin: Outcome | None = None
+    """Of Accounts of admins alone."""
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The conditions in the order in which they are written."""
+        shared = (self.ready, self.resolved_refs)
+        return (*shared, *filter(None, (self.accepted, self.last_admin, self.stalled)))
+
+    @property
+    def stalled(self) -> Outcome | None:
+        """The reason why waiting is vain; None where Ready may still come about by itself."""
+        if self.ready.status or self.ready.reason not in STALLING:
+            return None
+        return replace(self.ready, type=ConditionType.STALLED, status=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an object isn't ready."""
+
+    reason: Reason
+    message: str
+    root: Hashable = None
+    """Identity of the root cause: one missing Ghost is the same cause through any Bot."""
+    cause: "Problem | None" = None
+    """Why the referent isn't ready, where this is about the readiness of a referent."""
+
+    @property
+    def chain(self) -> str:
+        """The messages from this problem down to its root cause."""
+        return f"{self.message}: {self.cause.chain}" if self.cause else self.message
+
+
+def verdict_of(unresolved: list[Problem], problems: list[Problem]) -> Verdict:
+    """Return the verdict that these problems make; with none of them it is Ready."""
+    return Verdict(
+        outcome_of(ConditionType.RESOLVED_REFS, Reason.RESOLVED_REFS, unresolved),
+        outcome_of(ConditionType.READY, Reason.READY, problems),
+    )
+
+
+def outcome_of(type_: ConditionType, good: Reason, problems: list[Problem]) -> Outcome:
+    """Return the condition that these problems make; with none of them it is True for ``good``."""
+    if not problems:
+        return Outcome(type_, status=True, reason=good, message="")
+    shown = "; ".join(problem.chain for problem in problems[:MAX_PROBLEMS])
+    if len(problems) > MAX_PROBLEMS:
+        shown += f"; and {len(problems) - MAX_PROBLEMS} more"
+    return Outcome(type_, status=False, reason=problems[0].reason, message=shown)

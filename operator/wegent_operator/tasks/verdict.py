@@ -1,0 +1,23 @@
+"""The verdict on a Task that is Pending: on its references, and whether it is accepted."""
+
+from dataclasses import replace
+
+from wegent_crds.conditions import ConditionType, Reason
+from wegent_operator.references.verdict import View
+from wegent_operator.references.verdict import verdict as verdict_on_references
+from wegent_operator.state.objects import TaskState
+from wegent_operator.state.verdict import Problem, Verdict, outcome_of
+
+
+def verdict(state: TaskState, view: View) -> Verdict:
+    """Return the verdict on a Task as things stand in ``view``."""
+    references = verdict_on_references(state, view)
+    if not state.progress.cancel:
+        accepted = outcome_of(ConditionType.ACCEPTED, Reason.ACCEPTED, [])
+        return replace(references, accepted=accepted)
+    cancelled = [Problem(Reason.CANCELLED, "spec.cancel: the Task was cancelled before it began")]
+    return replace(
+        references,
+        ready=outcome_of(ConditionType.READY, Reason.READY, cancelled),
+        accepted=outcome_of(ConditionType.ACCEPTED, Reason.ACCEPTED, cancelled),
+    )

@@ -1,0 +1,90 @@
+"""Reconciles Tombstones: restores their objects, and deletes Tombstones that have expired."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.references import ObjectKey
+from wegent_operator.runtime.queue import KeyedQueue
+from wegent_operator.runtime.refusals import named, waiting_for
+from wegent_operator.runtime.sight import Sight, unseen_tombstone
+from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.conditions import find, without_obstacle
+from wegent_operator.state.objects import TombstoneState
+from wegent_operator.state.verdict import Problem, Verdict, verdict_of
+from wegent_operator.trash.restorer import Restorer
+
+
+def verdict(problem: Problem | None) -> Verdict:
+    """Return the verdict on a Tombstone: Ready unless ``problem`` keeps it from a restore."""
+    return verdict_of([], [problem] if problem else [])
+
+
+class TombstoneController:
+    """The controller of Tombstones."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        queue: KeyedQueue[ObjectKey],
+        restorer: Restorer,
+        writer: VerdictWriter,
+        sight: Sight,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._cache = cache
+        self._queue = queue
+        self._restorer = restorer
+        self._writer = writer
+        self._sight = sight
+        self._clock = clock
+
+    def unlisted(self, _: ObjectKey, state: TombstoneState | None) -> str | None:
+        """Return the same as for any other object; a Tombstone refers to nothing else."""
+        return None if state is None else unseen_tombstone(state, self._cache, self._sight)
+
+    async def reconcile(self, key: ObjectKey, state: TombstoneState | None) -> bool:
+        """Restore the object that a Tombstone holds, or delete the Tombstone when it is due.
+
+        Raises:
+            Hindered: the Tombstone has served its purpose and can't be deleted.
+            KubeError: the API server did not take it; to be tried again.
+        """
+        if state is None:
+            return True
+        decided = await self._restore_or_delete(key, state)
+        expires_at = state.spec.expires_at
+        if decided is None or expires_at is None:
+            self._queue.add_after(key, None)
+        else:
+            self._queue.add_after(key, (expires_at - self._clock()).total_seconds())
+        if decided is None:
+            await self._writer.put(state, without_obstacle(state))
+            return True
+        await self._writer.write(state, decided)
+        # A refusal may end without an event that tells so: a quota, a right.
+        return decided.ready.reason != Reason.NOT_RESTORED
+
+    async def _restore_or_delete(self, key: ObjectKey, state: TombstoneState) -> Verdict | None:
+        """Do what is due; return the verdict, None once the Tombstone is deleted."""
+        if state.deleting:
+            raise waiting_for(
+                state,
+                self._clock(),
+                f"metadata.finalizers: the Tombstone is no longer needed, and waits for"
+                f" {named(state.finalizers)}; the controller that added a finalizer removes it",
+            )
+        if state.spec.expires_at is not None and self._clock() >= state.spec.expires_at:
+            await self._restorer.drop(key, state.uid, "expired")
+            return None
+        if not state.spec.restore:
+            return verdict(None)
+        # A Tombstone that couldn't be deleted says so: its object is back. Restored again, it
+        # would bring back objects that have been deleted since.
+        if find(state.conditions, ConditionType.DELETED) is None:
+            problem = await self._restorer.restore(key, state)
+            if problem is not None:
+                return verdict(problem)
+        await self._restorer.drop(key, state.uid, "restored")
+        return None
