@@ -1,5 +1,6 @@
 """Reading and writing objects as YAML, as ``kubectl apply`` and ``/api/v1/apply`` accept it."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import yaml
@@ -8,6 +9,7 @@ from wegent_crds.models import model_of
 from wegent_crds.registry import API_VERSION, BY_KIND
 from wegent_crds.schema.custom_resource import CustomResource
 
+LIST: Final = ("v1", "List")
 WRITTEN: Final = ("apiVersion", "kind", "metadata", "spec")
 """The fields that ``dump`` writes, in the usual order."""
 
@@ -26,7 +28,9 @@ class _Loader(yaml.SafeLoader):
 
 
 def load(text: str) -> list[CustomResource]:
-    """Return the objects of a YAML or JSON text, in order. Empty documents are skipped.
+    """Return the objects of a YAML or JSON text, in order.
+
+    Empty documents are skipped. A ``List``, as ``kubectl get -o yaml`` prints it, gives its items.
 
     Raises:
         ManifestError: the text is not YAML, or a document is not an object of Wegent's kinds.
@@ -36,7 +40,7 @@ def load(text: str) -> list[CustomResource]:
         documents = list(yaml.load_all(text, _Loader))
     except yaml.YAMLError as error:
         raise ManifestError(f"not valid YAML: {error}") from error
-    return [_object(document) for document in documents if document is not None]
+    return [found for document in documents for found in _objects(document)]
 
 
 def dump(*objects: CustomResource) -> str:
@@ -48,6 +52,16 @@ def dump(*objects: CustomResource) -> str:
     bodies = [item.model_dump(mode="json", by_alias=True, exclude_unset=True) for item in objects]
     written = [{field: body[field] for field in WRITTEN} for body in bodies]
     return yaml.safe_dump_all(written, sort_keys=False, allow_unicode=True)
+
+
+def _objects(document: Any) -> Iterator[CustomResource]:
+    if document is None:
+        return
+    if isinstance(document, dict) and (document.get("apiVersion"), document.get("kind")) == LIST:
+        for item in document.get("items") or []:
+            yield from _objects(item)
+    else:
+        yield _object(document)
 
 
 def _object(document: Any) -> CustomResource:

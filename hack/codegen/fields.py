@@ -144,7 +144,7 @@ def _plural(schema: Schema) -> str:
 
 def _merging(schema: Schema) -> str:
     if keys := schema.get(LIST_MAP_KEYS):
-        return "told apart by " + " and ".join(f"`{key}`" for key in keys)
+        return "identified by " + " and ".join(f"`{key}`" for key in keys)
     return MERGING[schema[LIST_TYPE]]
 
 

@@ -11,7 +11,8 @@ import yaml
 from codegen.files import ROOT
 from tests.crds.judge import by_model
 from tests.support.kubectl import Kubectl
-from tests.unit.pages import PAGES
+from tests.unit.pages import PAGES, Page
+from wegent_crds import dump, load
 from wegent_crds.references import ObjectKey, references_of
 from wegent_crds.registry import GROUP, KINDS, TOMBSTONE
 
@@ -99,6 +100,20 @@ def test_kubectl_says_unchanged(schema_kubectl: Kubectl) -> None:
     said = schema_kubectl.run(*command, stdin="---\n".join(texts)).ok().stdout.splitlines()
     assert len(said) == len(FILES)
     assert all(line.endswith(" unchanged") for line in said), said
+
+
+def test_an_object_of_the_sdk_is_applied_as_its_page_shows(schema_kubectl: Kubectl) -> None:
+    page = Page.read("docs/python.md")
+    [(command, shown)] = [
+        block.splitlines() for block in page.blocks("console") if "apply" in block
+    ]
+    manifest = dump(*load(page.blocks("yaml")[0]))
+    arguments = command.partition("| kubectl ")[2].split()
+    assert schema_kubectl.run(*arguments, stdin=manifest).ok().stdout.splitlines() == [shown]
+    listed = schema_kubectl.run("get", "-f", "-", "-o", "yaml", stdin=manifest).ok().stdout
+    [stored] = load(listed)
+    assert yaml.safe_load(dump(stored))["spec"] == yaml.safe_load(manifest)["spec"]
+    schema_kubectl.run("delete", "-f", "-", stdin=manifest).ok()
 
 
 def test_they_apply_in_any_order(schema_kubectl: Kubectl) -> None:

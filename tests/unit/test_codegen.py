@@ -82,7 +82,7 @@ def test_several_regions_of_one_file_are_one_change(tmp_path: Path) -> None:
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": ["namespace", "name"],
             },
-            "list of 1 to 4 objects, told apart by `namespace` and `name`",
+            "list of 1 to 4 objects, identified by `namespace` and `name`",
         ),
         (
             {

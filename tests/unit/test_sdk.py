@@ -106,7 +106,16 @@ def test_a_stored_object_is_written_without_status() -> None:
 def test_several_documents_and_empty_ones() -> None:
     text = f"---\n{STORED}---\n---\n{STORED}"
     assert [type(item) for item in load(text)] == [Bot, Bot]
-    assert load(dump(*load(text))) != []
+    assert len(load(dump(*load(text)))) == 2
+
+
+def test_the_items_of_a_list() -> None:
+    items = [yaml.load(STORED, yaml.BaseLoader) | {"status": {}}] * 2
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items})
+    assert [type(item) for item in load(text)] == [Bot, Bot]
+    assert load("apiVersion: v1\nkind: List\nitems: null") == []
+    with pytest.raises(ManifestError, match="not an object"):
+        load("apiVersion: v1\nkind: List\nitems: [a]")
 
 
 @pytest.mark.parametrize(
