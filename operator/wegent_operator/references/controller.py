@@ -54,9 +54,8 @@ class ReferencesController(Generic[S]):
         except Hindered as hindered:
             if hindered.step is not Step.HOLD:
                 raise
-            unprotected = (
-                hindered  # an object that the trash can't hold gets its verdict all the same
-            )
+            # An object that the trash can't hold gets its verdict all the same.
+            unprotected = hindered
         await self._reconcile_status(state)
         if unprotected is not None:
             raise unprotected
