@@ -1,4 +1,7 @@
-"""Telling a person how a long step goes, on a terminal and in a CI log."""
+"""Telling a person how a long step goes, on a terminal and in a CI log.
+
+rich can't do this: ``devstack.environment`` shows progress before any package is installed.
+"""
 
 import sys
 import threading
