@@ -8,7 +8,6 @@ import json
 import shutil
 import signal
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from devcluster.addresses import Addresses
@@ -77,12 +76,7 @@ class ControlPlane:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> bool:

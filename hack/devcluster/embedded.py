@@ -1,7 +1,6 @@
 """The embedded cluster: a control plane that outlives the command that starts it."""
 
 from pathlib import Path
-from typing import Final
 
 from devcluster.binaries import Programs, find_binaries
 from devcluster.controlplane import ControlPlane
@@ -12,8 +11,6 @@ from devcluster.servers import Servers
 
 class EmbeddedCluster:
     """A control plane with its data in ``directory``."""
-
-    name: Final = "embedded"
 
     def __init__(self, directory: Path) -> None:
         self.kubeconfig = directory / "kubeconfig"

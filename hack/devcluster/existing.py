@@ -28,8 +28,6 @@ class ExistingCluster:
             there is no default, ``~/.kube/config`` neither, but the context that was pinned.
     """
 
-    name: Final = "existing"
-
     def __init__(self, directory: Path, kubectl: Path, source: str | None) -> None:
         self.kubeconfig = directory / "kubeconfig"
         self._kubectl = kubectl

@@ -2,6 +2,9 @@
 
 A process is known by its pid *and* the moment it started: pids are used again, and a
 record from before a reboot must never lead to a signal to somebody else's program.
+
+This module does without psutil. The ``create_time`` of psutil moves with the wall clock, so that
+a record would lose its server. psutil also signals by pid, which may be another process's by then.
 """
 
 import contextlib
@@ -37,15 +40,8 @@ class Identity(NamedTuple):
         """Tell whether this very process still runs."""
         return self.of(self.pid) == self
 
-    def send(self, *numbers: signal.Signals) -> None:
-        """Send signals; nothing happens if the process is gone."""
-        self._with_handle(numbers, 0)
-
     def end(self, *numbers: signal.Signals, within_s: float) -> bool:
         """Send signals and tell whether the process ended in time; true if it was gone before."""
-        return self._with_handle(numbers, within_s)
-
-    def _with_handle(self, numbers: tuple[signal.Signals, ...], within_s: float) -> bool:
         try:
             # A pidfd stays with its process: between looking and signalling, nobody
             # else can come by the pid.

@@ -27,8 +27,6 @@ class KindCluster:
         kind: the program.
     """
 
-    name: Final = "kind"
-
     def __init__(self, directory: Path, kind: Path) -> None:
         self.kubeconfig = directory / "kubeconfig"
         digest = hashlib.sha256(str(directory.absolute()).encode()).hexdigest()

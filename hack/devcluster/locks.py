@@ -1,4 +1,7 @@
-"""One run at a time, across programs: locks that the kernel drops when their holder dies."""
+"""One run at a time, across programs: locks that the kernel drops when their holder dies.
+
+filelock would need the same two attempts, for the message, and would poll where the kernel waits.
+"""
 
 import contextlib
 import fcntl

@@ -90,7 +90,7 @@ class Daemon:
         """Send a signal; nothing happens if the server does not run."""
         identity = self.identity()
         if identity is not None:
-            identity.send(number)
+            identity.end(number, within_s=0)
 
     def stop(self, deadline_s: float) -> None:
         """Ask the server to end; after ``deadline_s`` seconds make it."""

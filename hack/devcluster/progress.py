@@ -1,9 +1,11 @@
-"""Telling a person how a long step goes, on a terminal and in a CI log."""
+"""Telling a person how a long step goes, on a terminal and in a CI log.
+
+rich can't do this: ``devstack.environment`` shows progress before any package is installed.
+"""
 
 import sys
 import threading
 import time
-from types import TracebackType
 from typing import Final, Self, TextIO
 
 TERMINAL_INTERVAL_S: Final = 0.2
@@ -40,12 +42,7 @@ class Progress:
         self._ticker.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._ended.set()
         self._ticker.join()
         self._show(f"{'done' if kind is None else 'stopped'} after {self._elapsed()}")

@@ -7,15 +7,13 @@ if its project is new, a Go module in ``modules/``).
 from dataclasses import dataclass
 from typing import Final
 
-LOCATION_FIELDS: Final = "{version} {number} {os} {arch} {program}"
-"""What a location may name, for :meth:`str.format`; ``number`` is the version without its v."""
-
 
 @dataclass(frozen=True, slots=True)
 class Download:
     """Where a project publishes its programs, relative to a base address.
 
-    The locations are templates of :data:`LOCATION_FIELDS`.
+    The locations are templates for :meth:`str.format` with the fields ``version``, ``number``
+    (the version without its v), ``os``, ``arch`` and ``program``.
     """
 
     base: str
