@@ -20,7 +20,7 @@ from wegent_crds.registry import GROUP, TOMBSTONE
 from wegent_crds.well_known import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
 
 COPIED: Final = (CREATED_BY, CREATOR, CHANGED_BY)
-"""Annotations in a copied object or a backup."""
+"""Annotations about the creator that a copied object or a backup carries."""
 ACCESS_REVIEW: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 Body = Mapping[str, Any]
@@ -45,8 +45,9 @@ class Creators:
     ) -> Body:
         """Return ``body`` as it is to be written, with its creator unless a policy notes it.
 
-        A copied object gets its real creator. A caller with the verb `keep-creator` on tombstones
-        may restore backups: for that caller, the object keeps the creator in its annotations.
+        A copied object names the caller, its real creator. A caller with the verb `keep-creator` on
+        tombstones may restore backups: for that caller, the object keeps the creator in its
+        annotations.
 
         Args:
             caller: the author of the write.

@@ -36,7 +36,7 @@ class HeadRequests:
                 raise
         finally:
             if "route" in inner:
-                scope["route"] = inner["route"]  # what metrics and logs know it by
+                scope["route"] = inner["route"]  # the label in metrics and logs
 
 
 class _AnsweredError(Exception):
