@@ -26,7 +26,7 @@ API server's own. **Authorize** logs in by itself, or takes the token of
 `POST /api/v1/auth/login`.
 """
 
-STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # "Status" is already that of the kinds
+STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # the kinds already have a schema "Status"
     "title": "ErrorStatus",
     "description": "What went wrong, as Kubernetes says it.",
     "type": "object",

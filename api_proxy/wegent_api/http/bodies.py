@@ -275,7 +275,7 @@ def parse(raw: bytes, most: int = MAX_VALUES) -> Any:
         message = f"the body is not JSON: {error.msg}: line {error.lineno} column {error.colno}"
     except RecursionError:
         message = "the body is nested too deeply"
-    except ValueError:  # Python's own bound on digits, against quadratic time
+    except ValueError:  # Python's own limit of digits, against quadratic time
         message = "the body holds a number with too many digits"
     else:
         return value

@@ -110,13 +110,13 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 async def _on_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101 - what it is registered for
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this type
     return problem_response(error)
 
 
 async def _on_request_validation(_: Request, error: Exception) -> Response:
     """Answer invalid parameters with 400, as the API server does. FastAPI reads no bodies here."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
     causes = causes_of(error.errors(), skip=1)
     return problem_response(BadRequest.of(causes))
 
@@ -126,7 +126,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
     A path that would match without its trailing slash is answered with a redirect.
     """
-    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
     code = error.status_code
     if code == 404 and (location := without_slash(request)):
         return redirect(location)
@@ -162,7 +162,7 @@ async def _on_unreachable(_: Request, error: Exception) -> Response:
 
 async def _on_api_error(_: Request, error: Exception) -> Response:
     """Answer an error of the proxy's own requests. Its details are not for the caller."""
-    assert isinstance(error, ApiError)  # noqa: S101 - what it is registered for
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for this type
     logger.error("the API server refused the proxy itself: %s", error)
     if error.code == 429 or error.code >= 500:
         wait = math.ceil(error.retry_after or 1)

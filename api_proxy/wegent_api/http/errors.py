@@ -38,7 +38,7 @@ MAX_CAUSES: Final = 32
 """Limit of causes in one answer. A short body can have errors in a hundred thousand places."""
 
 
-class Problem(Exception):  # noqa: N818 - the answer to a request, not a fault of the program
+class Problem(Exception):  # noqa: N818 - an answer, not an error of the program
     """Base of every refusal. ``message`` is for people, ``reason`` for programs."""
 
     code: int

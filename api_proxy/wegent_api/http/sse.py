@@ -18,7 +18,7 @@ ABORT: Final = "wegent.abort"
 MEDIA_TYPE: Final = "text/event-stream"
 HEADERS: Final = {
     "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # nginx would collect events before it passes them on
+    "X-Accel-Buffering": "no",  # nginx would buffer events
 }
 HEARTBEAT: Final = b":\n\n"
 """A comment, which clients skip. It keeps intermediaries from closing an idle connection."""
@@ -121,7 +121,7 @@ class EventStream(Response):
             raise _Stalled from None
 
 
-class _Stalled(Exception):  # noqa: N818 - what happened
+class _Stalled(Exception):  # noqa: N818 - names an event
     """The client no longer takes data."""
 
 

@@ -117,7 +117,7 @@ class Applying:
             raise with_remedy(refused)
 
 
-class _Stale(Exception):  # noqa: N818 - what happened
+class _Stale(Exception):  # noqa: N818 - names an event
     """The object has changed since it was read."""
 
 

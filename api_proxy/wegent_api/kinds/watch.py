@@ -49,7 +49,7 @@ def starting_point(request: Request, parameter: str | None) -> str | None:
     """
     seen = ",".join(request.headers.getlist(LAST_EVENT_ID))
     where, value = (LAST_EVENT_ID, seen) if seen else ("resourceVersion", parameter)
-    if not value or value == "0":  # to Kubernetes, any version: begin with what is there
+    if not value or value == "0":  # any version in Kubernetes: begin with the initial events
         return None
     if not is_version(value):
         message = "must be the resourceVersion of a list, an object or an event"
@@ -176,7 +176,7 @@ class _Watching:
                     yield self._event(kind, body)
                     if self._beginning and self._version is not None:
                         break
-                if self._version is None:  # it ended before what is there was all sent
+                if self._version is None:  # it ended within the initial events
                     return
                 self._beginning = False
                 await self._upstream.aclose()

@@ -151,7 +151,7 @@ class Members:
             if refused.status.get("reason") != "AlreadyExists":
                 raise
             if body["metadata"]["name"] not in {it.name for it in await self.list(namespace)}:
-                raise  # not of our form: somebody with other rights than these has written it
+                raise  # not of Wegent's form: a user with other rights has written it
 
     async def _take(
         self, namespace: str, roles: Iterable[Membership], delete: Delete | None = None

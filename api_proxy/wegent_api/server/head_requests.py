@@ -27,7 +27,7 @@ class HeadRequests:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 answered = True
             elif message.get("more_body", False):
-                raise _AnsweredError  # a stream, which might go on for ever
+                raise _AnsweredError  # a stream, which might never end
 
         try:
             await self.app(inner, receive, head)

@@ -34,8 +34,8 @@ from wegent_api.server.connections import Connections
 MAX_HEAD_BYTES: Final = 512 * 1024
 """Limit for a request line and headers.
 
-While a head is incomplete, whole pieces are counted. The limit leaves room for the end of the
-previous request in the same piece.
+A complete head is measured exactly. An incomplete one is measured in whole pieces, which may
+include the end of the previous request.
 """
 MAX_TARGET_BYTES: Final = 64 * 1024
 """Limit for a path and its query, as in the parser. The longest list parameters fit."""
@@ -217,7 +217,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._count_in_body(len(piece))
 
     def _count_in_body(self, received: int) -> None:
-        if self.cycle.response_complete:  # nobody wants the body any more
+        if self.cycle.response_complete:  # the body is no longer needed
             self._discarded += received
             if self._discarded > MAX_DISCARDED_BYTES:
                 self.close()
@@ -322,7 +322,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the rest of this one's body."""
         super().on_response_complete()
-        if self.pipeline:  # uvicorn reads on after each answer, whatever waits already
+        if self.pipeline:  # uvicorn resumes reading after each answer
             self.flow.pause_reading()
         if self.transport.is_closing():
             self._start_writing_timer()
@@ -356,7 +356,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _no_head(self) -> None:
         self._reading = None
-        if not self._idle():  # it is busy with the request before; its answer isn't disturbed
+        if not self._idle():  # the previous answer must not be disturbed
             self._expect(self.limits.head_timeout_s, self._no_head)
         elif self._in_head:
             message = "the request's headers did not arrive in time"
@@ -375,7 +375,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         self._expect_nothing()
         if not self.transport.is_closing():
-            if self._idle():  # else the answer would land in the middle of another
+            if self._idle():  # else it would be sent in the middle of another answer
                 body = json.dumps(status_object(code, reason, message), separators=(",", ":"))
                 headers = {
                     "Content-Type": "application/json",

@@ -53,7 +53,7 @@ async def restore(
             if not before["spec"].get("restore"):
                 await _ask(target, wanted=False)
         except UpstreamStatus as refused:
-            if refused.code != 404:  # else it came back while we were about to give up
+            if refused.code != 404:  # else it was restored in the meantime
                 raise
         else:
             raise _refusal(verdict, asked)

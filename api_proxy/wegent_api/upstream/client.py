@@ -125,7 +125,7 @@ class UserApi:
         headers = {
             "Authorization": f"Bearer {caller.token}",
             "Accept": accept,
-            "Accept-Encoding": "identity",  # the body is passed through as it is
+            "Accept-Encoding": "identity",  # the body is passed on unchanged
             "User-Agent": USER_AGENT,
             **audited_as(request_id.get()),
         }

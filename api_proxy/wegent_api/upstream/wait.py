@@ -70,7 +70,7 @@ class EventWaiter:
                     if (outcome := decide(kind, json.loads(body))) is not None:
                         return outcome
         except (TimeoutError, Problem):
-            pass  # the write is done; only its end is not seen
+            pass  # the write is done, and its outcome stays unknown
         return None
 
 
