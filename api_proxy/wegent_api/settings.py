@@ -107,6 +107,7 @@ class Settings(BaseSettings):
     sweep_interval_s: Annotated[float, Field(gt=0)] = 3600.0
     """Seconds between searches for password Secrets that no Account refers to."""
     orphan_age_s: Annotated[float, Field(ge=0)] = 3600.0
-    """Age from which such a Secret is deleted; a registration under way is far younger."""
+    """Seconds of age from which such a Secret is deleted; a registration in progress is far
+    younger."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Lowest severity that is logged."""

@@ -60,7 +60,7 @@ class Problem(Exception):  # noqa: N818 - an answer, not an error of the program
 
     @classmethod
     def of(cls, causes: Sequence[Cause], *, what: str = "") -> Self:
-        """Return the problem whose message lists its causes. ``what`` names the invalid object."""
+        """Return the problem whose message lists its causes, for an invalid ``what``."""
         shown = causes[:MAX_CAUSES]
         fields = ", ".join(f"{cause.field}: {cause.message}" for cause in shown)
         if len(causes) > MAX_CAUSES:

@@ -38,7 +38,7 @@ BOOKMARKS: Final = {"allowWatchBookmarks": "true"}
 FROM_WHAT_IS_THERE: Final = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
 """Query for the initial events, which end with a bookmark (KEP-3157)."""
 BEGINNING_S: Final = 300
-"""Seconds in which a client must have read the initial events: 100 MiB at a few Mbit/s."""
+"""Seconds in which a client must have taken the initial events: 100 MiB at a few Mbit/s."""
 
 
 def starting_point(request: Request, parameter: str | None) -> str | None:
@@ -157,7 +157,7 @@ class _Watching:
             except UpstreamStatus as refused:
                 if "sendInitialEvents" not in refused.message:
                     raise
-                await self._open({})  # Kubernetes before 1.34 need not know it
+                await self._open({})  # Kubernetes before 1.34 may not support it
         except UpstreamStatus as refused:
             if refused.code != EXPIRED:
                 raise

@@ -16,7 +16,7 @@ class MemberChange(Body):
 
 
 class Member(Answer):
-    """A user who may work in a namespace."""
+    """A user with a role in a namespace."""
 
     username: str
     role: MemberRole
