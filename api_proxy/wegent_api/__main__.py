@@ -21,22 +21,27 @@ from wegent_kube import ConnectionConfigError, load_connection
 from wegent_kube.usage import argument_parser
 
 KEEP_ALIVE_S: Final = 75
-"""Longer than load balancers and clients keep idle connections (60 s, 15 s): who closes first
-must be the one that would send the next request, or that request is lost now and then."""
+"""Seconds, longer than load balancers (60) and clients (15) keep idle connections.
+
+The side that would send the next request must close the connection first. Otherwise that request is
+lost now and then.
+"""
 
 
 SWITCH_INTERVAL_S: Final = 0.001
-"""After which a thread that parses a long body gives way to the event loop; Python's own is 5 ms,
-and a request needs several turns."""
+"""Seconds after which a thread that parses a long body gives way to the event loop.
+
+Python's default is 5 ms, and a request needs several turns.
+"""
 STARTUP_FAILED: Final = 3
-"""Exit code of uvicorn's own, such as for a port that is taken."""
+"""uvicorn's exit code for a failed start, for example if the port is in use."""
 
 
 class DrainingServer(uvicorn.Server):
-    """Says that it is about to stop, and for a while still serves those who don't know yet.
+    """Announces a stop, and serves for a while before it stops.
 
-    Load balancers learn of a stop while it happens. Who is answered meanwhile is told to come
-    back over another connection; streams, which would not end by themselves, are ended.
+    Load balancers take a while to learn of a stop. Meanwhile each answer tells its client to
+    reconnect for the next request. Streams, which would not end by themselves, are ended.
     """
 
     def __init__(self, config: uvicorn.Config, draining: asyncio.Event, delay_s: float) -> None:
@@ -46,13 +51,13 @@ class DrainingServer(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until a signal comes, and the time after it has passed."""
+        """Serve until a signal comes and the drain delay has passed."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(handle_loop_error)
         await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain at the first SIGTERM; stop at any other signal."""
+        """Start to drain at the first SIGTERM. Stop at any other signal."""
         if self._loop is None or self._draining.is_set() or sig != signal.SIGTERM:
             super().handle_exit(sig, frame)
             return
@@ -63,13 +68,13 @@ class DrainingServer(uvicorn.Server):
         asyncio.get_running_loop().call_later(self._delay_s, super().handle_exit, sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop; without SIGTERM before it, streams are ended now."""
+        """Stop. Streams end now if no SIGTERM came before."""
         self._draining.set()
         await super().shutdown(sockets)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve as configured; exit with 2 and a line on stderr if that is wrong."""
+    """Serve as configured. Exit with 2 and a line on stderr if the configuration is invalid."""
     about = "Wegent's REST API: serves until SIGTERM, then finishes what is in flight."
     argument_parser("wegent-api", about, Settings).parse_args(arguments)
     try:
@@ -80,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2) from None
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     configure_logging(settings.log_level)
-    # uvicorn drains on SIGTERM, then raises it again for whoever handled it before.
+    # uvicorn drains on SIGTERM, then raises it again for the previous handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     draining = asyncio.Event()
     config = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""The application: clients owned by its lifespan, routes, errors, and what observes them."""
+"""The application: clients owned by its lifespan, routes, error handlers and middleware."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,16 +36,16 @@ from wegent_kube.tracing import Tracing
 
 
 def bodies_and_answers() -> list[type[BaseModel]]:
-    """Return the models of bodies and answers whose schemas FastAPI does not find itself."""
+    """Return the models of bodies and answers whose schemas FastAPI doesn't find itself."""
     return [*kinds_openapi.models(), *accounts_openapi.BODIES, MemberChange, ApplyResults]
 
 
 def create_app(settings: Settings, draining: asyncio.Event | None = None) -> FastAPI:
-    """Return the application; nothing is opened before its lifespan begins.
+    """Return the application. Nothing is opened before its lifespan begins.
 
     Args:
-        settings: what is configured.
-        draining: to be set by the server when it begins to stop.
+        settings: the configuration.
+        draining: set by the server when it begins to stop.
     """
     metrics, tracing = Metrics(), Tracing("wegent-api")
     stopping = draining or asyncio.Event()
@@ -55,19 +55,19 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
         async with open_state(settings, metrics, stopping, tracing) as state:
             yield state
 
-    # Swagger UI comes from the package: a page that holds tokens runs nobody else's scripts,
-    # and clusters without a way out have it too.
+    # Swagger UI comes from the package. A page that holds tokens must not run third-party scripts,
+    # and it works in clusters without internet access.
     app = FastAPIOffline(
         title="Wegent",
         version=VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
-        docs_url=None,  # ours has a Content-Security-Policy
+        docs_url=None,  # the proxy's own page has a Content-Security-Policy
         redoc_url=None,
         static_url=ASSETS.rstrip("/"),
         redirect_slashes=False,  # its redirects name a host; those of entrance.py don't
         generate_unique_id_function=operation_id,
-        # A token is not kept in the browser's storage, where it would outlast the page.
+        # The browser does not store the token, which would otherwise outlast the page.
         swagger_ui_parameters={"persistAuthorization": False, "tryItOutEnabled": True},
     )
     app.add_middleware(HeadRequests)

@@ -1,7 +1,7 @@
-"""Names that may go into a path of the API server, and names that users may have.
+"""Checks of names for a path of the API server, and of users' names.
 
-Everything that becomes part of an upstream path passes one of these first. As
-pydantic validators they raise ``ValueError`` with a message that a user can act on.
+Every part of an upstream path passes one of these checks first. As pydantic validators they raise
+``ValueError`` with a message for users.
 """
 
 import re
@@ -25,29 +25,29 @@ def _shown(pattern: str, max_length: int) -> WithJsonSchema:
 LABEL_SCHEMA: Final = _shown(DNS_LABEL, MAX_LABEL)
 SUBDOMAIN_SCHEMA: Final = _shown(DNS_SUBDOMAIN, MAX_SUBDOMAIN)
 USER_NAME_SCHEMA: Final = _shown(DNS_LABEL, NAME_MAX)
-"""What the OpenAPI document says of names; the functions below say it in words."""
+"""Schema of user names in the OpenAPI document. The functions below have the messages."""
 
 _LABEL: Final = re.compile(DNS_LABEL)
 _SUBDOMAIN: Final = re.compile(DNS_SUBDOMAIN)
 
 
 def is_dns_label(value: object) -> bool:
-    """Tell whether ``value`` is a DNS-1123 label, as namespaces are named."""
+    """Return whether ``value`` is a DNS-1123 label, as for names of namespaces."""
     return isinstance(value, str) and len(value) <= MAX_LABEL and bool(_LABEL.fullmatch(value))
 
 
 def is_dns_subdomain(value: object) -> bool:
-    """Tell whether ``value`` is a DNS-1123 subdomain, as most objects are named."""
+    """Return whether ``value`` is a DNS-1123 subdomain, as for names of most objects."""
     return (
         isinstance(value, str) and len(value) <= MAX_SUBDOMAIN and bool(_SUBDOMAIN.fullmatch(value))
     )
 
 
 def dns_label(value: str) -> str:
-    """Return ``value`` if it is a DNS-1123 label, as namespaces are named.
+    """Return ``value`` if it is a DNS-1123 label, as for names of namespaces.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is not a DNS-1123 label.
     """
     if not is_dns_label(value):
         raise ValueError(
@@ -58,10 +58,10 @@ def dns_label(value: str) -> str:
 
 
 def dns_subdomain(value: str) -> str:
-    """Return ``value`` if it is a DNS-1123 subdomain, as most objects are named.
+    """Return ``value`` if it is a DNS-1123 subdomain, as for names of most objects.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is not a DNS-1123 subdomain.
     """
     if not is_dns_subdomain(value):
         raise ValueError(
@@ -72,10 +72,10 @@ def dns_subdomain(value: str) -> str:
 
 
 def user_name(value: str) -> str:
-    """Return ``value`` if a user may be called so.
+    """Return ``value`` if it is a valid user name.
 
     Raises:
-        ValueError: it is no DNS-1123 label of at most 50 characters.
+        ValueError: it is not a DNS-1123 label of at most 50 characters.
     """
     if len(value) > NAME_MAX or not is_dns_label(value):
         raise ValueError(
@@ -86,10 +86,10 @@ def user_name(value: str) -> str:
 
 
 def new_user_name(value: str) -> str:
-    """Return ``value`` if a new user may take it.
+    """Return ``value`` if it is a valid name for a new user.
 
     Raises:
-        ValueError: it is no user name, or a reserved one.
+        ValueError: it is not a valid user name, or is reserved.
     """
     if user_name(value) in RESERVED_NAMES:
         raise ValueError(f"{value} is reserved, please choose another")

@@ -1,4 +1,4 @@
-"""What can be configured, each from an environment variable ``WEGENT_API_<NAME>``."""
+"""The configuration: each setting comes from an environment variable ``WEGENT_API_<NAME>``."""
 
 import ipaddress
 from pathlib import Path
@@ -10,14 +10,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from wegent_api.names import dns_label
 
 MAX_PASSWORD_CHARS: Final = 128
-"""Long enough for every passphrase and password manager, and a bound on what is hashed."""
+"""Long enough for every passphrase and password manager, and a limit for the hash's input."""
 
 
 def _networks(value: str) -> str:
     """Return a comma-separated list of addresses and networks.
 
     Raises:
-        ValueError: it has anything else. ``*`` would let each client say its own address.
+        ValueError: the list has anything else. With ``*``, each client could claim any address.
     """
     for item in filter(None, map(str.strip, value.split(","))):
         try:
@@ -39,20 +39,21 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    """Port to listen on; 0 takes a free one."""
+    """Port to listen on; 0 picks a free one."""
     kubeconfig: Path | None = None
-    """Where the API server is and who the proxy is to it; unset: ``KUBECONFIG``, else the pod."""
+    """File with the API server's address and the proxy's credentials; unset: ``KUBECONFIG``, else
+    those of the pod."""
     kubernetes_url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$")] = ""
     """Address of the API server in users' kubeconfigs; unset: the one that the proxy uses."""
     accounts_namespace: Annotated[str, AfterValidator(dns_label)] = "wegent-accounts"
     """Namespace of the Accounts, their ServiceAccounts and their password Secrets."""
     registration_open: bool = True
-    """Whether anybody may register; closed, only admins create Accounts."""
+    """True if anybody may register; otherwise only admins create Accounts."""
     first_admin: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,50}$")] = ""
-    """Name of the first admin, without whose Account nobody may register; unset: nobody is waited
-    for."""
+    """Name of the first admin, whose Account must exist before anybody may register; unset:
+    registration does not wait."""
     password_min_chars: Annotated[int, Field(ge=8, le=MAX_PASSWORD_CHARS)] = 12
-    """Shortest password taken for a new Account."""
+    """Shortest password that a new Account may have."""
     token_lifetime_s: Annotated[int, Field(ge=600, le=86_400)] = 1800
     """Seconds that a login lasts; the API server issues nothing below 600."""
     login_wait_s: Annotated[float, Field(ge=0, le=60)] = 10.0
@@ -60,8 +61,8 @@ class Settings(BaseSettings):
     logins_per_user_per_minute: Annotated[int, Field(ge=1)] = 10
     """Failed logins for one user name, for each replica of the proxy."""
     logins_per_address_per_minute: Annotated[int, Field(ge=1)] = 60
-    """Failed logins from one client address (IPv6: one /64), for each replica of the proxy; so
-    many bodies that are refused on routes without a token, too."""
+    """Failed logins from one client address (IPv6: one /64), for each replica of the proxy; also
+    the limit of refused bodies on routes without a token."""
     registrations_per_address_per_minute: Annotated[int, Field(ge=1)] = 60
     """Registrations from one client address, for each replica of the proxy."""
     registrations_per_minute: Annotated[int, Field(ge=1)] = 120
@@ -69,7 +70,7 @@ class Settings(BaseSettings):
     hashes_at_once: Annotated[int, Field(ge=1, le=64)] = 2
     """Passwords hashed at the same time; each takes 64 MiB and up to four cores."""
     hashes_waiting: Annotated[int, Field(ge=0)] = 64
-    """Passwords waiting to be hashed before further ones are answered 503."""
+    """Passwords waiting to be hashed; more are answered 503."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_572_864
     """Longest request body: 1.5 MiB, the most that etcd stores in one request."""
     connections: Annotated[int, Field(ge=1)] = 4096
@@ -83,26 +84,30 @@ class Settings(BaseSettings):
     watches: Annotated[int, Field(ge=1)] = 1000
     """Watches of the API server at the same time, one connection each; more are answered 503."""
     watches_per_user: Annotated[int, Field(ge=1)] = 50
-    """Those of one user, for each replica of the proxy; more are answered 429."""
+    """Watches of one user at the same time, for each replica of the proxy; more are answered 429.
+    """
     watch_heartbeat_s: Annotated[float, Field(gt=0)] = 15.0
     """Seconds without an event after which a watching client is sent a comment."""
     watch_renew_s: Annotated[int, Field(ge=1, le=60)] = 30
-    """Seconds after which a watch is begun anew, with the caller's token and rights as they are."""
+    """Seconds after which the proxy opens an upstream watch again, which checks the caller's token
+    and rights."""
     watch_stall_s: Annotated[float, Field(gt=0)] = 30.0
-    """Seconds after which a client that takes nothing of its answer is cut off, watching or not."""
+    """Seconds after which a client that takes nothing of its answer is disconnected, watching or
+    not."""
     settle_wait_s: Annotated[float, Field(ge=0, le=30)] = 5.0
-    """Seconds that a deletion or a restoring waits for the operator before it answers 202."""
+    """Seconds that a deletion or a restore waits for the operator before it answers 202."""
     upstream_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """Seconds without a byte from the API server before the answer is 503."""
     forwarded_allow_ips: Annotated[str, AfterValidator(_networks)] = ""
-    """Proxies (comma-separated addresses or networks) whose ``X-Forwarded-For`` is believed."""
+    """Proxies (comma-separated addresses or networks) whose ``X-Forwarded-For`` is trusted."""
     drain_delay_s: Annotated[float, Field(ge=0, le=300)] = 0.0
-    """Seconds after SIGTERM in which it still serves, while ``/readyz`` says that it stops."""
+    """Seconds after SIGTERM in which the proxy still serves, while ``/readyz`` reports the stop."""
     drain_timeout_s: Annotated[int, Field(ge=1)] = 30
-    """Seconds that requests in flight are given to finish after that."""
+    """Seconds that requests in flight have to finish after that."""
     sweep_interval_s: Annotated[float, Field(gt=0)] = 3600.0
     """Seconds between searches for password Secrets that no Account refers to."""
     orphan_age_s: Annotated[float, Field(ge=0)] = 3600.0
-    """Age from which such a Secret is deleted; a registration under way is far younger."""
+    """Seconds of age from which such a Secret is deleted; a registration in progress is far
+    younger."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """Least severity that is logged."""
+    """Lowest severity that is logged."""

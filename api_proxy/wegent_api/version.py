@@ -1,4 +1,4 @@
-"""Which version this is, as told to the API server and in the OpenAPI document."""
+"""The proxy's version, for the API server and the OpenAPI document."""
 
 from importlib.metadata import version
 from typing import Final

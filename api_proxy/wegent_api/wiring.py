@@ -1,6 +1,6 @@
-"""Makes the objects that routes ask for, once for each application.
+"""Creates the objects that routes ask for, once for each application.
 
-It is the only module that imports all others, and ``app`` alone imports it.
+This is the only module that imports all others, and only ``app`` imports it.
 """
 
 import asyncio
@@ -46,35 +46,36 @@ from wegent_kube.tracing import Tracing
 
 
 class State(TypedDict):
-    """The objects that routes ask for by name; Starlette copies them into each request's state."""
+    """The objects that routes ask for by name. Starlette copies them into each request's state."""
 
     settings: Settings
     metrics: Metrics
     draining: asyncio.Event
-    """Set when the proxy is to stop: answers that would go on for ever end then."""
+    """Set when the proxy is to stop. Streams, which would go on for ever, end then."""
     readiness: Readiness
     body_reader: BodyReader
     refusals: RateLimiter
-    """By client address: bodies refused on routes that need no token."""
+    """By client address: refused bodies on routes without a token."""
     user_api: UserApi
-    """The API server as the caller: holds no credentials of the proxy."""
+    """The API server, called as the caller. It holds none of the proxy's credentials."""
     own_api: KubeClient
-    """The API server as the proxy itself, which may write in the accounts namespace only."""
+    """The API server with the proxy's own rights, which may write in the accounts namespace only.
+    """
     event_waiter: EventWaiter
     bindings: Bindings
-    """In which namespaces a caller may have rights."""
+    """Index of the namespaces in which a caller may have rights."""
     lister: Lister
     watcher: Watcher
     creators: Creators
-    """Notes the creator of an object, where the API server doesn't."""
+    """Notes the creator of an object if the API server has no policy for it."""
     field_managers: FieldManagers
-    """Names the owner of the fields that a caller writes."""
+    """Names the owner of the fields in a caller's updates."""
     accounts: Accounts
     registrar: Registrar
     first_admin: FirstAdminGate
-    """Nobody registers before the first admin is there."""
+    """Delays registration until the first admin exists."""
     registrations: RegistrationLimit
-    """By client address."""
+    """Registrations by client address, and in total."""
     last_admin: LastAdmin
     login: Login
     tokens: TokenIssuer
@@ -86,10 +87,10 @@ class State(TypedDict):
 async def open_state(
     settings: Settings, metrics: Metrics, draining: asyncio.Event, tracing: Tracing
 ) -> AsyncIterator[State]:
-    """Open the clients and begin the work in the background; end both on exit.
+    """Open the clients and start the background tasks. End both on exit.
 
     Raises:
-        ConnectionConfigError: nothing says where the API server is.
+        ConnectionConfigError: there is no configuration for the API server.
     """
     connection = load_connection(settings.kubeconfig)
     namespace = settings.accounts_namespace
@@ -182,7 +183,7 @@ async def open_state(
 
 @asynccontextmanager
 async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do ``work`` in a task of its own, which is cancelled in the end."""
+    """Run ``work`` in a task of its own, which is cancelled at the end."""
     task = asyncio.create_task(work)
     try:
         yield

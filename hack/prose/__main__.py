@@ -16,7 +16,7 @@ from typing import Final
 
 BOUND: Final = 2.0
 """Odd sentences per 1,000 words, above which a folder fails; well-kept projects have 0 to 1.2."""
-CLEAN: Final = ("crds", "docs/kinds", "docs/python.md", "hack/prose", "kube")
+CLEAN: Final = ("api_proxy", "crds", "docs", "hack/prose", "kube")
 """Folders and files that are held to `BOUND`. All others are only measured; add them here."""
 ODD: Final = re.compile(
     r"^\W*(?:what|who|whom|whoever|whatever|whichever|whether|one that|that which)\b(?!.*\?$)"

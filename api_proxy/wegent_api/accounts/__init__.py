@@ -1,1 +1,1 @@
-"""Accounts of users: registration, login, passwords, tokens, and what admins do with them."""
+"""User accounts: registration, login, passwords, tokens, and their administration."""

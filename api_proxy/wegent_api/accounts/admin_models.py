@@ -14,12 +14,12 @@ from wegent_crds.schema.status import PENDING_MESSAGE
 
 
 class AccountChange(Body):
-    """What is to be different in an account. What is left out stays; null is the default."""
+    """Changes to an account. Fields that are left out stay; null restores the default."""
 
     email: EmailAddress | None = None
     """Address of the user."""
     role: Role | None = None
-    """What the user may do everywhere."""
+    """Role of the user in all namespaces."""
     namespaces: (
         Annotated[
             list[NamespaceGrant],
@@ -29,20 +29,20 @@ class AccountChange(Body):
         ]
         | None
     ) = None
-    """Rights in namespaces other than the user's own and the shared ones; replaced as a whole."""
+    """Rights in namespaces other than the user's own and the shared ones. Replaced as a whole."""
     suspended: bool | None = None
-    """Whether the user's access is withdrawn."""
+    """True to withdraw the user's access."""
 
 
 class PasswordReset(Body):
-    """Another password for a user, from an admin."""
+    """A new password that an admin sets for a user."""
 
     new_password: Password
     """12 to 128 characters, unless configured otherwise."""
 
 
 class AccountView(Answer):
-    """An account as admins see it."""
+    """An account, as shown to admins."""
 
     username: str
     email: str
@@ -50,15 +50,15 @@ class AccountView(Answer):
     namespaces: list[NamespaceGrant]
     suspended: bool
     ready: bool
-    """Whether the user can work: everything that the account needs is there."""
+    """True if everything that the account needs exists, so that the user can work."""
     reason: str
-    """Why it is ready or not, in one word; `docs/conditions.md` has them all."""
+    """Reason for the value of `ready`, in one word. `docs/conditions.md` lists all reasons."""
     message: str
-    """The same in a sentence; empty if there is nothing to say."""
+    """Explanation of `reason` in a sentence. May be empty."""
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        """Return what an Account, as the API server sent it, looks like to admins."""
+        """Return the view of an Account of the API server for admins."""
         account = Account.of(body)
         ready = _ready(body)
         return cls(
@@ -74,7 +74,7 @@ class AccountView(Answer):
 
 
 def _ready(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the condition Ready, if it speaks of the account as it is now."""
+    """Return the condition Ready if it is current, else a pending one."""
     status = body.get("status", {})
     if status.get("observedGeneration") == body["metadata"]["generation"]:
         for condition in status.get("conditions", ()):
@@ -89,4 +89,4 @@ class AccountList(Answer):
 
     items: list[AccountView]
     continue_: Annotated[str | None, Field(alias="continue")] = None
-    """Where there are more: what the next request has to say."""
+    """Token of the next page, set if there are more accounts. Send it as `continue`."""

@@ -1,8 +1,8 @@
-"""``/api/v1/auth/admin/accounts``: Accounts as their admins work with them.
+"""``/api/v1/auth/admin/accounts``: administration of Accounts.
 
-Each request is made with the caller's token, so that RBAC decides who is an admin. What
-ends somebody's access is the operator's doing, and the API server's: here it is only asked
-for, so that ``kubectl`` does the same.
+Each request is made with the caller's token, so that RBAC decides who is an admin. These routes
+only request changes of access. The operator and the API server carry them out, so that ``kubectl``
+has the same effect.
 """
 
 from contextlib import AsyncExitStack
@@ -37,21 +37,21 @@ router: Final = APIRouter(prefix="/api/v1/auth/admin/accounts", tags=["admin"])
 
 
 class PageParameters(Parameters):
-    """Of a list."""
+    """Parameters of a list."""
 
     limit: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
     continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
 
     def upstream(self) -> dict[str, str]:
-        """Return what the API server is sent."""
+        """Return the parameters of the request to the API server."""
         given = self.model_dump(by_alias=True, exclude_none=True)
         return {name: str(value) for name, value in given.items()}
 
 
 async def account_change(request: Request) -> dict[str, Any]:
-    """Return a checked `AccountChange` as it was sent: FastAPI dependency.
+    """Return a valid `AccountChange` as it was sent. FastAPI dependency.
 
-    In a merge patch (RFC 7386) null means something, which a model would not show.
+    A merge patch (RFC 7386) gives null a meaning, which a model would lose.
     """
     value = await read_form(request, (JSON, MERGE_PATCH))
     try:
@@ -87,7 +87,7 @@ async def list_accounts(
 async def get_account(
     accounts: AccountsDep, user_api: UserApiDep, caller: CallerDep, username: Username
 ) -> AccountView:
-    """Answer one account."""
+    """Get one account."""
     path = accounts.path(username)
     return AccountView.of(await user_api.request_json(caller, "GET", path))
 
@@ -106,7 +106,7 @@ async def change_account(
     username: Username,
     body: Annotated[dict[str, Any], Depends(account_change)],
 ) -> AccountView:
-    """Change what the body names and leave the rest. A suspended account's tokens are refused."""
+    """Change the given fields of an account. The tokens of a suspended account are refused."""
     write = as_caller(user_api, caller)
     path = accounts.path(username)
     async with AsyncExitStack() as stack:
@@ -131,9 +131,9 @@ async def delete_account(
     caller: CallerDep,
     username: Username,
 ) -> Response:
-    """End the user's access for good. Their namespace, and what is in it, stays.
+    """Delete an account for good. The user's namespace, with all its objects, stays.
 
-    Answers 202 where finalizers hold the account: the access ends, and the name stays taken.
+    Answers 202 if finalizers hold the account. The access then ends, but the name stays taken.
     """
     path = accounts.path(username)
     async with last_admin.kept(caller, username):
@@ -165,7 +165,7 @@ async def reset_password(
     username: Username,
     body: Annotated[PasswordReset, Depends(body_of(PasswordReset))],
 ) -> Response:
-    """End all sessions of a user who then logs in with the new password."""
+    """Set a new password for a user and end all their sessions."""
     least = settings.password_min_chars
     new = await acceptable(
         body.new_password, least, personal=(username,), what="PasswordReset", field="newPassword"

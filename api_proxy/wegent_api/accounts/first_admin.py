@@ -1,8 +1,8 @@
-"""``python -m wegent_api.accounts.first_admin``: make the first admin, unless there is one.
+"""``python -m wegent_api.accounts.first_admin``: creates the first admin if there is none.
 
-To be run by who may ``grant-admin`` on Accounts, which the proxy itself may not. It is
-run again at each upgrade, and then changes nothing: a password that was changed stays,
-and the file with the first one may be gone.
+It needs the right to ``grant-admin`` on Accounts, which the proxy doesn't have. It runs again at
+each upgrade, and then changes nothing: a changed password stays, and the file with the first one
+may be gone.
 """
 
 import asyncio
@@ -31,35 +31,35 @@ from wegent_kube.usage import argument_parser
 logger = logging.getLogger("wegent_api.accounts.first_admin")
 
 WITHIN_S: Final = 120.0
-"""Right after installing, the API server is seconds away from knowing the new kinds and roles."""
+"""Seconds to retry. Right after an installation, the new kinds and roles take some seconds."""
 RETRY_S: Final = 2.0
 SETTINGS: Final = ("kubeconfig", "accounts_namespace", "password_min_chars", "log_level")
-"""Those of the proxy that hold here."""
+"""Settings of the proxy that this program uses."""
 
 
 class NotAnAdminError(Exception):
-    """There is an Account of the name, and it is nobody's who may do what an admin may."""
+    """The Account of that name does not have the role of an admin."""
 
 
 class PasswordError(Exception):
-    """There is no password to make the Account with."""
+    """There is no usable password for the Account."""
 
 
 async def ensure_admin(
     own_api: KubeClient, namespace: str, new: NewAccount, password: Callable[[], str]
 ) -> bool:
-    """Make ``new`` unless there is an admin of the name; tell if it was made.
+    """Create ``new`` unless an admin of that name exists. Return whether it was created.
 
     Args:
-        own_api: with the rights to do it.
-        namespace: of the Accounts.
+        own_api: a client with the necessary rights.
+        namespace: namespace of the Accounts.
         new: the admin.
-        password: gives the password in clear; asked only if the Account is to be made.
+        password: returns the password in clear text. Called only if the Account has to be created.
 
     Raises:
         NotAnAdminError: the Account of that name has another role.
-        UpstreamStatus: the API server says no to the Account.
-        KubeError: it could not be asked.
+        UpstreamStatus: the API server refused the Account.
+        KubeError: the API server could not be asked.
     """
     accounts = Accounts(own_api, namespace)
     found = await accounts.get(new.username)
@@ -78,10 +78,10 @@ async def ensure_admin(
 
 
 def read_password(file: Path, min_chars: int) -> str:
-    """Return the password that ``file`` holds on its one line.
+    """Return the password in ``file``, which has one line.
 
     Raises:
-        PasswordError: it can't be read, is shorter than ``min_chars``, or easy to guess.
+        PasswordError: the file is not readable, or the password is too short or easy to guess.
     """
     try:
         password = file.read_text(encoding="utf-8").rstrip("\n")
@@ -95,7 +95,7 @@ def read_password(file: Path, min_chars: int) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit status: 2 if it is told wrong things, 1 if it failed."""
+    """Run the program and return its exit status: 2 for invalid configuration, 1 for a failure."""
     parser = argument_parser(
         "python -m wegent_api.accounts.first_admin",
         "Make the first admin, unless there is one.",

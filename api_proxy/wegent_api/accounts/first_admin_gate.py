@@ -1,7 +1,7 @@
-"""Registration waits for the first admin, and leaves names alone that look like one.
+"""Delays registration until the first admin exists, and refuses reserved names.
 
-The first admin's name is known before the Account is there: the chart and `make up` choose
-it. The proxy may read an Account by name, and may not list them, so the name is a setting.
+The chart or `make up` chooses the first admin's name before the Account exists. The proxy may read
+an Account by name but may not list Accounts, so the name is a setting.
 """
 
 from typing import Annotated, Final
@@ -22,18 +22,18 @@ RESERVED: Final = frozenset(
     support sys sysadmin test undefined user users webmaster www
     """.split()  # noqa: SIM905 - one line a name would hide what is missing
 )
-"""Names that others take for an authority, or that programs treat as special."""
+"""Names that look like an authority, or that programs treat as special."""
 RESERVED_PREFIXES: Final = ("kube-", "system", "wegent")
-"""Kubernetes' own names and Wegent's own namespaces begin so."""
+"""Prefixes of Kubernetes' own names and of Wegent's own namespaces."""
 _LOOKALIKES: Final = tuple(str.maketrans("013457", f"o{one}east") for one in "il")
-"""Digits that are read as letters: ``r00t``, ``adm1n``."""
+"""Digits that look like letters, as in ``r00t`` or ``adm1n``."""
 
 
 def refuse_reserved(username: str, *, what: str) -> None:
-    """Let a person who registers take ``username``, a checked name, unless it is reserved.
+    """Refuse ``username``, a checked name, for a registration if it is reserved.
 
     Raises:
-        Invalid: it is. An admin may still make an account of that name.
+        Invalid: the name is reserved. An admin may still create an account of that name.
     """
     spellings = {username, *(username.translate(table) for table in _LOOKALIKES)}
     spellings |= {spelling.replace("-", "") for spelling in spellings}
@@ -43,11 +43,11 @@ def refuse_reserved(username: str, *, what: str) -> None:
 
 
 class FirstAdminGate:
-    """Knows whether the first admin is there.
+    """Checks that the first admin exists.
 
     Args:
         accounts: reads Accounts.
-        username: of the first admin; empty: registration waits for nobody.
+        username: name of the first admin. If it is empty, registration does not wait.
     """
 
     def __init__(self, accounts: Accounts, username: str) -> None:
@@ -56,11 +56,11 @@ class FirstAdminGate:
         self._seen = not username
 
     async def required(self) -> None:
-        """Return once the first admin has been seen.
+        """Return if the first admin exists. Once it has been seen, no request is made.
 
         Raises:
             Unavailable: there is no such admin yet.
-            KubeError: the API server did not say.
+            KubeError: the API server did not answer.
         """
         if self._seen:
             return

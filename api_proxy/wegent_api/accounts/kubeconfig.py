@@ -1,7 +1,7 @@
 """A kubeconfig for the caller: the API server's address and CA, and the caller's own token.
 
-It names no other file, so that it can be saved anywhere, and gives nothing that the caller
-hasn't got: it works for as long as the token does.
+It refers to no other file, so that it can be saved anywhere. It gives the caller no new rights and
+works as long as the token does.
 """
 
 import asyncio
@@ -20,11 +20,12 @@ CLUSTER: Final = "wegent"
 
 
 class Kubeconfigs:
-    """Makes kubeconfigs.
+    """Creates kubeconfigs.
 
     Args:
-        connection: the proxy's own, for address and CA; nothing of its identity is used.
-        url: the API server's address where users are, if it is another one; else empty.
+        connection: the proxy's own connection, for address and CA only. Its credentials are not
+            used.
+        url: the API server's address for users, if it differs. Empty otherwise.
     """
 
     def __init__(self, connection: Connection, url: str) -> None:
@@ -32,7 +33,7 @@ class Kubeconfigs:
         self._url = url.rstrip("/") or connection.server
 
     async def make(self, caller: Caller, username: str, namespace: str | None) -> str:
-        """Return the kubeconfig of ``caller``, as YAML; ``namespace`` is that of its context."""
+        """Return the kubeconfig of ``caller`` as YAML. ``namespace`` is that of its context."""
         context = {"cluster": CLUSTER, "user": username}
         if namespace is not None:
             context["namespace"] = namespace
@@ -51,11 +52,11 @@ class Kubeconfigs:
         if not self._connection.verify:
             cluster["insecure-skip-tls-verify"] = True
         elif self._connection.ca_file is not None:
-            # Read each time: a pod's file follows the cluster's CA when that is renewed.
+            # Read the file each time, because a pod's file follows the renewal of the cluster's CA.
             ca = await asyncio.to_thread(Path(self._connection.ca_file).read_bytes)
             cluster["certificate-authority-data"] = base64.b64encode(ca).decode("ascii")
         return cluster
 
 
 KubeconfigsDep = Annotated[Kubeconfigs, Depends(FromState("kubeconfigs"))]
-"""Parameter type of a route that makes a kubeconfig."""
+"""Parameter type of a route that creates a kubeconfig."""

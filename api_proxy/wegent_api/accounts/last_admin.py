@@ -1,9 +1,9 @@
-"""The last admin stays one: nobody is left who could make another, but a cluster administrator.
+"""Protects the last admin. Without one, only a cluster administrator could create another.
 
-The operator notes on an Account that it is the last (``LastAdmin``), and the policy
-``wegent-last-admin`` keeps Wegent's users from taking it away, with kubectl too. That note
-follows a change after a moment. Here the Accounts are counted when a change is asked for, one
-change at a time, so that of two admins who demote each other one is refused.
+The operator sets the condition ``LastAdmin`` on the last admin's Account. The policy
+``wegent-last-admin`` then keeps Wegent's users from removing that admin, with kubectl too. The
+condition follows a change after a moment. So this module counts the Accounts at each request, one
+request at a time. If two admins demote each other, one of the two requests is refused.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ PAGE_SIZE = "500"
 
 
 class LastAdmin:
-    """Refuses what would leave no admin."""
+    """Refuses changes that would leave no admin."""
 
     def __init__(self, user_api: UserApi, accounts: Accounts) -> None:
         self._user_api = user_api
@@ -32,7 +32,7 @@ class LastAdmin:
 
     @asynccontextmanager
     async def kept(self, caller: Caller, username: str) -> AsyncIterator[None]:
-        """Hold other changes back while the caller makes one that ends an admin's power.
+        """Hold other changes back during one that may end an admin's rights.
 
         Raises:
             Conflict: ``username`` is the last admin.
@@ -61,4 +61,4 @@ class LastAdmin:
 
 
 LastAdminDep = Annotated[LastAdmin, Depends(FromState("last_admin"))]
-"""Parameter type of a route that keeps the last admin."""
+"""Parameter type of a route that protects the last admin."""

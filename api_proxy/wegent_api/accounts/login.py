@@ -1,7 +1,7 @@
-"""Exchange a name and a password for a token, telling nobody which of the two was wrong.
+"""Exchanges a name and a password for a token without revealing which of the two was wrong.
 
-An unknown user, one without a password, a suspended one and a wrong password make
-the same requests and one hash each, and get the same answer.
+An unknown user, a user without a password, a suspended user and a wrong password all cause the same
+requests and one hash each, and get the same answer.
 """
 
 from dataclasses import dataclass
@@ -30,16 +30,16 @@ WRONG: Final = "wrong user name or password"
 
 @dataclass(frozen=True, slots=True)
 class LoginThrottle:
-    """What an attempt costs: a token of the user's bucket and one of the address's."""
+    """Throttles attempts. Each takes a token of the user's bucket and one of the address's."""
 
     by_user: RateLimiter
     by_address: RateLimiter
 
     def acquire(self, username: str, address: str) -> None:
-        """Pay for an attempt before it is made, so that many at once don't slip through.
+        """Take the tokens of an attempt before it is made, so that parallel attempts count too.
 
         Raises:
-            TooManyRequests: there is nothing left to pay with.
+            TooManyRequests: a bucket is empty.
         """
         key = address_key(address)
         if wait := self.by_address.take(key):
@@ -49,22 +49,22 @@ class LoginThrottle:
             raise too_many_attempts(wait)
 
     def refund(self, username: str, address: str) -> None:
-        """Give back what an attempt cost that was no wrong guess."""
+        """Return the tokens of an attempt that was not a wrong guess."""
         self.by_user.refund(username)
         self.by_address.refund(address_key(address))
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedUser:
-    """A user whose password was right."""
+    """A user whose password was correct."""
 
     account: Account
     secret: SecretRef
-    """Where the password is stored."""
+    """The Secret that holds the password's hash."""
 
 
 class Login:
-    """Checks passwords and has tokens issued."""
+    """Checks passwords and requests tokens."""
 
     def __init__(
         self,
@@ -83,11 +83,11 @@ class Login:
         self._outcomes = metrics.logins
 
     async def login(self, username: str, password: str, address: str) -> IssuedToken:
-        """Return a token for ``username``, a checked name, who is at ``address``.
+        """Return a token for ``username``, a checked name, who calls from ``address``.
 
         Raises:
-            Unauthorized: these are not a user's name and password.
-            TooManyRequests: too many wrong passwords.
+            Unauthorized: name and password are not those of a user.
+            TooManyRequests: there were too many wrong passwords.
             Unavailable: the account is not set up yet, or the proxy is busy.
         """
         try:
@@ -106,7 +106,7 @@ class Login:
         return issued
 
     async def _issue(self, username: str, secret: SecretRef) -> IssuedToken:
-        """Have a token issued; where the account isn't set up, say what the operator says."""
+        """Request a token. If the account isn't set up, report the operator's reason."""
         try:
             return await self._tokens.issue(username, secret)
         except NotSetUp as error:
@@ -117,11 +117,11 @@ class Login:
             raise Unavailable(message, retry_after_s=RETRY_AFTER_S) from error
 
     async def check(self, username: str, password: str, address: str) -> AuthenticatedUser:
-        """Check a password; what that costs is kept only if it was wrong.
+        """Check a password. Only a wrong one counts against the limits.
 
         Raises:
-            Unauthorized: these are not a user's name and password.
-            TooManyRequests: too many wrong passwords.
+            Unauthorized: name and password are not those of a user.
+            TooManyRequests: there were too many wrong passwords.
             Unavailable: the proxy is busy.
         """
         self._throttle.acquire(username, address)
@@ -136,7 +136,7 @@ class Login:
                 self._throttle.refund(username, address)
 
     async def _checked(self, username: str, password: str) -> AuthenticatedUser:
-        """Return the user whose password it is, if they may log in with it."""
+        """Return the user if the password is correct and the user may log in."""
         account = await self._accounts.get(username)
         stored = await self._secrets.read(account.password_secret if account else None)
         right = await self._passwords.verify(stored.hash if stored else None, password)
@@ -148,7 +148,7 @@ class Login:
 
 
 def too_many_attempts(wait_s: int) -> TooManyRequests:
-    """Return the 429 that says how long to wait."""
+    """Return the 429 with the time to wait."""
     return TooManyRequests(f"too many attempts; try again in {wait_s} s", retry_after_s=wait_s)
 
 

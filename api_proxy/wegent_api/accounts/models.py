@@ -1,4 +1,4 @@
-"""Bodies of ``/api/v1/auth``: judged as strictly as the kinds are, by the same rules."""
+"""Bodies of ``/api/v1/auth``, validated as strictly as the kinds, by the same rules."""
 
 from typing import Annotated, Literal, Self
 
@@ -12,13 +12,13 @@ from wegent_crds.schema.base import Schema
 from wegent_crds.schema.extensions import map_by
 
 MAX_MEMBERSHIPS = 64
-"""As many as an Account takes."""
+"""Limit of namespaces in an Account."""
 
 Role = Literal["user", "admin"]
 EmailAddress = Annotated[
     Email,
-    # Generators of clients and of test data know the format. From the pattern of the CRD, with
-    # letters of all scripts, one of them takes minutes to make an address of full length.
+    # Generators of clients and of test data support the format. The CRD's pattern allows letters of
+    # all scripts, and one of the generators needs minutes for an address of full length.
     WithJsonSchema(
         {
             "type": "string",
@@ -32,7 +32,7 @@ Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_PASSWORD_CHAR
 
 
 class Body(Schema):
-    """A request's body. What was sent is never quoted: it may be a password."""
+    """A request's body. Errors never quote the input, which may be a password."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -49,10 +49,10 @@ class Registration(Body):
 
 
 class AdminRegistration(Registration):
-    """A new user as an admin makes them."""
+    """A new user that an admin creates."""
 
     role: Role = "admin"
-    """What the user may do everywhere: an admin, unless this says otherwise."""
+    """Role of the user in all namespaces. The default is an admin."""
     namespaces: (
         Annotated[
             list[NamespaceGrant],
@@ -66,7 +66,7 @@ class AdminRegistration(Registration):
 
 
 class Credentials(Body):
-    """What a user logs in with."""
+    """Name and password for a login."""
 
     username: Annotated[str, AfterValidator(user_name), USER_NAME_SCHEMA]
     """Name of the user."""
@@ -75,22 +75,22 @@ class Credentials(Body):
 
 
 class PasswordChange(Body):
-    """Another password for the caller."""
+    """A new password for the caller."""
 
     old_password: Password
-    """The password that is in force."""
+    """The current password."""
     new_password: Password
     """12 to 128 characters, unless configured otherwise."""
 
 
 class Answer(Schema):
-    """What a request is answered."""
+    """Base of answers."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
 
 class Registered(Answer):
-    """A user that has just been made."""
+    """A user that has just been created."""
 
     username: str
     email: str
@@ -98,38 +98,38 @@ class Registered(Answer):
 
     @classmethod
     def of(cls, account: Account) -> Self:
-        """Return what ``account`` looks like to whoever made it."""
+        """Return the view of ``account`` for its creator."""
         return cls.model_validate(
             {"username": account.username, "email": account.email, "role": account.role}
         )
 
 
 class Token(Answer):
-    """A login."""
+    """A token from a login."""
 
     access_token: str
-    """To be sent as ``Authorization: Bearer``."""
+    """Token to send as ``Authorization: Bearer``."""
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - names a kind of token
     expires_in: int
-    """Seconds."""
+    """Lifetime of the token in seconds."""
 
 
 class Me(Answer):
-    """The caller. One that is no user of Wegent's has a ``username`` and nothing else."""
+    """The caller. A caller who is not a Wegent user has only a ``username``."""
 
     username: str
-    """The user's name; of others, the name by which the API server knows them."""
+    """Name of the user. For others, the name that the API server gives them."""
     email: str | None = None
     role: Role | None = None
     namespaces: list[NamespaceGrant] | None = None
     """Rights that the account gives in namespaces other than the user's own and the shared ones."""
     memberships: list[NamespaceGrant] | None = None
-    """Namespaces that their admins let the user into: each can be left. Left out where there are
-    none, or the proxy may not know them."""
+    """Namespaces to which their admins have added the user, who can leave each of them. Omitted if
+    there are none, or the proxy may not read them."""
 
     @classmethod
     def of(cls, account: Account, memberships: list[NamespaceGrant] | None) -> Self:
-        """Return what ``account`` looks like to its user."""
+        """Return the view of ``account`` for its user."""
         return cls.model_validate(
             {
                 "username": account.username,

@@ -15,4 +15,4 @@ BODIES: Final[tuple[type[BaseModel], ...]] = (
     PasswordReset,
     AccountChange,
 )
-"""Of requests that are not for objects."""
+"""Bodies of requests that contain no object."""

@@ -1,4 +1,4 @@
-"""``/api/v1/auth``: what a user does with the account of their own."""
+"""``/api/v1/auth``: routes for the caller's own account."""
 
 from typing import Annotated, Any, Final
 
@@ -23,13 +23,13 @@ from wegent_api.upstream.own_api import OwnApiDep
 from wegent_kube import KubeError
 
 YAML: Final = "application/yaml"
-"""RFC 9512."""
+"""Media type of YAML (RFC 9512)."""
 KUBECONFIG: Final[dict[str, Any]] = {
     "description": "A kubeconfig.",
     "content": {YAML: {"schema": {"type": "string"}}},
 }
 NO_STORE: Final = {"Cache-Control": "no-store"}
-"""Of answers that hold a token (RFC 6749, section 5.1)."""
+"""Headers of answers with a token (RFC 6749, section 5.1)."""
 
 router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 
@@ -43,7 +43,7 @@ router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 async def kubeconfig(
     settings: SettingsDep, user_api: UserApiDep, kubeconfigs: KubeconfigsDep, caller: CallerDep
 ) -> Response:
-    """Answer a kubeconfig that holds the caller's own token, and works as long as that does."""
+    """Get a kubeconfig with the caller's own token. It works as long as the token does."""
     name = await subject(user_api, caller)
     username = user_of(name, settings.accounts_namespace)
     namespace = None if username is None else own_namespace(username)
@@ -80,9 +80,9 @@ async def change_password(
     body: Annotated[PasswordChange, Depends(body_of(PasswordChange))],
     username: Annotated[str, Depends(_caller_with_password)],
 ) -> Token:
-    """End all sessions of the caller, and answer a token for a new one.
+    """End all sessions of the caller, and return a token for a new one.
 
-    The old password is asked for, and wrong ones are counted, as they are for a login.
+    The request needs the old password. A wrong one counts against the limits, as in a login.
     """
     least = settings.password_min_chars
     new = await acceptable(

@@ -1,9 +1,8 @@
-"""Put another password in force, so that being cut off loses neither the old nor the new one.
+"""Changes a password so that an interruption loses neither the old nor the new one.
 
-The new Secret is written first. One guarded patch of the Account, which is made to refer to
-it, is what counts: before it the old password is in force, after it the new one, and a Secret
-that no Account refers to is swept. Then the old Secret goes, and with it every token that was
-bound to it.
+The new Secret is written first. Then one guarded patch makes the Account refer to it. Before the
+patch the old password is valid, after it the new one. A sweep deletes Secrets that no Account
+refers to. Finally the old Secret is deleted, and with it every token that is bound to it.
 """
 
 from typing import Annotated, Any, Final
@@ -20,12 +19,12 @@ from wegent_kube import KubeError
 from wegent_kube.content_types import JSON_PATCH
 
 LOST: Final = frozenset({409, 422})
-"""What the API server answers to a patch whose test failed. A third party's policy may answer
-the same, so that the Account must be looked at again."""
+"""Codes for a patch whose test failed. A third party's policy may answer with the same codes, so
+the Account must be read again."""
 
 
 class PasswordChanger:
-    """Changes passwords of Accounts that are there."""
+    """Changes passwords of existing Accounts."""
 
     def __init__(
         self, accounts: Accounts, password_secrets: PasswordSecrets, passwords: PasswordHashing
@@ -37,19 +36,19 @@ class PasswordChanger:
     async def change(
         self, account: Account, password: str, write: Writer, *, dry_run_first: bool = False
     ) -> SecretRef:
-        """Put ``password`` in force for ``account``, as it was read, and end all its sessions.
+        """Set the password of ``account`` and end all its sessions. Return the new Secret.
 
         Args:
-            account: whose password it is to be, as the decision to change it was made on.
-            password: a checked one.
-            write: under whose rights the Account is changed.
-            dry_run_first: find out first, without writing anything, whether these suffice.
+            account: the Account as it was read when the change was decided.
+            password: the new password, already checked.
+            write: writes the Account, with the proxy's or the caller's rights.
+            dry_run_first: True to check first, without writing anything, that these rights suffice.
 
         Raises:
-            Conflict: somebody else has changed the password since ``account`` was read.
-            UpstreamStatus: the API server says no to the change.
-            Unavailable: it is in force, but older sessions may not have ended.
-            Problem, KubeError: it is not known to be in force.
+            Conflict: the password has been changed since ``account`` was read.
+            UpstreamStatus: the API server refused the change.
+            Unavailable: the new password is valid, but older sessions may not have ended.
+            Problem, KubeError: the new password may or may not be valid.
         """
         if dry_run_first:
             await self._refer(account, NOT_YET_STORED, write, dry=True)
@@ -58,7 +57,7 @@ class PasswordChanger:
         try:
             await self._refer(account, new.name, write)
         except (Conflict, UpstreamStatus) as error:
-            if error.code < 500:  # else it may be in force all the same; the sweep will see
+            if error.code < 500:  # after a 5xx it may be valid; the sweep decides
                 await self._secrets.forget(new)
             raise
         try:
@@ -75,9 +74,9 @@ class PasswordChanger:
     async def _refer(
         self, account: Account, secret: str, write: Writer, *, dry: bool = False
     ) -> None:
-        """Make ``account`` refer to ``secret``, if it still is that one and refers to what it did.
+        """Make ``account`` refer to ``secret``, unless it was replaced or has another password.
 
-        A test of the field, not of the resourceVersion, which each status write changes.
+        The patch tests the fields and not the resourceVersion, which each status write changes.
         """
         before = account.password_secret
         patch: list[dict[str, Any]] = [

@@ -1,7 +1,7 @@
 """The body of a login: JSON, or the form of OAuth2's password grant (RFC 6749, section 4.3).
 
-The form is for tools that know OAuth2, such as the Authorize button of Swagger UI. Its
-client id, client secret and scope are ignored, and so are unknown fields, as the RFC asks.
+The form is for OAuth2 tools, such as the Authorize button of Swagger UI. Its client id, client
+secret and scope are ignored, and so are unknown fields, as the RFC requires.
 """
 
 from dataclasses import dataclass
@@ -31,12 +31,13 @@ PASSWORD: Final = "password"  # noqa: S105 - names a grant
 FIELDS: Final = ("username", PASSWORD, "grant_type")
 MAX_FIELDS: Final = 32
 NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-"""Of an answer that holds a token (RFC 6749, section 5.1)."""
+"""Headers of an answer with a token (RFC 6749, section 5.1)."""
 
 
 def _request_body() -> dict[str, Any]:
     body = request_body(Credentials, examples.CREDENTIALS)
-    # Without a schema: of two, openapi-python-client makes a module that can't be imported.
+    # The form has no schema. For two of them, openapi-python-client makes a module that can't be
+    # imported.
     example = {"grant_type": PASSWORD, **examples.CREDENTIALS}
     body["requestBody"]["content"][FORM] = {"example": example}
     return body
@@ -48,14 +49,14 @@ REQUEST_BODY: Final = _request_body()
 
 @dataclass(frozen=True, slots=True)
 class PasswordGrant:
-    """An attempt to log in."""
+    """A login attempt."""
 
     credentials: Credentials
     oauth: bool
     """True if the credentials came as a form."""
 
     def answer(self, token: Token) -> Response:
-        """Return ``token`` in the names that the caller knows."""
+        """Return ``token``, with OAuth2's field names for a form."""
         value = token.model_dump(by_alias=True)
         if self.oauth:
             value |= token.model_dump(by_alias=False)
@@ -63,15 +64,15 @@ class PasswordGrant:
 
 
 async def read(request: Request, refusals: RefusalsDep) -> PasswordGrant:
-    """Return the body of a login; FastAPI dependency.
+    """Return the body of a login. FastAPI dependency.
 
-    A body that is refused counts against the client's address.
+    A refused body counts against the client's address.
 
     Raises:
         UnsupportedMediaType: the body is neither JSON nor a form.
-        BadRequest: the body can't be understood.
-        Invalid: these can't be a name and a password.
-        TooManyRequests: too much has been refused already.
+        BadRequest: the body is malformed.
+        Invalid: the values can't be a name and a password.
+        TooManyRequests: the address has too many refusals already.
     """
     with counted(request, refusals):
         oauth = media_type_of(request, (JSON, FORM)) == FORM

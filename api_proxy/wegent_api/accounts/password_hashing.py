@@ -1,8 +1,8 @@
-"""Passwords are Argon2id hashes, computed off the event loop, a bounded number at once.
+"""Argon2id hashes of passwords, computed off the event loop in a bounded number.
 
-The parameters are argon2-cffi's defaults (RFC 9106, second recommended option: 64 MiB,
-three passes, four lanes). A hash is memory and CPU that an anonymous client can ask
-for; hence few at once, and a bounded number waiting.
+The parameters are argon2-cffi's defaults (RFC 9106, second recommended option: 64 MiB, three
+passes, four lanes). An anonymous client can make the proxy spend this memory and CPU. So only a few
+hashes are computed at once, and the number of waiting ones is bounded.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ Result = TypeVar("Result")
 
 
 class PasswordHashing:
-    """Hashes and checks passwords; an async context manager that owns its threads.
+    """Hashes and checks passwords. An async context manager that owns its threads.
 
     Args:
-        at_once: hashes computed at the same time.
-        waiting: further ones that may wait for their turn.
+        at_once: limit of hashes computed at the same time.
+        waiting: limit of further hashes that wait.
     """
 
     def __init__(self, *, at_once: int, waiting: int) -> None:
@@ -49,17 +49,17 @@ class PasswordHashing:
         """Return the hash of ``password`` in the PHC string format.
 
         Raises:
-            Unavailable: too many are waiting.
+            Unavailable: too many hashes are waiting.
         """
         return await self._run(lambda: self._hasher.hash(normalised(password)))
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Tell whether ``password`` is the one that ``stored`` was made of.
+        """Return whether ``password`` matches the hash ``stored``.
 
-        None, for a user that isn't there, takes as long as a wrong password does.
+        None stands for an unknown user, and takes as long as a wrong password.
 
         Raises:
-            Unavailable: too many are waiting.
+            Unavailable: too many hashes are waiting.
         """
 
         def check() -> bool:
@@ -83,17 +83,17 @@ class PasswordHashing:
 async def acceptable(
     password: SecretStr, min_chars: int, *, personal: tuple[str, ...], what: str, field: str
 ) -> str:
-    """Return a new password, which is in ``field`` of ``what``.
+    """Return a new password if it is strong enough.
 
     Args:
-        password: to be checked.
-        min_chars: how many characters it must have.
-        personal: the user's name and e-mail address, as far as they are known.
-        what: the body's name, for the message.
-        field: the field's name.
+        password: the password to check.
+        min_chars: the smallest length in characters.
+        personal: the user's name and e-mail address, if they are known.
+        what: name of the body, for the message.
+        field: name of the field with the password.
 
     Raises:
-        Invalid: it is too short, or too easy to guess.
+        Invalid: the password is too short, or too easy to guess.
     """
     value = password.get_secret_value()
     problem: str | None
@@ -107,5 +107,5 @@ async def acceptable(
 
 
 def normalised(password: str) -> str:
-    """Return ``password`` as it is hashed: in NFC (RFC 8265), however the keyboard composed it."""
+    """Return ``password`` in NFC (RFC 8265), the same for all keyboards, as it is hashed."""
     return unicodedata.normalize("NFC", password)

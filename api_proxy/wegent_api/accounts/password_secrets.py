@@ -1,9 +1,9 @@
 """Password Secrets: one for each password, immutable, owned by its Account.
 
-A Secret is written under a name of the API server's choice before the Account that
-refers to it; the Account is what counts, so a proxy that dies in between leaves a
-Secret that nobody refers to, which a sweep deletes. Login tokens are bound to the
-Secret's name and uid, so a changed password is a new Secret and withdraws them.
+A Secret is written under a generated name, before the Account that refers to it. The password is
+valid once the Account refers to the Secret. If the proxy dies in between, the Secret is an orphan,
+which a sweep deletes. Login tokens are bound to the Secret's name and uid. So a changed password is
+a new Secret, and revokes them.
 """
 
 import base64
@@ -24,18 +24,18 @@ logger = logging.getLogger(__name__)
 
 SECRET_TYPE: Final = f"{GROUP}/password"
 USER_LABEL: Final = f"{GROUP}/password-of"
-"""Carries the user's name; what the sweep selects by."""
+"""Label with the user's name, by which the sweep selects Secrets."""
 HASH_KEY: Final = "hash"
 """Data key of the Argon2id hash."""
 NO_SUCH_NAME: Final = "no-such-secret"
-"""Read where an account isn't there, so that it costs the same requests as one that is."""
+"""Name to read if an account doesn't exist, so that it causes the same requests."""
 NOT_YET_STORED: Final = "not-yet-stored"
-"""What an Account refers to in a dry run."""
+"""Name that an Account refers to in a dry run."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """What names one Secret for good: its name may come again, its uid does not."""
+    """Name and uid of one Secret. A name may be reused, a uid never is."""
 
     name: str
     uid: str
@@ -43,7 +43,7 @@ class SecretRef:
 
 @dataclass(frozen=True, slots=True)
 class StoredPassword:
-    """A password's hash and where it is stored."""
+    """A password's hash, and the Secret that holds it."""
 
     secret: SecretRef
     hash: str
@@ -51,18 +51,18 @@ class StoredPassword:
 
 @dataclass(frozen=True, slots=True)
 class PasswordSecretInfo:
-    """A password Secret as the sweep sees it."""
+    """A password Secret in a sweep."""
 
     secret: SecretRef
     resource_version: str
     username: str
     created: datetime
     owned: bool
-    """Whether it goes with its Account."""
+    """True if the Secret is deleted with its Account."""
 
 
 class PasswordSecrets:
-    """The password Secrets of the accounts namespace, as the proxy itself."""
+    """The password Secrets of the accounts namespace, with the proxy's own rights."""
 
     def __init__(self, own_api: KubeClient, namespace: str) -> None:
         self._own_api = own_api
@@ -88,9 +88,9 @@ class PasswordSecrets:
         return _ref(made["metadata"])
 
     async def read(self, name: str | None) -> StoredPassword | None:
-        """Return the password stored under ``name``; None where there is none.
+        """Return the password stored under ``name``, or None if there is none.
 
-        It asks the API server in any case, so that all logins make the same requests.
+        It always makes one request to the API server, so that all logins make the same requests.
         """
         try:
             body = await self._own_api.request("GET", self._path(name or NO_SUCH_NAME))
@@ -100,7 +100,7 @@ class PasswordSecrets:
                 return None
             raise
         except (KeyError, TypeError, binascii.Error, UnicodeDecodeError):
-            return None  # no password Secret of ours; such an account takes no password
+            return None  # not a password Secret; such an account has no login
         return StoredPassword(_ref(body["metadata"]), value)
 
     async def give_to(self, account: Account, secret: SecretRef) -> None:
@@ -122,21 +122,21 @@ class PasswordSecrets:
         )
 
     async def give_or_leave(self, account: Account, secret: SecretRef) -> None:
-        """Make ``account`` the owner, now or, if that fails, when the sweep comes by."""
+        """Make ``account`` the owner. If that fails, the next sweep does it."""
         try:
             await self.give_to(account, secret)
         except KubeError as error:
             logger.warning("a password Secret has no owner yet, it is left to the sweep: %s", error)
 
     async def forget(self, secret: SecretRef) -> None:
-        """Delete a Secret of no use, now or, if that fails, when the sweep comes by."""
+        """Delete an unused Secret. If that fails, the next sweep does it."""
         try:
             await self.delete(secret)
         except KubeError as error:
             logger.warning("an orphaned password Secret is left to the sweep: %s", error)
 
     async def delete(self, secret: SecretRef, *, resource_version: str | None = None) -> None:
-        """Delete that very Secret; it's fine if it is gone, or has changed in the meantime."""
+        """Delete exactly this Secret. It may be gone already, or changed in the meantime."""
         preconditions = {"uid": secret.uid}
         if resource_version is not None:
             preconditions["resourceVersion"] = resource_version
@@ -149,7 +149,7 @@ class PasswordSecrets:
                 raise
 
     async def all(self) -> AsyncIterator[PasswordSecretInfo]:
-        """Yield all of them; hashes are not read."""
+        """Yield all password Secrets, without their hashes."""
         pages = self._own_api.pages(
             self._path(), params={"labelSelector": USER_LABEL}, accept=METADATA_LIST
         )

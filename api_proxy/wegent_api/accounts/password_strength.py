@@ -1,12 +1,12 @@
-"""Which passwords are too easy to guess, in the manner of NIST SP 800-63B, section 3.1.1.2.
+"""Refuses passwords that are easy to guess, as in NIST SP 800-63B, section 3.1.1.2.
 
-There are no rules on kinds of characters. A password is refused if it is a common one,
-if it consists of little but common words, sequences and repetitions, or if it has the
-user's name or address in it.
+There are no rules on types of characters. A password is refused if it is a common one, if it
+consists mostly of common words, sequences and repetitions, or if it contains the user's name or
+address.
 
-``common_passwords.txt.gz`` holds the 20,000 most common passwords of four characters or
-more, from the frequency lists of zxcvbn 4.5.0 (Copyright (c) 2012-2016 Dan Wheeler and
-Dropbox, Inc.; MIT license).
+``common_passwords.txt.gz`` holds the 20,000 most common passwords of four characters or more, from
+the frequency lists of zxcvbn 4.5.0 (Copyright (c) 2012-2016 Dan Wheeler and Dropbox, Inc.; MIT
+license).
 """
 
 import gzip
@@ -17,9 +17,9 @@ from importlib.resources import files
 from typing import Final
 
 MIN_COST: Final = 2.5
-"""Of a password, in characters that can't be foreseen. A common word costs 1."""
+"""Smallest cost of a password, in unpredictable characters. A common word costs 1."""
 MIN_WORD_CHARS: Final = 4
-"""Shorter ones occur in any password by chance."""
+"""Length below which words occur in any password by chance."""
 MAX_WORD_CHARS: Final = 24
 MIN_RUN_CHARS: Final = 3
 _WORD, _RUN, _SIGN, _OTHER = 1.0, 0.5, 0.5, 1.0
@@ -39,15 +39,15 @@ _SUBSTITUTES: Final = tuple(str.maketrans("@4310$57", f"aae{one}osst") for one i
 _YEAR: Final = re.compile(r"(19|20)\d\d")
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 _CONTEXT: Final = frozenset({"wegent", "kubernetes", "kubectl", "administrator"})
-"""Words that are common here."""
+"""Words that are common in this project."""
 
 
 def weakness(password: str, personal: tuple[str, ...] = ()) -> str | None:
-    """Return what makes a password too easy to guess, in words; None if nothing does.
+    """Return the reason why a password is too easy to guess, or None if it is not.
 
     Args:
-        password: in clear.
-        personal: the user's name and e-mail address, as far as they are known.
+        password: the password in clear text.
+        personal: the user's name and e-mail address, if they are known.
     """
     text = unicodedata.normalize("NFKC", password).casefold()
     names = _names(personal)
@@ -57,7 +57,7 @@ def weakness(password: str, personal: tuple[str, ...] = ()) -> str | None:
     if text in _common():
         return "is one of the most common passwords; choose another"
     unit = _unit(text)
-    # A repeated unit costs no more than half its characters, however odd they are.
+    # A repeated unit costs at most half its length, however unusual its characters are.
     if min(_cost(unit), len(unit) / 2 if unit != text else MIN_COST) < MIN_COST:
         return (
             "is too easy to guess: little but common words, sequences or repetitions;"
@@ -74,14 +74,14 @@ def _names(personal: tuple[str, ...]) -> set[str]:
 
 
 def _spellings(text: str) -> set[str]:
-    """Return ``text``, read with digits and signs as letters too, forwards and backwards."""
+    """Return ``text`` with digits and signs read as letters too, forwards and backwards."""
     read = {text, *(text.translate(table) for table in _SUBSTITUTES)}
     read |= {_SEPARATORS.sub("", it) for it in read}
     return read | {it[::-1] for it in read}
 
 
 def preload() -> None:
-    """Unpack the list of common passwords, which takes some hundredths of a second."""
+    """Load the list of common passwords, which takes some hundredths of a second."""
     _common()
 
 
@@ -92,13 +92,13 @@ def _common() -> frozenset[str]:
 
 
 def _unit(text: str) -> str:
-    """Return the shortest text that, again and again, is ``text``."""
+    """Return the shortest text whose repetition is ``text``."""
     length = (text + text).find(text, 1)
     return text[:length] if length < len(text) else text
 
 
 def _cost(text: str) -> float:
-    """Return the least that the parts of ``text`` cost, however it is cut up."""
+    """Return the lowest cost of ``text`` over all ways to split it into parts."""
     least = [0.0]
     words = {text, *(text.translate(table) for table in _SUBSTITUTES)}
     for end in range(1, len(text) + 1):
@@ -118,7 +118,7 @@ def _cost(text: str) -> float:
 
 
 def _is_run(part: str) -> bool:
-    """Tell whether this is one character again and again, a sequence, or a year."""
+    """Return whether ``part`` is a repeated character, a sequence, or a year."""
     if len(set(part)) == 1 or _YEAR.fullmatch(part):
         return True
     return any(part in row or part[::-1] in row for row in _ROWS)

@@ -1,10 +1,10 @@
-"""Delete the password Secrets that no Account refers to, and mend the ownership of the rest.
+"""Deletes orphaned password Secrets, and repairs the ownership of the rest.
 
-A registration writes the Secret, then the Account, then makes the Account the
-Secret's owner. One that was cut off after the first step left an orphan; after the
-second, a Secret that would outlive its Account. A change of password that was cut off
-left a second Secret of the same user: the new one, not yet in force, or the old one,
-with sessions that should have ended.
+A registration writes the Secret, then the Account, then makes the Account the Secret's owner. If it
+is interrupted after the first step, the Secret is an orphan. After the second step, the Secret
+would outlive its Account. An interrupted change of a password leaves a second Secret of the same
+user. It is either the new one, which is not valid yet, or the old one, with sessions that should
+have ended.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 class Sweeper:
-    """Looks at start-up and then from time to time; any number of replicas may do so at once.
+    """Sweeps at the start and then periodically. Any number of replicas may do so at once.
 
     Args:
-        accounts: where the references are.
-        secrets: where the Secrets are.
-        metrics: counts what is deleted.
-        age_s: from which a Secret is no longer one of a registration or change under way.
+        accounts: the Accounts, which refer to Secrets.
+        secrets: the password Secrets.
+        metrics: counts the deleted Secrets.
+        age_s: age in seconds from which no registration or change is still using a new Secret.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Sweeper:
         self._age_s = age_s
 
     async def run(self, interval_s: float) -> None:
-        """Sweep for ever, every ``interval_s`` seconds."""
+        """Sweep every ``interval_s`` seconds until cancelled."""
         while True:
             try:
                 await self.sweep()
@@ -50,10 +50,10 @@ class Sweeper:
             await asyncio.sleep(interval_s)
 
     async def sweep(self) -> None:
-        """Look once at all Secrets, and at the Accounts of users where something is left over.
+        """Check all Secrets once, and read the Accounts of users with surplus or unowned ones.
 
         Raises:
-            KubeError: the API server did not do what was asked.
+            KubeError: a request to the API server failed.
         """
         of_user: defaultdict[str, list[PasswordSecretInfo]] = defaultdict(list)
         async for found in self._secrets.all():

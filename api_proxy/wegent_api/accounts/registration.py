@@ -1,8 +1,8 @@
-"""Make an Account together with its password, so that being cut off leaves no half of one.
+"""Creates an Account with its password so that an interruption leaves no half of the two.
 
-The order is: a dry run of the Account, which finds out cheaply what the
-API server would refuse; the password Secret; the Account, which refers to it and
-commits both; the Secret's ownership.
+First, a dry run of the Account shows cheaply whether the API server would refuse it. Then the
+password Secret is written. Then the Account is written, which refers to the Secret and commits
+both. Finally the Account becomes the Secret's owner.
 """
 
 from typing import Annotated
@@ -18,7 +18,7 @@ from wegent_api.http.state import FromState
 
 
 class Registrar:
-    """Makes Accounts with passwords."""
+    """Creates Accounts with passwords."""
 
     def __init__(
         self, accounts: Accounts, password_secrets: PasswordSecrets, passwords: PasswordHashing
@@ -28,11 +28,11 @@ class Registrar:
         self._passwords = passwords
 
     async def register(self, new: NewAccount, password: str, write: Writer) -> Account:
-        """Make ``new`` with ``password`` and return what was made.
+        """Create ``new`` with ``password`` and return the Account.
 
         Raises:
-            UpstreamStatus: the name is taken, or the API server says no to the Account.
-            Problem, KubeError: it is not known to have been made.
+            UpstreamStatus: the name is taken, or the API server refused the Account.
+            Problem, KubeError: the Account may or may not have been created.
         """
         namespace, path = self._accounts.namespace, self._accounts.path()
         await write("POST", path, new.body(namespace, NOT_YET_STORED), DRY_RUN)
@@ -40,7 +40,7 @@ class Registrar:
         try:
             body = await write("POST", path, new.body(namespace, secret.name), STRICT)
         except UpstreamStatus as error:
-            if error.code < 500:  # else it may have been made all the same; the sweep will see
+            if error.code < 500:  # after a 5xx it may exist; the sweep decides
                 await self._secrets.forget(secret)
             raise
         account = Account.of(body)
@@ -49,4 +49,4 @@ class Registrar:
 
 
 RegistrarDep = Annotated[Registrar, Depends(FromState("registrar"))]
-"""Parameter type of a route that makes Accounts."""
+"""Parameter type of a route that creates Accounts."""

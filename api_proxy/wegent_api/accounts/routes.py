@@ -1,4 +1,4 @@
-"""``/api/v1/auth``: making users, logging in, and who am I."""
+"""``/api/v1/auth``: registration, login, and the caller's own account."""
 
 from typing import Annotated, Final
 
@@ -54,10 +54,10 @@ async def register(
     own_api: OwnApiDep,
     body: Annotated[Registration, Depends(anonymous_body_of(Registration))],
 ) -> Registered:
-    """Make a user with the role `user`, unless registration is closed."""
+    """Register a user with the role `user`, unless registration is closed."""
     if not settings.registration_open:
         raise Forbidden("registration is closed; ask an admin for an account")
-    # Before it counts: a refused registration takes nothing from others.
+    # Check the name before the attempt counts, so that a refused one costs others nothing.
     refuse_reserved(body.username, what="Registration")
     password = await checked_password(body, settings)
     limit.check(client_address(request))
@@ -86,7 +86,7 @@ async def admin_register(
     caller: CallerDep,
     body: Annotated[AdminRegistration, Depends(body_of(AdminRegistration))],
 ) -> Registered:
-    """Make an admin, or with `role: user` a plain user, with the rights of the caller."""
+    """Create an admin, or with `role: user` a plain user, with the caller's rights."""
     grants = tuple({"name": it.name, "role": it.role} for it in body.namespaces or ())
     account = await registrar.register(
         NewAccount(body.username, body.email, body.role, grants),
@@ -109,10 +109,10 @@ async def login(
     logins: LoginDep,
     attempt: Annotated[PasswordGrant, Depends(password_grant.read)],
 ) -> Response:
-    """Answer a token that runs out after `expiresIn` seconds, or with the password.
+    """Get a token, which is valid for `expiresIn` seconds and no longer than the password.
 
-    The body is JSON, or the form of OAuth2's password grant (RFC 6749, section 4.3), which is
-    answered with OAuth2's names too.
+    The body is JSON, or the form of OAuth2's password grant (RFC 6749, section 4.3). The answer to
+    a form has OAuth2's field names.
     """
     credentials = attempt.credentials
     issued = await logins.login(
@@ -136,7 +136,7 @@ async def me(
     bindings: BindingsDep,
     caller: CallerDep,
 ) -> Me:
-    """Answer the caller's account, or at least the name that the API server knows them by."""
+    """Get the caller's account, or for others the name that the API server gives them."""
     name = await subject(user_api, caller)
     username = user_of(name, settings.accounts_namespace)
     account = None if username is None else await accounts.get(username)
@@ -161,15 +161,15 @@ async def _memberships(
 
 
 def location(account: Account) -> str:
-    """Return the path of an account; only admins may read it there."""
+    """Return the path of an account, which only admins may read."""
     return f"{router.prefix}/admin/accounts/{account.username}"
 
 
 async def checked_password(body: Registration, settings: Settings) -> str:
-    """Return the password of ``body``.
+    """Return the password of ``body`` if it is strong enough.
 
     Raises:
-        Invalid: it is shorter than is configured, or too easy to guess.
+        Invalid: the password is shorter than the configured limit, or too easy to guess.
     """
     return await acceptable(
         body.password,

@@ -1,4 +1,4 @@
-"""Accounts, read and written as the proxy itself, in the accounts namespace only."""
+"""Accounts, read and written with the proxy's own rights, in the accounts namespace only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ACCOUNTS: Final[Resource] = resource_of(ACCOUNT)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the proxy needs of an Account."""
+    """The fields of an Account that the proxy uses."""
 
     username: str
     uid: str
@@ -26,20 +26,20 @@ class Account:
     namespaces: tuple[Mapping[str, str], ...]
     suspended: bool
     password_secret: str | None
-    """Name of the Secret with the password's hash; None where no password is taken."""
+    """Name of the Secret with the password's hash. None if the user can't log in."""
     deleting: bool = False
-    """Whether only finalizers keep it: it gives no access any more."""
+    """True if the Account is being deleted and only finalizers hold it. It gives no access."""
     unready: str = ""
-    """Why the operator could not set it up, by its condition Ready; empty if it could."""
+    """Reason and message of the operator's condition Ready if it is False, else empty."""
 
     @property
     def is_active_admin(self) -> bool:
-        """Whether the user may do with Accounts what an admin may."""
+        """True if the user has an admin's rights on Accounts."""
         return self.role == "admin" and not (self.suspended or self.deleting)
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Account":
-        """Return the account that ``body``, as the API server sent it, describes."""
+        """Return the account in ``body``, an object of the API server."""
         metadata, spec = body["metadata"], body["spec"]
         return cls(
             username=metadata["name"],
@@ -63,7 +63,7 @@ def _unready(body: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """An Account to be made."""
+    """An Account to create."""
 
     username: str
     email: str
@@ -71,7 +71,7 @@ class NewAccount:
     namespaces: tuple[Mapping[str, str], ...] = ()
 
     def body(self, namespace: str, password_secret: str) -> dict[str, Any]:
-        """Return the object that the API server is sent."""
+        """Return the object to send to the API server."""
         spec: dict[str, Any] = {
             "email": self.email,
             "role": self.role,
@@ -95,10 +95,10 @@ class Accounts:
         self.namespace = namespace
 
     async def get(self, username: str) -> Account | None:
-        """Return the account of ``username``, a checked name; None if there is none.
+        """Return the account of ``username``, a checked name, or None if there is none.
 
         Raises:
-            KubeError: the API server did not say.
+            KubeError: the API server did not answer.
         """
         try:
             return Account.of(await self._own_api.request("GET", self.path(username)))

@@ -1,4 +1,4 @@
-"""How often users may register, for each client address and in all."""
+"""Limits registrations, for each client address and in total."""
 
 import time
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from wegent_api.http.state import FromState
 
 
 class RegistrationLimit:
-    """A bucket for each client address, and one for all of them together.
+    """One bucket for each client address, and one for all of them together.
 
-    An attacker with many addresses is bounded by the second. An address that has used up its
-    own bucket takes nothing from the others.
+    The second one limits an attacker with many addresses. An address whose own bucket is empty
+    takes nothing from the others.
     """
 
     def __init__(
@@ -25,10 +25,10 @@ class RegistrationLimit:
         self._total = RateLimiter(total, max_keys=1, clock=clock)
 
     def check(self, address: str) -> None:
-        """Pay for one registration from an address.
+        """Take the tokens of one registration from an address.
 
         Raises:
-            TooManyRequests: the address, or all addresses together, have used up their minute.
+            TooManyRequests: the bucket of the address, or the one of all addresses, is empty.
         """
         key = address_key(address)
         if wait_s := self._addresses.take(key):

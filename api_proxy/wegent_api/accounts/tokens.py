@@ -1,7 +1,7 @@
 """Login tokens: TokenRequest for the user's ServiceAccount, bound to the password Secret.
 
-The API server signs, checks and revokes them. Bound to the Secret, a token ends with
-the password; bound to the ServiceAccount by nature, it ends with the Account.
+The API server signs, checks and revokes them. A token is bound to the Secret, so it ends with the
+password. It belongs to the ServiceAccount, so it ends with the Account as well.
 """
 
 import asyncio
@@ -22,31 +22,31 @@ LONGEST_WAIT_S: Final = 0.5
 RETRY_AFTER_S: Final = 5
 
 
-class PasswordChanged(Exception):  # noqa: N818 - what happened
-    """The Secret that the password was checked against is gone."""
+class PasswordChanged(Exception):  # noqa: N818 - names an event
+    """The Secret with the checked password is gone."""
 
 
 class NotSetUp(Unavailable):
-    """The user's ServiceAccount isn't there."""
+    """The user's ServiceAccount doesn't exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token and how many seconds it lasts."""
+    """A token and its lifetime in seconds."""
 
     token: str
     lifetime_s: int
 
 
 class TokenIssuer:
-    """Asks for tokens as the proxy itself.
+    """Requests tokens with the proxy's own rights.
 
     Args:
         own_api: the proxy's client.
-        namespace: of the ServiceAccounts.
-        lifetime_s: of a token, in seconds.
-        wait_s: how long a ServiceAccount may take to appear: the operator makes it
-            after the Account, as the last of what the Account needs.
+        namespace: namespace of the ServiceAccounts.
+        lifetime_s: lifetime of a token, in seconds.
+        wait_s: seconds to wait for a ServiceAccount. The operator creates it after the Account, as
+            the last of the objects that the Account needs.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class TokenIssuer:
     async def issue(self, username: str, secret: SecretRef) -> IssuedToken:
         """Return a token for ``username`` that lives no longer than ``secret``.
 
-        The request itself is repeated until the ServiceAccount is there: watching
-        for it would need further rights, and a user logs in before the operator
-        has seen their Account once in a lifetime.
+        The request is repeated until the ServiceAccount exists. A watch would need further rights,
+        and a login before the operator has handled the new Account happens at most once for each
+        user.
 
         Raises:
-            NotSetUp: the ServiceAccount did not appear in time.
-            PasswordChanged: the Secret went away.
+            NotSetUp: the ServiceAccount was not created in time.
+            PasswordChanged: the Secret is gone.
         """
         deadline = time.monotonic() + self._wait_s
         pause = FIRST_WAIT_S
@@ -95,7 +95,7 @@ class TokenIssuer:
                 "apiVersion": "authentication.k8s.io/v1",
                 "kind": "TokenRequest",
                 "spec": {
-                    # No audiences: the API server's own, so that it takes the token.
+                    # Without audiences the token gets the API server's own, which it accepts.
                     "expirationSeconds": self._lifetime_s,
                     "boundObjectRef": {
                         "apiVersion": "v1",
@@ -113,9 +113,9 @@ def _issued(answer: Any) -> IssuedToken:
 
 
 def _missing(error: ApiError) -> str:
-    """Return the plural of what the API server did not find."""
+    """Return the plural of the resource that the API server did not find."""
     return str((error.status.get("details") or {}).get("kind") or "")
 
 
 TokenIssuerDep = Annotated[TokenIssuer, Depends(FromState("tokens"))]
-"""Parameter type of a route that has a token issued."""
+"""Parameter type of a route that requests a token."""

@@ -1,6 +1,6 @@
-"""Who writes an Account: the proxy itself, or the caller. Their rights decide whether it may be.
+"""Writers of an Account: the proxy itself, or the caller, whose rights apply.
 
-What is written is the same either way; only whose refusals these are differs.
+Both write the same objects. They differ only in the source of the refusals.
 """
 
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ from wegent_api.upstream.client import UserApi
 from wegent_kube import ApiError, KubeClient
 
 STRICT: Final = {"fieldValidation": "Strict"}
-"""Query parameters: unknown fields are refused, not dropped."""
+"""Query parameters for which the API server refuses unknown fields instead of dropping them."""
 DRY_RUN: Final = {"dryRun": "All"} | STRICT
-"""The same, and nothing is stored: finds out what would be refused."""
+"""The same, without storing anything. It shows whether the API server would refuse the write."""
 OF_THE_OBJECT: Final = {"POST": frozenset({409, 422}), "PATCH": frozenset({404, 409, 422})}
-"""Refusals that speak of what was written, by method; any other speaks of the proxy's rights."""
+"""Codes that refuse the object, by method. Any other code concerns the proxy's rights."""
 
 
 class Writer(Protocol):
-    """Writes under somebody's rights."""
+    """Writes with the rights of the proxy or of a caller."""
 
     async def __call__(
         self,
@@ -31,11 +31,11 @@ class Writer(Protocol):
         params: Mapping[str, str],
         content_type: str = JSON,
     ) -> Any:
-        """Send ``body`` and return the stored object; raise ``UpstreamStatus`` if refused."""
+        """Send ``body`` and return the stored object. Raises ``UpstreamStatus`` for a refusal."""
 
 
 def as_proxy(own_api: KubeClient) -> Writer:
-    """Return the writer with the proxy's own rights, which policies narrow."""
+    """Return the writer with the proxy's own rights, which policies restrict."""
 
     async def write(
         method: str,

@@ -1,9 +1,8 @@
-"""Apply the objects of one body together, each as its caller, in an order that holds.
+"""Applies the objects of one body together, as the caller, in the order of their references.
 
-What is referred to goes before what refers to it, whatever the body's order. So by the
-time that an object's references are looked up, those of the same body are there, and
-the operator has nothing to find missing for a moment. One that fails doesn't count as
-there, unless it was there before.
+An object's referents are applied before it, whatever their order in the body. So they exist when
+the object's references are checked, and the operator never sees a reference that dangles for a
+moment. An object whose apply fails doesn't count as existing, unless it existed before.
 """
 
 import asyncio
@@ -28,30 +27,31 @@ from wegent_crds.registry import BY_PLURAL, Kind
 from wegent_kube.resources import resource_of
 
 AT_ONCE: Final = 8
-"""Objects of one body that are applied at the same time; the API server takes no more from 8 up."""
+"""Limit of objects applied at the same time. Above 8, the API server's throughput stays the same.
+"""
 MAX_OUTSIDE: Final = 1024
-"""Distinct objects outside of a body that its own refer to, each looked up with a request."""
+"""Limit of distinct objects outside of the body that it refers to. Each costs one request."""
 ENDING: Final = frozenset({401, 429, 502, 503})
-"""Refusals that aren't of the object: the others would only get the same one."""
+"""Refusals that concern the whole request, so that further objects would get the same one."""
 
 _WARNING: Final = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """An object that is as it was to be."""
+    """An object that was applied, or was already as desired."""
 
     how: str
     """``created``, ``configured`` or ``unchanged``."""
     warnings: tuple[str, ...]
-    """The API server's, for people."""
+    """Warnings of the API server, for people."""
 
 
 Outcome = Applied | Problem
 
 
 class Apply:
-    """The objects of one body on behalf of one caller."""
+    """Applies the objects of one body on behalf of one caller."""
 
     def __init__(self, writer: ObjectWriter, parameters: ApplyParameters) -> None:
         self._writer = writer
@@ -63,10 +63,10 @@ class Apply:
         self._end: Problem | None = None
 
     async def run(self, manifests: Sequence[Manifest]) -> Mapping[ObjectKey, Outcome]:
-        """Apply all of ``manifests``, no two of which are the same object.
+        """Apply all of ``manifests``, which must be distinct objects.
 
         Raises:
-            Invalid: they refer to too much; nothing is done.
+            Invalid: the manifests have too many references. Nothing is applied.
         """
         if self._parameters.validate_refs:
             bound_lookups(manifests)
@@ -81,7 +81,7 @@ class Apply:
                 group.create_task(self._apply(manifest))
 
     async def _resolved(self, wave: Sequence[Manifest]) -> Sequence[Manifest]:
-        """Return those whose references may be there; the others have their outcome then."""
+        """Return the manifests without dangling references. Record a failure for the rest."""
         if not self._parameters.validate_refs:
             return wave
         found: list[tuple[Manifest, list[Reference]]] = []
@@ -142,7 +142,7 @@ class Apply:
         return Applied(_how(before, answer), tuple(warnings_of(answer.headers)))
 
     async def _before(self, path: str) -> bytes | None:
-        """Return the object as it is, None where it isn't there or isn't the caller's to see."""
+        """Return the current object, or None if it doesn't exist or the caller may not read it."""
         try:
             return (await self._user_api.request(self._caller, "GET", path)).body
         except UpstreamStatus as refused:
@@ -152,7 +152,7 @@ class Apply:
 
 
 def bound_lookups(manifests: Sequence[Manifest]) -> None:
-    """Refuse what would have one request look up a multitude.
+    """Refuse manifests that would need too many lookups in one request.
 
     Raises:
         Invalid: ``manifests`` refer to more than `MAX_OUTSIDE` distinct objects besides themselves.
@@ -169,12 +169,12 @@ def bound_lookups(manifests: Sequence[Manifest]) -> None:
 
 
 def level_of(kind: Kind) -> int:
-    """Return how many steps of references there may be below an object of ``kind``."""
+    """Return the longest possible chain of references from an object of ``kind``."""
     return max((level_of(BY_PLURAL[it.to]) + 1 for it in kind.references), default=0)
 
 
 def warnings_of(headers: Mapping[str, str]) -> Iterator[str]:
-    """Yield the texts of ``Warning`` (RFC 9111 no longer has it; Kubernetes does, with 299)."""
+    """Yield the texts of ``Warning``, with code 299. RFC 9111 obsoletes it, Kubernetes uses it."""
     header = headers.get("Warning", "").encode("latin-1").decode("utf-8", "replace")
     for found in _WARNING.finditer(header):
         yield re.sub(r"\\(.)", r"\1", found[1])
@@ -188,7 +188,7 @@ def _how(before: bytes | None, answer: Answer) -> str:
 
 
 def _applicable(body: bytes) -> Any:
-    """Return the part of an object that applying changes: all but the operator's and the count."""
+    """Return the part of an object that an apply can change, without status and resourceVersion."""
     value = json.loads(body)
     metadata = dict(value["metadata"])
     metadata.pop("resourceVersion", None)

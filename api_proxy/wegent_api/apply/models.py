@@ -6,23 +6,23 @@ from wegent_api.accounts.models import Answer
 
 
 class ApplyResult(Answer):
-    """What became of one object of the body."""
+    """The result for one object of the body."""
 
     index: int
-    """Its place in the body, from 0; objects of a list count one by one, empty documents not."""
+    """Index in the body, from 0. Objects of a list count separately, empty documents do not."""
     kind: str | None = None
     namespace: str | None = None
     name: str | None = None
     result: Literal["created", "configured", "unchanged", "failed"]
     warnings: list[str] | None = None
-    """What the API server warns of, for people."""
+    """Warnings of the API server, for people."""
     status: dict[str, Any] | None = None
-    """Of what failed, why: a Kubernetes Status, as a request for this object alone would get."""
+    """Reason of a failure: the Kubernetes Status that a request for this object alone would get."""
 
 
 class ApplyResults(Answer):
-    """What became of each object of the body, in its order."""
+    """The results for all objects of the body, in its order."""
 
     items: list[ApplyResult]
     failed: int
-    """How many failed."""
+    """Number of failed objects."""

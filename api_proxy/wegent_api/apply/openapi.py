@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of `POST /api/v1/apply`."""
+"""`POST /api/v1/apply` in the OpenAPI document."""
 
 from typing import Any, Final
 
@@ -23,7 +23,8 @@ BODY: Final[dict[str, Any]] = {
         "required": True,
         "content": {
             YAML: {
-                # An object, from which Swagger UI makes YAML; it makes nothing of documents.
+                # Swagger UI makes YAML from an object's schema, but can't do so from several
+                # documents.
                 "schema": {"type": "object", "description": f"{_ONE}; or documents of either."},
                 "example": _EXAMPLE,
             },

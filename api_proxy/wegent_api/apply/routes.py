@@ -1,4 +1,4 @@
-"""``POST /api/v1/apply``: what `kubectl apply --server-side` does with a file, in one request."""
+"""``POST /api/v1/apply``: `kubectl apply --server-side` of a file, in one request."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -23,11 +23,11 @@ router: Final = APIRouter(prefix="/api/v1/apply", tags=["apply"])
 
 
 async def read_documents(request: Request, _: CallerDep, reader: BodyReaderDep) -> list[Any]:
-    """Return the documents of the body; FastAPI dependency.
+    """Return the documents of the body. FastAPI dependency.
 
     Raises:
-        UnsupportedMediaType: it is neither YAML nor JSON.
-        BadRequest: it isn't what its type says; the message has the line.
+        UnsupportedMediaType: the body is neither YAML nor JSON.
+        BadRequest: the body is not valid for its type. The message names the line.
     """
     content_type = media_type_of(request, (YAML, JSON))
     raw = await reader.read(request)
@@ -53,11 +53,11 @@ async def apply(
 ) -> Response:
     """Apply each object of the body, server-side, with the caller's rights.
 
-    The body is YAML with any number of documents, or JSON: one object or a `List`. The order
-    doesn't matter: what is referred to is applied first, and counts as there from then on.
+    The body is YAML with any number of documents, or JSON: one object or a `List`. Any order works:
+    each object is applied after the objects that it refers to.
 
-    Answers 200 if all went well, else 207: look at `failed`. One that fails holds up no other,
-    but those that refer to it. The same again is harmless.
+    Answers 200 if all objects are applied, else 207 with the number in `failed`. If an object
+    fails, only the objects that refer to it fail as well. Repeating the request is harmless.
     """
     found = manifests_of(documents, parameters.namespace)
     usable = [it for it in found if isinstance(it, Manifest)]
@@ -75,10 +75,10 @@ async def apply(
 
 
 def of_the_whole(outcomes: list[Outcome]) -> Problem | None:
-    """Return the answer to the whole request, if it is one that no object had a part in.
+    """Return the answer to the whole request if its cause is not in any one object.
 
-    That is a token that isn't taken, whenever it is; or an API server that can't be
-    asked, as long as nothing has been done.
+    Such a cause is a token that is not accepted, at any time. Another is an unavailable API server,
+    unless an object has been applied already.
     """
     problems = [it for it in outcomes if isinstance(it, Problem)]
     nothing_done = len(problems) == len(outcomes)

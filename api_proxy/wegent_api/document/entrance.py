@@ -1,4 +1,4 @@
-"""``/``: the documentation, or the list of all paths as Kubernetes has it there."""
+"""``/``: the documentation, or the list of all paths, as Kubernetes has it at its root."""
 
 from typing import Final
 
@@ -12,11 +12,11 @@ from wegent_kube.encoding import encode_json
 
 HTML: Final = "text/html"
 ALSO_DOCS: Final = ("/redoc", "/swagger")
-"""Where other servers have the page at `DOCS`."""
+"""Paths at which other servers have the page at `DOCS`."""
 
 
 def install_entrance(app: FastAPI, document: Document) -> None:
-    """Have ``app`` serve ``/``: a redirect, or all paths to those who ask for JSON."""
+    """Make ``app`` serve ``/``: a redirect, or all paths for clients that prefer JSON."""
 
     async def entrance(request: Request) -> Response:
         headers = {"Vary": "Accept"}
@@ -34,7 +34,7 @@ def install_entrance(app: FastAPI, document: Document) -> None:
 
 
 def prefers_json(accept: str) -> bool:
-    """Tell whether an ``Accept`` header gives JSON more weight than HTML."""
+    """Return whether an ``Accept`` header gives JSON more weight than HTML."""
     weights = {HTML: 0.0, JSON: 0.0}
     for part in accept.split(","):
         media, *parameters = (it.strip().lower() for it in part.split(";"))

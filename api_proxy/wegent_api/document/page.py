@@ -1,7 +1,7 @@
-"""``/docs``: Swagger UI, from this server alone and with a policy that keeps it so.
+"""``/docs``: Swagger UI from this server alone, which a policy enforces.
 
-FastAPI's own page comes without a Content-Security-Policy, and its inline script is
-made from the application's parameters, so the policy is made together with the page.
+FastAPI's own page has no Content-Security-Policy. Its inline script depends on the application's
+parameters, so the policy is computed from the page.
 """
 
 from fastapi import FastAPI, Request, Response
@@ -11,7 +11,7 @@ from wegent_api.http.security_headers import ASSETS, DOCS, page_policy
 
 
 def install_docs_page(app: FastAPI) -> None:
-    """Have ``app`` serve the page; the assets are mounted already."""
+    """Make ``app`` serve the page. The assets must be mounted already."""
 
     async def docs(request: Request) -> Response:
         root = request.scope.get("root_path", "")

@@ -1,7 +1,7 @@
-"""The OpenAPI document: made once, in a thread, and sent as the bytes that it was encoded to.
+"""The route of the OpenAPI document, which is built and encoded once, in a thread.
 
-FastAPI makes the document at the first request and encodes it at each. Nobody needs a token
-for that, and the event loop would stand still for a second, and for some hundredths each time.
+FastAPI builds the document at the first request and encodes it at each. Requests for it need no
+token. They would block the event loop for a second at first, and for some hundredths each time.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ class Document:
         self._encoded = b""
 
     async def encoded(self) -> bytes:
-        """Return it as JSON."""
+        """Return the document as JSON."""
         async with self._making:
             if not self._encoded:
                 self._encoded = await asyncio.to_thread(lambda: encode_json(self._app.openapi()))
         return self._encoded
 
     async def paths(self) -> list[str]:
-        """Return the paths that it describes."""
+        """Return the paths in the document."""
         await self.encoded()
         return list(self._app.openapi()["paths"])
 
 
 def install_document_route(app: FastAPI) -> Document:
-    """Have ``app`` serve its document by this route instead of FastAPI's; return the document."""
+    """Make ``app`` serve its document by this route instead of FastAPI's. Return the document."""
     path = str(app.openapi_url)
     document = Document(app)
 

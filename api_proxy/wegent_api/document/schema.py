@@ -1,7 +1,7 @@
-"""The OpenAPI document: what each route takes and answers, beside what FastAPI finds itself.
+"""Builds the OpenAPI document, including bodies and answers that FastAPI doesn't find itself.
 
-Bodies are read by ``http.bodies`` and answers are passed through as bytes, so FastAPI does
-not see their models. ``app`` hands them in, and their schemas are added to the document.
+``http.bodies`` reads bodies and answers are passed on as bytes, so FastAPI doesn't see their
+models. ``app`` hands them in, and their schemas are added to the document.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ API server's own. **Authorize** logs in by itself, or takes the token of
 `POST /api/v1/auth/login`.
 """
 
-STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # "Status" is already that of the kinds
+STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # the kinds already have a schema "Status"
     "title": "ErrorStatus",
     "description": "What went wrong, as Kubernetes says it.",
     "type": "object",
@@ -88,13 +88,13 @@ OPERATIONS: Final = {
     "metrics": "getMetrics",
     "readyz": "getReadiness",
 }
-"""By the function's name, where that is no verb and noun."""
+"""Operation ids by function name, for names that are not a verb and a noun."""
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return the ``operationId`` of a route that names none: a verb and a noun in camelCase.
+    """Return the default ``operationId`` of a route: a verb and a noun in camelCase.
 
-    Generated clients have it as the function's name, and FastAPI's own holds the whole path.
+    Generated clients use it as the function's name. FastAPI's default would hold the whole path.
     """
     verb, *rest = route.name.split("_")
     return OPERATIONS.get(route.name, verb + "".join(map(str.capitalize, rest)))
@@ -105,12 +105,12 @@ def install_openapi(
     models: Sequence[type[BaseModel]],
     derived: Callable[[Schemas], Mapping[str, Any]],
 ) -> None:
-    """Have ``app`` serve the whole document.
+    """Make ``app`` serve the whole document.
 
     Args:
         app: the application, with all its routes.
-        models: of bodies and answers that FastAPI does not see.
-        derived: returns the schemas that are made of theirs, by name.
+        models: models of bodies and answers that FastAPI doesn't see.
+        derived: returns further schemas by name, derived from those of the models.
     """
 
     def document() -> dict[str, Any]:
@@ -133,7 +133,7 @@ def install_openapi(
 
 
 def _drop_fastapis_422(document: dict[str, Any]) -> None:
-    """Remove FastAPI's own idea of a wrong parameter: it is a 400 here."""
+    """Remove FastAPI's own 422 for an invalid parameter. The proxy answers 400."""
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
     for methods in document["paths"].values():
@@ -143,9 +143,9 @@ def _drop_fastapis_422(document: dict[str, Any]) -> None:
 
 
 def _offer_login(document: dict[str, Any]) -> None:
-    """Let tools get a token by themselves: OAuth2's password flow, besides a token that is there.
+    """Add OAuth2's password flow besides the bearer token, so that tools can get a token.
 
-    FastAPI knows one scheme for each dependency.
+    FastAPI supports only one scheme for each dependency.
     """
     document["components"]["securitySchemes"]["password"] = {
         "type": "oauth2",
@@ -159,7 +159,7 @@ def _offer_login(document: dict[str, Any]) -> None:
 
 
 def _drop_null_parameters(document: dict[str, Any]) -> None:
-    """Say of an optional parameter only how it is where it is given: a query has no null."""
+    """Remove null from the schemas of optional parameters. A query has no null."""
     for methods in document["paths"].values():
         for operation in methods.values():
             for parameter in operation.get("parameters", ()):

@@ -1,1 +1,1 @@
-"""HTTP on its own: bodies, queries, errors, streams. Nothing here asks the API server."""
+"""HTTP without the API server: bodies, queries, errors, streams. Nothing here calls it."""

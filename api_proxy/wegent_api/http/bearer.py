@@ -1,7 +1,7 @@
-"""Who calls: whoever holds the token that came with the request.
+"""The caller of a request: the user who holds its bearer token.
 
-The token is not looked into here. The API server issued it, knows whether it has
-been withdrawn, and refuses what is expired, forged, unsigned or meant for others.
+The proxy never reads the token. The API server issued it and knows whether it is revoked. It
+refuses tokens that are expired, forged, unsigned or meant for another audience.
 """
 
 import re
@@ -15,27 +15,27 @@ from fastapi.security.base import SecurityBase
 from wegent_api.http.errors import Unauthorized
 
 MAX_TOKEN_CHARS: Final = 8192
-"""A ServiceAccount's token has about 1,200; tokens of OIDC providers grow with their groups."""
+"""A ServiceAccount's token has about 1,200. Tokens of OIDC providers grow with their groups."""
 
 _B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-"""``b64token`` of RFC 6750, section 2.1: nothing that could end a header line."""
+"""``b64token`` of RFC 6750, section 2.1. It has no character that could end a header line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The one on whose behalf, and with whose rights, a request is made."""
+    """The user for whom, and with whose rights, a request is made."""
 
     token: str = field(repr=False)
 
 
 class RequireBearer(SecurityBase):
-    """FastAPI dependency that gives the `Caller`, and OpenAPI's Authorize button.
+    """FastAPI dependency that returns the `Caller`, and the Authorize button of OpenAPI.
 
-    Exactly one ``Authorization: Bearer`` header must be there. Of two, none is
-    picked: another hop might pick the other one.
+    A request must have exactly one ``Authorization: Bearer`` header. With two of them the request
+    is refused, because another hop might use the other one.
 
     Raises:
-        Unauthorized: no token, or none that could be one.
+        Unauthorized: there is no token, or it is malformed.
     """
 
     def __init__(self, *, max_token_chars: int = MAX_TOKEN_CHARS) -> None:

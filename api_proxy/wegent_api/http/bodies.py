@@ -1,10 +1,10 @@
-"""Read a request's body: bounded in size and time, and JSON that means one thing only.
+"""Reads request bodies: bounded in size and time, and only JSON with one meaning.
 
-Not FastAPI's own reading: that takes any length into memory first, keeps the last
-of two equal keys, and echoes what it could not understand.
+FastAPI's own reader is not used. It reads a body of any length into memory first, keeps the last of
+two equal keys, and echoes input that it can't parse.
 
-A sender without a valid token costs little: at most `FORM_BYTES` are read and parsed for it.
-A longer body is read once the API server has taken the token, and parsed in a thread.
+A sender without a valid token causes little work: at most `FORM_BYTES` are read and parsed. A
+longer body is read once the API server has accepted the token, and is parsed in a thread.
 """
 
 import asyncio
@@ -34,19 +34,19 @@ from wegent_api.http.state import FromState
 from wegent_api.http.worker import Worker
 
 FORM_BYTES: Final = 64 * 1024
-"""Longest body of routes that take a small form, and of callers who are not known yet."""
+"""Limit for bodies of routes that take a small form, and of callers not yet authenticated."""
 FORM_VALUES: Final = 2048
-"""Values in a form: an Account's has some 200. Each unknown key costs an error."""
+"""Limit of values in a form. An Account has some 200. Each unknown key costs an error."""
 MAX_VALUES: Final = 100_000
-"""Values in any other body. Each one costs time here and again in what looks at the body."""
+"""Limit of values in any other body. Each one takes time here, and again in later checks."""
 READ_TIMEOUT_S: Final = 30.0
-"""For the whole body: who sends a byte a second holds a connection, not a request for ever."""
+"""Seconds for the whole body. A sender of one byte a second can't hold a request for ever."""
 
 MAX_CONTENT_TYPE_CHARS: Final = 256
-"""Of a media type with its parameters. Python's parser takes quadratic time over them."""
+"""Limit for a media type with its parameters. Python's parser takes quadratic time for them."""
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-"""That some editors begin a file with. RFC 8259 lets readers of JSON ignore it."""
+"""Mark with which some editors begin a file. RFC 8259 lets JSON parsers ignore it."""
 
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -54,27 +54,29 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 Admit = Callable[[Caller, int], Awaitable[None]]
-"""Lets a caller send that many bytes, if the API server takes the token; it raises
-``TooManyRequests`` or ``UpstreamStatus`` else."""
+"""Admits a body of that many bytes from a caller, if the API server accepts the token.
+
+It raises ``TooManyRequests`` or ``UpstreamStatus`` otherwise.
+"""
 
 RefusalsDep = Annotated[RateLimiter, Depends(FromState("refusals"))]
-"""Parameter type of a dependency that counts, by client address, refused bodies."""
+"""Parameter type of a dependency that counts refused bodies by client address."""
 
 
 async def read_bytes(request: Request, limit: int, admit: Admit | None = None) -> bytes:
-    """Return the body without a byte order mark, having read at most ``limit`` bytes of it.
+    """Return the body without a byte order mark. At most ``limit`` bytes are read.
 
-    A body in UTF-16 that says so by its mark is returned in UTF-8, as kubectl reads such files.
-    Windows' PowerShell writes them.
+    A body with the byte order mark of UTF-16 is returned in UTF-8, as kubectl reads such files.
+    Windows PowerShell writes them.
 
-    Before more than `FORM_BYTES` are read, ``admit`` decides about the caller.
+    ``admit`` must accept the caller before more than `FORM_BYTES` are read.
 
     Raises:
-        BodyTooLarge: it is longer, or says so.
-        RequestTimeout: it did not come to its end in time.
-        UpstreamStatus: the API server does not take the token.
+        BodyTooLarge: the body is longer, or its Content-Length is.
+        RequestTimeout: the body did not arrive in time.
+        UpstreamStatus: the API server does not accept the token.
         TooManyRequests: the caller has too many bytes in other bodies.
-        BadRequest: it begins like UTF-16 and isn't.
+        BadRequest: the body begins with UTF-16's mark and is not UTF-16.
     """
     too_large = BodyTooLarge(f"the body is longer than the {limit} bytes that are taken")
     declared = request.headers.get("content-length", "")
@@ -109,8 +111,8 @@ class BodyReader:
 
     Args:
         worker: parses long bodies.
-        max_bytes: of one body.
-        admit: decides about the callers of long bodies.
+        max_bytes: limit for one body.
+        admit: accepts or refuses the callers of long bodies.
     """
 
     def __init__(self, worker: Worker, *, max_bytes: int, admit: Admit) -> None:
@@ -119,11 +121,11 @@ class BodyReader:
         self._admit = admit
 
     async def read(self, request: Request) -> bytes:
-        """Return the body of ``request``; raise what `read_bytes` does."""
+        """Return the body of ``request``. Raises the same errors as `read_bytes`."""
         return await read_bytes(request, self._max_bytes, self._admit)
 
     async def parse(self, raw: bytes, parser: Callable[[bytes], Any]) -> Any:
-        """Return the value that ``parser`` reads from ``raw``; raise what it does."""
+        """Return the value that ``parser`` reads from ``raw``. Raises the parser's errors."""
         return await self._worker.run(parser, raw)
 
 
@@ -132,11 +134,11 @@ BodyReaderDep = Annotated[BodyReader, Depends(FromState("body_reader"))]
 
 
 async def json_object(request: Request, reader: BodyReaderDep) -> dict[str, Any]:
-    """Return the body of ``request``, a JSON object; FastAPI dependency.
+    """Return the body of ``request``, a JSON object. FastAPI dependency.
 
     Raises:
-        UnsupportedMediaType: it isn't said to be plain JSON.
-        BadRequest: it isn't JSON, or JSON that readers may take differently.
+        UnsupportedMediaType: the Content-Type is not plain JSON.
+        BadRequest: the body is not JSON, or is ambiguous JSON.
     """
     media_type_of(request, (JSON,))
     return _object(await reader.parse(await reader.read(request), parse))
@@ -145,7 +147,7 @@ async def json_object(request: Request, reader: BodyReaderDep) -> dict[str, Any]
 async def read_form(request: Request, types: Sequence[str] = (JSON,)) -> dict[str, Any]:
     """Return the body of ``request``, a short JSON object of one of the media ``types``.
 
-    It raises what `json_object` does.
+    Raises the same errors as `json_object`.
     """
     media_type_of(request, types)
     return _object(parse(await read_bytes(request, FORM_BYTES), FORM_VALUES))
@@ -154,7 +156,7 @@ async def read_form(request: Request, types: Sequence[str] = (JSON,)) -> dict[st
 def body_of(model: type[Model]) -> Callable[[Request], Any]:
     """Return the FastAPI dependency that reads a ``model`` from a short body.
 
-    It raises what `json_object` does, and ``Invalid`` with a cause for each field.
+    It raises the same errors as `json_object`, and ``Invalid`` with a cause for each field.
     """
 
     async def read(request: Request) -> Model:
@@ -164,9 +166,9 @@ def body_of(model: type[Model]) -> Callable[[Request], Any]:
 
 
 def anonymous_body_of(model: type[Model]) -> Callable[[Request, RateLimiter], Any]:
-    """Return the same as `body_of` for a route without a token.
+    """Return the dependency of `body_of` for a route without a token.
 
-    A body that is refused counts against the client's address.
+    A refused body counts against the client's address.
 
     The dependency also raises ``TooManyRequests``.
     """
@@ -180,10 +182,10 @@ def anonymous_body_of(model: type[Model]) -> Callable[[Request, RateLimiter], An
 
 @contextmanager
 def counted(request: Request, refusals: RateLimiter) -> Iterator[None]:
-    """Count in ``refusals`` what is refused within, against the client's address.
+    """Count refusals in the context against the client's address, in ``refusals``.
 
     Raises:
-        TooManyRequests: too much has been refused already.
+        TooManyRequests: the address has too many refusals already.
     """
     address = address_key(client_address(request))
     if wait := refusals.take(address):
@@ -197,7 +199,7 @@ def validated(model: type[Model], value: Any) -> Model:
     """Return ``value`` as a ``model``.
 
     Raises:
-        Invalid: it isn't one; there is a cause for each field.
+        Invalid: the value doesn't fit the model. There is a cause for each field.
     """
     try:
         return model.model_validate(value)
@@ -206,14 +208,14 @@ def validated(model: type[Model], value: Any) -> Model:
 
 
 def client_address(request: Request) -> str:
-    """Return the address of the client; of a trusted proxy's client, where one is configured."""
+    """Return the client's address. A configured trusted proxy states it for its clients."""
     return request.client.host if request.client else "unknown"
 
 
 async def no_body(request: Request, _: CallerDep) -> None:
-    """FastAPI dependency of requests whose body would be ignored, and says so instead.
+    """Refuse a body on a route that would ignore it. FastAPI dependency.
 
-    It comes after the caller's token: who has none learns nothing but that.
+    It runs after the check for a token, so that a client without one learns only that.
 
     Raises:
         BadRequest: there is a body.
@@ -223,10 +225,10 @@ async def no_body(request: Request, _: CallerDep) -> None:
 
 
 def media_type_of(request: Request, types: Sequence[str] = (JSON,)) -> str:
-    """Return which of ``types`` the body is declared as, in UTF-8 and not compressed.
+    """Return the one of ``types`` that the body is declared as, in UTF-8 and uncompressed.
 
     Raises:
-        UnsupportedMediaType: it isn't.
+        UnsupportedMediaType: the body is declared as something else.
     """
     declared = declared_type(request)
     charset = declared.get_content_charset("utf-8")
@@ -239,19 +241,19 @@ def media_type_of(request: Request, types: Sequence[str] = (JSON,)) -> str:
 
 
 def declared_type(request: Request) -> Message:
-    """Return a message with the request's Content-Type, or none where it is too long to be one."""
+    """Return a message with the request's Content-Type, or without it if it is too long."""
     declared, value = Message(), request.headers.get("content-type", "")
     declared["content-type"] = value if len(value) <= MAX_CONTENT_TYPE_CHARS else ""
     return declared
 
 
 def parse(raw: bytes, most: int = MAX_VALUES) -> Any:
-    """Return the value of ``raw``, I-JSON (RFC 7493): no NaN, no key twice, only characters.
+    """Return the value of ``raw``, I-JSON (RFC 7493): no NaN, no duplicate key, valid characters.
 
-    It holds at most ``most`` values.
+    The value holds at most ``most`` values.
 
     Raises:
-        BadRequest: it isn't; the message says where.
+        BadRequest: the text is not such JSON. The message names the position.
     """
     if _has_more_than(most, raw):
         raise BadRequest(f"the body holds more than {most} values")
@@ -273,7 +275,7 @@ def parse(raw: bytes, most: int = MAX_VALUES) -> Any:
         message = f"the body is not JSON: {error.msg}: line {error.lineno} column {error.colno}"
     except RecursionError:
         message = "the body is nested too deeply"
-    except ValueError:  # Python's own bound on digits, against quadratic time
+    except ValueError:  # Python's own limit of digits, against quadratic time
         message = "the body holds a number with too many digits"
     else:
         return value
@@ -287,14 +289,14 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _has_more_than(most: int, raw: bytes) -> bool:
-    """Tell, before it is parsed, whether JSON has more values than that; empty lists count two.
+    """Return whether JSON has more than ``most`` values, without parsing it.
 
-    Half a million empty lists are parsed without a pause for other threads, and then looked
-    through by the garbage collector several times.
+    An empty list counts as two. Half a million empty lists would be parsed without a pause for
+    other threads, and then scanned by the garbage collector several times.
     """
     if _separators(raw) < most:
         return False
-    # Without escapes, every other part between quotes is outside of a string.
+    # Without escapes, every second part between quotes is outside of a string.
     parts = raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
     return sum(map(_separators, parts[::2])) >= most
 

@@ -1,7 +1,7 @@
-"""Every error becomes a Kubernetes ``Status`` here, and nowhere else.
+"""Renders every error as a Kubernetes ``Status``. No other module does.
 
-Nothing that was sent comes back but names of fields: pydantic's ``input`` may be
-a password. Nothing of an unexpected exception comes back at all.
+Answers echo no input except names of fields, because pydantic's ``input`` may be a password. They
+say nothing about an unexpected exception.
 """
 
 import http
@@ -56,7 +56,7 @@ def status_response(
 
 
 def problem_response(problem: Problem) -> Response:
-    """Return the response that says ``problem``."""
+    """Return the response for ``problem``."""
     headers = dict(problem.headers)
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
@@ -64,7 +64,7 @@ def problem_response(problem: Problem) -> Response:
 
 
 def pending(message: str, headers: Mapping[str, str]) -> Response:
-    """Return the 202 to what is under way and not done yet: a ``Status`` that is no failure."""
+    """Return the 202 for an operation in progress: a ``Status`` that is no failure."""
     status = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -77,13 +77,13 @@ def pending(message: str, headers: Mapping[str, str]) -> Response:
 
 
 def internal_error() -> Response:
-    """Return the answer to what nobody foresaw; the log has the rest, under the request's id."""
+    """Return the answer to an unexpected error. The log has the rest, with the request's id."""
     message = "internal error; the proxy's log says more under this answer's X-Request-Id"
     return status_response(status_object(500, "InternalError", message), 500)
 
 
 def causes_of(errors: Iterable[ErrorDetails | Mapping[str, Any]], skip: int = 0) -> list[Cause]:
-    """Return pydantic's errors as causes, with ``skip`` leading steps of each place left out."""
+    """Return pydantic's errors as causes. The first ``skip`` steps of each location are omitted."""
     return [
         Cause(
             _CAUSE_REASONS.get(error["type"], "FieldValueInvalid"),
@@ -95,13 +95,13 @@ def causes_of(errors: Iterable[ErrorDetails | Mapping[str, Any]], skip: int = 0)
 
 
 def invalid(what: str, error: ValidationError) -> Invalid:
-    """Return the 422 for a body that is not a ``what``; chain it ``from None``: inputs may leak."""
+    """Return the 422 for an invalid ``what``. Raise it ``from None``, since inputs may leak."""
     causes = causes_of(error.errors(include_url=False, include_input=False, include_context=False))
     return Invalid.of(causes, what=what)
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Have ``app`` answer every foreseen exception with a ``Status``."""
+    """Make ``app`` answer every expected exception with a ``Status``."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_request_validation)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -110,23 +110,23 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 async def _on_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101 - what it is registered for
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this type
     return problem_response(error)
 
 
 async def _on_request_validation(_: Request, error: Exception) -> Response:
-    """Answer wrong parameters: 400, as the API server does; bodies are not read by FastAPI."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    """Answer invalid parameters with 400, as the API server does. FastAPI reads no bodies here."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
     causes = causes_of(error.errors(), skip=1)
     return problem_response(BadRequest.of(causes))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer what the router refuses: 404 for a path that isn't, 405 for a method that isn't.
+    """Answer the router's refusals: 404 for an unknown path, 405 for an unsupported method.
 
-    A path that is one but for a slash at its end is a redirect.
+    A path that would match without its trailing slash is answered with a redirect.
     """
-    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
     code = error.status_code
     if code == 404 and (location := without_slash(request)):
         return redirect(location)
@@ -141,7 +141,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def allowed_methods(request: Request) -> list[str]:
-    """Return the methods that the request's path has; the router names one route's only."""
+    """Return the methods of the request's path. The router's own answer covers only one route."""
     found = [
         method
         for method in METHODS
@@ -161,8 +161,8 @@ async def _on_unreachable(_: Request, error: Exception) -> Response:
 
 
 async def _on_api_error(_: Request, error: Exception) -> Response:
-    """Answer what the proxy's own requests met: never the caller's fault, nor theirs to read."""
-    assert isinstance(error, ApiError)  # noqa: S101 - what it is registered for
+    """Answer an error of the proxy's own requests. Its details are not for the caller."""
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for this type
     logger.error("the API server refused the proxy itself: %s", error)
     if error.code == 429 or error.code >= 500:
         wait = math.ceil(error.retry_after or 1)

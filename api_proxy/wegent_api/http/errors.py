@@ -1,22 +1,22 @@
-"""Answers that refuse a request; ``error_responses`` alone renders them.
+"""Refusals of a request. Only ``error_responses`` renders them.
 
 ::
 
     Problem
-    ├── BadRequest             400  what was sent can't be understood
+    ├── BadRequest             400  the request is malformed
     ├── Unauthorized           401  no usable token, or a wrong password
-    ├── Forbidden              403  registration is closed, or the caller is no user of Wegent's
-    ├── NotFound               404  nothing of that name, as far as the caller may know
+    ├── Forbidden              403  registration is closed, or the caller is not a Wegent user
+    ├── NotFound               404  no object of that name, or none that the caller may see
     ├── RequestTimeout         408  the body did not arrive in time
-    ├── Conflict               409  somebody else was faster, or decides on it elsewhere
-    ├── PreconditionFailed     412  the object is another than If-Match or If-None-Match wants
-    ├── BodyTooLarge           413  the body is longer than configured
-    ├── UnsupportedMediaType   415  the body is not said to be JSON
-    ├── Invalid                422  understood, but wrong, with a cause for each field
+    ├── Conflict               409  the request conflicts with the current state, or another change
+    ├── PreconditionFailed     412  If-Match or If-None-Match does not hold
+    ├── BodyTooLarge           413  the body is longer than the configured limit
+    ├── UnsupportedMediaType   415  the declared media type is not supported
+    ├── Invalid                422  well-formed but invalid, with a cause for each field
     ├── TooManyRequests        429  with Retry-After
-    ├── BadGateway             502  an answer that is not the API server's
-    ├── Unavailable            503  the API server can't be reached, or something isn't there yet
-    └── UpstreamStatus       any 4xx, 5xx: the Status of the API server, passed on as it is
+    ├── BadGateway             502  the answer did not come from the API server
+    ├── Unavailable            503  the API server can't be reached, or something is not ready yet
+    └── UpstreamStatus       any 4xx, 5xx: the Status of the API server, unchanged
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,20 +26,20 @@ from typing import Any, Final, Self
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One thing that is wrong with one field, as in a ``Status``'s ``details.causes``."""
+    """One error in one field, as in ``details.causes`` of a ``Status``."""
 
     reason: str
-    """Of the API conventions: ``FieldValueInvalid``, ``FieldValueRequired`` and so on."""
+    """A reason of the API conventions, such as ``FieldValueInvalid`` or ``FieldValueRequired``."""
     field: str
     message: str
 
 
 MAX_CAUSES: Final = 32
-"""Spelled out in one answer. A short body can be wrong in a hundred thousand places."""
+"""Limit of causes in one answer. A short body can have errors in a hundred thousand places."""
 
 
-class Problem(Exception):  # noqa: N818 - the answer to a request, not a fault of the program
-    """Base of every refusal; ``message`` is for people, ``reason`` for programs."""
+class Problem(Exception):  # noqa: N818 - an answer, not an error of the program
+    """Base of every refusal. ``message`` is for people, ``reason`` for programs."""
 
     code: int
     reason: str
@@ -60,7 +60,7 @@ class Problem(Exception):  # noqa: N818 - the answer to a request, not a fault o
 
     @classmethod
     def of(cls, causes: Sequence[Cause], *, what: str = "") -> Self:
-        """Return the problem whose message is its causes; ``what`` has them, if it has a name."""
+        """Return the problem whose message lists its causes, for an invalid ``what``."""
         shown = causes[:MAX_CAUSES]
         fields = ", ".join(f"{cause.field}: {cause.message}" for cause in shown)
         if len(causes) > MAX_CAUSES:
@@ -69,7 +69,7 @@ class Problem(Exception):  # noqa: N818 - the answer to a request, not a fault o
 
     @property
     def status(self) -> Mapping[str, Any]:
-        """The Kubernetes ``Status`` object that says so."""
+        """The Kubernetes ``Status`` object for this problem."""
         details: dict[str, Any] = {}
         if self.causes:
             details["causes"] = [
@@ -82,13 +82,13 @@ class Problem(Exception):  # noqa: N818 - the answer to a request, not a fault o
 
 
 class BadRequest(Problem):
-    """The request can't be understood."""
+    """The request is malformed."""
 
     code, reason = 400, "BadRequest"
 
 
 class Unauthorized(Problem):
-    """Nobody, or nobody that we know; ``error`` is RFC 6750's, for a token that was sent."""
+    """The caller is not authenticated. ``error`` is RFC 6750's code for a token that was sent."""
 
     code, reason = 401, "Unauthorized"
 
@@ -97,13 +97,13 @@ class Unauthorized(Problem):
 
 
 class Forbidden(Problem):
-    """Understood, and not allowed by configuration; RBAC's refusals come as ``UpstreamStatus``."""
+    """The configuration forbids the request. RBAC's refusals come as ``UpstreamStatus``."""
 
     code, reason = 403, "Forbidden"
 
 
 class NotFound(Problem):
-    """There is nothing of that name; the API server's own answer comes as ``UpstreamStatus``."""
+    """There is no object of that name. The API server's own 404 comes as ``UpstreamStatus``."""
 
     code, reason = 404, "NotFound"
 
@@ -115,49 +115,49 @@ class RequestTimeout(Problem):
 
 
 class Conflict(Problem):
-    """What was asked for doesn't fit what is there now."""
+    """The request conflicts with the current state."""
 
     code, reason = 409, "Conflict"
 
 
 class PreconditionFailed(Problem):
-    """The object isn't, or is, the one that a conditional request names (RFC 9110, section 13)."""
+    """A conditional request's precondition does not hold (RFC 9110, section 13)."""
 
     code, reason = 412, "PreconditionFailed"
 
 
 class BodyTooLarge(Problem):
-    """The body is longer than the proxy takes."""
+    """The body is longer than the limit."""
 
     code, reason = 413, "RequestEntityTooLarge"
 
 
 class UnsupportedMediaType(Problem):
-    """The body is not said to be JSON."""
+    """The body's declared media type is not supported."""
 
     code, reason = 415, "UnsupportedMediaType"
 
 
 class Invalid(Problem):
-    """Well-formed, with values that can't be."""
+    """The body is well-formed and has invalid values."""
 
     code, reason = 422, "Invalid"
 
 
 class TooManyRequests(Problem):
-    """More attempts than are allowed."""
+    """There were more attempts than the limit."""
 
     code, reason = 429, "TooManyRequests"
 
 
 class BadGateway(Problem):
-    """Something between us and the API server answered in its place."""
+    """Something between the proxy and the API server answered in its place."""
 
     code, reason = 502, "BadGateway"
 
 
 class Unavailable(Problem):
-    """Not now; worth another try."""
+    """The service is temporarily not available. The client may try again."""
 
     code, reason = 503, "ServiceUnavailable"
 
@@ -166,7 +166,7 @@ class Unavailable(Problem):
 
 
 class UpstreamStatus(Problem):
-    """The API server's own ``Status``, with those of its headers that are passed on."""
+    """The API server's own ``Status``, with the headers that are passed on."""
 
     def __init__(self, status: Mapping[str, Any], code: int, headers: Mapping[str, str]) -> None:
         super().__init__(str(status.get("message") or ""), headers=headers)
@@ -175,19 +175,19 @@ class UpstreamStatus(Problem):
 
     @property
     def status(self) -> Mapping[str, Any]:
-        """What the API server said."""
+        """The API server's ``Status``."""
         return self._status
 
 
 def challenge(error: str | None = None) -> str:
-    """Return the ``WWW-Authenticate`` value that goes with a 401 (RFC 6750, section 3)."""
+    """Return the ``WWW-Authenticate`` value of a 401 (RFC 6750, section 3)."""
     return 'Bearer realm="wegent"' + (f', error="{error}"' if error else "")
 
 
 def status_object(
     code: int, reason: str, message: str, details: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return a failed ``Status``, in the shape of ``metav1.Status``."""
+    """Return a ``Status`` of a failure, in the shape of ``metav1.Status``."""
     status: dict[str, Any] = {
         "kind": "Status",
         "apiVersion": "v1",

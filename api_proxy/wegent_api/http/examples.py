@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document: they work as they stand, in this order."""
+"""The examples of the OpenAPI document. They work unchanged, in this order."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -68,10 +68,10 @@ KINDS: Final[Mapping[str, Body]] = {
         {"teamRef": _in_default("coding-team"), "prompt": "Review the latest diff."},
     ),
 }
-"""By plural; each refers only to those before it."""
+"""Examples by plural. Each refers only to earlier ones."""
 
 APPLIED: Final[Sequence[Body]] = [
     {"apiVersion": API_VERSION, "kind": kind, **KINDS[BY_KIND[kind].plural]}
     for kind in ("Bot", "Ghost", "Model", "Shell")
 ]
-"""In no order that it would have to be created in."""
+"""Examples for apply, in an order in which single creates would fail."""

@@ -1,7 +1,7 @@
 """Resources that a request holds until its answer is sent.
 
-A slot or a share of memory that is taken deep inside a request belongs to the whole of
-it: the client may take a minute to read the answer. `Observe` opens the scope.
+A slot or a share of memory that is taken deep inside a request belongs to the whole request: the
+client may take a minute to read the answer. `Observe` opens the scope.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _HELD: Final[ContextVar[ExitStack]] = ContextVar("held")
 
 @contextmanager
 def request_scope() -> Iterator[None]:
-    """Release at the end what `until_answered` has taken meanwhile."""
+    """Open a scope. At its end, release the resources that `until_answered` has taken."""
     with ExitStack() as stack:
         token = _HELD.set(stack)
         try:

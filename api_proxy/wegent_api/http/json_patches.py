@@ -1,7 +1,7 @@
-"""What RFC 6902 asks of each operation of a JSON patch.
+"""Checks each operation of a JSON patch against RFC 6902.
 
-The API server leaves most of this to be found while it applies the patch, where some of it
-(`replace` or `test` of the whole object without a value) makes it give up the connection.
+The API server finds most of these errors only while it applies the patch. For some of them
+(`replace` or `test` of the whole object without a value) it drops the connection.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +17,11 @@ NEEDS: Final[Mapping[str, str | None]] = {
     "copy": "from",
     "remove": None,
 }
-"""Each operation, and what it needs besides its path."""
+"""Each operation, with its required member besides the path."""
 
 
 def faults(operations: Sequence[Any]) -> Iterator[Cause]:
-    """Yield what is wrong with a patch's operations, each named by its place."""
+    """Yield a cause for each error in a patch's operations, with the operation's place."""
     for place, operation in enumerate(operations):
         if not isinstance(operation, dict):
             yield Cause("FieldValueInvalid", f"[{place}]", "must be an object")

@@ -1,10 +1,10 @@
-"""The objects that one body holds: YAML documents, JSON, or lists of either.
+"""The objects in one body: YAML documents, JSON, or lists of either.
 
-An object may come from a GET: the fields that the API server alone writes are left out, since a
-manifest says how an object is to be, not which version of it.
+An object may come from a GET. Fields that only the API server writes are then removed, because a
+manifest describes the desired object and not one version of it.
 
-Each is looked at by itself: what is wrong with one is said of that one, and is no
-reason to refuse the others.
+Each object is checked separately. An error in one is reported for that one, and the others are
+still accepted.
 """
 
 from collections import Counter
@@ -18,22 +18,22 @@ from wegent_crds.references import ObjectKey
 from wegent_crds.registry import API_VERSION, BY_KIND, KINDS, Kind
 
 MAX_MANIFESTS: Final = 256
-"""In one body: four times what the largest Team refers to."""
+"""Limit of objects in one body: four times as many as the largest Team refers to."""
 LIST: Final = ("v1", "List")
-"""What kubectl makes of several objects."""
+"""The type that kubectl returns for several objects."""
 WRITTEN_BY_THE_SERVER: Final = frozenset(
     {
         *("creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation"),
         *("managedFields", "resourceVersion", "selfLink", "uid"),
     }
 )
-"""Metadata that an object has once it is stored, and that an apply refuses or ignores."""
+"""Metadata of a stored object that an apply refuses or ignores."""
 SERVED: Final = tuple(kind.kind for kind in KINDS if kind.user_facing)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One object that is to be."""
+    """One desired object."""
 
     kind: Kind
     key: ObjectKey
@@ -42,7 +42,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """What can't be made an object of, and what it says of itself."""
+    """A value that is not a valid object, with the identity that it claims."""
 
     problem: BadRequest
     kind: str | None = None
@@ -51,12 +51,12 @@ class Unusable:
 
 
 def manifests_of(documents: Sequence[Any], namespace: str) -> list[Manifest | Unusable]:
-    """Return the objects of ``documents``, in their order, those of lists one by one.
+    """Return the objects of ``documents`` in order, with lists expanded.
 
-    One that doesn't name its namespace goes into ``namespace``.
+    An object without a namespace goes into ``namespace``.
 
     Raises:
-        BadRequest: there are none, or too many.
+        BadRequest: there are no objects, or too many.
     """
     values = [value for document in documents for value in _items(document)]
     if not values:
@@ -82,7 +82,7 @@ def as_wanted(body: Mapping[str, Any], *, keep: frozenset[str] = frozenset()) ->
 
 
 def _items(document: Any) -> Iterator[Any]:
-    """Yield the objects of a document: those of lists in lists as well, as kubectl does."""
+    """Yield the objects of a document. Nested lists are expanded, as in kubectl."""
     pending = [document]
     while pending:
         value = pending.pop()
@@ -94,7 +94,7 @@ def _items(document: Any) -> Iterator[Any]:
 
 
 def _items_of_list(value: Any) -> list[Any] | None:
-    """Return what a list holds; None if ``value`` is no list."""
+    """Return the items of a list, or None if ``value`` is not a list."""
     if isinstance(value, list):
         return value
     if not isinstance(value, Mapping):
@@ -107,7 +107,7 @@ def _items_of_list(value: Any) -> list[Any] | None:
         return items or []
     for kind in SERVED:
         if identity == (API_VERSION, f"{kind}List"):
-            # In a typed list the items may leave out what the list says.
+            # Items of a typed list may omit fields that the list implies.
             implied = {"apiVersion": API_VERSION, "kind": kind}
             return [{**implied, **it} if isinstance(it, Mapping) else it for it in items or []]
     return None

@@ -1,6 +1,6 @@
-"""Parts of the OpenAPI document that routes name beside what FastAPI finds itself.
+"""Parts of the OpenAPI document that routes declare and FastAPI doesn't find itself.
 
-The schemas that they refer to are added when ``document`` puts the whole together.
+The schemas that they refer to are added when ``document`` builds the whole document.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ PENDING: Final[Responses] = {
 
 
 def statuses(*codes: int) -> Responses:
-    """Return the ``responses`` of a route that may answer these, each a ``Status``."""
+    """Return the ``responses`` for these error codes, each with a ``Status``."""
     return {code: response(MEANINGS[code], "ErrorStatus") for code in codes}
 
 
@@ -50,12 +50,12 @@ def request_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str
 
 
 def json_content(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``content`` of an answer in JSON."""
+    """Return the ``content`` of a JSON answer with that schema."""
     return {JSON: {"schema": dict(schema)}}
 
 
 def response(description: str, schema: str) -> dict[str, Any]:
-    """Return one of the ``responses``, whose content is JSON of a schema of the document."""
+    """Return one of the ``responses``: JSON with a schema of the document."""
     return {
         "description": description,
         "content": {JSON: {"schema": {"$ref": SCHEMAS + schema}}},
@@ -63,6 +63,6 @@ def response(description: str, schema: str) -> dict[str, Any]:
 
 
 def request(schema: str, example: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``openapi_extra`` of a route that takes JSON of a schema of the document."""
+    """Return the ``openapi_extra`` of a route that takes JSON with a schema of the document."""
     content = {JSON: {"schema": {"$ref": SCHEMAS + schema}, "example": dict(example)}}
     return {"requestBody": {"required": True, "content": content}}

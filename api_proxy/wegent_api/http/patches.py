@@ -1,4 +1,4 @@
-"""The three ways to change a part of an object, and how each is tied to one version of it."""
+"""The three patch types, and how a patch of each requires one version of the object."""
 
 import re
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ from wegent_kube.encoding import encode_json, encode_yaml
 
 PATCH_TYPES: Final = (MERGE_PATCH, JSON_PATCH, APPLY_PATCH)
 ACCEPT_PATCH: Final = ", ".join(PATCH_TYPES)
-"""RFC 5789, section 3.1: what an answer says of the types that are taken."""
+"""Value of ``Accept-Patch`` (RFC 5789, section 3.1), which lists the accepted types."""
 
 _QUOTED_OBJECT: Final = re.compile(r'Invalid value: "[^"\\]*(?:\\.[^"\\]*)*": (.+)', re.DOTALL)
-"""The API server quotes the whole object as it would be, twice, before it says what is wrong."""
+"""The API server's message for an invalid object: it quotes the whole result before the cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A patch as it was sent, and what it says."""
+    """A patch, as bytes and decoded."""
 
     content_type: str
     raw: bytes
@@ -42,22 +42,23 @@ class Patch:
 
     @property
     def applies(self) -> bool:
-        """Whether it is a whole object, to be applied server-side."""
+        """True if the patch is a manifest for server-side apply."""
         return self.content_type == APPLY_PATCH
 
     @property
     def object(self) -> Mapping[str, Any]:
-        """The fields of the object that it names; none of a list of operations."""
+        """The fields of the object in the patch, or empty for a list of operations."""
         return self.value if isinstance(self.value, dict) else {}
 
     def tied_to(self, version: str | None) -> bytes:
         """Return the body that changes this version of the object and no other.
 
-        A merge patch names the version, which the API server then compares; a JSON
-        patch tests it first. Without a version, the body is what was sent.
+        A merge patch gets the version in its metadata, and the API server compares it. A JSON patch
+        gets a test of the version as its first operation. Without a version, the body stays
+        unchanged.
 
         Raises:
-            BadRequest: it names another version itself.
+            BadRequest: the patch names another version itself.
         """
         if version is None:
             return self.raw
@@ -68,16 +69,16 @@ class Patch:
 
 
 def as_yaml(value: Any) -> bytes:
-    """Return ``value``, of JSON's sorts, as YAML for server-side apply."""
+    """Return ``value``, made of JSON's types, as YAML for server-side apply."""
     return encode_yaml(value)
 
 
 async def read_patch(request: Request, _: CallerDep, reader: BodyReaderDep) -> Patch:
-    """Return the body of a PATCH; FastAPI dependency.
+    """Return the body of a PATCH. FastAPI dependency.
 
     Raises:
-        UnsupportedMediaType: it is of another type than the three.
-        BadRequest: it isn't what its type says.
+        UnsupportedMediaType: the body has none of the three types.
+        BadRequest: the body is not valid for its type.
     """
     content_type = declared_type(request).get_content_type()
     encoding = request.headers.get("content-encoding", "identity").lower()
@@ -97,14 +98,14 @@ async def read_patch(request: Request, _: CallerDep, reader: BodyReaderDep) -> P
 
 
 PatchDep = Annotated[Patch, Depends(read_patch)]
-"""Parameter type of a route that takes one."""
+"""Parameter type of a route that takes a patch."""
 
 
 def with_metadata(body: Mapping[str, Any], **fields: str) -> dict[str, Any]:
-    """Return ``body`` with these fields in its metadata, which may have them already.
+    """Return ``body`` with these fields in its metadata, which may have the same values already.
 
     Raises:
-        BadRequest: it has others there, or no object.
+        BadRequest: the metadata has other values, or is not an object.
     """
     metadata = body.get("metadata", {})
     if not isinstance(metadata, Mapping):

@@ -1,4 +1,4 @@
-"""The headers of conditional requests (RFC 9110, section 13) over Kubernetes' resourceVersion.
+"""The headers of conditional requests (RFC 9110, section 13) for Kubernetes' resourceVersion.
 
 An object's entity tag is its resourceVersion in quotes.
 """
@@ -15,14 +15,14 @@ from wegent_api.http.errors import BadRequest, Cause
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
 MAX_HEADER_CHARS: Final = 1024
-"""Dozens of entity tags."""
+"""Limit for one header: dozens of entity tags."""
 
 _TAG: Final = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
 
 
 @dataclass(frozen=True, slots=True)
 class EntityTags:
-    """The value of ``If-Match`` or ``If-None-Match``: ``*``, or some entity tags."""
+    """The value of ``If-Match`` or ``If-None-Match``: ``*``, or a list of entity tags."""
 
     any: bool = False
     strong: frozenset[str] = frozenset()
@@ -30,10 +30,10 @@ class EntityTags:
 
     @classmethod
     def of(cls, request: Request, header: str) -> Self | None:
-        """Return what the header says, on however many lines; None where there is none.
+        """Return the value of the header, over all its lines, or None without the header.
 
         Raises:
-            BadRequest: it isn't ``*`` or a list of entity tags.
+            BadRequest: the value is not ``*`` or a list of entity tags.
         """
         lines = request.headers.getlist(header)
         if not lines:
@@ -53,14 +53,14 @@ class EntityTags:
 
     @property
     def only(self) -> str | None:
-        """The version, where one alone is named and it could be one."""
+        """The version if the header names exactly one, in strong form, and it is well-formed."""
         if len(self.strong) != 1 or self.weak:
             return None
         [version] = self.strong
         return version if is_version(version) else None
 
     def name(self, version: str | None) -> bool:
-        """Tell whether a version is among them, by ``If-None-Match``'s weak comparison."""
+        """Return whether the header names ``version``, by ``If-None-Match``'s weak comparison."""
         return self.any or version in self.strong | self.weak
 
 
@@ -77,7 +77,7 @@ IfNoneMatch = Annotated[EntityTags | None, Depends(_if_none_match)]
 
 
 def is_version(value: object) -> bool:
-    """Tell whether the API server could have given this as a resourceVersion: 64 bits."""
+    """Return whether ``value`` is a well-formed resourceVersion, an integer of 64 bits."""
     if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
         return False
     return len(value) <= 20 and int(value) < 2**64

@@ -1,6 +1,6 @@
-"""Query parameters: for each sort of request a closed set.
+"""Query parameters: a closed set for each type of request.
 
-What is misspelt must not be ignored: a deletion with ``?dryrun=All`` would be one.
+An unknown parameter is refused. Otherwise ``?dryrun=All``, which is misspelt, would really delete.
 """
 
 from collections import Counter
@@ -19,22 +19,25 @@ from wegent_crds.kinds.tombstone import TrashedKind
 DEFAULT_NAMESPACE: Final = "default"
 ALL_NAMESPACES: Final = "*"
 MAX_SELECTOR_CHARS: Final = 2048
-"""Far more than a person writes; the request's URL is bounded anyway."""
+"""Far more than a person writes. The request's URL is bounded as well."""
 MAX_FIELD_SELECTOR_CHARS: Final = 1024
-"""A reference and a namespace of full length, and more. With the longest `labelSelector` and
-`continue`, twelve bytes a character, the URL is still one that is read."""
+"""Enough for a reference and a namespace of full length, and more.
+
+With the longest `labelSelector` and `continue`, at twelve bytes a character, the URL still stays
+below its limit.
+"""
 MAX_VERSION_CHARS: Final = 64
-"""Three times what 64 bits take."""
+"""Three times as long as an integer of 64 bits."""
 MAX_CONTINUE_CHARS: Final = 2048
 """The API server's tokens hold a name and a revision."""
 FIELD_MANAGER: Final = USER_AGENT.partition("/")[0]
-"""Who owns the fields that are written, to server-side apply: as the API server names us."""
+"""Default field manager, which the API server would also derive from the User-Agent."""
 MAX_FIELD_MANAGER_CHARS: Final = 128
-"""The API server's bound."""
+"""The API server's limit."""
 
 
 MAX_PARAMETERS: Final = 32
-"""Different ones in one request: more than any route has."""
+"""Limit of different parameters in one request: more than any route has."""
 
 
 def _label_or_all(value: str) -> str:
@@ -67,7 +70,7 @@ Force = Annotated[
         " out, those of the caller's own updates are taken over."
     ),
 ]
-"""Without a default in the OpenAPI document: generated clients send the defaults that are there."""
+"""``Force`` has no default in the OpenAPI document, since generated clients send defaults."""
 ValidateRefs = Annotated[
     bool,
     Field(
@@ -82,31 +85,31 @@ def _optional_name(value: str | None) -> str | None:
 
 
 class Parameters(BaseModel):
-    """Base of all of them."""
+    """Base of all query parameters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class OneParameters(Parameters):
-    """Of requests for one object."""
+    """Parameters of requests for one object."""
 
     namespace: Namespace = DEFAULT_NAMESPACE
 
 
 class ReferrersParameters(OneParameters):
-    """Of what refers to an object."""
+    """Parameters of a search for referrers."""
 
     continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
 
 
 class DeleteParameters(OneParameters):
-    """Of the deletion of an object."""
+    """Parameters of a deletion."""
 
     dry_run: DryRun = None
 
 
 class WriteParameters(Parameters):
-    """Of the creation and the replacement of an object."""
+    """Parameters of a create or a replace."""
 
     namespace: Annotated[
         Namespace | None, Field(description="As in the body, if both are given; default: default.")
@@ -115,32 +118,32 @@ class WriteParameters(Parameters):
     validate_refs: ValidateRefs = True
 
     def upstream(self) -> dict[str, str]:
-        """Return what the API server is sent."""
+        """Return the parameters of the request to the API server."""
         return {"fieldValidation": "Strict"} | dry_run(self.dry_run)
 
 
 class PatchParameters(WriteParameters):
-    """Of a change to an object."""
+    """Parameters of a patch."""
 
     field_manager: FieldManager = FIELD_MANAGER
     force: Force = None
 
     @property
     def takes_over_own(self) -> bool:
-        """Whether an apply takes over fields of the caller's own updates.
+        """True if an apply takes over fields of the caller's own updates.
 
-        A client that names another manager, or says ``force=false``, asks for conflicts.
+        A client that names another manager, or sends ``force=false``, asks for conflicts.
         """
         return self.field_manager == FIELD_MANAGER and self.force is None
 
     def upstream(self) -> dict[str, str]:
-        """Return what the API server is sent."""
+        """Return the parameters of the request to the API server."""
         force = {"force": "true"} if self.force else {}
         return super().upstream() | {"fieldManager": self.field_manager} | force
 
 
 class ApplyParameters(PatchParameters):
-    """Of objects that are applied together."""
+    """Parameters of an apply of several objects."""
 
     namespace: Annotated[
         Namespace, Field(description="Of the documents that don't say theirs.")
@@ -148,7 +151,7 @@ class ApplyParameters(PatchParameters):
 
 
 class ListParameters(Parameters):
-    """Of a list."""
+    """Parameters of a list."""
 
     namespace: Annotated[
         NamespaceOrAll, Field(description="`*`: all in which the caller may list.")
@@ -171,17 +174,17 @@ class ListParameters(Parameters):
 
     @property
     def everywhere(self) -> bool:
-        """Whether it is a list of all namespaces."""
+        """True for a list of all namespaces."""
         return self.namespace == ALL_NAMESPACES
 
     def upstream(self) -> dict[str, str]:
-        """Return what the API server is sent."""
+        """Return the parameters of the request to the API server."""
         given = self.model_dump(by_alias=True, exclude_none=True, exclude={"namespace"})
         return {name: str(value) for name, value in given.items()}
 
 
 class TrashParameters(ListParameters):
-    """Of a list of Tombstones."""
+    """Parameters of a list of Tombstones."""
 
     kind: Annotated[
         TrashedKind | None,
@@ -192,7 +195,7 @@ class TrashParameters(ListParameters):
     ] = None
 
     def upstream(self) -> dict[str, str]:
-        """Return what the API server is sent."""
+        """Return the parameters of the request to the API server."""
         fields = {"spec.kind": self.kind, "spec.name": self.name}
         terms = [f"{field}={value}" for field, value in fields.items() if value]
         selector = ",".join(filter(None, [self.field_selector, *terms]))
@@ -202,7 +205,7 @@ class TrashParameters(ListParameters):
 
 
 class WatchParameters(ListParameters):
-    """Of a list that may be followed."""
+    """Parameters of a list or a watch."""
 
     watch: Annotated[bool, Field(description="Follow the changes, as Server-Sent Events.")] = False
     resource_version: Annotated[
@@ -215,10 +218,10 @@ class WatchParameters(ListParameters):
     ] = None
 
     def watching(self) -> bool:
-        """Tell whether the list is to be followed.
+        """Return whether the request is a watch.
 
         Raises:
-            BadRequest: there are parameters that don't go with that, or with a list.
+            BadRequest: some parameters are not valid for a watch, or for a list.
         """
         if self.watch:
             given, message = {"limit": self.limit, "continue": self.continue_}, "not with watch"
@@ -234,23 +237,23 @@ class WatchParameters(ListParameters):
         return self.watch
 
     def upstream(self) -> dict[str, str]:
-        """Return what the API server is sent, besides where a watch begins."""
+        """Return the parameters of the request to the API server, except a watch's start."""
         own = {"watch", "resourceVersion"}
         return {key: value for key, value in super().upstream().items() if key not in own}
 
 
 def dry_run(value: str | None) -> dict[str, str]:
-    """Return the parameter ``dryRun`` if it is to be sent."""
+    """Return the parameter ``dryRun`` if it has a value."""
     return {"dryRun": value} if value else {}
 
 
 async def no_repeats(request: Request, _: CallerDep) -> None:
-    """FastAPI dependency: of a parameter that is given twice, none is picked.
+    """Refuse a parameter that occurs twice, instead of picking one value. FastAPI dependency.
 
-    It needs the caller only so that who has no token learns nothing but that.
+    It takes the caller so that a client without a token learns only that.
 
     Raises:
-        BadRequest: one is.
+        BadRequest: a parameter occurs twice.
     """
     counts = Counter(name for name, _ in request.query_params.multi_items())
     if len(counts) > MAX_PARAMETERS:
@@ -261,10 +264,10 @@ async def no_repeats(request: Request, _: CallerDep) -> None:
 
 
 def namespace_of(parameter: str | None, body: Mapping[str, Any]) -> str:
-    """Return the namespace that ``?namespace`` and ``metadata.namespace`` agree on.
+    """Return the namespace of ``?namespace`` and ``metadata.namespace``, which must agree.
 
     Raises:
-        BadRequest: they don't, or the body's can't be one.
+        BadRequest: they differ, or the body's is not a valid name.
     """
     metadata = body.get("metadata")
     given = metadata.get("namespace") if isinstance(metadata, Mapping) else None

@@ -1,8 +1,8 @@
 """Token buckets against guessing, in memory.
 
-Each replica of the proxy counts for itself: with N replicas, N times as many
-attempts pass. A limit across replicas would need a write to the API server for
-each wrong password, which is a better lever for an attacker than the guesses.
+Each replica of the proxy counts separately: with N replicas, N times as many attempts pass. A limit
+across replicas would need a write to the API server for each wrong password. That write would help
+an attacker more than the additional guesses.
 """
 
 import ipaddress
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_KEYS: Final = 10_000
-"""Buckets that are remembered, of each limiter; about 2 MB."""
+"""Number of buckets that each limiter keeps, about 2 MB."""
 IPV6_PREFIX: Final = 64
-"""One subscriber has at least so many addresses; they count as one."""
+"""Prefix length that counts as one address, because a subscriber has at least one such network."""
 
 
 @dataclass(slots=True)
@@ -26,10 +26,10 @@ class _Bucket:
 
 
 class RateLimiter:
-    """A bucket for each key that holds a minute's worth and fills up steadily.
+    """Token buckets by key. Each holds the tokens of one minute and refills steadily.
 
-    Memory is bounded: beyond ``max_keys`` the bucket untouched for longest is
-    forgotten, which fills it. Who wants to profit needs that many other keys.
+    Memory is bounded: beyond ``max_keys`` the least recently used bucket is dropped, which refills
+    it. An attacker needs that many other keys to profit.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class RateLimiter:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def take(self, key: str) -> int:
-        """Pay for one attempt; return 0, or the whole seconds until there is something to pay."""
+        """Take one token and return 0, or return the whole seconds until there is one."""
         bucket = self._filled(key)
         if bucket.tokens < 1:
             return max(1, math.ceil((1 - bucket.tokens) / self._per_second))
@@ -54,7 +54,7 @@ class RateLimiter:
         return 0
 
     def refund(self, key: str) -> None:
-        """Return what an attempt cost that should not count, such as a right password."""
+        """Return the token of an attempt that should not count, such as a correct password."""
         bucket = self._filled(key)
         bucket.tokens = min(self._capacity, bucket.tokens + 1)
 
@@ -72,7 +72,7 @@ class RateLimiter:
 
 
 def address_key(address: str) -> str:
-    """Return what one client address counts as: itself, or its /64."""
+    """Return the key of a client address: the address itself, or its /64 for IPv6."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

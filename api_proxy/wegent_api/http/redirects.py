@@ -1,7 +1,7 @@
 """Redirects, which stay on this host.
 
-One holds a path alone, of a route that is there. Neither the Host header nor a path such as
-``//elsewhere`` can lead it away. It is a 307: method and body stay.
+A redirect holds only the path of an existing route. Neither the Host header nor a path such as
+``//elsewhere`` can point it to another host. Its status is 307, which keeps method and body.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ def redirect(location: str, headers: Mapping[str, str] | None = None) -> Respons
 
 
 def under_root(request: Request, path: str) -> str:
-    """Return ``path`` as clients have it, where a server in front has this one under a prefix."""
+    """Return ``path`` as clients see it. A server in front may add a prefix."""
     return quote(str(request.scope.get("root_path", "")).rstrip("/")) + path
 
 
 def without_slash(request: Request) -> str | None:
-    """Return the location without the last slash, if a route matches it; else None."""
+    """Return the location without its trailing slash if a route matches it, else None."""
     path = request.scope["path"]
     if not path.endswith("/") or path.startswith("//"):
         return None

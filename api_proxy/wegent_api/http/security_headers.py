@@ -1,7 +1,7 @@
-"""Headers that tell browsers what they must not do with an answer.
+"""Headers that restrict how browsers use an answer.
 
-API answers are data: nothing in them may run, and no page may frame them. The page at
-``/docs`` runs its own scripts alone. Its one inline script is named by its hash.
+API answers are data: nothing in them may run, and no page may frame them. The page at ``/docs``
+runs only its own scripts. The hash of its one inline script is in the policy.
 """
 
 import base64
@@ -15,7 +15,7 @@ DOCS: Final = "/docs"
 ASSETS: Final = "/docs/assets/"
 API: Final = "/api/"
 NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""Content-Security-Policy of everything but the page at `DOCS`."""
+"""Content-Security-Policy of all answers except the page at `DOCS`."""
 
 ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -28,11 +28,11 @@ _INLINE_SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 def protect(path: str, headers: MutableHeaders) -> None:
-    """Add the headers that an answer to ``path`` lacks."""
+    """Add the missing security headers to an answer for ``path``."""
     for name, value in ALWAYS.items():
         headers.setdefault(name, value)
     if path.startswith(API):
-        # Objects have an ETag, and a browser may keep them as long as it asks each time.
+        # Objects have an ETag. A browser may keep them if it revalidates them each time.
         kept = "private, no-cache" if "etag" in headers else "no-store"
         headers.setdefault("Cache-Control", kept)
     elif not path.startswith(ASSETS):
@@ -40,9 +40,9 @@ def protect(path: str, headers: MutableHeaders) -> None:
 
 
 def page_policy(page: bytes) -> str:
-    """Return the Content-Security-Policy of an HTML page with scripts of its own.
+    """Return the Content-Security-Policy of an HTML page with its own scripts.
 
-    Swagger UI sets styles from its scripts, which needs ``unsafe-inline`` for styles.
+    Swagger UI sets styles in its scripts, which requires ``unsafe-inline`` for styles.
     """
     hashes = "".join(
         f" 'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"

@@ -1,8 +1,8 @@
 """Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-An answer that goes on until its events end, the client goes, the client stops reading,
-or the proxy is to stop. Nothing is queued: the next event is asked for when the last
-one has been taken, so that who reads slowly slows down what is sent, and not more.
+An answer lasts until its events end, the client disconnects or stalls, or the proxy stops. There is
+no queue: the next event is read once the last one is sent. So a slow client slows down its own
+stream, and needs no more memory.
 """
 
 import asyncio
@@ -14,23 +14,23 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 ABORT: Final = "wegent.abort"
-"""ASGI extension whose ``abort`` cuts the connection, whatever is still to be sent over it."""
+"""ASGI extension whose ``abort`` cuts the connection, with unsent data."""
 MEDIA_TYPE: Final = "text/event-stream"
 HEADERS: Final = {
     "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # nginx would collect events before it passes them on
+    "X-Accel-Buffering": "no",  # nginx would buffer events
 }
 HEARTBEAT: Final = b":\n\n"
-"""A comment, which clients skip: it keeps what is in between from thinking that nobody is there."""
+"""A comment, which clients skip. It keeps intermediaries from closing an idle connection."""
 GOING: Final = b": the server is going away; connect again\n\n"
 LAST_WORDS_S: Final = 1.0
-"""For the last comment; who doesn't take it in that time isn't waited for."""
+"""Seconds in which the client must take the last comment."""
 
 Frames = AsyncGenerator[bytes, None]
 
 
 def frame(event: str, data: bytes, *, id_: str | None = None) -> bytes:
-    """Return one event; an empty ``id_`` makes clients forget the last one that they saw.
+    """Return one event. With an empty ``id_``, clients forget the last id that they saw.
 
     ``data`` is one line.
     """
@@ -42,11 +42,11 @@ class EventStream(Response):
     """Sends frames.
 
     Args:
-        frames: what to send.
-        opened: what they come from; closed in the end, whatever that is.
+        frames: the frames to send.
+        opened: the resources behind the frames, closed at the end in any case.
         draining: set when the proxy is to stop.
-        heartbeat_s: seconds of silence after which a comment is sent.
-        stall_s: seconds after which a client that takes nothing is given up.
+        heartbeat_s: seconds of silence before a comment is sent.
+        stall_s: seconds before a client that takes nothing is disconnected.
     """
 
     media_type = MEDIA_TYPE
@@ -69,7 +69,7 @@ class EventStream(Response):
         self._stall_s = stall_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until there is a reason to end."""
+        """Send frames until the stream ends."""
         async with self._opened:
             await self._stream(scope, receive, send)
 
@@ -93,7 +93,7 @@ class EventStream(Response):
             raise failure
         last = GOING if self._draining.is_set() else b""
         if isinstance(failure, _Stalled) or not await _end(send, last):
-            # What is left in buffers would wait for the client for ever.
+            # Data left in buffers would wait for the client for ever.
             scope.get("extensions", {}).get(ABORT, {}).get("abort", _nothing)()
 
     async def _send_all(self, send: Send) -> None:
@@ -121,12 +121,12 @@ class EventStream(Response):
             raise _Stalled from None
 
 
-class _Stalled(Exception):  # noqa: N818 - what happened
-    """The client takes nothing any more."""
+class _Stalled(Exception):  # noqa: N818 - names an event
+    """The client no longer takes data."""
 
 
 async def _end(send: Send, body: bytes) -> bool:
-    """Finish the answer; return whether the client took that."""
+    """Finish the answer. Return whether the client took the end."""
     try:
         async with asyncio.timeout(LAST_WORDS_S):
             await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -141,4 +141,4 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _nothing() -> None:
-    """Stand in for what a server without our protocol can't do."""
+    """Do nothing. This replaces ``abort`` on a server without the proxy's own protocol."""

@@ -18,17 +18,17 @@ from wegent_api.settings import Settings
 class FromState:
     """FastAPI dependency that returns one object of the lifespan's state.
 
-    It is async: FastAPI runs other dependencies in a thread each.
+    It is async, because FastAPI runs each synchronous dependency in a thread.
 
     Args:
-        name: of the object in ``wiring.State``.
+        name: key of the object in ``wiring.State``.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     async def __call__(self, request: Request) -> Any:
-        """Return the object, of the application that serves ``request``."""
+        """Return the object of the application that serves ``request``."""
         return getattr(request.state, self.name)
 
 

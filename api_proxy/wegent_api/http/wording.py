@@ -1,7 +1,7 @@
-"""The API server's words for what is wrong with a field, put into words for people.
+"""Rewrites the API server's messages about invalid fields for people.
 
-It quotes regular expressions, and it names ``<nil>`` as the field of a cause that says only
-that some rules were not looked at.
+The API server quotes regular expressions. It also adds a cause with the field ``<nil>``, which says
+only that some rules were not checked.
 """
 
 import re
@@ -21,7 +21,7 @@ SUBDOMAIN: Final = (
     " beginning and ending with a letter or digit"
 )
 OTHERWISE: Final = "has characters, or an order of them, that are not taken here"
-"""Of a pattern that isn't ours, such as one of another version's CRDs."""
+"""Text for an unknown pattern, such as one in the CRDs of another version."""
 
 WORDS: Final[Mapping[str, str]] = {
     EMAIL: "must be an e-mail address, such as developer@example.com: one @, no spaces,"
@@ -55,31 +55,31 @@ WORDS: Final[Mapping[str, str]] = {
     r"(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])$": "must be a time as RFC 3339 has it, such as"
     " 2026-01-31T12:00:00Z",
 }
-"""Each pattern of the kinds and of the parameters, in words."""
+"""The text for each pattern of the kinds and of the parameters."""
 
 _PATTERN: Final = re.compile(r"(?:\S+ in body )?should match (?:pattern )?'(.*)'", re.DOTALL)
 _MATCHES: Final = re.compile(r"String should match pattern '(.*)'", re.DOTALL)
 
 
 def in_words(pattern: str) -> str:
-    """Return what a value must look like to match ``pattern``."""
+    """Return the text that describes a value that matches ``pattern``."""
     return WORDS.get(pattern, OTHERWISE)
 
 
 def without_pattern(message: str) -> str:
-    """Return a message without the regular expression that it ends with, if it does."""
+    """Return a message whose regular expression is replaced by its description."""
     return _PATTERN.sub(lambda found: in_words(found[1]), message)
 
 
 def pydantic_message(message: str) -> str:
-    """Return the same for a message of pydantic's."""
+    """Return the same for a message of pydantic."""
     return _MATCHES.sub(lambda found: in_words(found[1]), message)
 
 
 def reworded(status: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the API server's ``Status`` with causes that people can act on.
 
-    The message repeats the causes, so it is put together again where one of them changes.
+    The message repeats the causes. It is rebuilt if one of them changes.
     """
     details = status.get("details")
     causes = details.get("causes") if isinstance(details, Mapping) else None

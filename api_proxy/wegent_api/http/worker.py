@@ -1,8 +1,7 @@
-"""Work that would block the event loop for longer than others should wait.
+"""Runs work that would block the event loop for too long.
 
-Python's interpreter lock is handed over every few milliseconds, so that other requests
-go on meanwhile. There is one thread: with more of them, the event loop would get a
-smaller share of the lock.
+Python's interpreter lock changes hands every few milliseconds, so that other requests continue
+meanwhile. There is one thread. With several, the event loop would get a smaller share of the lock.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Self, TypeVar
 
 INLINE_BYTES: Final = 16 * 1024
-"""Input so short that handing it to a thread costs more than the work: a millisecond or two."""
+"""Length below which a thread costs more than the work, which takes a millisecond or two."""
 
 Result = TypeVar("Result")
 
@@ -29,7 +28,7 @@ class Worker:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def run(self, work: Callable[..., Result], raw: bytes, *rest: Any) -> Result:
-        """Return what ``work`` makes of ``raw``, without blocking the event loop for long."""
+        """Return the result of ``work`` on ``raw`` without blocking the event loop for long."""
         if len(raw) <= INLINE_BYTES:
             return work(raw, *rest)
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, raw, *rest)

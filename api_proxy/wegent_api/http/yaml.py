@@ -1,9 +1,8 @@
-"""YAML that means what it means to kubectl, read in bounded time and memory.
+"""YAML with the same meaning as in kubectl, read in bounded time and memory.
 
-PyYAML's own loaders know what Kubernetes does not (dates, binaries, sexagesimal
-numbers) and take what must not be taken: aliases, which turn a kilobyte into
-gigabytes, and a key that is there twice. So libyaml parses, and its events are put
-together here.
+PyYAML's own loaders know types that Kubernetes doesn't (dates, binaries, sexagesimal numbers). They
+also accept dangerous input: aliases, which turn a kilobyte into gigabytes, and duplicate keys. So
+libyaml parses, and this module builds the values from its events.
 """
 
 import json
@@ -17,11 +16,11 @@ from wegent_api.http.errors import BadRequest
 from wegent_crds.schema.extensions import FLOAT_EXACT_MAX
 
 YAML: Final = "application/yaml"
-"""Its media type (RFC 9512)."""
+"""Media type of YAML (RFC 9512)."""
 MAX_DEPTH: Final = 64
-"""Lists and maps inside each other; the deepest kind has 8. libyaml's time is quadratic in it."""
+"""Limit for the nesting of lists and maps. The deepest kind has 8, and libyaml is quadratic."""
 MAX_NODES: Final = 100_000
-"""Scalars, lists and maps altogether: half a second, in a thread."""
+"""Limit of scalars, lists and maps together. They take half a second, in a thread."""
 
 _STR: Final = "tag:yaml.org,2002:str"
 _TAGS: Final = frozenset({None, "!", _STR, "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
@@ -33,9 +32,9 @@ _BYTE_ORDER_MARK: Final = re.compile(
     """,
     re.MULTILINE | re.VERBOSE,
 )
-"""A byte order mark where a document begins, as in files that were put together.
+"""A byte order mark where a document begins, as in concatenated files.
 
-No text of a document has a line that begins with ``---`` or ``...``.
+No text in a document has a line that begins with ``---`` or ``...``.
 """
 _WORDS: Final[dict[str, bool | None]] = {
     **{
@@ -49,30 +48,30 @@ _WORDS: Final[dict[str, bool | None]] = {
     "": None,
     "~": None,
 }  # fmt: skip
-"""Plain scalars that are no strings to kubectl, which reads YAML 1.1."""
+"""Plain scalars that kubectl, which reads YAML 1.1, doesn't read as strings."""
 _INTEGER: Final = re.compile(r"[-+]?(0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]*|[1-9][0-9]*)")
 _OLD_OCTAL: Final = re.compile(r"[-+]?0[0-7]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _MAX_INTEGER_CHARS: Final = 66
-"""64 bits in the binary notation: nothing longer fits, and much longer takes quadratic time."""
+"""Length of 64 bits in binary notation. Longer numbers don't fit, and take quadratic time."""
 
 _Open = tuple[Any, list[str]]
-"""A list or map that is not closed yet, and of a map the key whose value comes next."""
+"""A list or map that is still open, with the key of a map's next value."""
 
 
 def documents_of(raw: bytes) -> list[Any]:
-    """Return the documents of a YAML stream, as JSON has values; empty ones are left out.
+    """Return the documents of a YAML stream as JSON values. Empty documents are skipped.
 
     Raises:
-        BadRequest: it isn't YAML, or more than is taken; the message says where.
+        BadRequest: the text is not YAML, or exceeds a limit. The message names the position.
     """
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest(f"the body is not UTF-8: byte {error.start}") from None
     if "\ufeff" in text:
-        unix = text.replace("\r\n", "\n")  # what YAML reads it as, too
+        unix = text.replace("\r\n", "\n")  # YAML's own line ends
         text = _BYTE_ORDER_MARK.sub(lambda found: found["before"] or "", unix)
     if _DIRECTIVE.search(text):  # many are quadratic in libyaml, within one call
         raise BadRequest("the body is no YAML that is taken: a line begins with %, a directive")
@@ -156,7 +155,7 @@ def _check(event: yaml.NodeEvent) -> None:
 
 
 def _resolved(event: yaml.ScalarEvent) -> Any:
-    """Return what a plain scalar means (goyaml's ``resolve``, which kubectl reads with)."""
+    """Return the value of a plain scalar, as kubectl reads it (goyaml's ``resolve``)."""
     text: str = event.value
     if text in _WORDS:
         return _WORDS[text]

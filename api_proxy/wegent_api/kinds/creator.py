@@ -1,8 +1,8 @@
-"""Who created an object, noted by the proxy where the API server has no policy that does.
+"""Notes the creator of an object where the API server has no policy for it.
 
-Where the mutating policies ``wegent-creator`` and ``wegent-keep-marks`` are in force, nothing
-is done here: they hold for every client. Before Kubernetes 1.36 there are none. The
-validating policy, which refuses a forged or changed creator, is there all the same.
+Where the mutating policies ``wegent-creator`` and ``wegent-keep-marks`` are in force, the proxy
+notes nothing, because the policies hold for every client. Kubernetes before 1.36 has no such
+policies. The validating policy, which refuses a forged or changed creator, exists in all versions.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,7 +20,7 @@ from wegent_crds.registry import GROUP, TOMBSTONE
 from wegent_crds.well_known import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
 
 COPIED: Final = (CREATED_BY, CREATOR, CHANGED_BY)
-"""The marks that a copied object comes with, which a backup keeps."""
+"""Annotations about the creator that a copied object or a backup carries."""
 ACCESS_REVIEW: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 Body = Mapping[str, Any]
@@ -30,9 +30,9 @@ class Creators:
     """Notes creators if no policy does.
 
     Args:
-        policy: whether the API server has one.
-        user_api: to ask as whom the API server knows a caller.
-        accounts_namespace: of the users who have plain names.
+        policy: tells whether the API server has such a policy.
+        user_api: the API server, which identifies a caller.
+        accounts_namespace: namespace of the users with plain names.
     """
 
     def __init__(self, policy: CreatorPolicy, user_api: UserApi, accounts_namespace: str) -> None:
@@ -43,19 +43,20 @@ class Creators:
     async def annotate(
         self, caller: Caller, body: Body, namespace: str, target: Target | None = None
     ) -> Body:
-        """Return ``body`` as it is to be written, with its creator if that is for us to note.
+        """Return ``body`` as it is to be written, with its creator unless a policy notes it.
 
-        A copied object gets its real creator, unless the caller may bring backups back: with
-        the verb `keep-creator` on tombstones it keeps what it says.
+        A copied object names the caller, its real creator. A caller with the verb `keep-creator` on
+        tombstones may restore backups: for that caller, the object keeps the creator in its
+        annotations.
 
         Args:
-            caller: who writes.
-            body: what is written.
-            namespace: where it is written.
-            target: the object if it may be there already, with a creator that is to stay.
+            caller: the author of the write.
+            body: the object to write.
+            namespace: the namespace to write to.
+            target: the object if it may exist already. Its creator stays.
 
         Raises:
-            UpstreamStatus: the token isn't taken, or the caller may not look.
+            UpstreamStatus: the token is not accepted, or the caller may not read the object.
             Unavailable: the API server can't be reached.
         """
         if await self._policy.in_force():
@@ -68,7 +69,7 @@ class Creators:
         return _annotated(body, marks, {})
 
     async def _signed(self, caller: Caller, body: Body, namespace: str) -> Body:
-        """Return what is to be created, with its creator, as the policy would sign it."""
+        """Return a new object with its creator, in the same form as the policy notes it."""
         given = _annotations_of(body) or {}
         by = (await identity(self._user_api, caller)).username
         marks = self._marks(by)
@@ -77,7 +78,7 @@ class Creators:
         if not copied.items() <= marks.items() and await self._may_keep(caller, namespace):
             marks = self._marks(copied.get(CREATED_BY, by)) | copied
             del dropped[CHANGED_BY]
-        # The API server judges a value that is no text.
+        # The API server refuses values that are not strings.
         given = {key: value for key, value in given.items() if not isinstance(value, str)}
         return _annotated(body, marks, {**marks, **dropped}.keys() - given.keys())
 
@@ -106,14 +107,14 @@ CreatorsDep = Annotated[Creators, Depends(FromState("creators"))]
 
 
 def _annotations_of(body: Body) -> Mapping[str, Any] | None:
-    """Return an object's annotations; None where the body is none of an object."""
+    """Return an object's annotations, or None if the body's shape is not an object's."""
     metadata = body.get("metadata") or {}
     annotations = metadata.get("annotations") or {} if isinstance(metadata, Mapping) else None
     return annotations if isinstance(annotations, Mapping) else None
 
 
 def _annotated(body: Body, marks: Mapping[str, str], dropped: Collection[str]) -> Body:
-    """Return ``body`` with ``marks``, where it has none of that name, and without ``dropped``."""
+    """Return ``body`` without ``dropped``, and with ``marks`` whose keys it doesn't have yet."""
     annotations = _annotations_of(body)
     if annotations is None:
         return body

@@ -1,9 +1,9 @@
-"""DELETE: ask the API server, and wait a moment for the object to have gone through the trash.
+"""DELETE: deletes an object and waits briefly until it has gone through the trash.
 
-An admission policy can't note the user who deletes an object: the API server changes nothing
-that a policy sees. So the caller's name is written on the object before, with the caller's own
-token, and a policy refuses any other name. It is a note for the Tombstone, no right: where it
-can't be written, the deletion goes on without it.
+An admission policy can't note the user who deletes an object, because a mutating policy can't
+change an object on deletion. So the proxy first writes the caller's name on the object, with the
+caller's own token. A policy refuses any other name. The name is a note for the Tombstone and gives
+no right. If the note can't be written, the deletion continues without it.
 """
 
 from contextlib import suppress
@@ -50,10 +50,10 @@ class Deletes:
         if_match: IfMatch,
         if_none_match: IfNoneMatch,
     ) -> Response:
-        """Delete one object, which goes into the trash.
+        """Delete one object. It moves to the trash.
 
-        Answers 204 once it is gone. Where that takes longer than some seconds, as it does
-        while the operator is down, 202: the deletion then is under way all the same.
+        Answers 204 once the object is gone. If that takes longer than some seconds, for example
+        while the operator is down, the answer is 202: the deletion continues.
         """
         place = (self.resource, parameters.namespace, name)
         path = self.resource.path(parameters.namespace, name)
@@ -70,11 +70,11 @@ class Deletes:
 
 
 async def delete(target: Target, if_match: EntityTags | None, dry_run_: str | None) -> Answer:
-    """Ask for the deletion; the answer is the object if it is still there, else a ``Status``.
+    """Delete an object. Return the object if it still exists, else a ``Status``.
 
     Raises:
-        PreconditionFailed: it isn't what ``If-Match`` names.
-        UpstreamStatus: the API server refused it.
+        PreconditionFailed: the object has another version than ``If-Match`` names.
+        UpstreamStatus: the API server refused the deletion.
     """
     return await _delete(target, await target.required_version(if_match), dry_run_)
 
@@ -89,7 +89,7 @@ async def _delete(target: Target, version: str | None, dry_run_: str | None = No
 
 
 async def _delete_signed(target: Target, if_match: EntityTags | None) -> Answer:
-    """Delete an object on which the caller's name is noted; raise what `delete` does."""
+    """Delete an object with the caller's name noted on it. Raises the same errors as `delete`."""
     version = await target.required_version(if_match)
     signed = await _sign(target, version)
     if signed is None:
@@ -97,15 +97,16 @@ async def _delete_signed(target: Target, if_match: EntityTags | None) -> Answer:
     try:
         return await _delete(target, signed if version is not None else None)
     except UpstreamStatus:
-        # Somebody else may delete it later, with kubectl, which leaves no name. Where no answer
-        # came, none would come to this either, and the deletion may be under way.
+        # Remove the note: somebody else may delete the object later with kubectl, which notes no
+        # name. After a failure without an answer the note stays. The removal would most likely fail
+        # too, and the deletion may be in progress.
         with suppress(Problem):
             await _note(target, None, None)
         raise
 
 
 async def _sign(target: Target, version: str | None) -> str | None:
-    """Note the caller on the object; return its version then, None where that was refused."""
+    """Note the caller on the object. Return its new version, or None if the note was refused."""
     try:
         name = (await identity(target.user_api, target.caller)).username
         answer = await _note(target, name, version)

@@ -1,10 +1,10 @@
-"""Field managers of writes over REST: the owners of fields, as server-side apply sees them.
+"""Field managers of writes over REST: the owners of fields in server-side apply.
 
-A create, replace, merge patch or JSON patch is an update. Its manager names the caller, so
-that a later apply can tell the caller's own updates from those of others. An apply has one
-manager for all callers, because a manifest that two people apply in turn is one manifest.
+A create, replace, merge patch or JSON patch is an update. Its manager names the caller, so that a
+later apply can tell the caller's own updates from those of others. Applies have one manager for all
+callers, because a manifest that two people apply in turn is one manifest.
 
-``taking_over`` says how an apply treats the caller's own updates.
+``taking_over`` describes how an apply treats the caller's own updates.
 """
 
 import hashlib
@@ -24,15 +24,15 @@ from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity, user_of
 
 MAX_KNOWN: Final = 4096
-"""Callers whose manager is remembered, the longest unused one forgotten first: about 1 MiB."""
+"""Number of callers whose manager is cached, about 1 MiB. The least recently used is evicted."""
 
 
 class FieldManagers:
     """Names the manager of each caller's updates.
 
     Args:
-        user_api: to ask as whom the API server knows a caller.
-        accounts_namespace: of the users who have plain names.
+        user_api: the API server, which identifies a caller.
+        accounts_namespace: namespace of the users with plain names.
     """
 
     def __init__(self, user_api: UserApi, accounts_namespace: str) -> None:
@@ -43,8 +43,8 @@ class FieldManagers:
     async def of(self, caller: Caller) -> str:
         """Return the manager of the updates of ``caller``.
 
-        The API server is asked once for each token: whether a token is still accepted may
-        change, its user never does.
+        The API server is asked once for each token. A token may be revoked, but its user never
+        changes.
 
         Raises:
             UpstreamStatus: the token is not accepted.
@@ -67,7 +67,7 @@ class FieldManagers:
         return manager
 
     async def update(self, caller: Caller, params: Mapping[str, str]) -> dict[str, str]:
-        """Return the parameters of an update, with its manager; it raises what `of` does."""
+        """Return the parameters of an update, with its manager. Raises the same errors as `of`."""
         if params.get("fieldManager", FIELD_MANAGER) != FIELD_MANAGER:
             return dict(params)
         return {**params, "fieldManager": await self.of(caller)}
@@ -78,7 +78,7 @@ FieldManagersDep = Annotated[FieldManagers, Depends(FromState("field_managers"))
 
 
 def manager_of(name: str) -> str:
-    """Return the manager of the updates of the user ``name``, in the API server's bounds."""
+    """Return the manager of the updates of user ``name``, within the API server's limits."""
     manager = f"{FIELD_MANAGER}:{name}"
     if len(manager) <= MAX_FIELD_MANAGER_CHARS and re.fullmatch(r"[!#-~]+", manager):
         return manager

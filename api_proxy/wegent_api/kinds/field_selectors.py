@@ -1,7 +1,7 @@
-"""Field selectors that the API server refuses, with the fields that it would take.
+"""Lists the supported fields in the refusal of a field selector.
 
-Which fields can be selected is the CRD's to say, and the API server's to check. Its answer names
-the field that it doesn't know, and none that it does.
+The CRD defines the selectable fields, and the API server checks selectors. Its answer names the
+unknown field, but not the fields that are supported.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from wegent_crds.registry import Kind
 
 OF_ALL: Final = ("metadata.name", "metadata.namespace")
 REFUSALS: Final = ("field label not supported", "invalid selector", "invalid field selector")
-"""By these words of the API server's a 400 is about the field selector."""
+"""A 400 with one of these phrases of the API server is about the field selector."""
 
 
 def fields_of(kind: Kind) -> tuple[str, ...]:
@@ -21,7 +21,7 @@ def fields_of(kind: Kind) -> tuple[str, ...]:
 
 
 def explained(refused: UpstreamStatus, kind: Kind, selector: str | None) -> Problem:
-    """Return a refusal with the fields that can be selected, if it is about the selector."""
+    """Return a refusal with the selectable fields added if it is about the field selector."""
     if selector is None or refused.code != 400:
         return refused
     if not any(words in refused.message for words in REFUSALS):

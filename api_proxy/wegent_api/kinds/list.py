@@ -1,9 +1,9 @@
-"""Lists, of one namespace or of all that the caller may list.
+"""Lists of one namespace, or of all namespaces that the caller may list.
 
-Who may list the whole cluster does so, in one request. For others the namespaces in
-which they may have rights are listed one after the other with their own token, in the
-order of names: the order in which the API server itself lists a cluster. All are read
-at the version of the first, so that the whole is one moment's, whatever the pages.
+For a caller who may list the whole cluster, one request suffices. For other callers, the proxy
+lists the namespaces in which they may have rights one after the other, with their own token. The
+namespaces are sorted by name, as in the API server's own list of a cluster. All of them are read at
+the version of the first, so that all pages show the same moment.
 """
 
 from collections.abc import AsyncIterator
@@ -39,9 +39,9 @@ class Lister:
     """Answers lists.
 
     Args:
-        user_api: the API server, as the caller.
-        bindings: in which namespaces a caller may have rights.
-        long_answers: counts the answers that take a while to read.
+        user_api: the API server, called as the caller.
+        bindings: index of the namespaces in which a caller may have rights.
+        long_answers: limits the answers that take a while to read.
     """
 
     def __init__(self, user_api: UserApi, bindings: Bindings, long_answers: LongAnswers) -> None:
@@ -53,9 +53,9 @@ class Lister:
         """Return the answer to a list.
 
         Raises:
-            BadRequest: ``continue`` is nothing that such a list has given.
-            UpstreamStatus: the caller may not list here, or anywhere.
-            Forbidden: the proxy may not find out where.
+            BadRequest: ``continue`` is not a token of such a list.
+            UpstreamStatus: the caller may not list in this namespace, or in any.
+            Forbidden: the proxy may not look up the caller's namespaces.
             Unavailable: the API server can't be reached.
         """
         resource, query = resource_of(kind), parameters.upstream()
@@ -91,7 +91,7 @@ ListerDep = Annotated[Lister, Depends(FromState("lister"))]
 
 
 async def _all(kind: Kind, merged: MultiNamespaceList, page: Page) -> AsyncIterator[bytes]:
-    """Yield a list of all pages; if one fails, the answer breaks off."""
+    """Yield a list of all pages. If a page fails, the answer breaks off."""
     yield _opening(kind)
     yield b"["
     separator = b""

@@ -1,8 +1,8 @@
-"""The lists of several namespaces as one: its pages, and where each goes on.
+"""The lists of several namespaces as one list with pages and ``continue`` tokens.
 
-A ``continue`` token says a version, a namespace and the API server's own token in there.
-It is neither signed nor secret: whoever makes one up reads with their own token all the
-same, in namespaces that are found anew, and gets no more than by asking for them.
+A ``continue`` token holds a version, a namespace and the API server's own token in that namespace.
+It is neither signed nor secret. A forged token gives no access: each request reads with its
+caller's own token, in namespaces that the proxy looks up again.
 """
 
 import base64
@@ -23,44 +23,47 @@ from wegent_kube.paging import PageLimit
 from wegent_kube.resources import Resource
 
 PREFIX: Final = "namespaces."
-"""Of our own tokens; the API server's are base64, without a dot."""
+"""Prefix of the proxy's own tokens. The API server's are base64, without a dot."""
 PAGE_BYTES: Final = 4 << 20
-"""A page ends once it has so much: it is held whole, and others wait while it is (de)coded."""
+"""Size at which a page ends. A page is held in memory, and (de)coding it delays other requests."""
 AT_ONCE: Final = 50
-"""Objects of one request, at most. It asks for fewer where they are large: a Ghost has 384 KiB
-with a prompt of full length in Chinese, and more may be held than `PAGE_BYTES` by one request."""
+"""Limit of objects for one upstream request.
+
+A request asks for fewer objects where they are large. A Ghost takes 384 KiB with a prompt of full
+length in Chinese, so that one request may return more than `PAGE_BYTES`.
+"""
 NOT_HERE: Final = frozenset({403, 404})
-"""Answers of a namespace that has nothing for the caller, or isn't there any more."""
+"""Answers of a namespace in which the caller may not list, or that is gone."""
 NOT_YET: Final = 504
-"""The API server's answer, after some seconds, to a version that is still to come."""
+"""The API server's answer, after some seconds, to a version that it has not reached yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContinueToken:
-    """Where a list goes on."""
+    """The position at which a list continues."""
 
     version: str
-    """The resourceVersion at which all of it is read."""
+    """The resourceVersion at which all pages are read."""
     namespace: str
     continue_: str | None = None
-    """The API server's token in that namespace; None: its beginning."""
+    """The API server's token in that namespace. None is its beginning."""
 
     @staticmethod
     def is_one(token: str | None) -> bool:
-        """Tell whether this is one of our tokens, and not the API server's."""
+        """Return whether this is a token of the proxy, and not of the API server."""
         return token is not None and token.startswith(PREFIX)
 
     def encode(self) -> str:
-        """Return it as a token."""
+        """Return the position as a token."""
         raw = json.dumps([self.version, self.namespace, self.continue_], separators=(",", ":"))
         return PREFIX + base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, token: str) -> Self:
-        """Return what a token says.
+        """Return the position in a token.
 
         Raises:
-            BadRequest: it is none.
+            BadRequest: the token is not valid.
         """
         text = token.removeprefix(PREFIX)
         try:
@@ -77,22 +80,22 @@ class ContinueToken:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list."""
+    """A page of a list."""
 
     items: list[Any]
     version: str
     next: ContinueToken | None
-    """Where it goes on; None: nowhere."""
+    """The position of the next page. None after the last page."""
     size: int = 0
-    """Bytes in which the API server sent it."""
+    """Size in bytes, as sent by the API server."""
 
 
 async def namespaces_of(user_api: UserApi, bindings: Bindings, caller: Caller) -> list[str]:
-    """Return the namespaces in which ``caller`` may have rights, in order.
+    """Return the namespaces in which ``caller`` may have rights, sorted.
 
     Raises:
-        UpstreamStatus: the token isn't taken.
-        Forbidden: the proxy may not find out.
+        UpstreamStatus: the token is not accepted.
+        Forbidden: the proxy may not look up the namespaces.
         Unavailable: the API server can't be reached.
     """
     return await bindings.namespaces(await identity(user_api, caller))
@@ -116,12 +119,12 @@ class MultiNamespaceList:
         self._namespaces = namespaces
 
     async def page(self, limit: int, start: ContinueToken | None = None) -> Page | None:
-        """Return up to ``limit`` items from ``start`` on; None: the caller may list nowhere.
+        """Return up to ``limit`` items from ``start`` on, or None if the caller may list nowhere.
 
-        It is fewer where the page has `PAGE_BYTES` before.
+        A page that reaches `PAGE_BYTES` first has fewer items.
 
         Raises:
-            UpstreamStatus: the version is too old, or the token isn't taken any more.
+            UpstreamStatus: the version is too old, or the token is no longer accepted.
             Unavailable: the API server can't be reached.
         """
         version = start.version if start else None
@@ -170,5 +173,5 @@ class MultiNamespaceList:
 
 
 def _without_token(refused: UpstreamStatus) -> UpstreamStatus:
-    """Return a refusal without the API server's offer to go on, which is for one namespace."""
+    """Return a refusal without the API server's ``continue``, which covers only one namespace."""
     return UpstreamStatus({**refused.status, "metadata": {}}, refused.code, refused.headers)

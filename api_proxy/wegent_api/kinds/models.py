@@ -8,37 +8,37 @@ from wegent_api.accounts.models import Answer
 
 
 class ResolvedRefs(Answer):
-    """The operator's word on all references of an object: its condition `ResolvedRefs`."""
+    """The operator's verdict on all references of an object: its condition `ResolvedRefs`."""
 
     status: str
     """`True`, `False` or `Unknown`."""
     reason: str
     message: str
     current: bool
-    """Whether it is about the object as it is now."""
+    """True if the verdict is about the object's current generation."""
 
 
 class FoundReference(Answer):
-    """One reference of an object, as far as the caller may see where it leads."""
+    """One reference of an object, and the part of its state that the caller may see."""
 
     field: str
-    """Where it is in the object, such as `spec.bots[0]`."""
+    """Path of the field, such as `spec.bots[0]`."""
     kind: str
     namespace: str
     name: str
     found: bool | None = None
-    """Whether it is there; left out if the caller may not look."""
+    """True if the referenced object exists. Omitted if the caller may not read it."""
     permitted: bool | None = None
-    """Whether the object may refer to it; left out where the operator's word doesn't tell."""
+    """True if the reference is permitted. Omitted if the operator's verdict doesn't tell."""
 
 
 class ReferenceList(Answer):
-    """What an object refers to."""
+    """The references of an object."""
 
     items: list[FoundReference]
     """In the order of the object's fields."""
     resolved_refs: ResolvedRefs | None = None
-    """Left out before the operator's first word."""
+    """Omitted until the operator has written its first verdict."""
 
 
 class Referrer(Answer):
@@ -46,14 +46,14 @@ class Referrer(Answer):
 
     kind: str
     metadata: dict[str, Any]
-    """Its metadata, but for managedFields."""
+    """Metadata of the object, without managedFields."""
     fields: list[str]
-    """Where it does so, such as `spec.bots[0]`."""
+    """Paths of the referring fields, such as `spec.bots[0]`."""
 
 
 class ReferrerList(Answer):
-    """What refers to an object, in as many namespaces as the caller may list."""
+    """The objects that refer to an object, in all namespaces that the caller may list."""
 
     items: list[Referrer]
     continue_: Annotated[str | None, Field(alias="continue")] = None
-    """Set where there may be more, also if there are no items."""
+    """Set if there may be more items, even if this page has none."""

@@ -15,7 +15,7 @@ from wegent_api.upstream.target import Target
 
 @dataclass(frozen=True, slots=True)
 class ObjectWriter:
-    """Writes objects as one caller, with notes on the creator and on the owner of fields."""
+    """Writes objects as one caller, and notes their creators and the owners of their fields."""
 
     user_api: UserApi
     caller: Caller
@@ -29,11 +29,11 @@ class ObjectWriter:
     async def annotate(
         self, body: Mapping[str, Any], namespace: str, target: Target | None = None
     ) -> Mapping[str, Any]:
-        """Return ``body`` with its creator; see `Creators.annotate`."""
+        """Return ``body`` with its creator. See `Creators.annotate`."""
         return await self.creators.annotate(self.caller, body, namespace, target)
 
     async def update(self, params: Mapping[str, str]) -> dict[str, str]:
-        """Return the parameters of an update, with its manager; see `FieldManagers.update`."""
+        """Return the parameters of an update, with its manager. See `FieldManagers.update`."""
         return await self.field_managers.update(self.caller, params)
 
 

@@ -1,8 +1,8 @@
-"""Whether what an object refers to is there, as far as its author may see.
+"""Checks that the references of an object exist, as far as its author may see.
 
-The operator judges references anyway; this tells the author at once. It looks with
-the author's own rights, so that it tells nobody about objects they may not read: a
-reference that may not be looked at passes.
+The operator evaluates references later in any case. This check tells the author at once. It reads
+with the author's own rights, so that it reveals nothing about objects that the author may not read.
+A reference that the author may not look up passes.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from wegent_kube.resources import resource_of
 
 LOOKUPS_AT_ONCE: Final = 8
 MAX_TARGETS: Final = 256
-"""References of one object: more than any kind's lists hold."""
+"""Limit of references in one object: more than the lists of any kind hold."""
 
 
 async def check_references(
     user_api: UserApi, caller: Caller, kind: Kind, namespace: str, body: Mapping[str, Any]
 ) -> None:
-    """Look up everything that ``body``, to be written into ``namespace``, refers to.
+    """Look up all references of ``body``, which is to be written to ``namespace``.
 
     Raises:
-        Invalid: something isn't there, with a cause for each such reference.
-        UpstreamStatus, Unavailable: the API server did not say.
+        Invalid: a referenced object doesn't exist. There is a cause for each such reference.
+        UpstreamStatus, Unavailable: the API server did not answer.
     """
     found = bounded(references_of(kind, namespace, body))
     missing = await missing_of(user_api, caller, targets_of(found))
@@ -39,10 +39,10 @@ async def check_references(
 
 
 def bounded(references: Iterable[Reference]) -> list[Reference]:
-    """Return ``references``, which are as many as the body of a request has.
+    """Return ``references`` as a list. Their number depends on the body, which a client sends.
 
     Raises:
-        Invalid: more than any kind has.
+        Invalid: there are more references than any kind has.
     """
     found = list(islice(references, MAX_TARGETS + 1))
     if len(found) > MAX_TARGETS:
@@ -51,7 +51,7 @@ def bounded(references: Iterable[Reference]) -> list[Reference]:
 
 
 def targets_of(references: Iterable[Reference]) -> set[ObjectKey]:
-    """Return what ``references`` point to, without what nothing can be called."""
+    """Return the objects that ``references`` point to, without names that no object can have."""
     return {reference.target for reference in references if _wrong_name(reference) is None}
 
 
@@ -61,7 +61,7 @@ def unresolved(
     body: Mapping[str, Any],
     missing: frozenset[ObjectKey],
 ) -> Invalid | None:
-    """Return the refusal of ``body``, a cause for each reference to nothing; None: all is well."""
+    """Return the refusal of ``body`` with a cause for each dangling reference, or None."""
     all_causes = (_cause(kind, reference, missing) for reference in references)
     causes = list(islice(filter(None, all_causes), MAX_CAUSES + 1))
     return Invalid.of(causes, what=f'{kind.kind}.{GROUP} "{_name(body)}"') if causes else None
@@ -70,10 +70,10 @@ def unresolved(
 async def missing_of(
     user_api: UserApi, caller: Caller, targets: Iterable[ObjectKey]
 ) -> frozenset[ObjectKey]:
-    """Return those of ``targets`` of which the caller may know that they aren't there.
+    """Return the ``targets`` that don't exist, among those that the caller may read.
 
     Raises:
-        UpstreamStatus, Unavailable: the API server did not say.
+        UpstreamStatus, Unavailable: the API server did not answer.
     """
     seen = await look_up(user_api, caller, targets)
     return frozenset(target for target, there in seen.items() if there is False)
@@ -82,10 +82,10 @@ async def missing_of(
 async def look_up(
     user_api: UserApi, caller: Caller, targets: Iterable[ObjectKey]
 ) -> Mapping[ObjectKey, bool | None]:
-    """Return which of ``targets`` are there; None of those that the caller may not look at.
+    """Return for each target whether it exists, or None if the caller may not read it.
 
     Raises:
-        UpstreamStatus, Unavailable: the API server did not say.
+        UpstreamStatus, Unavailable: the API server did not answer.
     """
     slots = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
@@ -133,7 +133,7 @@ def _cause(kind: Kind, reference: Reference, missing: frozenset[ObjectKey]) -> C
 
 
 def _wrong_name(reference: Reference) -> tuple[str, str] | None:
-    """Return the field and the message if the reference names nothing that could be."""
+    """Return the field and the message if the reference's name can't be an object's name."""
     if not is_dns_subdomain(reference.target.name):
         return f"{reference.field}.name", "must be a DNS-1123 subdomain"
     if not is_dns_label(reference.target.namespace):

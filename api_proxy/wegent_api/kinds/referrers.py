@@ -1,8 +1,8 @@
-"""Search for what refers to an object, among all that its searcher may list.
+"""Finds the objects that refer to an object, among those that the caller may list.
 
-There is no index for that which everybody may ask: what the operator knows, it knows of
-everybody's objects. So the kinds that may refer to it are read through with the caller's
-token, so much in one request that neither side is kept waiting.
+There is no index that every user may query, because the operator's index covers all users' objects.
+So the search reads all objects of the referring kinds with the caller's token. The work of one
+request is bounded, so that neither side waits long.
 """
 
 import json
@@ -21,18 +21,18 @@ from wegent_kube.paging import PageLimit
 from wegent_kube.resources import resource_of
 
 PAGE: Final = 100
-"""Objects read at once, at most; fewer where they are large."""
+"""Limit of objects in one upstream request. It is lower where objects are large."""
 SEARCHED: Final = 1000
-"""Objects read for one request."""
+"""Limit of objects that one request searches."""
 SEARCHED_BYTES: Final = 32 << 20
-"""The same in bytes: decoding them takes the loop about a third of a second in all."""
+"""The same limit in bytes. Decoding them blocks the event loop for a third of a second in total."""
 
 Found = tuple[list[Any], str | None]
-"""Objects, and where it goes on."""
+"""Objects, and the token to continue with."""
 
 
 class Search:
-    """For the referrers of one object, on behalf of one caller."""
+    """Search for the referrers of one object, on behalf of one caller."""
 
     def __init__(
         self, user_api: UserApi, bindings: Bindings, caller: Caller, target: ObjectKey
@@ -49,12 +49,12 @@ class Search:
         self._bytes = 0
 
     async def run(self, token: str | None) -> tuple[list[Referrer], str | None]:
-        """Return referrers, and the token to go on with; None: that is all.
+        """Return referrers, and the token to continue with, or None at the end.
 
         Raises:
-            BadRequest: the token is none that this has given.
-            UpstreamStatus: the caller may list nothing that might refer to it.
-            Forbidden: the proxy may not find out where they may.
+            BadRequest: the token is not a token of such a search.
+            UpstreamStatus: the caller may list no kind that might refer to the object.
+            Forbidden: the proxy may not look up the caller's namespaces.
             Unavailable: the API server can't be reached.
         """
         kinds, rest = self._start(token)
@@ -106,7 +106,7 @@ class Search:
         return page["items"], page["metadata"].get("continue") or None
 
     def _take(self, objects: int, size: int) -> None:
-        """Count the bytes of a page."""
+        """Count the objects and bytes of a page."""
         self._bytes += size
         self._fitting.adapt(objects, size)
 

@@ -1,8 +1,8 @@
-"""``/{name}/references`` and ``/{name}/referrers``: the two ends of references.
+"""``/{name}/references`` and ``/{name}/referrers``: both directions of references.
 
-Everything is read with the caller's token. Whether a reference is permitted depends on
-labels of namespaces and on the operator's settings, which callers need not see: that
-is the operator's to say, and its word is in the object.
+Everything is read with the caller's token. A reference is permitted or not according to labels of
+namespaces and to the operator's settings. Callers may not be able to read those, so the answer
+comes from the operator's condition on the object.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ TRUE: Final = "True"
 
 
 class Relations:
-    """The routes of one kind that tell how its objects hang together with others."""
+    """The routes of one kind for the references from and to its objects."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
@@ -39,7 +39,7 @@ class Relations:
         name: Name,
         parameters: Annotated[OneParameters, Query()],
     ) -> ReferenceList:
-        """List what one object refers to, and whether that is there and may be referred to."""
+        """List the references of one object, and for each whether it exists and is permitted."""
         namespace = parameters.namespace
         path = self.resource.path(namespace, name)
         body = await user_api.request_json(caller, "GET", path)
@@ -67,10 +67,10 @@ class Relations:
         name: Name,
         parameters: Annotated[ReferrersParameters, Query()],
     ) -> ReferrerList:
-        """List what refers to an object, whether that is there or not.
+        """List the objects that refer to an object, whether or not that object exists.
 
-        The API server can't be asked for that: what might refer to it is read through, a part
-        at a time. Go on with `continue` for as long as there is one.
+        The API server has no index for this, so the proxy searches all possible referrers, a part
+        in each request. Continue with `continue` for as long as the answer has one.
         """
         target = ObjectKey(self.kind.plural, parameters.namespace, name)
         search = Search(user_api, bindings, caller, target)
@@ -79,7 +79,7 @@ class Relations:
 
 
 def resolved_refs(body: Mapping[str, Any]) -> ResolvedRefs | None:
-    """Return what the operator has said of the references of an object; None: nothing yet."""
+    """Return the operator's verdict on the references of an object, or None before the first."""
     for condition in (body.get("status") or {}).get("conditions") or ():
         if condition["type"] == ConditionType.RESOLVED_REFS and "observedGeneration" in condition:
             return ResolvedRefs(
@@ -94,10 +94,11 @@ def resolved_refs(body: Mapping[str, Any]) -> ResolvedRefs | None:
 def permitted(
     reference: Reference, namespace: str, beside: Sequence[Reference], resolved: ResolvedRefs | None
 ) -> bool | None:
-    """Return whether an object may refer so, None where nothing that the caller sees says it.
+    """Return whether the reference is permitted, or None if the caller sees no verdict on it.
 
-    The same namespace is always permitted. For others, the operator's word is about all
-    references together: a good one is good for each, a bad one names the only other one.
+    References within a namespace are always permitted. For others, the operator's verdict covers
+    all references of the object. A positive verdict holds for each. A negative verdict names the
+    one reference if the object has only one to another namespace.
     """
     if reference.target.namespace == namespace:
         return True

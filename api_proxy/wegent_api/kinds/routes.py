@@ -1,7 +1,7 @@
 """``/api/v1/kinds/{plural}``: one set of routes for each row of the table of kinds.
 
-Each request becomes one of the API server's, with the caller's token; its answer is
-passed through as it is. Nothing is decided here that the API server decides.
+Each request becomes one request to the API server, with the caller's token. Its answer is passed on
+unchanged. Every decision is the API server's.
 """
 
 from collections.abc import Awaitable, Callable
@@ -73,9 +73,10 @@ class KindRoutes:
     ) -> Response:
         """List the objects of one namespace, or of all, as a Kubernetes list.
 
-        With `watch=true`, follow them instead: Server-Sent Events, one for each change, whose
-        type is Kubernetes' own (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`), whose id
-        is the resourceVersion to go on from, and whose data is the object.
+        With `watch=true`, watch them instead. The answer then is a stream of Server-Sent Events,
+        one for each change. An event's type is Kubernetes' own (`ADDED`, `MODIFIED`, `DELETED`,
+        `BOOKMARK`, `ERROR`), its id is the resourceVersion to resume from, and its data is the
+        object.
         """
         try:
             if not parameters.watching():
@@ -104,7 +105,7 @@ class KindRoutes:
 
 
 def kinds_router() -> APIRouter:
-    """Return the routes of all kinds that users work with."""
+    """Return the routes of all user-facing kinds."""
     router = APIRouter(prefix="/api/v1/kinds", dependencies=[Depends(no_repeats)])
     for kind in KINDS:
         if kind.user_facing:
@@ -189,7 +190,7 @@ def _add_relation(
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """One method of one path, and what the OpenAPI document says of it."""
+    """One method of one path, with its part of the OpenAPI document."""
 
     method: str
     endpoint: Callable[..., Awaitable[Response]]

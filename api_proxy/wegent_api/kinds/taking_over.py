@@ -1,9 +1,9 @@
 """Server-side apply that takes over the caller's own updates.
 
-To the API server an update and an apply are always two field managers, and a field that both
-set to different values is a conflict. A person who creates an object over REST and then applies
-it conflicts with nobody, so that an apply takes over fields that only the caller's own updates
-own. Every other conflict stays, with the remedy in its message.
+In the API server an update and an apply always have two field managers. A field that both set to
+different values is a conflict. A person who creates an object over REST and then applies it
+conflicts with nobody else. So an apply takes over fields that only the caller's own updates own.
+Every other conflict remains, with the remedy in its message.
 """
 
 import re
@@ -23,18 +23,19 @@ from wegent_api.upstream.target import Target
 from wegent_kube.content_types import APPLY_PATCH
 
 CONFLICT: Final = "FieldManagerConflict"
-"""Reason of the causes with which the API server refuses an apply."""
+"""Reason of the causes in the API server's refusal of an apply."""
 ATTEMPTS: Final = 5
-"""Of an apply that takes fields over, each at the version that is there then."""
+"""Attempts of an apply that takes fields over, each at the object's current version."""
 REMEDY: Final = (
     "Leave these fields out of the body to keep the other manager's values, or take them over"
     " with ?force=true"
 )
 
 _MANAGER: Final = re.compile(r'conflict with "([^"]*)" using \S+(?: at \S+)?')
-"""The API server's words for a manager that owns a field by an update of the main resource.
+"""The API server's phrase for a manager that owns a field by an update of the main resource.
 
-An apply and a subresource have other words, and a manager with a quote in its name is no match.
+Owners by an apply or through a subresource have another phrase. A manager with a quote in its name
+doesn't match.
 """
 
 
@@ -45,18 +46,18 @@ class Applying:
     managers: FieldManagers
     target: Target
     parameters: PatchParameters
-    """Of the request. Only the default manager takes fields over."""
+    """Parameters of the request. Only the default manager takes fields over."""
     guard: str | None = None
     """The version that the body requires because the request does."""
 
     async def run(self, body: Mapping[str, Any], *, seen: str | None = None) -> Answer:
-        """Apply ``body``, over the caller's own updates as well.
+        """Apply ``body``, and take over the caller's own updates.
 
         ``seen`` is a version of the object that was read before this call.
 
         Raises:
             PreconditionFailed: the object isn't at ``guard``.
-            UpstreamStatus: the API server refused; for a conflict, with the remedy.
+            UpstreamStatus: the API server refused. A conflict has the remedy in its message.
         """
         try:
             return await self._send(body)
@@ -76,8 +77,8 @@ class Applying:
         return await self._send(body)
 
     async def _at_current_version(self, body: Mapping[str, Any]) -> Answer:
-        # Only conflicts at one known version count: they are looked at after that version was
-        # read, and the forced apply requires it.
+        # Only conflicts at one known version count. They are read after that version, and the
+        # forced apply requires the same version.
         version = str(version_of(await self.target.look()))
         try:
             return await self._send(with_metadata(body, resourceVersion=version))
@@ -116,18 +117,18 @@ class Applying:
             raise with_remedy(refused)
 
 
-class _Stale(Exception):  # noqa: N818 - what happened
+class _Stale(Exception):  # noqa: N818 - names an event
     """The object has changed since it was read."""
 
 
 def conflicting(refused: UpstreamStatus) -> set[str]:
-    """Return the managers of a conflict that own by updates; empty if there is any other owner."""
+    """Return the managers of a conflict that own by updates, or an empty set for other owners."""
     found = [_MANAGER.fullmatch(str(cause.get("message"))) for cause in _causes(refused)]
     return {match[1] for match in found if match} if all(found) else set()
 
 
 def with_remedy(refused: UpstreamStatus) -> UpstreamStatus:
-    """Return a conflict whose message says how to resolve it."""
+    """Return a conflict with the remedy in its message."""
     message = f"{refused.message.rstrip('.')}. {REMEDY}."
     return UpstreamStatus({**refused.status, "message": message}, refused.code, refused.headers)
 

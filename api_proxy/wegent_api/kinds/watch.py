@@ -1,13 +1,13 @@
 """``?watch=true``: the changes of a collection as Server-Sent Events.
 
-An event's id is the resourceVersion from which a client may go on. What a client is
-sent to begin with (each object that is there, in no order of versions) has no id: who is
-cut off in the middle of that must begin again, or it would miss the rest for ever.
+An event's id is the resourceVersion from which a client may resume. The initial events, one for
+each existing object in no order of versions, have no id. A client that is cut off among them must
+start again, or it would miss the rest for ever.
 
-A watch of the API server's outlives the token and the rights that it was begun with.
-So it is asked to end soon, and begun anew from where it was. The first one has no such
-place until all that is there is sent, which takes a slow client as long as it takes: it
-lasts until then, and shows no more than a list would that was asked for at its beginning.
+A watch of the API server outlives the token and the rights with which it was opened. So each
+upstream watch is short, and the proxy opens the next one where the last one ended. The first one
+has no such position until all initial events are sent, which takes a slow client a while. It lasts
+until then, and shows no more than a list at its beginning would show.
 """
 
 import asyncio
@@ -36,20 +36,20 @@ LAST_EVENT_ID: Final = "Last-Event-ID"
 EXPIRED: Final = 410
 BOOKMARKS: Final = {"allowWatchBookmarks": "true"}
 FROM_WHAT_IS_THERE: Final = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
-"""What is there first, and then a bookmark that ends it (KEP-3157)."""
+"""Query for the initial events, which end with a bookmark (KEP-3157)."""
 BEGINNING_S: Final = 300
-"""Seconds in which a client must have taken that: 100 MiB at a few Mbit/s, and not for ever."""
+"""Seconds in which a client must have taken the initial events: 100 MiB at a few Mbit/s."""
 
 
 def starting_point(request: Request, parameter: str | None) -> str | None:
-    """Return the version to go on from: the last one seen, else the parameter; None: none.
+    """Return the version to resume from: the last seen one, else the parameter, else None.
 
     Raises:
-        BadRequest: it is no version.
+        BadRequest: the value is not a version.
     """
     seen = ",".join(request.headers.getlist(LAST_EVENT_ID))
     where, value = (LAST_EVENT_ID, seen) if seen else ("resourceVersion", parameter)
-    if not value or value == "0":  # to Kubernetes, any version: begin with what is there
+    if not value or value == "0":  # any version in Kubernetes: begin with the initial events
         return None
     if not is_version(value):
         message = "must be the resourceVersion of a list, an object or an event"
@@ -58,14 +58,14 @@ def starting_point(request: Request, parameter: str | None) -> str | None:
 
 
 class Watcher:
-    """Begins watches.
+    """Opens watches.
 
     Args:
-        user_api: the API server, which says who a caller is.
-        watches: of the API server, as the caller.
-        limiter: of the clients' watches.
-        draining: set when the proxy is to stop, which ends them.
-        settings: how often a watch is begun anew, and how a client is kept or given up.
+        user_api: the API server, which identifies a caller.
+        watches: of the API server, opened as the caller.
+        limiter: limits the clients' watches.
+        draining: set when the proxy is to stop. All watches then end.
+        settings: interval of upstream watches, heartbeat, and time limit for a stalled client.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class Watcher:
     async def watch(
         self, caller: Caller, path: str, query: Mapping[str, str], since: str | None
     ) -> EventStream:
-        """Begin to watch and return the answer that goes on with it.
+        """Open a watch and return the event stream.
 
         Raises:
-            UpstreamStatus: the API server does not begin it.
-            TooManyRequests: the caller has too many.
-            Unavailable: it can't be reached, or there are too many in all.
+            UpstreamStatus: the API server refused the watch.
+            TooManyRequests: the caller has too many watches.
+            Unavailable: the API server can't be reached, or there are too many watches in total.
         """
         renew_s = self._settings.watch_renew_s
         watching = _Watching(self._watches, caller, path, query, since, lasts_s=renew_s)
@@ -109,7 +109,7 @@ WatcherDep = Annotated[Watcher, Depends(FromState("watcher"))]
 
 
 class _Watching:
-    """One client's watch, over as many of the API server's as it takes."""
+    """One client's watch, across as many upstream watches as it needs."""
 
     def __init__(
         self,
@@ -134,10 +134,11 @@ class _Watching:
         self._end: Problem | None = None
 
     async def begin(self, limiter: ConcurrencyLimiter, user: str) -> None:
-        """Take one of ``user``'s slots and open the first of the API server's watches.
+        """Take one of ``user``'s slots and open the first upstream watch.
 
         Raises:
-            Problem: as `Watcher.watch`; but for a version that is too old, which is an event.
+            Problem: for the same reasons as `Watcher.watch`. A version that is too old becomes an
+                event.
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(limiter.one(user))
@@ -156,14 +157,14 @@ class _Watching:
             except UpstreamStatus as refused:
                 if "sendInitialEvents" not in refused.message:
                     raise
-                await self._open({})  # Kubernetes before 1.34 need not know it
+                await self._open({})  # Kubernetes before 1.34 may not support it
         except UpstreamStatus as refused:
             if refused.code != EXPIRED:
                 raise
             self._end = refused
 
     async def frames(self) -> Frames:
-        """Yield the events until there are no more to come."""
+        """Yield the events until the watch ends."""
         while self._end is None and self._lines is not None:
             lines, self._lines = self._lines, None
             try:
@@ -175,7 +176,7 @@ class _Watching:
                     yield self._event(kind, body)
                     if self._beginning and self._version is not None:
                         break
-                if self._version is None:  # it ended before what is there was all sent
+                if self._version is None:  # it ended within the initial events
                     return
                 self._beginning = False
                 await self._upstream.aclose()
@@ -187,8 +188,8 @@ class _Watching:
 
     def _event(self, kind: str, body: bytes) -> bytes:
         if self._version is None and kind == "ADDED":
-            # One that was there to begin with. What follows these on servers that don't mark
-            # their end is a change, a deletion or a bookmark all the same.
+            # This is an initial event. A server that doesn't mark their end goes on with a change,
+            # a deletion or a bookmark.
             return frame(kind, body)
         self._version = version_of(metadata_of(body))
         return frame(kind, body, id_=self._version)
@@ -206,6 +207,6 @@ class _Watching:
 
 
 def _error(status: bytes) -> bytes:
-    """Return the last event. One that says "too old" makes the client begin again."""
+    """Return the last event. A client that gets "too old" must start again."""
     said: Any = json.loads(status)
     return frame("ERROR", status.strip(), id_="" if said.get("code") == EXPIRED else None)

@@ -1,8 +1,8 @@
 """POST, PUT and PATCH of one object.
 
-The API server judges: schema, RBAC, policies and versions. What is added here is what
-a person at the other end of REST expects: identity may be left out of a body, a
-reference to nothing is refused at once, and versions travel in HTTP's own headers.
+The API server checks schema, RBAC, policies and versions. The proxy adds the conventions of REST: a
+body may omit its identity, a dangling reference is refused at once, and versions travel in HTTP's
+own headers.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from wegent_kube.encoding import encode_json
 from wegent_kube.resources import resource_of
 
 REPLACE_ATTEMPTS: Final = 5
-"""Of a PUT that names no version, each with the version that is there then."""
+"""Attempts of a PUT that names no version, each with the object's current version."""
 
 Body = Annotated[dict[str, Any], Depends(json_object)]
 
@@ -59,11 +59,11 @@ class Writes:
         if_none_match: IfNoneMatch,
         body: Body,
     ) -> Response:
-        """Replace an object as a whole.
+        """Replace a whole object.
 
         `apiVersion`, `kind` and `metadata.name` may be left out. `If-Match`, or
-        `metadata.resourceVersion` in the body, replaces that version and no other; without
-        either, whatever version is there. `If-None-Match: *` creates, and replaces nothing.
+        `metadata.resourceVersion` in the body, requires the version to replace. Without either, the
+        request replaces any version. `If-None-Match: *` creates the object, and replaces nothing.
         """
         named = with_metadata(self.completed(body), name=name)
         if if_none_match is None:
@@ -93,20 +93,20 @@ class Writes:
     ) -> Response:
         """Change a part of an object.
 
-        By a merge patch (RFC 7386), a JSON patch (RFC 6902), or server-side apply, which
-        creates the object if it isn't there. References are looked up on apply alone: the
-        other two don't say what the object will be.
+        The body is a merge patch (RFC 7386), a JSON patch (RFC 6902), or a manifest for server-side
+        apply. Server-side apply creates the object if it doesn't exist. Only an apply checks
+        references, because the two others don't contain the resulting object.
 
-        A JSON patch is a list of operations, of RFC 6902, with
-        `Content-Type: application/json-patch+json`. The body below has no schema for it: some
-        generated clients fail on a body that is a list or an object.
+        A JSON patch is a list of the operations of RFC 6902, with `Content-Type:
+        application/json-patch+json`. The body below has no schema for it, because some generated
+        clients fail on a body that is either a list or an object.
         """
         completed = self.completed(patch.object)
         namespace = namespace_of(parameters.namespace, completed)
         target = writer.target(self.resource.path(namespace, name))
         await target.must_not_be(if_none_match)
         if patch.applies:
-            # The version and uid stay: in a request for one object they are conditions.
+            # Version and uid stay: in a request for one object they are conditions.
             wanted = as_wanted(completed, keep=frozenset({"resourceVersion", "uid"}))
             applied = with_metadata(wanted, name=name)
             if parameters.validate_refs:
@@ -167,7 +167,7 @@ class Writes:
         return self.answered(answer, stored=not parameters.dry_run)
 
     def answered(self, answer: Answer, *, stored: bool) -> Response:
-        """Return an object that was written; of a new one, the answer says where it is."""
+        """Return the response with a written object. For a new object it has the ``Location``."""
         response = tagged(answer, stored=stored)
         if stored and answer.status == HTTPStatus.CREATED:
             metadata = metadata_of(answer.body)
@@ -179,7 +179,7 @@ class Writes:
         """Return ``body`` with ``apiVersion`` and ``kind``.
 
         Raises:
-            BadRequest: it is said to be something else.
+            BadRequest: the body names another version or kind.
         """
         identity = {"apiVersion": API_VERSION, "kind": self.kind.kind}
         causes = [
@@ -200,7 +200,7 @@ def encoded(value: Any) -> bytes:
 async def _replace_any(
     target: Target, body: Mapping[str, Any], params: Mapping[str, str]
 ) -> Answer:
-    """Replace whatever version is there, as `kubectl replace` does: the last one wins."""
+    """Replace any version of the object. As with `kubectl replace`, the last write wins."""
     attempts = REPLACE_ATTEMPTS
     while True:
         there = version_of(await target.look()) or ""
@@ -216,9 +216,9 @@ async def _replace_any(
 async def _tied(
     target: Target, if_match: EntityTags | None, applied: Mapping[str, Any]
 ) -> tuple[str | None, Mapping[str, Any]]:
-    """Return the version that ``If-Match`` asks for, and the body that applies to it alone.
+    """Return the version that ``If-Match`` requires, and the body that requires it as well.
 
-    A version doesn't keep apply from creating an object that is gone; its uid does.
+    A resourceVersion doesn't keep an apply from creating an object that is gone, but a uid does.
     """
     if if_match is None:
         return None, applied

@@ -9,23 +9,23 @@ MemberRole = Literal["viewer", "editor", "admin"]
 
 
 class MemberChange(Body):
-    """What a user is to be in a namespace."""
+    """The role to give to a user in a namespace."""
 
     role: MemberRole
-    """What the user may do there: read, also write, also let others in."""
+    """Role in the namespace: read, also write, or also manage members."""
 
 
 class Member(Answer):
-    """A user who may work in a namespace."""
+    """A user with a role in a namespace."""
 
     username: str
     role: MemberRole
     by_account: bool
-    """Whether the account gives the role: only an admin of all accounts can change it, there."""
+    """True if the account gives the role. Only an admin of all accounts can then change it."""
 
     @classmethod
     def of(cls, membership: Membership) -> Self:
-        """Return what is shown of ``membership``."""
+        """Return the view of ``membership`` in an answer."""
         return cls.model_validate(
             {
                 "username": membership.username,
@@ -36,9 +36,9 @@ class Member(Answer):
 
 
 class MemberList(Answer):
-    """Who may work in a namespace, as far as Wegent gives the right."""
+    """The members of a namespace by Wegent's own RoleBindings."""
 
     items: list[Member]
-    """One for each role of each user."""
+    """One item for each role of each user."""
     all_users: MemberRole | None = None
-    """What every user is there, in a shared namespace."""
+    """Role of all users in a shared namespace."""

@@ -1,4 +1,4 @@
-"""``/api/v1/namespaces/{namespace}/members``: who may work in a namespace, for its admins."""
+"""``/api/v1/namespaces/{namespace}/members``: members of a namespace, for its admins."""
 
 from typing import Annotated, Final
 
@@ -33,7 +33,7 @@ async def _members(
 
 
 MembersDep = Annotated[Members, Depends(_members)]
-"""Parameter type of a route: memberships, as its caller may see and change them."""
+"""Parameter type of a route that reads or changes memberships as its caller."""
 
 
 @router.get(
@@ -43,7 +43,7 @@ MembersDep = Annotated[Members, Depends(_members)]
     responses=statuses(400, 401, 403, 503),
 )
 async def list_members(members: MembersDep, namespace: Namespace) -> MemberList:
-    """List who may work in the namespace, for its admins."""
+    """List the members of the namespace. Only its admins may do so."""
     found = await members.list(namespace)
     everybody = [it.role for it in found if it.username is None]
     return MemberList.model_validate(
@@ -66,7 +66,7 @@ async def put_member(
     username: Username,
     body: Annotated[MemberChange, Depends(body_of(MemberChange))],
 ) -> Member:
-    """Make the role the one that the user is given here; the same again changes nothing."""
+    """Set the user's role in the namespace. Repeating the request changes nothing."""
     await members.put(namespace, username, body.role)
     return Member(username=username, role=body.role, by_account=False)
 
@@ -80,6 +80,6 @@ async def put_member(
     responses=statuses(400, 401, 403, 404, 409, 503),
 )
 async def delete_member(members: MembersDep, namespace: Namespace, username: Username) -> Response:
-    """Take what the user was given here; everybody may leave. What the account gives stays."""
+    """Remove a member. Every member may leave. A role that the account gives stays."""
     await members.remove(namespace, username)
     return Response(status_code=204)

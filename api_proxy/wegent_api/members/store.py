@@ -1,9 +1,9 @@
-"""Who may work in a namespace: RoleBindings, read and written with the caller's own token.
+"""Members of a namespace: RoleBindings, read and written with the caller's own token.
 
-RBAC decides who is an admin there, and the policy ``wegent-members`` what they may write; the
-same RoleBindings can be written with kubectl. The proxy's own rights serve two things only.
-The caller may not ask whether there is a user of a name. And a member who isn't an admin may not
-write RoleBindings, not even to leave: the proxy deletes those that make its caller a member.
+RBAC decides who is an admin of the namespace, and the policy ``wegent-members`` limits their
+RoleBindings. The same RoleBindings can be written with kubectl. The proxy uses its own rights for
+two purposes only. It checks that a user exists, because the caller may not. And it deletes the
+RoleBindings of a caller who leaves, because a member who isn't an admin may not write any.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import ROLE_BINDINGS
 
 HELD_FOR_S: Final = 3.0
-"""How long a RoleBinding that finalizers hold may take to lose its subject."""
+"""Seconds that a RoleBinding held by finalizers may take to lose its subject."""
 POLL_S: Final = 0.2
 GONE: Final = frozenset({404, 409})
-"""Answers to a deletion by uid: it is gone, or another one by now."""
+"""Answers to a deletion by uid: the object is gone, or has been replaced by another."""
 Delete = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
 _ROLES: Final = {role_name(role): role for role in ROLES}
 
@@ -42,13 +42,13 @@ class Membership:
     """One role of one user, or of all users, in a namespace."""
 
     username: str | None
-    """None: of all users."""
+    """Name of the user. None for all users."""
     role: str
     by_account: bool
-    """Whether it follows from the Account, and is changed there only."""
+    """True if the Account gives the role, and only a change to the Account can remove it."""
     name: str
     uid: str
-    """Of the RoleBinding."""
+    """Uid of the RoleBinding."""
 
 
 class Members:
@@ -63,27 +63,27 @@ class Members:
         self._own_api = own_api
 
     async def list(self, namespace: str) -> list[Membership]:
-        """Return all memberships of ``namespace``, in the order of their names.
+        """Return all memberships of ``namespace``, sorted by name.
 
         Raises:
-            UpstreamStatus: the caller is no admin there.
+            UpstreamStatus: the caller is not an admin of the namespace.
         """
-        # By name and content: a label could be left out, and the role be given all the same.
+        # Match by name and content. A RoleBinding without the label would give the role as well.
         path = ROLE_BINDINGS.path(namespace)
         listed = await self._user_api.request_json(self._caller, "GET", path)
         found = (_membership(item, self._accounts.namespace) for item in listed["items"])
         return [membership for membership in found if membership is not None]
 
     async def put(self, namespace: str, username: str, role: str) -> None:
-        """Make ``role`` the one that ``username`` is given in ``namespace``.
+        """Set the role of ``username`` in ``namespace`` to ``role``.
 
-        The new one is given before others are taken, so that nobody is locked out in between,
-        and only those are taken that were there before: of two changes at once, neither takes
-        what the other gives.
+        The new role is given before others are removed, so that the user always has a role. Only
+        roles that existed before are removed. So of two concurrent changes, neither removes the
+        other's role.
 
         Raises:
             NotFound: there is no such user.
-            UpstreamStatus: the caller may not.
+            UpstreamStatus: the caller may not make the change.
         """
         given = [it for it in _of(await self.list(namespace), username) if not it.by_account]
         wanted = binding_name(username, role)
@@ -92,14 +92,14 @@ class Members:
         await self._take(namespace, [it for it in given if it.name != wanted])
 
     async def remove(self, namespace: str, username: str) -> None:
-        """Take from ``username`` what they were given in ``namespace``.
+        """Remove the roles of ``username`` that were given in ``namespace``.
 
-        An admin of the namespace takes it from anybody, everybody else from themselves.
+        An admin of the namespace may remove any member, and others only themselves.
 
         Raises:
-            NotFound: they are no member.
-            Conflict: they are one by their Account alone, or what gives it can't be deleted.
-            UpstreamStatus: the caller may not.
+            NotFound: the user is not a member.
+            Conflict: the Account alone makes the user a member, or a RoleBinding can't be deleted.
+            UpstreamStatus: the caller may not make the change.
         """
         leaving = False
         try:
@@ -124,7 +124,7 @@ class Members:
         return user_of(name, self._accounts.namespace) == username
 
     async def _memberships_of(self, namespace: str, username: str) -> Sequence[Membership]:
-        """Return what a user was given and what their Account gives, by the proxy's own rights."""
+        """Return the roles that a user has, given and by Account, with the proxy's own rights."""
         found = []
         names = [
             name
@@ -151,7 +151,7 @@ class Members:
             if refused.status.get("reason") != "AlreadyExists":
                 raise
             if body["metadata"]["name"] not in {it.name for it in await self.list(namespace)}:
-                raise  # not of our form: somebody with other rights than these has written it
+                raise  # not of Wegent's form: a user with other rights has written it
 
     async def _take(
         self, namespace: str, roles: Iterable[Membership], delete: Delete | None = None
@@ -160,9 +160,9 @@ class Members:
             await self._let_go(namespace, membership, delete or self._delete)
 
     async def _let_go(self, namespace: str, membership: Membership, delete: Delete) -> None:
-        """Delete a RoleBinding and see that it is gone: until then it gives its role.
+        """Delete a RoleBinding and wait until it is gone, since it gives its role until then.
 
-        Where finalizers hold it, Wegent's operator takes the subject out of it.
+        If finalizers hold it, Wegent's operator removes its subject.
 
         Raises:
             Conflict: the user still has the role.
@@ -206,7 +206,7 @@ def _of(memberships: Iterable[Membership], username: str) -> list[Membership]:
 
 
 def _membership(body: Mapping[str, Any], accounts_namespace: str) -> Membership | None:
-    """Return what a RoleBinding gives to users; None if it is not of Wegent's form."""
+    """Return the membership in a RoleBinding, or None if it is not of Wegent's form."""
     metadata = body["metadata"]
     name, role = metadata["name"], _ROLES.get(body["roleRef"]["name"])
     subjects = body.get("subjects") or []

@@ -1,6 +1,6 @@
-"""The outermost layer: a request id, one log line, the metrics, and the last resort.
+"""The outermost layer: request ids, access log, metrics, and a handler for unexpected errors.
 
-Pure ASGI: ``BaseHTTPMiddleware`` runs the rest in a task of its own, which hides
+It is pure ASGI. ``BaseHTTPMiddleware`` runs the application in a task of its own, which hides
 disconnects and breaks context variables.
 """
 
@@ -27,10 +27,10 @@ from wegent_kube.tracing import Tracing
 logger = logging.getLogger("wegent_api.access")
 
 PIECE_BYTES: Final = 64 * 1024
-"""Of a body, sent at once; uvloop's transports hold about as much."""
+"""Length of the pieces in which a body is sent. uvloop's transports hold about as much."""
 REQUEST_ID: Final = "x-request-id"
 CLIENT_GONE: Final = 499
-"""nginx's status for a client that did not wait; appears in logs and metrics only."""
+"""nginx's status for a client that disconnected. It appears only in logs and metrics."""
 UNMATCHED: Final = "unmatched"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -50,7 +50,7 @@ class Observe:
         self.draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; lifespan events pass through."""
+        """Serve one request. Lifespan events pass through."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -78,8 +78,8 @@ class Observe:
             logger.exception("unexpected error")
             if exchange.status is None:
                 await internal_error()(scope, receive, exchange.send)
-            # Else half an answer is out. Returning without its end makes the server cut
-            # the connection, so that the client can't take it for a whole one.
+            # Otherwise half an answer is sent. Returning without its end makes the server cut the
+            # connection, so that the client can't take it for complete.
 
     def _record(self, exchange: "_Exchange") -> None:
         scope, status = exchange.scope, exchange.status or CLIENT_GONE
@@ -104,7 +104,7 @@ class Observe:
 
 
 class _Exchange:
-    """One request and what has been answered to it so far."""
+    """One request, and the state of its answer."""
 
     def __init__(self, scope: Scope, send: Send, draining: asyncio.Event) -> None:
         self.scope = scope
@@ -133,8 +133,8 @@ class _Exchange:
     async def _send_in_pieces(self, message: Message) -> None:
         """Send a long body no faster than the client takes it.
 
-        uvicorn waits for the client before it sends a piece, not after. Sent whole, a body
-        would be in its buffers, and the request over, while the client reads nothing.
+        uvicorn waits for the client before it sends a piece, not after. A body sent whole would go
+        to its buffers, and the request would be over while the client has read nothing.
         """
         view = memoryview(message["body"])
         for start in range(0, len(view), PIECE_BYTES):
@@ -144,7 +144,7 @@ class _Exchange:
 
 
 def ambiguous_path(scope: Scope) -> bool:
-    """Tell whether hops might disagree on which steps the path has."""
+    """Return whether servers on the way might disagree on the segments of the path."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     if _ENCODED_SEPARATOR.search(raw):
         return True

@@ -1,6 +1,6 @@
-"""HEAD on every route that has GET: the same answer, without its body (RFC 9110, section 9.3.2).
+"""HEAD on every route with GET: the same answer without its body (RFC 9110, section 9.3.2).
 
-The request is served as GET. uvicorn, which still sees HEAD, sends no body.
+The application serves the request as GET. uvicorn still sees HEAD, and sends no body.
 """
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,7 +13,7 @@ class HeadRequests:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; all but HEAD pass through."""
+        """Serve one request. All methods but HEAD pass through."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return
@@ -27,7 +27,7 @@ class HeadRequests:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 answered = True
             elif message.get("more_body", False):
-                raise _AnsweredError  # a stream, which might go on for ever
+                raise _AnsweredError  # a stream, which might never end
 
         try:
             await self.app(inner, receive, head)
@@ -36,11 +36,11 @@ class HeadRequests:
                 raise
         finally:
             if "route" in inner:
-                scope["route"] = inner["route"]  # what metrics and logs know it by
+                scope["route"] = inner["route"]  # the label in metrics and logs
 
 
 class _AnsweredError(Exception):
-    """Ends a stream whose client has all that it asked for."""
+    """Ends a stream after its headers, which are all that the client wants."""
 
 
 def _only_answered(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Logs as JSON lines on stderr, each with the id of the request that it belongs to."""
+"""Logs as JSON lines on stderr, each with the id of its request."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
-"""Id of the request that is being answered."""
+"""Id of the current request."""
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _UVICORN_NOISE: Final = frozenset({"color_message"})
@@ -38,7 +38,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send everything from ``level`` up to stderr; requests are logged by us, not by uvicorn."""
+    """Log everything from ``level`` up to stderr. The proxy logs requests, and uvicorn does not."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

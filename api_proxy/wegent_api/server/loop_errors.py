@@ -1,4 +1,4 @@
-"""Errors that the event loop meets by itself, where no request and no task would tell of them."""
+"""Errors of the event loop itself, which belong to no request and no task."""
 
 import asyncio
 import logging
@@ -8,10 +8,10 @@ logger = logging.getLogger(__name__)
 
 
 def handle_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log an error; one that uvloop makes of a connection that is closed already is no error.
+    """Log an error, except one that uvloop raises for a connection that is closed already.
 
-    Where data arrives on a TLS connection at the moment it is aborted, uvloop's TLS layer still
-    wants to answer and can't (uvloop issue 685). Nobody waits for that connection any more.
+    If data arrives on a TLS connection at the moment it is aborted, uvloop's TLS layer still tries
+    to answer and fails (uvloop issue 685). The error has no effect, since the connection is gone.
     """
     error = context.get("exception")
     if isinstance(error, RuntimeError) and "the handler is closed" in str(error):

@@ -1,6 +1,6 @@
-"""Prometheus metrics, in a registry of their own for each application.
+"""Prometheus metrics, in a separate registry for each application.
 
-Labels are bounded: a route's template, never a path; a kind's plural, never a name.
+Labels are bounded: a route's template instead of a path, a kind's plural instead of a name.
 """
 
 from typing import Annotated, Final
@@ -15,7 +15,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 
 class Metrics:
-    """Everything that is counted."""
+    """All metrics of the proxy."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -1,17 +1,17 @@
-"""uvicorn's HTTP protocol, with bounds on time, size and number that uvicorn doesn't have.
+"""uvicorn's HTTP protocol, with limits on time, size and number that uvicorn doesn't have.
 
-uvicorn has one timer, for idle connections that have had an answer. A client that sends
-nothing, half a head or half a body, or that never reads its answer, is not on it. llhttp,
-the parser below, has no bound on a head. h11, uvicorn's other parser, bounds heads alone,
-and spends about ten times as long on each chunk of a body, which blocks the event loop.
-So this class keeps httptools and adds timers: one for reading, one for writing.
+uvicorn has one timer, for idle connections that have had an answer. It does not cover a client that
+sends nothing, half a head or half a body, or that never reads its answer. llhttp, the parser below,
+has no limit on a head. h11, uvicorn's other parser, limits only heads. It also spends about ten
+times as long on each chunk of a body, which blocks the event loop. So this class keeps httptools
+and adds two timers: one for reading, one for writing.
 
-A read may hold 256 KiB. The parser calls back for each request, header and chunk in it, which
-are as short as six bytes. So the parser is fed in pieces, for some milliseconds in a turn of
-the event loop, and no further while requests wait for the answer to the one before.
+A read may hold 256 KiB. The parser calls back for each request, header and chunk in it, which may
+be as short as six bytes. So the parser is fed in pieces, for some milliseconds in a turn of the
+event loop. It is not fed while enough requests wait for the answer to the previous one.
 
-Its parser also drops the body of a request that asks for another protocol. RFC 9110
-(section 7.8) lets a server ignore ``Upgrade``, which this one always does.
+The parser also drops the body of a request that asks for another protocol. RFC 9110 (section 7.8)
+lets a server ignore ``Upgrade``, and this one always does.
 """
 
 import asyncio
@@ -32,30 +32,37 @@ from wegent_api.http.sse import ABORT
 from wegent_api.server.connections import Connections
 
 MAX_HEAD_BYTES: Final = 512 * 1024
-"""Of a request line and headers. While a head has no end, whole pieces are counted, so that the
-end of the request before in the same piece isn't held against it."""
+"""Limit for a request line and headers.
+
+A complete head is measured exactly. An incomplete one is measured in whole pieces, which may
+include the end of the previous request.
+"""
 MAX_TARGET_BYTES: Final = 64 * 1024
-"""Of a path and its query: as long as the parser reads. A list's parameters at their bounds fit."""
+"""Limit for a path and its query, as in the parser. The longest list parameters fit."""
 MAX_HEADERS: Final = 128
-"""Lines. Each look-up of a header goes through all of them."""
+"""Limit of header lines. Each look-up of a header goes through all of them."""
 BODY_TIMEOUT_S: Final = 60.0
-"""From the end of the head. The application answers 408 before, where it reads the body."""
+"""Seconds for a body, from the end of the head. A route that reads it answers 408 earlier."""
 LINGER_S: Final = 10.0
-"""For the rest of a body whose request has its answer already, such as 413. A connection
-that is closed while the client still sends may lose the answer."""
+"""Seconds for the rest of a body whose request is answered already, for example with 413.
+
+If a connection is closed while the client still sends, the answer may get lost.
+"""
 MAX_DISCARDED_BYTES: Final = 8 << 20
-"""Of such a rest, with its framing."""
+"""Limit for such a rest, including its framing."""
 MAX_FRAMING_BYTES: Final = 64 * 1024
-"""Of a body's chunk heads and trailers, in excess of the body itself. Each chunk is a call of the
-parser, and a trailer is held in memory."""
+"""Limit for a body's chunk heads and trailers, apart from the body itself.
+
+Each chunk is a call of the parser, and a trailer is held in memory.
+"""
 PIECE_BYTES: Final = 2 * 1024
-"""Fed to the parser at once: some hundred of the shortest requests or chunks."""
+"""Bytes fed to the parser at once: some hundred of the shortest requests or chunks."""
 TURN_S: Final = 0.002
-"""For which one connection is parsed before the event loop turns to others."""
+"""Seconds of parsing for one connection before the event loop turns to others."""
 MAX_PIPELINED: Final = 8
-"""Requests that wait for the answer to the one before; the rest of a read isn't parsed."""
+"""Limit of requests that wait for the previous answer. The rest of a read isn't parsed."""
 MIN_PROGRESS_BYTES: Final = 32 * 1024
-"""That a client must take of its answer within the stall limit."""
+"""Bytes of an answer that a client must take within the stall limit."""
 HEAD_TOO_LONG: Final = (
     431,
     "RequestHeaderFieldsTooLarge",
@@ -67,34 +74,34 @@ TARGET_TOO_LONG: Final = (
     f"the path and its query are longer than {MAX_TARGET_BYTES} bytes",
 )
 FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
-"""Headers that say where a body ends, and whether another request may follow."""
+"""Headers that define where a body ends, and whether another request may follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on one client's connections, bytes and time."""
+    """Limits on one client's connections, bytes and time."""
 
     connections: int
-    """Open at the same time."""
+    """Limit of open connections."""
     head_timeout_s: float
-    """From the start of the connection, or the first byte after an answer, to the head's end."""
+    """Seconds from the connection's start, or the first byte after an answer, to the head's end."""
     stall_s: float
-    """Without progress while an answer is sent."""
+    """Seconds without progress while an answer is sent."""
 
 
 class _Flow(FlowControl):
-    """Reads no more while the connection has bytes that aren't parsed yet."""
+    """Pauses reading while the connection has unparsed bytes."""
 
     backlog = False
 
     def resume_reading(self) -> None:
-        """Go on reading, unless there is enough to parse."""
+        """Resume reading, unless there is enough to parse."""
         if not self.backlog:
             super().resume_reading()
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Serves one connection within bounds. `protocol_for` sets the two class attributes."""
+    """Serves one connection within limits. `protocol_for` sets the two class attributes."""
 
     limits: Limits
     registry: Connections
@@ -119,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a head."""
+        """Start the timer for a head."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self.registry.add(self)
@@ -135,11 +142,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
 
     def cut(self) -> None:
-        """Close the connection at once, whatever is still to be sent."""
+        """Close the connection at once, and discard unsent data."""
         self.transport.abort()
 
     def close(self) -> None:
-        """Close the connection once all is sent, or the client takes nothing any more."""
+        """Close the connection once all data is sent, or the client stalls."""
         self.transport.close()
         self._start_writing_timer()
 
@@ -150,7 +157,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- reading
 
     def data_received(self, data: bytes) -> None:
-        """Take one read from the connection."""
+        """Take the bytes of one read from the connection."""
         if self._stopped():
             return
         self._backlog = memoryview(b"".join((self._backlog, data)) if self._backlog else data)
@@ -158,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._parse()
 
     def _parse(self) -> None:
-        """Feed the parser for one turn of the event loop, and see to the next one."""
+        """Feed the parser for one turn of the event loop, and schedule the next turn."""
         self._turn = None
         self._unset_keepalive_if_required()
         end = time.perf_counter() + TURN_S
@@ -178,7 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expect(self.limits.head_timeout_s, self._no_head)
 
     def _go_on(self) -> None:
-        """Parse the rest in the next turn, or read more."""
+        """Parse the rest in the next turn, or resume reading."""
         if self._backlog:
             self.flow.pause_reading()
             self.flow.backlog = True
@@ -199,7 +206,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._refused or self.transport.is_closing()
 
     def _take(self, piece: bytes) -> None:
-        """Feed the parser, and count the bytes that are of no use to a request."""
+        """Feed the parser, and count the bytes that belong to no request."""
         was_in_body = self._in_body
         self._feed(piece)
         if self._in_head:
@@ -210,7 +217,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._count_in_body(len(piece))
 
     def _count_in_body(self, received: int) -> None:
-        if self.cycle.response_complete:  # nobody wants the body any more
+        if self.cycle.response_complete:  # the body is no longer needed
             self._discarded += received
             if self._discarded > MAX_DISCARDED_BYTES:
                 self.close()
@@ -220,7 +227,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(400, "BadRequest", "the body has more chunk heads and trailers than data")
 
     def _feed(self, data: bytes) -> None:
-        """Feed the parser, and go on with another one where it stops for an ``Upgrade``."""
+        """Feed the parser. Continue with a new one if it stops for an ``Upgrade``."""
         while data and not self._refused:
             try:
                 self.parser.feed_data(data)
@@ -231,7 +238,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
 
     def _start_over(self) -> None:
-        """Replace a parser that takes the rest of the connection for another protocol's.
+        """Replace a parser that treats the rest of the connection as another protocol's.
 
         The new parser is fed a head with the same framing, so that it finds the body.
         """
@@ -248,7 +255,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.parser.feed_data(b"POST / HTTP/1.1\r\n" + lines + b"\r\n")
 
     def on_message_begin(self) -> None:
-        """Begin to count a head."""
+        """Start to count a head."""
         if self._resumed or self._refused:
             return
         self._in_head, self._unparsed_bytes, self._head_bytes = True, 0, 0
@@ -268,8 +275,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header, unless there are too many already.
 
-        A trailer, which follows a chunked body, is no header of the request (RFC 9110, section
-        6.5.1): it is ignored.
+        A trailer, which follows a chunked body, is not a header of the request (RFC 9110, section
+        6.5.1). It is ignored.
         """
         if not self._in_head or self._resumed or self._refused:
             return
@@ -305,7 +312,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note the end of a request, unless it is one that the parser made up for an upgrade."""
+        """Record the end of a request, unless the parser ended it early for an upgrade."""
         if self._refused or (self.parser.should_upgrade() and self._has_body()):
             return
         self._in_body = False
@@ -315,7 +322,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the rest of this one's body."""
         super().on_response_complete()
-        if self.pipeline:  # uvicorn reads on after each answer, whatever waits already
+        if self.pipeline:  # uvicorn resumes reading after each answer
             self.flow.pause_reading()
         if self.transport.is_closing():
             self._start_writing_timer()
@@ -349,7 +356,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _no_head(self) -> None:
         self._reading = None
-        if not self._idle():  # it is busy with the request before; its answer isn't disturbed
+        if not self._idle():  # the previous answer must not be disturbed
             self._expect(self.limits.head_timeout_s, self._no_head)
         elif self._in_head:
             message = "the request's headers did not arrive in time"
@@ -368,7 +375,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         self._expect_nothing()
         if not self.transport.is_closing():
-            if self._idle():  # else the answer would land in the middle of another
+            if self._idle():  # else it would be sent in the middle of another answer
                 body = json.dumps(status_object(code, reason, message), separators=(",", ":"))
                 headers = {
                     "Content-Type": "application/json",
@@ -385,12 +392,12 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- writing
 
     def pause_writing(self) -> None:
-        """Begin to watch a client that does not take what it is sent."""
+        """Start the timer for a client that doesn't take its answer."""
         super().pause_writing()
         self._start_writing_timer()
 
     def resume_writing(self) -> None:
-        """Stop watching the client."""
+        """Stop the timer for the client."""
         super().resume_writing()
         if not self.transport.is_closing():
             self._stop_writing_timer()

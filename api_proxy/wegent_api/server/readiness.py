@@ -1,4 +1,4 @@
-"""Whether the API server answers the proxy, asked at most once a second."""
+"""Checks that the API server answers the proxy, at most once a second."""
 
 import asyncio
 import time
@@ -10,12 +10,12 @@ from wegent_api.http.state import FromState
 from wegent_kube import KubeClient, KubeError
 
 FRESH_S: Final = 1.0
-"""``/readyz`` is open to anybody; it must not multiply into requests upstream."""
+"""Seconds for which a result is reused, because anybody may call ``/readyz``."""
 TIMEOUT_S: Final = 3.0
 
 
 class Readiness:
-    """Asks for ``/version``, which every authenticated client may read."""
+    """Requests ``/version``, which every authenticated client may read."""
 
     def __init__(self, own_api: KubeClient) -> None:
         self._own_api = own_api
@@ -24,7 +24,7 @@ class Readiness:
         self._lock = asyncio.Lock()
 
     async def ready(self) -> bool:
-        """Tell whether the API server answered, and took our credentials, within a second."""
+        """Return whether the API server accepted the proxy's credentials within a second."""
         async with self._lock:
             if time.monotonic() - self._asked_at > FRESH_S:
                 self._ready = await self._ask()
@@ -40,7 +40,7 @@ class Readiness:
 
 
 ReadinessDep = Annotated[Readiness, Depends(FromState("readiness"))]
-"""Parameter type of a route that tells whether the proxy is ready."""
+"""Parameter type of a route that reports whether the proxy is ready."""
 
 DrainingDep = Annotated[asyncio.Event, Depends(FromState("draining"))]
-"""Parameter type of a route that tells whether the proxy is about to stop."""
+"""Parameter type of a route that reports whether the proxy is about to stop."""

@@ -1,4 +1,4 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``: for whoever runs the proxy, without a token."""
+"""``/healthz``, ``/readyz`` and ``/metrics``: for operators of the proxy, without a token."""
 
 from typing import Final
 
@@ -14,13 +14,13 @@ router: Final = APIRouter(tags=["operations"])
 
 @router.get("/healthz", summary="Whether the proxy runs")
 async def healthz() -> dict[str, str]:
-    """Answer 200 as long as the event loop turns, whatever the API server does."""
+    """Answer 200 while the event loop runs, whatever the state of the API server."""
     return {"status": "ok"}
 
 
 @router.get("/readyz", summary="Whether the proxy can serve", responses=statuses(503))
 async def readyz(readiness: ReadinessDep, draining: DrainingDep) -> dict[str, str]:
-    """Answer 200 if the API server answers the proxy, else, or when about to stop, 503."""
+    """Answer 200 if the API server answers the proxy. Otherwise, and before a stop, answer 503."""
     if draining.is_set():
         raise Unavailable("the proxy is about to stop")
     if not await readiness.ready():
@@ -30,5 +30,5 @@ async def readyz(readiness: ReadinessDep, draining: DrainingDep) -> dict[str, st
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def metrics(registry: MetricsDep) -> Response:
-    """Answer all metrics in Prometheus' text format."""
+    """Return all metrics in Prometheus' text format."""
     return Response(registry.exposition(), media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the routes of the trash."""
+"""The routes of the trash in the OpenAPI document."""
 
 from typing import Final
 

@@ -1,8 +1,8 @@
-"""Ask for a Tombstone's object to come back, and wait a moment for what the operator says.
+"""Requests the restore of a Tombstone's object, and waits briefly for the operator's verdict.
 
-Asking is ``spec.restore``, which stays set until the object is back: whoever sets it
-with kubectl gets the object as soon as its name is free. A request over REST that is
-refused leaves nothing behind, so it takes its own asking back.
+The request is ``spec.restore``, which stays set until the object is restored. A user who sets it
+with kubectl gets the object as soon as its name is free. A refused request over REST must leave
+nothing behind, so the proxy unsets the field again.
 """
 
 import json
@@ -30,13 +30,13 @@ Body = Mapping[str, Any]
 async def restore(
     user_api: UserApi, waiter: EventWaiter, caller: Caller, namespace: str, name: str
 ) -> Answer | None:
-    """Return the object that is back; None if it isn't known in time whether it will be.
+    """Return the restored object, or None if the outcome is not known in time.
 
     Raises:
-        Conflict: its name is another's, or the Tombstone is being deleted.
-        Invalid: the API server did not take it.
-        NotFound: the Tombstone went, and not because its object came back.
-        UpstreamStatus: the caller may not ask for it, or there is no such Tombstone.
+        Conflict: another object has the name, or the Tombstone is being deleted.
+        Invalid: the API server refused the object.
+        NotFound: the Tombstone was deleted before its object was restored.
+        UpstreamStatus: the caller may not restore it, or there is no such Tombstone.
     """
     target = Target(user_api, caller, TOMBSTONES.path(namespace, name))
     before = await user_api.request_json(caller, "GET", target.path)
@@ -53,7 +53,7 @@ async def restore(
             if not before["spec"].get("restore"):
                 await _ask(target, wanted=False)
         except UpstreamStatus as refused:
-            if refused.code != 404:  # else it came back while we were about to give up
+            if refused.code != 404:  # else it was restored in the meantime
                 raise
         else:
             raise _refusal(verdict, asked)
@@ -72,14 +72,14 @@ async def _ask(target: Target, *, wanted: bool) -> Body:
 
 
 def _verdict(event: str, tombstone: Body) -> Body | None:
-    """Return what the operator says of the Tombstone as it is now; None if nothing yet."""
+    """Return the operator's verdict on the Tombstone's current generation, or None."""
     if event == GONE:
         return _GONE
     for condition in (tombstone.get("status") or {}).get("conditions") or ():
         if (
             condition["type"] == ConditionType.READY
             and condition["status"] == "False"
-            # The object itself is on its way out, and comes back once it is gone.
+            # The object itself is still being deleted, and is restored once it is gone.
             and condition["reason"] != Reason.DELETION_PENDING
             and condition.get("observedGeneration") == tombstone["metadata"]["generation"]
         ):
@@ -99,7 +99,7 @@ def _refusal(verdict: Body, tombstone: Body) -> Problem:
 
 
 async def _restored(target: Target, tombstone: Body) -> Answer:
-    """Return the object; that the Tombstone went may have had another reason."""
+    """Return the restored object. Check it, since a Tombstone may go for other reasons."""
     spec, metadata = tombstone["spec"], tombstone["metadata"]
     path = resource_of(BY_KIND[spec["kind"]]).path(metadata["namespace"], spec["name"])
     try:

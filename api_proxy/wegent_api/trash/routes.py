@@ -1,8 +1,8 @@
-"""``/api/v1/trash``: what has been deleted, the way back, and the way out for good.
+"""``/api/v1/trash``: deleted objects, their restore, and their final deletion.
 
-A Tombstone is an object like any other, with its own rights; these routes only save
-their caller from knowing how it is asked for things. Everything is done by the
-operator, which also does it for whoever sets ``spec.restore`` with kubectl.
+A Tombstone is an object like any other, with its own RBAC rules. These routes only save the caller
+from knowing its fields. The operator does all the work, and also does it for a user who sets
+``spec.restore`` with kubectl.
 """
 
 from typing import Annotated, Final
@@ -47,7 +47,7 @@ router: Final = APIRouter(
 async def list_(
     lister: ListerDep, caller: CallerDep, parameters: Annotated[TrashParameters, Query()]
 ) -> Response:
-    """List the Tombstones of one namespace, or of all: what was deleted and until when it stays."""
+    """List the Tombstones of one namespace, or of all. Each has the time until which it is kept."""
     try:
         return await lister.list(caller, TOMBSTONE, parameters)
     except UpstreamStatus as refused:
@@ -87,10 +87,10 @@ async def restore(
     name: Name,
     parameters: Annotated[OneParameters, Query()],
 ) -> Response:
-    """Bring the object back, with its spec, labels, annotations and creator.
+    """Restore the object, with its spec, labels, annotations and creator.
 
-    Answers 200 with the object once it is there, and 202 where that takes longer than some
-    seconds. If its name is taken meanwhile, the answer is 409, and all is as it was.
+    Answers 200 with the object once it is restored, and 202 if that takes longer than some seconds.
+    If another object has the name by now, the answer is 409, and nothing changes.
     """
     restored = await restore_object(user_api, waiter, caller, parameters.namespace, name)
     if restored is None:

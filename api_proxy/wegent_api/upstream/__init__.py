@@ -1,1 +1,1 @@
-"""The API server as the caller: each request carries the caller's own token."""
+"""The client for the API server: each request carries the caller's own token."""

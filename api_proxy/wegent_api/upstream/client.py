@@ -1,11 +1,11 @@
-"""The API server as the caller: their token, and nothing that is the proxy's own.
+"""The client for the API server: each request carries the caller's own token.
 
-The session has no credentials that could be fallen back on: no client certificate,
-no middleware that adds a token, no cookies, no netrc, no redirects to follow. The
-headers of a request are built here from nothing; none is copied from the caller's
-request, so that ``Impersonate-*``, ``X-Remote-*`` and what ``Connection`` names can't
-pass. Where tracing is on, it adds ``traceparent`` and ``tracestate``, parsed and written
-anew, so that the caller's trace goes on in the API server.
+The proxy's own credentials are never used. The session has no fallback: no client certificate, no
+middleware that adds a token, no cookies, no netrc, and it follows no redirects. Request headers are
+built here from scratch and none is copied from the caller's request. So ``Impersonate-*``,
+``X-Remote-*`` and headers that ``Connection`` names can't pass. With tracing on, the client adds
+``traceparent`` and ``tracestate``. It parses and writes them itself, and the caller's trace
+continues in the API server.
 """
 
 import asyncio
@@ -46,24 +46,24 @@ from wegent_kube.encoding import encode_json
 METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 """Accept header for an object without its spec and status."""
 HELD_BYTES: Final = 1 << 20
-"""Of an answer's body, held before its status is sent on: so much may still become a 503."""
+"""Bytes of a body that are held before the status is sent on: until then, an error is a 503."""
 PASSED_ON: Final = ("Audit-Id", "Retry-After", "Warning")
-"""Headers of the API server that callers get; its Content-Type is checked and set by us."""
+"""Headers of the API server that are passed on. The proxy checks and sets Content-Type itself."""
 CONNECT_TIMEOUT_S: Final = 5.0
-"""To open a connection, and to wait for one of the pool."""
+"""Seconds to open a connection, and to wait for a free one in the pool."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer of the API server, whole: one object, or the ``Status`` of a deletion."""
+    """A complete answer (200 to 299) of the API server: an object or a deletion's ``Status``."""
 
     status: int
     headers: Mapping[str, str]
-    """Those that callers get."""
+    """The headers that are passed on to the caller."""
     body: bytes
 
     def response(self) -> Response:
-        """Return it as it is."""
+        """Return a response with the same status, headers and body."""
         return Response(self.body, self.status, dict(self.headers), media_type=JSON)
 
 
@@ -114,18 +114,18 @@ class UserApi:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send one request and yield a good answer (200 to 299), its body yet unread.
+        """Send one request and yield its answer (200 to 299) before the body is read.
 
-        ``path`` is made of checked names only.
+        ``path`` must consist of checked names only.
 
         Raises:
-            UpstreamStatus: the API server answered something else.
-            Unavailable: it gave no (whole) answer, also while the body is read.
+            UpstreamStatus: the API server answered with another status.
+            Unavailable: the API server gave no answer, or broke off while the body was read.
         """
         headers = {
             "Authorization": f"Bearer {caller.token}",
             "Accept": accept,
-            "Accept-Encoding": "identity",  # the body is passed through as it is
+            "Accept-Encoding": "identity",  # the body is passed on unchanged
             "User-Agent": USER_AGENT,
             **audited_as(request_id.get()),
         }
@@ -136,7 +136,8 @@ class UserApi:
             async with self._session.request(
                 method,
                 URL(self._server + path, encoded=True).with_query(params),
-                # From a file, aiohttp writes long bodies in turns with other requests.
+                # aiohttp writes a long body from a file in pieces, so that other requests get their
+                # turn.
                 data=None if body is None else BytesIO(body),
                 headers=headers,
                 allow_redirects=False,
@@ -163,7 +164,7 @@ class UserApi:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> Any:
-        """Send one request with ``body`` as JSON and return the decoded answer; as `open`."""
+        """Send one request with ``body`` as JSON and return the decoded answer. See `open`."""
         answer = await self.request(
             caller,
             method,
@@ -186,7 +187,7 @@ class UserApi:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> Answer:
-        """Send one request and return its answer, which etcd bounds to some MiB; as `open`."""
+        """Send one request and return its complete answer, a few MiB at most (etcd). See `open`."""
         async with self.open(
             caller,
             method,
@@ -200,10 +201,10 @@ class UserApi:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Hold one of the connections that lists may have at once, which is half of them.
+        """Hold one of the connections for lists, which may take half of all connections.
 
         Raises:
-            Unavailable: none gets free in time.
+            Unavailable: no connection becomes free in time.
         """
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -225,10 +226,10 @@ class UserApi:
         body: bytes | None = None,
         admit: Callable[[], Awaitable[None]] | None = None,
     ) -> Response:
-        """Send one request and return its answer as it is, byte for byte; as `open`.
+        """Send one request and return its answer unchanged, byte for byte. See `open`.
 
-        A long body is passed on while it arrives, after ``admit`` has had its say. If the
-        API server goes away in the middle of one, the connection to the caller is cut.
+        A long body is passed on while it arrives, once ``admit`` has returned. If the API server
+        breaks off in the middle of the body, the connection to the caller is cut.
         """
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._turn())
@@ -250,11 +251,11 @@ class UserApi:
 
 
 UserApiDep = Annotated[UserApi, Depends(FromState("user_api"))]
-"""Parameter type of a route that asks the API server as its caller."""
+"""Parameter type of a route that calls the API server as its caller."""
 
 
 class _Stream(StreamingResponse):
-    """The rest of an answer, and the upstream request that it comes from."""
+    """The rest of an answer, with the upstream request that sends it."""
 
     def __init__(
         self,
@@ -277,7 +278,7 @@ class _Stream(StreamingResponse):
 
 
 def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
-    """Return the answer to give for the API server's: its ``Status``, and never another body."""
+    """Return the answer for a refusal: the API server's ``Status``, and never another body."""
     headers, code = passed_on(response), response.status
     if code == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = challenge("invalid_token")
@@ -291,7 +292,7 @@ def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
     if code == HTTPStatus.UNAUTHORIZED:
         return Unauthorized("the token is not accepted", error="invalid_token")
     if code == HTTPStatus.NOT_FOUND:
-        # Its plain "404 page not found" for a path that it does not serve.
+        # The API server answers with the plain text "404 page not found" for an unknown path.
         return Unavailable("the API server does not serve this kind; are the CRDs installed?")
     if code >= 500 or code == HTTPStatus.TOO_MANY_REQUESTS:
         return Unavailable("the API server is not available")
@@ -299,10 +300,10 @@ def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
 
 
 def passed_on(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """Return those of the API server's headers that callers get, byte for byte.
+    """Return the API server's headers that are passed on to the caller, byte for byte.
 
-    Warnings are people's words in UTF-8, which aiohttp decodes. To ASGI and Starlette,
-    a header's characters stand for bytes.
+    Warnings are text in UTF-8, which aiohttp decodes. In ASGI and Starlette, each character of a
+    header stands for one byte.
     """
     return {
         name: ", ".join(response.headers.getall(name))
@@ -319,6 +320,6 @@ def _gone(method: str) -> str:
 
 
 def _resource(path: str) -> str:
-    """Return the plural in ``path``: the step after the namespace, if there is one."""
+    """Return the plural in ``path``: the segment after the namespace, or the last one."""
     steps = path.split("/")
     return steps[6] if len(steps) > 6 and steps[4] == "namespaces" else steps[-1]

@@ -1,8 +1,7 @@
-"""How many of something there may be at once, in all and for each user.
+"""Limits on concurrent watches and long answers, in total and per user.
 
-A watch keeps its slot for as long as it lasts, over each of the API server's watches
-that it takes: it isn't turned away in the middle because somebody else has come. A long
-answer keeps its slot until the client has read it.
+A watch keeps its slot for its whole duration, across all upstream watches that it opens. So a
+newcomer never ends it. A long answer keeps its slot until the client has read it.
 """
 
 from collections import Counter
@@ -16,13 +15,13 @@ RETRY_AFTER_S: Final = 5
 
 
 class ConcurrencyLimiter:
-    """Counts what is held.
+    """Counts the slots in use, in total and per user.
 
     Args:
-        what: is counted, in the plural, for messages.
-        at_once: how many there may be.
-        per_user: how many of them one user's, by however many tokens.
-        gauge: returns a context manager that shows how many there are.
+        what: noun in the plural for messages, such as "watches".
+        at_once: limit in total.
+        per_user: limit for one user, over all of the user's tokens.
+        gauge: returns a context manager that shows the number of slots in use.
     """
 
     def __init__(
@@ -41,11 +40,11 @@ class ConcurrencyLimiter:
 
     @contextmanager
     def one(self, user: str, size: int = 1) -> Iterator[None]:
-        """Hold one of ``user``'s slots, or ``size`` of them.
+        """Hold one slot, or ``size`` slots, for ``user``.
 
         Raises:
-            TooManyRequests: they have as many as one may have.
-            Unavailable: all are taken.
+            TooManyRequests: the user is at the limit per user.
+            Unavailable: all slots are in use.
         """
         if self._taken[user] + size > self._per_user:
             message = f"too many {self._what} at once: the limit is {self._per_user} per user"

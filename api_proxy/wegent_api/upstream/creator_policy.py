@@ -1,6 +1,6 @@
-"""Looks for the policy of the API server that notes the creator of each object.
+"""Detects the API server's policy that notes the creator of each object.
 
-The proxy looks with its own credentials, which the code that writes as a caller never holds.
+The proxy looks with its own credentials. Code that writes as a caller never holds them.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ POLICIES: Final = tuple(
     for plural in ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings")
 )
 LOOK_EVERY_S: Final = 60.0
-"""A policy that is installed later is found; the two agree, should both note the creator."""
+"""Seconds between checks for a policy installed later. Proxy and policy note the same creator."""
 RETRY_S: Final = 5.0
 FIRST_WITHIN_S: Final = 5.0
-"""How long a request waits for the first look. Without an answer, the policy counts as there."""
+"""Seconds that a request waits for the first check. Without a result, the policy is assumed."""
 
 
 class CreatorPolicy:
-    """Looks for the policy ``wegent-creator`` from time to time."""
+    """Checks periodically for the policy ``wegent-creator``."""
 
     def __init__(self, own_api: KubeClient) -> None:
         self._own_api = own_api
@@ -34,7 +34,7 @@ class CreatorPolicy:
         self._looked = asyncio.Event()
 
     async def run(self) -> None:
-        """Look for the policy, for ever."""
+        """Check for the policy until cancelled."""
         while True:
             try:
                 there = await self._look()
@@ -47,7 +47,7 @@ class CreatorPolicy:
             await asyncio.sleep(RETRY_S if self._there is None else LOOK_EVERY_S)
 
     async def in_force(self) -> bool:
-        """Return False if the policy is known to be absent; wait a moment for the first look."""
+        """Return False if the policy is known to be absent. Wait a moment for the first check."""
         if not self._looked.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_WITHIN_S):

@@ -1,4 +1,4 @@
-"""Who the caller is, in the words of the API server: nothing is read in their token here."""
+"""The caller's identity, as the API server states it. The proxy never reads the token itself."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,18 +11,18 @@ SELF_SUBJECT_REVIEW: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A caller, as RBAC knows them."""
+    """A caller's identity in RBAC."""
 
     username: str
     groups: tuple[str, ...]
 
 
 async def identity(user_api: UserApi, caller: Caller) -> Identity:
-    """Return as whom the API server knows ``caller``.
+    """Return the identity of ``caller`` in the API server.
 
     Raises:
-        UpstreamStatus: it does not take the token.
-        Unavailable: it did not say.
+        UpstreamStatus: the API server does not accept the token.
+        Unavailable: the API server did not answer.
     """
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     answer: Any = await user_api.request_json(caller, "POST", SELF_SUBJECT_REVIEW, body=review)
@@ -31,16 +31,16 @@ async def identity(user_api: UserApi, caller: Caller) -> Identity:
 
 
 async def subject(user_api: UserApi, caller: Caller) -> str:
-    """Return the name by which the API server knows ``caller``; it raises what `identity` does."""
+    """Return the user name of ``caller`` in the API server. Raises the errors of `identity`."""
     return (await identity(user_api, caller)).username
 
 
 def user_of(name: str, accounts_namespace: str) -> str | None:
-    """Return the user whom the API server knows by ``name``; None if it is none of Wegent's."""
+    """Return the Wegent user with the API server's user name ``name``, or None for others."""
     prefix = f"system:serviceaccount:{accounts_namespace}:"
     return name.removeprefix(prefix) if name.startswith(prefix) else None
 
 
 def own_namespace(username: str) -> str:
-    """Return the name of the namespace that a user has for themselves."""
+    """Return the name of the user's own namespace."""
     return f"wegent-{username}"

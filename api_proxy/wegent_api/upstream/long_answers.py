@@ -1,8 +1,9 @@
-"""Answers that are sent on while the API server still sends them: how many at once.
+"""Limits the number of answers that are passed on while the API server still sends them.
 
-Each one holds a connection to the API server for as long as the client reads. At most a
-quarter of the connections are held so, and half by lists in all. The rest stay free for
-everything else, such as asking who the caller is with the first connection in hand.
+Each one holds a connection to the API server for as long as the client reads. These answers take at
+most a quarter of the connections, and lists take half in total. The rest stays free for other
+requests. One of them is the question for the caller's identity, which is asked while the first
+connection is held.
 """
 
 from wegent_api.http.bearer import Caller
@@ -15,12 +16,12 @@ WHAT = "long answers"
 
 
 class LongAnswers:
-    """Counts them.
+    """Counts long answers.
 
     Args:
-        user_api: the API server, which says who a caller is.
-        at_once: how many there may be.
-        per_user: how many of them one user's.
+        user_api: the API server, which identifies a caller.
+        at_once: limit in total.
+        per_user: limit for one user.
     """
 
     def __init__(self, user_api: UserApi, *, at_once: int, per_user: int) -> None:
@@ -32,9 +33,9 @@ class LongAnswers:
         """Take a slot until the client has read this request's answer.
 
         Raises:
-            TooManyRequests: the caller reads as many as one user may.
-            Unavailable: there are as many as there may be.
-            UpstreamStatus: the API server does not take the token.
+            TooManyRequests: the caller is at the limit per user.
+            Unavailable: all slots are in use.
+            UpstreamStatus: the API server does not accept the token.
         """
         until_answered(self._all.one(""))
         who = await identity(self._user_api, caller)

@@ -9,16 +9,16 @@ from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import subject
 
 MAX_BYTES: Final = 256 << 20
-"""Of all users, as they are sent. Parsed, they take several times as much memory."""
+"""Limit for all users, in bytes as sent. Parsed bodies take several times as much memory."""
 MAX_BYTES_PER_USER: Final = 64 << 20
-"""Of one user."""
+"""Limit for one user, in bytes."""
 
 
 class LongBodies:
     """Counts the bytes of long bodies.
 
     Args:
-        user_api: the API server, which says who a caller is.
+        user_api: the API server, which identifies a caller.
     """
 
     def __init__(self, user_api: UserApi) -> None:
@@ -28,12 +28,12 @@ class LongBodies:
         )
 
     async def admit(self, caller: Caller, size: int) -> None:
-        """Let the caller send ``size`` bytes, which are counted until the request is answered.
+        """Admit a body of ``size`` bytes. The bytes count until the request is answered.
 
         Raises:
-            TooManyRequests: the caller has too many bytes in other bodies.
-            Unavailable: all users together have too many.
-            UpstreamStatus: the API server does not take the token.
+            TooManyRequests: the caller's bodies are at the limit for one user.
+            Unavailable: the bodies of all users are at the limit.
+            UpstreamStatus: the API server does not accept the token.
         """
         user = await subject(self._user_api, caller)
         until_answered(self._bytes.one(user, size))

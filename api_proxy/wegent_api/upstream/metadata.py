@@ -1,9 +1,9 @@
-"""What an object of the API server begins with, without decoding the rest of it.
+"""Reads the metadata of an object of the API server without decoding the rest.
 
-The API server writes the keys of a custom resource in the alphabet's order:
-``apiVersion``, ``kind``, ``metadata``, ``spec``, ``status``. Where a text begins so, the
-value that follows is the object's own metadata, and nothing that a user has put into
-an annotation or a prompt. Where it doesn't, the whole is decoded.
+The API server writes the keys of a custom resource in alphabetical order: ``apiVersion``, ``kind``,
+``metadata``, ``spec``, ``status``. In a text that begins with these keys, the next value is the
+object's own metadata, and never text that a user has put into an annotation or a prompt. Any other
+text is decoded as a whole.
 """
 
 import json
@@ -21,10 +21,10 @@ _DECODER: Final = json.JSONDecoder()
 
 
 def metadata_of(body: bytes) -> Metadata:
-    """Return the ``metadata`` of an object; empty where it has none.
+    """Return the ``metadata`` of an object, empty if it has none.
 
     Raises:
-        ValueError: this is no JSON.
+        ValueError: the body is not JSON.
     """
     if head := _HEAD.match(body):  # ASCII: as many characters as bytes
         metadata, _ = _DECODER.raw_decode(body.decode("utf-8"), head.end())
@@ -35,16 +35,16 @@ def metadata_of(body: bytes) -> Metadata:
 
 
 def version_of(metadata: Metadata) -> str | None:
-    """Return the resourceVersion, None where there is none, as in a dry run's new object."""
+    """Return the resourceVersion, or None if there is none, as in a dry run's new object."""
     version = metadata.get("resourceVersion")
     return version if isinstance(version, str) and version else None
 
 
 def event_of(frame: bytes) -> tuple[str, bytes]:
-    """Return the type of one line of a watch, and its object as it was sent.
+    """Return the type of one line of a watch and its object, undecoded.
 
     Raises:
-        ValueError: this is no event.
+        ValueError: the line is not an event.
     """
     frame = frame.strip()
     if (head := _EVENT.match(frame)) and frame.endswith(b"}}"):

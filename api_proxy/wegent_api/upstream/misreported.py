@@ -1,8 +1,8 @@
-"""Answers of 500 that are a request's fault.
+"""Answers of 500 whose cause is the request.
 
-Some of what the API server finds wrong with a write comes out of it as an error
-without a type, and so as a 500. A client must not try such a request again, nor an
-operator be woken by it; these are told by their words, and everything else stays a 500.
+The API server reports some errors in a write without a type, and so as a 500. A client must not
+retry such a request, and nobody must be paged for it. The proxy recognizes these errors by their
+message. Every other 500 stays a 500.
 """
 
 import re
@@ -14,14 +14,14 @@ from wegent_api.http.errors import BadRequest, Cause, Invalid, Problem
 _NOT_APPLICABLE: Final = re.compile(
     r"failed to create typed patch object \([^)]*\): (.+)", re.DOTALL
 )
-"""Server-side apply of an object that isn't of its schema's shape."""
+"""Server-side apply to an object whose shape differs from its schema."""
 _FIELD: Final = re.compile(r"\.(\S+): (.+)")
 _VERSION: Final = re.compile(r"strconv\.ParseUint: parsing .*", re.DOTALL)
 _VERSION_OF_NEW: Final = "resourceVersion should not be set on objects to be created"
 
 
 def request_fault(status: Mapping[str, Any]) -> Problem | None:
-    """Return what is wrong with the request that was answered so; None if it isn't its fault."""
+    """Return the error in the request behind this 500, or None if the cause is elsewhere."""
     message = str(status.get("message") or "")
     if found := _NOT_APPLICABLE.fullmatch(message):
         lines = [line.strip() for line in found[1].splitlines()]

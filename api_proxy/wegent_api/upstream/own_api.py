@@ -1,4 +1,4 @@
-"""The API server as the proxy itself, for routes whose work their callers have no rights for."""
+"""The API server with the proxy's own credentials, for work that callers have no rights for."""
 
 from typing import Annotated
 
@@ -8,4 +8,4 @@ from wegent_api.http.state import FromState
 from wegent_kube import KubeClient
 
 OwnApiDep = Annotated[KubeClient, Depends(FromState("own_api"))]
-"""Parameter type of a route that does a part of its work with the proxy's own rights."""
+"""Parameter type of a route that does part of its work with the proxy's own rights."""

@@ -1,8 +1,8 @@
-"""In which namespaces a caller may have rights: those whose RoleBindings name them.
+"""An index of RoleBindings: the namespaces in which a caller may have rights.
 
-An index that a watch keeps, begun when it is first asked for. It decides nothing: what a
-RoleBinding gives, the API server judges when the caller's own request comes. It only
-saves asking for each namespace of the cluster.
+A watch keeps the index up to date. It starts with the first lookup. The index authorizes nothing:
+the API server evaluates RoleBindings when the caller's own request arrives. The index only saves a
+request to each namespace of the cluster.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from wegent_kube.informer import Informer
 from wegent_kube.resources import ROLE_BINDINGS
 
 FIRST_WITHIN_S: Final = 10.0
-"""How long whoever asks first waits for the first list."""
+"""Seconds that a first lookup waits for the first list."""
 
 Subject = tuple[str, str]
-"""``User`` or ``Group``, and its name."""
+"""``User`` or ``Group``, with its name."""
 Key = tuple[str, str]
 """Namespace and name of a RoleBinding."""
 
 
 class Bindings:
-    """The RoleBindings of the cluster, by whom they name. An async context manager."""
+    """The RoleBindings of the cluster, indexed by subject. An async context manager."""
 
     def __init__(self, own_api: KubeClient) -> None:
         self._own_api = own_api
@@ -52,27 +52,28 @@ class Bindings:
                 await self._task
 
     async def namespaces(self, identity: Identity) -> list[str]:
-        """Return the namespaces in which ``identity`` may have rights, in order.
+        """Return the namespaces in which ``identity`` may have rights, sorted.
 
         Raises:
-            Forbidden: the proxy may not know them.
-            Unavailable: it doesn't know them yet.
+            Forbidden: the proxy may not list RoleBindings.
+            Unavailable: the RoleBindings are not known yet.
         """
         await self._begun()
         subjects = [("User", identity.username), *(("Group", it) for it in identity.groups)]
         return sorted({space for it in subjects for space, _ in self._bound.get(it, ())})
 
     async def of_user(self, username: str) -> list[Key]:
-        """Return the RoleBindings that name a user, in order; it raises what ``namespaces`` does.
+        """Return the RoleBindings of a user, sorted. Raises the same errors as ``namespaces``.
 
-        ``username`` is the one by which the API server knows the user.
+        ``username`` is the user's name in the API server.
         """
         await self._begun()
         return sorted(self._bound.get(("User", username), ()))
 
     async def _begun(self) -> None:
         if self._task is None:
-            # It outlives the request that is the first to ask, and isn't part of it.
+            # The task outlives the request that starts it, and is not part of that request's
+            # context.
             self._task = asyncio.create_task(
                 Informer(self._own_api, ROLE_BINDINGS.path(), self).run(),
                 context=contextvars.Context(),
@@ -86,22 +87,22 @@ class Bindings:
             raise self._problem
 
     def changed(self, body: Mapping[str, Any]) -> None:
-        """Take in a RoleBinding."""
+        """Add or update a RoleBinding."""
         self._put(_key(body), frozenset(_subjects(body)))
 
     def deleted(self, name: Key) -> None:
-        """Take in that a RoleBinding is gone."""
+        """Remove a RoleBinding."""
         self._put(name, frozenset())
 
     def listed(self, names: AbstractSet[Key]) -> None:
-        """Take in that these are all RoleBindings."""
+        """Remove all RoleBindings except these."""
         for gone in self._subjects.keys() - names:
             self._put(gone, frozenset())
         self._problem = None
         self._tried.set()
 
     def failed(self, error: Exception) -> None:
-        """Take in that RoleBindings can't be followed; the last known ones stay in use."""
+        """Record that the watch failed. The last known RoleBindings stay in use."""
         if not self._subjects:
             self._problem = _problem(error)
             self._tried.set()

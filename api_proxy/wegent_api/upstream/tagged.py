@@ -8,7 +8,7 @@ from wegent_api.upstream.metadata import metadata_of, version_of
 
 
 def tagged(answer: Answer, *, stored: bool = True) -> Response:
-    """Return an object with its ``ETag``; what a dry run shows has none."""
+    """Return an object with its ``ETag``. The result of a dry run has none."""
     response = answer.response()
     if stored and (version := version_of(metadata_of(answer.body))):
         response.headers["ETag"] = entity_tag(version)
@@ -16,7 +16,7 @@ def tagged(answer: Answer, *, stored: bool = True) -> Response:
 
 
 def unless_known(answer: Answer, known: EntityTags | None) -> Response:
-    """Return an object with its ``ETag``, or 304 if ``If-None-Match`` names what it holds."""
+    """Return an object with its ``ETag``, or 304 if ``If-None-Match`` names its version."""
     response = tagged(answer)
     version = version_of(metadata_of(answer.body)) if known else None
     if known is None or version is None or not known.name(version):

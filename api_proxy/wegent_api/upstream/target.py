@@ -1,9 +1,9 @@
-"""One object on behalf of one caller, and writes that are tied to one version of it.
+"""One object on behalf of one caller, and writes that require one version of it.
 
-``If-Match`` becomes what the API server itself compares when it writes, so that nothing
-can come between the comparison and the write. Whether a refusal came of that
-comparison is told by looking at the object once more: the API server's words for it
-are those for other refusals too.
+``If-Match`` becomes a condition that the API server itself checks when it writes. So no other write
+can come between the check and the write. After a refusal the object is read once more to see
+whether its version was the cause. The API server's message doesn't tell, because other refusals use
+the same words.
 """
 
 from collections.abc import Mapping
@@ -18,31 +18,31 @@ from wegent_api.upstream.client import METADATA_ONLY, Answer, UserApi
 from wegent_api.upstream.metadata import Metadata, metadata_of, version_of
 
 AMBIGUOUS: Final = frozenset({409, 422})
-"""What the API server answers to a stale version: a conflict, or a JSON patch's failed test."""
+"""Codes for a stale version, among other causes: a conflict, or a JSON patch's failed test."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An object that may be there."""
+    """An object that may or may not exist."""
 
     user_api: UserApi
     caller: Caller
     path: str
 
     async def look(self) -> Metadata:
-        """Return its metadata.
+        """Return the object's metadata.
 
         Raises:
-            UpstreamStatus: the caller may not look at it, or it isn't there.
+            UpstreamStatus: the caller may not read the object, or it doesn't exist.
         """
         answer = await self.user_api.request(self.caller, "GET", self.path, accept=METADATA_ONLY)
         return metadata_of(answer.body)
 
     async def look_if_there(self) -> Metadata | None:
-        """Return its metadata, None where it isn't there.
+        """Return the object's metadata, or None if it doesn't exist.
 
         Raises:
-            UpstreamStatus: the caller may not look at it.
+            UpstreamStatus: the caller may not read the object.
         """
         try:
             return await self.look()
@@ -52,24 +52,24 @@ class Target:
             return None
 
     async def required_version(self, tags: EntityTags | None) -> str | None:
-        """Return the version that ``If-Match`` asks for; None where any will do.
+        """Return the version that ``If-Match`` requires, or None if any version will do.
 
-        Whether the object still has that version is left to the write.
+        The write checks that the object still has that version.
 
         Raises:
-            PreconditionFailed: it has none of those.
-            UpstreamStatus: it had to be looked at, and isn't there.
+            PreconditionFailed: the object has none of the versions in ``If-Match``.
+            UpstreamStatus: the object had to be read, and doesn't exist.
         """
         if tags is None or tags.any:
             return None
         return tags.only or required(await self.look(), tags)
 
     async def must_not_be(self, tags: EntityTags | None) -> None:
-        """Compare the object that is there with ``If-None-Match``.
+        """Check the existing object against ``If-None-Match``.
 
         Raises:
-            PreconditionFailed: it is one of those.
-            UpstreamStatus: the caller may not look at it.
+            PreconditionFailed: the object has one of the versions in ``If-None-Match``.
+            UpstreamStatus: the caller may not read the object.
         """
         if tags is None:
             return
@@ -86,11 +86,11 @@ class Target:
         content_type: str = JSON,
         guard: str | None = None,
     ) -> Answer:
-        """Send a write that ``guard``, a version, is part of.
+        """Send a write whose body or parameters require the version ``guard``.
 
         Raises:
             PreconditionFailed: the object has another version, or is gone.
-            UpstreamStatus: the API server refused it for something else.
+            UpstreamStatus: the API server refused the write for another reason.
         """
         try:
             return await self.user_api.request(
@@ -109,10 +109,10 @@ class Target:
 
 
 def required(there: Metadata | None, tags: EntityTags) -> str:
-    """Return the version that is there if ``If-Match`` names it.
+    """Return the object's version if ``If-Match`` names it.
 
     Raises:
-        PreconditionFailed: it doesn't.
+        PreconditionFailed: ``If-Match`` names other versions.
     """
     version = version_of(there or {})
     if version is None or not (tags.any or version in tags.strong):
@@ -123,9 +123,9 @@ def required(there: Metadata | None, tags: EntityTags) -> str:
 
 
 def weak(current: str | None) -> PreconditionFailed:
-    """Return the answer to an ``If-Match`` with weak entity tags, which match nothing.
+    """Return the answer to an ``If-Match`` with weak entity tags, which never match.
 
-    Reading the object again doesn't help where something on the way makes its tag weak.
+    A client that reads the object again gets a weak tag again if a gateway on the way weakens it.
     """
     now = "" if current is None else f", which is {entity_tag(current)} now"
     return PreconditionFailed(

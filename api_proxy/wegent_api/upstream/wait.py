@@ -1,8 +1,7 @@
-"""Wait, for a moment, until the operator has done what a write asks of it.
+"""Waits briefly until the operator has acted on a write.
 
-By a watch of the one object from the version on that was written: one request, and
-an answer as soon as there is one. Who may not watch, and who comes when too many
-do, is told that it isn't known yet.
+A watch of the one object, from the written version on, takes one request and reports the result at
+once. The result stays unknown for a caller who may not watch, and while there are too many watches.
 """
 
 import asyncio
@@ -31,8 +30,8 @@ class EventWaiter:
     """Waits for events of one object.
 
     Args:
-        watches: of the API server, apart from those that last.
-        within_s: how long to wait at most, in seconds.
+        watches: of the API server, separate from the long-lived ones.
+        within_s: longest time to wait, in seconds.
     """
 
     def __init__(self, watches: Watches, *, within_s: float) -> None:
@@ -46,13 +45,13 @@ class EventWaiter:
         version: str,
         decide: Callable[[str, dict[str, Any]], Outcome | None],
     ) -> Outcome | None:
-        """Return the first outcome of ``decide`` that is not None; None if the time is over.
+        """Return the first outcome of ``decide`` that is not None, or None after the timeout.
 
         Args:
-            caller: with whose rights the object is watched.
-            place: of the object: resource, namespace and name.
-            version: after which events count.
-            decide: takes an event's type and object, and returns None to wait on.
+            caller: the user whose rights the watch uses.
+            place: resource, namespace and name of the object.
+            version: the resourceVersion after which events count.
+            decide: takes an event's type and object, and returns None to continue.
         """
         resource, namespace, name = place
         query = {"fieldSelector": f"metadata.name={name}", "resourceVersion": version}
@@ -71,7 +70,7 @@ class EventWaiter:
                     if (outcome := decide(kind, json.loads(body))) is not None:
                         return outcome
         except (TimeoutError, Problem):
-            pass  # the write is done; only its end is not seen
+            pass  # the write is done, and its outcome stays unknown
         return None
 
 

@@ -1,8 +1,8 @@
 """Watches of the API server, with a caller's token, on connections of their own.
 
-They last, so that they must not take the connections of requests that don't. Their
-connections are bounded, and so is what is held of one: a line of it, and what the socket's
-buffers hold. While nobody takes the next line, nothing more is read.
+Watches are long-lived, so they must not take the connections of short requests. The number of
+connections is bounded, and so is the memory for each: one line, and the socket's buffers. While
+nobody takes the next line, nothing more is read.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -19,19 +19,22 @@ from wegent_kube import Connection
 from wegent_kube.lines import LineTooLong, lines_of
 
 QUIET_S: Final = 90.0
-"""Without a byte for so long, the API server is taken for gone: it ends each watch before that,
-because it is asked to, and says so once a minute that it is there (a bookmark)."""
+"""Seconds without a byte after which the API server counts as gone.
+
+A watch that works is never silent for so long. The API server sends a bookmark once a minute, and
+ends each watch earlier because it is asked to.
+"""
 MAX_FRAME_BYTES: Final = 8 << 20
-"""Of one event; etcd stores objects of 1.5 MiB, and JSON's escapes make more of them."""
+"""Limit for one event. etcd stores objects of up to 1.5 MiB, and JSON escapes enlarge them."""
 
 
 class Watches:
     """Opens watches. An async context manager.
 
     Args:
-        connection: of the API server; its credentials are not used.
+        connection: to the API server. Its credentials are not used.
         metrics: of requests to the API server.
-        at_once: how many there may be; who comes then waits for a connection, and not for long.
+        at_once: limit of open watches. Above it, a new watch waits briefly for a connection.
     """
 
     def __init__(self, connection: Connection, metrics: Metrics, *, at_once: int) -> None:
@@ -47,11 +50,11 @@ class Watches:
     async def open(
         self, caller: Caller, path: str, params: Mapping[str, str], *, lasts_s: int, accept: str
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Begin a watch of ``lasts_s`` seconds and yield its lines, each one event.
+        """Open a watch of ``lasts_s`` seconds and yield its lines, each one event.
 
         Raises:
-            UpstreamStatus: the API server did not begin it.
-            Unavailable: there are too many, or the API server went away, also later on.
+            UpstreamStatus: the API server refused the watch.
+            Unavailable: there are too many watches, or the API server went away, also later on.
             BadGateway: a line is longer than any event.
         """
         query = {**params, "watch": "true", "timeoutSeconds": str(lasts_s)}
