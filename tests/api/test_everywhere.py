@@ -92,7 +92,7 @@ async def world(new_user: Callable[[], Awaitable[User]], kubectl: Kubectl) -> Wo
             bound(one, ("ClusterRole", "wegent-viewer"), account(user.name)),
             bound(two, ("Role", "reader"), {"kind": "User", "apiGroup": api, "name": name}),
             bound(three, ("ClusterRole", "view"), account(user.name)),
-            # The namespace is named, and the user has no right on Ghosts there.
+            # A RoleBinding names the user in this namespace, but gives no right on Ghosts.
             bound(four, ("ClusterRole", "system:basic-user"), account(user.name)),
         ],
     )
