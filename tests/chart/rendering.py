@@ -49,9 +49,7 @@ def at(values: Mapping[str, Any], path: str) -> Any:
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values laid over each other, the last on top; mappings that the chart knows are
-    merged.
-    """
+    """Return values merged, of which the last ones win; the chart's own mappings are merged."""
     result: dict[str, Any] = {}
     for layer in layers:
         for name, value in layer.items():
