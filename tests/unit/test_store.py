@@ -1,4 +1,4 @@
-"""What the store remembers, and whom a change concerns."""
+"""The store's content, and the objects that a change concerns."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_a_change_goes_through_the_whole_chain_once() -> None:
 
 
 def test_what_is_undone_before_its_turn_is_passed_on() -> None:
-    """Those judged in between have seen it, and must be judged once more."""
+    """Objects evaluated in between have seen the change, and must be evaluated once more."""
     store, bot, ghost = Store(), facts("Bot", "b", BOT_SPEC), facts("Ghost", "g")
     store.put(bot)
     store.put(ghost)

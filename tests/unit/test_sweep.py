@@ -1,4 +1,4 @@
-"""Sweeps of many resources, of which some can't be listed."""
+"""Sweeps of many resources, some of which can't be listed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ from wegent_operator.watch.resync import RESOURCES, Sweeper
 from wegent_operator.watch.sight import Sight
 
 MOST = 30
-"""Lists of a resource that is refused, in the time of a test; a spin makes hundreds."""
+"""The most lists of a refused resource in a test's time; a busy loop makes hundreds."""
 
 
 @pytest.fixture
