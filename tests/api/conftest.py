@@ -1,4 +1,4 @@
-"""A proxy under its own ServiceAccount, with the roles and policies that ship, and users of it."""
+"""A proxy under its own ServiceAccount, with Wegent's roles and policies, and its users."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ ProxyFactory = Callable[..., ProxyProcess]
 def proxy_kubeconfig(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The proxy's own identity: the ServiceAccount wegent-api, and nothing more."""
+    """A kubeconfig of the proxy's own identity, the ServiceAccount wegent-api."""
     return write_kubeconfig(
         tmp_path_factory.mktemp("proxy") / "kubeconfig",
         name="wegent-api",
@@ -34,7 +34,7 @@ def proxy_kubeconfig(
 
 @pytest.fixture(scope="session")
 def proxy_url(proxy_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A proxy for all tests that need nothing special of it."""
+    """A proxy shared by all tests that need no special settings."""
     log = tmp_path_factory.mktemp("proxy-log") / "log"
     with ProxyProcess(
         proxy_kubeconfig,
@@ -51,7 +51,7 @@ def proxy_url(proxy_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) 
 def live_operator(
     operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
-    """The operator while a module's tests run; other modules stand in for it themselves."""
+    """The operator, running while a module's tests run; other modules do its work themselves."""
     process = OperatorProcess(operator_kubeconfig, tmp_path_factory.mktemp("operator") / "log")
     process.start()
     process.settle()
@@ -108,7 +108,7 @@ def new_user(anonymous: Client, kubectl: Kubectl) -> Callable[[], Awaitable[User
 
 @pytest.fixture(scope="session")
 async def user(new_user: Callable[[], Awaitable[User]]) -> User:
-    """A user for all tests that need nothing special of one."""
+    """A user shared by all tests that need no special user."""
     return await new_user()
 
 
@@ -120,7 +120,7 @@ def client(user: User) -> Client:
 
 @pytest.fixture(scope="session")
 async def admin(anonymous: Client, kubectl: Kubectl) -> Client:
-    """A client with the token of somebody who is an admin of Wegent, not of the cluster."""
+    """A client with the token of an admin of Wegent, not of the cluster."""
     name = unique("admin")
     await kubectl.call("create", "serviceaccount", name, f"--namespace={ACCOUNTS}")
     binding = f"--serviceaccount={ACCOUNTS}:{name}"
@@ -134,7 +134,7 @@ async def admin(anonymous: Client, kubectl: Kubectl) -> Client:
 
 @pytest.fixture
 def audit(control_plane: ControlPlane) -> AuditLog:
-    """What the API server was asked from now on, by its own account."""
+    """The requests that the API server receives from now on, from its audit log."""
     return AuditLog(control_plane.audit_log)
 
 
@@ -148,7 +148,7 @@ def proxy_kubectl(control_plane: ControlPlane, proxy_kubeconfig: Path) -> Kubect
 def maintainer(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Kubectl:
-    """kubectl of somebody who may write Accounts, and not grant-admin."""
+    """kubectl as a user who may write Accounts, but lacks grant-admin."""
     name = unique("maintainer")
     where = f"--namespace={ACCOUNTS}"
     verbs = "--verb=get,create,update,patch"

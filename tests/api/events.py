@@ -1,4 +1,4 @@
-"""A client of Server-Sent Events that keeps everything it is sent, comments too."""
+"""A client of Server-Sent Events that keeps all that it receives, comments too."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ class Stream:
         return None
 
     async def beginning(self) -> list[Event]:
-        """Return what is there to begin with, up to the bookmark that ends it."""
+        """Return the initial events, up to the bookmark that ends them."""
         events: list[Event] = []
         while (event := await self.next()) is not None:
             events.append(event)
@@ -69,14 +69,14 @@ class Stream:
         raise AssertionError(f"ended before all was there: {events}")
 
     async def until(self, kind: str, name: str) -> Event:
-        """Return the next event of a type about an object; others are passed over."""
+        """Return the next event of a type about an object; skip others."""
         while (event := await self.next()) is not None:
             if (event.event, event.data["metadata"].get("name")) == (kind, name):
                 return event
         raise AssertionError(f"ended before {kind} {name}")
 
     async def rest(self, within_s: float = 60) -> list[Event]:
-        """Return all that comes until the stream ends."""
+        """Return all events until the stream ends."""
         events = []
         while (event := await self.next(within_s)) is not None:
             events.append(event)
@@ -85,7 +85,7 @@ class Stream:
 
 @asynccontextmanager
 async def following(client: Client, path: str, **headers: str) -> AsyncIterator[Stream]:
-    """Open a stream, which must be one."""
+    """Open a stream; fail if the answer is none."""
     sent = {"Authorization": f"Bearer {client.token}"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     async with client.session.get(

@@ -1,4 +1,4 @@
-"""Something in the API server's place that records what it is sent, byte for byte."""
+"""A stand-in for the API server that records the requests, byte for byte."""
 
 import asyncio
 import json
@@ -13,8 +13,8 @@ WHO = b'{"kind":"SelfSubjectReview","status":{"userInfo":{"username":"somebody"}
 class Recorder:
     """A server that answers each caller's request with the next of ``answers``, else an object.
 
-    What the proxy asks as itself (its sweep does at its start), and who the caller is, is
-    answered and forgotten.
+    The proxy's own requests (its sweep makes some at its start) and its questions for the caller's
+    identity are answered and not recorded.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Recorder:
 def http_answer(
     body: bytes, status: str = "200 OK", content_type: str = "application/json", extra: str = ""
 ) -> bytes:
-    """Return a whole HTTP answer."""
+    """Return a complete HTTP answer."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
     return f"{head}{extra}\r\n".encode() + body
 
@@ -65,7 +65,7 @@ def status_body(code: int) -> bytes:
 
 
 def headers_of(request: bytes) -> dict[str, str]:
-    """Return the headers of a recorded request, by lower-case name; one that repeats fails."""
+    """Return a recorded request's headers by lower-case name; fail if a name repeats."""
     lines = request.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
     split = [line.partition(":") for line in lines]
     pairs = [(name.lower(), value.strip()) for name, _, value in split]

@@ -1,4 +1,4 @@
-"""JSON Web Tokens as an attacker would make them, and one key that is the cluster's own."""
+"""JSON Web Tokens as an attacker would make them, and the cluster's own signing key."""
 
 import base64
 import hmac
@@ -35,7 +35,7 @@ def rs256(header: dict[str, Any], claims: dict[str, Any], key: rsa.RSAPrivateKey
 
 
 def hs256(header: dict[str, Any], claims: dict[str, Any], secret: bytes) -> str:
-    """Return a token with a MAC, keyed with what everybody may know: the public key."""
+    """Return a token with a MAC whose key is public: the cluster's public key."""
     header = {**header, "alg": "HS256"}
     return signed(header, claims, hmac.digest(secret, unsigned(header, claims).encode(), "sha256"))
 

@@ -1,4 +1,4 @@
-"""The wire between the proxy and the real API server, which a test may cut."""
+"""A connection between the proxy and the real API server that a test can cut."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from yarl import URL
 
 
 class Link:
-    """Passes bytes on both ways, TLS and all, until it is told otherwise."""
+    """A TCP relay: it passes bytes on both ways, TLS included, until a test stops it."""
 
     def __init__(self, server: str) -> None:
         self._target = URL(server)
@@ -22,18 +22,18 @@ class Link:
 
     @property
     def url(self) -> str:
-        """What a kubeconfig names in the API server's place."""
+        """The address for a kubeconfig, in place of the API server's."""
         return f"https://127.0.0.1:{self.port}"
 
     async def open(self) -> None:
-        """Listen, on the same port each time."""
+        """Listen; the port is the same each time."""
         self._cut_after = None
         self._flowing.set()
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Refuse connections, and cut those there are."""
+        """Refuse new connections, and cut the open ones."""
         if self._listener:
             self._listener.close()
         self.cut()
@@ -42,17 +42,17 @@ class Link:
         self._listener = None
 
     def cut(self) -> None:
-        """Cut what is connected."""
+        """Cut the open connections."""
         self._flowing.set()
         for writer in list(self._writers):
             writer.transport.abort()
 
     def stall(self) -> None:
-        """Take bytes, and pass none on."""
+        """Accept bytes without passing them on."""
         self._flowing.clear()
 
     def flow(self) -> None:
-        """Pass on what has been held back."""
+        """Pass on the bytes that were held back."""
         self._flowing.set()
 
     def cut_after(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""Bodies for the tests: the documented examples, under names of their own."""
+"""Bodies for the tests: the documented examples, under unique names."""
 
 import json
 from typing import Any
@@ -21,11 +21,11 @@ def example(plural: str, tag: str, **metadata: Any) -> Body:
 
 
 def ghost(name: str, prompt: str = "You are helpful.", **metadata: Any) -> Body:
-    """Return a Ghost, which refers to nothing."""
+    """Return a Ghost, which has no references."""
     return {"metadata": {"name": name, **metadata}, "spec": {"systemPrompt": prompt}}
 
 
 def bot(name: str, **references: Body) -> Body:
-    """Return a Bot that refers to nothing that is there, but for ``references``."""
+    """Return a Bot whose references don't resolve, except for ``references``."""
     absent = {field: {"name": f"no-{name}"} for field in ("ghostRef", "modelRef", "shellRef")}
     return {"metadata": {"name": name}, "spec": {**absent, **references}}

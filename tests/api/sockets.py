@@ -1,4 +1,4 @@
-"""Connections on which a test says every byte itself."""
+"""Raw connections, on which a test sends every byte itself."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ async def connected(base: str, *, limit: int = 65536) -> AsyncIterator[Streams]:
 
 
 async def rest(reader: asyncio.StreamReader, *, within_s: float) -> bytes:
-    """Return what is sent until the server closes the connection, which it must do in time."""
+    """Return all bytes until the server closes the connection; fail if it doesn't in time."""
     received = bytearray()
     async with asyncio.timeout(within_s):
         with contextlib.suppress(ConnectionError):
@@ -33,7 +33,7 @@ async def rest(reader: asyncio.StreamReader, *, within_s: float) -> bytes:
 
 
 async def answer(reader: asyncio.StreamReader, *, within_s: float = 20) -> tuple[int, bytes, bytes]:
-    """Return the status, head and body of one answer that says its length."""
+    """Return the status, head and body of one answer that has a length."""
     async with asyncio.timeout(within_s):
         head = await reader.readuntil(b"\r\n\r\n")
         length = 0

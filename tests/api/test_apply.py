@@ -1,4 +1,4 @@
-"""POST /api/v1/apply: several objects in one request, in whatever order."""
+"""POST /api/v1/apply: several objects in one request, in any order."""
 
 import json
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ YAML = {"Content-Type": "application/yaml"}
 
 
 def of(plural: str, body: Body) -> Body:
-    """Return ``body`` as a manifest has it."""
+    """Return ``body`` as a manifest."""
     return {"apiVersion": API_VERSION, "kind": BY_PLURAL[plural].kind, **body}
 
 
@@ -39,7 +39,7 @@ async def apply(client: Client, *documents: Any, query: str = "") -> Answer:
 
 
 def results(answer: Answer, status: int = 200) -> list[str]:
-    """Return what became of each object, in the body's order."""
+    """Return each object's result, in the body's order."""
     body = answer.expect(status)
     assert [it["index"] for it in body["items"]] == list(range(len(body["items"])))
     assert body["failed"] == sum(it["result"] == "failed" for it in body["items"])
@@ -48,7 +48,7 @@ def results(answer: Answer, status: int = 200) -> list[str]:
 
 
 def all_kinds(tag: str) -> list[Body]:
-    """Return an example of each kind, with what refers to others before them."""
+    """Return an example of each kind; referrers come before their referents."""
     return [of(plural, example(plural, tag)) for plural in reversed(list(KINDS))]
 
 
@@ -142,7 +142,7 @@ async def test_what_was_read_is_applied_as_it_is(client: Client, where: str) -> 
             else:
                 answer = await apply(client, stored.json)
         assert "failed" not in results(answer)
-    # The fields that came with what was read are no burden to the next apply.
+    # The fields of the objects that were read don't disturb the next apply.
     assert "failed" not in results(await apply(client, *documents))
 
 
@@ -309,7 +309,7 @@ async def test_bodies_are_bounded(client: Client, audit: AuditLog) -> None:
 
 
 async def test_lookups_are_bounded(client: Client, audit: AuditLog) -> None:
-    """A small body may name a multitude; nothing is looked up, and nothing made, then."""
+    """A small body can have many references; nothing is looked up or created then."""
     tag = unique("wide")
     member = {"role": "member"}
     teams = [
@@ -379,7 +379,7 @@ async def test_unknown_fields_are_named(client: Client) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 async def test_files_of_powershell_are_taken(client: Client, encoding: str) -> None:
-    """PowerShell writes UTF-16 with a byte order mark, which kubectl reads, too."""
+    """PowerShell writes UTF-16 with a byte order mark. kubectl reads it, too."""
 
     def written(value: Any) -> bytes:
         return ("\ufeff" + json.dumps(value, ensure_ascii=False) + "\r\n").encode(encoding)

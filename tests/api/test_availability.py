@@ -1,4 +1,4 @@
-"""The API server goes away, at every moment of a request; and the proxy itself does."""
+"""Loss of the API server at each moment of a request, and an end of the proxy."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ GHOSTS = f"{BASE}/ghosts"
 
 @dataclass(frozen=True, slots=True)
 class Cuttable:
-    """A proxy that reaches the API server over a link."""
+    """A proxy that reaches the API server over a `Link`."""
 
     client: Client
     link: Link
@@ -94,7 +94,7 @@ async def test_the_api_server_is_gone(
 async def test_the_api_server_goes_in_the_middle_of_a_request(
     cuttable: Cuttable, operation: tuple[str, str, object]
 ) -> None:
-    (await cuttable.client.get(GHOSTS)).expect(200)  # a connection is there
+    (await cuttable.client.get(GHOSTS)).expect(200)  # this opens a connection
     cuttable.link.stall()
     asking = asyncio.create_task(cuttable.client.send(*operation))
     await asyncio.sleep(0.2)
@@ -119,11 +119,11 @@ async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(
         body = ghost(f"{tag}-{index}", "x" * 100_000, labels={"test": tag})
         (await user.client.post(collection, body)).expect(201)
     listing = f"{collection}&labelSelector=test={tag}"
-    cuttable.link.cut_after(300_000)  # before anything has been passed on
+    cuttable.link.cut_after(300_000)  # before the proxy has passed anything on
     (await cuttable.client.get(listing)).refused(503, "ServiceUnavailable")
     await cuttable.link.close()
     await cuttable.link.open()
-    cuttable.link.cut_after(1_800_000)  # after the status went out
+    cuttable.link.cut_after(1_800_000)  # after the proxy has sent the status
     with pytest.raises(aiohttp.ClientPayloadError):
         await cuttable.client.get(listing)
 
@@ -176,7 +176,7 @@ async def test_a_real_api_server_killed_in_the_middle_of_a_request(
         asking = asyncio.create_task(proxy.get("/api/v1/auth/me"))
         await asyncio.sleep(0.2)
         assert not asking.done()
-        # At once: asked to stop, it would first finish the request.
+        # With SIGTERM, the API server would first finish the request.
         doomed._servers.apiserver.signal(signal.SIGKILL)
         await asyncio.to_thread(doomed.stop_apiserver)
         (await asking).refused(503, "ServiceUnavailable")
@@ -196,7 +196,7 @@ async def test_requests_in_flight_are_finished_after_sigterm(
     credentials = {"username": name, "password": PASSWORD}
     waiting = asyncio.create_task(proxy.post("/api/v1/auth/login", credentials))
 
-    async def under_way() -> bool:  # the login and this question
+    async def under_way() -> bool:  # the login and this request
         return b"wegent_api_requests_in_flight 2.0" in (await proxy.get("/metrics")).content
 
     await eventually(under_way, within_s=10, what="the login waits for its account")
@@ -220,7 +220,7 @@ async def test_requests_in_flight_are_finished_after_sigterm(
 async def test_those_who_do_not_know_yet_are_served_after_sigterm(
     user: User, start_proxy: ProxyFactory
 ) -> None:
-    """As in a rolling upgrade: who still asks this replica gets an answer, and a hint."""
+    """During a rolling upgrade, clients of this replica still get answers, and a hint."""
     process = start_proxy(drain_delay_s="4")
     proxy = Client(user.client.session, process.url, user.client.token)
     (await proxy.get("/readyz")).expect(200)
@@ -230,7 +230,7 @@ async def test_those_who_do_not_know_yet_are_served_after_sigterm(
         return (await proxy.get("/readyz")).status == 503
 
     await eventually(drains, within_s=3, what="it is no longer ready")
-    for _ in range(5):  # each over a new connection
+    for _ in range(5):  # each uses a new connection
         answer = await proxy.get(f"{GHOSTS}/absent")
         answer.refused(404, "NotFound")
         assert answer.headers["Connection"] == "close"
@@ -241,7 +241,7 @@ async def test_those_who_do_not_know_yet_are_served_after_sigterm(
 async def test_a_registration_cut_off_leaves_no_half_made_user(
     cuttable: Cuttable, kubectl: Kubectl, audit: AuditLog
 ) -> None:
-    """Whenever the connection breaks: there is a user who can log in, or none at all."""
+    """The user can log in or doesn't exist, at whatever moment the connection breaks."""
     for delay in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3):
         name = unique("half")
         body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
@@ -286,7 +286,7 @@ async def test_logs_are_json_with_the_requests_id(start_proxy: ProxyFactory, use
     answer = await proxy.get(f"{GHOSTS}/absent?namespace=default", headers={"X-Request-Id": "r-1"})
     answer.refused(404, "NotFound")
 
-    def written() -> list[dict[str, Any]]:  # once the answer is out
+    def written() -> list[dict[str, Any]]:  # after the answer is sent
         entries = [json.loads(line) for line in process.logged().splitlines()]
         return [entry for entry in entries if entry.get("requestId") == "r-1"]
 

@@ -1,7 +1,7 @@
-"""Requests that can't be right: each is refused with a ``Status`` that says what is wrong.
+"""Invalid requests: each is refused with a ``Status`` that names the fault.
 
-And each, unless the API server itself is the judge, without asking it: the audit
-log shows that nothing arrived.
+The API server is not asked, unless the decision is its own: the audit log shows that no request
+arrived.
 """
 
 import asyncio
@@ -297,7 +297,7 @@ async def test_parameters_of_other_routes_are_unknown(client: Client) -> None:
 async def test_a_body_where_none_is_taken(client: Client) -> None:
     name = unique("kept")
     (await client.post(GHOSTS, ghost(name))).expect(201)
-    body = {"preconditions": {"uid": "another"}}  # ignored, it would delete what it should not
+    body = {"preconditions": {"uid": "another"}}  # ignored, it would delete the wrong objects
     (await client.delete(f"{GHOSTS}/{name}", body=body)).refused(400, "BadRequest")
     (await client.get(f"{GHOSTS}/{name}")).expect(200)
 
@@ -319,7 +319,7 @@ async def test_a_long_body_that_does_not_say_so_is_not_read_to_its_end(
         while sent < 200_000_000:
             sent += 65536
             yield b" " * 65536
-            # Else the client, whose writes need not wait, never looks for an answer.
+            # Without this, the client never looks for an answer, as its writes need not wait.
             await asyncio.sleep(0)
 
     answer = await client.session.post(
@@ -330,15 +330,15 @@ async def test_a_long_body_that_does_not_say_so_is_not_read_to_its_end(
     async with answer:
         assert answer.status == 413
         assert (await answer.json())["reason"] == "RequestEntityTooLarge"
-        answer.close()  # don't send the rest
+        answer.close()  # without sending the rest
     assert sent < 20_000_000
-    # Whether the token is good is asked before more than 64 KiB are read.
+    # The token is checked before more than 64 KiB are read.
     assert {it.resource for it in audit.requests(user=user.account)} <= {"selfsubjectreviews"}
 
 
 @pytest.mark.parametrize("line", ["X-{}: " + "b" * 1000, "X-Long{}", "c" * 1000])
 async def test_headers_that_never_end(anonymous: Client, line: str) -> None:
-    """They need no token, and would be collected until the memory is gone."""
+    """Endless headers need no token, and would fill the memory if collected."""
     url = URL(anonymous.base)
     assert url.host
     reader, writer = await asyncio.open_connection(url.host, url.port)
@@ -352,7 +352,7 @@ async def test_headers_that_never_end(anonymous: Client, line: str) -> None:
             sent += len(chunk)
             await writer.drain()
     assert sent < 20_000_000
-    with contextlib.suppress(ConnectionError):  # what came before the reset may be lost
+    with contextlib.suppress(ConnectionError):  # the reset may lose the answer
         head = await reader.read()
         assert head.startswith(b"HTTP/1.1 431 ") or not head
     writer.close()
@@ -366,7 +366,7 @@ async def test_long_headers_that_do_end(anonymous: Client) -> None:
 
 async def test_the_longest_prompt_passes(client: Client) -> None:
     body = ghost(unique("longest"), "é" * 131_072)
-    raw = json.dumps(body).encode()  # escaped: six bytes a character
+    raw = json.dumps(body).encode()  # each character takes six bytes, escaped
     assert len(raw) > 786_432
     (await client.post(GHOSTS, raw=raw)).expect(201)
 
@@ -408,7 +408,7 @@ async def test_a_bot_whose_reference_names_a_path(
             GHOSTS,
             "application/json",
             b'{"metadata":{"name":"x"},"spec":{"systemPrompt":"x","skillRefs":['
-            + b'{"name":"A"},' * 40_000  # with more than 100,000 values, it is refused unparsed
+            + b'{"name":"A"},' * 40_000  # a body of more than 100,000 values is refused unparsed
             + b'{"name":"A"}]}}',
             422,
         ),

@@ -1,4 +1,4 @@
-"""Every route acts as its caller, and every caller sees what is theirs only."""
+"""Every route acts as its caller, and every caller sees only their own objects."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ PUBLIC = {
     "GET /swagger",
     "GET /openapi.json",
 }
-"""The routes that need no token, each for a reason of its own: all others act as their caller."""
+"""The routes that need no token, each for its own reason; all others act as their caller."""
 FOR_ANYBODY = {"/api/v1/auth/me", "/api/v1/auth/kubeconfig"}
-"""What tells callers only about themselves, for which they need no right."""
+"""The routes that tell callers about themselves alone, which takes no right."""
 READS_AS_ITSELF = {"/api/v1/auth/me", "/api/v1/auth/password"}
-"""Where the proxy looks up the caller's own Account with its own rights."""
+"""The routes where the proxy reads the caller's Account with its own rights."""
 BODIES = {
     "POST /api/v1/auth/password": {"oldPassword": "not-the-password", "newPassword": PASSWORD},
     "PATCH /api/v1/auth/admin/accounts/{username}": {"suspended": True},
@@ -70,12 +70,12 @@ class Operation:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What is sent besides the token."""
+        """The headers besides the token."""
         return {"Content-Type": MERGE_PATCH} if self.method == "PATCH" else {}
 
     @property
     def body(self) -> Any:
-        """A body that the operation takes; None for those without."""
+        """A body that the operation accepts; None if it has none."""
         if (body := BODIES.get(str(self))) is not None:
             return body
         if self.method == "PATCH":
@@ -92,7 +92,7 @@ class Operation:
 
 
 def operations() -> list[Operation]:
-    """Return everything that the application serves, whether documented or not."""
+    """Return all operations that the application serves, documented or not."""
 
     def walk(routes: Any, prefix: str = "") -> list[Operation]:
         found = []
@@ -131,7 +131,7 @@ def callers_operations() -> list[Operation]:
 
 @pytest.fixture(scope="session")
 async def nobody(anonymous: Client, kubectl: Kubectl) -> User:
-    """Somebody whom the API server knows, without any right on anything of Wegent's."""
+    """A user whom the API server knows, without rights on Wegent's objects."""
     name = unique("nobody")
     (await kubectl.call("create", "serviceaccount", name, "--namespace=kube-public")).ok()
     return User(name, anonymous.as_(token_for(kubectl, "kube-public", name)))
@@ -161,7 +161,7 @@ async def test_an_operation_acts_as_its_caller(
     assert {it.user for it in for_callers(audit)} == {account}
     assert not [it for it in audit.writes(user=PROXY) if it.code < 400]
 
-    # The same with somebody's rights, so that the refusals above were for their lack.
+    # A user with rights gets through: the refusals above were for lack of rights.
     answer = await user.client.send(*request, headers=operation.headers)
     assert answer.status != 401
     if operation.path.startswith((BASE, TRASH, APPLY)):
@@ -171,7 +171,7 @@ async def test_an_operation_acts_as_its_caller(
 
 
 def for_callers(audit: AuditLog) -> list[Request]:
-    """Return what was asked because somebody called; the proxy follows RoleBindings for all."""
+    """Return requests made for a caller; the proxy's watch of RoleBindings is for all."""
     return [
         it
         for it in audit.requests()
@@ -196,7 +196,7 @@ async def test_two_users_share_default_and_nothing_else(
         (await client.post(f"{collection}{query}", body)).refused(403, "Forbidden")
         there = await client.get(f"{collection}/{name}{query}")
         absent = await client.get(f"{collection}/no-{name}{query}")
-        # 404 would tell what is there; 403 says the same of both.
+        # 404 would reveal which objects exist; 403 is the same for both.
         there.refused(403, "Forbidden")
         message = absent.refused(403, "Forbidden")
         assert message.replace(f"no-{name}", name) == there.json["message"]

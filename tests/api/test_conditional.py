@@ -1,4 +1,4 @@
-"""ETag, If-Match and If-None-Match: a change is made to what was read, or not at all."""
+"""ETag, If-Match and If-None-Match: a change applies to the version read, or not at all."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ ALL = {**CHANGES, "delete": ("DELETE", None, "")}
 
 async def made(client: Client) -> tuple[str, str]:
     """Create an object; return its path and its entity tag."""
-    # Annotated with what a careless reader of bytes would take for the version.
+    # The annotations look like the version to a careless reader of bytes.
     annotations = {"resourceVersion": "1", "note": '"metadata":{"resourceVersion":"2"}'}
     body = ghost(unique("tagged"), annotations=annotations)
     answer = await client.post(GHOSTS, body)
@@ -40,7 +40,7 @@ async def made(client: Client) -> tuple[str, str]:
 
 async def change(client: Client, path: str, how: str, **headers: str) -> Answer:
     method, body, type_ = ALL[how]
-    # A deletion is judged alike without being done, which would take the operator.
+    # A dry run of a deletion is checked alike; a real one would need the operator.
     query = {"apply": "?force=true", "delete": "?dryRun=All"}.get(how, "")
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if body is not None:
@@ -107,7 +107,7 @@ async def test_of_what_is_not_there(client: Client, how: str) -> None:
     path = f"{GHOSTS}/{unique('absent')}"
     for tags in ('"1"', "*", '"1", "2"'):
         answer = await change(client, path, how, If_Match=tags)
-        if how == "apply":  # which would create it
+        if how == "apply":  # an apply would create it
             answer.refused(412, "PreconditionFailed")
         else:
             answer.refused(404, "NotFound")
@@ -136,7 +136,7 @@ async def test_a_failing_patch_is_not_a_failed_precondition(client: Client) -> N
     answer = await client.patch(path, patch, type_=JSON_PATCH, headers={"If-Match": tag})
     answer.refused(422, "Invalid")
     conflict = {"spec": {"systemPrompt": "Mine."}}
-    other = f"{path}?fieldManager=other"  # the default one takes over what the caller wrote
+    other = f"{path}?fieldManager=other"  # the default manager takes over the caller's fields
     answer = await client.patch(other, conflict, type_=APPLY_PATCH, headers={"If-Match": tag})
     answer.refused(409, "Conflict")
 
@@ -154,7 +154,7 @@ async def test_a_body_that_names_another_version(client: Client) -> None:
 @pytest.mark.parametrize("how", CHANGES)
 async def test_of_many_who_read_the_same_one_writes(client: Client, how: str) -> None:
     path, tag = await made(client)
-    if how == "put":  # each another body: writing what is there already changes no version
+    if how == "put":  # bodies differ, since an unchanged object keeps its version
         bodies: list[Any] = [{"spec": {"systemPrompt": f"{index}"}} for index in range(8)]
     elif how == "json":
         bodies = [[{**CHANGES["json"][1][0], "value": f"{index}"}] for index in range(8)]

@@ -1,4 +1,4 @@
-"""Requests made to cost much: they are refused cheaply, and others are answered meanwhile."""
+"""Requests made to be expensive: they are refused cheaply, and others are still answered."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ KIB = 1024
 
 
 def keys(size: int) -> bytes:
-    """Return an object of about ``size`` bytes with keys that nothing knows."""
+    """Return an object of about ``size`` bytes with unknown keys."""
     return b"{" + b",".join(b'"k%d":0' % index for index in range(size // 12)) + b"}"
 
 
@@ -70,13 +70,13 @@ LARGE: dict[str, tuple[str, bytes]] = {
 
 @pytest.fixture
 async def apart() -> AsyncIterator[aiohttp.ClientSession]:
-    """A session whose connections nothing else takes."""
+    """A session with connections of its own."""
     async with aiohttp.ClientSession() as session:
         yield session
 
 
 class Bystander:
-    """Asks for ``/healthz`` all the time, and notes the longest wait."""
+    """A client that requests ``/healthz`` all the time, and notes the longest wait."""
 
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self._session = session
@@ -84,7 +84,7 @@ class Bystander:
         self.slowest = 0.0
         self.served = 0
         self.bound = 0.0
-        """What is slow here and now, on a machine that does other things too."""
+        """The bound for a slow answer in seconds, measured here, as the machine is shared."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._ask())
@@ -136,7 +136,7 @@ async def test_a_body_that_is_too_long_is_refused_before_it_is_sent(anonymous: C
             f"POST {AUTH}/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             "Content-Length: 65537\r\nExpect: 100-continue\r\n\r\n".encode()
         )
-        assert (await answer(reader))[0] == 413  # and not 100, which asks for the body
+        assert (await answer(reader))[0] == 413  # not 100, which requests the body
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -173,7 +173,7 @@ async def test_refused_bodies_count_against_the_address(
     limited = await anonymous.post(f"{AUTH}/register", raw=b"{")
     limited.refused(429, "TooManyRequests")
     assert int(limited.headers["Retry-After"]) >= 1
-    # Callers with a token are not shut out by their neighbours.
+    # Callers with a token are not locked out by their neighbours.
     (await anonymous.as_(user.client.token).get(f"{AUTH}/me")).expect(200)
 
 
@@ -204,7 +204,7 @@ async def test_others_are_answered_while_a_large_body_is_looked_at(
 
 
 async def test_a_long_body_with_a_bad_token_is_not_read(anonymous: Client, user: User) -> None:
-    """Whether the token is good is asked first: the body after it would be for nothing."""
+    """The token is checked first, so that no body is read in vain."""
     token = str(user.client.token)
     for bad in ("nothing", token[:-4] + "AAAA"):
         async with connected(anonymous.base) as (reader, writer):
@@ -270,14 +270,14 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
     "many trailers": (CHUNKED + b"0\r\n", b"a: b\r\n" * 10_000),
     "empty lines": (b"", b"\r\n" * 32_768),
 }
-"""What a client begins with, and what it sends for ever after."""
+"""The first bytes that a client sends, and the bytes that it then repeats for ever."""
 
 
 @pytest.mark.parametrize("name", FLOODS)
 async def test_others_are_served_while_one_client_floods(
     anonymous: Client, apart: aiohttp.ClientSession, name: str
 ) -> None:
-    """The flood takes its share of the time and no more, whatever the parser makes of it."""
+    """The flood takes no more than its share of the time, however the parser treats it."""
     first, again = FLOODS[name]
     again *= max(1, 32_768 // len(again))
 
@@ -323,7 +323,7 @@ async def test_a_long_media_type_costs_little(
 
 
 async def test_a_trailer_is_no_header(user: User) -> None:
-    """Else a client could add headers behind the back of a gateway that looks at heads alone."""
+    """Otherwise a client could add headers unseen by a gateway that checks heads alone."""
     raw = json.dumps(ghost(unique("trailer"))).encode()
     async with connected(user.client.base) as (reader, writer):
         writer.write(
@@ -337,7 +337,7 @@ async def test_a_trailer_is_no_header(user: User) -> None:
 
 @pytest.mark.parametrize("chunk", [16, 300])
 async def test_a_body_in_short_chunks_is_taken(user: User, chunk: int) -> None:
-    """Some clients send what a serialiser gives them, piece by piece."""
+    """Some clients send each piece that a serialiser yields."""
     body = {"metadata": {"name": unique("chunks")}, "spec": {"systemPrompt": "x" * 100_000}}
     raw = json.dumps(body).encode()
     pieces = [raw[start : start + chunk] for start in range(0, len(raw), chunk)]

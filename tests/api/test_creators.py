@@ -1,4 +1,4 @@
-"""Who created an object, on a cluster that has no policy to note it."""
+"""Creators of objects on a cluster without the policy that records them."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -29,7 +29,7 @@ MUTATING = "policies/mutating.yaml"
 def old_plane(
     binaries: Binaries, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControlPlane]:
-    """A cluster with all that ships but mutating policies."""
+    """A cluster with all of Wegent's manifests but the mutating policies."""
     directory = tmp_path_factory.mktemp("old")
     config = shutil.copytree(ROOT / "config", directory / "config")
     (config / MUTATING).unlink()
@@ -47,7 +47,7 @@ def old_kubectl(old_plane: ControlPlane) -> Kubectl:
 async def alice_and_bob(
     old_plane: ControlPlane, old_kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[User, User]]:
-    """Two users of a proxy there."""
+    """Two users of a proxy on that cluster."""
     directory = tmp_path_factory.mktemp("old-proxy")
     itself = kubectl_as(old_plane, old_kubectl, "wegent-system", "wegent-api", directory)
     group = {
@@ -136,7 +136,7 @@ async def test_a_copied_object_gets_its_real_creator(
     body = manifest(three, annotations={CREATED_BY: bob.account})
     (await alice.client.post("/api/v1/apply", body)).expect(200)
     assert marks((await alice.client.get(f"{GHOSTS}/{three}")).expect(200)) == by(alice)
-    # kubectl has nobody to overwrite it: the validating policy refuses.
+    # Nothing overwrites the annotation of a kubectl user: the validating policy refuses it.
     refused = await old_kubectl.call(
         "create",
         "-f",
@@ -174,7 +174,7 @@ async def test_with_the_verb_a_backup_keeps_its_creators(
 async def test_nobody_says_they_are_somebody_else(
     alice_and_bob: tuple[User, User], old_kubectl: Kubectl
 ) -> None:
-    """It is the validating policy that refuses; it is there without the others."""
+    """The validating policy refuses; it is installed without the mutating ones."""
     alice, bob = alice_and_bob
     name = unique("forged")
     (await alice.client.post(GHOSTS, ghost(name))).expect(201)
@@ -185,7 +185,7 @@ async def test_nobody_says_they_are_somebody_else(
         patch = {"metadata": {"annotations": {mark: alice.account}}}
         changed = await bob.client.patch(f"{GHOSTS}/{name}", patch, type_=MERGE_PATCH)
         assert mark in changed.refused(403, "Forbidden")
-    # What is lost: without the proxy, nobody notes it.
+    # The loss without the policy: a creator who bypasses the proxy isn't recorded.
     name = unique("by-hand")
     (await old_kubectl.call("create", "-f", "-", stdin=manifest(name))).ok()
     assert marks((await alice.client.get(f"{GHOSTS}/{name}")).expect(200)) == {}
@@ -193,7 +193,7 @@ async def test_nobody_says_they_are_somebody_else(
 
 async def test_with_the_policy_there_is_nothing_to_do(user: User, audit: AuditLog) -> None:
     name = unique("policy")
-    # A token's first write asks for its user, for the name of the field manager.
+    # A token's first write looks up its user, for the field manager's name.
     (await user.client.post(GHOSTS, ghost(unique("first")))).expect(201)
     mark = len(audit.requests(user=user.account))
     (await user.client.post(GHOSTS, ghost(name))).expect(201)

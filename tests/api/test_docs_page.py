@@ -1,4 +1,4 @@
-"""The page to try things on, opened in a real browser."""
+"""The interactive documentation, opened in a real browser."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -64,7 +64,7 @@ async def test_authorize_with_a_login_and_try_a_request(user: User, page: Page, 
     await expect(answer.locator(".response-col_status")).to_contain_text("200", timeout=SLOW_MS)
     await expect(answer).to_contain_text(user.name)
 
-    # Nothing that the Content-Security-Policy forbids, and no token where it outlasts the page.
+    # The page obeys its Content-Security-Policy and stores no token that outlasts it.
     assert not failed
     assert await page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})") == "{}"
     assert all(url.startswith((user.client.base, "data:", "blob:")) for url in asked), asked

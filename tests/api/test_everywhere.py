@@ -1,4 +1,4 @@
-"""namespace=*: all that the caller may list, nothing else, and not by asking for each namespace."""
+"""namespace=*: exactly the objects that the caller may list, without a request a namespace."""
 
 import asyncio
 import base64
@@ -38,7 +38,7 @@ class World:
 
     @property
     def path(self) -> str:
-        """The list of all Ghosts of this world."""
+        """The path that lists all Ghosts of this world."""
         return f"{EVERYWHERE}&labelSelector=world={self.tag}"
 
 
@@ -67,7 +67,7 @@ async def make(kubectl: Kubectl, items: Iterable[dict[str, Any]]) -> None:
 
 @pytest.fixture(scope="module")
 async def world(new_user: Callable[[], Awaitable[User]], kubectl: Kubectl) -> World:
-    """Rights of three sorts: by a user role, by the cluster's own, and by a name."""
+    """Rights of three sorts: from a user role, from a role of the cluster, and by object name."""
     user, tag = await new_user(), unique("w")
     names = [f"{tag}-{index:03}" for index in range(NAMESPACES)]
     one, two, three, four = (names[index] for index in (7, 42, 43, 99))
@@ -92,7 +92,7 @@ async def world(new_user: Callable[[], Awaitable[User]], kubectl: Kubectl) -> Wo
             bound(one, ("ClusterRole", "wegent-viewer"), account(user.name)),
             bound(two, ("Role", "reader"), {"kind": "User", "apiGroup": api, "name": name}),
             bound(three, ("ClusterRole", "view"), account(user.name)),
-            # Named, and with no right on Ghosts.
+            # A RoleBinding names the user in this namespace, but gives no right on Ghosts.
             bound(four, ("ClusterRole", "system:basic-user"), account(user.name)),
         ],
     )
@@ -183,7 +183,7 @@ async def test_all_pages_are_of_one_moment(world: World, kubectl: Kubectl) -> No
 async def test_a_right_that_comes_or_goes_is_seen(
     new_user: Callable[[], Awaitable[User]], kubectl: Kubectl
 ) -> None:
-    """Also between two pages, where a namespace that has gone is no error."""
+    """A change between two pages counts too; a deleted namespace is no error there."""
     user, names = await new_user(), sorted(unique("gone") for _ in range(2))
     tag = unique("t")
     for name in names:
@@ -232,7 +232,7 @@ async def test_many_come_whole(new_user: Callable[[], Awaitable[User]], kubectl:
 async def test_pages_are_bounded_by_what_they_hold(
     new_user: Callable[[], Awaitable[User]],
 ) -> None:
-    """However many objects are asked for at once; and the pages are the whole."""
+    """Pages are bounded at any limit, and together they are the whole list."""
     user, tag, count = await new_user(), unique("long"), 30
     text = "\u667a" * 131_072  # three bytes each in UTF-8
     for number in range(count):
@@ -351,7 +351,7 @@ async def test_a_proxy_that_may_not_look_says_so(
     kubectl: Kubectl,
     tmp_path: Path,
 ) -> None:
-    """And lists everything for who may list the cluster all the same."""
+    """Callers who may list the whole cluster still get all objects."""
     name = unique("narrow")
     (await kubectl.call("create", "serviceaccount", name, "--namespace=wegent-system")).ok()
     narrow = kubectl_as(control_plane, kubectl, "wegent-system", name, tmp_path)

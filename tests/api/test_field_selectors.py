@@ -1,4 +1,4 @@
-"""``fieldSelector``: what the kinds' ``selectableFields`` name, passed on to the API server."""
+"""``fieldSelector``: the kinds' ``selectableFields``, passed on to the API server."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ async def test_tasks_are_selected_by_phase_and_by_reference(user: User) -> None:
 
 
 async def status(kubectl: Kubectl, plural: str, place: str, name: str, **said: Any) -> None:
-    """Write a status, as the operator and runners do."""
+    """Write a status as the operator and the runners do."""
     patch = ("--type=merge", "--subresource=status", "-p", json.dumps({"status": said}))
     (await kubectl.call("patch", plural, name, f"--namespace={place}", *patch)).ok()
 
@@ -88,7 +88,7 @@ async def test_a_task_that_leaves_the_selection_is_deleted_from_the_watch(
         await status(kubectl, "tasks", place, tag, **running())
         await status(kubectl, "tasks", place, tag, **ended("Failed"), claim=None)
         while (left := await pending.next()) and left.event == "MODIFIED":
-            pass  # a verdict of the operator's, if one runs
+            pass  # the operator's verdict, if an operator runs
         came = await failed.next()
         assert [(it.event, it.name) for it in (left, came) if it] == [
             ("DELETED", tag),

@@ -1,4 +1,4 @@
-"""Clients that generators make of the OpenAPI document, used on the real thing."""
+"""Clients generated from the OpenAPI document, used on a real proxy."""
 
 import asyncio
 import importlib
@@ -23,19 +23,19 @@ from wegent_crds.registry import BY_PLURAL
 from wegent_kube.content_types import JSON_PATCH
 
 JAR: Final = cache_root() / "openapi-generator-cli-7.17.0.jar"
-"""What hack/fetch-openapi-generator gets."""
+"""The file that hack/fetch-openapi-generator downloads."""
 needs_jar = pytest.mark.skipif(
     not JAR.exists() or shutil.which("java") is None,
     reason="there is no openapi-generator: it takes Java, Maven and hack/fetch-openapi-generator",
 )
 
 GENERATED_WITHIN_S: Final = 150
-"""Java takes 15 s of two free cores; other tests share them."""
+"""Java takes 15 s on two free cores; other tests share the cores."""
 pytestmark = pytest.mark.usefixtures("live_operator")  # deleted objects go to the trash
 
 
 async def run(*command: str | Path, cwd: Path) -> None:
-    """Run one command, which must succeed."""
+    """Run one command; fail if it fails."""
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         cwd=cwd,
@@ -59,7 +59,7 @@ async def document(client: Client, directory: Path) -> Path:
 
 @contextmanager
 def importable(directory: Path, package: str) -> Iterator[None]:
-    """Let a package be imported from ``directory``, and forget it in the end."""
+    """Make a package importable from ``directory``, and remove it from the modules at the end."""
     sys.path.insert(0, str(directory))
     try:
         yield
@@ -78,7 +78,7 @@ def whole(name: str, prompt: str) -> dict[str, Any]:
 
 
 def named(example: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an example under a name of its own: others may have made it as it stands."""
+    """Return an example under a unique name, as other tests may use its own name."""
     return {**example, "metadata": {**example["metadata"], "name": unique("example")}}
 
 
@@ -88,7 +88,7 @@ def patch_to(prompt: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class OfOpenapiPythonClient:
-    """One user of the package that openapi-python-client made."""
+    """A user of the package that openapi-python-client made."""
 
     base: str
     name: str
@@ -206,7 +206,7 @@ async def test_openapi_python_client(anonymous: Client, kubectl: Kubectl, tmp_pa
     with importable(tmp_path, user.package):
         described = json.loads(path.read_text(encoding="utf-8"))
         wanted = sum(len(methods) for methods in described["paths"].values())
-        assert len(user.every_operation()) == wanted  # none is left out, and each can be imported
+        assert len(user.every_operation()) == wanted  # none is missing, and each can be imported
         await asyncio.to_thread(user.register)
         await provision(kubectl, user.name)
         await asyncio.to_thread(user.use)
@@ -214,7 +214,7 @@ async def test_openapi_python_client(anonymous: Client, kubectl: Kubectl, tmp_pa
 
 @dataclass(frozen=True, slots=True)
 class OfOpenapiGenerator:
-    """One user of the package that openapi-generator made."""
+    """A user of the package that openapi-generator made."""
 
     base: str
     name: str
@@ -227,7 +227,7 @@ class OfOpenapiGenerator:
         try:
             yield made, client
         finally:
-            client.rest_client.pool_manager.clear()  # it closes nothing itself
+            client.rest_client.pool_manager.clear()  # the client closes nothing itself
 
     def register(self) -> None:
         body = {

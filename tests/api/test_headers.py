@@ -1,4 +1,4 @@
-"""Which headers reach the API server: a closed list, whatever the caller sends."""
+"""Only headers of a closed list reach the API server, whatever the caller sends."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,12 +46,12 @@ SENT = {
     "host",
     "user-agent",
 }
-"""All that the proxy ever sends for a caller."""
+"""All headers that the proxy ever sends for a caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A proxy, and what it sends to something in the API server's place."""
+    """A proxy, and its requests to a stand-in for the API server."""
 
     client: Client
     upstream: Recorder
@@ -99,7 +99,7 @@ async def test_hostile_headers_impersonate_nobody_on_a_real_api_server(
     (await user.client.delete(f"{GHOSTS}/{name}?dryRun=All", headers=headers)).expect(204)
     requests = audit.requests()
     mine = [request for request in requests if request.user == user.account]
-    # A proxy that has just started asks once more who creates something.
+    # A proxy that has just started makes one more request for the creator's identity.
     assert len([request for request in mine if request.resource == "ghosts"]) == 4
     assert not [request for request in requests if "impersonatedUser" in request.event]
     assert not [request for request in requests if request.user == ADMIN]
@@ -127,7 +127,7 @@ async def test_only_headers_of_a_closed_list_are_sent(recorded: Recorded) -> Non
 
 
 async def test_a_callers_request_never_carries_the_proxys_own_token(recorded: Recorded) -> None:
-    """Not even after a refusal: some proxies then try again as themselves."""
+    """A refusal changes nothing: some proxies then retry as themselves."""
     for status in ("401 Unauthorized", "403 Forbidden", "500 Internal Server Error"):
         code = int(status[:3])
         recorded.upstream.answers.append(http_answer(status_body(code), status))

@@ -1,4 +1,4 @@
-"""What HTTP's own documents ask of a server: HEAD, OPTIONS, Location, headers for browsers."""
+"""Requirements of HTTP's specifications: HEAD, OPTIONS, Location, headers for browsers."""
 
 import asyncio
 import json
@@ -20,10 +20,10 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def same_headers(one: Answer, other: Answer) -> bool:
-    """Tell whether two answers have the same headers, but for those of each single answer."""
+    """Return True if two answers have the same headers, except the headers of a single answer."""
     single = {"date", "x-request-id", "audit-id"}
     if len(one.content) > HELD_BYTES:
-        single |= {"content-length", "transfer-encoding"}  # sent on while it comes, or held
+        single |= {"content-length", "transfer-encoding"}  # streamed, or held
     found = [
         {name.lower(): value for name, value in it.headers.items() if name.lower() not in single}
         for it in (one, other)
@@ -49,14 +49,14 @@ async def test_head_is_get_without_the_body_on_every_route(client: Client) -> No
         got, head = await client.get(path), await client.send("HEAD", path)
         assert head.status == got.status, path
         assert head.content == b"", path
-        if path != "/metrics":  # its length changes
+        if path != "/metrics":  # the length changes
             assert same_headers(got, head), (path, got.headers, head.headers)
 
 
 async def test_head_of_a_list_that_is_followed_ends(client: Client) -> None:
     for query in ("watch=true", "namespace=*"):
         async with connected(client.base) as (reader, writer):
-            for _ in range(2):  # the connection goes on
+            for _ in range(2):  # the connection stays open
                 writer.write(
                     f"HEAD {GHOSTS}?{query} HTTP/1.1\r\nHost: x\r\n"
                     f"Authorization: Bearer {client.token}\r\n\r\n".encode()

@@ -1,4 +1,4 @@
-"""What the REST API does with the kinds, on a real API server."""
+"""The REST API of the kinds, on a real API server."""
 
 import asyncio
 
@@ -122,7 +122,7 @@ async def test_a_long_list_is_passed_on_while_it_arrives(user: User) -> None:
         (await user.client.post(collection, body)).expect(201)
     answer = await user.client.get(f"{collection}&labelSelector=test={tag}")
     assert len(answer.content) > 2 * HELD_BYTES
-    assert "Content-Length" not in answer.headers  # it was not held to be measured
+    assert "Content-Length" not in answer.headers  # the answer was streamed
     assert len(answer.expect(200)["items"]) == 24
 
 

@@ -1,4 +1,4 @@
-"""Logging in: who gets a token, for how long, and what everybody else can find out."""
+"""Logging in: which users get a token, for how long, and how little others can find out."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ async def test_me_is_the_account(user: User, admin: Client, kubectl: Kubectl) ->
 
 
 async def test_me_without_an_account_is_a_name(admin: Client) -> None:
-    """A ServiceAccount in the accounts namespace that no Account belongs to."""
+    """A ServiceAccount in the accounts namespace without an Account."""
     me = (await admin.get(ME)).expect(200)
     assert list(me) == ["username"]
     assert me["username"].startswith(f"system:serviceaccount:{ACCOUNTS}:admin-")
@@ -74,7 +74,7 @@ async def test_me_without_an_account_is_a_name(admin: Client) -> None:
 async def test_what_is_wrong_is_not_told(
     anonymous: Client, kubectl: Kubectl, audit: AuditLog, case: str
 ) -> None:
-    """The same answer, after the same requests to the API server and one hash."""
+    """All failures get the same answer, after the same requests to the API server and one hash."""
     name = unique("guess")
     body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
     (await anonymous.post("/api/v1/auth/register", body)).expect(201)
@@ -111,12 +111,12 @@ async def test_an_unknown_user_takes_as_long_as_a_wrong_password(
     proxy = Client(anonymous.session, start_proxy(**settings).url)
     took: dict[str, list[float]] = {user.name: [], "nobody-at-all": []}
     for _ in range(12):
-        for name, times in took.items():  # by turns, so that the machine's load is the same
+        for name, times in took.items():  # alternate, so that both see the same load
             started = time.perf_counter()
             (await log_in(proxy, name, "wrong-password-123")).refused(401, "Unauthorized")
             times.append(time.perf_counter() - started)
     known, unknown = (statistics.median(times) for times in took.values())
-    assert known > 0.02  # a hash
+    assert known > 0.02  # the time of a hash
     assert 0.6 < unknown / known < 1.6
 
 
@@ -186,14 +186,14 @@ async def test_wrong_passwords_are_limited_by_user_name(
     settings = {"logins_per_user_per_minute": "3"}
     proxy = Client(user.client.session, start_proxy(**settings).url)
     for _ in range(5):
-        (await log_in(proxy, user.name)).expect(200)  # right ones don't count
+        (await log_in(proxy, user.name)).expect(200)  # correct passwords don't count
     guesses = await asyncio.gather(*(log_in(proxy, user.name, f"guess-{i}") for i in range(9)))
     assert sorted(answer.status for answer in guesses) == [401] * 3 + [429] * 6
-    limited = await log_in(proxy, user.name)  # also with the right one: it tells no more
+    limited = await log_in(proxy, user.name)  # even with the correct password
     limited.refused(429, "TooManyRequests")
     assert 1 <= int(limited.headers["Retry-After"]) <= 20
     assert limited.json["details"]["retryAfterSeconds"] == int(limited.headers["Retry-After"])
-    for _ in range(3):  # a name that nobody has is limited all the same
+    for _ in range(3):  # an unknown name is limited too
         (await log_in(proxy, "nobody-at-all")).refused(401, "Unauthorized")
     (await log_in(proxy, "nobody-at-all")).refused(429, "TooManyRequests")
     other: User = await new_user()
@@ -216,7 +216,7 @@ async def test_wrong_passwords_are_limited_by_address(
 
     assert [await guess("192.0.2.1") for _ in range(4)] == [401, 401, 401, 429]
     assert await guess("192.0.2.2") == 401
-    # One subscriber has a whole /64.
+    # One subscriber owns a whole /64.
     assert [await guess(f"2001:db8::{i}") for i in range(4)] == [401, 401, 401, 429]
     assert await guess("2001:db8:0:1::1") == 401
 
@@ -248,7 +248,7 @@ async def test_many_logins_at_once_are_bounded_and_hold_up_nothing_else(
     assert set(statuses) == {200, 503}
     busy = next(answer for answer in answers if answer.status == 503)
     assert busy.headers["Retry-After"] == "2"
-    for _ in range(20):  # those that were turned away were no guesses
+    for _ in range(20):  # the 503s did not count as guesses
         (await log_in(proxy, user.name)).expect(200)
 
 

@@ -1,4 +1,4 @@
-"""For who runs the proxy, and who reads its documentation."""
+"""Metrics, and the pages of documentation."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from wegent_kube.content_types import JSON_PATCH
 
 
 def sample(exposition: str, name: str, **labels: str) -> float:
-    """Return one value of Prometheus' text format; 0 where it isn't there yet."""
+    """Return one value of Prometheus' text format; 0 if it isn't there yet."""
     for line in exposition.splitlines():
         found = re.fullmatch(rf"{name}(?:{{(.*)}})? (\S+)", line)
         if found and dict(re.findall(r'(\w+)="([^"]*)"', found[1] or "")) == labels:
@@ -48,7 +48,7 @@ async def test_requests_are_counted_by_route_and_not_by_path(client: Client) -> 
     assert more("wegent_api_request_duration_seconds_count", latency) == 3
     assert "absent-" not in after
     assert "no-such-path" not in after
-    assert sample(after, "wegent_api_requests_in_flight") >= 1  # this very one
+    assert sample(after, "wegent_api_requests_in_flight") >= 1  # this request
 
 
 async def test_logins_are_counted_by_outcome(user: User) -> None:
@@ -76,7 +76,7 @@ async def test_the_documentation_needs_no_other_host(anonymous: Client) -> None:
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
     for asset in re.findall(r'(?:src|href)="([^"]+)"', text):
         assert (await anonymous.get(asset)).status == 200
-    assert '"persistAuthorization": false' in text  # a token in storage outlasts the page
+    assert '"persistAuthorization": false' in text  # a stored token would outlast the page
 
 
 async def test_every_documented_operation_has_its_statuses(anonymous: Client) -> None:
@@ -92,7 +92,8 @@ async def test_every_documented_operation_has_its_statuses(anonymous: Client) ->
             assert operation["summary"]
             for media, content in operation.get("requestBody", {}).get("content", {}).items():
                 assert content["example"]
-                # With a second schema of these, generated clients fail on the first one too.
+                # A second schema for these media types makes generated clients fail on the first
+                # too.
                 assert ("schema" in content) == (media not in {JSON_PATCH, FORM}), (method, path)
             assert (method in {"put", "patch"}) <= ("requestBody" in operation)
 
@@ -100,7 +101,7 @@ async def test_every_documented_operation_has_its_statuses(anonymous: Client) ->
 async def test_the_documented_examples_work_as_they_stand(
     anonymous: Client, admin: Client, kubectl: Kubectl
 ) -> None:
-    """Under other names and in a namespace of one's own: others may have tried them before."""
+    """Names and namespace are the test's own, as other tests may have used the examples."""
     document = (await anonymous.get("/openapi.json")).expect(200)
 
     def example_of(path: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Server-side apply after other writes over REST: only other people's fields are conflicts."""
+"""Server-side apply after other writes over REST: only fields of other users conflict."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -74,7 +74,7 @@ async def prompt_of(client: Client, name: str) -> str:
 
 
 def refused_conflict(answer: Answer) -> str:
-    """Return the message of a conflict, whether of one object or of one in a list."""
+    """Return the message of a conflict, for one object or one in a list."""
     status: Any = answer.json
     if answer.status == 207:
         [item] = status["items"]

@@ -1,4 +1,4 @@
-"""PATCH: a part of an object changes, in each of Kubernetes' three ways."""
+"""PATCH: changes of a part of an object, with each of Kubernetes' three patch types."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ REPLACE = [{"op": "replace", "path": "/spec/systemPrompt", "value": "Patched."}]
 
 @pytest.fixture
 async def path(client: Client) -> str:
-    """The path of an object that is there."""
+    """The path of an existing object."""
     name = unique("patched")
     (await client.post(GHOSTS, ghost(name, labels={"a": "1", "b": "2"}))).expect(201)
     return f"{GHOSTS}/{name}"
@@ -53,7 +53,7 @@ async def test_apply_creates_and_changes(client: Client) -> None:
 
 
 async def test_applied_text_is_what_was_sent(client: Client) -> None:
-    """Beyond U+FFFF, and where YAML sees a line break that JSON doesn't."""
+    """Characters beyond U+FFFF, and some that are line breaks in YAML but not in JSON."""
     text = 'é 😀 \x00 \x85 \u2028 \ufeff \x7f \\ud83d\\ude00 "quoted" <tag>'
     path = f"{GHOSTS}/{unique('text')}"
     body = {"spec": {"systemPrompt": text}}
@@ -64,7 +64,7 @@ async def test_applied_text_is_what_was_sent(client: Client) -> None:
 async def test_who_applies_the_same_field_is_told_of_the_other(client: Client, path: str) -> None:
     body = {"spec": {"systemPrompt": "Mine."}}
     mine = f"{path}?fieldManager=mine"
-    answer = await client.patch(mine, body, type_=APPLY_PATCH)  # the POST's fields
+    answer = await client.patch(mine, body, type_=APPLY_PATCH)  # the POST owns the fields
     assert "systemPrompt" in answer.refused(409, "Conflict")
     assert answer.causes() == {".spec.systemPrompt": "FieldManagerConflict"}
     now = (await client.patch(f"{mine}&force=true", body, type_=APPLY_PATCH)).expect(200)
@@ -83,7 +83,7 @@ async def test_apply_looks_references_up(client: Client) -> None:
 
 
 async def test_other_patches_may_name_what_is_not_there(client: Client) -> None:
-    """They don't say what the object will be; its conditions tell."""
+    """A patch doesn't show the resulting object, so that its conditions report the fault."""
     name = unique("bot")
     (await client.post(f"{BASE}/bots?validateRefs=false", bot(name))).expect(201)
     patch = {"spec": {"ghostRef": {"name": unique("absent")}}}
@@ -148,7 +148,7 @@ async def test_other_types_are_told_the_three(client: Client, path: str, type_: 
         (JSON_PATCH, b"null", 400, "must be a JSON array"),
         (JSON_PATCH, b"[7]", 400, "must be an object"),
         (JSON_PATCH, b'[{"op": "frobnicate"}]', 400, "must be one of add"),
-        # At these the API server itself gives up the connection.
+        # The API server itself drops the connection at these.
         (JSON_PATCH, b'[{"op": "replace", "path": ""}]', 400, "replace needs it"),
         (JSON_PATCH, b'[{"op": "test", "path": ""}]', 400, "test needs it"),
         (JSON_PATCH, b'[{"op": "remove", "path": "/absent"}]', 422, "error in our request"),
@@ -178,11 +178,11 @@ async def test_what_can_not_be_applied(
         answer = await client.patch(path, raw=raw, type_=type_)
     message = answer.refused(status, {400: "BadRequest", 422: "Invalid"}[status])
     assert says in message
-    assert len(message) < 600  # not the whole object, which the API server quotes
+    assert len(message) < 600  # without the object that the API server quotes
 
 
 async def test_an_object_that_was_read_is_applied(client: Client, path: str) -> None:
-    """With what the API server alone writes, which it would refuse in an apply."""
+    """The object has fields that only the API server writes, and that it refuses in an apply."""
     stored = (await client.get(path)).expect(200)
     assert {"managedFields", "creationTimestamp", "generation"} <= stored["metadata"].keys()
     stored["spec"]["systemPrompt"] = "Edited."

@@ -1,4 +1,4 @@
-"""A POST tells its author at once which references don't resolve."""
+"""A POST reports at once which references don't resolve."""
 
 from collections.abc import Awaitable, Callable
 
@@ -60,7 +60,7 @@ async def test_a_reference_points_into_the_objects_own_namespace(user: User) -> 
 async def test_a_reference_that_one_may_not_look_at_tells_nothing(
     new_user: Callable[[], Awaitable[User]],
 ) -> None:
-    """It passes whether or not the referent is there; the operator judges it."""
+    """The request passes with or without the referent; the operator evaluates it."""
     alice, bob = await new_user(), await new_user()
     name = unique("secret")
     hers = f"?namespace={alice.namespace}"
@@ -98,7 +98,7 @@ async def test_a_body_can_not_ask_for_any_number_of_lookups(user: User, audit: A
     }
     (await user.client.post(f"{BASE}/teams", body)).refused(422, "Invalid")
     assert not audit.requests(user=user.account)
-    # Without the lookups, the schema says what it thinks of such a list.
+    # Without the lookups, the schema refuses the list.
     answer = await user.client.post(f"{BASE}/teams?validateRefs=false", body)
     assert "spec.bots" in answer.refused(422, "Invalid")
 

@@ -1,4 +1,4 @@
-"""Making users: what is taken, what is refused, and what is left behind when it is cut off."""
+"""Registration: accepted and refused requests, and the leftovers of one that is cut off."""
 
 import asyncio
 import json
@@ -215,7 +215,7 @@ async def test_who_is_no_admin_leaves_nothing_behind(
 async def test_the_proxys_own_account_can_not_make_admins(
     kubectl: Kubectl, proxy_kubectl: Kubectl
 ) -> None:
-    """Were the proxy taken over, RBAC and the policy would still stand."""
+    """RBAC and the policy hold even if an attacker controls the proxy."""
     del kubectl
     name = unique("forged")
     for spec in ({"role": "admin"}, {"namespaces": [{"name": "default", "role": "admin"}]}):
@@ -251,7 +251,7 @@ async def test_the_proxys_own_account_may_do_nothing_else(
 async def test_the_policy_lets_others_change_what_is_not_a_right(
     kubectl: Kubectl, admin: Client, maintainer: Kubectl
 ) -> None:
-    """Who may update Accounts, but not grant-admin, may touch an admin's; not make one."""
+    """`update` without `grant-admin` is enough to change an admin's Account, not to make one."""
     boss, plain = unique("boss"), unique("plain")
     for name, role in ((boss, "admin"), (plain, "user")):
         (await admin.post(ADMIN_REGISTER, registration(name, role=role))).expect(201)

@@ -1,4 +1,4 @@
-"""What an object refers to, and what refers to it, as far as the caller may see."""
+"""An object's references and referrers, as far as the caller may see them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,7 +17,7 @@ PROXY = "system:serviceaccount:wegent-system:wegent-api"
 
 
 def references(answer: Answer) -> dict[str, tuple[Any, ...]]:
-    """Return what is said of each reference, by its field."""
+    """Return the answer's details of each reference, by its field."""
     items = answer.expect(200)["items"]
     return {
         it["field"]: (it["kind"], it["namespace"], it["name"], it.get("found"), it.get("permitted"))
@@ -110,7 +110,7 @@ async def test_whether_it_is_permitted_is_the_operators_to_say(user: User) -> No
 
 
 def referrers(answer: Answer) -> dict[tuple[str, str, str], list[str]]:
-    """Return where which objects refer to it."""
+    """Return each referrer with the fields that refer to the object."""
     return {
         (it["kind"], it["metadata"]["namespace"], it["metadata"]["name"]): it["fields"]
         for it in answer.expect(200)["items"]
@@ -118,7 +118,7 @@ def referrers(answer: Answer) -> dict[tuple[str, str, str], list[str]]:
 
 
 async def all_referrers(client: Client, path: str) -> dict[tuple[str, str, str], list[str]]:
-    """Go on to the end."""
+    """Return the referrers of all pages."""
     found: dict[tuple[str, str, str], list[str]] = {}
     token = ""
     while True:

@@ -1,4 +1,4 @@
-"""PUT: an object is replaced as a whole, in the version that was meant."""
+"""PUT: an object is replaced as a whole, if its version is the expected one."""
 
 import asyncio
 from typing import Any
@@ -31,7 +31,7 @@ async def test_it_replaces_the_whole(client: Client) -> None:
     marks = {key: value for key, value in there["metadata"]["annotations"].items() if "/" in key}
     assert marks
     changed = {CHANGED_BY: marks[CREATED_BY]}
-    assert now["metadata"]["annotations"] == marks | changed  # policies keep them
+    assert now["metadata"]["annotations"] == marks | changed  # policies keep the marks
     assert now["metadata"]["finalizers"] == there["metadata"]["finalizers"]
 
 
@@ -41,7 +41,7 @@ async def test_what_was_read_may_be_sent_back(client: Client) -> None:
     there["spec"]["description"] = "changed"
     now = (await client.put(path, there)).expect(200)
     assert now["spec"]["description"] == "changed"
-    message = (await client.put(path, there)).refused(409, "Conflict")  # read before that
+    message = (await client.put(path, there)).refused(409, "Conflict")  # a stale version
     assert "modified" in message
 
 

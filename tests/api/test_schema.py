@@ -1,4 +1,4 @@
-"""What the OpenAPI document promises, tried by schemathesis on the real thing."""
+"""The promises of the OpenAPI document, tried by schemathesis on a real proxy."""
 
 import asyncio
 import re
@@ -19,22 +19,22 @@ CHECKS = (
 )
 LONGEST_S = 20
 PASSWORD_CHANGE = "/api/v1/auth/password"
-"""Left out: it would end the login that everything else is tried with."""
+"""Left out, since it would end the login that all other requests use."""
 
 LIKE_GHOSTS = re.compile(
     r"(create|get|list|replace|change|delete)(Model|Shell|Skill)(s|References|Referrers)?"
 )
-"""Left out: one function makes the routes of all kinds, and these differ in nothing but names."""
+"""Left out, since one function makes the routes of all kinds, and only their names differ."""
 
 
 @pytest.mark.timeout(900)  # thousands of requests, on a machine that other tests share
 async def test_no_5xx_and_no_status_that_is_not_documented(
     start_proxy: ProxyFactory, live_operator: OperatorProcess, user: User, tmp_path: Path
 ) -> None:
-    """With the operator: without it, a new user's login is rightly answered 503."""
+    """The operator must run: without it, a new user's login is rightly answered 503."""
     assert live_operator.running()
     proxy = start_proxy(hashes_waiting="1000", logins_per_user_per_minute="1000")
-    # A list that is followed has no end to wait for.
+    # A watch doesn't end.
     (tmp_path / "schemathesis.toml").write_text('[parameters]\n"query.watch" = "false"\n')
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "schemathesis.cli", "run", f"{proxy.url}/openapi.json",

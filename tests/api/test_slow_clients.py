@@ -1,4 +1,4 @@
-"""Clients that say nothing, half of something, or never read: others are served all the same."""
+"""Clients that send nothing, send half a request, or never read don't keep others from service."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def through(base: str, user: User) -> Client:
 
 @pytest.fixture
 def impatient(start_proxy: ProxyFactory) -> str:
-    """Where a proxy is that waits for 2 s."""
+    """The URL of a proxy with timeouts of 2 s."""
     return start_proxy(head_timeout_s="2", watch_stall_s="2").url
 
 
@@ -74,7 +74,7 @@ async def test_half_a_second_request_is_cut_off_too(impatient: str, said: bytes)
 
 
 async def test_a_body_whose_request_is_refused_need_not_come(impatient: str) -> None:
-    """The connection isn't kept for the rest of a body that nobody reads."""
+    """The connection isn't kept open for the rest of an unread body."""
     async with connected(impatient) as (reader, writer):
         writer.write(
             b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -132,14 +132,14 @@ async def test_a_hundred_clients_that_never_read_hold_up_nobody(
                 f"GET {GHOSTS}?namespace={where} HTTP/1.1\r\nHost: x\r\n"
                 f"Authorization: Bearer {client.token}\r\n\r\n".encode()
             )
-        # The others are served while those hold what they hold, and after.
+        # Other clients are served while the slow ones hold memory, and after.
         until = loop.time() + 8
         while loop.time() < until:
             async with asyncio.timeout(30):
                 (await client.get(f"{GHOSTS}/{name}-1?namespace={place}")).expect(200)
                 (await client.get(f"{BASE}/bots?namespace={place}")).expect(200)
             await asyncio.sleep(0.1)
-    # All of it is given back: the same user may read long answers again, one after another.
+    # All memory is released: the same user can read long answers again, one after another.
     until = loop.time() + 60
     while (read := await client.get(f"{GHOSTS}?namespace={place}")).status != 200:
         assert loop.time() < until, read

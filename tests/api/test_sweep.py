@@ -1,4 +1,4 @@
-"""Password Secrets that a registration left behind when it was cut off."""
+"""Password Secrets left behind by a registration that was cut off."""
 
 import re
 from typing import Any
@@ -73,14 +73,14 @@ async def test_orphans_are_deleted_and_what_lost_its_owner_gets_it_back(
 async def test_young_secrets_are_left_alone(
     kubectl: Kubectl, start_proxy: ProxyFactory, audit: AuditLog
 ) -> None:
-    """They may belong to a registration that is under way."""
+    """Young Secrets may belong to a registration in progress."""
     name = unique("young")
     (await kubectl.call("create", "-f", "-", stdin=secret(name, unique("nobody")))).ok()
     start_proxy(sweep_interval_s="0.2")
 
     def swept_twice() -> bool:
         listed = [it for it in audit.requests(user=PROXY) if (it.verb, it.resource) == LIST]
-        return len(listed) >= 3  # the third has begun, so two came to their end
+        return len(listed) >= 3  # the third has begun, so two have ended
 
     await eventually(swept_twice, within_s=20, what="three sweeps")
     assert await owner(kubectl, name) == ""

@@ -1,4 +1,4 @@
-"""What proves who somebody is, and what does not."""
+"""Tokens that prove a caller's identity, and tokens that don't."""
 
 import time
 
@@ -38,7 +38,7 @@ async def refused(client: Client, token: str) -> None:
 async def test_the_clusters_key_signs_what_the_cluster_takes(
     client: Client, clusters_key: rsa.RSAPrivateKey
 ) -> None:
-    """Else the tests below would be refused for another reason than theirs."""
+    """Without this, the tokens below might be refused for another reason than the tested one."""
     assert client.token
     header, claims, _ = jwts.read(client.token)
     again = client.as_(jwts.rs256(header, {**claims, "jti": unique("again")}, clusters_key))
@@ -86,7 +86,7 @@ async def test_a_token_dies_with_its_serviceaccount(client: Client, kubectl: Kub
     theirs = client.as_(token_for(kubectl, ACCOUNTS, name))
     (await theirs.get("/api/v1/auth/me")).expect(200)
     (await kubectl.call("delete", "serviceaccount", name, "-n", ACCOUNTS)).ok()
-    (await kubectl.call("create", "serviceaccount", name, "-n", ACCOUNTS)).ok()  # another one
+    (await kubectl.call("create", "serviceaccount", name, "-n", ACCOUNTS)).ok()  # a new uid
 
     async def dead() -> bool:
         return (await theirs.get("/api/v1/auth/me")).status == 401
@@ -131,7 +131,7 @@ async def test_the_schemes_case_is_free(client: Client, scheme: str) -> None:
 
 
 async def test_who_has_no_token_learns_nothing_else(anonymous: Client) -> None:
-    """Whatever else is wrong with the request, 401 comes first."""
+    """401 precedes every other fault of the request."""
     for method, path, raw in (
         ("GET", f"{BASE}/ghosts?nonsense=1", None),
         ("GET", f"{BASE}/ghosts?limit=1&limit=2", None),

@@ -1,4 +1,4 @@
-"""Traces, where an endpoint for them is set."""
+"""Traces are sent if an endpoint for them is set."""
 
 import asyncio
 from collections.abc import Iterator

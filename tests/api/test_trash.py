@@ -1,4 +1,4 @@
-"""What is deleted over REST is gone when the answer comes, and can be brought back."""
+"""An object deleted over REST is gone when the answer comes, and can be restored."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("live_operator")
 
 
 async def deleted(client: Client, name: str, **metadata: object) -> Body:
-    """Make and delete a Ghost; return its Tombstone, the latest of that name."""
+    """Create and delete a Ghost; return its Tombstone, the latest of that name."""
     body = ghost(name)
     body["metadata"].update(metadata)
     (await client.post(GHOSTS, body)).expect(201)
@@ -42,7 +42,7 @@ def path_of(tombstone: Body, action: str = "") -> str:
 
 @pytest.fixture(scope="module")
 async def viewer(kubectl: Kubectl, anonymous: Client) -> Client:
-    """Somebody who may look, in one namespace, and nothing else."""
+    """A user who may only read, in one namespace."""
     name = unique("viewer")
     (await kubectl.call("create", "serviceaccount", name, "--namespace=default")).ok()
     subject = f"--serviceaccount=default:{name}"
@@ -53,7 +53,7 @@ async def viewer(kubectl: Kubectl, anonymous: Client) -> Client:
 
 @pytest.fixture
 async def stopped(live_operator: OperatorProcess) -> AsyncIterator[OperatorProcess]:
-    """The operator, at rest for one test."""
+    """The operator, stopped for one test."""
     assert await asyncio.to_thread(live_operator.stop) == 0
     yield live_operator
     if not live_operator.running():
@@ -74,12 +74,12 @@ async def test_after_the_answer_it_is_gone(client: Client) -> None:
 
 
 async def test_a_deletion_is_three_requests_and_a_name(user: User, audit: AuditLog) -> None:
-    """The API server's audit log is the only other place that knows who deleted an object."""
+    """The deleter's name is otherwise only in the API server's audit log."""
     name = unique("two")
     (await user.client.post(GHOSTS, ghost(name))).expect(201)
     (await user.client.delete(f"{GHOSTS}/{name}")).expect(204)
 
-    def ended() -> bool:  # a watch is in the log once its connection is closed
+    def ended() -> bool:  # a watch is logged once its connection is closed
         asked = [it for it in audit.requests(user=user.account) if it.verb != "create"]
         assert [it.verb for it in asked] == ["patch", "delete", "watch"]
         return True
@@ -88,7 +88,7 @@ async def test_a_deletion_is_three_requests_and_a_name(user: User, audit: AuditL
 
 
 async def judged(client: Client, path: str) -> bool:
-    """Tell whether the operator has written what it thinks of an object."""
+    """Return True if the operator has written an object's verdict."""
     found = (await client.get(path)).expect(200)
     return bool(found.get("status", {}).get("ready") == "True")
 
@@ -102,7 +102,7 @@ async def test_the_tombstone_names_the_user_who_deleted(
         (await user.client.post(GHOSTS, ghost(name))).expect(201)
         tag = if_match
         if if_match == "version":
-            # No other write comes between.
+            # After the verdict, no other write comes between.
             probe = partial(judged, user.client, f"{GHOSTS}/{name}")
             await eventually(probe, within_s=20, what="the operator's verdict")
             tag = (await user.client.get(f"{GHOSTS}/{name}")).headers["ETag"]
@@ -116,7 +116,7 @@ async def test_the_tombstone_names_the_user_who_deleted(
         [kept] = (await user.client.get(f"{TRASH}?name={name}")).expect(200)["items"]
         assert kept["spec"]["deletedBy"] == other.account
         assert DELETED_BY not in kept["spec"]["object"]["metadata"]["annotations"]
-        # That gives no right to what is not theirs.
+        # The deleter gets no right to another user's object.
         message = (await other.client.delete(path_of(kept))).refused(403, "Forbidden")
         assert "is deleted by the user who created the object" in message
         (await user.client.delete(path_of(kept))).expect(204)
@@ -125,7 +125,7 @@ async def test_the_tombstone_names_the_user_who_deleted(
 async def test_a_refused_deletion_leaves_no_name(
     user: User, kubectl: Kubectl, anonymous: Client
 ) -> None:
-    """Not even where its caller may change the object."""
+    """Even a caller who may change the object leaves none."""
     name = unique("painter")
     (await kubectl.call("create", "serviceaccount", name, "--namespace=default")).ok()
     rule = ("--verb=get,update,patch", "--resource=ghosts.agent.wecode.io")
@@ -153,7 +153,7 @@ async def test_while_the_operator_is_down_a_deletion_is_under_way(
     assert "can't be taken back" in answer["message"]
     there = (await client.get(f"{GHOSTS}/{name}")).expect(200)
     assert there["metadata"]["deletionTimestamp"]
-    (await client.delete(f"{GHOSTS}/{name}")).expect(202)  # again, and no harm
+    (await client.delete(f"{GHOSTS}/{name}")).expect(202)  # repeating it does no harm
     await asyncio.to_thread(stopped.start)
     assert (await user.client.delete(f"{GHOSTS}/{name}")).status in {204, 404}
 
@@ -169,7 +169,7 @@ async def test_the_trash_is_listed_by_what_was_deleted(client: Client) -> None:
     (await client.post(f"{BASE}/skills", example("skills", tag))).expect(201)
     (await client.delete(f"{BASE}/skills/review-{tag}")).expect(204)
     await deleted(client, f"{tag}-b", labels={"run": tag})
-    await deleted(client, f"{tag}-a", labels={"run": tag})  # the same name again
+    await deleted(client, f"{tag}-a", labels={"run": tag})  # the same name as before
 
     async def names(query: str) -> list[str]:
         listed = (await client.get(f"{TRASH}?{query}")).expect(200)
@@ -223,7 +223,7 @@ async def test_a_whole_team_comes_back_by_its_label(client: Client) -> None:
         (await client.post(f"{BASE}/{plural}", example(plural, tag, labels={"run": tag}))).expect(
             201
         )
-    for plural in order:  # referents first: nothing holds a deletion up
+    for plural in order:  # referents first: no referrer blocks a deletion
         path = f"{BASE}/{plural}/{example(plural, tag)['metadata']['name']}"
         (await client.delete(path)).expect(204)
     listed = [
@@ -263,12 +263,12 @@ async def test_a_name_that_is_taken_leaves_all_as_it_was(client: Client) -> None
         "systemPrompt": "The new one."
     }
     (await client.delete(f"{GHOSTS}/{name}")).expect(204)
-    (await client.get(f"{GHOSTS}/{name}")).refused(404, "NotFound")  # it did not come back alone
+    (await client.get(f"{GHOSTS}/{name}")).refused(404, "NotFound")  # it was not restored alone
     (await client.send("POST", path_of(tombstone, "/restore"))).expect(200)
 
 
 async def test_a_wish_that_was_there_before_stays(client: Client, kubectl: Kubectl) -> None:
-    """Somebody asked for it with kubectl: that is not for this request to take back."""
+    """A user asked for the deletion with kubectl; this request must not revert it."""
     name = unique("wish")
     tombstone = await deleted(client, name)
     (await client.post(GHOSTS, ghost(name, "The new one."))).expect(201)
@@ -289,7 +289,7 @@ async def test_a_wish_that_was_there_before_stays(client: Client, kubectl: Kubec
 async def test_what_the_api_server_does_not_take_back(
     client: Client, user: User, kubectl: Kubectl
 ) -> None:
-    """A quota that was set meanwhile: the object stays in the trash."""
+    """A quota was set meanwhile, so the object stays in the trash."""
     name, quota = unique("quota"), unique("quota")
     query = f"?namespace={user.namespace}"
     (await client.post(f"{GHOSTS}{query}", ghost(name))).expect(201)
@@ -387,7 +387,7 @@ async def test_a_patch_of_the_restored_object_is_of_its_new_version(client: Clie
     answer = await client.send("POST", path_of(tombstone, "/restore"))
     path = f"{GHOSTS}/{answer.expect(200)['metadata']['name']}"
 
-    async def patched() -> bool:  # the operator writes its verdict meanwhile
+    async def patched() -> bool:  # the operator writes its verdict at the same time
         tag = (await client.get(path)).headers["ETag"]
         patch = {"spec": {"description": "back"}}
         changed = await client.patch(path, patch, type_=MERGE_PATCH, headers={"If-Match": tag})

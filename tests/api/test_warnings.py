@@ -1,4 +1,4 @@
-"""What the API server warns of reaches whoever asked."""
+"""Warnings of the API server reach the caller."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,7 +20,7 @@ POLICIES = "admissionregistration.k8s.io/v1"
 
 @pytest.fixture(scope="module")
 async def mark(kubectl: Kubectl, client: Client) -> AsyncIterator[str]:
-    """A label whose bearers the cluster's administrator has warned of, and not refused."""
+    """A label that a policy of the cluster's administrator warns of, without refusing it."""
     name = unique("warned")
     chosen = {"matchLabels": {name: "true"}}
     rules = [

@@ -1,4 +1,4 @@
-"""A list that is followed: nothing missed, nothing held, and an end when it is time."""
+"""Watches: no event is missed, no memory is held, and each ends at its time."""
 
 import asyncio
 import contextlib
@@ -110,7 +110,7 @@ async def test_a_client_goes_on_from_where_it_was(user: User, place: str) -> Non
     parameter = watching(place, f"&resourceVersion={bookmark.id}")
     async with following(user.client, parameter) as stream:
         assert [(await stream.until("ADDED", f"g{index}")).id for index in range(4)] == seen
-    # EventSource sends the same URL again, and what it saw last: that goes before.
+    # EventSource sends the same URL again with the last id seen, which takes precedence.
     async with following(user.client, parameter, Last_Event_ID=seen[2]) as stream:
         event = await stream.next()
         assert event
@@ -157,7 +157,7 @@ async def test_a_version_that_is_too_old_makes_clients_begin_again(user: User, p
         [error] = await stream.rest()
     assert error.event == "ERROR"
     assert (error.data["kind"], error.data["code"]) == ("Status", 410)
-    assert error.id == ""  # the client forgets what it saw last
+    assert error.id == ""  # the client forgets the last id
     async with following(user.client, watching(place), Last_Event_ID="") as stream:
         assert (await stream.beginning())[-1].event == "BOOKMARK"
 
@@ -212,13 +212,13 @@ async def test_silence_is_broken_by_comments(
 async def test_a_stream_outlives_the_api_servers_watches(
     user: User, place: str, start_proxy: ProxyFactory, audit: AuditLog
 ) -> None:
-    """They are begun anew, where they were, and the client does not notice."""
+    """The proxy renews the API server's watches at their position, unseen by the client."""
     client = through(start_proxy(watch_renew_s="1").url, user)
     async with following(client, watching(place)) as stream:
         await stream.beginning()
         for index in range(8):
             await make(user.client, place, f"r{index}")
-            await asyncio.sleep(0.5)  # over several of them
+            await asyncio.sleep(0.5)  # longer than several watches
         for index in range(8):
             await stream.until("ADDED", f"r{index}")
     assert len([it for it in audit.requests(namespace=place) if it.verb == "watch"]) >= 3
@@ -236,7 +236,7 @@ async def test_the_stream_ends_with_the_token(
     assert user.client.token
     header, claims, _ = jwts.read(user.client.token)
     key = jwts.private_key(control_plane.directory / "pki" / "service-account.key")
-    # The API server is lenient by a minute, and remembers for ten seconds whom it has let in.
+    # The API server allows a minute of clock skew, and caches accepted tokens for ten seconds.
     short = jwts.rs256(header, {**claims, "exp": int(time.time()) - 60 + 8}, key)
     client = Client(user.client.session, proxy.url, short)
     async with following(client, watching(place)) as stream:
@@ -285,7 +285,7 @@ async def test_the_api_server_goes_away(
         async with following(client, watching(place)) as stream:
             await stream.beginning()
             await make(user.client, place, "before")
-            seen = await stream.until("ADDED", "before")  # by the watch that is to go on
+            seen = await stream.until("ADDED", "before")  # by the watch that is to continue
             link.cut()
             await ended_with(stream, 503)
         version = await make(user.client, place, "meanwhile")
@@ -305,7 +305,7 @@ async def open_watches(client: Client) -> int:
 async def test_a_client_that_goes_takes_its_watch_with_it(
     user: User, place: str, start_proxy: ProxyFactory
 ) -> None:
-    client = through(start_proxy().url, user)  # comments are far off: sending tells nothing
+    client = through(start_proxy().url, user)  # no comment is due, so no failed send shows the end
     async with following(client, watching(place)) as stream:
         await stream.beginning()
         assert await open_watches(client) == 1
@@ -325,7 +325,7 @@ async def test_there_are_so_many_and_no_more(
         answer = await client.get(watching(place))
         assert "too many watches" in answer.refused(503, "ServiceUnavailable")
         assert answer.headers["Retry-After"]
-        (await client.get(url(place))).expect(200)  # what lasts takes nothing from what doesn't
+        (await client.get(url(place))).expect(200)  # streams leave room for short requests
 
     async def again() -> bool:
         return await open_watches(client) == 0
@@ -341,7 +341,7 @@ async def test_one_user_has_so_many_whatever_their_tokens(
     admin: Client,
     start_proxy: ProxyFactory,
 ) -> None:
-    """And keeps them while the API server's watches are begun anew."""
+    """The bounds hold while the API server's watches are renewed."""
     client = through(start_proxy(watches="3", watches_per_user="2", watch_renew_s="1").url, user)
     login = {"username": user.name, "password": PASSWORD}
     again = (await client.post("/api/v1/auth/login", login)).expect(200)["accessToken"]
@@ -360,7 +360,7 @@ async def test_one_user_has_so_many_whatever_their_tokens(
             answer = await other.get(watching(place))
             assert "too many watches" in answer.refused(503, "ServiceUnavailable")
         await stream.beginning()
-        for index in range(30):  # over several of the API server's watches
+        for index in range(30):  # longer than several of the API server's watches
             await asyncio.sleep(0.1)
             assert (await client.get(watching(place))).status == 429, index
         await make(user.client, place, "later")
@@ -374,7 +374,7 @@ async def test_streams_take_nothing_from_what_waits_for_the_operator(
     await make(user.client, place, "leaving")
     async with following(client, watching(place)) as stream:
         deleting = asyncio.create_task(client.delete(url(place, name="leaving")))
-        await stream.until("MODIFIED", "leaving")  # has a deletionTimestamp
+        await stream.until("MODIFIED", "leaving")  # it has a deletionTimestamp
         bypass = '[{"op": "remove", "path": "/metadata/finalizers"}]'
         where = ("--namespace", place, "--type=json")
         (await kubectl.call("patch", "ghost", "leaving", *where, "-p", bypass)).ok()
@@ -404,7 +404,7 @@ def resident_mib(pid: int) -> float:
 
 
 async def stalled_reader(client: Client, path: str) -> socket.socket:
-    """Ask for a stream, take its beginning, and read no more."""
+    """Open a stream, read its beginning, and then stop reading."""
     base = URL(client.base)
     reading = socket.socket()
     reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -433,7 +433,7 @@ async def test_a_slow_reader_holds_no_memory_and_is_cut_off(
         patch = {"spec": {"systemPrompt": f"{index} {long}"}}
         (await user.client.patch(url(place, name=name), patch, type_=MERGE_PATCH)).expect(200)
 
-    for index in range(500 // len(names)):  # 50 MB of events, were they held
+    for index in range(500 // len(names)):  # would be 50 MB of events, if held
         await asyncio.gather(*(write(name, index) for name in names))
         most = max(most, await asyncio.to_thread(resident_mib, proxy.pid))
 
@@ -447,15 +447,15 @@ async def test_a_slow_reader_holds_no_memory_and_is_cut_off(
     with reading, contextlib.suppress(ConnectionError):
         while chunk := await asyncio.get_running_loop().sock_recv(reading, 65536):
             rest = (rest + chunk)[-5:]
-    assert rest != b"0\r\n\r\n"  # not an end that looks like one
+    assert rest != b"0\r\n\r\n"  # not a regular end
     (await client.get("/healthz")).expect(200)
 
 
 async def test_who_takes_what_is_there_slowly_gets_all_of_it(
     user: User, place: str, start_proxy: ProxyFactory
 ) -> None:
-    """Longer than one of the API server's watches lasts, of which the first has no place yet."""
-    count, text = 240, "z" * (128 << 10)  # more than all buffers on the way hold
+    """Reading outlasts the API server's watches, of which the first has no position yet."""
+    count, text = 240, "z" * (128 << 10)  # more than all buffers between hold
 
     async def create(start: int) -> None:
         for index in range(start, count, 8):
@@ -489,7 +489,7 @@ async def test_api_servers_that_do_not_mark_the_beginnings_end(
     start_proxy: ProxyFactory,
     tmp_path: Path,
 ) -> None:
-    """They refuse to be asked to; then there are no ids until the beginning must be over."""
+    """They refuse ``sendInitialEvents``; then ids start when the initial events must be over."""
 
     def event(kind: str, name: str, version: int) -> bytes:
         metadata = {"name": name, "resourceVersion": str(version)}

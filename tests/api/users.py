@@ -1,4 +1,4 @@
-"""Users of the proxy, and what stands in for the operator, which gives them their rights."""
+"""Users of the proxy, and a stand-in for the operator, which gives them their rights."""
 
 import secrets
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ PASSWORD = "securepassword123"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who is logged in."""
+    """A user who is logged in."""
 
     name: str
     client: Client
 
     @property
     def namespace(self) -> str:
-        """The user's own."""
+        """The user's own namespace."""
         return f"wegent-{self.name}"
 
     @property
@@ -35,7 +35,7 @@ def unique(prefix: str) -> str:
 
 
 async def provision(kubectl: Kubectl, username: str) -> None:
-    """Do for one Account what the operator does, in its order: the ServiceAccount comes last."""
+    """Provision one Account in the operator's order: the ServiceAccount comes last."""
     own = f"wegent-{username}"
     get = ("get", "account", username, f"--namespace={ACCOUNTS}", "-o", "jsonpath={.metadata.uid}")
     uid = (await kubectl.call(*get)).ok().stdout
@@ -59,8 +59,8 @@ async def provision(kubectl: Kubectl, username: str) -> None:
 def service_account(username: str, uid: str | None = None) -> dict[str, object]:
     """Return the ServiceAccount of ``username``.
 
-    With the Account's ``uid``, an operator that comes later knows it for its own. It replaces
-    any other, and ends its tokens.
+    With the Account's ``uid``, an operator that starts later recognises it as its own. The operator
+    replaces any other ServiceAccount, and so ends its tokens.
     """
     labels = {} if uid is None else {ACCOUNT_UID_LABEL: uid}
     metadata = {"name": username, "namespace": ACCOUNTS, "labels": labels}
@@ -68,7 +68,7 @@ def service_account(username: str, uid: str | None = None) -> dict[str, object]:
 
 
 def role_binding(namespace: str, subject: dict[str, str]) -> dict[str, object]:
-    """Return what makes ``subject`` an editor of ``namespace``."""
+    """Return a RoleBinding that makes ``subject`` an editor of ``namespace``."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",

@@ -1,4 +1,4 @@
-"""The proxy and the operator together: users who sign up, and are what they would be."""
+"""The proxy and the operator together, with users who sign up as in a real cluster."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ __all__ = ["anonymous", "proxy_kubeconfig", "proxy_url", "session", "start_proxy
 
 AUTH = "/api/v1/auth"
 ENDS_WITHIN_S = 20.0
-"""Of access: the API server remembers for ten seconds that a token was good."""
+"""The time in which access ends: the API server caches accepted tokens for ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody with an Account, who is logged in."""
+    """A user with an Account, who is logged in."""
 
     name: str
     client: Client
@@ -58,7 +58,7 @@ def sign_up(
     operator: OperatorProcess,
     log_in: LogIn,
 ) -> SignUp:
-    """Register and log in, as anybody does: the operator makes of it what is needed."""
+    """Register and log in as any user does; the operator provisions the Account."""
     del operator
 
     async def make(prefix: str = "user") -> User:
@@ -74,7 +74,7 @@ def sign_up(
 
 @pytest.fixture(scope="session")
 async def admin(sign_up: SignUp, api: Api) -> User:
-    """An admin with an Account, made one by the cluster's administrator."""
+    """An admin with an Account, whom the cluster's administrator made one."""
     user = await sign_up("admin")
     await api.merge("accounts", ACCOUNTS, user.name, {"spec": {"role": "admin"}})
     await answered(user, f"{AUTH}/admin/accounts", 200)
@@ -83,7 +83,7 @@ async def admin(sign_up: SignUp, api: Api) -> User:
 
 @pytest.fixture
 def kubectl_with(control_plane: ControlPlane, tmp_path: Path) -> Callable[[str], Kubectl]:
-    """kubectl with a token and nothing else."""
+    """kubectl with a token alone."""
 
     def make(token: str) -> Kubectl:
         kubeconfig = write_kubeconfig(
@@ -99,7 +99,7 @@ def kubectl_with(control_plane: ControlPlane, tmp_path: Path) -> Callable[[str],
 
 
 async def token_of(log_in: LogIn, name: str, password: str = PASSWORD) -> str:
-    """Log in somebody who may have registered just now, and return the token."""
+    """Log in a user who may have just registered, and return the token."""
 
     async def probe() -> str:
         token: str = (await log_in(name, password)).expect(200)["accessToken"]
@@ -109,7 +109,7 @@ async def token_of(log_in: LogIn, name: str, password: str = PASSWORD) -> str:
 
 
 async def answered(user: User, path: str, status: int) -> None:
-    """Wait until the API server's own watch has brought a change of rights round."""
+    """Wait until the API server's own watch has seen a change of rights."""
 
     async def probe() -> bool:
         return (await user.client.get(path)).status == status

@@ -1,4 +1,4 @@
-"""Accounts in the hands of their admins; when access is taken, it ends at once."""
+"""Admins manage Accounts; access that they withdraw ends at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ def one(user: User | str) -> str:
 
 
 def view(user: User, **more: Any) -> dict[str, Any]:
-    """Return what an admin sees of a plain user who is ready."""
+    """Return a ready plain user as an admin sees it."""
     return {
         "username": user.name,
         "email": f"{user.name}@example.com",
@@ -48,7 +48,7 @@ def view(user: User, **more: Any) -> dict[str, Any]:
 
 
 async def seen(admin: User, user: User, **more: Any) -> None:
-    """Wait until an admin sees the user so."""
+    """Wait until an admin sees the user with these values."""
 
     async def probe() -> bool:
         found = (await admin.client.get(one(user))).expect(200)
@@ -59,7 +59,7 @@ async def seen(admin: User, user: User, **more: Any) -> None:
 
 
 async def access_ends(user: User, kubectl: Kubectl) -> None:
-    """Wait until a user's token is refused, over REST as with kubectl."""
+    """Wait until a user's token is refused, over REST and with kubectl."""
 
     async def refused() -> bool:
         rest = await user.client.get(f"{GHOSTS}?namespace={user.home}")

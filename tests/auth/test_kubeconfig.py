@@ -1,4 +1,4 @@
-"""A user's kubeconfig: with the real kubectl, their rights and no others."""
+"""A user's kubeconfig gives the real kubectl exactly the user's rights."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ async def user(sign_up: SignUp) -> User:
 def kubectl_of(
     control_plane: ControlPlane, tmp_path: Path
 ) -> Callable[[Client], Awaitable[Kubectl]]:
-    """kubectl with the file that a client is given, byte for byte."""
+    """kubectl with the file that a client receives, byte for byte."""
 
     async def make(client: Client) -> Kubectl:
         content = (await client.get(KUBECONFIG)).content
@@ -85,7 +85,7 @@ async def test_who_has_no_account_gets_what_they_came_with(
 
 
 async def test_the_address_can_be_another_one(user: User, start_proxy: ProxyFactory) -> None:
-    """Within a cluster, the proxy's own is of no use to anybody else."""
+    """Within a cluster, the proxy's own address of the API server is of no use to users."""
     url = "https://kubernetes.example.com:6443"
     proxy = Client(
         user.client.session, start_proxy(kubernetes_url=f"{url}/").url, user.client.token

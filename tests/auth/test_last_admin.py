@@ -38,7 +38,7 @@ async def becomes(api: Api, user: User, reason: str) -> None:
 
 @pytest.fixture
 async def last(api: Api, admin: User) -> AsyncIterator[User]:
-    """The only admin; those of other tests are plain users meanwhile."""
+    """The only admin; admins of other tests are plain users for that time."""
     others = [
         it["metadata"]["name"]
         for it in await api.list("accounts", ACCOUNTS)
@@ -107,7 +107,7 @@ async def test_one_of_two_may_go_and_not_both(last: User, sign_up: SignUp, api: 
     assert "LastAdmin" not in {it["type"] for it in gone["status"]["conditions"]}
     await api.merge("accounts", ACCOUNTS, last.name, ADMIN)
     await answered(last, LIST, 200)
-    # A suspended admin, or one who is being deleted, is no other admin.
+    # A suspended admin, or an admin being deleted, doesn't count as another admin.
     await api.merge("accounts", ACCOUNTS, other.name, ADMIN)
     await becomes(api, last, "OtherAdmins")
     await api.merge("accounts", ACCOUNTS, other.name, {"spec": {"suspended": True}})

@@ -1,4 +1,4 @@
-"""Letting others into a namespace: by its admins, over REST as with kubectl, and no further."""
+"""Admins add members to their namespaces, over REST or with kubectl, and to no others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -39,7 +39,7 @@ async def listed(who: User, namespace: str) -> list[tuple[str, str, bool]]:
 
 
 async def may(user: User, namespace: str) -> tuple[bool, bool, bool]:
-    """Return whether a user may read, write, and see who else may."""
+    """Return if a user may read, may write, and may list the members."""
     reads = await user.client.get(f"{GHOSTS}?namespace={namespace}")
     writes = await user.client.delete(f"{GHOSTS}/no-such-ghost?namespace={namespace}")
     rules = await user.client.get(of(namespace))
@@ -48,7 +48,7 @@ async def may(user: User, namespace: str) -> tuple[bool, bool, bool]:
 
 
 async def becomes(user: User, namespace: str, what: tuple[bool, bool, bool]) -> None:
-    """Wait until the API server's own watch has brought a RoleBinding round."""
+    """Wait until the API server's own watch has seen a RoleBinding."""
 
     async def probe() -> bool:
         found = await may(user, namespace)
@@ -307,7 +307,7 @@ async def test_nobody_leaves_for_somebody_else(sign_up: SignUp, audit: AuditLog)
     assert not [it for it in audit.writes(user=proxy) if it.resource == "rolebindings"]
     for nowhere in (bob.home, cleo.home, "kube-system", "no-such-namespace"):
         answer = await cleo.client.delete(of(nowhere, cleo))
-        assert answer.status in {404, 409}, nowhere  # her own is hers by her account
+        assert answer.status in {404, 409}, nowhere  # her account gives her own
 
 
 async def test_what_the_account_gives_is_not_left(
@@ -325,7 +325,7 @@ async def test_what_the_account_gives_is_not_left(
 async def test_the_proxy_deletes_no_other_bindings(
     sign_up: SignUp, proxy_kubeconfig: Path, control_plane: ControlPlane
 ) -> None:
-    """Were it taken over, the policy would still stand."""
+    """The policy holds even if an attacker controls the proxy."""
     ann = await sign_up("ann")
     itself = Kubectl(control_plane.binaries.kubectl, proxy_kubeconfig)
     for name, where in ((f"wegent-account-{ann.name}-admin", ann.home), ("wegent-api", ACCOUNTS)):
@@ -333,12 +333,12 @@ async def test_the_proxy_deletes_no_other_bindings(
         assert "deletes only RoleBindings that are named wegent-member-" in done.stderr
 
 
-# Finalizers, which only a cluster of an earlier version has on memberships
+# Finalizers; memberships have them only on a cluster of an earlier version
 
 
 @pytest.fixture
 async def held(sign_up: SignUp, api: Api) -> AsyncIterator[tuple[User, User]]:
-    """Two users, the second of whom is a member of the first one's by a binding that is held."""
+    """Two users: the second is a member at the first, by a binding with a finalizer."""
     ann, bob = await sign_up("ann"), await sign_up("bob")
     body = members.binding(ann.home, ACCOUNTS, bob.name, "editor")
     body["metadata"]["finalizers"] = ["example.com/held"]

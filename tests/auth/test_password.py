@@ -1,4 +1,4 @@
-"""Another password: what ends with the old one, and what is left when it is cut off."""
+"""Changes of passwords: the access that ends with the old one, and changes that are cut off."""
 
 import asyncio
 from typing import Any
@@ -111,7 +111,7 @@ async def test_of_two_changes_at_once_one_counts(sign_up: SignUp, log_in: LogIn,
     )
     statuses = [answer.status for answer in answers]
     assert statuses.count(200) == 1
-    # Refused when it was written, or already when the old password was checked.
+    # The change is refused at its write, or already at the check of the old password.
     assert set(statuses) <= {200, 409, 422}
     for password, status in zip(passwords, statuses, strict=True):
         assert (await log_in(user.name, password)).status == (200 if status == 200 else 401)
@@ -135,7 +135,7 @@ async def test_who_has_no_password_changes_none(
 
 
 async def test_it_acts_for_its_caller_alone(sign_up: SignUp, log_in: LogIn) -> None:
-    """Two users with the same password: a change is of the one who is asked for by the token."""
+    """Of two users with the same password, only the token's user gets another one."""
     ann, bob = await sign_up("ann"), await sign_up("bob")
     (await ann.client.post(CHANGE, change())).expect(200)
     (await log_in(bob.name)).expect(200)
@@ -162,7 +162,7 @@ async def test_no_password_and_no_token_is_logged(
     assert "argon2" not in logged
 
 
-# By an admin
+# Changes by an admin
 
 
 def reset_path(user: User) -> str:
@@ -212,7 +212,7 @@ async def test_nobody_else_does_and_nothing_is_written(
 async def test_who_may_read_accounts_may_not_write_passwords(
     sign_up: SignUp, anonymous: Client, kubectl: Kubectl, audit: AuditLog
 ) -> None:
-    """The rehearsal finds that out, before a Secret is written."""
+    """The dry run fails before a Secret is written."""
     user = await sign_up()
     where = f"--namespace={ACCOUNTS}"
     (await kubectl.call("create", "serviceaccount", "auditor", "-nkube-public")).ok()

@@ -1,4 +1,4 @@
-"""A change of password that is cut off, at each of its steps: nothing is lost, nothing stays."""
+"""A change of password, cut off at each step, loses nothing and leaves nothing behind."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,16 +28,16 @@ STEPS = [
     ("DELETE", "secrets"),
     ("PATCH", "secrets"),
 ]
-"""What a change asks of the API server, in this order."""
+"""The requests of a change to the API server, in order."""
 COMMIT = STEPS.index(("PATCH", "accounts"))
 
 
 class Killed(BaseException):
-    """What nothing in the program catches."""
+    """An exception that nothing in the program catches."""
 
 
 class Mortal(KubeClient):
-    """The proxy's client, until it dies after some number of requests."""
+    """The proxy's client, which dies after a number of requests."""
 
     left: int | None = None
     asked: list[tuple[str, str]]
@@ -81,7 +81,7 @@ async def test_it_is_cut_off_after(
     for password, good in ((PASSWORD, not changed), (ANOTHER, changed)):
         assert (await log_in(user.name, password)).status == (200 if good else 401)
 
-    # Not yet, as long as it may be under way; then all but the one in force.
+    # The sweep keeps all Secrets while a change may be in progress, then only the one in force.
     await Sweeper(accounts, secrets, Metrics(), age_s=3600).sweep()
     assert (await log_in(user.name, ANOTHER if changed else PASSWORD)).status == 200
     await Sweeper(accounts, secrets, Metrics(), age_s=0).sweep()
@@ -102,7 +102,7 @@ async def test_it_is_cut_off_after(
 async def test_an_account_of_the_same_name_is_another_one(
     kube: Mortal, sign_up: SignUp, api: Api
 ) -> None:
-    """Deleted and made again between the check of the old password and the change."""
+    """The Account is deleted and created again between the password's check and its change."""
     user = await sign_up()
     accounts, secrets = Accounts(kube, ACCOUNTS), PasswordSecrets(kube, ACCOUNTS)
     account = await accounts.get(user.name)

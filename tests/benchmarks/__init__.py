@@ -1,1 +1,1 @@
-"""What Wegent costs: `make bench`. Counts, sizes and ratios of one run; no test asserts them."""
+"""Wegent's costs, by `make bench`: counts, sizes and ratios of one run; no test asserts them."""

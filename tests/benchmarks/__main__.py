@@ -82,7 +82,7 @@ async def _long_prompts(
 
 
 def _reader(admin: Kubectl, namespace: str) -> dict[str, str]:
-    """Return the headers of one who may read one namespace."""
+    """Return the headers of a user who may read one namespace."""
     admin.run("create", "serviceaccount", "reader", "-n", namespace).ok()
     binding = ("create", "rolebinding", "reader", "-n", namespace, "--clusterrole=wegent-viewer")
     admin.run(*binding, f"--serviceaccount={namespace}:reader").ok()
@@ -105,7 +105,7 @@ async def _proxy(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure at the numbers of objects that are asked for."""
+    """Measure at the requested numbers of objects."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description=__doc__, allow_abbrev=False
     )

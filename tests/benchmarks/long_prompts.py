@@ -1,4 +1,4 @@
-"""The memory that operator and proxy take at most over Ghosts with prompts of full length."""
+"""The peak memory of operator and proxy with Ghosts that have prompts of maximum length."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ from tests.support.proxy import ProxyProcess
 
 NAMESPACE = "prompts"
 PROMPT = "\u667a" * 131_072
-"""The most that the schema takes: 384 KiB in UTF-8, 256 KiB as Python holds it."""
+"""The schema's maximum: 384 KiB in UTF-8, 256 KiB in Python's memory."""
 AT_ONCE = 4
 EVERYWHERE = "/api/v1/kinds/ghosts?namespace=*"
 REFERRERS = f"/api/v1/kinds/skills/s/referrers?namespace={NAMESPACE}"
@@ -23,12 +23,12 @@ REFERRERS = f"/api/v1/kinds/skills/s/referrers?namespace={NAMESPACE}"
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """One process after one thing was done."""
+    """One process after one step."""
 
     what: str
     mib: float
     before_mib: float
-    """The same process's peak without such Ghosts."""
+    """The process's peak without such Ghosts."""
 
 
 async def of_operator(api: Api, operator: OperatorProcess, count: int) -> AsyncIterator[Peak]:
@@ -48,7 +48,7 @@ async def of_operator(api: Api, operator: OperatorProcess, count: int) -> AsyncI
 
 
 async def of_proxy(proxy: ProxyProcess, headers: dict[str, str]) -> AsyncIterator[Peak]:
-    """Yield the proxy's peaks for one who may read only the Ghosts' own namespace."""
+    """Yield the proxy's peaks for a user who may read only the Ghosts' own namespace."""
     async with aiohttp.ClientSession(headers=headers) as session:
         await _read(session, f"{proxy.url}{EVERYWHERE}&limit=1")
         before = peak_mib(proxy.pid)
@@ -59,7 +59,7 @@ async def of_proxy(proxy: ProxyProcess, headers: dict[str, str]) -> AsyncIterato
 
 
 async def _objects(operator: OperatorProcess) -> int:
-    """Return how many objects the operator knows, once it is through with them."""
+    """Return the number of objects that the operator knows, once its queue is empty."""
     counts = re.findall(
         r"^wegent_operator_objects{.*} (\S+)$", operator.get("/metrics")[1], re.MULTILINE
     )

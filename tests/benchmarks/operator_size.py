@@ -1,4 +1,4 @@
-"""What the operator takes, by the number of objects it looks after."""
+"""The operator's memory and CPU, by its number of objects."""
 
 import asyncio
 import re
@@ -18,20 +18,20 @@ WITHIN_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class OperatorSize:
-    """With so many objects, all judged."""
+    """The measurements with a number of objects, all evaluated."""
 
     objects: int
     resident_mib: float
     cpu_ms_per_object: float
-    """From an object's creation to its verdict being written, for the last ones added."""
+    """From an object's creation to its written verdict, for the last objects added."""
     restart_cpu_s: float
-    """A start over all of them: the program's own start, listing, judging, writing nothing."""
+    """A restart with all of them: start, lists and evaluation, without writes."""
 
 
 async def measure(
     api: Api, operator: OperatorProcess, steps: Sequence[int]
 ) -> AsyncIterator[OperatorSize]:
-    """Yield what was measured at each number of objects."""
+    """Yield the measurements at each number of objects."""
     await api.create_namespace(NAMESPACE)
     await api.create("models", NAMESPACE, "m", {"provider": "openai", "model": "gpt-4"})
     await api.create("shells", NAMESPACE, "s", {"type": "Chat"})
@@ -53,7 +53,7 @@ async def measure(
 
 
 async def add(api: Api, numbers: range) -> None:
-    """Create a Ghost and the Bots over it, again and again."""
+    """Create a Ghost and its Bots, again and again."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def create(number: int) -> None:
@@ -72,7 +72,7 @@ async def add(api: Api, numbers: range) -> None:
 
 
 async def settled(operator: OperatorProcess, count: int) -> None:
-    """Wait until the operator knows so many objects, has judged all of them, and rests."""
+    """Wait until the operator knows this many objects, has evaluated all of them, and is idle."""
     deadline = time.monotonic() + WITHIN_S
     while True:
         page = operator.get("/metrics")[1]

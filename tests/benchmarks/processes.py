@@ -1,4 +1,4 @@
-"""What a process has used so far, from the kernel."""
+"""A process's CPU time and memory so far, from the kernel."""
 
 import os
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of one process, its threads included."""
+    """The usage of one process, its threads included."""
 
     cpu_s: float
     resident_mib: float
 
 
 def usage_of(pid: int) -> Usage:
-    """Read it off ``/proc``."""
+    """Read the usage from ``/proc``."""
     after_name = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     utime, stime = int(after_name[11]), int(after_name[12])
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
@@ -25,7 +25,7 @@ def usage_of(pid: int) -> Usage:
 
 
 def peak_mib(pid: int) -> float:
-    """Return the most memory that a process has held so far, in MiB."""
+    """Return a process's peak memory so far, in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024

@@ -1,4 +1,4 @@
-"""What the API proxy adds to a request, against the same request sent to the API server."""
+"""The API proxy's cost of a request, compared with the same request to the API server."""
 
 import asyncio
 import ssl
@@ -18,15 +18,15 @@ ROUND_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ProxyCost:
-    """Ratios of one run, both ways asked in turn."""
+    """Ratios of one run; requests alternate between both ways."""
 
     resident_mib: float
     direct_ms: float
     """Median of a GET sent to the API server."""
     latency_ratio: float
-    """Median through the proxy, in direct ones."""
+    """Median through the proxy, as a multiple of the direct one."""
     throughput_ratio: float
-    """Requests answered through the proxy, in those answered directly, by 16 clients."""
+    """Answers through the proxy, as a multiple of direct answers, with 16 clients."""
     cpu_ms_per_request: float
 
 
@@ -39,7 +39,7 @@ class Way:
     tls: ssl.SSLContext | None
 
     async def ask(self) -> float:
-        """Return the seconds that one answer took."""
+        """Return the duration of one answer in seconds."""
         begun = time.perf_counter()
         async with self.session.get(self.url, ssl=self.tls or True) as answer:
             assert answer.status == 200, await answer.text()
@@ -47,7 +47,7 @@ class Way:
         return time.perf_counter() - begun
 
     async def answered(self, for_s: float) -> int:
-        """Return how many were answered to all clients in that time."""
+        """Return the number of answers to all clients in that time."""
         until = time.monotonic() + for_s
 
         async def client() -> int:
@@ -61,7 +61,7 @@ class Way:
 
 
 async def measure(direct: Way, proxied: Way, pid: int) -> ProxyCost:
-    """Ask in turn, so that what else the machine does meets both alike."""
+    """Alternate, so that other load on the machine affects both ways equally."""
     for way in (direct, proxied):
         await way.answered(1.0)
     times: dict[Way, list[float]] = {direct: [], proxied: []}

@@ -1,4 +1,4 @@
-"""A cluster with nothing of Wegent's in it but what the chart brings."""
+"""A cluster with no objects of Wegent's but those of the chart."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +13,14 @@ from tests.support.kubectl import Kubectl
 
 CHART = ROOT / "charts" / "wegent"
 EVERYTHING = Path(__file__).with_name("everything.yaml")
-"""Values that turn every knob."""
+"""A file with a value for every setting of the chart."""
 
 
 @pytest.fixture(scope="module")
 def bare_cluster(
     binaries: Binaries, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControlPlane]:
-    """A control plane into which nothing was installed."""
+    """A control plane with nothing installed."""
     with ControlPlane(binaries, tmp_path_factory.mktemp("bare"), fsync=False) as cluster:
         yield cluster
 

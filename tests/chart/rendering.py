@@ -1,4 +1,4 @@
-"""Rendering the chart, and finding one's way in what comes out."""
+"""Helpers that render the chart and find objects in the result."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from tests.support.helm import Helm, Result
 Manifest = Mapping[str, Any]
 
 MUTATING = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
-"""What a cluster of today has and Helm alone doesn't know of."""
+"""An API that a current cluster has, but Helm alone doesn't know."""
 IMAGES: dict[str, Any] = {"image": {"repository": "wegent"}}
 """The one value without a default."""
 EVERY_VALUE: dict[str, Any] = yaml.safe_load(EVERYTHING.read_text(encoding="utf-8"))
@@ -29,7 +29,7 @@ def template(
 
 
 def render(helm: Helm, values: Mapping[str, Any] | None = None, **where: str) -> list[Manifest]:
-    """Return the objects of a rendering that must succeed."""
+    """Return the rendered objects; fail if Helm fails."""
     return [*template(helm, values, **where).manifests]
 
 
@@ -41,7 +41,7 @@ def nested(path: str, value: Any) -> dict[str, Any]:
 
 
 def at(values: Mapping[str, Any], path: str) -> Any:
-    """Return what is at a dotted path, None if nothing is."""
+    """Return the value at a dotted path, None if there is none."""
     found: Any = values
     for name in path.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None
@@ -49,7 +49,7 @@ def at(values: Mapping[str, Any], path: str) -> Any:
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values laid over each other; mappings that the chart knows are merged."""
+    """Return values merged, of which the last ones win; the chart's own mappings are merged."""
     result: dict[str, Any] = {}
     for layer in layers:
         for name, value in layer.items():
@@ -60,7 +60,7 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without(values: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return values with the one at a dotted path left to its default."""
+    """Return values without the one at a dotted path, which takes its default."""
     name, _, rest = path.partition(".")
     inner = {name: without(values[name], rest)} if rest else {}
     return {key: value for key, value in values.items() if key != name} | inner
@@ -78,7 +78,7 @@ def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
 
 
 def pod_specs(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
-    """Yield each Pod's spec, with what it belongs to."""
+    """Yield each Pod's spec, with the name of its object."""
     for manifest in of_kind(manifests, "Deployment", "Job", "Pod"):
         spec = manifest["spec"]
         name = f"{manifest['kind']}/{manifest['metadata']['name']}"

@@ -1,4 +1,4 @@
-"""kustomize itself renames objects, and with the component what refers to them."""
+"""kustomize renames objects, and, with the component, the references to them."""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Builder:
             (root / "component" / path.name).write_text(path.read_text("utf-8"), "utf-8")
 
     def build(self, objects: list[Body], base: Body, overlay: Body) -> list[Body]:
-        """Return what kustomize makes of ``objects``."""
+        """Return the objects that kustomize makes of ``objects``."""
         text = yaml.safe_dump_all(objects)
         (self._root / "base" / "objects.yaml").write_text(text, "utf-8")
         base = {"resources": ["objects.yaml"], "components": ["../component"], **base}
@@ -150,5 +150,5 @@ def test_generated_secrets_are_followed(built: Builder) -> None:
     assert name.startswith("a-referent-")
     for kind, path in WITH_SECRETS:
         [body] = [it for it in made if it["kind"] == kind.kind]
-        # No namespace beside it: a Secret's reference has none.
+        # A reference to a Secret has no namespace.
         assert body["spec"][path.removeprefix("spec.")] == {"name": name}

@@ -1,4 +1,4 @@
-"""Install, upgrade, roll back, uninstall, and what each leaves, with the programs at work.
+"""Install, upgrade, roll back and uninstall with running programs, and check the result of each.
 
 The names are not the default ones, so that a role or a policy that names the wrong
 ServiceAccount is found out.
@@ -58,7 +58,7 @@ def kubectl(bare_kubectl: Kubectl) -> Kubectl:
 
 
 def change(helm: Helm, verb: str, *arguments: str | Path) -> Result:
-    """Run a command of Helm's that changes the release."""
+    """Run a Helm command that changes the release."""
     return helm.run(verb, RELEASE, *arguments, f"--namespace={NAMESPACE}", WITHIN)
 
 
@@ -70,7 +70,7 @@ def pods(bare_cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def notes(bare_helm: Helm, kubectl: Kubectl, pods: JobPods) -> str:
-    """Install, and return what Helm says."""
+    """Install the release, and return Helm's notes."""
     said = change(bare_helm, "install", CHART, *VALUES).ok().stdout
     assert any("chief was made\n" in log for log in pods.logs.values())
     kubectl.run("get", "account", "chief", f"-n={ACCOUNTS}").ok()
@@ -84,7 +84,7 @@ def running_operator(
     notes: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[OperatorProcess]:
-    """The operator as its Deployment would run it."""
+    """The operator, run as by its Deployment."""
     assert notes
     directory = tmp_path_factory.mktemp("programs")
     account = kubectl_as(bare_cluster, kubectl, NAMESPACE, "prod-wegent-operator", directory)
@@ -109,7 +109,7 @@ def api_url(
     notes: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """The proxy as its Deployment would run it."""
+    """The proxy, run as by its Deployment."""
     assert notes
     directory = tmp_path_factory.mktemp("programs")
     account = kubectl_as(bare_cluster, kubectl, NAMESPACE, "prod-wegent-api", directory)
@@ -168,7 +168,7 @@ async def test_the_first_admin_logs_in_and_is_one(
         "/api/v1/kinds/ghosts?namespace=common",
         {"metadata": {"name": "by-rest"}, "spec": {"systemPrompt": "You are brief."}},
     )
-    # The policies know the accounts' namespace and the operator by their names here.
+    # The policies know the accounts' namespace and the operator by this release's names.
     metadata = made.expect(201)["metadata"]
     assert metadata["annotations"]["agent.wecode.io/creator"] == "chief"
     assert metadata["finalizers"] == [TRASH_FINALIZER]
@@ -196,7 +196,7 @@ async def test_registering_gives_a_user_rights(
 
 
 def grown_chart(directory: Path) -> Path:
-    """Return a copy of the chart whose Ghosts have one field more."""
+    """Return a copy of the chart whose Ghosts have one more field."""
     chart = directory / "wegent"
     shutil.copytree(CHART, chart)
     template = chart / "templates" / "crds" / "ghost.yaml"
@@ -238,7 +238,7 @@ async def test_upgrade_and_rollback(
     def has_none() -> bool:
         return "mood" not in moody(kubectl)
 
-    # The API server takes a changed kind up within moments, not at once.
+    # The API server serves a changed kind after some moments, not at once.
     await eventually(has_mood, within_s=30, what="the new field is stored")
     assert any("chief was there already" in log for log in pods.logs.values())
     change(bare_helm, "rollback", "1").ok()
@@ -308,7 +308,7 @@ def test_uninstalling_keeps_objects_and_lets_them_go(
 ) -> None:
     assert notes
     kubectl.run("apply", "-f", GHOST).ok()
-    # As its Pods are gone in reality, when the objects are let go.
+    # In reality, too, its Pods are gone when the finalizers are removed.
     running_operator.stop()
     change(bare_helm, "uninstall").ok()
     assert any("released " in log for log in pods.logs.values())

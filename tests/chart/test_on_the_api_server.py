@@ -1,4 +1,4 @@
-"""Every object that the chart can render, judged by the real API server, for no real."""
+"""Every object that the chart can render passes a dry run on the real API server."""
 
 import copy
 from typing import Any
@@ -15,7 +15,7 @@ OF_OTHERS = (
     ("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules"),
     ("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
 )
-"""Kinds that other projects bring; what is in them is not judged here."""
+"""Kinds of other projects; their content is not checked here."""
 RENDERINGS: dict[str, dict[str, Any]] = {
     "default": {},
     "everything": EVERY_VALUE,
@@ -74,7 +74,7 @@ def namespace(name: str) -> Manifest:
 
 @pytest.fixture(scope="module")
 def prepared(bare_kubectl: Kubectl) -> Kubectl:
-    """A kubectl to a cluster that has what rendered objects refer to."""
+    """kubectl of a cluster with the objects that rendered ones refer to."""
     accounts = (
         "wegent-operator", "wegent-api", "the-operator", "the-api", "wegent-first-admin",
         "wegent-uninstall", "everything-first-admin", "everything-uninstall", "default",
@@ -100,7 +100,7 @@ def prepared(bare_kubectl: Kubectl) -> Kubectl:
 
 
 def apply(kubectl: Kubectl, manifest: Manifest, *flags: str) -> str:
-    """Return how the API server refuses an object, or nothing."""
+    """Return the API server's error about an object, empty if it accepts it."""
     where = [] if "namespace" in manifest["metadata"] else [f"--namespace={NAMESPACE}"]
     done = kubectl.run("apply", *where, *flags, "-f", "-", stdin=dict(manifest))
     return done.stderr if done.exit_code else ""
@@ -134,7 +134,7 @@ def test_pods_meet_the_restricted_standard(
 
 
 def create(kubectl: Kubectl, spec: Manifest) -> str:
-    """Return how the API server refuses a Pod, or nothing."""
+    """Return the API server's error about a Pod, empty if it accepts it."""
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": dict(spec)}
     where = f"--namespace={NAMESPACE}"
     done = kubectl.run("create", where, "--dry-run=server", "-f", "-", stdin=pod)

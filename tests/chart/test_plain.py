@@ -1,4 +1,4 @@
-"""What ``make chart`` renders for kubectl alone, put in and taken out as docs/install.md says."""
+"""The output of ``make chart`` for kubectl, installed and removed as docs/install.md says."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def dist(helm_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert helm_program.exists()
     directory = tmp_path_factory.mktemp("dist")
     binaries = f"BIN={Path(sys.executable).parent}"
-    # Not the environment: it is the one that runs this.
+    # The environment is not rebuilt, since it runs this test.
     images = f"IMAGES={IMAGES}"
     make = ["make", "--old-file=env", "chart", binaries, f"DIST={directory}", images]
     subprocess.run(make, cwd=ROOT, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""Values that are wrong are refused before anything is written, by their names."""
+"""Wrong values are refused by name before anything is written."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the chart renders: the same rules as ``config/``, every value of use, nothing else."""
+"""The chart renders the same rules as ``config/``, and each value has an effect."""
 
 import json
 import os
@@ -34,7 +34,7 @@ from tests.support.helm import Helm
 
 GOLDEN = Path(__file__).with_name("golden")
 UPDATE = "UPDATE_GOLDEN"
-"""Set in the environment, the golden renderings are written instead of compared."""
+"""If this is set in the environment, the golden renderings are written, not compared."""
 
 VALUES = {path: json.loads(default) for path, default, _ in values_table()}
 TURNED_OFF: dict[str, Any] = {
@@ -45,9 +45,9 @@ TURNED_OFF: dict[str, Any] = {
     "operator.serviceAccount.create": False,
     "api.serviceAccount.create": False,
 }
-"""Values that are on in the file of every value too, or much of the rest would do nothing."""
+"""Values that the file of every value leaves on, since many others depend on them."""
 ELSEWHERE = {"firstAdmin.existingSecret", "api.httpRoute.parentRefs", "policies.mutating", "global"}
-"""Values with a test of their own, or for other charts."""
+"""Values that have a test of their own, or that are for other charts."""
 MASKED = {
     "image.repository": nested("api.image.repository", ""),
     "image.tag": {"api": {"image": {"tag": "", "digest": ""}}},
@@ -56,7 +56,7 @@ MASKED = {
     "api.replicas": {"api": {"autoscaling": {"enabled": False}}},
     "api.ingress.host": nested("api.ingress.tlsSecret", ""),
 }
-"""What must be otherwise for a value to do anything."""
+"""For each value, the other values that must change for it to have an effect."""
 
 
 def leaves() -> list[str]:
@@ -88,9 +88,9 @@ def test_the_file_of_every_value_has_no_others(offline_helm: Helm) -> None:
 
 
 SEEN_ELSEWHERE: dict[str, dict[str, Any]] = {
-    # Compared with crds/ and config/ below.
+    # Files that are compared with crds/ and config/ below.
     "default": {"crds": {"enabled": False}, "policies": {"enabled": False}},
-    # In files/.
+    # The dashboard is compared in files/.
     "everything": merged(EVERY_VALUE, {"monitoring": {"dashboard": {"enabled": False}}}),
 }
 
@@ -113,7 +113,7 @@ def config() -> Iterator[Manifest]:
 
 
 def essence(manifest: Manifest) -> Manifest:
-    """Return an object without what the chart adds to all: its labels, and how they are kept."""
+    """Return an object without the chart's own labels and annotations."""
     metadata = {key: it for key, it in manifest["metadata"].items() if key != "annotations"}
     labels = {
         key: value
@@ -263,7 +263,7 @@ def names_of_alerts(helm: Helm, values: dict[str, Any]) -> set[str]:
 
 
 class OnceLoader(yaml.SafeLoader):
-    """Refuses a mapping that has a key twice, of which others take the last."""
+    """A loader that refuses a mapping with a duplicate key; other loaders take the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - its parent's
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

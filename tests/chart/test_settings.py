@@ -1,4 +1,4 @@
-"""Settings of the programs, given as values: each arrives, as the program reads it."""
+"""Each setting of the programs, given as a value, reaches its program."""
 
 from typing import Any, get_args
 
@@ -20,7 +20,7 @@ PROGRAMS: dict[str, type[BaseSettings]] = {
 
 
 SHAPED = {"forwarded_allow_ips": "10.0.0.0/8"}
-"""Values for settings that take no other text than one of their own shape."""
+"""Values for settings that accept only text of a certain format."""
 
 
 def another(field: FieldInfo) -> Any:
@@ -30,7 +30,7 @@ def another(field: FieldInfo) -> Any:
         return not default
     if isinstance(default, int | float):
         bounds: list[Any] = [it.le for it in field.metadata if isinstance(it, annotated_types.Le)]
-        # Large, so that a number that is written with an exponent would show.
+        # The number is large, so that a notation with an exponent would be found.
         return type(default)(min([default + 7_000_000, *bounds]))
     options = [it for it in get_args(field.annotation) if it != default]
     return options[0] if options else "https://somewhere.example.com"

@@ -1,8 +1,8 @@
-"""Bodies made by hypothesis from the schemas: right ones, nearly right ones, wrong ones.
+"""Valid, nearly valid and invalid bodies, made by hypothesis from the schemas.
 
-What a schema says of one value is read from it; what rules say of several is put
-right afterwards, most of the time (``REPAIRS``), so that enough bodies pass. A nearly
-right body is a right one with a few values changed for the worse.
+The bounds of single values are read from the schema. Rules over several values are mostly met by a
+later repair (``REPAIRS``), so that enough bodies pass. A nearly valid body is a valid one with a
+few values changed for the worse.
 """
 
 import re
@@ -23,13 +23,13 @@ CHARACTERS: Final = st.characters(exclude_categories=["Cs"])
 ANYTHING: Final = st.none() | st.integers(-9, 9) | st.text(CHARACTERS, max_size=5)
 FILLERS: Final = ("a", "é", "<", "\0", ASTRAL)
 TASKS_OWN: Final = ("claim", "attempts", "startTime", "completionTime", "result")
-"""Fields of a Task's status of which rules say when they must, and must not, be there."""
+"""Fields of a Task's status that rules require or forbid, depending on the phase."""
 A_FEW: Final = 3
-"""Items of a list and entries of a map, unless it is filled up: enough to differ."""
+"""The number of items of a list or a map that isn't filled up; enough for differences."""
 
 
 def _metadata(plural: str) -> Schema:
-    """Return a schema for metadata; the API server's own is not to be had as one."""
+    """Return a schema for metadata, as the API server publishes none of its own."""
     name = {"type": "string", "maxLength": 63, "pattern": rf"^{DNS_SUBDOMAIN}$"}
     if plural == "accounts":
         name |= {"maxLength": 50, "pattern": "^[a-z0-9]+(-[a-z0-9]+)?$"}
@@ -58,7 +58,7 @@ def _map_of(schema: Schema, keys: list[dict[str, str]]) -> Schema:
 
 
 def judged_schema(plural: str) -> Schema:
-    """Return the schema of a new object as a whole: the status is not read then."""
+    """Return the schema of a new object as a whole; its status is ignored."""
     return {
         "type": "object",
         "required": ["apiVersion", "kind", "metadata", "spec"],
@@ -196,7 +196,7 @@ def _spec(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _status(status: dict[str, Any]) -> dict[str, Any]:
-    """Return a status that a Task may get which is Pending, or Running as ``running`` has it."""
+    """Return a status that a Pending Task may get, or a Running one with the status ``running``."""
     rest, phase = _without(status, *TASKS_OWN), status.get("phase", "Pending")
     begun = "attempts" in status
     if phase == "Pending":
@@ -217,4 +217,4 @@ REPAIRS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "spec": _spec,
     "status": _status,
 }
-"""By the field's name: how a value is made to keep the rules over several fields."""
+"""The repair of a value for the rules over several fields, by the field's name."""

@@ -1,7 +1,7 @@
-"""Changes of a Task: which the API server lets by, and which it refuses, in what words.
+"""Changes of a Task that the API server accepts, and those that it refuses, with its messages.
 
-The phases that may follow each other are spelt out here once more, so that the table
-in ``wegent_crds.phases`` is compared with something.
+The transitions of phases are written out here once more, as a check of the table in
+``wegent_crds.phases``.
 """
 
 from dataclasses import dataclass
@@ -58,12 +58,12 @@ def natural(before: str, after: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a status, from the natural one of a phase."""
+    """One change of a status, starting at the usual status of a phase."""
 
     before: str
     after: dict[str, Any]
     said: str | None
-    """What the API server must say; None where it must let the change by."""
+    """The message that the API server must give; None if it must accept the change."""
 
 
 def _without(status: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -80,14 +80,14 @@ STATUS_CHANGES: Final = (
     Change("Pending", _without(running(), "claim"), NEEDS_CLAIM),
     Change("Pending", _without(running(), "startTime"), NEEDS_START),
     Change("Pending", running(startTime="2026-02-30T00:00:00Z"), TIME),
-    # While Pending.
+    # Changes while Pending.
     Change("Pending", pending() | NOT_READY | {"message": "Wait."}, None),
     Change("Pending", pending(attempts=1), ATTEMPTS),
     Change("Pending", pending() | {"claim": claim()}, NEEDS_CLAIM),
     Change("Pending", pending() | {"startTime": ENDED}, NEEDS_START),
     Change("Pending", pending() | {"completionTime": ENDED}, NEEDS_END),
     Change("Pending", pending() | {"result": "Done."}, RESULT),
-    # An end without a beginning.
+    # An end without a start.
     Change("Pending", ended("Cancelled"), ATTEMPTS),
     Change("Pending", ended("Failed", attempts=0, startTime=ENDED), START),
     Change("Pending", _without(ended("Failed", attempts=0), "completionTime"), NEEDS_END),
@@ -115,7 +115,7 @@ STATUS_CHANGES: Final = (
     Change("Running", _without(ended("Completed"), "completionTime"), NEEDS_END),
     Change("Running", ended("Cancelled", result="Half of it."), RESULT),
     Change("Running", ended("Completed", attempts=2), ATTEMPTS),
-    # After the end.
+    # Changes after the end.
     Change("Completed", ended("Completed") | NOT_READY, None),
     Change("Completed", ended("Completed", result="Better."), OUTCOME),
     Change("Completed", _without(ended("Completed"), "result"), OUTCOME),

@@ -1,7 +1,7 @@
 """A real API server with the CRDs and nothing else.
 
-What ships beside them, admission policies above all, judges bodies before the schemas
-do; here it is the schemas that are tried.
+The schemas are tested here. Wegent's other manifests are left out: admission policies, above all,
+would check bodies before the schemas do.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -24,7 +24,7 @@ NAMESPACE = "schema-tests"
 def schema_cluster(
     binaries: Binaries, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControlPlane]:
-    """A cluster in which nothing but the CRDs is installed."""
+    """A cluster with only the CRDs installed."""
     directory = tmp_path_factory.mktemp("schema-cluster")
     with ControlPlane(binaries, directory, fsync=False) as cluster:
         Installer(cluster.binaries.kubectl, cluster.kubeconfig).install([ROOT / "crds"])
@@ -39,7 +39,7 @@ def schema_kubectl(schema_cluster: ControlPlane) -> Kubectl:
 
 @pytest.fixture(scope="package")
 async def api_server(schema_cluster: ControlPlane) -> AsyncIterator[ApiServer]:
-    """The API server as a judge of bodies, in a namespace where nothing else is."""
+    """The API server, to validate bodies in a namespace of its own."""
     async with KubeClient(load_connection(schema_cluster.kubeconfig)) as client:
         body = {"metadata": {"name": NAMESPACE}}
         await client.request("POST", NAMESPACES.path(), body=body)

@@ -1,4 +1,4 @@
-"""For each value in a body, the values at the edges of what its schema allows."""
+"""Values at the edges of the schema's bounds, for each value in a body."""
 
 import copy
 import re
@@ -18,10 +18,10 @@ PYTHON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "object": dict,
 }
 ASTRAL: Final = "\U0001f600"
-"""One character, four bytes, two UTF-16 units: whoever counts otherwise is found out."""
+"""One character, four bytes, two UTF-16 units: it finds counts in any other unit."""
 
 Edge = tuple[str, Any, str | None]
-"""What is tried, the value, and what the API server must say (None: it must pass)."""
+"""A description, the value, and the message that the API server must give (None: it passes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Case:
     what: str
     body: Any
     said: str | None
-    """What the API server must say; None where the body must pass."""
+    """The message that the API server must give; None if the body must pass."""
 
 
 def cases(plural: str, body: Any) -> Iterator[Case]:
@@ -63,7 +63,7 @@ def _edges(node: Node) -> Iterator[Edge]:
 def _wrong_types(node: Node) -> Iterator[Edge]:
     wanted = node.schema["type"]
     for value in WRONG_TYPES:
-        is_bool = isinstance(value, bool)  # which Python takes for an int
+        is_bool = isinstance(value, bool)  # Python's bool is an int
         if not isinstance(value, PYTHON_TYPES[wanted]) or is_bool != (wanted == "boolean"):
             yield f"{value!r}", value, "Invalid value"
 
@@ -102,7 +102,7 @@ def _list_edges(node: Node) -> Iterator[Edge]:
 
 
 def distinct(item: Any, count: int) -> list[Any]:
-    """Return ``count`` items like this one, each with a name of its own where it has one."""
+    """Return ``count`` items like this one; if they have names, each name is unique."""
     if isinstance(item, str):
         return [f"t{index}" for index in range(count)]
     copies = [copy.deepcopy(item) for _ in range(count)]

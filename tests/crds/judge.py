@@ -1,4 +1,4 @@
-"""The two judges of a body: the API server (nothing is stored) and pydantic."""
+"""Validation of a body by the API server, without storing it, and by pydantic."""
 
 import asyncio
 import json
@@ -16,27 +16,27 @@ from wegent_kube.resources import resource_of
 
 DRY_RUN = {"dryRun": "All", "fieldValidation": "Strict"}
 AT_ONCE = 16
-"""Requests in flight: where the API server's throughput stops growing."""
+"""Requests in flight, at which the API server's throughput stops growing."""
 REFUSALS = (400, 422)
-"""Malformed or unknown fields, and invalid; any other error is not a verdict on a body."""
+"""400 for malformed or unknown fields, 422 for invalid ones; other errors are no verdicts."""
 
 LARGE_BODIES = "ignore:Sending a large body:ResourceWarning"
-"""aiohttp's advice on bodies of more than a megabyte, which tests of bounds must send."""
+"""aiohttp's warning of bodies over a megabyte, which the tests of bounds must send."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a judge said."""
+    """The result of a validation."""
 
     accepted: bool
     said: str
     """The reason of a refusal."""
     result: Any = None
-    """What became of an accepted body: with its defaults, without its nulls."""
+    """The accepted body, with its defaults and without its nulls."""
 
 
 class ApiServer:
-    """Judges bodies in one namespace, many at once over pooled connections."""
+    """Validates bodies in one namespace, many at once over pooled connections."""
 
     def __init__(self, client: KubeClient, namespace: str) -> None:
         self.client = client
@@ -44,16 +44,16 @@ class ApiServer:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def create(self, plural: str, body: Any, *, dry_run: bool = True) -> Verdict:
-        """Judge ``body`` as a new object of a kind."""
+        """Validate ``body`` as a new object of a kind."""
         path = resource_of(BY_PLURAL[plural]).path(self.namespace)
         return await self._ask("POST", path, body, dry_run=dry_run)
 
     async def create_all(self, plural: str, bodies: Iterable[Any]) -> list[Verdict]:
-        """Judge each of ``bodies``."""
+        """Validate each of ``bodies``."""
         return await asyncio.gather(*(self.create(plural, body) for body in bodies))
 
     async def update(self, plural: str, body: Mapping[str, Any]) -> Verdict:
-        """Judge ``body`` as a change of the object that has its name."""
+        """Validate ``body`` as a change of the object that has its name."""
         path = resource_of(BY_PLURAL[plural]).path(self.namespace, body["metadata"]["name"])
         return await self._ask("PUT", path, body)
 
@@ -65,7 +65,7 @@ class ApiServer:
         *,
         dry_run: bool = True,
     ) -> list[Verdict]:
-        """Judge each of ``statuses`` as the status of the object ``stored``."""
+        """Validate each of ``statuses`` as the status of the object ``stored``."""
         path = resource_of(BY_PLURAL[plural]).path(
             self.namespace, stored["metadata"]["name"], "status"
         )
@@ -87,7 +87,7 @@ class ApiServer:
 
 
 def pydantic_verdict(model: type[BaseModel], body: Any) -> Verdict:
-    """Judge ``body`` by the model, as decoded JSON and as text, which must agree."""
+    """Validate ``body`` by the model, as decoded JSON and as text; the results must agree."""
     verdict = _by_pydantic(lambda: model.model_validate(body))
     from_text = _by_pydantic(lambda: model.model_validate_json(json.dumps(body)))
     assert verdict.accepted == from_text.accepted, (body, verdict, from_text)
@@ -95,12 +95,12 @@ def pydantic_verdict(model: type[BaseModel], body: Any) -> Verdict:
 
 
 def by_model(plural: str, body: Any) -> Verdict:
-    """Judge ``body`` by the model of a kind."""
+    """Validate ``body`` by the model of a kind."""
     return pydantic_verdict(MODELS[plural], body)
 
 
 def by_transition(model: type[Schema], before: Any, after: Any) -> Verdict:
-    """Judge a change by the model: what comes of it, and the way there."""
+    """Validate a change by the model: the new value, and the transition."""
     verdict = pydantic_verdict(model, after)
     if not verdict.accepted:
         return verdict

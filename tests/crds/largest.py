@@ -14,21 +14,21 @@ ESCAPED = "<"
 
 
 def largest_body(plural: str) -> dict[str, Any]:
-    """Return the largest object of the kind that the schema lets by."""
+    """Return the largest object of the kind that the schema accepts."""
     spec = _largest(root_schema(plural)["properties"]["spec"], FULL[plural][0])
     if plural == "ghosts":
-        # At most 4,096 characters altogether, which any of its fields could take up.
+        # All fields together have at most 4,096 characters, and each could take them all.
         server = {"type": "stdio", "command": ESCAPED * 1024, "args": [ESCAPED * 1024] * 3}
         spec["mcpServers"] = dict.fromkeys(spec["mcpServers"], server)
     if plural == "teams":
-        # At most 131,072 characters in all prompts, which eight members can take up.
+        # All prompts together have at most 131,072 characters, which eight members can fill.
         for bot in spec["bots"][8:]:
             del bot["prompt"]
     return body(plural, spec, name="largest")
 
 
 def stored_size(stored: Any) -> int:
-    """Return how many bytes the object takes in etcd, where it is JSON as Go writes it."""
+    """Return the object's size in etcd in bytes; it is stored as Go's JSON."""
     text = json.dumps(stored, ensure_ascii=False, separators=(",", ":"))
     return len(text.encode()) + 5 * sum(text.count(character) for character in "<>&")
 

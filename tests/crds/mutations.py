@@ -1,4 +1,4 @@
-"""Making a right body nearly right: a few values changed for the worse, as people do."""
+"""Mutations that make a valid body nearly valid: a few values changed, as by mistake."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -24,11 +24,11 @@ JUNK: Final = st.one_of(
     st.lists(SCALARS, max_size=2),
     st.dictionaries(st.sampled_from(["name", "surprise"]), SCALARS, max_size=2),
 )
-"""JSON of any type; what it is put in place of may well be of another."""
+"""JSON of any type, which may differ from the type of the value that it replaces."""
 
 
 def bodies(schema: Schema, name: str = "") -> SearchStrategy[Any]:
-    """Return a strategy for bodies of which a good part is right and a good part is not."""
+    """Return a strategy for bodies, of which many are valid and many are not."""
     bodies_that_pass = right(schema, name)
     nearly_right = _nearly_right(schema, bodies_that_pass)
     return st.one_of(bodies_that_pass, nearly_right, nearly_right, nearly_right)
@@ -38,7 +38,7 @@ def bodies(schema: Schema, name: str = "") -> SearchStrategy[Any]:
 def _nearly_right(draw: DrawFn, schema: Schema, bodies_that_pass: SearchStrategy[Any]) -> Any:
     body = draw(bodies_that_pass)
     for _ in range(draw(st.integers(1, 3))):
-        # Without the root: an empty status would otherwise stay right, however often it is drawn.
+        # The root is left out: otherwise an empty status would stay valid in each draw.
         everywhere = [node for node in nodes(body, schema) if node.path]
         if not everywhere:
             body = {draw(st.sampled_from(STRANGE_KEYS)): "strange"}
@@ -59,7 +59,7 @@ def _worse(node: Node) -> SearchStrategy[Any]:
 
 
 def _variants(node: Node) -> Iterator[Any]:
-    """Yield values like that of the node, of which most are just beyond what is allowed."""
+    """Yield values like the node's, most of them just beyond its bounds."""
     value = node.value
     match value:
         case None:

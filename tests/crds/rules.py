@@ -1,4 +1,4 @@
-"""The rules that the schemas' other keywords can't say: what each refuses, and what it lets by."""
+"""The rules that no other keyword of a schema can express, each with a refused and a valid body."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +8,13 @@ from tests.crds.samples import MINIMAL, body
 
 @dataclass(frozen=True, slots=True)
 class RuleCase:
-    """One body that a rule refuses, and its nearest neighbour that passes."""
+    """A body that a rule refuses, and the nearest body that passes."""
 
     plural: str
     message: str
-    """The rule's message, as both sides give it; for a pattern, what the API server says."""
+    """The rule's message, as both sides give it; for a pattern, the API server's message."""
     refused: dict[str, Any]
-    """Fields of the spec, beside the minimal ones; None takes a field away."""
+    """Fields of the spec besides the minimal ones; None removes a field."""
     passes: dict[str, Any]
     refused_name: str = "sample"
     passing_name: str = "sample"

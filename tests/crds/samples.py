@@ -1,4 +1,4 @@
-"""For each kind, bodies that are right: the least that passes, and all fields at once."""
+"""Valid bodies of each kind: the minimal one, and those with all fields."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,7 +26,7 @@ MINIMAL: Mapping[str, dict[str, Any]] = {
         "expiresAt": "2026-03-02T12:00:00Z",
     },
 }
-"""The spec with required fields alone."""
+"""The spec with only the required fields."""
 
 _REFERENCE = {"name": "the-one", "namespace": "elsewhere"}
 _ACCESS = {
@@ -149,11 +149,11 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
         },
     ),
 }
-"""Specs that have every field between them; more than one where fields exclude each other."""
+"""Specs that together have every field; more than one where fields exclude each other."""
 
 
 def body(plural: str, spec: Any = None, name: str = "sample", **metadata: Any) -> dict[str, Any]:
-    """Return a whole object; ``spec`` is the minimal one if left out."""
+    """Return a whole object; the default ``spec`` is the minimal one."""
     return {
         "apiVersion": API_VERSION,
         "kind": BY_PLURAL[plural].kind,
@@ -163,6 +163,6 @@ def body(plural: str, spec: Any = None, name: str = "sample", **metadata: Any) -
 
 
 def full_bodies(plural: str) -> Iterator[dict[str, Any]]:
-    """Yield the whole objects that have every field between them."""
+    """Yield whole objects that together have every field."""
     for spec in FULL[plural]:
         yield body(plural, spec)

@@ -1,4 +1,4 @@
-"""The schemas in ``crds/*.yaml``, as the API server has them, and what they say of a body."""
+"""The schemas in ``crds/*.yaml``, as the API server has them, and their parts for a body."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ Path = tuple[str | int, ...]
 
 
 def definition(plural: str) -> dict[str, Any]:
-    """Return the CustomResourceDefinition as it is in the repository."""
+    """Return the repository's CustomResourceDefinition of a kind."""
     text = (ROOT / "crds" / f"{BY_PLURAL[plural].singular}.yaml").read_text(encoding="utf-8")
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded

@@ -1,4 +1,4 @@
-"""The same bodies to pydantic and to the API server: what one accepts, so does the other.
+"""Pydantic and the API server accept and refuse the same bodies.
 
 The bodies are the same in every run. For others, set ``WEGENT_TEST_SEED`` to a number,
 or to ``random``; a failure names the seed that repeats it.
@@ -29,13 +29,14 @@ pytestmark = [pytest.mark.filterwarnings(LARGE_BODIES), pytest.mark.timeout(600)
 
 PLURALS: Final = [kind.plural for kind in KINDS]
 BATCH: Final = 8
-"""Bodies a hypothesis example, judged at once."""
+"""Bodies for each hypothesis example, validated at once."""
 BATCHES: Final = 32
-"""Examples a kind: 256 bodies, of which hypothesis may leave a few out."""
+"""Examples for each kind: 256 bodies, of which hypothesis may leave out a few."""
 LEAST_IN_ALL: Final = 2000
 LEAST_SHARE: Final = 0.08
-"""Of each verdict in each kind, where a third is usual and chance has its say: a test where
-nearly everything is refused would show nothing."""
+"""The least share of each verdict in each kind: a test would show nothing if nearly all bodies were
+refused. A third is usual, and the share varies by chance.
+"""
 ANSWER_WITHIN_S: Final = 60.0
 SEED: Final = os.environ.get("WEGENT_TEST_SEED")
 STATUSES: Final[Mapping[str, tuple[str, dict[str, Any] | None]]] = {
@@ -43,8 +44,9 @@ STATUSES: Final[Mapping[str, tuple[str, dict[str, Any] | None]]] = {
     "task-pending": ("tasks", None),
     "task-running": ("tasks", running()),
 }
-"""Statuses that are tried: the one that all kinds share, and the Task's own, after each of those
-from which it may change."""
+"""The tested statuses: the one that all kinds share, and the Task's, after each status from which
+it may change.
+"""
 
 Judge = Callable[[list[Any]], Coroutine[Any, Any, list[tuple[Verdict, Verdict]]]]
 
@@ -52,7 +54,7 @@ Judge = Callable[[list[Any]], Coroutine[Any, Any, list[tuple[Verdict, Verdict]]]
 def _examine(
     schema: Schema, judge: Judge, loop: asyncio.AbstractEventLoop, name: str = ""
 ) -> Counter[bool]:
-    """Have generated bodies judged by both sides; return how many were accepted and refused.
+    """Let both sides validate generated bodies; return the counts of accepted and refused ones.
 
     Hypothesis runs in a thread of its own and leaves the requests to the event loop.
     """
@@ -62,10 +64,10 @@ def _examine(
     @settings(
         max_examples=BATCHES,
         derandomize=SEED is None,
-        deadline=None,  # of the API server, and a shared machine, nothing is promised
+        deadline=None,  # the API server and a shared machine promise no time
         database=None,
         phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),  # what is slow or large is meant to be
+        suppress_health_check=list(HealthCheck),  # slow and large examples are intended
         print_blob=True,
     )
     @given(st.lists(bodies(schema, name), min_size=BATCH, max_size=BATCH))
@@ -88,7 +90,7 @@ def _assert_both_verdicts(tally: Counter[bool]) -> None:
 
 @pytest.fixture(scope="module")
 def judged() -> Counter[str]:
-    """How many bodies of each kind were judged."""
+    """The number of validated bodies of each kind."""
     return Counter()
 
 
@@ -142,7 +144,7 @@ def test_enough_bodies_were_judged(judged: Counter[str]) -> None:
 
 
 def _of_spec(verdict: Verdict) -> Verdict:
-    """Compare the spec that an accepted body results in, defaults and all."""
+    """Return the verdict with the resulting spec alone, defaults included."""
     result = verdict.result and verdict.result["spec"]
     return Verdict(verdict.accepted, verdict.said, result)
 

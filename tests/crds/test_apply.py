@@ -1,4 +1,4 @@
-"""Server-side apply: what two managers write of one object is merged, key by key."""
+"""Server-side apply merges the fields that two managers write to one object, key by key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +11,12 @@ from tests.crds.samples import body
 from tests.support.kubectl import Kubectl
 
 Apply = Callable[[str, str, dict[str, Any]], dict[str, Any]]
-"""Field manager, plural and spec to the spec that results."""
+"""A function from field manager, plural and spec to the resulting spec."""
 
 
 @pytest.fixture
 def apply(schema_kubectl: Kubectl, api_server: ApiServer) -> Apply:
-    """Server-side apply by kubectl, each time to the same object of a kind."""
+    """Apply server-side with kubectl, always to the same object of a kind."""
 
     def run(manager: str, plural: str, spec: dict[str, Any]) -> dict[str, Any]:
         flags = ("--server-side", f"--field-manager={manager}", f"--namespace={NAMESPACE}")
@@ -97,7 +97,7 @@ def test_server_side_apply_merges_what_two_write(
 ) -> None:
     apply("one", plural, one)
     assert apply("other", plural, other).items() >= merged.items()
-    # What a manager leaves out of its next apply goes, and what the other wrote stays.
+    # Fields that a manager leaves out of its next apply are removed; the other's fields stay.
     required = {name: one[name] for name in ("systemPrompt",) if name in one}
     left = apply("other", plural, required)
     for name, value in one.items():

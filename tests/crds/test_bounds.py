@@ -42,7 +42,7 @@ async def test_every_bound_holds_on_both_sides(plural: str, api_server: ApiServe
 
 
 def _paths(value: Any, schema: Any, path: str = "") -> Iterator[str]:
-    """Yield the path of each value in the words of ``subschemas``."""
+    """Yield the path of each value, in the notation of ``subschemas``."""
     yield path
     if isinstance(value, list):
         for item in value:

@@ -1,4 +1,4 @@
-"""docs/adr/0014: how a kind gets a second version without losing what is stored.
+"""docs/adr/0014: a kind gets a second version without loss of stored data.
 
 Tried on a cluster of its own, with a version that has one field more than ``v1``.
 """
@@ -57,7 +57,7 @@ async def test_a_second_version_beside_the_first(kubectl: Kubectl) -> None:
         found = kubectl.run(*AS_V2)
         assert found.exit_code == 0, found.stderr
         [old] = found.json["items"]
-        # What was stored as v1 has the defaults of v1: those of v2 come with its next writing.
+        # An object stored as v1 has the defaults of v1; it gets those of v2 at its next write.
         assert old["spec"] == {"systemPrompt": "You help."}
         return True
 
@@ -70,14 +70,14 @@ async def test_a_second_version_beside_the_first(kubectl: Kubectl) -> None:
     assert seen == {"old": {"systemPrompt": "You help."}, "new": {"systemPrompt": "You help."}}
     assert stored_versions(kubectl) == ["v1", "v2"]
 
-    # A client of v1 that writes leaves the field of v2 out, and with it its value.
+    # A write by a client of v1 leaves out the field of v2, and so loses its value.
     change = json.dumps({"spec": {"description": "by a client of v1"}})
     patch = ("patch", "ghosts.v1.agent.wecode.io", "new", "-n", "default", "--type=merge")
     kubectl.run(*patch, f"--patch={change}").ok()
     after = {it["metadata"]["name"]: it["spec"] for it in kubectl.run(*AS_V2).json["items"]}
     assert after["new"]["tone"] == "plain"
 
-    # Every object written once is every object stored as v2; then v1 may go.
+    # After one write of each object, all are stored as v2, and v1 can be removed.
     for item in kubectl.run(*AS_V2).json["items"]:
         kubectl.run("replace", "-f", "-", stdin=item).ok()
     kubectl.run(

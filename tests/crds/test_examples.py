@@ -1,4 +1,4 @@
-"""``examples/``: one object a kind, right as they stand, and whole as a set."""
+"""``examples/``: one object of each kind; each is valid, and together they are complete."""
 
 import json
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def test_each_is_right_and_refers_to_what_is_there(kind: Any) -> None:
 
 
 def of_pages() -> Iterator[dict[str, Any]]:
-    """Yield the manifests of the documentation, each under a name of its own."""
+    """Yield the documentation's manifests, each under a unique name."""
     for page in PAGES:
         for block in page.blocks("yaml"):
             for manifest in yaml.safe_load_all(block):
@@ -60,7 +60,7 @@ def of_pages() -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    # The API server stores the status's default with the second write alone: a third one tells.
+    # The API server stores the status's default only at the second write, so a third one is needed.
     ("how", "before"),
     [((), 1), (("--server-side",), 2)],
     ids=["client-side", "server-side"],
@@ -118,7 +118,7 @@ def test_an_object_of_the_sdk_is_applied_as_its_page_shows(schema_kubectl: Kubec
 
 def test_they_apply_in_any_order(schema_kubectl: Kubectl) -> None:
     schema_kubectl.run("create", "namespace", ACCOUNTS).ok()
-    # Three orders stand for all: each file comes before each other in one of them.
+    # Three orders are enough: for any two files, each comes first in one of them.
     for order in (FILES, FILES[::-1], sorted(FILES, key=lambda file: file.stem[::-1])):
         files = [argument for file in order for argument in ("-f", file)]
         schema_kubectl.run("apply", *files).ok()

@@ -1,4 +1,4 @@
-"""What is written in ``crds/``: it follows from the models, and keeps the house rules."""
+"""The files in ``crds/`` follow from the models and keep the project's rules."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a user of kubectl meets: names, defaults, columns, explanations."""
+"""The kinds as users of kubectl see them: names, defaults, columns, explanations."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ PLURALS = [kind.plural for kind in KINDS]
 
 @pytest.fixture(scope="module")
 def objects(schema_kubectl: Kubectl) -> None:
-    """One object of each kind, in a namespace of their own."""
+    """One object of each kind, in a namespace for these tests."""
     schema_kubectl.run("create", "namespace", NAMES).ok()
     for plural in PLURALS:
         schema_kubectl.run("create", "-n", NAMES, "-f", "-", stdin=body(plural)).ok()

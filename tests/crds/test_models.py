@@ -1,4 +1,4 @@
-"""The models as Python has them: bodies in and out, defaults, and documentation for a REST API."""
+"""The models in Python: parsing, serialisation, defaults, and documentation for a REST API."""
 
 from typing import Any
 
@@ -117,6 +117,6 @@ def test_the_json_schema_serves_as_documentation(plural: str) -> None:
         assert part["description"]
         for name, field in part["properties"].items():
             assert "description" in field or "$ref" in field, name
-            # Null is absent: a reader of the documentation is not told to send one.
+            # Null means absent, so the documentation doesn't tell readers to send it.
             assert "anyOf" not in field, name
             assert field.get("default", 0) is not None, name

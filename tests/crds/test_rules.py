@@ -1,4 +1,4 @@
-"""Each rule on the real API server and on pydantic: what it refuses, and what it lets by."""
+"""Each rule refuses and accepts the right bodies, on the real API server and in pydantic."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def test_every_cel_rule_is_tried() -> None:
         for kind in KINDS
         for path, schema in subschemas(root_schema(kind.plural))
         for rule in schema.get("x-kubernetes-validations", [])
-        # Those over a status and over changes are tried in test_task_life.
+        # Rules over a status and over changes are tested in test_task_life.
         if not path.startswith(".status") and "oldSelf" not in rule["rule"]
     }
     assert {case.message for case in CEL_RULES} == declared

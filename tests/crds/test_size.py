@@ -1,4 +1,4 @@
-"""No object grows too large for etcd, which takes 1.5 MiB, nor does the Tombstone around it."""
+"""No object exceeds etcd's limit of 1.5 MiB, nor does the Tombstone around it."""
 
 import pytest
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.filterwarnings(LARGE_BODIES)
 
 ETCD_MAX_BYTES = 1536 * 1024
 SPARE_BYTES = 128 * 1024
-"""For what is written to an object later: status, managed fields, what is wrapped around it."""
+"""Room for later additions to an object: status, managed fields, and the Tombstone around it."""
 LARGE = [kind.plural for kind in KINDS if kind != TOMBSTONE]
 
 

@@ -1,4 +1,4 @@
-"""A Task's life on the real API server: each transition, those that nobody can make included."""
+"""A Task's life on the real API server: each transition, including the forbidden ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ Stored = Mapping[str, dict[str, Any]]
 ROUTES = {"Pending": (), "Running": ("Running",)} | {
     phase: ("Running", phase) for phase in ("Completed", "Failed", "Cancelled")
 }
-"""How a Task gets into each phase."""
+"""The phases through which a Task gets into each phase."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ async def _brought_to(api_server: ApiServer, phase: str) -> dict[str, Any]:
 
 
 async def _judge(api_server: ApiServer, task: dict[str, Any], after: dict[str, Any]) -> Verdict:
-    """Have a change of the status judged by the API server and the models, which must agree."""
+    """Validate a change of the status by the API server and the models, which must agree."""
     (verdict,) = await api_server.write_statuses("tasks", task, [after])
     twin = by_transition(TaskStatus, task["status"], after)
     assert verdict.accepted == twin.accepted, (verdict, twin)

@@ -1,4 +1,4 @@
-"""Times: the API server and the models agree on which there are, and reading one never fails."""
+"""The API server and the models accept the same times, and parsing one never fails."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""`make env` and the images on a later day, and in a copied checkout: an index of our own."""
+"""`make env` and the images at a later time, and in a copied checkout, with a test's own index."""
 
 import itertools
 import os
@@ -25,7 +25,7 @@ SOURCES = ("Makefile", "pyproject.toml", "README.md", "LICENSE", "hack", LOCKS[0
 BUILD_TOOLS = (
     *("hatchling", "editables", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"),
 )
-"""What the checkout's own editable wheel is built with: these are run."""
+"""The packages that build the checkout's editable wheel: their code is run."""
 MAKE_AGAIN = """
 import sys; sys.path.insert(0, "hack")
 from devstack.environment import main
@@ -37,7 +37,7 @@ OF_THE_USER = re.compile(r"^(PIP_|UV_|VIRTUAL_ENV$|PYTHON|MAKE|MFLAGS|COV)")
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A checkout whose lock files are complete, and an index that has moved on since."""
+    """A checkout with complete lock files, and an index with newer releases."""
 
     directory: Path
     environment: dict[str, str]
@@ -77,7 +77,7 @@ def newer(version: str) -> str:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A checkout with an environment of its own; everything has a newer release than the lock."""
+    """A checkout with its own environment; each package has a newer release than the lock."""
     directory = tmp_path_factory.mktemp("first-run") / "checkout"
     directory.mkdir()
     for name in SOURCES:
@@ -192,14 +192,14 @@ def test_progress_is_told_where_there_is_no_terminal(project: Project) -> None:
 
 
 class TestAnotherCheckout:
-    """A checkout that was copied or moved with its environment makes its own."""
+    """A checkout that was copied or moved with its environment makes a new one."""
 
     @pytest.fixture
     def copy(self, project: Project, tmp_path: Path) -> Project:
         directory = tmp_path / "copy"
         shutil.copytree(project.directory, directory, symlinks=True)
         copy = Project(directory, project.environment)
-        # Few packages: here, only the place matters.
+        # Few packages are enough: only the place matters here.
         lock, pyproject = directory / LOCKS[0], directory / "pyproject.toml"
         blocks = re.split(r"^(?=[a-z0-9])", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
         kept = (it for it in blocks if it.partition("==")[0] in BUILD_TOOLS)
@@ -235,7 +235,7 @@ class TestAnotherCheckout:
         shutil.rmtree(copy.directory / ".venv")
         (copy.directory / ".venv").symlink_to(project.directory / ".venv")
         assert "devstack.environment --again .venv" in copy.ok("make", "-n", "env")
-        (copy.directory / LOCKS[0]).unlink()  # so that it ends before it installs
+        (copy.directory / LOCKS[0]).unlink()  # it then ends before it installs
         copy.run(sys.executable, "-c", MAKE_AGAIN)
         assert not (copy.directory / ".venv").is_symlink()
         assert self.code_of(project) == f"{project.directory}/hack/devcluster/__init__.py"
@@ -260,7 +260,7 @@ class TestAnotherCheckout:
 def test_a_copied_environment_is_refused(program: str, tmp_path: Path) -> None:
     (tmp_path / "hack" / "devcluster").mkdir(parents=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True)
-    # As a copy would have it: the packages, and the code, of the checkout it was copied from.
+    # A copy would have the packages, and the code, of the original checkout.
     [site] = (tmp_path / ".venv").glob("lib/python3*/site-packages")
     (site / "copied.pth").write_text("\n".join(path for path in sys.path if path), encoding="utf-8")
     arguments = {"devstack": ["clean"], "devcluster": ["clean"], "codegen": ["--check"]}

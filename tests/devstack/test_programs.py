@@ -1,4 +1,4 @@
-"""A program of the stack and the port that it is to have."""
+"""A program of the stack, and its intended port."""
 
 import socket
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from devstack.programs import Program
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Program]:
-    """One whose process is there, but is none of ours."""
+    """A program whose process, if one is started, isn't Wegent's."""
     made = Program(
         "wegent-api", "wegent_api", ("127.0.0.1", free_ports(1)[0]), "WEGENT_API_PORT", tmp_path
     )
@@ -37,7 +37,7 @@ def test_a_port_of_another_program_is_taken(program: Program) -> None:
 def test_a_program_of_ours_without_a_readable_record_is_no_stranger(
     program: Program, tmp_path: Path, record: str | None
 ) -> None:
-    """An earlier version's, or that of a start that was cut off: `make up` stops it first."""
+    """`make up` first stops a program of an earlier version or of a start that was cut off."""
     program.daemon.start(["sleep", "60"])
     if record is not None:
         (tmp_path / "run" / "wegent-api.source").write_text(record, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What `make up` was told, remembered and checked."""
+"""The settings of `make up` are remembered and checked."""
 
 import shlex
 from pathlib import Path

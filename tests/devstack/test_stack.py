@@ -1,4 +1,4 @@
-"""What `make up` and its like do: the commands themselves, on a cluster of the test's own."""
+"""The commands behind `make up` and similar targets, run on the test's own cluster."""
 
 import os
 import re
@@ -25,9 +25,9 @@ NOT_PASSED_ON = re.compile(r"^(KUBECONFIG|CLUSTER|WEGENT_.*)$")
 
 
 class Commands:
-    """``python -m devstack`` with a state directory of its own.
+    """``python -m devstack`` with its own state directory.
 
-    The first ``up`` gets ports of its own; later commands must find them by themselves.
+    The first ``up`` gets its own ports; later commands must find them by themselves.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -65,7 +65,7 @@ class Commands:
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    """The commands on one stack, which most tests share; it is gone after them."""
+    """The commands on one stack, which most tests share; it is removed after them."""
     made = Commands(tmp_path_factory.mktemp("devstack") / "state")
     yield made
     made.ok("clean")

@@ -1,4 +1,4 @@
-"""Clusters that run pods: kind where a Docker engine answers, else a node of our own."""
+"""Clusters that run Pods: kind if a Docker engine answers, otherwise a node of Wegent's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,24 +14,24 @@ NODE_PORT_NAME = "from-outside"
 
 
 class PodCluster(Protocol):
-    """What the tests need of a cluster."""
+    """The operations on a cluster that the tests need."""
 
     @property
     def kubectl(self) -> Kubectl:
         """kubectl as cluster administrator."""
 
     def load(self, archive: Path) -> None:
-        """Give all nodes an image."""
+        """Load an image onto all nodes."""
 
     def kill(self, container: str) -> None:
-        """End a container's program with SIGKILL."""
+        """Kill a container's program with SIGKILL."""
 
     def reach(self, namespace: str, service: str) -> str:
         """Return a base URL of the Service, with all of its endpoints behind it."""
 
 
 class OwnNode:
-    """The node of our own: this machine has a route to its Services."""
+    """A cluster with Wegent's own node; this machine has a route to its Services."""
 
     def __init__(self, cluster: NodeCluster) -> None:
         self._cluster = cluster

@@ -1,4 +1,4 @@
-"""One cluster with pods for the whole run, with the checkout's images on it."""
+"""One cluster that runs Pods for the whole run, with the checkout's images."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ _MEASURED = pytest.StashKey[list[str]]()
 
 @pytest.fixture
 def measured(pytestconfig: pytest.Config) -> Measured:
-    """Note a figure, which the run's summary then tells."""
+    """Note a figure for the run's summary."""
     lines = pytestconfig.stash.setdefault(_MEASURED, [])
     return lambda what, value: lines.append(f"{what}: {value}")
 
@@ -72,5 +72,5 @@ def release(own_release: Release) -> Release:
 
 @pytest.fixture
 def rest(release: Release) -> Rest:
-    """The REST API as nobody."""
+    """The REST API without a user."""
     return release.rest()

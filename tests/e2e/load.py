@@ -1,4 +1,4 @@
-"""Steady load on the API, and an exact account of what was not answered."""
+"""A steady load on the API, with a record of each failure."""
 
 import threading
 import time
@@ -13,17 +13,17 @@ from tests.e2e.rest import Rest
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request that was not answered as it should be."""
+    """A request with a wrong answer or none."""
 
     after_s: float
-    """Since the load began."""
+    """Seconds since the load's start."""
     what: str
     """The status and body, or how the connection failed."""
 
 
 @dataclass(slots=True)
 class Account:
-    """What came of the requests so far."""
+    """The results of the requests so far."""
 
     answered: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -35,15 +35,15 @@ class Account:
 
 
 class Load:
-    """Requests one after another by each of several clients, while it is entered.
+    """A context manager in which several clients each send requests one after another.
 
     Each request has a connection of its own, so that it goes to any of the Service's
     endpoints and a lost endpoint is met by all.
 
     Args:
         rest: the API.
-        request: what each client does; an exception is a failure.
-        clients: how many at once.
+        request: the action of each client; an exception is a failure.
+        clients: the number of clients at once.
         pause_s: between two requests of a client.
     """
 
@@ -86,12 +86,12 @@ class Load:
             time.sleep(0.05)
 
     def failures_after(self, moment_s: float) -> Sequence[Failure]:
-        """Return the failures that came later than ``moment_s`` after the beginning."""
+        """Return the failures later than ``moment_s`` seconds after the start."""
         return [failure for failure in self.account.failures if failure.after_s > moment_s]
 
     @property
     def elapsed_s(self) -> float:
-        """Since the beginning."""
+        """Seconds since the start."""
         return time.monotonic() - self._begun
 
     def _run(self) -> None:
@@ -99,7 +99,7 @@ class Load:
             sent = self.elapsed_s
             try:
                 self._request(self._rest)
-            except Exception as error:  # noqa: BLE001 - whatever it was, it counts
+            except Exception as error:  # noqa: BLE001 - each exception counts
                 what = f"{type(error).__name__}: {str(error)[:200]}"
                 with self._lock:
                     self.account.failures.append(Failure(sent, what))

@@ -1,4 +1,4 @@
-"""The release's Pods: who they are, running something in them, ending them the hard way."""
+"""The release's Pods: their names, commands in them, and ways to kill them."""
 
 import asyncio
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ class Pods:
     component: str
 
     def all(self) -> list[dict[str, Any]]:
-        """Return them as they are."""
+        """Return the Pods' objects."""
         label = f"app.kubernetes.io/component={self.component}"
         asked = ("get", "pods", "-n", self.namespace, "-l", label, "-o", "json")
         items: list[dict[str, Any]] = self.kubectl.run(*asked).ok().json["items"]
         return items
 
     def ready(self) -> list[str]:
-        """Return the names of those that are ready and not about to end."""
+        """Return the names of ready Pods that aren't terminating."""
         return [
             pod["metadata"]["name"]
             for pod in self.all()
@@ -40,7 +40,7 @@ class Pods:
         return self.kubectl.run("exec", "-n", self.namespace, pod, "--", *command).ok().stdout
 
     def logs(self, pod: str) -> str:
-        """Return what a Pod has logged."""
+        """Return a Pod's log."""
         return self.kubectl.run("logs", "-n", self.namespace, pod, "--tail=-1").ok().stdout
 
     def container(self, pod: str) -> str:
@@ -78,7 +78,7 @@ class Pods:
         return await eventually(probe, within_s=within_s, what=f"{count} {self.component} Pods")
 
     def states(self) -> list[str]:
-        """Say how each Pod is, for a failed test."""
+        """Return the state of each Pod, for a failed test."""
         return [
             f"{pod['metadata']['name']}: {pod['status'].get('phase')}"
             f" {pod['status'].get('containerStatuses', [{}])[0].get('state')}"

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "wegent"
 WITHIN = "--timeout=170s"
 LOADED = "--set=image.repository=localhost/wegent"
-"""The names that `make image` gives: no registry, but what was loaded onto the nodes."""
+"""The names that `make image` gives. They have no registry: the images are on the nodes."""
 OPEN = "--set=accounts.registration=open"
 """Tests register users; the chart's default is closed."""
 
@@ -30,7 +30,7 @@ class Release:
 
     @property
     def kubectl(self) -> Kubectl:
-        """As cluster administrator."""
+        """kubectl as cluster administrator."""
         return self.cluster.kubectl
 
     @property
@@ -45,11 +45,11 @@ class Release:
 
     @property
     def installed(self) -> bool:
-        """Whether it is there."""
+        """True while the release is installed."""
         return self.name in self._run("list", "--short").stdout.split()
 
     def ensure(self) -> None:
-        """Install it, and return when all of it is ready, unless that was done."""
+        """Install the release unless it is there, and return when all of it is ready."""
         if not self.installed:
             self._ensure_namespace()
             self._run("install", self.name, str(CHART), "--wait", WITHIN, LOADED, OPEN)
@@ -70,11 +70,11 @@ class Release:
         return self._run("test", self.name, "--logs", WITHIN)
 
     def uninstall(self) -> Result:
-        """Take it away."""
+        """Uninstall the release."""
         return self._run("uninstall", self.name, "--wait", WITHIN)
 
     def rest(self) -> Rest:
-        """Return the REST API, behind its Service, as nobody."""
+        """Return the REST API, behind its Service, without a user."""
         return Rest(self.cluster.reach(self.namespace, f"{self.name}-api"))
 
     def admin(self) -> Rest:
@@ -96,7 +96,7 @@ class Release:
         return leading[0]
 
     def _ensure_namespace(self) -> None:
-        """Make the namespace, where nothing but restricted Pods is admitted."""
+        """Make the namespace, which admits only restricted Pods."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": self.namespace, "labels": labels}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}

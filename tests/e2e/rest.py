@@ -1,4 +1,4 @@
-"""The REST API as a client in another process meets it: one connection for each request."""
+"""A client of the REST API in another process, with one connection for each request."""
 
 import json
 import urllib.error
@@ -13,12 +13,12 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """An answer."""
 
     status: int
     text: str
     request_id: str
-    """The id that the proxy's log and Kubernetes' audit log know the request by."""
+    """The id of the request in the proxy's log and in Kubernetes' audit log."""
 
     @property
     def json(self) -> Any:
@@ -26,14 +26,14 @@ class Answer:
         return json.loads(self.text)
 
     def expect(self, status: int) -> Self:
-        """Return itself if the status is this, else fail with what was said."""
+        """Return self if the status is this one; otherwise fail with the answer."""
         assert self.status == status, f"{self.status}, not {status}: {self.text[:500]}"
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The API at ``base``, as one user or as nobody."""
+    """The API at ``base``, with or without a user."""
 
     base: str
     token: str | None = None

@@ -1,4 +1,4 @@
-"""``helm install`` on a cluster that runs pods, and what a user does next."""
+"""``helm install`` on a cluster that runs Pods, and a user's next steps."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.timeout(400)
 EXAMPLES = ROOT / "examples"
 WALKTHROUGH = "WEGENT_E2E_WALKTHROUGH"
-"""Names a script that is run too, with the API's base URL as its argument."""
+"""The variable that names a script to run too, with the API's base URL as its argument."""
 
 
 def test_all_pods_are_ready_and_restricted(release: Release) -> None:

@@ -1,6 +1,6 @@
 """Pods that are killed and replaced while the API is in use and objects change.
 
-What is asserted is what may be lost; how long things took is told in the run's summary.
+The tests assert the allowed losses; the run's summary has the durations.
 """
 
 import time
@@ -22,7 +22,7 @@ ROLLED_OUT_WITHIN_S = 180.0
 
 
 def list_ghosts(rest: Rest) -> None:
-    """Ask as a client does that tries another connection where none could be made."""
+    """Send a request, and try another connection if none could be made."""
     for _ in range(20):
         try:
             rest.call("GET", "kinds/ghosts?limit=1").expect(200)

@@ -1,4 +1,4 @@
-"""The node of our own: what is left when it is stopped, fails to start, or is killed."""
+"""Wegent's own node leaves nothing when it is stopped, fails to start, or is killed."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ def groups_of(cluster: Path) -> list[Path]:
 
 
 class Broken(Programs):
-    """Programs with another one in the place of ``name``."""
+    """The programs, with another one in place of ``name``."""
 
     def __init__(self, name: str, path: Path) -> None:
         self._replaced = {name: path}
@@ -71,7 +71,7 @@ def test_two_run_beside_each_other_and_leave_nothing(tmp_path: Path) -> None:
         for directory in directories:
             kinds = {it.partition(" ")[0] for it in left_of(directory)}
             assert {"link", "group"} <= kinds, kinds
-            assert "mount" not in kinds  # this machine sees none of the node's
+            assert "mount" not in kinds  # this machine sees no mount of the node
     assert left_of(*directories) == set()
 
 
@@ -100,7 +100,7 @@ async def test_killed_run_leaves_no_process_and_no_link(tmp_path: Path) -> None:
         return True
 
     await eventually(gone, within_s=20, what="the end of all that it started")
-    # Empty control groups are left to whoever starts a node next.
+    # The next start of a node removes empty control groups.
     with NodeCluster(next_one):
         assert groups_of(directory) == []
         assert groups_of(next_one)

@@ -1,4 +1,4 @@
-"""``helm uninstall`` leaves users' objects, and nothing that can't be deleted."""
+"""``helm uninstall`` leaves users' objects, and no object that can't be deleted."""
 
 import functools
 
@@ -17,7 +17,7 @@ async def test_what_users_made_stays_and_can_be_deleted(release: Release) -> Non
     kubectl.run("apply", "-f", GHOST).ok()
     release.uninstall()
     for pods in (release.api, release.operator):
-        # A proxy that drains may take its grace period.
+        # A draining proxy may take its grace period.
         gone = functools.partial(_nothing, pods)
         await eventually(gone, within_s=60, what="the end of all Pods")
     kept = kubectl.run("get", "-f", GHOST, "-o", "json").ok().json
@@ -26,7 +26,7 @@ async def test_what_users_made_stays_and_can_be_deleted(release: Release) -> Non
 
 
 def test_what_was_left_is_taken_up_again(release: Release) -> None:
-    """The fixture has installed it anew, onto kinds and namespaces that were kept."""
+    """The fixture has installed the release again, onto the kept kinds and namespaces."""
     release.rest().call("GET", "/readyz").expect(200)
     assert release.admin().call("GET", "auth/me").expect(200).json["role"] == "admin"
 

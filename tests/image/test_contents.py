@@ -1,4 +1,4 @@
-"""What images hold: their packages without traces of where they were installed, and the bill."""
+"""The content of images: packages without traces of their place of installation, and the bill."""
 
 import json
 import re
@@ -31,7 +31,7 @@ Version: 1.0
 
 
 def stage(name: str) -> str:
-    """Return what the Dockerfile's stage ``name`` does."""
+    """Return the text of the Dockerfile's stage ``name``."""
     [found] = [
         it for it in DOCKERFILE.split("\nFROM ") if it.partition("\n")[0].endswith(f" AS {name}")
     ]
@@ -46,7 +46,7 @@ def test_both_ways_have_the_same_base() -> None:
     assert f"ARG BASE=debian:{SUITE}-slim\nFROM ${{BASE}} AS base\n" in DOCKERFILE
     assert " ".join(rootfs.PACKAGES) in stage("base")
     for key, value in ENVIRONMENT.items():
-        if key != "PATH":  # which the base image sets
+        if key != "PATH":  # the base image sets it
             assert f"{key}={value}" in stage("base")
 
 

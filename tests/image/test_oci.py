@@ -1,4 +1,4 @@
-"""Archives as the OCI image specification has them, and the same from the same content."""
+"""Archives follow the OCI image specification, and are equal for equal content."""
 
 import gzip
 import hashlib
@@ -37,7 +37,7 @@ def make(directory: Path, content: bytes = b"program") -> Path:
 
 
 class Archive:
-    """An archive, read by the specification."""
+    """An archive, read as the specification says."""
 
     def __init__(self, path: Path) -> None:
         with tarfile.open(path) as tar:

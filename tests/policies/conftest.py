@@ -1,4 +1,4 @@
-"""Policies hold without any program of ours: these tests run with the operator away."""
+"""Policies hold without Wegent's programs: the operator doesn't run in these tests."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ ACCOUNTS = "wegent-accounts"
 
 @pytest.fixture(scope="package", autouse=True)
 def without_operator(operator: OperatorProcess) -> Iterator[None]:
-    """Keep the operator that other tests share from finishing deletions and tidying up."""
+    """Stop the shared operator, so that it finishes no deletions and tidies nothing up."""
     assert operator.stop() == 0, operator.tail()
     yield
     operator.start()
@@ -26,9 +26,9 @@ def without_operator(operator: OperatorProcess) -> Iterator[None]:
 def user_with(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Kubectl]:
-    """Make a user who has a ClusterRole in the namespace default, besides what all Accounts have.
+    """Make a user with a ClusterRole in the namespace default, besides the rights of all Accounts.
 
-    Only a ServiceAccount of the accounts' namespace has that.
+    Only a ServiceAccount of the accounts' namespace has the rights of an Account.
     """
 
     def make(role: str, home: str = ACCOUNTS) -> Kubectl:

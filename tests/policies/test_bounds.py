@@ -94,7 +94,7 @@ def test_each_kind_is_bounded(
 def test_an_older_object_can_still_be_changed_and_made_smaller(
     alice: Kubectl, as_operator: Kubectl, name: str, over: dict[str, Any]
 ) -> None:
-    # The operator is let through, as everybody was before.
+    # The operator is let through, as all users were before.
     as_operator.run("create", "-f", "-", stdin=ghost(name, **over)).ok()
     alice.run("patch", "ghost", name, "--type=merge", "-p", '{"spec":{"systemPrompt":"Two."}}').ok()
     (field, value) = next(iter(over.items()))
@@ -118,7 +118,7 @@ def test_a_restored_object_is_let_through(
 
 
 def test_the_policies_cost_little_at_the_bounds(alice: Kubectl, name: str) -> None:
-    """Each expression has a budget, beyond which the API server would refuse the write."""
+    """Each expression has a cost budget. The API server refuses the write if it is exceeded."""
     metadata = {
         "labels": {f"{'p' * 60}.example.com/{'k' * 60}{n}": "v" * 63 for n in range(64)},
         "annotations": {f"{'p' * 60}.example.com/a{n}": "v" * 1900 for n in range(128)},

@@ -1,4 +1,4 @@
-"""The user who changed an object last is noted by the API server, as its creator is."""
+"""The API server records the user who last changed an object, and its creator."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who created an object is noted by the API server itself, and nobody can say otherwise."""
+"""The API server itself records an object's creator, and no user can forge it."""
 
 import json
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_a_copied_object_gets_its_real_creator(user: Kubectl, name: str, way: st
     }
     if way == "generateName":
         copy["metadata"]["generateName"] = f"{copy['metadata'].pop('name')}-"
-    if way != "replace":  # which refuses to be rehearsed
+    if way != "replace":  # it has no dry run
         user.run(*commands[way], "--dry-run=server", "-f", "-", stdin=copy).ok()
     made = user.run(*commands[way], "-f", "-", "-o", "json", stdin=copy).ok().json
     annotations = made["metadata"]["annotations"]

@@ -1,4 +1,4 @@
-"""Two items of a list that mean the same object are warned of, and let through."""
+"""Two items of a list that mean the same object cause a warning, and are let through."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def test_a_name_in_two_namespaces_is_two_objects(alice: Kubectl, name: str, kind
 
 
 def test_the_longest_lists_are_looked_at(alice: Kubectl, name: str) -> None:
-    """The policy's expressions have a budget, beyond which there is an error in the warning."""
+    """The policy's expressions have a cost budget; beyond it, the warning has an error."""
     team = listing("Team", name)
     team["spec"]["bots"] = [
         {"name": f"b{number % 32}", "namespace": "default" if number < 32 else ""}

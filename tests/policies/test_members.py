@@ -1,4 +1,4 @@
-"""What RoleBindings a namespace's admin may write, who got that right from Wegent's role."""
+"""The RoleBindings that an admin of a namespace may write by Wegent's role."""
 
 import json
 import uuid
@@ -14,7 +14,7 @@ from wegent_crds import members
 
 ACCOUNTS = "wegent-accounts"
 GHOST_READER = "ghost-reader"
-"""A role that gives no more than wegent-viewer does, and isn't it."""
+"""A role other than wegent-viewer that gives no more rights than it."""
 
 OTHERS = ["anybodys", "wegent-account-ann-admin", "wegent-accounts"]
 
@@ -42,7 +42,7 @@ def namespace(kubectl: Kubectl) -> str:
 def person(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Kubectl]:
-    """Make somebody with a role in a namespace, or everywhere."""
+    """Make a user with a role in a namespace, or everywhere."""
 
     def make(role: str, where: str | None, home: str = ACCOUNTS) -> Kubectl:
         name = unique("u")
@@ -59,7 +59,7 @@ def person(
 def admin(
     request: pytest.FixtureRequest, person: Callable[..., Kubectl], namespace: str
 ) -> Kubectl:
-    """Somebody who may write RoleBindings by Wegent's role alone."""
+    """A user who may write RoleBindings by Wegent's role alone."""
     where = None if request.param == "of everything" else namespace
     home = "kube-public" if request.param == "without an account" else ACCOUNTS
     return person("wegent-admin", where, home)
@@ -67,13 +67,13 @@ def admin(
 
 @pytest.fixture(scope="module")
 def chief(person: Callable[..., Kubectl]) -> Kubectl:
-    """An admin of everything: what they may not do, no other admin may."""
+    """An admin of all namespaces: a write refused to them is refused to every admin."""
     return person("wegent-admin", None)
 
 
 @pytest.fixture(scope="module")
 def others(kubectl: Kubectl, namespace: str) -> list[str]:
-    """RoleBindings that no admin of the namespace has made."""
+    """The names of RoleBindings that no admin of the namespace has made."""
     for name in OTHERS:
         to = ("--clusterrole=wegent-viewer", f"--serviceaccount={ACCOUNTS}:ann")
         kubectl.run("create", "rolebinding", name, *to, f"--namespace={namespace}").ok()
@@ -157,7 +157,7 @@ def test_everything_else_is_refused(
 def test_a_binding_that_could_not_be_taken_back_is_nobodys_to_make(
     chief: Kubectl, kubectl: Kubectl, namespace: str, which: str, metadata: Any, field: str
 ) -> None:
-    """Not even for those who may write any binding: it would outlive the user."""
+    """Users who may write any binding are refused too: the binding would outlive the user."""
     body = members.binding(namespace, ACCOUNTS, "ann", "viewer")
     body["metadata"] |= {**metadata, "name": which}
     for who in (chief, kubectl):
@@ -238,7 +238,7 @@ def test_an_admin_elsewhere_is_none_here(
 def test_who_has_kubernetes_own_rights_keeps_them(
     person: Callable[..., Kubectl], namespace: str, kubectl: Kubectl
 ) -> None:
-    """Also with an Account: what else the cluster gave them isn't Wegent's to narrow."""
+    """Users with an Account keep them too: Wegent doesn't narrow rights that the cluster gave."""
     where = f"--namespace={namespace}"
     for keeper in (person("admin", namespace), kubectl):
         name = unique("mine-")
@@ -247,7 +247,7 @@ def test_who_has_kubernetes_own_rights_keeps_them(
 
 
 def test_a_namespace_with_members_can_be_deleted(kubectl: Kubectl) -> None:
-    """The controller that empties it may delete RoleBindings, and not update them."""
+    """The namespace controller may delete RoleBindings, but not update them."""
     name = unique("short-lived-")
     kubectl.run("create", "namespace", name).ok()
     for role in members.ROLES:

@@ -1,4 +1,4 @@
-"""Which Account a namespace belongs to is not for those to say who may label the namespace."""
+"""Users who may label a namespace can't choose the Account that it belongs to."""
 
 import uuid
 from collections.abc import Callable
@@ -18,7 +18,7 @@ REFUSED = "say to which Account a namespace belongs"
 def somebody(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Kubectl]:
-    """Make somebody who may write namespaces, and has another role besides."""
+    """Make a user who may write namespaces, and has these other roles."""
     rule = ("--verb=get,create,update,patch", "--resource=namespaces")
     kubectl.run("create", "clusterrole", "namespace-writer", *rule).ok()
 

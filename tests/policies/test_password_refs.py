@@ -1,4 +1,4 @@
-"""Of an Account, the API proxy's own identity changes the password's reference alone."""
+"""The API proxy's own identity may change only the password's reference in an Account."""
 
 import json
 import uuid

@@ -1,6 +1,6 @@
-"""What the API server itself says that each ServiceAccount may do, against what is documented.
+"""The rights of each ServiceAccount by the API server's own word are the documented ones.
 
-docs/security.md shows the manifests' roles (`make generate`), so they are what is compared with.
+docs/security.md shows the manifests' roles (`make generate`), so these are compared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from tests.support.kubectl import Kubectl
 SYSTEM, ACCOUNTS = "wegent-system", "wegent-accounts"
 ELSEWHERE = ("default", "kube-system")
 Right = tuple[str, str, str, str]
-"""Group, resource, verb, and the name it is for; no name: all."""
+"""Group, resource, verb, and the object's name; an empty name stands for all."""
 
 
 def rights_of(rules: Iterable[Mapping[str, Any]]) -> Iterator[Right]:
@@ -28,7 +28,7 @@ def rights_of(rules: Iterable[Mapping[str, Any]]) -> Iterator[Right]:
 
 
 def told(kubectl: Kubectl, account: str, namespace: str) -> set[Right]:
-    """Return what ``kubectl auth can-i --list`` is made from."""
+    """Return the rights behind ``kubectl auth can-i --list``."""
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectRulesReview",
@@ -47,7 +47,7 @@ def told(kubectl: Kubectl, account: str, namespace: str) -> set[Right]:
 
 
 def documented(program: str, namespace: str) -> set[Right]:
-    """Return what the manifests give in a namespace, by whatever binding."""
+    """Return the rights that the manifests give in a namespace, by all bindings."""
     path = ROOT / "config" / "rbac" / f"{program}.yaml"
     objects = list(filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8"))))
     roles = {

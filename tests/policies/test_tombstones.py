@@ -1,4 +1,4 @@
-"""A Tombstone is the last that is left of an object: few may delete it."""
+"""A Tombstone is the last trace of an object, so few users may delete it."""
 
 import json
 import uuid
@@ -19,7 +19,7 @@ GONE = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": str(uuid
 
 
 def tombstone(name: str, creator: str, deleter: str = "") -> dict[str, Any]:
-    """Return a Tombstone of what a user created, as the operator stores it."""
+    """Return a Tombstone of a user's object, as the operator stores it."""
     annotations = {CREATED_BY: creator} | ({DELETED_BY: deleter} if deleter else {})
     return {
         "apiVersion": "agent.wecode.io/v1",
@@ -37,7 +37,7 @@ def tombstone(name: str, creator: str, deleter: str = "") -> dict[str, Any]:
 
 @pytest.fixture
 def alices(alice: Kubectl, mallory: Kubectl, as_operator: Kubectl, name: str) -> str:
-    """A Tombstone of what Alice created, and Mallory deleted."""
+    """A Tombstone of an object that Alice created and Mallory deleted."""
     body = tombstone(name, username(alice), username(mallory))
     as_operator.run("create", "-f", "-", stdin=body).ok()
     return name
@@ -187,7 +187,7 @@ def test_an_owner_is_added_only_where_deleting_is_allowed(
     painter = user_with(name, "kube-public")
     kubectl.run("create", "configmap", name).ok()
     uid = metadata_of(kubectl, name, "configmap")["uid"]
-    # It is there, so that the collector leaves the Ghost alone.
+    # The owner exists, so that the garbage collector leaves the Ghost alone.
     there = {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid}
     alice.run("create", "-f", "-", stdin=ghost(name)).ok()
     patch = ("--type=merge", "-p", json.dumps({"metadata": {"ownerReferences": [there]}}))

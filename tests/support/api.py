@@ -1,4 +1,4 @@
-"""Wegent's objects on the real API server, for tests to make, read and wait for."""
+"""Helpers that create, read and wait for Wegent's objects on the real API server."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ VERDICT_WITHIN_S = 20.0
 
 
 class Api:
-    """A client with one identity, in the words of the tests."""
+    """A client with one identity, with the operations that tests need."""
 
     def __init__(self, client: KubeClient) -> None:
         self.client = client
@@ -63,7 +63,7 @@ class Api:
         await self.gone(plural, namespace, name)
 
     async def gone(self, plural: str, namespace: str, name: str) -> None:
-        """Wait until there is no such object; its metadata tell, as it may be large."""
+        """Wait until the object is gone. Only its metadata are read, as it may be large."""
         path = resource_of(BY_PLURAL[plural]).path(namespace, name)
 
         async def probe() -> bool:
@@ -91,7 +91,7 @@ class Api:
         *,
         within_s: float = VERDICT_WITHIN_S,
     ) -> dict[str, Any]:
-        """Wait until the operator's word on the object as it is now is ``reason``."""
+        """Wait until the operator has evaluated the object's current generation as ``reason``."""
 
         async def probe() -> dict[str, Any]:
             body = await self.get(plural, namespace, name)
@@ -107,7 +107,7 @@ class Api:
 
 
 def condition(body: dict[str, Any], type_: str) -> dict[str, Any]:
-    """Return the condition of a type, which must be there."""
+    """Return the condition of a type; it must exist."""
     found: dict[str, Any] = next(
         item for item in body["status"]["conditions"] if item["type"] == type_
     )

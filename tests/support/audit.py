@@ -1,4 +1,4 @@
-"""What the API server itself says was asked of it, from its audit log."""
+"""The requests that the API server received, read from its audit log."""
 
 import json
 import time
@@ -28,7 +28,7 @@ class Request:
     name: str
     code: int
     event: dict[str, Any]
-    """The whole entry."""
+    """The whole entry of the log."""
 
 
 class AuditLog:
@@ -48,7 +48,7 @@ class AuditLog:
         ]
 
     def behind(self, answer: Answer) -> list[Request]:
-        """Return those that the proxy sent to make ``answer``: they have its request's id."""
+        """Return the requests that the proxy sent to produce ``answer``, by its request id."""
         return [
             request
             for request in self._parse()
@@ -56,12 +56,12 @@ class AuditLog:
         ]
 
     def writes(self, *, user: str | None = None, namespace: str | None = None) -> list[Request]:
-        """Return those of the requests that were writes."""
+        """Return the requests that were writes."""
         found = self.requests(user=user, namespace=namespace)
         return [request for request in found if request.verb not in READS]
 
     def _settle(self) -> None:
-        """Wait until nothing more comes: a request is noted a moment after it was answered."""
+        """Wait until the log stops growing: a request is logged a moment after its answer."""
         sizes: list[int] = []
         while len(sizes) < MAX_LOOKS and (
             len(sizes) < QUIET_LOOKS or len(set(sizes[-QUIET_LOOKS:])) > 1
@@ -78,7 +78,7 @@ class AuditLog:
                     return
                 event = json.loads(line)
                 received = datetime.fromisoformat(event["requestReceivedTimestamp"])
-                # What was asked before may be noted only now.
+                # An earlier request may be logged only now.
                 if event["stage"] != "ResponseComplete" or received < self._since:
                     continue
                 target = event.get("objectRef") or {}

@@ -1,7 +1,7 @@
-"""A runner as far as Tasks see one: it claims, renews and finishes, and does no work.
+"""A runner without work: it claims Tasks, renews its claims and finishes them.
 
-The protocol is that of docs/adr/0007-claiming-a-task.md; every write is guarded by the
-version that the runner has last been told of.
+The protocol is that of docs/adr/0007-claiming-a-task.md; every write is guarded by the last
+resource version that the runner has seen.
 """
 
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ class Claimant:
         self._task: dict[str, Any] = {}
 
     async def claim(self, task: dict[str, Any]) -> bool:
-        """Try to claim a Task as it was read; return whether it is this runner's now."""
+        """Try to claim a Task as it was read; return True if this runner has the claim."""
         if not claimable(task):
             return False
         self._task = task
@@ -58,25 +58,25 @@ class Claimant:
         """Renew the claim.
 
         Raises:
-            ClaimLost: it isn't this runner's any more, or it is to stop.
+            ClaimLost: another runner has the Task, or the Task is to stop.
         """
         await self._write({"claim": self._claim()})
 
     async def finish(self, phase: str = "Completed", **status: Any) -> None:
-        """Say what came of the Task.
+        """Write the Task's result.
 
         Raises:
-            ClaimLost: it isn't this runner's any more; what came of it counts for nothing.
+            ClaimLost: this runner has lost the Task; its result is discarded.
         """
         end = {"phase": phase, "claim": None, "completionTime": _now()}
         generation = self._task["metadata"]["generation"]
         await self._write({**end, "observedGeneration": generation, **status})
 
     async def look_again(self) -> dict[str, Any]:
-        """Read the Task, as after an event: somebody else has written it.
+        """Read the Task again, as after an event: another client has written it.
 
         Raises:
-            ClaimLost: it isn't this runner's any more.
+            ClaimLost: this runner has lost the Task.
         """
         metadata = self._task["metadata"]
         body: dict[str, Any] = await self._client.request(

@@ -1,4 +1,4 @@
-"""The cluster that tests share: a real, throwaway control plane with what ships installed."""
+"""The cluster that tests share: a real, throwaway control plane with Wegent's manifests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ def installed_plane(
     *,
     audit: bool = False,
 ) -> Iterator[ControlPlane]:
-    """A control plane with ``manifests`` installed; it is gone afterwards."""
+    """A control plane with ``manifests`` installed; it is deleted afterwards."""
     with ControlPlane(binaries, directory, fsync=False, audit=audit) as plane:
         Installer(plane.binaries.kubectl, plane.kubeconfig).install(manifests)
         yield plane

@@ -1,4 +1,4 @@
-"""A cluster's own admission policies, put in force for a while; Wegent's, taken out of it."""
+"""Helpers that add a cluster's own admission policy, or remove one of Wegent's, for a while."""
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,7 +23,7 @@ Trial = Callable[[], Awaitable[Any]]
 async def refusing(
     api: Api, resource: Resource, operation: str, expression: str, message: str, trial: Trial
 ) -> AsyncIterator[None]:
-    """Have a cluster's own policy refuse what ``expression`` doesn't allow."""
+    """Make a policy of the cluster refuse the requests that ``expression`` doesn't allow."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     rule = {
         "apiGroups": [resource.group],
@@ -52,7 +52,7 @@ async def refusing(
 
 
 async def refused(trial: Trial, *, is_refused: bool = True) -> None:
-    """Wait until the API server's policies refuse a request, or don't any longer."""
+    """Wait until the API server's policies refuse a request, or accept it again."""
 
     async def probe() -> bool:
         try:
@@ -67,7 +67,7 @@ async def refused(trial: Trial, *, is_refused: bool = True) -> None:
 
 @asynccontextmanager
 async def without_policy(api: Api, name: str, trial: Trial) -> AsyncIterator[None]:
-    """Take one of Wegent's policies out of force, as on a cluster of an earlier version."""
+    """Disable one of Wegent's policies, as on a cluster of an earlier version."""
     binding = await api.client.request("GET", POLICY_BINDINGS.path(None, name))
     await api.client.request("DELETE", POLICY_BINDINGS.path(None, name))
     try:

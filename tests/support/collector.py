@@ -1,4 +1,4 @@
-"""Something that takes OpenTelemetry's spans, over HTTP as a real collector does."""
+"""A stand-in for a collector: it receives OpenTelemetry's spans over HTTP."""
 
 import threading
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Collector:
-    """What has arrived."""
+    """The spans received so far."""
 
     def __init__(self) -> None:
         self.url = ""
         self.raw = b""
         self.spans: list[tuple[str, Span]] = []
-        """Each with the name of the service that sent it."""
+        """Each span, with the name of the service that sent it."""
 
     def take(self, raw: bytes) -> None:
         self.raw += raw
@@ -27,7 +27,7 @@ class Collector:
 
 
 def attributes_of(holder: Span) -> dict[str, str]:
-    """Return a span's attributes that are texts."""
+    """Return the attributes of a span whose values are strings."""
     return {it.key: it.value.string_value for it in holder.attributes}
 
 

@@ -1,8 +1,9 @@
-"""Our programs, each forked from a process that has imported them already.
+"""Wegent's programs, each forked from a process that has imported them already.
 
 Importing takes most of the time that a start takes, and the tests start some two hundred programs.
-Otherwise it is ``python -m``: the module runs as ``__main__`` in a process of its own, with its own
-environment and log. The tests of ``make up``, of the images and of the chart start the real one.
+All else is as with ``python -m``: the module runs as ``__main__`` in a process of its own, with its
+own environment and log. The tests of ``make up``, of the images and of the chart start the real
+``python -m``.
 """
 
 import multiprocessing
@@ -17,17 +18,17 @@ from pathlib import Path
 from typing import Final
 
 IMPORTED: Final = ("wegent_api.__main__", "wegent_operator.__main__")
-"""Imported once for all starts; nothing in them looks at the environment while it is imported."""
+"""Modules imported once for all starts; none of them reads the environment at its import."""
 
 _FORKS: Final = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(list(IMPORTED))
 
 
 class Forked:
-    """A program that runs; the part of ``subprocess.Popen`` that the tests need.
+    """A running program; it has the part of ``subprocess.Popen`` that the tests need.
 
     Args:
-        module: what ``python -m`` is given.
+        module: the argument of ``python -m``.
         env: the program's whole environment.
         log: the file to which both of its streams are appended.
     """
@@ -50,10 +51,10 @@ class Forked:
         return self._process.exitcode
 
     def wait(self, timeout: float) -> int:
-        """Wait until it has ended, and return its exit code.
+        """Wait until the program has ended, and return its exit code.
 
         Raises:
-            subprocess.TimeoutExpired: it runs still after ``timeout`` seconds.
+            subprocess.TimeoutExpired: the program still runs after ``timeout`` seconds.
         """
         self._process.join(timeout)
         if self._process.exitcode is None:
@@ -61,12 +62,12 @@ class Forked:
         return self._process.exitcode
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send it a signal; nothing happens where it has ended."""
+        """Send a signal to the program; do nothing if it has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the program."""
         self.send_signal(signal.SIGKILL)
 
 
@@ -78,5 +79,5 @@ def _run(module: str, env: dict[str, str], log: str) -> None:
         os.dup2(out, stream)
     os.close(out)
     sys.argv = [module]
-    del sys.modules[f"{module}.__main__"]  # it runs again
+    del sys.modules[f"{module}.__main__"]  # the program runs again
     runpy.run_module(module, run_name="__main__", alter_sys=True)

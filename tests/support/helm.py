@@ -13,12 +13,12 @@ from devcluster.binaries import Programs
 from devcluster.controlplane import ControlPlane
 
 TIMEOUT_S = 180.0
-"""A Helm that takes longer hangs: it is told to wait less."""
+"""A command that takes longer hangs: Helm's own timeout is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one command gave."""
+    """The result of one command."""
 
     command: tuple[str, ...]
     exit_code: int
@@ -26,12 +26,12 @@ class Result:
     stderr: str
 
     def ok(self) -> "Result":
-        """Return itself if the command succeeded, else fail the test with what it said."""
+        """Return self if the command succeeded; otherwise fail the test with its output."""
         assert self.exit_code == 0, f"helm {' '.join(self.command)}: {self.stderr}{self.stdout}"
         return self
 
     def refused(self) -> str:
-        """Return what it said, which must be an error."""
+        """Return the error output of a command that must have failed."""
         assert self.exit_code != 0, f"helm {' '.join(self.command)} succeeded: {self.stdout}"
         return self.stderr
 
@@ -43,7 +43,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Helm:
-    """Helm with one identity, or none; what it writes for itself goes to ``home``."""
+    """Helm with one identity, or none; its own files go to ``home``."""
 
     program: Path
     home: Path
@@ -71,7 +71,7 @@ class Helm:
 
 @pytest.fixture(scope="session")
 def helm_program() -> Path:
-    """The Helm program, fetched or built if this machine has none yet."""
+    """The path of Helm, which is fetched or built if this machine has none yet."""
     return Programs.of_this_machine().ensure(["helm"])["helm"]
 
 

@@ -1,4 +1,4 @@
-"""Acting as a ServiceAccount: its token, by TokenRequest, and a kubeconfig with it."""
+"""Credentials of a ServiceAccount: a token from TokenRequest, and a kubeconfig with it."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.support.kubectl import Kubectl
 def token_for(
     kubectl: Kubectl, namespace: str, name: str, *, audience: str = "", duration: str = "1h"
 ) -> str:
-    """Return a token of the ServiceAccount; ``audience`` is the API server's if left out."""
+    """Return a token of the ServiceAccount; the default ``audience`` is the API server's."""
     audiences = [f"--audience={audience}"] if audience else []
     done = kubectl.run(
         "create", "token", name, f"--namespace={namespace}", f"--duration={duration}", *audiences

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT_S = 60.0
-"""A kubectl that takes longer hangs."""
+"""A command that takes longer hangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one command gave."""
+    """The result of one command."""
 
     command: tuple[str, ...]
     exit_code: int
@@ -27,7 +27,7 @@ class Result:
         return json.loads(self.stdout)
 
     def ok(self) -> "Result":
-        """Return itself if the command succeeded, else fail the test with what it said."""
+        """Return self if the command succeeded; otherwise fail the test with its output."""
         assert self.exit_code == 0, f"kubectl {' '.join(self.command)}: {self.stderr}"
         return self
 
@@ -43,7 +43,7 @@ class Kubectl:
         """Run one command; ``stdin`` may be an object, for ``-f -``."""
         command = tuple(str(argument) for argument in arguments)
         text = json.dumps(stdin) if isinstance(stdin, dict) else stdin
-        # A cache of its own: ports are used again by later clusters with other kinds.
+        # The cache is private, since later clusters with other kinds reuse the ports.
         cache = self.kubeconfig.with_name("kubectl-cache")
         done = subprocess.run(
             [self.program, f"--kubeconfig={self.kubeconfig}", f"--cache-dir={cache}", *command],
@@ -59,5 +59,5 @@ class Kubectl:
     async def call(
         self, *arguments: str | Path, stdin: str | dict[str, Any] | None = None
     ) -> Result:
-        """Run one command while the event loop goes on."""
+        """Run one command without blocking the event loop."""
         return await asyncio.to_thread(self.run, *arguments, stdin=stdin)

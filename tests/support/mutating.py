@@ -47,9 +47,9 @@ async def mutating(
     *,
     operations: Sequence[str] = ("CREATE", "UPDATE"),
 ) -> AsyncIterator[None]:
-    """Keep such a policy in force for as long as the block lasts."""
+    """Keep a mutating policy in force while the block runs."""
     name = f"third-party-{uuid.uuid4().hex[:8]}"
-    # A ConfigMap tells whether the policy is in force, without touching anything.
+    # A dry run with a ConfigMap shows if the policy is in force, without changing any object.
     canary = label(CANARY, "yes")
     expression = f"request.resource.resource == 'configmaps' ? ({canary}) : ({patches})"
     policy: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The operator as its own program, under its own ServiceAccount."""
+"""The operator as a separate program, under its own ServiceAccount."""
 
 import os
 import signal
@@ -18,7 +18,8 @@ STOP_WITHIN_S = 20.0
 
 
 class OperatorProcess:
-    """``python -m wegent_operator``, or another command of Python; may be killed and started again.
+    """``python -m wegent_operator``, or another command of Python. It can be killed and started
+    again.
 
     Users are editors of the shared namespaces, as with ``make up``, unless a test says otherwise.
     """
@@ -66,7 +67,7 @@ class OperatorProcess:
             )
 
     def start(self) -> None:
-        """Start it and wait until it judges."""
+        """Start the operator and wait until it reconciles."""
         self.launch()
         assert self._process is not None
         deadline = time.monotonic() + READY_WITHIN_S
@@ -78,11 +79,11 @@ class OperatorProcess:
             time.sleep(0.05)
 
     def unset(self, name: str) -> None:
-        """Leave a setting to the program's own default."""
+        """Remove a setting, so that the program uses its own default."""
         self._env.pop(f"WEGENT_OPERATOR_{name.upper()}", None)
 
     def running(self) -> bool:
-        """Tell whether it has been started and not ended by us."""
+        """Return True if the operator was started here and not stopped here."""
         return self._process is not None
 
     @property
@@ -92,22 +93,22 @@ class OperatorProcess:
         return self._process.pid
 
     def stop(self) -> int:
-        """End it as Kubernetes would, and return its exit code."""
+        """Stop the operator as Kubernetes does, and return its exit code."""
         return self._end(signal.SIGTERM)
 
     def wait(self, within_s: float) -> int:
-        """Wait until it ends by itself, and return its exit code."""
+        """Wait until the operator exits by itself, and return its exit code."""
         assert self._process is not None
         code = self._process.wait(within_s)
         self._process = None
         return code
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill the operator, as a power cut would."""
         self._end(signal.SIGKILL)
 
     def get(self, path: str) -> tuple[int, str]:
-        """Return the status and body of one of its own pages; status 0 if it does not answer."""
+        """Return status and body of one of the operator's pages; status 0 if it doesn't answer."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
@@ -118,7 +119,7 @@ class OperatorProcess:
             return 0, str(error)
 
     def settle(self, within_s: float = 120) -> None:
-        """Wait until it is through with what there is, which after a start is everything."""
+        """Wait until the operator's queue is empty; after a start, all objects are in it."""
         deadline = time.monotonic() + within_s
         while "wegent_operator_queue_depth 0.0" not in self.get("/metrics")[1]:
             assert time.monotonic() < deadline, f"not through after {within_s} s: {self.tail()}"

@@ -1,7 +1,7 @@
-"""A package index on loopback, of the simple API (PEP 503), with wheels made here.
+"""A package index on loopback with the simple API (PEP 503), for wheels made here.
 
-The wheels have the metadata of what is installed, and no code, but for those of a few
-packages that are run: what an installer decides depends on metadata alone.
+The wheels have the metadata of the installed packages. Only the few packages that are run have
+code: an installer's decisions depend on metadata alone.
 """
 
 import base64
@@ -20,23 +20,23 @@ KEPT = ("Requires-Dist", "Requires-Python", "Provides-Extra")
 
 
 class PackageIndex:
-    """What is published, and where."""
+    """The published wheels, and the index's address."""
 
     def __init__(self, host: str, port: int) -> None:
         self.url = f"http://{host}:{port}/simple"
         self.files: dict[str, bytes] = {}
 
     def publish(self, name: str, version: str, *, with_code: bool = False) -> None:
-        """Add a wheel of one version, with the metadata that the installed one has.
+        """Add a wheel of one version, with the metadata of the installed package.
 
         Args:
             name: of the package.
-            version: to publish, whatever is installed.
+            version: to publish; the installed version may differ.
             with_code: whether to add the installed files.
         """
         try:
             installed: Distribution | None = distribution(name)
-        except PackageNotFoundError:  # what the lock has for other systems
+        except PackageNotFoundError:  # a package that the lock has for other systems
             installed = None
         stem = f"{name.replace('-', '_')}-{version}"
         files = dict(_code(installed)) if installed and with_code else {}

@@ -1,8 +1,8 @@
 """A stand-in for a node: it runs the programs of Jobs' Pods here, as their ServiceAccounts.
 
-The control plane of the tests has no node, so that Pods stay Pending. The Job controller
-is the real one; what it is told of its Pods is whether their programs, given the Pod's
-arguments, environment, Secrets and token, succeeded.
+The control plane of the tests has no node, so that Pods stay Pending. The Job controller is the
+real one. The stand-in runs each Pod's program with the Pod's arguments, environment, Secrets and
+token, and reports to the controller if it succeeded.
 """
 
 import base64
@@ -26,11 +26,11 @@ RUNS_WITHIN_S = 150.0
 
 
 class JobPods:
-    """Runs the Pods of all Jobs, one after another, while it is entered."""
+    """A context manager that runs the Pods of all Jobs, one after another."""
 
     def __init__(self, cluster: ControlPlane, directory: Path) -> None:
         self.logs: dict[str, str] = {}
-        """What each Pod's program said, by the Pod's name."""
+        """The output of each Pod's program, by the Pod's name."""
         self._cluster = cluster
         self._kubectl = Kubectl(cluster.binaries.kubectl, cluster.kubeconfig)
         self._directory = directory
@@ -56,7 +56,7 @@ class JobPods:
 
     @contextmanager
     def resting(self) -> Iterator[None]:
-        """Run nothing for a while, like a cluster without nodes."""
+        """Run no Pods while the block runs, like a cluster without nodes."""
         self._resting.set()
         try:
             yield
@@ -81,7 +81,7 @@ class JobPods:
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         account = pod["spec"]["serviceAccountName"]
         if self._kubectl.run("get", "serviceaccount", account, f"-n={namespace}").exit_code:
-            return  # Helm is about to make both anew; a kubelet would try again too
+            return  # Helm is about to create both again; a kubelet would retry too
         directory = self._directory / name
         identity = kubectl_as(self._cluster, self._kubectl, namespace, account, directory)
         [container] = pod["spec"]["containers"]
@@ -112,7 +112,7 @@ class JobPods:
     def _mount(
         self, pod: dict[str, Any], container: dict[str, Any], directory: Path
     ) -> dict[str, Path]:
-        """Write the Secrets that the container mounts; return where, by its own paths."""
+        """Write the Secrets that the container mounts; return their places by its own paths."""
         secrets = {it["name"]: it["secret"] for it in pod["spec"]["volumes"] if "secret" in it}
         mounts = {}
         for mount in container.get("volumeMounts", []):

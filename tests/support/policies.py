@@ -17,12 +17,12 @@ BINDINGS: Final = Resource(
 )
 CANARY: Final = "canary"
 FINALIZERS_STAY: Final = "object.metadata.?finalizers == oldObject.metadata.?finalizers"
-"""Refuses whatever changes finalizers, and nothing else."""
+"""Refuses every change of finalizers, and nothing else."""
 NEVER: Final = "false"
 
 
 class Refusing:
-    """A policy of a third party; refuses what ``expression`` is false for."""
+    """A policy of a third party; it refuses a write if ``expression`` is false."""
 
     def __init__(
         self,
@@ -39,7 +39,8 @@ class Refusing:
         self._namespace = namespace
         self._name = f"third-party-{uuid.uuid4().hex[:8]}"
         validation = {
-            # A ConfigMap tells whether the policy is in force, without touching anything.
+            # A dry run with a ConfigMap shows if the policy is in force, without changing any
+            # object.
             "expression": f"request.resource.resource == 'configmaps' || ({expression})"
             if expression != NEVER
             else "request.resource.resource == 'configmaps'",
@@ -63,7 +64,7 @@ class Refusing:
         }
 
     async def put_in_force(self) -> None:
-        """Create the policy, and wait until it refuses."""
+        """Create the policy, and wait until it refuses writes."""
         selector = {"matchLabels": {"kubernetes.io/metadata.name": self._namespace}}
         binding = {
             "metadata": {"name": self._name},
@@ -78,7 +79,7 @@ class Refusing:
         await self._wait(refuses=True)
 
     async def withdraw(self) -> None:
-        """Delete the policy, and wait until it refuses nothing any more."""
+        """Delete the policy, and wait until it refuses no more writes."""
         for resource in (BINDINGS, POLICIES):
             await self._client.request("DELETE", resource.path(None, self._name))
         await self._wait(refuses=False)
@@ -93,7 +94,7 @@ class Refusing:
                     params={"dryRun": "All"},
                 )
             except ApiError as error:
-                # The namespace may be gone, or going.
+                # The namespace may be deleted, or about to be.
                 return (self._name in error.message) is refuses
             return not refuses
 
@@ -105,7 +106,7 @@ class Refusing:
 async def refusing(
     client: KubeClient, namespace: str, *resources: str, **policy: Any
 ) -> AsyncIterator[Refusing]:
-    """Keep such a policy in force for as long as the block lasts."""
+    """Keep a refusing policy in force while the block runs."""
     found = Refusing(client, namespace, resources, **policy)
     await found.put_in_force()
     try:
@@ -116,7 +117,7 @@ async def refusing(
 
 @asynccontextmanager
 async def no_room_for(client: KubeClient, namespace: str, plural: str) -> AsyncIterator[None]:
-    """Keep a ResourceQuota of none in force for as long as the block lasts."""
+    """Keep a ResourceQuota of zero objects in force while the block runs."""
     await put_quota(client, namespace, plural)
     try:
         yield
@@ -125,7 +126,7 @@ async def no_room_for(client: KubeClient, namespace: str, plural: str) -> AsyncI
 
 
 async def put_quota(client: KubeClient, namespace: str, plural: str) -> None:
-    """Let there be no more objects of a kind, and wait until that is in force."""
+    """Allow no more objects of a kind, and wait until the quota is in force."""
     path = f"/api/v1/namespaces/{namespace}/resourcequotas"
     hard = {f"count/{plural}.{GROUP}": "0"}
     await client.request("POST", path, body={"metadata": {"name": plural}, "spec": {"hard": hard}})
@@ -138,7 +139,7 @@ async def put_quota(client: KubeClient, namespace: str, plural: str) -> None:
 
 
 async def lift_quota(client: KubeClient, namespace: str, plural: str) -> None:
-    """Take such a quota away."""
+    """Delete the quota."""
     await client.request("DELETE", f"/api/v1/namespaces/{namespace}/resourcequotas/{plural}")
 
 

@@ -1,10 +1,10 @@
-"""What is running, as the kernel tells it."""
+"""The machine's running processes, read from the kernel."""
 
 from pathlib import Path
 
 
 def processes_naming(directory: Path) -> list[str]:
-    """Return the command lines that name something in ``directory``."""
+    """Return the command lines that name a path in ``directory``."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

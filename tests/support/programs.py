@@ -1,7 +1,7 @@
-"""Kubernetes' programs are there before the first test starts.
+"""Get Kubernetes' programs before the first test starts.
 
-Getting them may take minutes, and pytest's time limits are for tests: a fixture that builds
-would be cut off, and would build without a word, since pytest captures what it prints.
+Getting them may take minutes, and pytest's time limits are for tests: a fixture that builds would
+be cut off. It would also build silently, since pytest captures its output.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ BY_FIXTURE: Final[Mapping[str, Sequence[str]]] = {
     "helm_program": ("helm",),
 }
 BY_FOLDER: Final[Mapping[str, Sequence[str]]] = {
-    # Their tests run the commands, which get programs themselves.
+    # Folders whose tests run the commands; these get the programs themselves.
     "devcluster": CONTROL_PLANE,
     "devstack": CONTROL_PLANE,
     "e2e": (*CONTROL_PLANE, "helm", *ON_NODES),
@@ -42,7 +42,7 @@ def programs_for(items: Iterable[pytest.Item]) -> list[str]:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Get what the collected tests need; where that fails, each test says so itself."""
+    """Get the programs that the collected tests need; after a failure, each test reports it."""
     if session.config.option.collectonly:
         return
     wanted = programs_for(session.items)

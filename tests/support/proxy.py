@@ -1,4 +1,4 @@
-"""The API proxy as its own program, and a client that shows everything of an answer."""
+"""The API proxy as a separate program, and a client that shows all of an answer."""
 
 import json
 import os
@@ -45,7 +45,7 @@ class ProxyProcess:
         self.stop()
 
     def start(self) -> None:
-        """Start it and wait until it listens, on a free port that it finds itself."""
+        """Start the proxy on a free port that it finds itself; wait until it listens."""
         self._process = Forked("wegent_api", self._env, self.log)
         deadline = time.monotonic() + LISTENS_WITHIN_S
         while not (listening := LISTENING.search(self.logged())):
@@ -57,7 +57,7 @@ class ProxyProcess:
         self.url = listening[1]
 
     def running(self) -> bool:
-        """Tell whether it has been started and not waited for."""
+        """Return True if the proxy was started, and its end not yet awaited."""
         return self._process is not None
 
     @property
@@ -67,12 +67,12 @@ class ProxyProcess:
         return self._process.pid
 
     def terminate(self) -> None:
-        """Ask it to end, as Kubernetes does, and don't wait."""
+        """Ask the proxy to stop, as Kubernetes does, without waiting."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
 
     def wait(self) -> int:
-        """Wait until it has ended, and return its exit code."""
+        """Wait until the proxy has stopped, and return its exit code."""
         assert self._process is not None
         process, self._process = self._process, None
         try:
@@ -83,12 +83,12 @@ class ProxyProcess:
             raise
 
     def stop(self) -> int:
-        """End it and return its exit code."""
+        """Stop the proxy and return its exit code."""
         self.terminate()
         return self.wait()
 
     def logged(self) -> str:
-        """Return all that it has logged."""
+        """Return the proxy's whole log."""
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
 
 
@@ -111,7 +111,7 @@ class Answer:
         return self.json if self.content else None
 
     def refused(self, status: int, reason: str) -> str:
-        """Check that the answer is that ``Status`` and return its message."""
+        """Check that the answer is the given ``Status``, and return its message."""
         body = self.expect(status)
         assert (body["kind"], body["apiVersion"], body["status"]) == ("Status", "v1", "Failure")
         assert (body["code"], body["reason"]) == (status, reason)
@@ -126,7 +126,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Requests to a proxy, with or without somebody's token. Paths are sent as they are."""
+    """A client of the proxy, with or without a token. Paths are sent unchanged."""
 
     session: aiohttp.ClientSession
     base: str
@@ -145,7 +145,7 @@ class Client:
         raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send one request; ``body`` goes as JSON, ``raw`` as it is."""
+        """Send one request; ``body`` is sent as JSON, ``raw`` unchanged."""
         data = raw if body is None else json.dumps(body).encode()
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if data is not None:

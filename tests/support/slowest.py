@@ -1,6 +1,6 @@
-"""The files that take most of a run's time, told at its end.
+"""The test files that take most of a run's time, printed at its end.
 
-Tests run side by side, so that the times add up to more than the run took.
+Tests run in parallel, so that the times add up to more than the run's duration.
 """
 
 from collections import defaultdict

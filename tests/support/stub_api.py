@@ -1,4 +1,4 @@
-"""An API server that fails as it is told to: what no real one can be brought to do in a test."""
+"""An API server that fails on demand, in ways that a real one can't be made to in a test."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ Fault = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class StubApi:
-    """Collections of objects, by path; lists and watches of them, unless a fault is set."""
+    """A server of collections of objects by path; it answers lists and watches, or a set fault."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, dict[str, Any]]] = {}
@@ -30,7 +30,7 @@ class StubApi:
         self._changes = asyncio.Condition()
 
     def put(self, path: str, name: str, **fields: Any) -> None:
-        """Create or change an object; a watch under way isn't told."""
+        """Create or change an object, without an event on open watches."""
         self._version += 1
         self.objects.setdefault(path, {})[name] = {
             "metadata": {
@@ -44,7 +44,7 @@ class StubApi:
         }
 
     def delete(self, path: str, name: str) -> None:
-        """Delete an object; a watch under way isn't told."""
+        """Delete an object, without an event on open watches."""
         self._version += 1
         del self.objects[path][name]
 
@@ -74,7 +74,7 @@ class StubApi:
 
 @asynccontextmanager
 async def stub_api() -> AsyncIterator[StubApi]:
-    """Serve one on loopback."""
+    """Serve the stub on loopback."""
     stub = StubApi()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", stub.answer)
@@ -89,7 +89,7 @@ async def stub_api() -> AsyncIterator[StubApi]:
 
 
 def connection_to(stub: StubApi, token: Callable[[], str | None] = lambda: None) -> Connection:
-    """Return the connection to it."""
+    """Return a connection to the stub."""
     return Connection(stub.url, None, None, None, TokenSource(token))
 
 

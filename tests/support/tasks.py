@@ -1,4 +1,4 @@
-"""Statuses of Tasks in each phase, as those who write them would."""
+"""Statuses of Tasks in each phase, as their writers set them."""
 
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ def pending(attempts: int = 0) -> dict[str, Any]:
 
 
 def running(holder: str = "runner-a", attempts: int = 1, **more: Any) -> dict[str, Any]:
-    """Return the status of a Task that somebody has claimed."""
+    """Return the status of a Task that a runner has claimed."""
     return {
         **READY,
         "phase": "Running",
@@ -45,7 +45,7 @@ def running(holder: str = "runner-a", attempts: int = 1, **more: Any) -> dict[st
 
 
 def ended(phase: str, attempts: int = 1, **more: Any) -> dict[str, Any]:
-    """Return the status of a Task that has come to an end; with no attempt, before its start."""
+    """Return the status of a finished Task; without an attempt, it never started."""
     started = {"startTime": STARTED} if attempts else {}
     return {
         **READY,

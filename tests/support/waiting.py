@@ -1,4 +1,4 @@
-"""Waiting for something that another program does: with a deadline, never by hope."""
+"""Wait, with a deadline, until another program has done something."""
 
 import asyncio
 import inspect
@@ -24,9 +24,9 @@ async def eventually(probe: Callable[[], Any], *, within_s: float, what: str) ->
     seen; any other exception is the test's failure at once.
 
     Args:
-        probe: a function, or one that returns an awaitable.
+        probe: a function, which may return an awaitable.
         within_s: the deadline, in seconds.
-        what: what is waited for, for the failure's message.
+        what: the awaited event, for the failure's message.
     """
     deadline = time.monotonic() + within_s
     while True:

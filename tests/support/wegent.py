@@ -1,4 +1,4 @@
-"""Fixtures of a cluster in which Wegent's operator runs, for whoever needs its verdicts."""
+"""Fixtures of a cluster in which Wegent's operator runs, for tests of its verdicts."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +33,7 @@ def operator(operator_kubeconfig: Path) -> Iterator[OperatorProcess]:
     """The operator that the tests of this folder share."""
     process = OperatorProcess(operator_kubeconfig, operator_kubeconfig.with_name("operator.log"))
     process.start()
-    process.settle()  # with what earlier tests left, all of which is new to it
+    process.settle()  # the cluster has objects of earlier tests; all are new to this operator
     yield process
     assert process.stop() == 0, process.tail()
 
@@ -47,7 +47,7 @@ async def api(control_plane: ControlPlane) -> AsyncIterator[Api]:
 
 @pytest.fixture
 async def namespace(api: Api) -> str:
-    """A namespace of the test's own; it goes with the cluster."""
+    """A namespace of the test's own; it is deleted with the cluster."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     await api.create_namespace(name)
     return name
@@ -55,5 +55,5 @@ async def namespace(api: Api) -> str:
 
 @pytest.fixture
 def audit(control_plane: ControlPlane) -> AuditLog:
-    """What the API server is asked from now on."""
+    """The requests that the API server receives from now on."""
     return AuditLog(control_plane.audit_log)

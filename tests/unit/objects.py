@@ -1,4 +1,4 @@
-"""Objects as the API server would send them, for tests of pure functions."""
+"""Objects as the API server sends them, for tests of pure functions."""
 
 import itertools
 from typing import Any, Literal, overload

@@ -1,4 +1,4 @@
-"""The documentation, read the way GitHub shows it: headings, links, code, tables."""
+"""The documentation as GitHub renders it: headings, links, code, tables."""
 
 import re
 from collections.abc import Iterator
@@ -39,12 +39,12 @@ class Page:
 
     @property
     def anchors(self) -> set[str]:
-        """What a link may have behind its ``#``."""
+        """The valid fragments of links to the page."""
         return {slug(heading) for heading in self.headings}
 
     @property
     def links(self) -> list[str]:
-        """Where the page's links lead."""
+        """The targets of the page's links."""
         return LINK.findall(INLINE.sub("", self.prose))
 
     @property
@@ -71,7 +71,7 @@ class Page:
 
 
 def _blank(match: re.Match[str]) -> str:
-    """Return as many characters that are no heading."""
+    """Return the same number of characters, without headings."""
     return re.sub(r"[^\n]", " ", match[0])
 
 

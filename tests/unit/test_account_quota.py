@@ -1,4 +1,4 @@
-"""The quota of a user's namespace: how counts are written, and what is left out of it."""
+"""The quota of a user's namespace: the notation of counts, and the kinds left out."""
 
 import logging
 
@@ -17,7 +17,7 @@ from wegent_operator.accounts.quota import (
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock in seconds that a test advances."""
 
     def __init__(self) -> None:
         self.now = 0.0

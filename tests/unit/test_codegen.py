@@ -1,4 +1,4 @@
-"""How generated regions get into Markdown, and how schemas get into words."""
+"""Generated regions in Markdown, and schemas in words."""
 
 from pathlib import Path
 from typing import Any

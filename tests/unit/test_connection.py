@@ -1,4 +1,4 @@
-"""A token that can't be read, and answers that nobody should send."""
+"""A token that can't be read, and invalid answers."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from wegent_kube.connection import TokenSource
 
 
 async def test_a_token_file_that_is_away_for_a_moment_or_empty_is_no_loss() -> None:
-    """As while it is rotated."""
+    """This happens while the token is rotated."""
     texts: list[str | None] = ["first", None, "", "second"]
 
     def read() -> str:

@@ -1,4 +1,4 @@
-"""The documentation has everything that the code has, and nothing else."""
+"""The documentation covers all of the code's names, and no others."""
 
 import json
 import re
@@ -40,7 +40,7 @@ EXPLAINED_ONCE = {
     "spec.accessFrom.": "docs/references.md",
     "status.conditions[]": "docs/conditions.md",
 }
-"""Fields of all kinds, by how their paths begin."""
+"""Fields of all kinds, by the beginnings of their paths."""
 
 
 def page_of(kind: Kind) -> Page:
@@ -138,7 +138,7 @@ def test_no_page_names_a_setting_that_does_not_exist(page: Page) -> None:
 def metrics_of(program: str) -> dict[str, tuple[str, ...]]:
     """Return the labels of each metric, by the name that Prometheus sees."""
     return {
-        # Only counters get a name that is not the one they were made with.
+        # Prometheus changes the names of counters alone.
         metric._name + ("_total" if metric._type == "counter" else ""): metric._labelnames
         for metric in set(METRICS[program]._collector_to_names)
         if isinstance(metric, MetricWrapperBase)
@@ -181,7 +181,7 @@ def test_the_readme_shows_the_two_commands() -> None:
 
 
 def make_commands(page: Page) -> Iterator[str]:
-    """Yield what follows ``make`` in each command that the page shows."""
+    """Yield the words after ``make`` in each command that the page shows."""
     typed = [block for language in ("console", "bash") for block in page.blocks(language)]
     lines = [line for block in typed for line in block.splitlines() if line.startswith("$ ")]
     for code in [*lines, *page.inline]:
@@ -215,7 +215,7 @@ def test_each_page_of_a_kind_has_a_kind() -> None:
 
 
 def fields_of(kind: Kind) -> Iterator[str]:
-    """Yield the path of each field, from what the API server is given."""
+    """Yield the path of each field, from the CRD's schema."""
     crd = yaml.safe_load((ROOT / "crds" / f"{kind.singular}.yaml").read_text(encoding="utf-8"))
     [version] = crd["spec"]["versions"]
     for part in ("spec", "status"):

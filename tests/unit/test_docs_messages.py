@@ -1,4 +1,4 @@
-"""The messages that docs/conditions.md shows are those that users read."""
+"""The messages in docs/conditions.md are the ones that users read."""
 
 from datetime import UTC, datetime
 from typing import Any

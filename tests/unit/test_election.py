@@ -1,4 +1,4 @@
-"""The election with answers that no API server should give."""
+"""The leader election with invalid answers of the API server."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The one JSON encoder: characters cost their UTF-8 and no more, and nothing makes it fail."""
+"""The one JSON encoder: characters take their size in UTF-8, and no value makes it fail."""
 
 import ast
 import json
@@ -21,14 +21,14 @@ OWN_DUMPS = {
     ("kube/wegent_kube/encoding.py", "_compact"),
     ("kube/wegent_kube/encoding.py", "encode_json"),
     ("crds/wegent_crds/schema/extensions.py", "keyword"),  # a CEL string in a schema
-    ("api_proxy/wegent_api/http/bodies.py", "parse"),  # looks for lone surrogates, sends nothing
+    ("api_proxy/wegent_api/http/bodies.py", "parse"),  # finds lone surrogates, sends nothing
     ("api_proxy/wegent_api/http/bodies.py", "_unique"),  # a key in a message
     ("api_proxy/wegent_api/http/yaml.py", "_key"),  # a key in a message
     ("api_proxy/wegent_api/server/logs.py", "format"),  # to a terminal or a file
     ("api_proxy/wegent_api/kinds/list_all_namespaces.py", "encode"),  # ASCII by nature
-    ("api_proxy/wegent_api/server/protocol.py", "_refuse"),  # our own words
+    ("api_proxy/wegent_api/server/protocol.py", "_refuse"),  # Wegent's own text
 }
-"""Where ``json.dumps`` may be called, by file and function."""
+"""The places where ``json.dumps`` may be called, by file and function."""
 
 
 @pytest.mark.parametrize("character", ["\N{GRINNING FACE}", "字", "é", "\u2028", "a"])

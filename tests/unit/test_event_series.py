@@ -1,4 +1,4 @@
-"""Which stories are one Event, and how many an object may have."""
+"""The grouping of occurrences into one Event, and an object's maximum of Events."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What an operator keeps that waits for its turn to judge."""
+"""The state that an operator keeps while it waits for the Lease."""
 
 from datetime import UTC, datetime
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Lists and watches that fail in every way, and go on all the same."""
+"""Lists and watches that fail in every way, and then continue."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ FIRST_S, CAP_S = 0.05, 0.2
 
 
 class Seen:
-    """What a handler was told."""
+    """A handler that records its calls."""
 
     def __init__(self) -> None:
         self.names: set[Name] = set()
@@ -61,7 +61,7 @@ async def stub() -> AsyncIterator[StubApi]:
 
 
 async def follow_through(verb: str, fault: str) -> None:
-    """Let something fail for a while, then see that it is followed."""
+    """Let a list or a watch fail for a while, then check that changes arrive."""
     async with stub_api() as stub, KubeClient(connection_to(stub)) as client:
         stub.put(PATH, "a")
         stub.faults[PATH, verb] = (LIST_FAULTS if verb == "list" else WATCH_FAULTS)[fault]
@@ -81,7 +81,7 @@ async def follow_through(verb: str, fault: str) -> None:
 
         async def followed() -> bool:
             again = stub.asked - asked
-            # A watch that was never refused goes on from its version, without a list.
+            # A watch that was never refused continues at its version, without a list.
             followed = seen.names == {("default", "b")} or not again[PATH, "list"]
             assert followed, (fault, seen.names)
             return again[PATH, "watch"] > 0

@@ -1,4 +1,4 @@
-"""What Kopf is told by the session that it gets: never an error."""
+"""The session that Kopf gets never reports an error to it."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ async def stub() -> AsyncIterator[StubApi]:
 
 
 class Watched:
-    """A session, and a watcher of one resource that does what Kopf does."""
+    """A session, and a watcher of one resource that acts like Kopf."""
 
     def __init__(self, stub: StubApi) -> None:
         self.sight = Sight([THINGS.plural, OTHERS.plural, NAMESPACES.plural], Metrics())
@@ -65,7 +65,7 @@ class Watched:
                 if event["type"] == "ERROR":
                     assert event["object"]["code"] == 410
                     return True
-                # Kopf tells objects apart by these, and ends if one is no string.
+                # Kopf identifies objects by these, and ends if one isn't a string.
                 metadata = event["object"]["metadata"]
                 assert all(isinstance(metadata[it], str) for it in ("name", "resourceVersion"))
                 assert isinstance(metadata.get("uid", ""), str)
@@ -73,7 +73,7 @@ class Watched:
 
 
 async def follow_through(verb: str, fault: str) -> None:
-    """Let something fail for a while, then see that it is watched."""
+    """Let a list or a watch fail for a while, then check that the resource is watched."""
     async with stub_api() as stub:
         stub.faults[THINGS.path(), verb] = (LIST_FAULTS if verb == "list" else WATCH_FAULTS)[fault]
         watched = Watched(stub)
@@ -163,7 +163,7 @@ def test_a_404_alone_makes_nothing_absent() -> None:
 
 
 def test_of_resources_that_are_absent_nothing_is_known_once_one_is_back() -> None:
-    """CRDs come back together, and each is tried at a time of its own."""
+    """CRDs come back together, but each is retried at its own time."""
     now = 0.0
     seen: list[str] = []
     sight = Sight(["things", "others", "more"], Metrics(), clock=lambda: now)

@@ -1,4 +1,4 @@
-"""What an Account should have, compared with what is there."""
+"""The objects that an Account should have, compared with the existing ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -129,7 +129,7 @@ def test_a_user_is_an_admin_at_home_and_what_is_set_where_all_are() -> None:
     assert body["roleRef"]["name"] == "wegent-viewer"
 
 
-# What admins of namespaces give
+# RoleBindings of the namespaces' admins
 
 
 def membership(created: str, **metadata: Any) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def test_a_suspended_users_memberships_wait_for_them() -> None:
 
 
 def test_the_namespace_of_accounts_has_no_members_whatever_its_name() -> None:
-    """An admin there would be an admin of everything."""
+    """An admin of the accounts' namespace would be an admin of everything."""
     asked = {"email": "ann@example.com", "namespaces": [{"name": "people", "role": "admin"}]}
     account = state("Account", "ann", asked, namespace="people")
     todo = plan(account, "people", {"people": {}}.get, {})
@@ -204,7 +204,7 @@ def test_an_account_gives_no_rights_in_system_namespaces(namespace: str) -> None
     assert [problem.reason for problem in todo.problems] == ["RefNotPermitted"]
 
 
-# Name and place decide, never a label
+# Name and namespace decide, never a label
 
 
 def tied(key: tuple[str, str, str], body: Mapping[str, Any]) -> str | None:
@@ -310,7 +310,7 @@ def test_a_binding_that_is_emptied_and_held_needs_nothing_more() -> None:
 
 
 def test_an_admin_gets_the_namespace_of_an_earlier_one_of_the_name() -> None:
-    """As the first admin after the CRDs were deleted and installed again."""
+    """This happens to the first admin after the CRDs were deleted and installed again."""
     marks = planned(ann("uid-earlier")).create_namespace
     assert marks is not None
     namespaces = {"wegent-ann": marks["metadata"]["labels"]}

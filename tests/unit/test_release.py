@@ -1,4 +1,4 @@
-"""``--release-everything`` where kinds and objects are refused in different ways."""
+"""``--release-everything`` when requests for kinds and objects fail in different ways."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -19,7 +19,7 @@ Release = Callable[[], Awaitable[Uninstalled]]
 
 @pytest.fixture
 async def stub() -> AsyncIterator[StubApi]:
-    """With one Skill that is held."""
+    """A stub with one Skill that has the trash's finalizer."""
     async with stub_api() as served:
         served.put(SKILLS, "k")
         served.objects[SKILLS]["k"]["metadata"]["finalizers"] = [TRASH_FINALIZER]
@@ -34,7 +34,7 @@ async def release(stub: StubApi) -> AsyncIterator[Release]:
 
 
 def let_go(stub: StubApi) -> Fault:
-    """Return the answer to the patch that takes the finalizer off."""
+    """Return the answer to the patch that removes the finalizer."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         del stub.objects[SKILLS]["k"]["metadata"]["finalizers"]
@@ -44,7 +44,7 @@ def let_go(stub: StubApi) -> Fault:
 
 
 def first(times: int, fault: Fault, then: Fault) -> Fault:
-    """Return the fault that comes a few times, and then another answer."""
+    """Return a fault that occurs a few times, and then gives another answer."""
     left = times
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""A restored Task's way back: each write is one that the CRD's own rules let by."""
+"""The writes that restore a Task: the CRD's own rules accept each."""
 
 from typing import Any
 

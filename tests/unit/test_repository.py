@@ -1,4 +1,4 @@
-"""What must be true of the repository itself."""
+"""Rules for the repository itself."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ REGISTRIES = [
         ("registry", "k8s", "io"),
     )
 ]
-"""In parts, so that this file names none either."""
+"""The names are in parts, so that this file has none either."""
 ARCHIVES = ("tar" + ".gz", "tgz", "whl", "zip")
 
 
@@ -36,7 +36,7 @@ def committed() -> list[Path]:
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, encoding="utf-8"
     )
     paths = [ROOT / name for name in listed.stdout.split("\0") if name]
-    return [path for path in paths if path.is_file()]  # not what is being deleted
+    return [path for path in paths if path.is_file()]  # not files that are being deleted
 
 
 TEXTS = {
@@ -51,7 +51,7 @@ def test_nothing_shadows_the_standard_library(path: str) -> None:
 
 
 def test_python_starts_at_the_root() -> None:
-    # -S: without site-packages, so that the current folder is what comes first.
+    # -S excludes site-packages, so that the current folder comes first.
     done = subprocess.run(
         [sys.executable, "-S", "-c", "import collections, operator; print(operator.__file__)"],
         cwd=ROOT,

@@ -22,7 +22,7 @@ from wegent_operator.watch.feed import Feed
 from wegent_operator.watch.resync import RESOURCES, Resyncer
 
 MOST = 30
-"""Lists of a resource that is refused, in the time of a test; a spin makes hundreds."""
+"""The most lists of a refused resource in a test's time; a busy loop makes hundreds."""
 
 
 @pytest.fixture

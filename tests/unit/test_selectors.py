@@ -1,4 +1,4 @@
-"""Label selectors, each operator both ways."""
+"""Label selectors: each operator, with and without a match."""
 
 from typing import Any
 

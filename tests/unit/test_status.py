@@ -1,4 +1,4 @@
-"""When a status is written, and what the patch says."""
+"""The conditions for writing a status, and the patch's content."""
 
 from dataclasses import replace
 from typing import Any

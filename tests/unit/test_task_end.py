@@ -1,4 +1,4 @@
-"""What the conditions of a Task say once it has left Pending."""
+"""The conditions of a Task after the phase Pending."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What becomes of a Task by itself, and when: a table."""
+"""The Task's transitions by deadlines, with their times: a table."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -55,14 +55,14 @@ def at(seconds: float) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A Task, since when its claim and its cancellation are known, and what comes next."""
+    """A Task, the times when its claim and its cancellation were first seen, and the next step."""
 
     what: str
     task: TaskProgress
     claim_seen: float
     cancel_seen: float
     due: float | None
-    """Seconds after START; None: nothing ever happens."""
+    """Seconds after START; None if nothing ever happens."""
     cause: Cause | None = None
     to: Phase | None = None
 

@@ -1,4 +1,4 @@
-"""What a Tombstone keeps, and whose the fields of a restored object are: pure."""
+"""The content of a Tombstone, and the owners of a restored object's fields: pure functions."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -22,7 +22,7 @@ from wegent_operator.trash.tombstones import (
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ETCD_MAX_BYTES: Final = 1536 * 1024
 SPARE_BYTES: Final = 8 * 1024
-"""For the Tombstone's own conditions and managed fields."""
+"""Room for the Tombstone's own conditions and managed fields."""
 
 
 def tombstone(kind: str, **metadata: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An object that can't be read never ends the operator, and isn't taken for a deleted one."""
+"""An unreadable object never ends the operator, and isn't treated as deleted."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -62,7 +62,7 @@ def test_a_task_whose_times_are_none(field: str) -> None:
 
 
 JUNK: tuple[Any, ...] = (None, True, 7, -(2**63), 1.5, "text", NO_DAY, [], {}, [None], [[]], ["x"])
-"""In place of any value; and inside lists and mappings, which are made of these."""
+"""Values that replace any value; lists and mappings are made of them, too."""
 
 
 def values() -> Iterator[Any]:
@@ -75,7 +75,7 @@ def values() -> Iterator[Any]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind) -> None:
-    """What isn't in the cache is taken for deleted: its finalizer never goes, its access does."""
+    """An object missing in the cache counts as deleted: its finalizer stays, its access ends."""
     properties = kind_properties(kind)
     for value in values():
         bodies = [{"spec": value}, {"status": value}]

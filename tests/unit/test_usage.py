@@ -1,4 +1,4 @@
-"""``--help``, ``--version`` and wrong arguments: nothing is started by any of them."""
+"""``--help``, ``--version`` and wrong arguments start nothing."""
 
 import re
 from collections.abc import Callable

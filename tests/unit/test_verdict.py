@@ -1,4 +1,4 @@
-"""Verdicts as a table: what is there, and what the conditions then say."""
+"""A table of verdicts: the existing objects, and the resulting conditions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How an Account looks to its admins."""
+"""An Account as admins see it."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ RESOLVED = {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs", 
         ({}, PENDING),
         ({"observedGeneration": 2}, PENDING),
         ({"conditions": [ready("Unknown", "Pending", PENDING_MESSAGE)]}, PENDING),
-        # What the operator said of the account as it was before.
+        # The operator's verdict on the Account's previous generation.
         ({"observedGeneration": 1, "conditions": [ready("True", "Ready")]}, PENDING),
         (
             {"observedGeneration": 2, "conditions": [RESOLVED, ready("True", "Ready")]},

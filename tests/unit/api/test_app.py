@@ -1,4 +1,4 @@
-"""How the application is put together."""
+"""The application's assembly."""
 
 import asyncio
 import inspect
@@ -37,7 +37,7 @@ ROUTES = list(routes_of(create_app(Settings()).routes))
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda it: f"{it.methods} {it.path}")
 def test_nothing_is_run_in_a_thread(route: APIRoute) -> None:
-    """FastAPI gives each sync function a thread: a third of a request's cost here."""
+    """FastAPI runs each sync function in a thread, which costs a third of a request here."""
     calls = list(calls_of(route.dependant))
     assert calls
     for call in calls:
@@ -60,7 +60,7 @@ async def test_an_application_opens_nothing_before_its_lifespan() -> None:
 
 
 async def test_the_document_is_made_once_and_beside_the_event_loop() -> None:
-    """It takes a second, and encoding it some hundredths, for clients without a token."""
+    """It takes a second, and its encoding some hundredths, and clients need no token for it."""
     app = create_app(Settings())
     made_by: list[threading.Thread] = []
 

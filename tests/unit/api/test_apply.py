@@ -1,4 +1,4 @@
-"""Which answer a body that failed gets: one for each object, or one for all."""
+"""The answer to a body that failed: one result for each object, or one for all."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def team(name: str, bots: range) -> Manifest:
 def test_what_is_looked_up_is_bounded() -> None:
     bot = Manifest(BY_PLURAL["bots"], ObjectKey("bots", "default", "b0"), {})
     most = [team(f"t{start}", range(start, start + 64)) for start in range(0, MAX_OUTSIDE, 64)]
-    bound_lookups([*most, *most])  # the same again is nothing more
+    bound_lookups([*most, *most])  # a repetition adds nothing
     bound_lookups([*most, bot, team("one-more", range(MAX_OUTSIDE, MAX_OUTSIDE + 1))])
     with pytest.raises(Invalid, match="validateRefs=false"):
         bound_lookups([*most, team("one-more", range(MAX_OUTSIDE, MAX_OUTSIDE + 1))])

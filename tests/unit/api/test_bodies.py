@@ -1,4 +1,4 @@
-"""Parsing: what passes means the same to every reader, and nothing crashes."""
+"""Parsing: an accepted body means the same to every reader, and none crashes the parser."""
 
 import contextlib
 import json

@@ -67,5 +67,5 @@ def test_operations() -> None:
 
 
 def prefix(match: re.Match[str]) -> str:
-    """Return how the page's tables begin a path: what all of a table have is in its heading."""
+    """Return the prefix of a path that the page's tables leave out, as it is in the heading."""
     return "/{kind}" if match[1].startswith("kinds/") else ""

@@ -1,4 +1,4 @@
-"""Which of the API server's 500s are the request's own fault."""
+"""Errors 500 of the API server that are the request's own fault."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the first admin's password must be, before anything is asked of the API server."""
+"""The first admin's password is checked before any request to the API server."""
 
 from pathlib import Path
 

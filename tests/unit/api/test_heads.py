@@ -1,4 +1,4 @@
-"""The beginning of an object says its version, whatever a user has put into it."""
+"""The version is read from an object's beginning, whatever a user has put into the object."""
 
 import json
 from typing import Any

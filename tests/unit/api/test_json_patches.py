@@ -1,4 +1,4 @@
-"""What RFC 6902 asks of each operation."""
+"""The requirements of RFC 6902 for each operation."""
 
 from typing import Any
 

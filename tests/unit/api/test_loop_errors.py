@@ -1,4 +1,4 @@
-"""Errors of the event loop: an aborted connection's is none, all others are logged whole."""
+"""Errors of the event loop are logged in full, except those of aborted connections."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Names, tried on what paths and headers are attacked with."""
+"""Names, tested with usual attacks on paths and headers."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: names that clients are generated with, and examples that hold."""
+"""The OpenAPI document: names for generated clients, and valid examples."""
 
 import re
 from collections.abc import Iterator
@@ -58,12 +58,12 @@ def test_each_body_has_an_example_that_holds(media_type: str, content: dict[str,
     schema = {**content.get("schema", {}), "components": DOCUMENT["components"]}
     jsonschema_rs.validator_for(schema).validate(content["example"])
     if media_type.endswith("yaml"):
-        assert isinstance(content["example"], dict)  # of which Swagger UI makes YAML
+        assert isinstance(content["example"], dict)  # Swagger UI turns it into YAML
 
 
 @each
 def test_one_body_of_an_operation_has_a_schema_in_json(operation: dict[str, Any]) -> None:
-    """Of two, openapi-python-client makes functions that fail."""
+    """From two, openapi-python-client makes functions that fail."""
     content = operation.get("requestBody", {}).get("content", {})
     made = [name for name, it in content.items() if "schema" in it and not name.endswith("yaml")]
     assert made == list(content)[:1] or made == ["application/json"], content

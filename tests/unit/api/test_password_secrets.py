@@ -1,4 +1,4 @@
-"""What the API server answers at the edges."""
+"""Unusual answers of the API server about password Secrets."""
 
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -19,7 +19,7 @@ class Pages:
 
 
 async def test_an_empty_metadata_only_list_has_null_for_items() -> None:
-    """As kube-apiserver sends it where there is no Secret yet."""
+    """kube-apiserver sends this if there is no Secret yet."""
     kube = Pages({"kind": "PartialObjectMetadataList", "metadata": {}, "items": None})
     secrets = PasswordSecrets(cast("KubeClient", kube), "wegent-accounts")
     assert [found async for found in secrets.all()] == []

@@ -1,4 +1,4 @@
-"""Passwords that are guessed first are refused, in words; odd ones pass."""
+"""Passwords that are guessed first are refused with a message; unusual ones pass."""
 
 import time
 
@@ -59,7 +59,7 @@ def test_the_longest_password_takes_no_long_time() -> None:
         "janedoe zq8Lr2vT",
         "j4n3d03zq8Lr2vT",
         "eodenajzq8Lr2vT",
-        "ＪＡＮＥＤＯＥzq8Lr2vT",  # noqa: RUF001 - full width, as some keyboards write it
+        "ＪＡＮＥＤＯＥzq8Lr2vT",  # noqa: RUF001 - full width, from some keyboards
         "zq8Lr2vTsomebody",
     ],
 )

@@ -1,4 +1,4 @@
-"""What is sent to be applied means the same to a reader of YAML."""
+"""The JSON that is sent to be applied means the same when read as YAML."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from wegent_api.http.patches import as_yaml
 from wegent_api.http.yaml import documents_of
 
 texts = st.text() | st.just("\\U0001f600\\\\ud83d\\\\ude00")
-keys = st.text(max_size=128)  # YAML takes no longer ones than 1024, escapes included
+keys = st.text(max_size=128)  # YAML's limit for keys is 1024, escapes included
 values = st.recursive(
     st.booleans() | st.integers(-(2**63), 2**63) | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),

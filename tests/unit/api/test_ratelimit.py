@@ -1,4 +1,4 @@
-"""Token buckets, by a clock that the test turns."""
+"""Token buckets, with a clock that the test sets."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_a_bucket_holds_a_minutes_worth_and_fills_up_steadily(clock: Clock) -> N
     assert limiter.take("a") == 1
     clock.now += 0.5
     assert [limiter.take("a"), limiter.take("a")] == [0, 10]
-    clock.now += 3600  # no more than full
+    clock.now += 3600  # a bucket gets no fuller than full
     assert [limiter.take("a") for _ in range(7)] == [0] * 6 + [10]
 
 
@@ -53,7 +53,7 @@ def test_memory_is_bounded_and_the_one_untouched_for_longest_goes(clock: Clock) 
     limiter.take("d")
     assert len(limiter._buckets) == 3
     assert limiter.take("a") > 0
-    assert limiter.take("b") == 0  # forgotten, so full
+    assert limiter.take("b") == 0  # evicted, so full again
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_registrations_are_bounded_for_an_address_and_for_all_together() -> None
         limit.check(address)
     with pytest.raises(TooManyRequests, match="from your address; try again in 30 s"):
         limit.check("192.0.2.1")
-    for _ in range(9):  # what is refused for all takes nothing from the address
+    for _ in range(9):  # these refusals don't count for the address
         with pytest.raises(TooManyRequests, match="from all addresses; try again in 20 s"):
             limit.check("192.0.2.2")
     clock.now += 20

@@ -1,4 +1,4 @@
-"""Names that nobody may register, in the spellings that are taken for them."""
+"""Names that nobody may register, and similar spellings."""
 
 import pytest
 

@@ -35,7 +35,7 @@ def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: 
 def test_only_addresses_and_networks_are_believed(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    """With ``*``, a client escapes the limits by address: it says another one each time."""
+    """With ``*``, a client evades the limits by address: it sends a different one each time."""
     monkeypatch.setenv("WEGENT_API_FORWARDED_ALLOW_IPS", value)
     with pytest.raises(ValidationError, match="address or network"):
         Settings()

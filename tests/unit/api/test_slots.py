@@ -1,4 +1,4 @@
-"""Streams are counted for each user and in all, and what has ended counts no more."""
+"""Open streams are counted for each user and in total; ended ones aren't."""
 
 from contextlib import ExitStack
 

@@ -8,7 +8,7 @@ from wegent_api.wiring import State
 
 
 def test_routes_ask_for_each_object_of_the_state() -> None:
-    """A name that is not in the state would be found out by the first request."""
+    """Without this test, only the first request would find a name missing from the state."""
     asked = {
         call.name
         for route in routes_of(create_app(Settings()).routes)

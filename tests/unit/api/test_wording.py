@@ -1,4 +1,4 @@
-"""No regular expression reaches a person, nor a field that is none."""
+"""Messages contain no regular expressions, and no field names that don't exist."""
 
 import re
 from collections.abc import Iterator

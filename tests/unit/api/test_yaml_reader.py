@@ -1,4 +1,4 @@
-"""YAML bodies: what they mean, and what is refused before it costs anything."""
+"""YAML bodies: their meaning, and refusals before any cost."""
 
 import contextlib
 import time
