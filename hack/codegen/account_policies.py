@@ -1,7 +1,7 @@
-"""The admission policies that narrow what RBAC can only give as a whole around Accounts.
+"""The admission policies that narrow rights around Accounts which RBAC can only give as a whole.
 
-RBAC says "may write RoleBindings" and "may patch Accounts". What is meant is less: letting
-people into a namespace, and changing a password.
+RBAC grants "may write RoleBindings" and "may patch Accounts". The intended rights are narrower: to
+let users into a namespace, and to change a password.
 """
 
 from collections.abc import Iterator
@@ -35,11 +35,11 @@ def generate() -> Iterator[GeneratedFile]:
 
 
 def _members() -> dict[str, Any]:
-    """Who may write RoleBindings by Wegent's role alone writes memberships, and no others.
+    """Restrict users with only Wegent's role to writes of RoleBindings that are memberships.
 
-    That is who has `grant-admin`, which only wegent-admin gives, but not `update` on
-    RoleBindings, which it doesn't give: whoever has that has rights on RoleBindings by another
-    role, and those are none of our business.
+    These users have `grant-admin`, which only wegent-admin gives, but not `update` on RoleBindings,
+    which it doesn't give. A user with `update` has rights on RoleBindings by another role; the
+    policy leaves those rights alone.
     """
     by_wegents_role = (
         f"authorizer.group('{GROUP}').resource('{ACCOUNT.plural}')"
@@ -104,10 +104,11 @@ def _members() -> dict[str, Any]:
 
 
 def _bindings_that_can_be_taken_back() -> dict[str, Any]:
-    """Whoever writes them: with a finalizer, a RoleBinding gives its role after its deletion.
+    """Refuse finalizers and owners on Wegent's RoleBindings, for all writers.
 
-    An owner that does not exist has the garbage collector delete them; one that does ties
-    a user's rights to some other object.
+    With a finalizer, a RoleBinding still gives its role after its deletion. The garbage collector
+    deletes a RoleBinding with an owner that does not exist; an owner that exists ties a user's
+    rights to some other object.
     """
     added = "{field}.all(it, it in {old})"
     finalizers = "object.metadata.?finalizers.orValue([])"
@@ -155,7 +156,7 @@ def _bindings_that_can_be_taken_back() -> dict[str, Any]:
 
 
 def _is_system(namespace: str) -> str:
-    """Return the CEL expression that a namespace has no members; ``members`` has the twin."""
+    """Return the CEL expression for a namespace without members; ``members`` has it in Python."""
     return (
         f"{namespace} in {list(members.SYSTEM_NAMESPACES)}"
         f" || {namespace}.startsWith('{members.SYSTEM_PREFIX}')"
@@ -163,11 +164,11 @@ def _is_system(namespace: str) -> str:
 
 
 def _last_admin() -> dict[str, Any]:
-    """CEL sees one object at a time and can't count admins: the operator does, and notes it.
+    """Protect the last admin, whom the operator marks: CEL sees one object and can't count admins.
 
-    For Wegent's users alone, so that cluster administrators, the garbage collector and the
-    deletion of a namespace are left as they are. A `deletecollection`, which names no object, is
-    through before the operator has noted anything.
+    The policy applies to Wegent's users alone, so that it doesn't affect cluster administrators,
+    the garbage collector and the deletion of a namespace. A `deletecollection`, which names no
+    object, is done before the operator has marked anything.
     """
     last = (
         "oldObject.?status.?conditions.orValue([]).exists(it,"
@@ -203,7 +204,10 @@ def _last_admin() -> dict[str, Any]:
 
 
 def _confine_proxy_to_memberships() -> dict[str, Any]:
-    """With it users leave namespaces, over REST: their own roles can't say "one's own"."""
+    """Let the proxy delete memberships alone: users leave namespaces with the proxy's rights.
+
+    A user's own role can't be limited to "one's own" RoleBinding.
+    """
     return validating(
         "wegent-api-members",
         ["DELETE"],
@@ -220,7 +224,7 @@ def _confine_proxy_to_memberships() -> dict[str, Any]:
 
 
 def _marks_of_namespaces() -> dict[str, Any]:
-    """Some clusters let tenants label their namespaces; these labels say whose a namespace is."""
+    """Guard the labels that name a namespace's Account: some clusters let tenants set labels."""
     marks = (members.ACCOUNT_LABEL, f"{GROUP}/account-uid")
     changed = " || ".join(
         f"object.metadata.?labels[?'{mark}'].orValue('') != (request.operation == 'CREATE' ? ''"
@@ -250,7 +254,10 @@ def _marks_of_namespaces() -> dict[str, Any]:
 
 
 def _confine_proxy_to_passwords() -> dict[str, Any]:
-    """Each field but one, by the model: a field that is added to Accounts is closed by itself."""
+    """Let the proxy change the password's reference alone.
+
+    The other fields come from the model, so that a field added to Accounts is closed by default.
+    """
     fields = [field.alias for field in AccountSpec.model_fields.values()]
     kept = [f"spec.?{field}" for field in fields if field != PASSWORD]
     kept += [f"metadata.?{field}" for field in KEPT_METADATA]

@@ -1,13 +1,13 @@
 """The admission policy that bounds metadata, so that a Tombstone of each object can be stored.
 
-The schemas bound a spec and a status. The API server bounds annotations to 256 KiB, counted
-before JSON escapes them, and nothing else of the metadata. A Tombstone holds all of it in the
-1.5 MiB that etcd takes; where there is no room, the operator leaves out managed fields and what
-comes back by itself. An object from before the policy may still be too large for a Tombstone:
+The schemas bound a spec and a status. The API server bounds annotations to 256 KiB, counted before
+JSON escapes them, and no other part of the metadata. A Tombstone holds the whole object in the 1.5
+MiB that etcd takes. If there is no room, the operator leaves out managed fields and the fields that
+come back by themselves. An object from before the policy may still be too large for a Tombstone:
 its condition Deleted says so, and a merge patch makes it smaller.
 
-Each bound lets an update through that does not grow what is over it already: an object from
-before the policy can still be changed, and made smaller.
+Each bound lets an update through that does not increase an excess: an object from before the policy
+can still be changed, and made smaller.
 """
 
 from collections.abc import Iterator
@@ -25,23 +25,23 @@ from wegent_crds.well_known import (
 )
 
 MARKS: Final = (CREATED_BY, CREATOR, CHANGED_BY, DELETED_BY, RESTORED_FROM)
-"""Not counted: they come with an update that adds none."""
+"""Annotations that are not counted: an update gets them without adding any itself."""
 MAX_LABELS: Final = 64
-"""Up to 380 bytes each; a Tombstone and managed fields hold them again."""
+"""Labels, of up to 380 bytes each; a Tombstone and managed fields repeat them."""
 MAX_ANNOTATIONS: Final = 128
-"""Their keys, of up to 317 bytes each, are in managed fields again."""
+"""Annotations; managed fields repeat their keys, of up to 317 bytes each."""
 MAX_ANNOTATION_BYTES: Final = 256 * 1024
-"""Of all keys and values as JSON. The API server has the same bound for them unescaped."""
+"""The size of all keys and values as JSON. The API server has the same bound for them unescaped."""
 MAX_OWNERS: Final = 16
 MAX_OWNER_CHARS: Final = 1024
-"""Of one owner's apiVersion, kind, name and uid together; the API server has no bound."""
+"""Characters of an owner's apiVersion, kind, name and uid together; the API server has no bound."""
 MAX_FINALIZERS: Final = 16
-"""Besides the trash's own; up to 317 bytes each."""
+"""Finalizers besides the trash's own, of up to 317 bytes each."""
 
 HEAVY: Final = r"[<>&\\x00-\\x1f\\x{2028}\\x{2029}]"
-"""Characters that Go's JSON spells in six bytes, as a regular expression in a string of CEL."""
+"""Characters that take six bytes in Go's JSON, as a regular expression in a CEL string."""
 DOUBLED: Final = r'["\\\\]'
-"""Characters that JSON spells in two bytes."""
+"""Characters that take two bytes in JSON."""
 
 
 def generate() -> Iterator[GeneratedFile]:
@@ -139,6 +139,6 @@ def _bounds() -> dict[str, Any]:
 
 
 def _at_most(bound: int, count: str, of: str = "") -> str:
-    """Return the rule that bounds a count, or keeps it from growing where it is above."""
+    """Return the rule that bounds a count; a count above the bound may not grow."""
     now, before = f"variables.{count}{of}", f"variables.old_{count}{of}"
     return f"{now} <= {bound} || (request.operation == 'UPDATE' && {now} <= {before})"

@@ -1,8 +1,8 @@
-"""``charts/wegent``: what of the chart follows from CRDs, roles, policies and settings.
+"""``charts/wegent``: the chart's files that follow from CRDs, roles, policies and settings.
 
-The manifests in ``crds/`` and ``config/`` are for one place: the namespaces wegent-system
-and wegent-accounts. The chart's are the same ones with the names of a release put in. They
-are made here, so that there is no second copy of a rule to forget.
+The manifests in ``crds/`` and ``config/`` are for fixed namespaces: wegent-system and
+wegent-accounts. The chart's manifests are the same ones with the names of a release. They are
+generated here, so that no rule has a second copy that could be forgotten.
 """
 
 import re
@@ -27,7 +27,7 @@ from wegent_crds.registry import KINDS
 
 CHART: Final = Path("charts/wegent")
 KUBE_VERSION: Final = ">=1.31.0-0"
-"""Selectable fields of kinds are on since then; the rest of a version is any pre-release."""
+"""Kinds have selectable fields by default from 1.31 on; ``-0`` admits pre-releases."""
 MUTATING: Final = "MutatingAdmissionPolicy"
 
 Manifest = Mapping[str, Any]
@@ -42,7 +42,7 @@ NAMES: Final = {
     "first-admin": 'include "wegent.firstAdmin.fullname" .',
     "uninstall": 'include "wegent.uninstall.fullname" .',
 }
-"""What stands for a name of ours while YAML is written, and what Helm puts there."""
+"""The placeholder of each of Wegent's names while YAML is written, and Helm's expression for it."""
 NAMESPACES: Final = {
     "wegent-system": "@release-namespace@",
     "wegent-accounts": "@accounts-namespace@",
@@ -60,7 +60,7 @@ IN_EXPRESSIONS: Final = {
     "'wegent-system'": "'@release-namespace@'",
     "wegent-accounts": "@accounts-namespace@",
 }
-"""Within CEL and messages, where the name of a namespace is never that of a policy."""
+"""Replacements within CEL and messages, where no policy has the name of a namespace."""
 
 HOOKS: Final = {
     "first-admin": (".firstAdmin.enabled", "post-install,post-upgrade"),
@@ -94,7 +94,8 @@ def template(
 ) -> GeneratedFile:
     """Return a template of ``manifests``, rendered where ``value`` is true, or always.
 
-    With ``event``, they are hooks: made before the Job of that event, and gone after it.
+    With ``event``, the manifests are hooks: Helm creates them before the Job of that event, and
+    deletes them after it.
     """
     documents = "".join(map(_document, manifests))
     if event:
@@ -112,9 +113,9 @@ def _hook(event: str) -> str:
 
 
 def _document(manifest: Manifest) -> str:
-    """Return one document, with what Helm is to fill in."""
+    """Return one document, with Helm's expressions."""
     text = yaml.safe_dump(_named(manifest), sort_keys=False, allow_unicode=True, width=100)
-    # What is Helm's syntax by chance must reach the API server as it is.
+    # Text that looks like Helm's syntax must reach the API server unchanged.
     text = text.replace("{{", '{{ "{{" }}')
     text = re.sub(r"@([a-z-]+)@", lambda found: f"{{{{ {NAMES[found[1]]} }}}}", text)
     text = text.replace(LABELS, TEMPLATED_LABELS)
@@ -135,7 +136,7 @@ def _document(manifest: Manifest) -> str:
 
 
 def _named(manifest: Manifest) -> dict[str, Any]:
-    """Return ``manifest`` with a mark wherever a release has names of its own."""
+    """Return ``manifest`` with a placeholder for each name that depends on the release."""
     metadata = dict(manifest["metadata"])
     kind = manifest["kind"]
     names = ACCOUNTS if kind == "ServiceAccount" else PARTS
@@ -165,7 +166,7 @@ def _named(manifest: Manifest) -> dict[str, Any]:
 
 
 def _rule(rule: Manifest) -> Manifest:
-    """Return a rule on Deployments with their names in a release; other names are for all."""
+    """Return a rule on Deployments with the release's names; other rules need no change."""
     if rule["resources"] != ["deployments"]:
         return rule
     return {**rule, "resourceNames": [PARTS[name] for name in rule["resourceNames"]]}
@@ -179,7 +180,7 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
 
 
 def _expressions(value: Any) -> Any:
-    """Return a policy's spec with the names in each of its strings marked."""
+    """Return a policy's spec with placeholders for the names in each of its strings."""
     if isinstance(value, Mapping):
         return {key: _expressions(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,8 +1,8 @@
 """The chart's values: names, types, defaults, and what each is for.
 
 The one source of ``values.yaml``, ``values.schema.json`` and the table in the chart's
-README. A field's docstring is its documentation in all three. What Kubernetes defines
-(an affinity, a toleration) is passed on as it is: the API server knows its schema.
+README. A field's docstring is its documentation in all three. Values of Kubernetes' own types (an
+affinity, a toleration) are passed on unchanged: the API server knows their schema.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -22,7 +22,7 @@ SET_BY_THE_CHART: Final = frozenset(
     | {"registration_open", "first_admin"}
     | {"leader_election", "lease_namespace", "drain_delay_s"}
 )
-"""Settings that follow from the rest of the chart."""
+"""Settings that the rest of the chart determines."""
 
 Object = dict[str, Any]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -52,10 +52,10 @@ ImageName = Annotated[
         max_length=240,
     ),
 ]
-"""Without a tag, whose colon would be taken for a port's."""
+"""An image's name without a tag, as the tag's colon would look like a port's."""
 Tag = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$")]
 QUANTITY: Final = r"^[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?$"
-"""As the API server reads one that isn't negative."""
+"""The format of a non-negative quantity in the API server."""
 QUANTITIES: Final = {
     "type": "object",
     "additionalProperties": {
@@ -86,7 +86,7 @@ Named = Annotated[
         }
     ),
 ]
-"""An object of Kubernetes' that can't do without a name."""
+"""A Kubernetes object that must have a name."""
 
 
 class ValuesModel(BaseModel):

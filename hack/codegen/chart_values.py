@@ -30,10 +30,10 @@ def generate(chart: Path) -> Iterator[Generated]:
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON schema of the values; the defaults stand in ``values.yaml`` alone."""
+    """Return the JSON schema of the values; only ``values.yaml`` has the defaults."""
     schema: dict[str, Any] = model.model_json_schema(by_alias=True)
     for part in (schema, *schema["$defs"].values()):
-        # Helm drops a value that is set to null: templates would meet nothing in its place.
+        # Helm drops a value that is set to null, so that templates would find none.
         fields = part["properties"]
         part["required"] = [
             name for name, field in fields.items() if name != "global" and _has_default(field)
@@ -82,7 +82,7 @@ def _yaml_lines(model: BaseModel, indent: str) -> Iterator[str]:
 
 
 def _default(name: str, value: Any) -> list[str]:
-    """Return the lines of one default: on one line, but for what is itself a mapping."""
+    """Return the lines of one default: a single line, except for a mapping."""
     if isinstance(value, dict) and value:
         return yaml.safe_dump({name: value}, sort_keys=False).splitlines()
     return [f"{name}: {json.dumps(value)}"]
@@ -94,7 +94,7 @@ def _fields(model: BaseModel) -> Iterator[tuple[FieldInfo, str, Any]]:
 
 
 def _without(value: Any, keys: tuple[str, ...]) -> Any:
-    """Return a schema without these keywords; a property of such a name stays."""
+    """Return a schema without these keywords; properties with such names stay."""
     if isinstance(value, list):
         return [_without(item, keys) for item in value]
     if not isinstance(value, dict):

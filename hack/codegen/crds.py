@@ -11,7 +11,7 @@ from wegent_crds.schema.custom_resource import VERDICT_COLUMNS, CustomResource
 
 STRING: Final = {"type": "string"}
 NAME_ONLY: Final = {"type": "object", "properties": {"name": STRING}}
-"""All that a CRD may say of metadata; CEL may point its errors at what is said."""
+"""The most that a CRD may declare of metadata; CEL's errors can name declared fields."""
 
 
 def generate() -> Iterator[GeneratedFile]:
@@ -61,7 +61,7 @@ def definition(kind: Kind) -> dict[str, Any]:
 
 
 def root_schema(model: type[CustomResource]) -> dict[str, Any]:
-    """Return the schema of the whole object, with what is Kubernetes' own left to it."""
+    """Return the schema of the whole object; the API server adds Kubernetes' own fields."""
     schema = model.model_json_schema(mode="validation")
     fields = schema["properties"]
     schema["properties"] = {

@@ -1,10 +1,10 @@
-"""The Grafana dashboard of the chart: a table of questions, and the queries that answer them."""
+"""The chart's Grafana dashboard: a table of questions, each with its queries."""
 
 import json
 from typing import Any, Final, NamedTuple
 
 COLUMNS: Final = 24
-"""Of Grafana's grid."""
+"""The width in units of Grafana's grid."""
 WIDTH: Final = 8
 HEIGHT: Final = 7
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}

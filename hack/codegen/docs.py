@@ -1,7 +1,7 @@
 """The regions of the documentation that follow from the code.
 
-A kind's page is written by people; its names, fields, columns and example are not, so
-that they can't be wrong. The same goes for the lists of kinds and of make targets.
+The text of a kind's page is written by hand. Its names, fields, columns and example are generated,
+so that they can't be wrong. So are the lists of kinds and of make targets.
 """
 
 import re
@@ -26,7 +26,7 @@ ELSEWHERE: Final = {
     "spec.accessFrom": "../references.md#the-fields-of-accessfrom",
     "status.conditions": "../conditions.md#the-fields-of-a-condition",
 }
-"""What all kinds have is explained once; links from a kind's page."""
+"""Links from a kind's page to the fields that all kinds share, which are explained once."""
 
 
 def generate() -> Iterator[Generated]:
@@ -50,7 +50,7 @@ def generate() -> Iterator[Generated]:
 
 
 def names(kind: Kind) -> str:
-    """Return what the kind is called, and what it refers to."""
+    """Return the kind's names and references."""
     short = ", ".join(map(code, kind.short_names)) or "none"
     lines = [
         f"- API version and kind: `agent.wecode.io/v1`, `{kind.kind}`; namespaced",
@@ -80,7 +80,7 @@ def fields(kind: Kind) -> str:
 
 
 def shared(path: str, kind: Kind) -> str:
-    """Return the tables of a field that all kinds have, taken from one of them."""
+    """Return the tables of a field that all kinds share, taken from one kind."""
     schema = root_schema(model_of(kind))
     for step in path.split("."):
         schema = schema["properties"][step]
@@ -92,7 +92,7 @@ def shared(path: str, kind: Kind) -> str:
 
 
 def columns(kind: Kind) -> str:
-    """Return the table of what ``kubectl get`` prints."""
+    """Return the table of the columns that ``kubectl get`` prints."""
     rows = [
         (
             column.name.upper(),

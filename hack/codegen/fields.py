@@ -1,4 +1,4 @@
-"""From a structural schema to the tables that people read: each field, its type and bounds."""
+"""Tables from a structural schema: each field, its type and bounds."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -36,12 +36,12 @@ IN_WORDS: Final = {
     _pattern(Timestamp): "an RFC 3339 time",
     _pattern(Email): "an e-mail address",
 }
-"""What the commonest patterns mean."""
+"""The meanings of the most common patterns."""
 MERGING: Final = {
     "atomic": "replaced as a whole",
     "set": "each once",
 }
-"""What server-side apply does with a list, and what may be in it."""
+"""The effect of server-side apply on a list, and the list's rule for its items."""
 
 
 def field_table(path: str, schema: Schema, links: Mapping[str, str] | None = None) -> str:
@@ -76,7 +76,7 @@ def _rules(path: str, schema: Schema, links: Mapping[str, str]) -> Iterator[tupl
 
 def _rows(path: str, schema: Schema, links: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     required = schema.get("required", ())
-    # What must be given comes first; what is explained elsewhere, last.
+    # Required fields come first, and fields that are explained elsewhere come last.
     names = sorted(
         schema.get("properties", {}),
         key=lambda name: (f"{path}.{name}" in links, name not in required),
@@ -168,7 +168,7 @@ def _pattern_of(schema: Schema) -> str:
 
 def _default(schema: Schema) -> str:
     match schema.get("default"):
-        case None | list() | dict():  # a list's is explained where its items are
+        case None | list() | dict():  # a list's items are explained in their own rows
             return ""
         case str(text):
             return code(text or '""')

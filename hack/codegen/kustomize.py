@@ -1,7 +1,7 @@
-"""``kustomize/``: where kustomize finds the references in Wegent's objects.
+"""``kustomize/``: a component that tells kustomize the references in Wegent's objects.
 
-kustomize changes names (``namePrefix``, ``nameSuffix``, ``secretGenerator``), and knows the
-references in Kubernetes' own kinds alone. A component brings it those of Wegent's kinds.
+kustomize changes names (``namePrefix``, ``nameSuffix``, ``secretGenerator``), but knows only the
+references in Kubernetes' own kinds. The component adds those of Wegent's kinds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from wegent_crds.registry import GROUP, KINDS, VERSION, Kind
 FOLDER: Final = "kustomize"
 SOURCE: Final = "hack/codegen/kustomize.py and the table of kinds"
 FIELDS_OF_SECRETS: Final = "SecretRef"
-"""Ending of the fields that name a Secret of the same namespace."""
+"""The end of the names of fields that name a Secret in the same namespace."""
 
 
 def generate() -> Iterator[GeneratedFile]:

@@ -25,15 +25,15 @@ from codegen.policy_parts import (
 from wegent_crds.well_known import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
 
 COPIED: Final = (CREATED_BY, CREATOR, CHANGED_BY)
-"""The marks that a copied object comes with, which a backup keeps."""
+"""The marks that a copied object has from its original, and that a backup keeps."""
 DELETING: Final = "has(object.metadata.deletionTimestamp)"
 
 
 def stamp_creator() -> dict[str, Any]:
-    """On creation, note the creator, and drop the marks that a copied object came with.
+    """On creation, record the creator, and drop the marks that a copied object has.
 
-    The operator creates only restored objects, with the creator that they had. So does the
-    holder of `keep-creator`, who brings a backup back.
+    The operator creates only restored objects, with their original creator. A holder of
+    `keep-creator` does the same when restoring a backup.
     """
     signed, creator = annotation("object", CREATED_BY), annotation("object", CREATOR)
     stale = [
@@ -90,7 +90,7 @@ def keep_marks() -> dict[str, Any]:
 
 
 def stamp_changes() -> dict[str, Any]:
-    """On an update, note the user who changed the spec, and forget a deletion asked by another.
+    """On an update, record the user who changed the spec, and drop the mark of another's deletion.
 
     The proxy changes an Account's spec for its owner, who is not its caller there.
     """
@@ -117,7 +117,7 @@ def stamp_changes() -> dict[str, Any]:
 
 
 def guard_creator() -> dict[str, Any]:
-    """Refuse marks that name another than the caller, also where nothing stamps them."""
+    """Refuse marks that name another user than the caller, also if no policy stamps them."""
 
     def was(key: str) -> str:
         return f"(request.operation == 'CREATE' ? '' : {annotation('oldObject', key)})"
@@ -133,7 +133,7 @@ def guard_creator() -> dict[str, Any]:
         "wegent-creator",
         ["CREATE", "UPDATE"],
         ALL,
-        # The operator brings objects back from the trash with the creator that they had.
+        # The operator restores objects from the trash with their original creator.
         {"not-the-operator": f"!({IS_OPERATOR})"},
         [
             (

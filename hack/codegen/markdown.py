@@ -10,10 +10,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def cell(text: str) -> str:
-    """Return prose for a table's cell: on one line, with no column's end and no HTML in it."""
+    """Return text for a table's cell: on one line, without column separators and HTML."""
     return " ".join(text.split()).replace("|", r"\|").replace("<", "&lt;")
 
 
 def code(text: str) -> str:
-    """Return ``text`` as code for a table's cell, where even code must not hold a bare ``|``."""
+    """Return ``text`` as code for a table's cell; even code must escape ``|`` there."""
     return f"`{text}`".replace("|", r"\|")

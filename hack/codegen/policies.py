@@ -1,7 +1,7 @@
-"""Writes the admission policies for marks, the trash, and the operator's own rights.
+"""The admission policies for marks, the trash, and the operator's own rights.
 
-They run inside the API server, so that they hold for kubectl and GitOps as for REST,
-and with every one of our programs down.
+They run inside the API server. They hold for kubectl and GitOps as for REST, even if none of
+Wegent's programs runs.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def generate() -> Iterator[GeneratedFile]:
 
 
 def _confine_operator_to_finalizers() -> dict[str, Any]:
-    """RBAC can't say "only the finalizers"; without this, `patch` would mean any change."""
+    """Limit the operator to changes of finalizers, as RBAC's `patch` would allow any change."""
     return validating(
         "wegent-operator-objects",
         ["UPDATE"],

@@ -21,7 +21,7 @@ NOTHING: Final = "''"
 
 
 def may(verb: str) -> str:
-    """Return the expression that tells whether the caller has a verb on the tombstones here."""
+    """Return the expression that is true if the caller has a verb on the namespace's tombstones."""
     return (
         f"authorizer.group('{GROUP}').resource('{TOMBSTONE.plural}')"
         f".namespace(request.namespace).check('{verb}').allowed()"
@@ -47,13 +47,13 @@ def annotation(whose: str, key: str) -> str:
 
 
 def has_any(whose: str, keys: Iterable[str]) -> str:
-    """Return the expression that tells whether one of the annotations is set."""
+    """Return the expression that is true if one of the annotations is set."""
     has = (f"{annotation(whose, key)} != ''" for key in keys)
     return f"({' || '.join(has)})"
 
 
 def has_finalizer(whose: str) -> str:
-    """Return the expression that tells whether an object has the trash's finalizer."""
+    """Return the expression that is true if an object has the trash's finalizer."""
     return f"'{TRASH_FINALIZER}' in {whose}.metadata.?finalizers.orValue([])"
 
 
@@ -62,13 +62,13 @@ ADD_FINALIZER: Final = (
     f" ? [JSONPatch{{op: 'add', path: '/metadata/finalizers/-', value: '{TRASH_FINALIZER}'}}]"
     f" : [JSONPatch{{op: 'add', path: '/metadata/finalizers', value: ['{TRASH_FINALIZER}']}}])"
 )
-"""The patches that put the trash's finalizer on."""
+"""The patches that add the trash's finalizer."""
 
 BEGIN_ANNOTATIONS: Final = (
     "(has(object.metadata.annotations) ? []"
     " : [JSONPatch{op: 'add', path: '/metadata/annotations', value: {}}])"
 )
-"""The patches after which there are annotations to add to."""
+"""The patches that create empty annotations if there are none."""
 
 
 def _path(key: str) -> str:
@@ -105,8 +105,8 @@ def mutating(
     """Return a policy that changes objects by ``patches``, an expression for a list of patches."""
     policy = _policy("MutatingAdmissionPolicy", name, operations, resources, conditions, variables)
     policy["spec"]["reinvocationPolicy"] = "Never"
-    # Not an ApplyConfiguration: that converts the whole object by its schema first, and answers
-    # a wrongly typed body with a 403 about conversion, before the schema can name the field.
+    # An ApplyConfiguration would first convert the whole object by its schema. A wrongly typed body
+    # would get a 403 about conversion, before the schema can name the field.
     policy["spec"]["mutations"] = [{"patchType": "JSONPatch", "jsonPatch": {"expression": patches}}]
     return policy
 
@@ -121,7 +121,7 @@ def validating(
     group: str = GROUP,
     variables: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return a policy that refuses what breaks one of ``rules``: expressions with messages."""
+    """Return a policy that refuses what breaks a rule: each of ``rules`` has its message."""
     policy = _policy(
         "ValidatingAdmissionPolicy", name, operations, resources, conditions, variables
     )

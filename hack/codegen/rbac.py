@@ -25,7 +25,7 @@ def generate() -> Iterator[GeneratedFile]:
 
 
 def chart_jobs() -> dict[str, list[dict[str, Any]]]:
-    """Return the rights of the chart's Jobs, by file; each holds them only while it runs."""
+    """Return the rights of the chart's Jobs, by file; a Job has them only while it runs."""
     return {"first-admin": _first_admin(), "uninstall": _uninstall()}
 
 
@@ -38,7 +38,7 @@ def _first_admin() -> list[dict[str, Any]]:
             "resources": [ACCOUNT.plural],
             "verbs": ["get", "create", "grant-admin"],
         },
-        # The password's, which is given its owner, and withdrawn where the Account is refused.
+        # The password's Secret: its owner is set, and it is deleted if the Account is refused.
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch", "delete"]},
     ]
     return [_account(account), _role("Role", place, rules), _bind("Role", place, account)]
@@ -52,7 +52,7 @@ def _uninstall() -> list[dict[str, Any]]:
             "resources": [kind.plural for kind in KINDS if kind.user_facing],
             "verbs": ["list", "patch"],
         },
-        # Lets it take the finalizer off while the policy that guards it is in force.
+        # The verb to remove the finalizer while the policy that guards it is in force.
         {"apiGroups": [GROUP], "resources": [TOMBSTONE.plural], "verbs": ["bypass"]},
         {
             "apiGroups": ["admissionregistration.k8s.io"],
@@ -89,7 +89,7 @@ def _account(metadata: dict[str, Any]) -> dict[str, Any]:
 def _user_role(role: str) -> dict[str, Any]:
     served = [kind.plural for kind in KINDS if kind.user_facing]
     verbs = [*READ] if role == "viewer" else [*READ, *WRITE]
-    # Tombstones are the operator's to make: `restore` is all that others may change in them.
+    # Only the operator creates Tombstones; others may change only `restore` in them.
     trash = (
         [*READ] if role == "viewer" else [*READ, "update", "patch", "delete", "deletecollection"]
     )
@@ -111,8 +111,8 @@ def _user_role(role: str) -> dict[str, Any]:
                 "verbs": [*READ, *WRITE, "grant-admin"],
             }
         )
-        # A namespace's admins let others in. What RoleBindings they may write, the policy
-        # wegent-members says; with `bind` on these three, none of them gives more.
+        # A namespace's admins let others in. The policy wegent-members restricts the RoleBindings
+        # that they may write; with `bind` on these three roles, none of them gives more rights.
         rules.append(
             {
                 "apiGroups": [RBAC_GROUP],
@@ -145,7 +145,7 @@ def _operator() -> list[dict[str, Any]]:
             "resources": [f"{plural}/status" for plural in plurals],
             "verbs": ["patch"],
         },
-        # The trash: the finalizer goes (patch), restored objects come back (create).
+        # The trash: the finalizer is removed (patch), and objects are restored (create).
         {
             "apiGroups": [GROUP],
             "resources": [kind.plural for kind in KINDS if kind.user_facing],
@@ -158,7 +158,7 @@ def _operator() -> list[dict[str, Any]]:
             "resources": [TOMBSTONE.plural],
             "verbs": ["create", "update", "delete"],
         },
-        # A kind that is answered 404 is gone, or only isn't served for now: its CRD tells which.
+        # A 404 for a kind means deleted or temporarily not served; its CRD shows which.
         {
             "apiGroups": ["apiextensions.k8s.io"],
             "resources": ["customresourcedefinitions"],
@@ -166,17 +166,17 @@ def _operator() -> list[dict[str, Any]]:
             "verbs": ["get"],
         },
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
-        # Namespaces: their labels decide on grants, and each user gets one.
+        # Namespaces: grants depend on their labels, and each user gets a namespace.
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": [*READ, "create"]},
-        # Reads see only names, labels and owners of what tokens are made for.
+        # ServiceAccounts: these reads show only names, labels and owners of the tokens' subjects.
         {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": [*READ]},
         {
             "apiGroups": [RBAC_GROUP],
             "resources": ["rolebindings", "clusterrolebindings"],
             "verbs": [*READ, "create", "patch", "delete"],
         },
-        # The quota of each user's namespace. RBAC can't name what is yet to be created: the
-        # policy wegent-operator-quotas does.
+        # The quota of each user's namespace. RBAC can't limit the names of new objects; the policy
+        # wegent-operator-quotas does.
         {"apiGroups": [""], "resources": ["resourcequotas"], "verbs": ["create"]},
         {
             "apiGroups": [""],
@@ -184,7 +184,7 @@ def _operator() -> list[dict[str, Any]]:
             "resourceNames": [QUOTA_NAME],
             "verbs": ["list", "watch", "patch", "delete"],
         },
-        # With `bind` on these three alone, no binding that it writes can give more than they do.
+        # With `bind` on only these three roles, no binding that it writes can give more rights.
         _bind_user_roles(),
     ]
     account_rules = [
@@ -193,7 +193,7 @@ def _operator() -> list[dict[str, Any]]:
             "resources": ["serviceaccounts"],
             "verbs": ["create", "patch", "delete"],
         },
-        # An owner reference that blocks deletion, or not, needs this where
+        # An owner reference with blockOwnerDeletion, true or false, needs this right if
         # OwnerReferencesPermissionEnforcement is on.
         {
             "apiGroups": [GROUP],
@@ -203,7 +203,7 @@ def _operator() -> list[dict[str, Any]]:
     ]
     lease = f"{OPERATOR}-lease"
     lease_rules = [
-        # Which of several operators works. RBAC can't name what is yet to be created.
+        # The Lease elects one of several operators. RBAC can't limit the names of new objects.
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {
             "apiGroups": ["coordination.k8s.io"],

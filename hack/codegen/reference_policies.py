@@ -1,9 +1,9 @@
 """The admission policy that warns of two items of a list that mean the same object.
 
 The schema refuses two items with the same name and namespace. A rule of the schema can't see
-``metadata.namespace``, so that an item without a namespace, and one with the object's own, pass
-for two objects. A policy sees it. It warns and does not refuse, as for every other fault of
-references: they may be put right later and in any order, and the condition says so until then.
+``metadata.namespace``, so that an item without a namespace and one with the object's own seem to be
+two objects. A policy sees it. It warns and does not refuse, as for every other fault of references:
+users may correct them later and in any order, and the condition reports them until then.
 """
 
 from typing import Any, Final
@@ -32,7 +32,7 @@ def warn_of_duplicates() -> dict[str, Any]:
 
 def _rule(kind: Kind, reference: ReferenceField) -> tuple[str, str]:
     spec, field = reference.path.removesuffix("[]").split(".")
-    # dyn: the other kinds of this policy have no such field.
+    # dyn() is needed, as the policy's other kinds don't have the field.
     items = f"dyn(object).{spec}.?{field}.orValue([])"
     namespace = "{}.?namespace.orValue('')".format
     return (

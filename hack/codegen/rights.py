@@ -1,4 +1,4 @@
-"""What docs/security.md says of roles and policies: what they are, not what was meant."""
+"""The tables of roles and policies in docs/security.md, generated from the manifests."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from codegen.markdown import cell, code, table
 
 PAGE: Final = Path("docs/security.md")
 BY_HAND: Final = (Path("config/rbac/api.yaml"), Path("config/policies/accounts.yaml"))
-"""Manifests that nothing generates; the others are taken before they are written."""
+"""Manifests written by hand; the others are taken from their generators."""
 
 Manifest = Mapping[str, Any]
 
@@ -28,14 +28,14 @@ def generate() -> Iterator[GeneratedRegion]:
 
 
 def rights(role: Manifest) -> str:
-    """Return the table of what a role allows."""
+    """Return the table of a role's rights."""
     return table(
         ("Resources", "Verbs"), ((_resources(rule), _verbs(rule)) for rule in role["rules"])
     )
 
 
 def refusals(manifests: Iterable[Manifest]) -> str:
-    """Return the table of what the validating policies refuse, in their own words."""
+    """Return the table of the validating policies' rules, with their own messages."""
     manifests = list(manifests)
     warning = {
         manifest["spec"]["policyName"]

@@ -3,9 +3,9 @@
 A structural schema (KEP-1979; https://kubernetes.io/docs/tasks/extend-kubernetes/
 custom-resources/custom-resource-definitions/#specifying-a-structural-schema) is
 OpenAPI 3.0 without references, where each value has one type and unknown fields are
-refused by nature. What pydantic says with other words is translated, what says
-nothing to the API server is left out, and a keyword that is neither is an error, so
-that no constraint gets lost on the way.
+refused by nature. Keywords that pydantic spells differently are translated. Keywords without
+meaning for the API server are left out. Any other keyword is an error, so that no constraint gets
+lost.
 """
 
 import re
@@ -22,20 +22,20 @@ KEPT: Final = frozenset(
 SILENT: Final = frozenset({"title", "examples"})
 EXTENSION: Final = "x-kubernetes-"
 ORDER: Final = ("description", "type", "format", "default")
-"""What a reader wants to know first; the rest comes in the alphabet's order, fields last."""
+"""Keywords that come first, for readers; the others follow alphabetically, and fields come last."""
 
 Schema = Mapping[str, Any]
 
 
 class NotStructuralError(Exception):
-    """A model says something that a structural schema can't."""
+    """A model has a constraint that a structural schema can't express."""
 
 
 def structural_schema(schema: Schema) -> dict[str, Any]:
-    """Return the structural schema that says what the JSON Schema of a model says.
+    """Return the structural schema that is equivalent to a model's JSON Schema.
 
     Raises:
-        NotStructuralError: the model says something that a structural schema can't.
+        NotStructuralError: the model has a constraint that a structural schema can't express.
     """
     return _convert(schema, schema.get("$defs", {}), schema["title"])
 
@@ -67,7 +67,7 @@ def _convert(schema: Schema, definitions: Schema, path: str) -> dict[str, Any]:
 
 
 def _resolve(schema: Schema, definitions: Schema) -> Schema:
-    """Put what ``$ref`` names in its place; what stands beside it goes before."""
+    """Replace ``$ref`` by its target; keywords beside it take precedence."""
     while "$ref" in schema:
         name = schema["$ref"].removeprefix("#/$defs/")
         beside = {key: value for key, value in schema.items() if key != "$ref"}
@@ -76,7 +76,7 @@ def _resolve(schema: Schema, definitions: Schema) -> Schema:
 
 
 def _closes(keyword: str, value: Any) -> bool:
-    """Tell whether this is how pydantic forbids unknown fields, which no CRD has to say."""
+    """Return True for pydantic's ban of unknown fields, which a CRD needn't declare."""
     return keyword == "additionalProperties" and value is False
 
 

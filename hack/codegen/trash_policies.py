@@ -1,4 +1,4 @@
-"""The admission policies of the trash: the finalizer, and the Tombstones of what others made."""
+"""The admission policies of the trash: the finalizer, and Tombstones of other users' objects."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from wegent_crds.well_known import CHANGED_BY, CREATED_BY, STORED_IN, TRASH_FINA
 
 
 def stamp_finalizer() -> dict[str, Any]:
-    """On creation, put the trash's finalizer on."""
+    """On creation, add the trash's finalizer."""
     return mutating(
         "wegent-trash",
         ["CREATE"],
@@ -50,11 +50,11 @@ def guard_finalizer() -> dict[str, Any]:
 
 
 def guard_stored() -> dict[str, Any]:
-    """Refuse edits of an object between its storing in the Tombstone and its end.
+    """Refuse edits of an object between its storage in the Tombstone and its removal.
 
-    The API server checks the version of the patch that removes the last finalizer, and deletes
-    the object after that, whatever version it has by then. An edit between the two would be
-    answered 200 and lost.
+    The API server checks the version of the patch that removes the last finalizer, and then deletes
+    the object, whatever its version is by then. An edit between the two steps would be answered 200
+    and lost.
 
     The condition asks for the trash's finalizer alone, so that another controller can always
     remove its own.
@@ -80,16 +80,16 @@ def guard_stored() -> dict[str, Any]:
             )
         ],
     )
-    # Not a question of rights: nobody can edit an object that is as good as gone.
+    # The reason is not Forbidden, as no rights allow edits of an object that is about to go.
     policy["spec"]["validations"][0]["reason"] = "Invalid"
     return policy
 
 
 def guard_tombstones() -> dict[str, Any]:
-    """Keep Tombstones as they are, and keep all but a few from deleting them.
+    """Keep Tombstones unchanged, and let only a few users delete them.
 
-    The user who deleted an object is not among those few: else two deletions by any editor of
-    a shared namespace would wipe what others made there.
+    The user who deleted an object is not among those few. Otherwise, two deletions by any editor of
+    a shared namespace would destroy an object of another user.
     """
     fields = ("kind", "name", "object", "deletedAt", "expiresAt")
     frozen = " && ".join(f"object.spec.{field} == oldObject.spec.{field}" for field in fields)
@@ -122,7 +122,7 @@ def guard_tombstones() -> dict[str, Any]:
                 "spec: only restore can be changed in a Tombstone",
             ),
             (
-                # The garbage collector would delete it for an owner that somebody made up.
+                # The garbage collector would delete a Tombstone with a made-up owner.
                 f"{updating}({owners} && ({finalizers} || {MAY_BYPASS}))",
                 (
                     "metadata: a Tombstone takes neither ownerReferences nor finalizers; it must go"
@@ -139,8 +139,8 @@ def guard_tombstones() -> dict[str, Any]:
             (
                 (
                     f"request.operation != 'DELETE' || {creator} == {USER}"
-                    # A namespace that goes takes them with it. The garbage collector has no part
-                    # in this: it would delete a Tombstone for an owner that somebody made up.
+                    # The deletion of a namespace deletes its Tombstones. The garbage collector
+                    # isn't allowed to: it would delete a Tombstone with a made-up owner.
                     f" || has(namespaceObject.metadata.deletionTimestamp) || {MAY_PURGE}"
                 ),
                 (
@@ -154,7 +154,7 @@ def guard_tombstones() -> dict[str, Any]:
 
 
 def guard_lifetimes() -> dict[str, Any]:
-    """Refuse ways to have an object deleted to users who may not delete it."""
+    """Refuse indirect ways of deletion to users who may not delete the object."""
     owners = "object.metadata.?ownerReferences.orValue([])"
     return validating(
         "wegent-owners",
@@ -178,7 +178,7 @@ def guard_lifetimes() -> dict[str, Any]:
 
 
 def guard_task_expiry() -> dict[str, Any]:
-    """A finished Task whose time is up goes past the trash: not at the word of any editor."""
+    """Guard the expiry of finished Tasks from editors, since it skips the trash."""
     ttl = "spec.?ttlSecondsAfterFinished"
     return validating(
         "wegent-task-expiry",

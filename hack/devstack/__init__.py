@@ -1,6 +1,6 @@
-"""The whole of Wegent on this machine: what `make up`, `make down` and their like run.
+"""All of Wegent on this machine, for `make up`, `make down` and similar targets.
 
-A cluster from ``devcluster``; on it the CRDs, roles and policies of the checkout; the
-operator and the API proxy as processes here, each under its own ServiceAccount, so that
-what works here works with the rights it has in a cluster.
+The stack is a cluster from ``devcluster`` with the CRDs, roles and policies of the checkout. The
+operator and the API proxy run as processes here. Each uses its own ServiceAccount, so that it has
+the same rights here as in a cluster.
 """

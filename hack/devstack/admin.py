@@ -1,4 +1,4 @@
-"""The first admin: made once, remembered in a file that only its owner may read."""
+"""The first admin: created once, with a login kept in a file that only its owner may read."""
 
 import json
 import secrets
@@ -15,7 +15,7 @@ from wegent_kube import KubeClient, load_connection
 
 EMAIL: Final = "admin@example.com"
 PASSWORD_BYTES: Final = 18
-"""Of randomness; 24 characters."""
+"""Bytes of randomness; they give 24 characters."""
 
 
 LOGIN_WITHIN_S: Final = 30
@@ -29,21 +29,21 @@ class Login(NamedTuple):
 
 
 async def ensure_admin(kubeconfig: Path, file: Path) -> Login | None:
-    """Make the first admin unless there is one.
+    """Create the first admin unless there is one.
 
     Args:
         kubeconfig: with the rights of a cluster administrator.
-        file: where the login is kept.
+        file: the file that keeps the login.
 
     Returns:
-        The login; None where the admin was made elsewhere and its password isn't known here.
+        The login; None if the admin was created elsewhere and its password isn't known here.
     """
     known = read_login(file) if file.exists() else None  # noqa: ASYNC240 - a file of one line
     async with KubeClient(load_connection(kubeconfig)) as kube:
         if await Accounts(kube, ACCOUNTS_NAMESPACE).get(ADMIN) is not None:
             return known
         login = known or Login(ADMIN, secrets.token_urlsafe(PASSWORD_BYTES))
-        # Kept before it is used: whoever is cut off in between finds the password again.
+        # The password is kept before it is used, so that an interrupted run finds it again.
         write_private(file, f"{login.name} {login.password}\n".encode())
         new = NewAccount(login.name, EMAIL, role="admin")
         await first_admin.ensure_admin(kube, ACCOUNTS_NAMESPACE, new, lambda: login.password)
@@ -51,10 +51,10 @@ async def ensure_admin(kubeconfig: Path, file: Path) -> Login | None:
 
 
 def read_login(file: Path) -> Login:
-    """Return the login that was kept.
+    """Return the kept login.
 
     Raises:
-        ClusterError: none was.
+        ClusterError: there is none.
     """
     try:
         return Login(*file.read_text(encoding="utf-8").split())
@@ -68,9 +68,9 @@ def log_in(api: str, login: Login) -> str:
     """Return a token from the API proxy at the base URL ``api``.
 
     Raises:
-        ClusterError: it gave none.
+        ClusterError: the proxy refused the login.
     """
-    request = urllib.request.Request(  # noqa: S310 - an address of our own
+    request = urllib.request.Request(  # noqa: S310 - the stack's own address
         f"{api}/api/v1/auth/login",
         data=json.dumps({"username": login.name, "password": login.password}).encode(),
         headers={"Content-Type": "application/json"},

@@ -1,4 +1,4 @@
-"""``python -m devstack``: what the Makefile's targets run."""
+"""``python -m devstack``: the commands behind the Makefile's targets."""
 
 import argparse
 import os
@@ -67,10 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_environment(stack: Stack, options: argparse.Namespace) -> None:
-    """Refuse a cluster that isn't this checkout's, and say which settings are left out.
+    """Refuse a cluster that isn't this checkout's, and print the settings that are left out.
 
     Raises:
-        ClusterError: CLUSTER names no kind of cluster, or another one than this checkout has.
+        ClusterError: CLUSTER names no kind of cluster, or another kind than this checkout's.
     """
     lines = unknown(os.environ)
     if options.command is not _up:

@@ -1,8 +1,8 @@
 """``python -m devstack.environment``: make the checkout's Python environment from the lock file.
 
-Runs before there is an environment, so it imports the standard library alone. The lock
-file is complete: nothing is resolved, and so nothing depends on what an index has published
-since. pip says little while it works; the progress line does.
+The module runs before there is an environment, so it imports only the standard library. The lock
+file is complete: nothing is resolved, so that later releases in an index change nothing. pip prints
+little while it works, so there is a progress line.
 """
 
 import argparse
@@ -22,15 +22,15 @@ from devcluster.progress import Progress, say
 LOCK: Final = CHECKOUT / "requirements.lock"
 PINNED: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*==", re.MULTILINE)
 TAKEN: Final = re.compile(r"^(Collecting|Requirement already satisfied:) ")
-"""How pip begins its first line on each package."""
+"""The beginning of pip's first line on each package."""
 UNPACKING: Final = re.compile(r"^(Installing collected packages|Building|Preparing)")
 TAIL_LINES: Final = 20
 CONFIGURATION: Final = "pyvenv.cfg"
-"""Every environment has it: a directory without one is not ours to empty."""
+"""A file of every environment; a directory without it must not be emptied."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the environment, or bring it up to date; return the program's exit status."""
+    """Create or update the environment; return the program's exit status."""
     parser = argparse.ArgumentParser(prog="python -m devstack.environment", description=__doc__)
     parser.add_argument("directory", type=Path, help="of the environment")
     parser.add_argument(
@@ -49,16 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make(directory: Path, *, again: bool) -> None:
-    """Make the environment in ``directory``.
+    """Create the environment in ``directory``.
 
     Args:
-        directory: where.
-        again: whether to empty it first.
+        directory: the environment's place.
+        again: True to empty the directory first.
 
     Raises:
-        ClusterError: something else is there, or pip can't install; what it said is shown.
+        ClusterError: the directory has other content, or pip fails; the message shows pip's output.
     """
-    if directory.is_symlink():  # to another checkout's, which stays as it is
+    if directory.is_symlink():  # the link is to another checkout's environment, which stays
         directory.unlink()
     if again and directory.exists() and not (directory / CONFIGURATION).exists():
         raise ClusterError(f"{directory} is no Python environment; remove it or move it away")

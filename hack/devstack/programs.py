@@ -23,19 +23,19 @@ READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
 PACKAGES: Final = ("operator", "crds", "kube", "api_proxy")
 TOKEN_LIFETIME: Final = "8760h"  # noqa: S105 - a duration
-"""A year: each `make up` of a stopped program gets another, and no cluster here lives as long."""
+"""A year. Each `make up` of a stopped program gets a new token, and clusters live less long."""
 
 
 class Program:
     """One of the project's programs.
 
     Args:
-        name: of its ServiceAccount, and of its log.
-        module: what ``python -m`` runs.
-        address: host and port where it answers /readyz.
+        name: the name of its ServiceAccount and of its log.
+        module: the module for ``python -m``.
+        address: host and port at which it answers /readyz.
         port_variable: the environment variable for that port.
-        directory: for its kubeconfig, log and process record.
-        settings: in its environment, each as NAME=value.
+        directory: the place of its kubeconfig, log and process record.
+        settings: variables of its environment, each as NAME=value.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Program:
 
     @property
     def url(self) -> str:
-        """Where it listens while it runs, else where it is to."""
+        """The URL at which it listens if it runs, otherwise the configured one."""
         running = self._running_as() if self.daemon.running() else None
         return running["url"] if running else self._wanted_url()
 
@@ -68,11 +68,11 @@ class Program:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def port_taken(self) -> str | None:
-        """Return a line if another program has the port that it is to have."""
+        """Return a message if another program uses its port."""
         if self.daemon.running():
             running = self._running_as()
-            # One without a readable record (an earlier version's, or that of a start that was cut
-            # off) is stopped before another takes the port.
+            # A process without a readable record is from an earlier version or an interrupted
+            # start. It is stopped before a new one takes the port.
             if running is None or running["url"] == self._wanted_url():
                 return None
         host, port = self._address
@@ -84,12 +84,13 @@ class Program:
         )
 
     def start(self, kubectl: Path, admin_kubeconfig: Path) -> bool:
-        """Start it under its ServiceAccount and wait until it is ready; tell if it had to be.
+        """Start the program and wait until it is ready; return False if it ran already.
 
-        One that runs an older state of the checkout, or with other settings, is stopped first.
+        It runs under its ServiceAccount. A process with an older state of the checkout, or with
+        other settings, is stopped first.
 
         Raises:
-            ClusterError: its port is taken, or it did not get ready.
+            ClusterError: its port is in use, or it did not get ready.
         """
         wanted = {
             "source": fingerprint(),
@@ -118,7 +119,7 @@ class Program:
         return True
 
     def stop(self) -> None:
-        """Stop it; fine if it does not run."""
+        """Stop it, if it runs."""
         self.daemon.stop(STOP_WITHIN_S)
 
     def _running_as(self) -> dict[str, str] | None:
@@ -139,7 +140,7 @@ class Program:
             return str(error)
 
     def _write_kubeconfig(self, kubectl: Path, admin_kubeconfig: Path) -> None:
-        """Write the admin's kubeconfig with the admin's credentials replaced by a token."""
+        """Write a copy of the admin's kubeconfig with a token in place of the credentials."""
         command = [str(kubectl), f"--kubeconfig={admin_kubeconfig}"]
         identity = ["create", "token", self.name, f"--namespace={SYSTEM_NAMESPACE}"]
         token = _output([*command, *identity, f"--duration={TOKEN_LIFETIME}"]).strip()
@@ -150,10 +151,10 @@ class Program:
 
 
 def release_everything(kubeconfig: Path) -> None:
-    """Take the trash's finalizer off all objects, with the rights of ``kubeconfig``.
+    """Remove the trash's finalizer from all objects, with the rights of ``kubeconfig``.
 
     Raises:
-        ClusterError: not all could be released.
+        ClusterError: some objects still have it.
     """
     command = [sys.executable, "-m", "wegent_operator", "--release-everything"]
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
@@ -163,7 +164,7 @@ def release_everything(kubeconfig: Path) -> None:
 
 
 def fingerprint() -> str:
-    """Return what changes when the programs' source does: a digest of names, times and sizes."""
+    """Return a digest of the source files' names, times and sizes."""
     digest = hashlib.sha256()
     for package in PACKAGES:
         for file in sorted((CHECKOUT / package).rglob("*.py")):

@@ -1,9 +1,9 @@
-"""The settings that ``make up`` was given: every later command works with the same ones.
+"""The settings that ``make up`` was given, which all later commands use.
 
-``make up`` takes the programs' settings from its environment and keeps them in a file. A
-variable that is absent later means "as before". An empty one means "the default again", but for
-the few settings of which empty is a value: they take the default by its own value. Only
-``make up`` changes what runs; other commands say that they leave a differing variable out.
+``make up`` takes the programs' settings from its environment and keeps them in a file. A variable
+that is absent later means "as before". An empty one means "the default again". For the few settings
+with empty as a value, the default must be given explicitly. Only ``make up`` changes running
+programs; other commands print that they ignore a differing variable.
 """
 
 import difflib
@@ -37,12 +37,12 @@ FIXED: Final[Mapping[str, str]] = {
     "WEGENT_OPERATOR_ACCOUNTS_NAMESPACE": ACCOUNTS_NAMESPACE,
     "WEGENT_OPERATOR_LEASE_NAMESPACE": SYSTEM_NAMESPACE,
 }
-"""Settings that the stack decides, whatever the environment says."""
+"""Settings that the stack determines, whatever the environment has."""
 DEFAULTS: Final[Mapping[str, str]] = {
-    # For trying things out together: users write in the shared namespace.
+    # Users may write in the shared namespace, so that they can try things together.
     "WEGENT_OPERATOR_SHARED_ROLE": "editor",
 }
-"""Where the stack's default is another one than the program's."""
+"""The stack's defaults that differ from the programs'."""
 LISTENING: Final = (
     ("WEGENT_OPERATOR_LISTEN_HOST", "WEGENT_OPERATOR_LISTEN_PORT", "the operator"),
     ("WEGENT_API_HOST", "WEGENT_API_PORT", "the API proxy"),
@@ -50,12 +50,12 @@ LISTENING: Final = (
 
 
 class _Given(BaseSettings):
-    """Settings from nothing but what is handed in: not from this program's environment."""
+    """Settings from explicit arguments alone, not from this program's environment."""
 
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic names them
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic passes them by name
         init_settings: PydanticBaseSettingsSource,
         *_: Any,
         **__: Any,
@@ -86,10 +86,10 @@ class StackSettings:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Return what was remembered; nothing if nothing was.
+        """Return the remembered settings; none if there is no file.
 
         Raises:
-            ClusterError: the file holds something else.
+            ClusterError: the file has other content.
         """
         try:
             values = json.loads(file.read_text(encoding="utf-8"))
@@ -99,15 +99,15 @@ class StackSettings:
             values = None
         if not isinstance(values, dict):
             raise ClusterError(f"{file} holds no settings; remove it, and run `make up` again")
-        # Another version of the programs may have had further ones.
+        # Another version of the programs may have had other settings.
         return cls({name: str(value) for name, value in values.items() if name in NAMES})
 
     def write(self, file: Path) -> None:
-        """Remember them, readable for the owner alone."""
+        """Save the settings, readable by the owner alone."""
         write_private(file, json.dumps(dict(sorted(self.values.items())), indent=2).encode())
 
     def merged(self, environment: Mapping[str, str]) -> Self:
-        """Return them as changed by ``environment``, checked.
+        """Return the settings with the changes of ``environment``, checked.
 
         Raises:
             ClusterError: for each variable that can't be used, its name and the remedy.
@@ -128,7 +128,7 @@ class StackSettings:
         return merged
 
     def differing(self, environment: Mapping[str, str]) -> list[str]:
-        """Return a line for each variable of ``environment`` that isn't what is remembered."""
+        """Return a line for each variable of ``environment`` that isn't as remembered."""
         return [
             f"{name}={value} is left out here: `make up` was told"
             f" {self.values.get(name, _default(name))}, and only `make up` changes that"
@@ -159,13 +159,13 @@ class StackSettings:
         )
 
     def address(self, host: str, port: str) -> tuple[str, int]:
-        """Return what a program listens on, by the names of its two variables."""
+        """Return a program's host and port, by the names of its two variables."""
         found = self.values.get(host, _default(host))
         number = int(self.values.get(port, _default(port)))
         return LOOPBACK if found == "localhost" else found, number
 
     def faults(self) -> list[str]:
-        """Return a line for each that can't be used."""
+        """Return a line for each setting that can't be used."""
         faults = [fault for name, value in self.values.items() if (fault := _fault(name, value))]
         if faults:
             return faults
@@ -189,7 +189,7 @@ class StackSettings:
 
 
 def unknown(environment: Mapping[str, str]) -> list[str]:
-    """Return a line for each variable that looks like a setting and is none."""
+    """Return a line for each variable that looks like a setting but isn't one."""
     lines = []
     for name in sorted(environment):
         if name.upper().startswith((API, OPERATOR)) and name.upper() not in NAMES:
@@ -200,7 +200,7 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
 
 
 def strays(environment: Iterable[str]) -> list[str]:
-    """Return the variables that must not reach a program by themselves."""
+    """Return the variables that a program must not inherit."""
     return [name for name in environment if name.upper().startswith((API, OPERATOR))]
 
 
@@ -211,7 +211,7 @@ def _default(name: str) -> str:
 
 
 def _is_default(name: str, value: str) -> bool:
-    """Tell whether a value means the default, however it is written."""
+    """Return True if a value means the default, in any notation."""
     if value == (default := _default(name)):
         return True
     if not value or not default or _fault(name, value):
@@ -220,7 +220,7 @@ def _is_default(name: str, value: str) -> bool:
 
 
 def _default_again(name: str) -> str:
-    """Return the assignment that takes a setting's default."""
+    """Return the assignment that sets a setting to its default."""
     try:
         _parsed(name, "")
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Cluster, manifests, operator, API proxy and first admin: each brought up unless it is."""
+"""Cluster, manifests, operator, API proxy and first admin: each is started unless it is up."""
 
 import asyncio
 import shutil
@@ -23,11 +23,11 @@ MANIFESTS: Final = (CHECKOUT / "crds", CHECKOUT / "config")
 
 
 class Stack:
-    """All of it, with everything that it writes in ``directory``.
+    """The whole stack, with all of its files in ``directory``.
 
     Args:
-        directory: of its state.
-        environment: for the settings that ``up`` takes and remembers.
+        directory: the place of its state.
+        environment: the source of the settings that ``up`` takes and remembers.
     """
 
     def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -40,34 +40,34 @@ class Stack:
 
     @property
     def operator(self) -> Program:
-        """The operator, with the settings that are remembered."""
+        """The operator, with the remembered settings."""
         return self._program("wegent-operator", "wegent_operator", OPERATOR)
 
     @property
     def api(self) -> Program:
-        """The API proxy, with the settings that are remembered."""
+        """The API proxy, with the remembered settings."""
         return self._program("wegent-api", "wegent_api", API)
 
     def up(self, provider: str | None = None) -> Login | None:
-        """Bring up what isn't, and return the first admin's login where it is known.
+        """Start the parts that aren't up, and return the first admin's login if it is known.
 
         Args:
-            provider: which kind of cluster; if left out, as before.
+            provider: the kind of cluster; by default, as before.
 
         Raises:
-            ClusterError: a setting can't be used, and nothing was changed; or something did not
-                come up, and what runs is left for ``make down``.
+            ClusterError: a setting can't be used, and nothing was changed; or a part did not start,
+                and the running parts are left for ``make down``.
         """
         with self._alone():
             if copied_from(self._directory) is not None:
-                # Its records name the original's programs.
+                # The records of a copy name the original's programs.
                 shutil.rmtree(self._directory / "run", ignore_errors=True)
             former, self.settings = self.settings, self.settings.merged(self._environment)
             taken = [line for it in (self.operator, self.api) if (line := it.port_taken())]
             if taken:
                 self.settings = former
                 raise ClusterError("\n  ".join(taken))
-            # Kept before anything starts: a run that is cut off goes on with the same settings.
+            # The settings are saved first, so that an interrupted run continues with them.
             self.settings.write(self._remembered)
             for line in self.settings.lines():
                 say(line)
@@ -90,16 +90,16 @@ class Stack:
             self.cluster.down()
 
     def uninstall(self) -> bool:
-        """Stop the programs and take Wegent out of the cluster; users' objects and CRDs stay.
+        """Stop the programs and remove Wegent from the cluster; users' objects and CRDs stay.
 
-        In this order: what stamps and guards the finalizer first, then the finalizers, so
-        that nothing is left that can't be deleted.
+        The policies that stamp and guard the finalizer are removed before the finalizers, so that
+        no object is left that can't be deleted.
 
         Returns:
-            Whether there was a cluster to take it out of.
+            True if there was a cluster.
 
         Raises:
-            ClusterError: the cluster did not take a step; running it again goes on from there.
+            ClusterError: the cluster refused a step; the next run continues there.
         """
         with self._alone():
             if self.cluster.provider() is None:
@@ -132,7 +132,7 @@ class Stack:
         return Programs.of_this_machine().ensure(["kubectl"])["kubectl"]
 
     def status(self) -> tuple[bool, list[str]]:
-        """Return whether all of it runs, and a line for each part."""
+        """Return True if all parts run, and a line for each part."""
         cluster = self.cluster.status()
         lines = [f"cluster: {'up' if cluster.running else 'down'}"]
         lines += [f"  {detail}" for detail in cluster.details]
@@ -147,7 +147,7 @@ class Stack:
         return cluster.running and running, lines
 
     def login(self) -> Login:
-        """Return the first admin's login, kept by ``up``."""
+        """Return the first admin's login that ``up`` has kept."""
         original = copied_from(self._directory)
         if original is not None:
             raise refusal(self._directory, original)
@@ -170,6 +170,6 @@ class Stack:
             self.operator.stop()
 
     def _alone(self) -> AbstractContextManager[None]:
-        # Beside the directory, since `clean` removes that.
+        # The file is beside the directory, since `clean` removes the directory.
         lock = self._directory.with_name(f"{self._directory.name}.lock")
         return locked(lock, f"it works on {self._directory.parent}")

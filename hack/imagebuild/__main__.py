@@ -19,7 +19,7 @@ TARGET: Final = ROOT / ".dev" / "image"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the images; return the program's exit status."""
+    """Build the images; return the program's exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m imagebuild",
         description=__doc__,

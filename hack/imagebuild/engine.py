@@ -1,4 +1,4 @@
-"""The images by Docker, from the Dockerfile."""
+"""Builds of the images with Docker, from the Dockerfile."""
 
 import re
 import shutil
@@ -20,12 +20,12 @@ def answering() -> str | None:
 
 
 class DockerBuild:
-    """Makes the images in an engine, and archives of them.
+    """Builds the images in a container engine, and archives of them.
 
     Args:
         docker: the program.
-        refresh: whether to ask for a newer base.
-        base: image to build on, by digest; None: what the Dockerfile names.
+        refresh: True to look for a newer base.
+        base: image to build on, by digest; None for the Dockerfile's.
 
     Raises:
         BuildError: ``base`` has no digest.
@@ -39,10 +39,10 @@ class DockerBuild:
         self._base = base
 
     def build(self, image: Image, release: Release, name: str, target: Path) -> bytes:
-        """Make the image ``name``, write it to ``target``, and return its bill of materials.
+        """Build the image ``name``, write it to ``target``, and return its bill of materials.
 
         Raises:
-            BuildError: Docker says no.
+            BuildError: Docker fails.
         """
         labels = [f"--label={key}={value}" for key, value in release.labels(image).items()]
         created = f"--build-arg=SOURCE_DATE_EPOCH={int(release.created.timestamp())}"

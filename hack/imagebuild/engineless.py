@@ -1,7 +1,7 @@
-"""An image without a container engine: Debian's root, others' packages, ours; a layer each.
+"""An image without a container engine, with layers for Debian, the dependencies, and Wegent.
 
-The layers are cached by what they are made from, and don't depend on when they were: a
-changed line of ours costs one small layer.
+The layers are cached by their inputs, and don't depend on the time of the build: a changed line of
+Wegent's code costs one small layer.
 """
 
 import hashlib
@@ -24,15 +24,15 @@ EPOCH: Final = 0
 """The time of all files in an image."""
 SOURCES: Final = ("operator", "crds", "kube", "api_proxy")
 MAKERS: Final = ("packages.py", "rootfs.py", "images.py", "engineless.py", "oci.py")
-"""The modules whose change makes all layers anew."""
+"""The modules whose change invalidates all layers."""
 DPKG: Final = "var/lib/dpkg/status"
 
 
 class EnginelessBuild:
-    """Makes the images of this machine's architecture, with one root file system for all.
+    """Builds images for this machine's architecture, with one root file system for all.
 
     Args:
-        refresh: whether to take Debian's updates.
+        refresh: True to take Debian's updates.
     """
 
     def __init__(self, *, refresh: bool) -> None:
@@ -99,7 +99,7 @@ class EnginelessBuild:
         return bill
 
     def _others(self, image: Image) -> Path:
-        """Return the directory with the packages of the lock file, compiled."""
+        """Return the directory with the lock file's packages, compiled."""
         key = _digest("packages", self._base_key.encode(), image.lock.read_bytes())
         directory = self._cache / f"packages-{image.program}-{key[:16]}"
         if not directory.exists():
@@ -145,7 +145,7 @@ def _add(tar: tarfile.TarFile, path: Path, name: str, *, keep_owner: bool) -> No
     if not keep_owner:
         header.uid = header.gid = 0
         header.mode = 0o755 if header.isdir() else 0o644
-    header.uname = header.gname = ""  # of this machine, which has other users
+    header.uname = header.gname = ""  # the machine has other users
     if header.isreg():
         with path.open("rb") as content:
             tar.addfile(header, content)

@@ -1,4 +1,4 @@
-"""The images there are, and what is said of each."""
+"""The table of images, with the properties of each."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON: Final = "3.13"
-"""Debian's, of :data:`SUITE`."""
+"""Debian's Python, of :data:`SUITE`."""
 SUITE: Final = "trixie"
-"""The Debian release of both ways to an image; the Dockerfile names it too, which is tested."""
+"""The Debian release for both ways to build; a test compares it with the Dockerfile's."""
 PREFIX: Final = "/opt/wegent"
-"""Where the packages are, in the image."""
+"""The directory of the packages in the image."""
 USER: Final = "65532:65532"
-"""Nobody's in Debian; a number, so that ``runAsNonRoot`` can be checked before it runs."""
+"""The id of Debian's user nobody; ``runAsNonRoot`` can only be checked for a number."""
 SBOM: Final = "sbom.cdx.json"
 ENVIRONMENT: Final = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -28,7 +28,7 @@ class Image:
     """One program's image."""
 
     program: str
-    """``operator`` or ``api``: the target in the Dockerfile, the lock file's and the extra's."""
+    """``operator`` or ``api``: the name of the Dockerfile's target, the lock file and the extra."""
     module: str
     title: str
     environment: dict[str, str]
@@ -42,12 +42,12 @@ class Image:
 
     @property
     def lock(self) -> Path:
-        """The versions and hashes of all that it holds of others."""
+        """The versions and hashes of the image's dependencies."""
         return ROOT / f"requirements-{self.program}.lock"
 
     @property
     def entrypoint(self) -> list[str]:
-        """What it runs."""
+        """The image's command."""
         return ["python3", "-m", self.module]
 
 

@@ -1,6 +1,6 @@
-"""Writing an image as an OCI archive: the layout of the OCI image specification, in a tar.
+"""Writes an image as an OCI archive: the layout of the OCI image specification, in a tar.
 
-It is JSON and content addresses, so no tool is needed for it. ``ctr images import``,
+The layout is JSON and content addresses, so that no tool is needed for it. ``ctr images import``,
 ``kind load image-archive``, ``skopeo``, ``podman load`` and Docker from 25 on read it; the
 same content gives the same bytes.
 """
@@ -31,20 +31,20 @@ class Layer:
 
     path: Path
     digest: str
-    """Of the compressed bytes, ``sha256:...``."""
+    """The digest of the compressed bytes, ``sha256:...``."""
     diff_id: str
-    """Of the tar inside."""
+    """The digest of the tar inside."""
     created_by: str
-    """What ``docker history`` shows."""
+    """The text in ``docker history``."""
 
     @property
     def size(self) -> int:
-        """In bytes, compressed."""
+        """The compressed size in bytes."""
         return self.path.stat().st_size
 
 
 def entry(name: str, *, mode: int, epoch: int, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
-    """Return a tar header that depends on nothing but its arguments; it belongs to root."""
+    """Return a tar header that depends only on its arguments; the owner is root."""
     header = tarfile.TarInfo(name)
     header.type, header.mode, header.mtime = kind, mode, epoch
     header.uname = header.gname = "root"
@@ -52,7 +52,7 @@ def entry(name: str, *, mode: int, epoch: int, kind: bytes = tarfile.REGTYPE) ->
 
 
 def file_layer(files: Mapping[str, bytes], *, mode: int, epoch: int) -> bytes:
-    """Return the tar of a layer with these files and nothing else."""
+    """Return the tar of a layer with only these files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in sorted(files.items()):
@@ -78,7 +78,7 @@ def compress(tar: BinaryIO, target: Path, created_by: str) -> Layer:
 
 
 def cached_layer(cache: Path, key: str, created_by: str) -> Layer | None:
-    """Return the layer that was kept for ``key``, if there is one."""
+    """Return the cached layer for ``key``, if there is one."""
     path, record = cache / f"{key}.tgz", cache / f"{key}.json"
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
@@ -98,7 +98,7 @@ def keep_layer(cache: Path, key: str, tar: BinaryIO, created_by: str) -> Layer:
     return layer
 
 
-def write_archive(  # an image is all of these
+def write_archive(  # an image consists of these
     target: Path,
     *,
     name: str,
@@ -143,7 +143,7 @@ def write_archive(  # an image is all of these
             },
         }
     )
-    # The tag alone is the specification's; the whole name is what containerd reads.
+    # The specification defines the tag alone; containerd reads the whole name.
     tag = name.rpartition(":")[2]
     names = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": tag}
     platform = {"architecture": architecture, "os": "linux"}

@@ -1,7 +1,8 @@
-"""The Python packages of an image: what others wrote, by the lock file, and our wheel.
+"""The Python packages of an image: dependencies, by the lock file, and Wegent's wheel.
 
-Used on both ways to an image, in the Dockerfile's first stage and without an engine, so
-that they hold the same. What depends on when and where it was installed is left out.
+Both ways to build use them, the Dockerfile's first stage and the build without an engine, so that
+the images have the same content. Files that depend on the time and place of installation are left
+out.
 """
 
 import csv
@@ -18,23 +19,23 @@ from imagebuild.images import PYTHON, ROOT, Image
 
 MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 PLATFORM: Final = "{machine}-manylinux_2_28"
-"""Older than the C library of both bases."""
+"""A version older than the C library of both bases."""
 TRACES: Final = ("direct_url.json", "uv_cache.json", "INSTALLER", "REQUESTED")
-"""What installers note about themselves."""
+"""Files with notes of installers about themselves."""
 UNUSED: Final = ("*.pyi", "*.pxd", "*.pyx", "*.c", "*.h")
-"""What only compilers and editors read."""
+"""Files that only compilers and editors read."""
 
 
 def install_locked(image: Image, architecture: str, target: Path) -> None:
-    """Install all that the image's lock file names into ``target``.
+    """Install the packages of the image's lock file into ``target``.
 
     Raises:
-        BuildError: something of it can't be had, or isn't what the lock file says.
+        BuildError: a package can't be fetched, or differs from the lock file.
     """
     platform = PLATFORM.format(machine=MACHINES[architecture])
     _uv(
         *("pip", "install", "--quiet", "--target", str(target), "--link-mode", "copy"),
-        *("--python", sys.executable),  # else that of whatever environment is activated
+        *("--python", sys.executable),  # otherwise the activated environment's
         *("--python-version", PYTHON, "--python-platform", platform, "--only-binary", ":all:"),
         *("--no-deps", "--require-hashes", "--requirements", str(image.lock)),
     )
@@ -42,7 +43,7 @@ def install_locked(image: Image, architecture: str, target: Path) -> None:
 
 
 def install_ours(image: Image, target: Path, work: Path) -> None:
-    """Install the checkout's own wheel, without the other program.
+    """Install the checkout's wheel, without the other program.
 
     Raises:
         BuildError: it can't be built.
@@ -63,7 +64,7 @@ def install_ours(image: Image, target: Path, work: Path) -> None:
 
 
 def clean(target: Path) -> None:
-    """Remove what is not run, and what tells where and when it was installed."""
+    """Remove files that are not run, and files that show place and time of installation."""
     shutil.rmtree(target / "bin", ignore_errors=True)
     (target / ".lock").unlink(missing_ok=True)
     for pattern in UNUSED:
@@ -78,7 +79,7 @@ def clean(target: Path) -> None:
 
 
 def _rewrite_record(target: Path, record: Path) -> None:
-    """Leave out of RECORD what is no longer there."""
+    """Remove the entries of removed files from RECORD."""
     rows = csv.reader(record.read_text(encoding="utf-8").splitlines())
     kept = io.StringIO()
     writer = csv.writer(kept, lineterminator="\n")
@@ -88,7 +89,7 @@ def _rewrite_record(target: Path, record: Path) -> None:
 
 def _uv(*arguments: str) -> None:
     uv = Path(sys.executable).with_name("uv")
-    # The wheel's own times come from it.
+    # The variable sets the times in the wheel.
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "315532800"}
     done = subprocess.run(
         [uv, *arguments],

@@ -1,4 +1,4 @@
-"""What an image says of itself: version, revision, time, and the standard labels."""
+"""The metadata of an image: version, revision, time, and the standard labels."""
 
 import os
 import subprocess
@@ -14,18 +14,18 @@ LABEL: Final = "org.opencontainers.image."
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The state of the checkout that an image is made of."""
+    """The state of the checkout that an image is built from."""
 
     version: str
     revision: str
     """Git's commit, with ``-dirty`` if files differ from it; empty without Git."""
     created: datetime
-    """Of the commit, so that the same commit gives the same image; $SOURCE_DATE_EPOCH first."""
+    """The commit's time, so that it gives the same image; $SOURCE_DATE_EPOCH takes precedence."""
     licence: str
 
     @classmethod
     def of_the_checkout(cls) -> Self:
-        """Return the checkout's."""
+        """Return the checkout's release."""
         project: dict[str, Any] = tomllib.loads(
             (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         )["project"]
@@ -38,7 +38,7 @@ class Release:
 
     @property
     def created_text(self) -> str:
-        """As RFC 3339 has it."""
+        """The time in RFC 3339's format."""
         return self.created.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def labels(self, image: Image) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A Debian root file system with Python and nothing that installs or compiles, by debootstrap."""
+"""A Debian root file system with Python, without installers and compilers, by debootstrap."""
 
 import contextlib
 import os
@@ -30,19 +30,19 @@ REMOVED: Final = (
     "var/lib/dbus",
     "etc/ssl/certs/java",
 )
-"""What nobody reads there, and what differs from run to run."""
+"""Files that nothing reads there, and files that differ from run to run."""
 
 
 def ensure(cache: Path, *, architecture: str, refresh: bool) -> Path:
-    """Return the root file system of this machine's Debian packages, made if need be.
+    """Return the root file system for this machine's architecture, built if there is none.
 
     Args:
-        cache: keeps it, for all checkouts.
+        cache: the directory that keeps it, for all checkouts.
         architecture: of this machine.
-        refresh: whether to make it anew, with Debian's updates.
+        refresh: True to build it again, with Debian's updates.
 
     Raises:
-        BuildError: debootstrap is missing or failed, or we are not root.
+        BuildError: debootstrap is missing or failed, or the user is not root.
     """
     name = "-".join(("debian", SUITE, architecture, *PACKAGES))
     root = cache / name
@@ -63,12 +63,12 @@ def ensure(cache: Path, *, architecture: str, refresh: bool) -> Path:
 
 
 def compile_all(root: Path, directory: Path, prefix: str) -> None:
-    """Compile the Python files in ``directory``, with the root's Python, as if it was ``prefix``.
+    """Compile the Python files in ``directory`` with the root's Python, as if at ``prefix``.
 
-    Checked by nothing when they are loaded: the files in an image don't change.
+    Python doesn't check the compiled files against their source, as an image's files don't change.
 
     Raises:
-        BuildError: one of them is no Python of this version.
+        BuildError: a file isn't valid in this version of Python.
     """
     with tempfile.TemporaryDirectory(prefix="work-", dir=root / "tmp") as work:
         inside = Path(work) / "packages"
@@ -109,19 +109,19 @@ def _strip(root: Path) -> None:
             path.unlink(missing_ok=True)
     for left in (root / "var/lib/dpkg").glob("*-old"):
         left.unlink()
-    # Compiled anew, so that they don't depend on when the files were unpacked.
+    # The files are compiled again, so that they don't depend on the time of unpacking.
     library = root / "usr/lib/python3"
     for cache in (root / "usr/lib").glob("python3*/**/__pycache__"):
         shutil.rmtree(cache)
     directories = [f"/usr/lib/{path.name}" for path in library.parent.glob("python3*")]
     command = ["chroot", str(root), "python3", "-m", "compileall", "-q"]
     command += ["--invalidation-mode", "unchecked-hash", *directories]
-    with contextlib.suppress(BuildError):  # test data of the library that is no Python
+    with contextlib.suppress(BuildError):  # the library's test data, which isn't valid Python
         _run(command, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONHASHSEED": "0"})
 
 
 def files(root: Path) -> Iterator[Path]:
-    """Yield all that is in ``root``, in a fixed order, but for what the kernel mounts there."""
+    """Yield all paths in ``root`` in a fixed order, except for the kernel's mounts."""
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)
         if relative.parts[0] in {"dev", "proc", "sys", "run", "tmp"} and len(relative.parts) > 1:

@@ -1,4 +1,4 @@
-"""What an image is made of, as a CycloneDX document: Debian's packages and Python's."""
+"""An image's bill of materials, a CycloneDX document: packages of Debian and of Python."""
 
 import hashlib
 import json
@@ -18,9 +18,9 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 NAMESPACE: Final = uuid.UUID("6b8f1a0e-6f0f-4f0e-9a53-2f1d7c1b0a11")
-"""Of serial numbers: the same content has the same one."""
+"""The namespace of serial numbers: equal content has the same number."""
 LONGEST_LICENSE: Final = 100
-"""Some packages have the whole text where its name belongs."""
+"""The length limit of a license's name, as some packages have the whole text instead."""
 
 
 def describe(
@@ -33,7 +33,7 @@ def describe(
         version: of the image.
         python: the directory of the Python packages.
         dpkg: Debian's ``/var/lib/dpkg/status``, if the image has one.
-        created: when the image was made, as it says itself.
+        created: the image's own time.
     """
     bom = Bom()
     whole = Component(
@@ -66,7 +66,7 @@ def _python(found: Iterable[Distribution]) -> Iterator[Component]:
             purl=purl,
             bom_ref=str(purl),
             description=str(metadata.get("summary", "")) or None,
-            # Of the list of its files with their digests.
+            # The digest of the list of its files with their digests.
             hashes=[HashType(alg=HashAlgorithm.SHA_256, content=_sha256(record))],
         )
         if expression := metadata.get("license_expression"):

@@ -1,7 +1,7 @@
 """``python -m imagebuild.stage PROGRAM DIRECTORY``: the Dockerfile's first stage.
 
-Fills the directory with an image's Python packages, compiled, and with the bill of
-materials of the whole image, whose Debian packages are those of this file system.
+The directory gets the image's Python packages, compiled, and the bill of materials of the whole
+image. Its Debian packages are those of this file system.
 """
 
 import argparse
