@@ -119,7 +119,7 @@ class Images(ValuesModel):
     """The images."""
 
     repository: ImageName = ""
-    """What the names of both images begin with, your registry's included; `-operator` and `-api`
+    """Prefix of the names of both images, your registry's included; `-operator` and `-api`
     are added. Must be set, unless `operator.image.repository` and `api.image.repository` are."""
     tag: Tag = ""
     """Of both. Empty: the chart's appVersion."""
@@ -155,9 +155,9 @@ class Policies(ValuesModel):
     """Install the admission policies. Off: creators can be forged, the operator and the proxy are
     held by RBAC alone, and objects get the trash's finalizer only once the operator sees them."""
     mutating: Literal["auto", "always", "never"] = "auto"
-    """Whether to install the mutating ones too, which stamp creators and the trash's finalizer:
-    `auto` where the cluster has them (Kubernetes 1.36 and newer), as far as Helm can see.
-    `helm template` sees no cluster: say `always` there."""
+    """Condition for installing the mutating ones too, which stamp creators and the trash's
+    finalizer: `auto` where the cluster has them (Kubernetes 1.36 and newer), as far as Helm can
+    see. `helm template` sees no cluster: say `always` there."""
 
 
 class Accounts(ValuesModel):
@@ -219,7 +219,7 @@ class PodDisruptionBudget(ValuesModel):
 
 
 class Workload(ValuesModel):
-    """What operator and proxy have in common."""
+    """Values that operator and proxy share."""
 
     image: Image = Image()
     """Its image."""
@@ -268,7 +268,7 @@ class Operator(Workload):
         "requests": {"cpu": "50m", "memory": "128Mi"},
         "limits": {"memory": "512Mi"},
     }
-    """What it is given."""
+    """CPU and memory of the container."""
 
 
 class Service(ValuesModel):
@@ -288,7 +288,8 @@ class Service(ValuesModel):
     load_balancer_class: str = ""
     """Which kind of `LoadBalancer`; empty: the cluster's default. Can't be changed later."""
     ip_family_policy: Literal["", "SingleStack", "PreferDualStack", "RequireDualStack"] = ""
-    """Whether it has addresses of IPv4 and IPv6; empty: the cluster's default."""
+    """IP family policy of the Service: addresses of IPv4, of IPv6 or of both; empty: the
+    cluster's default."""
     annotations: Strings = {}
     """Its annotations."""
 
@@ -309,7 +310,7 @@ class Ingress(ValuesModel):
     host: HostName | Literal[""] = ""
     """The host name; empty: any."""
     paths: Paths = PUBLISHED
-    """What the paths begin with that go to the proxy: all that users need, and not `/metrics`. It
+    """Prefixes of the paths that go to the proxy: all that users need, and not `/metrics`. It
     expects `/api/v1` after no prefix."""
     path_type: Literal["Prefix", "Exact", "ImplementationSpecific"] = "Prefix"
     """How paths are compared."""
@@ -329,7 +330,7 @@ class HttpRoute(ValuesModel):
     hostnames: list[HostName] = []
     """Host names; empty: the Gateway's."""
     paths: Paths = PUBLISHED
-    """What the paths begin with that go to the proxy: all that users need, and not `/metrics`."""
+    """Prefixes of the paths that go to the proxy: all that users need, and not `/metrics`."""
 
 
 class Autoscaling(ValuesModel):
@@ -363,7 +364,7 @@ class Api(Workload):
         "requests": {"cpu": "100m", "memory": "256Mi"},
         "limits": {"memory": "768Mi"},
     }
-    """What it is given. Each password that is being hashed takes 64 MiB."""
+    """CPU and memory of the container. Each password that is being hashed takes 64 MiB."""
     drain_delay_seconds: Annotated[int, Field(ge=0, le=300)] = 5
     """How long a Pod that is to end goes on serving, until no load balancer sends it anything."""
     service: Service = Service()
@@ -383,18 +384,18 @@ class NetworkPolicy(ValuesModel):
     """Let only what is needed in to the Pods, and out to DNS and the API server. It takes a network
     plug-in that knows policies; others ignore them."""
     api_from: list[Object] = []
-    """Who may reach the proxy, as Kubernetes' `from` has it, besides `metricsFrom` and the chart's
-    own test; empty: everybody."""
+    """Sources that may reach the proxy, as in Kubernetes' `from`, besides `metricsFrom` and the
+    chart's own test; empty: everybody."""
     metrics_from: list[Object] = []
-    """Who may reach the operator's metrics, and the proxy, whose metrics are on its only port;
-    empty: everybody the operator's, and `apiFrom` alone the proxy's."""
+    """Sources that may reach the operator's metrics, and the proxy, whose metrics are on its
+    only port; empty: everybody the operator's, and `apiFrom` alone the proxy's."""
     api_server_ports: Annotated[list[Port], Field(min_length=1)] = [443, 6443]
     """Ports that the API server listens on, behind its Service too."""
     api_server_to: list[Object] = []
     """Where the API server is, as Kubernetes' `to` has it; empty: anywhere, on these ports."""
     extra_egress: list[Object] = []
-    """What else operator, proxy and Jobs may reach, such as a collector of traces or a mesh, as
-    Kubernetes' `egress` has it."""
+    """Further destinations that operator, proxy and Jobs may reach, such as a collector of
+    traces or a mesh, as Kubernetes' `egress` has it."""
 
 
 class ServiceMonitor(ValuesModel):
@@ -455,7 +456,7 @@ class Jobs(ValuesModel):
         "requests": {"cpu": "50m", "memory": "128Mi"},
         "limits": {"memory": "256Mi"},
     }
-    """What they are given."""
+    """CPU and memory of the containers."""
     node_selector: Labels = {}
     """Labels of the nodes that they may run on."""
     tolerations: list[Object] = []
@@ -467,7 +468,7 @@ class Jobs(ValuesModel):
 
 
 class Uninstall(ValuesModel):
-    """What happens before the release is deleted."""
+    """Steps before the release is deleted."""
 
     release_objects: bool = True
     """Before uninstalling, end the operator and take the trash's finalizer off every object. Off:
@@ -480,7 +481,7 @@ class Values(ValuesModel):
     name_override: NamePart = ""
     """Part of the names in place of the chart's name."""
     fullname_override: NamePart = ""
-    """What all names begin with, in place of the release's name."""
+    """Prefix of all names, in place of the release's name."""
     common_labels: Labels = {}
     """Labels of all objects and Pods, besides the chart's."""
     image: Images = Images()
@@ -528,4 +529,4 @@ class Values(ValuesModel):
     uninstall: Uninstall = Uninstall()
     """Uninstalling."""
     global_: Annotated[Object, Field(alias="global")] = {}
-    """What a parent chart shares with all its parts; nothing here uses it."""
+    """Values that a parent chart shares with all its parts; this chart uses none."""

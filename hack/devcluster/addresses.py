@@ -15,10 +15,10 @@ class Addresses:
     """The addresses of one control plane; by itself it has nobody to reach but this machine."""
 
     apiserver: str = LOOPBACK
-    """What the API server listens on and what its clients are told."""
+    """The address that the API server listens on and that its clients use."""
     services: IPv4Network = SERVICES
     nodes: bool = False
-    """Whether nodes join: pods then reach the API server, and the API server reaches kubelets."""
+    """True if nodes join: pods then reach the API server, and the API server reaches kubelets."""
 
     @property
     def kubernetes_service(self) -> str:
@@ -27,7 +27,7 @@ class Addresses:
 
     @property
     def serving_names(self) -> tuple[str, ...]:
-        """What the API server's certificate is for."""
+        """The names and addresses in the API server's certificate."""
         names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
         local = ("localhost", LOOPBACK, self.kubernetes_service)
         return tuple(

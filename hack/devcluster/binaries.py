@@ -28,7 +28,7 @@ class Getter(Protocol):
 
     @property
     def title(self) -> str:
-        """What it does, in a word."""
+        """Its action, in a word."""
 
     def get(self, program: Program, target: Path) -> None:
         """Write the program to ``target``, or raise DownloadError or BuildError."""

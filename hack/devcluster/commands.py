@@ -45,7 +45,7 @@ def etcd_command(
         f"--listen-peer-urls={peer}",
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=default={peer}",
-        # Whoever reaches etcd is above RBAC: other users of this machine must not.
+        # RBAC does not apply to clients of etcd: other users of this machine must not reach it.
         *_etcd_tls(credentials, ""),
         *_etcd_tls(credentials, "peer-"),
         *([] if fsync else ["--unsafe-no-fsync"]),

@@ -31,8 +31,8 @@ DEFAULT_ACCOUNT: Final = "/api/v1/namespaces/default/serviceaccounts/default"
 class ControlPlane:
     """One control plane in one directory: keys, data, logs, ports and process records.
 
-    Whoever constructs it on the same directory, in this program or a later one,
-    controls the same servers. As a context manager it starts and stops them.
+    An object on the same directory, in this program or a later one, controls the
+    same servers. As a context manager it starts and stops them.
 
     Args:
         binaries: the programs.

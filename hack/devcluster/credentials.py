@@ -31,9 +31,9 @@ class Credentials:
         """The API server's, for kubelets."""
 
     def issue(self, addresses: Addresses) -> None:
-        """Make the authorities and the ServiceAccount key if missing, all else anew.
+        """Make the authorities and the ServiceAccount key if missing, and all else in any case.
 
-        What the former signed (kubeconfigs, tokens) stays valid over restarts; the
+        Kubeconfigs and tokens that the former signed stay valid over restarts; the
         latter can't expire on a cluster that is in use.
         """
         create_service_account_key(self.service_account_key)

@@ -1,4 +1,4 @@
-"""What can go wrong, each with a message for the person at the terminal.
+"""Errors, each with a message for the person at the terminal.
 
 ::
 

@@ -68,7 +68,7 @@ class Daemon:
             part.replace(self._record)
 
     def identity(self) -> Identity | None:
-        """Return the process while it runs, whoever started it."""
+        """Return the process while it runs, started by this program or another one."""
         if self._child is not None:
             # poll() reaps it, so that its pid stays ours until then.
             return Identity.of(self._child.pid) if self._child.poll() is None else None

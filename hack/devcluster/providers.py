@@ -1,4 +1,4 @@
-"""What each kind of cluster can do, whoever runs it."""
+"""The operations of each kind of cluster."""
 
 from dataclasses import dataclass
 from pathlib import Path

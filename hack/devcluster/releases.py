@@ -42,7 +42,7 @@ class Release:
     tags: str = ""
     """Go's build tags, separated by commas."""
     cgo: bool = False
-    """Whether it is partly C: it needs a C compiler, and is built for this machine only."""
+    """True if it is partly C: it needs a C compiler, and is built for this machine only."""
 
     def directory_name(self, platform: str) -> str:
         """Return the name of its directory in the cache, for a platform like ``linux-amd64``."""

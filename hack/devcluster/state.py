@@ -41,7 +41,7 @@ DEFAULT_PROVIDER: Final = "embedded"
 
 
 class DevCluster:
-    """What the commands work on; everything about it is in ``directory``."""
+    """The cluster that the commands work on; everything about it is in ``directory``."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
@@ -87,7 +87,7 @@ class DevCluster:
                 claim(self.directory)
                 return cluster.up()
             except BaseException:
-                # What never came up must not bar the way to another kind.
+                # A cluster that never came up must not bar the way to another kind.
                 if current is None and not cluster.kubeconfig.exists():
                     shutil.rmtree(self.directory)
                 raise

@@ -155,7 +155,7 @@ class NodeCluster:
         shutil.rmtree(self._node, ignore_errors=True)  # addresses are new with every start
         self._node.mkdir(parents=True)
         self._namespaces = Namespaces(self._node, self._holder, self._paths["pause"], self.cgroups)
-        # What killed runs left is swept up first: not while another one is in the making.
+        # Leftovers of killed runs are removed first: not while another one is in the making.
         with locked(cache_root() / "node.lock", "it starts a node"):
             self._namespaces.start()
         self._network = network = claim(self._namespaces.pid, str(self.directory))

@@ -1,4 +1,4 @@
-"""What a node sees of this machine's files: all of them, with some places of its own."""
+"""A node's view of this machine's files: all of them, with some places of its own."""
 
 from pathlib import Path
 from typing import Final

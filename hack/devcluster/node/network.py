@@ -21,7 +21,7 @@ UPLINK: Final = "uplink"
 MAX_ALIAS: Final = 255
 """Bytes that the kernel keeps."""
 ALREADY_THERE: Final = "File exists"
-"""What the kernel says of a name that is taken."""
+"""The kernel's message about a name that is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def claim(pid: int, alias: str) -> NodeNetwork:
 
     Args:
         pid: of a process in the node's network namespace.
-        alias: whose link it is, for whoever lists links.
+        alias: the owner of the link, shown in a list of links.
 
     Raises:
         NodeUnavailable: all numbers are taken, or the kernel refuses.

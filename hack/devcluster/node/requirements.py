@@ -1,4 +1,4 @@
-"""What a node needs of this machine, asked before anything is started."""
+"""A node's requirements of this machine, checked before anything is started."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ TRIES: Final = {
     " prerouting priority 0; }'",
     "forwarding of packets": "echo 1 > /proc/sys/net/ipv4/ip_forward",
 }
-"""What the kernel has to grant inside namespaces of our own, by a shell's commands."""
+"""Rights that the kernel must grant inside namespaces of our own, as shell commands."""
 
 
 def missing(directory: Path) -> list[str]:
