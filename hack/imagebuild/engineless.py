@@ -145,7 +145,7 @@ def _add(tar: tarfile.TarFile, path: Path, name: str, *, keep_owner: bool) -> No
     if not keep_owner:
         header.uid = header.gid = 0
         header.mode = 0o755 if header.isdir() else 0o644
-    header.uname = header.gname = ""  # the machine has other users
+    header.uname = header.gname = ""  # the names would be this machine's
     if header.isreg():
         with path.open("rb") as content:
             tar.addfile(header, content)
