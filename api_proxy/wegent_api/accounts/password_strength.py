@@ -87,7 +87,7 @@ def preload() -> None:
 
 @cache
 def _common() -> frozenset[str]:
-    packed = files("wegent_api").joinpath("common_passwords.txt.gz").read_bytes()
+    packed = files("wegent_api.accounts").joinpath("common_passwords.txt.gz").read_bytes()
     return frozenset(gzip.decompress(packed).decode().splitlines()) | _CONTEXT
 
 
