@@ -1,10 +1,14 @@
-"""Which Event tells a story: a new one, or one that is there with a greater count.
+"""Decides whether a story becomes a new Event, or increases the count of an existing one.
 
-The rules are those of client-go's ``EventCorrelator``, so that an object that flaps costs
-what it costs with any controller: equal stories are one Event with a count; of more than
-ten that differ only in their note the rest are one Event too; and each object has 25 Events,
-then one more every five minutes. What is remembered is bounded; the least recently used go
-first, and a story that was forgotten begins another Event.
+The rules are those of client-go's ``EventCorrelator``, so that an object that flaps costs no
+more than with any other controller:
+
+- Equal stories share one Event with a count.
+- Of more than ten stories that differ only in their note, the rest share one Event too.
+- Each object may have 25 Events, then one more every five minutes.
+
+The memory is bounded. The least recently used entries are dropped first. A story that was
+dropped starts a new Event.
 """
 
 import uuid
@@ -46,13 +50,13 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What one Event tells."""
+    """The content of one Event."""
 
     action: str
     reason: str
     note: str
     normal: bool
-    """Whether that is how things should go; else it is a warning."""
+    """True for an Event of type Normal, False for a Warning."""
 
 
 @dataclass(slots=True)
@@ -62,13 +66,13 @@ class Series:
     key: ObjectKey
     uid: str
     version: int
-    """Of the object, when the first of these stories was told."""
+    """resourceVersion of the object when the first of these stories was told."""
     story: Story
     first: datetime
     last: datetime
     count: int = 0
     stored: bool = False
-    """Whether the API server has it."""
+    """True once the API server has stored the Event."""
     name: str = ""
 
     def __post_init__(self) -> None:

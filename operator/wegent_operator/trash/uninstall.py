@@ -160,17 +160,17 @@ async def _held(client: KubeClient, kind: Kind) -> list[dict[str, Any]]:
 
 
 async def _is_gone(client: KubeClient, kind: Kind) -> bool:
-    """Tell whether a kind's CRD, and with it all objects, is gone; else 404 is a version's."""
+    """Return whether a kind's CRD is gone, with all objects. If not, only a version is missing."""
     try:
         return not await _exists(client, CRDS.path(name=f"{kind.plural}.{GROUP}"))
     except ApiError as error:
-        return error.code == 403  # who may not see CRDs is told nothing else
+        return error.code == 403  # without the right to read CRDs, nothing more can be known
 
 
 async def _remove_finalizers(
     client: KubeClient, kind: Kind, held: list[dict[str, Any]]
 ) -> list[Missed | ApiError | None]:
-    """Remove the finalizer from objects; return for each None, or the reason against it."""
+    """Remove the finalizer from objects; return None or the failure for each object."""
     gate, guarded = asyncio.Semaphore(AT_ONCE), Guarded(client)
 
     async def release(metadata: dict[str, Any]) -> Missed | ApiError | None:
