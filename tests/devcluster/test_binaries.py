@@ -64,7 +64,7 @@ def test_users_own_programs_come_first(tmp_path: Path) -> None:
 def test_users_own_release_is_taken_whole_or_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # What envtest brings: no controller manager.
+    # The envtest archive contains no controller manager.
     assets = put(tmp_path / "assets", ["etcd", "kube-apiserver", "kubectl"])
     assert contents(programs(tmp_path, Source("download"), assets=assets)) == {
         "etcd": "assets",

@@ -300,7 +300,7 @@ async def test_a_restart_over_settled_accounts_writes_nothing(
 
 
 async def test_a_member_of_a_namespace_that_the_operator_makes_later(api: Api, user: str) -> None:
-    """Whoever is judged first: each waits for what the other's Account brings."""
+    """In any order of verdicts, each Account waits for the other Account's namespace."""
     pairs = [(f"{user}-a{number}", f"{user}-b{number}") for number in range(6)]
     for one, other in pairs:
         for name, friend in ((one, other), (other, one)):

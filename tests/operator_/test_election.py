@@ -104,7 +104,7 @@ async def test_a_change_of_leader_writes_nothing_where_all_is_said(
 async def test_one_that_is_cut_off_stops_before_another_begins(
     api: Api, namespace: str, pair: Pair
 ) -> None:
-    """The Lease is somebody else's: whoever has held it judges no more."""
+    """The former leader reconciles nothing once somebody else holds the Lease."""
     leader = await pair.leader()
     taken = {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 3600}}
     await api.client.request("PATCH", LEASE, body=taken, content_type=MERGE_PATCH)

@@ -76,5 +76,5 @@ def make_task(api: Api, namespace: str, bot: str) -> MakeTask:
 
 @pytest.fixture
 def writes(audit: AuditLog, namespace: str) -> Writes:
-    """What the operator writes from now on."""
+    """The operator's writes from now on."""
     return Writes(audit, namespace)

@@ -1,4 +1,4 @@
-"""What became of a Task, and what the operator wrote to make it so."""
+"""Helpers that wait for a Task's status and list the operator's writes to it."""
 
 from collections.abc import Mapping
 from typing import Any

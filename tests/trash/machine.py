@@ -74,7 +74,7 @@ class Expected:
 
 @dataclass
 class World:
-    """What the machine works on; made once for all runs."""
+    """The API and the operator that the machine uses; created once for all runs."""
 
     api: Api
     operator: OperatorProcess

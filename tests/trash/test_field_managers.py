@@ -89,7 +89,7 @@ async def test_a_changed_apply_of_the_same_manager_is_no_conflict(
         assert owners(after) == owners(before)
         before = await judged(api, plural, namespace)
     after = await apply(api, plural, namespace, CHANGED[plural], "pipeline", app="changed")
-    # What it no longer names is gone: it was its own.
+    # The pipeline owned the label that it no longer applies, so the label is gone.
     assert after["metadata"]["labels"] == {"app": "changed"}
     changed = await judged(api, plural, namespace)
     assert owners(changed)[("pipeline", "Apply", "")] != owners(before)[("pipeline", "Apply", "")]
