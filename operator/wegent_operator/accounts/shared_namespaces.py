@@ -37,7 +37,7 @@ class SharedNamespaceController:
         """Give every account the shared role in a namespace that exists and is shared.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         await self._share(key.name)
         return True

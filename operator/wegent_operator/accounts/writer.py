@@ -28,7 +28,7 @@ class ProvisionWriter:
         It is never applied: a namespace that somebody else made meanwhile stays theirs.
 
         Raises:
-            KubeError: the API server did not take it.
+            KubeError: the request failed.
         """
         body: Mapping[str, Any] = await self._client.request(
             "POST",
@@ -43,7 +43,7 @@ class ProvisionWriter:
         """Apply an object.
 
         Raises:
-            KubeError: the API server did not take it.
+            KubeError: the request failed.
         """
         resource = _RESOURCES[key.plural]
         body = await self._client.request(

@@ -41,8 +41,8 @@ class ReferencesController(Generic[S]):
         """Put the trash's finalizer on or take it off, and write the verdict.
 
         Raises:
-            Hindered: the object can't be kept, or can't go yet.
-            KubeError: the API server did not take something; to be tried again.
+            Hindered: the object can't be stored, or can't be deleted yet.
+            KubeError: a request failed; try again.
         """
         if state is None:
             self._trash.forget(key)

@@ -9,7 +9,7 @@ S_contra = TypeVar("S_contra", bound=ObjectState, contravariant=True)
 
 
 class Controller(Protocol[S_contra]):
-    """Brings the objects of one kind in line with what is there."""
+    """Reconciles the objects of one kind."""
 
     def unlisted(self, key: ObjectKey, state: S_contra | None) -> str | None:
         """Return the plural of a resource that must be listed before `reconcile` may run.
@@ -26,5 +26,5 @@ class Controller(Protocol[S_contra]):
 
         Raises:
             Hindered: a step was refused, or waits for somebody; to be told on the object.
-            KubeError: the API server did not take something; to be tried again.
+            KubeError: a request failed; try again.
         """

@@ -39,7 +39,7 @@ class Recorder:
         self._news = asyncio.Event()
 
     def transition(self, state: ObjectState, outcome: Outcome, now: datetime) -> None:
-        """Note that an object's ``Ready`` became ``outcome``. Never blocks and never raises.
+        """Record that an object's ``Ready`` became ``outcome``. Never blocks and never raises.
 
         Nothing is told of an object that is ready from the beginning, as most are.
         """

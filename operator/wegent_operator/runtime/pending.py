@@ -32,7 +32,7 @@ class Pending:
         return self._pending_since.get(key)
 
     def settle(self, key: ObjectKey) -> None:
-        """Note that an object says how it is, and that its next retry starts with no delay."""
+        """Record that an object says how it is, and that its next retry starts with no delay."""
         self._pending_since.pop(key, None)
         self._queue.forget(key)
 

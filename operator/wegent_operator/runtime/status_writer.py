@@ -36,7 +36,7 @@ class StatusWriter:
         The event of a change brings the object back into the queue.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         kind = BY_PLURAL[state.key.plural]
         outcomes = self._metrics.writes

@@ -44,7 +44,7 @@ class VerdictWriter:
         """Write a verdict, and tell a change of ``Ready`` in an Event.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         now = self._clock()
         if await self.put(state, with_verdict(state, verdict, rfc3339(now))):
@@ -54,7 +54,7 @@ class VerdictWriter:
         """Write the status of ``desired`` where it differs; return whether it was written.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         if desired == state:
             return False

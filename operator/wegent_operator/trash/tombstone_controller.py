@@ -49,7 +49,7 @@ class TombstoneController:
 
         Raises:
             Hindered: the Tombstone has served its purpose and can't be deleted.
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         if state is None:
             return True
