@@ -1,4 +1,4 @@
-"""Several operators, of which one judges."""
+"""Several operators, of which only the leader reconciles."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from wegent_kube.resources import LEASES, Resource
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles")
 LEASE = LEASES.path("wegent-system", "wegent-operator")
 TAKEN_OVER_WITHIN_S = 40.0
-"""Twice what is promised: machines are shared, and what is promised is measured elsewhere."""
+"""Twice the documented time, because machines are shared. Another test measures that time."""
 
 
 class Pair:

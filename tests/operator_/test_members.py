@@ -73,7 +73,7 @@ async def test_what_is_given_to_nobody_is_taken_away(
 async def test_a_later_user_of_the_name_is_no_member(
     api: Api, operator: OperatorProcess, user: str, namespace: str, audit: AuditLog
 ) -> None:
-    """Though the operator saw neither the end of the one nor the beginning of the other."""
+    """The operator sees neither the earlier Account's deletion nor the later one's creation."""
     await sign_up(api, user)
     await let_in(api, namespace, user)
     binding = members.binding_name(user, "viewer")

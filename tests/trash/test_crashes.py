@@ -1,4 +1,4 @@
-"""The operator is killed between two of its writes: the next one goes on from there.
+"""The operator is killed between two of its writes, and the next operator continues from there.
 
 Each state is made by the operator's own writes, with its own rights, while it is down.
 """

@@ -1,4 +1,4 @@
-"""Fields belong to those who owned them, also after a restore."""
+"""Fields keep their field managers, also after a restore."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ async def apply(
 
 
 def owners(body: dict[str, Any]) -> dict[tuple[str, str, str], Any]:
-    """Return the field owners but the operator's own, with what they own."""
+    """Return the field managers with their fields, without the operator's own."""
     return {
         (entry["manager"], entry["operation"], entry.get("subresource", "")): entry["fieldsV1"]
         for entry in body["metadata"]["managedFields"]
