@@ -1,4 +1,4 @@
-"""A web server that behaves as badly as a test asks it to."""
+"""A web server whose faults each test chooses."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ class Upstream:
         self.answers[path] = answer
 
     def hang(self, path: str) -> None:
-        """Take the request and say nothing."""
+        """Accept the request and never answer."""
 
         def answer(_: BaseHTTPRequestHandler) -> None:
             self.released.wait(60)

@@ -1,4 +1,4 @@
-"""Where programs are looked for, in which order, and that nobody gets half a program."""
+"""The places in which programs are searched, in order. A caller never gets a partial program."""
 
 import threading
 from collections.abc import Callable, Sequence

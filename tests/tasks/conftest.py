@@ -24,7 +24,7 @@ RUNNER_ROLE = {
         {"apiGroups": [GROUP], "resources": ["tasks/status"], "verbs": ["patch"]},
     ],
 }
-"""All that claiming takes, as docs/adr/0007-claiming-a-task.md says."""
+"""The rights that a claim needs, as docs/adr/0007-claiming-a-task.md says."""
 
 MakeTask = Callable[..., Awaitable[dict[str, Any]]]
 

@@ -1,4 +1,4 @@
-"""Two runners and one Task: one gets it, and a dead one's work is taken up by another."""
+"""Of two runners one gets a Task, and another runner takes over the Task of a dead runner."""
 
 import asyncio
 from collections import Counter
