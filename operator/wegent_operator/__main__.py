@@ -20,11 +20,11 @@ from wegent_operator.trash.uninstall import stop_operator, uninstall
 from wegent_operator.watch.kopf_settings import EXIT_S
 
 MAX_NAMED: Final = 20
-"""Objects that are named where the finalizer stays on some."""
+"""Maximum of objects to name if the finalizer stays on some."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run until told to stop, or remove all finalizers. Exits with 2 where there is no cluster."""
+    """Run until told to stop, or remove all finalizers. Exit with 2 if there is no cluster."""
     parser = argument_parser("wegent-operator", "Wegent's operator: runs until SIGTERM.", Settings)
     parser.add_argument(
         "--release-everything",
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     if options.release_everything:
         sys.exit(asyncio.run(_uninstall(options.stop_operator)))
-    # Else Kopf asks who we are, and in a container that may be a number without a name.
+    # Otherwise Kopf looks up the user's name, and a container's user may have only a number.
     os.environ.setdefault("POD_ID", socket.gethostname())
     registry = kopf.OperatorRegistry()
     register(registry)
@@ -56,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 async def _operate(registry: kopf.OperatorRegistry) -> int:
-    """Run the operator and return the exit status: 1 if it ends without having been asked to.
+    """Run the operator and return the exit status: 1 if it ends without a request to stop.
 
-    An operator without its watches must not stay: whatever ends Kopf's part ends the process.
-    Where that hangs, ``kopf_settings.EXIT_S`` cuts it off, and a thread after a signal, for
-    which Kopf's own limit doesn't hold.
+    An operator without watches must not go on running, so the process ends when Kopf ends. If
+    that hangs, ``kopf_settings.EXIT_S`` limits it. After a signal Kopf's own limit doesn't apply,
+    and a thread ends the process instead.
     """
     ready, stop = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(
@@ -72,7 +72,7 @@ async def _operate(registry: kopf.OperatorRegistry) -> int:
     await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
     if not ready.is_set():
         waiting.cancel()
-        await running  # it raises what was wrong, or was told to end at once
+        await running  # raises Kopf's error, or returns if Kopf was told to end at once
         return 0
 
     def asked() -> None:

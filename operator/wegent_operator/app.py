@@ -1,7 +1,7 @@
-"""The operator's parts put together, and their life within Kopf's.
+"""Connects the operator's parts, and starts and stops them with Kopf.
 
-``register`` puts everything into a Kopf registry: the program makes one of its
-own, ``kopf run`` brings the default one (``wegent_operator.autoload``).
+``register`` adds the operator to a Kopf registry. The program creates a registry of
+its own; ``kopf run`` uses the default registry (``wegent_operator.autoload``).
 """
 
 import asyncio
@@ -58,12 +58,12 @@ USER_AGENT = "wegent-operator"
 
 
 def clock() -> datetime:
-    """Return the time; the one place where the operator asks for it."""
+    """Return the current time. All parts of the operator get the time from here."""
     return datetime.now(UTC)
 
 
 class Operator:
-    """One operator: its cache, its queue and the parts that work on them."""
+    """One operator: a cache, a queue, and the parts that use them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -132,9 +132,9 @@ class Operator:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _controllers(self, held: HeldKeys) -> dict[str, Controller[Any]]:
-        """Return the table of controllers by plural.
+        """Return the controllers, by plural.
 
-        A kind that isn't named here is decided by its references alone.
+        A kind that isn't named here gets its verdict from its references alone.
         """
         cache, sight, settings = self._cache, self.sight, self.settings
         writer = VerdictWriter(
@@ -179,8 +179,8 @@ class Operator:
     async def start(self) -> None:
         """Start to fill the cache, and to reconcile once each resource is listed or refused.
 
-        /healthz is served from the first moment. This waits for no answer of the API server: Kopf
-        watches nothing before this returns, and reacts to no signal.
+        The health server is ready when this returns. This never waits for the API server, because
+        Kopf starts no watch and handles no signal before this returns.
         """
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
@@ -193,7 +193,7 @@ class Operator:
         self._spawn("reconciling", self._run())
 
     async def stop(self) -> None:
-        """End every task and connection. A write that is under way is finished or never sent."""
+        """Stop all tasks and connections. A write that has begun is finished or never sent."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -202,7 +202,7 @@ class Operator:
         await asyncio.to_thread(self._tracing.shutdown)
 
     def kopf_session(self) -> kopf.AiohttpSession:
-        """Return the session for Kopf's watches, with a client of its own: Kopf closes it."""
+        """Return the session for Kopf's watches. It has a client of its own, which Kopf closes."""
         session = KopfSession(
             KubeClient(self.connection, limit=0, user_agent=USER_AGENT),
             RESOURCES,
@@ -215,7 +215,7 @@ class Operator:
         )
 
     async def _run(self) -> None:
-        """Reconcile for ever; with leader election, while this operator leads."""
+        """Reconcile for ever; with leader election, only while this operator leads."""
         await self.sight.all_tried()
         logger.info("Listed %d objects.", len(self._cache))
         if self._elector is not None:
@@ -236,7 +236,7 @@ class Operator:
             self.feed.stop()
 
     def _problems(self) -> list[str]:
-        """Return a line for each resource and Lease that keeps objects without a verdict."""
+        """Return one line for each resource or Lease without which objects get no verdict."""
         lease = self._elector.problem if self._elector else ""
         return [*self.sight.problems(), *([f"leases: {lease}"] if lease else [])]
 
@@ -262,10 +262,10 @@ class Operator:
 
 
 def register(registry: kopf.OperatorRegistry) -> None:
-    """Put the operator into a Kopf registry."""
+    """Add the operator to a Kopf registry."""
     running: list[Operator] = []
 
-    # Settings that are wrong and a port that is taken don't get better: the program ends.
+    # Wrong settings and a port in use are permanent errors: the program ends.
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         operator = Operator(Settings())

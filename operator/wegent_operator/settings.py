@@ -18,41 +18,41 @@ ACCOUNT_QUOTA: Final[Mapping[str, int]] = MappingProxyType(
         f"count/rolebindings.{RBAC_GROUP}": 100,
     }
 )
-"""Objects that a user's own namespace may hold: all that the role admin lets them write there."""
+"""Quota of a user's own namespace. It covers all kinds that the role admin lets users write."""
 
 
 class Settings(BaseSettings):
-    """What can be set. docs/operator.md lists the same, and a test compares them."""
+    """The operator's settings. docs/operator.md lists them too; a test compares the two lists."""
 
     model_config = SettingsConfigDict(
         env_prefix="WEGENT_OPERATOR_", frozen=True, use_attribute_docstrings=True
     )
 
     accounts_namespace: str = "wegent-accounts"
-    """Where Accounts give access; nothing but users' accounts lives there."""
+    """Namespace in which Accounts give access. It contains users' accounts and nothing else."""
     shared_namespaces: Annotated[frozenset[str], NoDecode] = frozenset({"default"})
-    """Comma-separated. Any namespace may refer into these; `shared_role` says what users are."""
+    """Comma-separated namespaces whose objects all namespaces may reference. See `shared_role`."""
     shared_role: Literal["viewer", "editor", "none"] = "viewer"
-    """Role of every user in the shared namespaces. With `none`, users are let in one by one."""
+    """Role of every user in the shared namespaces. With `none`, access is given user by user."""
     account_quota: Annotated[dict[str, PositiveInt], NoDecode] = dict(ACCOUNT_QUOTA)
-    """How many objects a user's own namespace may hold: `RESOURCE=COUNT,...`, as
-    `kubectl create quota --hard` takes it. Empty: no ResourceQuota."""
+    """Limits on the objects in a user's own namespace: `RESOURCE=COUNT,...`, as in
+    `kubectl create quota --hard`. Empty: no ResourceQuota."""
     trash_retention_s: int = Field(default=30 * 24 * 3600, ge=1)
-    """How long a Tombstone is kept, from the object's deletion on."""
+    """Seconds for which a Tombstone is kept, counted from the object's deletion."""
     leader_election: bool = False
-    """Whether several of these may run: then the one that holds the Lease leads."""
+    """Set to `true` to run several replicas. The holder of the Lease leads, the others wait."""
     lease_namespace: str = "wegent-system"
-    """Where the Lease ``wegent-operator`` is."""
+    """Namespace of the Lease ``wegent-operator``."""
     writers: int = Field(default=8, ge=1, le=64)
-    """Keys worked on at once; the API server takes no more status writes from more than 8."""
+    """Keys that are reconciled at once. More than 8 don't make status writes faster."""
     watch_timeout_s: int = Field(default=60, ge=1, le=3600)
-    """How long one watch request lasts. /healthz fails when a watch is not renewed in time."""
+    """Seconds that one watch request lasts. /healthz fails if a watch is not renewed in time."""
     resync_interval_s: float = Field(default=300.0, gt=0)
-    """How often the cache is compared with a metadata-only list."""
+    """Seconds between two comparisons of the cache with a metadata-only list."""
     listen_host: str = Field(default="127.0.0.1", min_length=1)
     """Address on which /healthz, /readyz and /metrics are served."""
     listen_port: int = Field(default=8081, ge=0, le=65535)
-    """Their port; 0 takes a free one."""
+    """Port of these endpoints; 0 takes a free port."""
 
     @field_validator("account_quota", mode="before")
     @classmethod

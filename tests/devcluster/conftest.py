@@ -1,4 +1,4 @@
-"""A web server that behaves as badly as a test asks it to."""
+"""A web server whose faults each test chooses."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,13 +12,13 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class Upstream:
-    """What a path answers with, and what was asked for."""
+    """A server with an answer for each path; it records the requests."""
 
     url: str
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
-    """Set when the test is over: lets go of requests that hang."""
+    """Set at the end of the test to release requests that hang."""
 
     def file(self, path: str, content: bytes) -> None:
         def answer(request: BaseHTTPRequestHandler) -> None:
@@ -55,7 +55,7 @@ class Upstream:
         self.answers[path] = answer
 
     def hang(self, path: str) -> None:
-        """Take the request and say nothing."""
+        """Accept the request and never answer."""
 
         def answer(_: BaseHTTPRequestHandler) -> None:
             self.released.wait(60)

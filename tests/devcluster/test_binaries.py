@@ -1,4 +1,4 @@
-"""Where programs are looked for, in which order, and that nobody gets half a program."""
+"""The places in which programs are searched, in order. A caller never gets a partial program."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -64,7 +64,7 @@ def test_users_own_programs_come_first(tmp_path: Path) -> None:
 def test_users_own_release_is_taken_whole_or_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # What envtest brings: no controller manager.
+    # The envtest archive contains no controller manager.
     assets = put(tmp_path / "assets", ["etcd", "kube-apiserver", "kubectl"])
     assert contents(programs(tmp_path, Source("download"), assets=assets)) == {
         "etcd": "assets",

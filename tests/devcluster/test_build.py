@@ -111,5 +111,5 @@ def test_every_release_has_its_module() -> None:
     for program in PROGRAMS.values():
         mod_file = (MODULES / program.release.name / "go.mod").read_text(encoding="utf-8")
         assert program.package in mod_file
-        if program.release.download:  # what is ours has no version but the checkout's
+        if program.release.download:  # our own programs have only the checkout's version
             assert f" {program.release.version} //" in mod_file

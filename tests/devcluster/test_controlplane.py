@@ -1,4 +1,4 @@
-"""The control plane of tests: what it can do, and what it leaves behind."""
+"""The control plane of tests: its abilities, and the files and processes that it leaves."""
 
 import http.client
 import json

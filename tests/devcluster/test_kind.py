@@ -1,4 +1,4 @@
-"""kind: refused without an engine, and told the right things with one."""
+"""kind is refused without a container engine, and gets the right arguments with one."""
 
 import os
 import shutil

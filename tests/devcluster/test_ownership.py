@@ -1,4 +1,4 @@
-"""State that was copied from another checkout is left alone, and so is that checkout."""
+"""State that was copied from another checkout isn't changed, and neither is that checkout."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Background servers: found again, never mistaken, always ended."""
+"""Background servers are found again, never confused with other processes, and always ended."""
 
 import json
 import os

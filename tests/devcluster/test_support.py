@@ -1,4 +1,4 @@
-"""What tests stand on is tested too."""
+"""Tests of the helpers that other tests use."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Accounts become ServiceAccounts and RoleBindings, and stay so."""
+"""The ServiceAccounts and RoleBindings of Accounts are created, and restored after changes."""
 
 import uuid
 from collections.abc import Callable
@@ -199,7 +199,7 @@ async def test_the_shared_namespaces_binding_is_repaired(api: Api) -> None:
 async def test_the_shared_role_is_a_setting(
     api: Api, namespace: str, operator: OperatorProcess, operator_kubeconfig: Path, kubectl: Kubectl
 ) -> None:
-    """Also where the binding is that of another role, or of a namespace that was shared."""
+    """This includes a binding of another role, and a binding in a formerly shared namespace."""
     assert operator.stop() == 0
     unshared, strange = f"{namespace}-unshared", f"{namespace}-strange"
     for where in (unshared, strange):
@@ -300,7 +300,7 @@ async def test_a_restart_over_settled_accounts_writes_nothing(
 
 
 async def test_a_member_of_a_namespace_that_the_operator_makes_later(api: Api, user: str) -> None:
-    """Whoever is judged first: each waits for what the other's Account brings."""
+    """In any order of verdicts, each Account waits for the other Account's namespace."""
     pairs = [(f"{user}-a{number}", f"{user}-b{number}") for number in range(6)]
     for one, other in pairs:
         for name, friend in ((one, other), (other, one)):

@@ -1,4 +1,4 @@
-"""Conditions through the whole chain, in both directions of time, and what each change costs."""
+"""Conditions along the whole chain of references, and the number of writes for each change."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -55,7 +55,7 @@ async def settled(api: Api, namespace: str, *plurals: str, reason: str = "Ready"
 def written(audit: AuditLog, namespace: str) -> list[str]:
     """The statuses that the operator wrote in the namespace; each write must have succeeded.
 
-    Beside them it may only have posted Events and carried what was deleted into the trash.
+    Its other writes may only be Events, and moves of deleted objects to the trash.
     """
     writes = audit.writes(user=OPERATOR_USER, namespace=namespace)
     assert not [write for write in writes if write.code not in {200, 201}]

@@ -1,4 +1,4 @@
-"""Several operators, of which one judges."""
+"""Several operators, of which only the leader reconciles."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from wegent_kube.resources import LEASES, Resource
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles")
 LEASE = LEASES.path("wegent-system", "wegent-operator")
 TAKEN_OVER_WITHIN_S = 40.0
-"""Twice what is promised: machines are shared, and what is promised is measured elsewhere."""
+"""Twice the documented time, because machines are shared. Another test measures that time."""
 
 
 class Pair:
@@ -104,7 +104,7 @@ async def test_a_change_of_leader_writes_nothing_where_all_is_said(
 async def test_one_that_is_cut_off_stops_before_another_begins(
     api: Api, namespace: str, pair: Pair
 ) -> None:
-    """The Lease is somebody else's: whoever has held it judges no more."""
+    """The former leader reconciles nothing once somebody else holds the Lease."""
     leader = await pair.leader()
     taken = {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 3600}}
     await api.client.request("PATCH", LEASE, body=taken, content_type=MERGE_PATCH)

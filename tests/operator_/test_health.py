@@ -1,4 +1,4 @@
-"""/healthz tells when the watching has stopped; resyncs correct the cache."""
+"""/healthz fails when a watch has stopped; resyncs correct the cache."""
 
 import uuid
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a namespace's admin gave to a user is nobody's when the user is gone."""
+"""Memberships that a namespace's admin gave to a user end when the user is deleted."""
 
 import uuid
 
@@ -64,7 +64,7 @@ async def test_a_membership_ends_with_the_account(
 async def test_what_is_given_to_nobody_is_taken_away(
     api: Api, operator: OperatorProcess, user: str, namespace: str
 ) -> None:
-    """Else whoever registers that name would have it."""
+    """Otherwise a later user of that name would get the membership."""
     del operator
     await let_in(api, namespace, user)
     await thrown_out(api, namespace, user)
@@ -73,7 +73,7 @@ async def test_what_is_given_to_nobody_is_taken_away(
 async def test_a_later_user_of_the_name_is_no_member(
     api: Api, operator: OperatorProcess, user: str, namespace: str, audit: AuditLog
 ) -> None:
-    """Though the operator saw neither the end of the one nor the beginning of the other."""
+    """The operator sees neither the earlier Account's deletion nor the later one's creation."""
     await sign_up(api, user)
     await let_in(api, namespace, user)
     binding = members.binding_name(user, "viewer")

@@ -1,4 +1,4 @@
-"""The operator as a program: what it says and how it ends when it can't begin."""
+"""The operator as a program: its messages and exit status if it can't start."""
 
 import os
 import socket

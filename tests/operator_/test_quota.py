@@ -112,7 +112,7 @@ async def test_a_quota_that_was_changed_or_deleted_by_hand_is_put_back(api: Api,
 def small_quota(
     operator: OperatorProcess, operator_kubeconfig: Path, tmp_path: Path
 ) -> Iterator[OperatorProcess]:
-    """The operator with a quota of two Ghosts and two Tombstones, in the shared one's place."""
+    """An operator with a quota of two Ghosts and two Tombstones; it replaces the shared one."""
     assert operator.stop() == 0
     small = {"ghosts": 2, "tombstones": 2}
     setting = ",".join(f"count/{name}.agent.wecode.io={count}" for name, count in small.items())
@@ -193,13 +193,13 @@ async def test_a_full_trash_holds_deletions_until_there_is_room_and_loses_nothin
 
 
 async def tombstones(api: Api, namespace: str) -> list[str]:
-    """Return the names of the Tombstones, by the names of what they hold."""
+    """Return the names of the Tombstones, by the names of their objects."""
     found = await api.list("tombstones", namespace)
     return [it["metadata"]["name"] for it in sorted(found, key=lambda it: str(it["spec"]["name"]))]
 
 
 async def created(api: Api, namespace: str, name: str) -> None:
-    """Create a Ghost as soon as the quota has counted what went before."""
+    """Create a Ghost as soon as the quota has counted the earlier deletions."""
 
     async def probe() -> bool:
         try:
@@ -214,7 +214,7 @@ async def created(api: Api, namespace: str, name: str) -> None:
 
 
 async def poked_until_gone(api: Api, plural: str, namespace: str, name: str) -> None:
-    """Have the operator look again until the quota has counted that there is room."""
+    """Make the operator reconcile again until the quota has counted the free room."""
 
     async def probe() -> bool:
         if await api.get(plural, namespace, name) is None:

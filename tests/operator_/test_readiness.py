@@ -1,4 +1,4 @@
-"""``status.ready`` says what the condition Ready says, so that kubectl can select by it."""
+"""``status.ready`` repeats the condition Ready, so that kubectl can select by it."""
 
 import json
 from typing import Any
@@ -67,7 +67,7 @@ async def test_tasks_by_their_end(api: Api, namespace: str, kubectl: Kubectl) ->
     await api.merge("tasks", namespace, "failed", {"status": running()}, "status")
     await api.merge("tasks", namespace, "failed", {"status": ended("Failed") | {"claim": None}},
                     "status")  # fmt: skip
-    # The runner wrote the condition alone: the operator repeats it.
+    # The runner wrote only the condition. The operator copies it to status.ready.
     await ready_is(api, "tasks", namespace, "failed", "True")
     await ready_is(api, "tasks", namespace, "cancelled", "Unknown")
     await ready_is(api, "tasks", namespace, "waiting", "False")

@@ -1,4 +1,4 @@
-"""Resyncs find changes that no watch has told: here there is no watch at all."""
+"""Resyncs find changes that no watch has reported. These tests run without any watch."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

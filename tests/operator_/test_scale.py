@@ -1,4 +1,4 @@
-"""Work in proportion to what changed, and nothing at all on a restart."""
+"""The operator's work is proportional to the changes, and a restart causes no writes."""
 
 import asyncio
 from pathlib import Path
@@ -97,7 +97,7 @@ async def test_a_fleet(
 
 
 def _judged(operator: OperatorProcess) -> int:
-    """How many verdicts the operator has considered, once its queue is empty."""
+    """Return the number of verdicts that the operator has computed, once its queue is empty."""
     _, page = operator.get("/metrics")
     values = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
     if float(values["wegent_operator_queue_depth"]) > 0:
@@ -132,7 +132,7 @@ async def test_killed_in_the_middle_of_work_nothing_is_lost(
 async def test_replaced_while_its_referrers_are_being_judged(
     api: Api, namespace: str, operator: OperatorProcess, operator_kubeconfig: Path
 ) -> None:
-    """Those judged between the Shell's going and its coming back must not be left behind."""
+    """Bots that get a verdict between the Shell's deletion and return must be updated too."""
     slow = OperatorProcess(
         operator_kubeconfig, operator_kubeconfig.with_name("slow.log"), writers="1"
     )

@@ -1,4 +1,4 @@
-"""Access is taken and given by name and place, one step after another, and each refusal is told."""
+"""Access is removed and given by name and namespace, step by step; refusals are reported."""
 
 import uuid
 from pathlib import Path
@@ -146,7 +146,7 @@ async def test_labels_for_a_user_who_is_yet_to_come_stop_nothing(
 async def test_rights_whose_labels_were_taken_off_are_taken_all_the_same(
     api: Api, user: str, namespace: str, operator: OperatorProcess
 ) -> None:
-    """While the operator is away, so that it never sees them as its own."""
+    """This happens while the operator is down, so that it never sees them as its own."""
     name = f"wegent-account-{user}"
     places: list[tuple[Resource, str | None, str]] = [
         (SERVICE_ACCOUNTS, ACCOUNTS, user),
@@ -261,7 +261,7 @@ async def test_a_serviceaccount_that_is_refused_is_told(api: Api, user: str) -> 
 async def test_a_binding_that_finalizers_hold_gives_nothing_any_more(
     api: Api, user: str, namespace: str
 ) -> None:
-    """Made before the policy was there: RBAC counts a binding that is being deleted."""
+    """The binding is older than the policy. RBAC honours a binding that is being deleted."""
     await create(api, user, namespaces=[{"name": namespace, "role": "editor"}])
     await api.settled("accounts", ACCOUNTS, user)
     own = f"wegent-account-{user}-editor"
@@ -327,7 +327,7 @@ async def test_a_later_user_of_the_name_has_another_serviceaccount(
     control_plane: ControlPlane,
     tmp_path: Path,
 ) -> None:
-    """A token of the earlier one, which no password Secret ends, must not be the later one's."""
+    """A token of the earlier user, which no password Secret ends, must not work for the later."""
     await create(api, user)
     await api.settled("accounts", ACCOUNTS, user)
     earlier = await find(api, SERVICE_ACCOUNTS, ACCOUNTS, user)

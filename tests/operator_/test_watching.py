@@ -1,6 +1,6 @@
-"""Watches that end in an error: a CRD that goes, a right that goes, each of which comes back.
+"""Watches that end in an error because a CRD or a right is removed, and later comes back.
 
-On a control plane of their own, since other tests need all kinds and all rights.
+The tests use a control plane of their own, because other tests need all kinds and all rights.
 """
 
 import asyncio
@@ -447,7 +447,10 @@ async def test_objects_that_an_earlier_schema_let_by_are_there_and_can_be_delete
 async def test_all_crds_may_be_deleted_at_once_and_put_back(
     admin: Api, space: str, operator_of_its_own: OperatorProcess
 ) -> None:
-    """Nothing waits for a trash that goes too: its CRD could then never be made again."""
+    """No object waits for the trash if the trash's CRD is deleted too.
+
+    Otherwise the object's CRD could never be recreated.
+    """
     operator, name = operator_of_its_own, f"u{space}"
     await asyncio.to_thread(operator.start)
     await admin.create("ghosts", space, "g", {"systemPrompt": "You help."})

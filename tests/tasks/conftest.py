@@ -24,7 +24,7 @@ RUNNER_ROLE = {
         {"apiGroups": [GROUP], "resources": ["tasks/status"], "verbs": ["patch"]},
     ],
 }
-"""All that claiming takes, as docs/adr/0007-claiming-a-task.md says."""
+"""The rights that a claim needs, as docs/adr/0007-claiming-a-task.md says."""
 
 MakeTask = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -76,5 +76,5 @@ def make_task(api: Api, namespace: str, bot: str) -> MakeTask:
 
 @pytest.fixture
 def writes(audit: AuditLog, namespace: str) -> Writes:
-    """What the operator writes from now on."""
+    """The operator's writes from now on."""
     return Writes(audit, namespace)

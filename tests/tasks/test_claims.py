@@ -1,4 +1,4 @@
-"""Two runners and one Task: one gets it, and a dead one's work is taken up by another."""
+"""Of two runners one gets a Task, and another runner takes over the Task of a dead runner."""
 
 import asyncio
 from collections import Counter
@@ -160,7 +160,7 @@ async def test_each_change_of_phase_is_counted_once_whoever_wrote_it(
 
 
 def task_metrics(operator: OperatorProcess) -> Counter[str]:
-    """What the operator has counted of Tasks so far."""
+    """Return the current values of the operator's counters for Tasks."""
     _, page = operator.get("/metrics")
     prefix = "wegent_operator_task_"
     lines = [line.removeprefix(prefix) for line in page.splitlines() if line.startswith(prefix)]

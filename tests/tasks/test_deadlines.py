@@ -1,4 +1,4 @@
-"""What happens to a Task when its time has come, also with the operator down meanwhile."""
+"""Tasks whose deadline passes, also while the operator is down."""
 
 import json
 from datetime import datetime

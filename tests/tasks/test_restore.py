@@ -1,4 +1,4 @@
-"""A Task comes back from the trash as it was, and nobody can claim what was done already."""
+"""A Task is restored with its former status, and nobody can claim a finished Task."""
 
 import asyncio
 from typing import Any
@@ -37,7 +37,7 @@ async def brought_back(api: Api, namespace: str) -> None:
 
 
 async def deleted_and_restored(api: Api, namespace: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Delete the Task and bring it back; return it as it was, and as it is."""
+    """Delete the Task and restore it; return the deleted Task and the restored one."""
     before = await api.get("tasks", namespace, "t")
     await api.delete("tasks", namespace, "t")
     await brought_back(api, namespace)
@@ -48,7 +48,7 @@ async def deleted_and_restored(api: Api, namespace: str) -> tuple[dict[str, Any]
 
 
 async def finish(api: Api, namespace: str, name: str = "t", **end: Any) -> None:
-    """Let a Task be done."""
+    """Bring a Task to its end."""
     await api.merge("tasks", namespace, name, {"status": running()}, "status")
     status = ended("Completed", **end) | {"claim": None}
     await api.merge("tasks", namespace, name, {"status": status}, "status")

@@ -1,4 +1,4 @@
-"""What became of a Task, and what the operator wrote to make it so."""
+"""Helpers that wait for a Task's status and list the operator's writes to it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -40,14 +40,14 @@ async def observed(api: Api, namespace: str, generation: int, name: str = "t") -
 
 
 class Writes:
-    """Counts what the operator writes into a namespace's Tasks."""
+    """Counts the operator's writes to a namespace's Tasks."""
 
     def __init__(self, audit: AuditLog, namespace: str) -> None:
         self._audit = audit
         self._namespace = namespace
 
     def of(self, name: str = "t") -> Mapping[str, int]:
-        """Return how many writes of each sort a Task got; each must have gone in."""
+        """Return the number of writes to a Task, by sort; each write must have succeeded."""
         counts: dict[str, int] = {}
         for write in self._audit.writes(user=OPERATOR_USER, namespace=self._namespace):
             if (write.resource, write.name) == ("tasks", name):

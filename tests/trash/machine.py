@@ -1,8 +1,8 @@
-"""A model of the trash, and everything that may happen to it in any order.
+"""A model of the trash, with all steps that may happen to it in any order.
 
-The model knows what each object should be. ``settle`` waits until the cluster is as the model
-says: what came back is what went, and what hangs says so in its condition ``Deleted`` or in an
-Event. Between two of these, everything races with the operator.
+The model knows the desired state of each object. ``settle`` waits until the cluster matches the
+model: restored objects equal the deleted ones, and an object whose deletion hangs reports it in
+its condition ``Deleted`` or in an Event. Between two calls, all steps race with the operator.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class Expected:
 
 @dataclass
 class World:
-    """What the machine works on; made once for all runs."""
+    """The API and the operator that the machine uses; created once for all runs."""
 
     api: Api
     operator: OperatorProcess
@@ -117,7 +117,7 @@ class TrashMachine(RuleBasedStateMachine):
     # Steps
 
     def free(self) -> list[Key]:
-        """Return the names that nothing has or wants."""
+        """Return the names that no object has and no Tombstone is to restore."""
         wanted = {key for key, it in self.trash if it.wanted}
         return [
             key
@@ -237,7 +237,7 @@ class TrashMachine(RuleBasedStateMachine):
         self.note(f"foreign off {key}, left {known.foreign}")
 
     def restore(self, choice: int) -> None:
-        """Want something back; its name may be taken."""
+        """Request a restore; the name may be taken."""
         key = _chosen(self.restorable(), choice)
         mine = [it for other, it in self.trash if other == key]
         self.note(f"restore {key} {mine[-1].tombstone}")
@@ -399,7 +399,7 @@ class TrashMachine(RuleBasedStateMachine):
                     )
 
     async def _compare(self) -> None:
-        """Take in what went and what came back; raises AssertionError where it isn't so yet."""
+        """Update the model with deleted and restored objects; raise AssertionError until done."""
         tombstones = {
             it["metadata"]["name"]: it for it in await self.api.list("tombstones", self.namespace)
         }

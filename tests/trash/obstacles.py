@@ -1,4 +1,4 @@
-"""What an object says of its deletion that hangs."""
+"""Helpers that read the condition and Events of an object whose deletion hangs."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Whatever happens to the trash in whatever order: nothing is lost, and nothing hangs in silence.
+"""Random steps on the trash in any order: no object is lost, and no deletion hangs unreported.
 
-``WEGENT_TRASH_EXAMPLES`` and ``WEGENT_TRASH_STEPS`` make it longer, ``WEGENT_TRASH_SEED`` another
-one.
+``WEGENT_TRASH_EXAMPLES`` and ``WEGENT_TRASH_STEPS`` make the test longer. ``WEGENT_TRASH_SEED``
+selects other steps.
 """
 
 import asyncio

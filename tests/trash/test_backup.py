@@ -1,4 +1,4 @@
-"""docs/operations.md: what is saved there and brought back, by the page's own commands."""
+"""Backup and restore with the commands of docs/operations.md."""
 
 import asyncio
 import os

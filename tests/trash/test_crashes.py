@@ -1,4 +1,4 @@
-"""The operator is killed between two of its writes: the next one goes on from there.
+"""The operator is killed between two of its writes, and the next operator continues from there.
 
 Each state is made by the operator's own writes, with its own rights, while it is down.
 """
@@ -100,7 +100,7 @@ async def test_between_an_objects_return_and_its_tombstones_end(
         again = await api.settled("ghosts", namespace, "g")
         assert again["metadata"]["uid"] == back["metadata"]["uid"]
         return
-    # What was deleted stays deleted: it isn't brought back a second time.
+    # A deleted object stays deleted: it isn't restored a second time.
     second = tombstone_name(BY_PLURAL["ghosts"], back["metadata"]["uid"])
     (left,) = await tombstones(api, namespace, second)
     assert left["spec"]["object"]["metadata"]["labels"] == {"a": "b"}

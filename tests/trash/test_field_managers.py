@@ -1,4 +1,4 @@
-"""Fields belong to those who owned them, also after a restore."""
+"""Fields keep their field managers, also after a restore."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ async def apply(
 
 
 def owners(body: dict[str, Any]) -> dict[tuple[str, str, str], Any]:
-    """Return the field owners but the operator's own, with what they own."""
+    """Return the field managers with their fields, without the operator's own."""
     return {
         (entry["manager"], entry["operation"], entry.get("subresource", "")): entry["fieldsV1"]
         for entry in body["metadata"]["managedFields"]
@@ -89,7 +89,7 @@ async def test_a_changed_apply_of_the_same_manager_is_no_conflict(
         assert owners(after) == owners(before)
         before = await judged(api, plural, namespace)
     after = await apply(api, plural, namespace, CHANGED[plural], "pipeline", app="changed")
-    # What it no longer names is gone: it was its own.
+    # The pipeline owned the label that it no longer applies, so the label is gone.
     assert after["metadata"]["labels"] == {"app": "changed"}
     changed = await judged(api, plural, namespace)
     assert owners(changed)[("pipeline", "Apply", "")] != owners(before)[("pipeline", "Apply", "")]

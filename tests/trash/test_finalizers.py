@@ -1,4 +1,4 @@
-"""Other controllers' finalizers: what comes back is what went, their last edits included."""
+"""A restored object equals the deleted one, with the last edits of other controllers."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Edits while an object goes into the trash: each that was answered is in what comes back."""
+"""A restored object contains each accepted edit, also of the moment of its deletion."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Third parties refuse what the operator writes: tried again, counted, and said on the object."""
+"""Writes that third parties refuse are tried again, counted, and reported on the object."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""``--release-everything``: it ends, says what is left, and counts what it did.
+"""``--release-everything`` ends, prints the objects that are left, and counts its removals.
 
 On a control plane of its own: the shared one is full of other tests' objects.
 """

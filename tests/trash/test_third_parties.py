@@ -96,7 +96,8 @@ async def test_a_finalizer_that_is_added_to_objects_hangs_in_words(
     await api.gone("ghosts", namespace, "g")
     await restore(api, namespace, await tombstone_of(api, namespace, made))
     assert (await back(api, namespace, made))["metadata"]["finalizers"] == [TRASH_FINALIZER]
-    # One that is added to whatever changes: the API server takes no finalizers while it goes.
+    # A webhook adds a finalizer to each changed object. The API server refuses new finalizers
+    # during a deletion.
     async with mutating(api.client, namespace, ["ghosts"], finalizer(FOREIGN)):
         await api.ask_to_delete("ghosts", namespace, "g")
         message = await hangs(api, "ghosts", namespace, "g")

@@ -418,8 +418,8 @@ async def test_a_namespace_that_goes_is_not_held_up(
         return namespace not in {item["metadata"]["name"] for item in listed["items"]}
 
     await eventually(gone, within_s=120, what=f"namespace {namespace} to be gone")
-    # Its controller begins some seconds after the namespace is marked. What it finds without
-    # finalizers it deletes as fast as anything; for what has one it comes back later.
+    # The namespace controller begins some seconds after the namespace is marked. It deletes
+    # objects without finalizers at once, and comes back later for objects with a finalizer.
     order = [
         write.user
         for write in audit.writes(namespace=namespace)

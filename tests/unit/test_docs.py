@@ -20,6 +20,7 @@ from tests.unit.pages import PAGES, PATHS, Page, rows, slug
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.models import model_of
 from wegent_crds.registry import BY_KIND, GROUP, KINDS, TOMBSTONE, Kind
+from wegent_operator.runtime.refusals import Step
 
 CONDITIONS = Page.read("docs/conditions.md")
 OPERATOR = Page.read("docs/operator.md")
@@ -313,3 +314,10 @@ def test_each_page_can_be_reached_from_the_readme() -> None:
                 found = (ROOT / path).parent / target
                 waiting.append(str(found.resolve().relative_to(ROOT)))
     assert reached == set(PATHS)
+
+
+def test_the_steps_that_can_be_refused_are_documented() -> None:
+    [row] = [
+        line for line in OPERATOR.text.splitlines() if "wegent_operator_refusals_total" in line
+    ]
+    assert set(re.findall(r"`([a-z]+)`", row.split("|")[3])) == {step.value for step in Step}

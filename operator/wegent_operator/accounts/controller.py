@@ -1,11 +1,11 @@
-"""Carries out what Accounts need: reads the plan, applies the differences, says how it went.
+"""Reconciles Accounts: computes the plan, applies the differences, and writes the verdict.
 
-ServiceAccounts and bindings are watched like everything else, so drift is a
-change like any other: something deleted or edited by hand is put back at once,
-and where nothing differs nothing is written.
+ServiceAccounts and bindings are watched like all other objects. If somebody deletes
+or edits an object by hand, the operator restores it at once. If nothing differs, the
+operator writes nothing.
 
-Every step of a plan is tried, whatever became of the others: one object that the
-API server doesn't let go must not keep the rest of a user's access alive.
+All steps of a plan are tried, even if some fail: one object that can't be deleted must
+not keep the rest of a user's access alive.
 """
 
 import logging
@@ -34,13 +34,13 @@ from wegent_operator.state.verdict import Problem
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES: Final = 1024
-"""Bytes of the API server's answer that a condition repeats; a webhook may send any number."""
+"""Bytes of the API server's answer that a condition repeats. A webhook's answer may be longer."""
 PASSING: Final = frozenset({409, 429, 503, 504})
-"""Answers that another try, soon after, usually doesn't get."""
+"""Status codes after which another try usually succeeds soon."""
 QUIET_TRIES: Final = 3
-"""How often such an answer is met before the Account says so."""
+"""Tries with such an answer before the Account's condition reports it."""
 Refusal = tuple[str, KubeError]
-"""A step of a plan in words, and the API server's answer to it."""
+"""Description of a failed step of a plan, and the error."""
 _KINDS: Final = {
     NAMESPACES.plural: "Namespace",
     SERVICE_ACCOUNTS.plural: "ServiceAccount",
@@ -77,21 +77,21 @@ class AccountController:
         self._pauses = Pauses()
 
     def unlisted(self, _: ObjectKey, state: AccountState | None) -> str | None:
-        """Return the first resource that must be listed before access is given or taken."""
-        # An Account that isn't known is taken for deleted, and its access withdrawn.
+        """Return the first resource that must be listed before access is given or removed."""
+        # An Account that isn't in the cache counts as deleted, and loses its access.
         if state is None and self._sight.is_blind(ACCOUNT.plural):
             return ACCOUNT.plural
-        # A token is worth nothing without its ServiceAccount; bindings that are seen later
-        # are removed then.
+        # To remove access, the ServiceAccount is enough: without it its tokens are invalid.
+        # Bindings are removed once they are listed.
         taken = state is None or _loses_access(state)
         return self._sight.first_unlisted((SERVICE_ACCOUNTS,) if taken else PROVISIONED)
 
     async def reconcile(self, key: ObjectKey, state: AccountState | None) -> bool:
-        """Make an Account's objects as they should be, and write the verdict on it.
+        """Apply the plan for an Account's objects, and write the verdict on the Account.
 
         Raises:
-            KubeError: the API server did not take something, perhaps in passing, or there is no
-                Account that could say so; to be tried again.
+            KubeError: a request failed, and may succeed soon, or no Account exists whose
+                condition could report it; try again.
         """
         if state is not None and not _loses_access(state):
             unlisted = unseen_referent(state, self._cache, self._sight)
@@ -104,11 +104,11 @@ class AccountController:
         admins = {it for it in self._cache.admins if it.namespace == self._accounts_namespace}
         decided = verdict(state, problems, admins)
         await self._writer.write(state, decided)
-        # A refusal may end without an event that tells so: a quota, a right.
+        # The cause of a refusal, such as a quota or a missing right, may end without an event.
         return decided.ready.reason != Reason.NOT_PROVISIONED
 
     async def _provide(self, key: ObjectKey, state: AccountState | None) -> list[Problem]:
-        """Carry out the plan for an Account; return why the Account isn't ready."""
+        """Apply the plan for an Account; return the problems for which it isn't ready."""
         if key.namespace != self._accounts_namespace:
             return [
                 Problem(
@@ -118,7 +118,7 @@ class AccountController:
                 )
             ]
         if state is None:
-            for admin in self._cache.admins:  # one of them may be the last one now
+            for admin in self._cache.admins:  # one of them may be the last admin now
                 self._queue.add(admin)
         todo = plan(
             state,
@@ -133,21 +133,23 @@ class AccountController:
             said = "; ".join(_problem(step, error).message for step, error in refusals)
             logger.warning("Account %s: %s", key.name, said)
         if refusals and (quiet or state is None):
-            raise refusals[0][1]  # it may pass, or there is no object left that could say so
-        # Refusals come first: the reason of the condition is that of the first problem.
+            raise refusals[0][1]  # may succeed soon, or no Account is left to report it
+        # Refusals come first: the condition has the reason of the first problem.
         return [*(_problem(step, error) for step, error in refusals), *todo.problems]
 
     def _namespace(self, name: str) -> Mapping[str, str] | None:
         return self._cache.namespace_labels(name) if self._cache.has_namespace(name) else None
 
     async def _apply_plan(self, account: ObjectKey, todo: Plan) -> list[Refusal]:
-        """Try every step and return those that were refused.
+        """Try all steps of a plan, and return the steps that failed.
 
-        Access is taken before any is given, the ServiceAccount's first. No new ServiceAccount
-        is made while something stands that should be gone: a user who can log in might
-        have the rights of an earlier user of the name. Nor is one made while the quota of
-        the user's namespace is not counted: it limits nothing before. Where the cluster can't
-        count all of it yet, nobody waits for that.
+        Access is removed before access is given, and the ServiceAccount is removed first. A new
+        ServiceAccount is created only when two things hold:
+
+        - All stale objects are gone. Otherwise the user might have the rights of an earlier user
+          of the name.
+        - The quota of the user's namespace is counted, because it limits nothing before. If the
+          cluster can't count all resources yet, the ServiceAccount doesn't wait for that.
         """
         refusals: list[Refusal] = []
 
@@ -185,17 +187,17 @@ class AccountController:
 
     async def _create_namespace(self, manifest: dict[str, Any]) -> None:
         metadata = (body := await self._provision_writer.create_namespace(manifest))["metadata"]
-        # Other Accounts may wait for it, and its event will change nothing in the cache.
+        # Other Accounts may wait for the namespace. Its event won't change the cache any more.
         for key in self._cache.put_namespace(
             metadata["name"], metadata.get("labels") or {}, version=version_of(body)
         ):
             self._queue.add(key)
 
     async def _limit(self, account: ObjectKey, home: str, *, required: bool) -> None:
-        """See that the quota of a user's own namespace is there and counted.
+        """Apply the quota of a user's own namespace, and check that it is counted.
 
         Raises:
-            ApiError: it was refused, or is ``required`` and nothing has counted it yet.
+            ApiError: the quota was refused, or is ``required`` and not counted yet.
         """
         key = ProvisionKey(RESOURCE_QUOTAS.plural, home, QUOTA_NAME)
         there = self._provisions.of_account(account.name).get(key)
@@ -224,7 +226,7 @@ class AccountController:
 
 
 def _loses_access(state: AccountState) -> bool:
-    """Tell whether an Account's access is to be taken, for which nothing need be seen."""
+    """Return whether an Account must lose its access. This depends on no other object."""
     return state.spec.suspended or state.deleting
 
 

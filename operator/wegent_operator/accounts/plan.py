@@ -1,15 +1,15 @@
-"""What an Account needs in the cluster, and how that differs from what is there. Pure.
+"""The objects that an Account needs in the cluster, compared with those that exist. Pure.
 
-An Account becomes a namespace of its own, RoleBindings, and last a
-ServiceAccount: a token can be asked for only once everything else is there.
+An Account gets a namespace of its own, RoleBindings, and last a ServiceAccount.
+The order matters: a token can be requested as soon as the ServiceAccount exists.
 
-Name and place decide which objects belong to an Account. Labels never do:
-anybody may put any label on an object in a namespace of theirs, and take one
-off. The labels that are written here serve people and their selectors.
+An object's name and namespace decide to which Account it belongs. Labels do not
+decide: a user may add any label to an object in a namespace of theirs, or remove
+it. The labels that are written here are for people and their selectors.
 
-The Account's uid keeps a later user of the same name out of the namespace and
-the ServiceAccount of an earlier one. The age of memberships does the same for
-those that admins of namespaces gave the earlier one (``wegent_crds.members``).
+The Account's uid keeps a later user of the same name out of the namespace and the
+ServiceAccount of an earlier one. Memberships that admins of namespaces gave to the
+earlier user are told apart by their age (``wegent_crds.members``).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -49,13 +49,13 @@ MAX_SUBJECTS: Final = 2
 """Subjects of a binding that are kept in memory; the operator's own has one."""
 
 OWN_ROLE: Final = "admin"
-"""What a user is in the namespace of their own: they may let others in."""
+"""Role of a user in their own namespace. It lets them give access to other users."""
 PROVISIONED: Final = (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS, SERVICE_ACCOUNTS, RESOURCE_QUOTAS)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ProvisionKey:
-    """What names one provisioned object; ``namespace`` is empty for a cluster-scoped one."""
+    """Identifies one provisioned object; ``namespace`` is empty for a cluster-scoped one."""
 
     plural: str
     namespace: str
@@ -63,27 +63,27 @@ class ProvisionKey:
 
 
 Manifests = Mapping[ProvisionKey, dict[str, Any]]
-"""Manifests by key, in the order in which they are to be made."""
+"""Manifests by key, in the order in which they are created."""
 _REMOVAL: Final = {
     SERVICE_ACCOUNTS.plural: 0,
     CLUSTER_ROLE_BINDINGS.plural: 1,
     ROLE_BINDINGS.plural: 2,
 }
-"""The order of removal: a token is worth nothing without its ServiceAccount."""
+"""Order of removal, by resource. The ServiceAccount comes first: its tokens end with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do for one Account; empty where everything is as it should be."""
+    """The changes for one Account; empty if the cluster is as desired."""
 
     create_namespace: dict[str, Any] | None
     apply: Manifests
     delete: tuple[ProvisionKey, ...]
-    """Removed before anything is made; an object that is also in ``apply`` is made again."""
+    """Deleted before anything is applied. An object that is also in ``apply`` is recreated."""
     problems: tuple[Problem, ...]
-    """Why the Account is not Ready even when all of this has been done."""
+    """Reasons why the Account is not Ready even after these changes."""
     home: str = ""
-    """The Account's own namespace, in which its quota belongs; empty where it gets none."""
+    """The Account's own namespace, which gets the quota; empty if the Account gets none."""
 
 
 def plan(
@@ -92,13 +92,13 @@ def plan(
     namespaces: Callable[[str], Mapping[str, str] | None],
     actual: Mapping[ProvisionKey, dict[str, Any]],
 ) -> Plan:
-    """Compare what an Account should have with what is there.
+    """Return the changes that lead from an Account's actual objects to the desired ones.
 
     Args:
-        state: The Account, None when it is gone.
-        accounts_namespace: Where Accounts give access.
-        namespaces: Looks up a namespace's labels; None where there is no such namespace.
-        actual: What is there under the Account's name, reduced by ``managed_subset``.
+        state: The Account; None if it no longer exists.
+        accounts_namespace: The namespace in which Accounts give access.
+        namespaces: Looks up a namespace's labels; returns None if the namespace does not exist.
+        actual: The existing objects of the Account's name, reduced by ``managed_subset``.
     """
     problems: list[Problem] = []
     wanted: dict[ProvisionKey, dict[str, Any]] = {}
@@ -133,15 +133,15 @@ def plan(
 
 
 def _has_access(state: AccountState | None) -> TypeGuard[AccountState]:
-    """Tell whether there is an Account that is neither suspended nor being deleted."""
+    """Return whether the Account exists and is neither suspended nor being deleted."""
     return state is not None and not state.deleting and not state.spec.suspended
 
 
 def list_params(resource: Resource, accounts_namespace: str) -> dict[str, str]:
-    """Return the parameters of the lists and watches that show what belongs to Accounts.
+    """Return the parameters of the lists and watches of Accounts' objects.
 
-    Bindings are asked for in the whole cluster, whatever labels they bear: where an Account
-    had a binding that it should lose, only its name tells.
+    Bindings are listed in the whole cluster, with any labels: only its name shows that a
+    binding is an Account's and has to be removed.
     """
     if resource is SERVICE_ACCOUNTS:
         return {"fieldSelector": f"metadata.namespace={accounts_namespace}"}
@@ -151,9 +151,10 @@ def list_params(resource: Resource, accounts_namespace: str) -> dict[str, str]:
 
 
 def account_of(key: ProvisionKey, body: Mapping[str, Any], accounts_namespace: str) -> str | None:
-    """Return the name of the Account to which an object's name and place tie it.
+    """Return the name of the Account to which an object belongs, by its name and namespace.
 
-    Empty for the RoleBinding of all accounts; None for an object that is none of Wegent's.
+    The result is empty for the RoleBinding of all accounts, and None for an object that is
+    not Wegent's.
     """
     if key.plural == SERVICE_ACCOUNTS.plural:
         return key.name if key.namespace == accounts_namespace else None
@@ -170,7 +171,7 @@ def account_of(key: ProvisionKey, body: Mapping[str, Any], accounts_namespace: s
 
 
 def _parts(name: str) -> tuple[str, str, str]:
-    """Return prefix, user and role of the name of a binding; empty where it is none of ours."""
+    """Return prefix, user and role from a binding's name; all empty if it is not Wegent's."""
     for prefix in (ACCOUNT_PREFIX, members.PREFIX):
         user, dash, role = name.removeprefix(prefix).rpartition("-")
         if name.startswith(prefix) and user and dash and role in ROLES:
@@ -179,7 +180,7 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 
 def _gives(body: Mapping[str, Any], accounts_namespace: str, user: str, role: str) -> bool:
-    """Tell whether a RoleBinding gives a role to a user and to nobody else."""
+    """Return whether a RoleBinding gives a role to a user and to nobody else."""
     reference, subjects = body["roleRef"], body.get("subjects") or []
     return (
         (reference["kind"], reference["name"]) == ("ClusterRole", role_name(role))
@@ -191,7 +192,7 @@ def _gives(body: Mapping[str, Any], accounts_namespace: str, user: str, role: st
 def shared_binding(
     namespace: str, accounts_namespace: str, role: str
 ) -> tuple[ProvisionKey, dict[str, Any]]:
-    """Return the one RoleBinding that gives every account its role in a shared namespace."""
+    """Return the RoleBinding that gives all accounts their role in a shared namespace."""
     name = SHARED_BINDING
     subject = {
         "apiGroup": RBAC_GROUP,
@@ -202,7 +203,7 @@ def shared_binding(
 
 
 def serves_everybody(there: Mapping[str, Any], accounts_namespace: str) -> bool:
-    """Tell whether a binding gives rights to all accounts; ``there`` is its managed_subset."""
+    """Return whether a binding gives rights to all accounts; ``there`` is its managed_subset."""
     return ("Group", "", f"system:serviceaccounts:{accounts_namespace}") in there["subjects"]
 
 
@@ -213,7 +214,7 @@ def managed_subset(body: Mapping[str, Any]) -> dict[str, Any]:
     subjects = body.get("subjects") or []
     membership = metadata["name"].startswith(members.PREFIX)
     return {
-        # Only memberships have an age that counts; the manifests that are planned have no date.
+        # The age matters for memberships only; the manifests of a plan have no date.
         "since": datetime.fromisoformat(metadata["creationTimestamp"]) if membership else None,
         "labels": {
             name: labels[name]
@@ -226,7 +227,7 @@ def managed_subset(body: Mapping[str, Any]) -> dict[str, Any]:
             if (owner["apiVersion"], owner["kind"]) == (API_VERSION, ACCOUNT.kind)
         ],
         "roleRef": _role_ref(body),
-        # More than one is wrong in any case, and how many more isn't worth the memory.
+        # More than one subject is wrong in any case; the exact number isn't worth the memory.
         "subjects": [_subject(subject) for subject in subjects[:MAX_SUBJECTS]],
         "deleting": "deletionTimestamp" in metadata,
         "hard": hard_of(body),
@@ -247,21 +248,21 @@ def _subject(subject: Mapping[str, Any]) -> tuple[Any, ...]:
 def _is_somebody_elses(
     key: ProvisionKey, there: Mapping[str, Any], state: AccountState | None
 ) -> bool:
-    """Tell whether an object that the Account doesn't need is nevertheless to stay.
+    """Return whether an object that the Account doesn't need has to stay nevertheless.
 
-    Memberships are for a namespace's admins to give and take, as long as the user to whom
-    they were given is there, and except in a system namespace. A membership that is older
-    than the Account was given to an earlier user.
+    The admins of a namespace give and remove memberships. A membership stays while its user's
+    Account exists, except in a system namespace. A membership that is older than the Account
+    was given to an earlier user of the name.
     """
     if key.plural == RESOURCE_QUOTAS.plural:
-        return True  # the plan of a user's access is not concerned with it
+        return True  # quotas are not part of this plan
     account = state.spec if state is not None and not state.deleting else None
     if key.plural == SERVICE_ACCOUNTS.plural:
-        # Other programs put ServiceAccounts into each namespace. One with an Account's name is
-        # the Account's; others are removed only where the operator has made them.
+        # Other programs create ServiceAccounts in each namespace. A ServiceAccount with an
+        # Account's name is the Account's; others are removed only if the operator made them.
         return account is None and not _is_marked(there)
     if there["deleting"]:
-        # Without subjects it gives nothing, and goes when its finalizers do.
+        # A binding without subjects gives no rights. It goes when its finalizers are removed.
         return not there["subjects"]
     if state is None or account is None or not key.name.startswith(members.PREFIX):
         return False
@@ -269,14 +270,14 @@ def _is_somebody_elses(
 
 
 def _is_system(namespace: str, state: AccountState) -> bool:
-    """Tell whether a namespace has no members. That of Accounts has none, whatever its name."""
+    """Return whether a namespace may not have members. The namespace of Accounts never has."""
     return is_system_namespace(namespace) or namespace == state.key.namespace
 
 
 def _is_marked(there: Mapping[str, Any]) -> bool:
-    """Tell whether the operator has made a ServiceAccount in the accounts namespace.
+    """Return whether the operator created a ServiceAccount in the accounts namespace.
 
-    Labels may be asked here: no user of Wegent's can write ServiceAccounts there.
+    Labels are reliable here: no Wegent user can write ServiceAccounts in that namespace.
     """
     return bool(there["owners"]) or there["labels"].get(MANAGED_BY) == MANAGER
 
@@ -284,10 +285,10 @@ def _is_marked(there: Mapping[str, Any]) -> bool:
 def _must_be_made_again(
     key: ProvisionKey, there: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> bool:
-    """Tell whether an object that is there can't become the one that is wanted.
+    """Return whether an existing object can't be updated and has to be recreated.
 
-    A ServiceAccount that was made for another Account, or by hand, may have tokens that are
-    still good. The role of a binding can't be changed.
+    A ServiceAccount that was created for another Account, or by hand, may have tokens that are
+    still valid. The role of a binding can't be changed.
     """
     should = managed_subset(wanted)
     if key.plural == SERVICE_ACCOUNTS.plural:
@@ -298,7 +299,10 @@ def _must_be_made_again(
 
 
 def _differs(there: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
-    """Tell whether an object is to be applied. One that is being deleted comes back later."""
+    """Return whether an object has to be applied.
+
+    An object that is being deleted doesn't differ for that: it is recreated once it is gone.
+    """
     return there is None or {**there, "deleting": False} != managed_subset(wanted)
 
 
@@ -337,10 +341,10 @@ def _own_namespace(
 
 
 def _may_adopt(state: AccountState, there: Mapping[str, str]) -> bool:
-    """Tell whether an Account gets the namespace of an earlier Account of its name.
+    """Return whether an Account gets the namespace of an earlier Account of its name.
 
-    That of an admin does: an admin has every right in it anyway, so nothing is inherited.
-    The first admin has a new uid after the CRDs were deleted and installed again.
+    An admin's Account does: an admin has all rights in that namespace anyway, and so inherits
+    nothing. The first admin has a new uid after the CRDs were deleted and reinstalled.
     """
     return (
         state.spec.role == "admin"
@@ -389,8 +393,8 @@ def _role_bindings(
         "name": state.key.name,
         "namespace": state.key.namespace,
     }
-    # A binding's role can't be changed, so its name carries the role: another role is another
-    # binding, and the old one is deleted because nothing wants it.
+    # A binding's role can't be changed, so its name contains the role. A new role needs a new
+    # binding, and the old binding is deleted because it is no longer wanted.
     for namespace, role in roles.items():
         yield _binding(
             ROLE_BINDINGS, namespace, account_binding_name(user, role), role, subject, labels
@@ -436,7 +440,7 @@ def _service_account(
             "name": state.key.name,
             "namespace": accounts_namespace,
             "labels": labels,
-            # Garbage collection takes it, and with it every token, when the Account goes.
+            # Garbage collection deletes it, and so ends all tokens, when the Account is gone.
             "ownerReferences": [
                 {
                     "apiVersion": API_VERSION,

@@ -1,4 +1,4 @@
-"""The objects that the operator made for Accounts or looks after, as it remembers them."""
+"""A cache of the objects that the operator created for Accounts or manages."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from wegent_operator.state.cache import Gone
 
 
 class Provisions:
-    """The objects that the operator made or looks after, by key and by Account."""
+    """The objects that the operator created or manages, by key and by Account."""
 
     def __init__(self, accounts_namespace: str) -> None:
         self._accounts_namespace = accounts_namespace
@@ -20,9 +20,9 @@ class Provisions:
         self._gone: Gone[ProvisionKey] = Gone()
 
     def put(self, resource: Resource, body: Mapping[str, Any]) -> str | None:
-        """Store a watched object; return the account that it belongs to if it has changed.
+        """Store a watched object; return its Account's name if the object has changed.
 
-        Objects that are none of Wegent's leave nothing behind, however many there are.
+        Objects that are not Wegent's use no memory.
         """
         key = provision_key(resource, body)
         account = account_of(key, body, self._accounts_namespace)
@@ -54,7 +54,7 @@ class Provisions:
         return account
 
     def gone(self, key: ProvisionKey, version: int = 0) -> str | None:
-        """Take in that an object is no more as of ``version``; return the account concerned."""
+        """Record that an object is no more as of ``version``; return the account concerned."""
         if version:
             self._gone.note(key, version)
         return self.remove(key, version or None)
@@ -64,7 +64,7 @@ class Provisions:
         return (key for key in tuple(self._known) if key.plural == plural)
 
     def of_account(self, name: str) -> dict[ProvisionKey, dict[str, Any]]:
-        """Return the objects that are there under one Account's name."""
+        """Return the existing objects of an Account's name."""
         return {key: self._known[key][1] for key in self._by_account.get(name, ())}
 
     def shared_namespaces(self) -> set[str]:
@@ -72,7 +72,7 @@ class Provisions:
         return {key.namespace for key in self._by_account.get("", ())}
 
     def accounts(self) -> tuple[str, ...]:
-        """Return the names of Accounts under which something is there."""
+        """Return the names of Accounts that have at least one object."""
         return tuple(name for name in self._by_account if name)
 
 

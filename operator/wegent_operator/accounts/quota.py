@@ -1,14 +1,14 @@
-"""The ResourceQuota in the namespace of each user: how many objects of each kind it may hold.
+"""The ResourceQuota in the namespace of each user, which limits the objects of each kind.
 
-The API server refuses what exceeds it, and the cluster's controller manager counts. Two state,
-measured on Kubernetes 1.37, decide how it is made:
+The API server refuses objects above the quota. The cluster's controller manager counts them.
+Two facts, measured on Kubernetes 1.37, decide how the operator creates the quota:
 
-- A quota limits nothing before it is counted, which takes a second. A user's ServiceAccount
-  waits for that.
-- The controller manager learns of new kinds twice a minute. A quota that names a kind
-  which it doesn't know yet is counted in part, is not looked at again for minutes, and blocks
-  the namespace meanwhile. Such a quota is deleted, and made again later. A kind that stays
-  unknown is left out, so that the others are limited.
+- A quota limits nothing before it is counted, which takes a second. The operator creates a
+  user's ServiceAccount only after that.
+- The controller manager discovers new kinds twice a minute. If a quota names a kind that it
+  doesn't know yet, it counts the quota in part, doesn't try again for minutes, and the
+  namespace is blocked meanwhile. The operator deletes such a quota, and recreates it later.
+  It leaves out a kind that stays unknown, so that the other kinds are limited.
 """
 
 import logging
@@ -24,22 +24,23 @@ from wegent_kube.resources import RESOURCE_QUOTAS
 logger = logging.getLogger(__name__)
 
 QUOTA_NAME: Final = "wegent-account"
-"""Name of the operator's quota in a user's namespace; others may stand beside it."""
+"""Name of the operator's quota in a user's namespace. The namespace may have other quotas."""
 AGAIN_AFTER_S: Final = 10.0
-"""Until a quota that could not be counted is made again; the controller manager takes 30 s."""
+"""Seconds before a quota that could not be counted is recreated. The controller manager needs
+up to 30 s to discover a kind."""
 TRIES: Final = 9
-"""To have all of a quota counted, before the resources that are not known are left out."""
+"""Tries to get a quota fully counted, before the unknown resources are left out."""
 LEFT_OUT_S: Final = 600.0
-"""Until a resource that was left out is tried again."""
+"""Seconds before a resource that was left out is tried again."""
 SUFFIXES: Final = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 
 
 class Counted(StrEnum):
-    """How far the controller manager is with a quota."""
+    """Progress of the controller manager in counting a quota."""
 
     NOT_YET = "not yet"
     IN_PART = "in part"
-    """It is through, and does not know some of the resources."""
+    """The controller manager has finished, and does not know some of the resources."""
     WHOLLY = "wholly"
 
 
@@ -62,13 +63,13 @@ def quantity(count: int) -> str:
 
 
 def hard_of(body: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return what a quota allows; None for an object of another kind."""
+    """Return the limits of a quota; None for an object of another kind."""
     hard = (body.get("spec") or {}).get("hard")
     return None if hard is None else dict(hard)
 
 
 def counted(body: Mapping[str, Any]) -> Counted:
-    """Tell from a quota's status how far the controller manager is with it."""
+    """Return the controller manager's progress with a quota, read from the quota's status."""
     hard = (body.get("spec") or {}).get("hard") or {}
     status = body.get("status") or {}
     if (status.get("hard") or {}).keys() != hard.keys():
@@ -77,17 +78,17 @@ def counted(body: Mapping[str, Any]) -> Counted:
 
 
 def uncounted(body: Mapping[str, Any]) -> frozenset[str]:
-    """Return the resources that a quota names and nothing has counted."""
+    """Return the resources that a quota names and that are not counted yet."""
     hard = (body.get("spec") or {}).get("hard") or {}
     used = (body.get("status") or {}).get("used") or {}
     return frozenset(hard.keys() - used.keys())
 
 
 class Pauses:
-    """Namespaces whose quota is to be made again, not before some time has passed.
+    """The pauses before the quotas of namespaces are recreated.
 
     Args:
-        clock: seconds that only grow.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -97,11 +98,11 @@ class Pauses:
         self._left_out: dict[str, float] = {}
 
     def begin(self, namespace: str, unknown: Collection[str]) -> float:
-        """Let ``AGAIN_AFTER_S`` pass; return that.
+        """Begin a pause of ``AGAIN_AFTER_S`` and return its seconds.
 
-        After ``TRIES`` pauses in a namespace nothing more is waited for, 0 is returned, and the
-        ``unknown`` resources are left out for a while, in all namespaces. Tried again and still
-        unknown, they are left out at once.
+        After ``TRIES`` pauses in a namespace, return 0 instead, and leave out the ``unknown``
+        resources for ``LEFT_OUT_S`` in all namespaces. If they are still unknown after that, leave
+        them out again without a pause.
         """
         self._tries[namespace] += 1
         tried_before = self._left_out.keys() >= set(unknown)
@@ -119,16 +120,16 @@ class Pauses:
         return 0.0
 
     def over(self, namespace: str) -> None:
-        """Take in that a namespace's quota is counted."""
+        """Record that a namespace's quota is counted."""
         self._tries.pop(namespace, None)
 
     def left_out(self) -> frozenset[str]:
-        """Return the resources that are not to be named now."""
+        """Return the resources that a quota must not name now."""
         now = self._clock()
         return frozenset(name for name, until in self._left_out.items() if until > now)
 
     def left_s(self, namespace: str) -> float:
-        """Return the seconds that are left; 0 where nothing has to be waited for."""
+        """Return the remaining seconds of a namespace's pause; 0 if there is none."""
         left = self._until.get(namespace, 0.0) - self._clock()
         if left <= 0:
             self._until.pop(namespace, None)

@@ -1,4 +1,4 @@
-"""Reconciles namespaces: every account has the shared role in each shared one."""
+"""Reconciles namespaces: all accounts get the shared role in each shared namespace."""
 
 from wegent_crds.references import ObjectKey
 from wegent_kube.resources import ROLE_BINDINGS
@@ -11,7 +11,7 @@ from wegent_operator.state.objects import ObjectState
 
 
 class SharedNamespaceController:
-    """The controller of namespaces; of those that aren't shared, it removes the binding."""
+    """The controller of namespaces. It removes the binding if a namespace isn't shared."""
 
     def __init__(
         self,
@@ -30,14 +30,14 @@ class SharedNamespaceController:
         self._shared_role = shared_role
 
     def unlisted(self, _: ObjectKey, __: ObjectState | None) -> str | None:
-        """Return ``rolebindings`` until they are listed."""
+        """Return ``rolebindings`` until RoleBindings are listed."""
         return self._sight.first_unlisted([ROLE_BINDINGS])
 
     async def reconcile(self, key: ObjectKey, _: ObjectState | None) -> bool:
-        """Give every account the shared role in a namespace that exists and is shared.
+        """Apply the binding of the shared role in a namespace, or remove it.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         await self._share(key.name)
         return True

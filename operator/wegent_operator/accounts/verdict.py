@@ -15,9 +15,10 @@ SUSPENDED: Final = Outcome(
     reason=Reason.SUSPENDED,
     message="spec.suspended: access is withdrawn; set it to false to give it back",
 )
-"""It is as its spec says, and nothing is to come: to kstatus, Ready=False is work in progress."""
+"""The condition of a suspended Account. Ready is True, because the Account is as its spec says.
+For kstatus, Ready=False would mean work in progress."""
 UNRESOLVED: Final = frozenset({Reason.REF_NOT_FOUND, Reason.REF_NOT_PERMITTED})
-"""Reasons that are about a namespace to which an Account refers."""
+"""Reasons that concern a namespace to which an Account refers."""
 
 
 def verdict(
@@ -27,8 +28,8 @@ def verdict(
 
     Args:
         state: the Account.
-        problems: why it isn't ready. The reason of the condition is that of the first.
-        admins: Accounts of the accounts namespace that are active admins, this one included.
+        problems: causes for which it isn't ready. The condition has the first one's reason.
+        admins: active admins' Accounts in the accounts namespace, this one included.
     """
     unresolved = [problem for problem in problems if problem.reason in UNRESOLVED]
     decided = replace(

@@ -1,4 +1,4 @@
-"""Writes the objects that Accounts need, and remembers the answers."""
+"""Writes the objects that Accounts need, and caches the answers."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -25,10 +25,10 @@ class ProvisionWriter:
     async def create_namespace(self, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
         """Create a namespace and return it.
 
-        It is never applied: a namespace that somebody else made meanwhile stays theirs.
+        The request is a plain create, so that a namespace of somebody else stays theirs.
 
         Raises:
-            KubeError: the API server did not take it.
+            KubeError: the request failed.
         """
         body: Mapping[str, Any] = await self._client.request(
             "POST",
@@ -43,7 +43,7 @@ class ProvisionWriter:
         """Apply an object.
 
         Raises:
-            KubeError: the API server did not take it.
+            KubeError: the request failed.
         """
         resource = _RESOURCES[key.plural]
         body = await self._client.request(
@@ -57,13 +57,13 @@ class ProvisionWriter:
         self._provisions.put(resource, body)
 
     async def delete(self, key: ProvisionKey) -> None:
-        """Remove an object, or at least the rights that it gives.
+        """Delete an object, or at least remove the rights that it gives.
 
-        A finalizer keeps an object until its owner takes that off, and a RoleBinding that is
-        being deleted goes on giving its role. Without subjects it gives nothing.
+        A finalizer keeps an object until the finalizer's owner removes it. A RoleBinding that is
+        being deleted still gives its role; without subjects it gives no rights.
 
         Raises:
-            ApiError: it is there and gives access.
+            ApiError: the object still exists and gives access.
         """
         resource = _RESOURCES[key.plural]
         path = resource.path(key.namespace or None, key.name)
@@ -93,6 +93,6 @@ class ProvisionWriter:
 
 
 def _is_held(answer: Any) -> bool:
-    """Tell from the answer to a DELETE or PATCH whether finalizers keep the object."""
+    """Return whether finalizers keep the object, given the answer to a DELETE or PATCH."""
     metadata = (answer or {}).get("metadata") or {}
     return bool(metadata.get("deletionTimestamp") and metadata.get("finalizers"))

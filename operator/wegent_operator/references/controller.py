@@ -34,15 +34,15 @@ class ReferencesController(Generic[S]):
         self._sight = sight
 
     def unlisted(self, _: ObjectKey, state: S | None) -> str | None:
-        """Return ``tombstones`` where an object may be half restored from one that isn't seen."""
+        """Return ``tombstones`` if a Tombstone may exist unseen and still restore the object."""
         return None if state is None else unseen_tombstone(state, self._cache, self._sight)
 
     async def reconcile(self, key: ObjectKey, state: S | None) -> bool:
-        """Put the trash's finalizer on or take it off, and write the verdict.
+        """Add or remove the trash's finalizer, and write the verdict.
 
         Raises:
-            Hindered: the object can't be kept, or can't go yet.
-            KubeError: the API server did not take something; to be tried again.
+            Hindered: the object can't be stored, or can't be deleted yet.
+            KubeError: a request failed; try again.
         """
         if state is None:
             self._trash.forget(key)
@@ -54,7 +54,7 @@ class ReferencesController(Generic[S]):
         except Hindered as hindered:
             if hindered.step is not Step.HOLD:
                 raise
-            # An object that the trash can't hold gets its verdict all the same.
+            # An object that can't get the finalizer gets its verdict nevertheless.
             unprotected = hindered
         await self._reconcile_status(state)
         if unprotected is not None:
@@ -62,7 +62,7 @@ class ReferencesController(Generic[S]):
         return True
 
     def verdict(self, state: S) -> Verdict:
-        """Return the verdict on an object as things stand."""
+        """Return the verdict on an object, given the cached objects."""
         return verdict(state, self._cache)
 
     async def _reconcile_status(self, state: S) -> None:

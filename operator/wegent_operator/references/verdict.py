@@ -27,21 +27,21 @@ from wegent_operator.state.verdict import (
 
 
 class View(Protocol):
-    """What a verdict may look at."""
+    """The part of the cache that a verdict may read."""
 
     @property
     def shared_namespaces(self) -> frozenset[str]:
-        """Namespaces into which any namespace may refer."""
+        """Namespaces whose objects any namespace may reference."""
 
     def get(self, key: ObjectKey) -> ObjectState | None:
         """Return an object's state, or None where there is no such object."""
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
-        """Return a namespace's labels; none for one that isn't known."""
+        """Return a namespace's labels; empty if the namespace isn't known."""
 
 
 def verdict(state: ObjectState, view: View) -> Verdict:
-    """Return the verdict on an object as things stand in ``view``."""
+    """Return the verdict on an object, given the other objects in ``view``."""
     unresolved = _unresolved(state, view)
     return verdict_of(unresolved, unresolved or _unusable(state, view))
 

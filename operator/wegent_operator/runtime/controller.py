@@ -9,22 +9,22 @@ S_contra = TypeVar("S_contra", bound=ObjectState, contravariant=True)
 
 
 class Controller(Protocol[S_contra]):
-    """Brings the objects of one kind in line with what is there."""
+    """Reconciles the objects of one kind."""
 
     def unlisted(self, key: ObjectKey, state: S_contra | None) -> str | None:
         """Return the plural of a resource that must be listed before `reconcile` may run.
 
-        None where `reconcile` may run at once.
+        The result is None if `reconcile` may run at once.
         """
 
     async def reconcile(self, key: ObjectKey, state: S_contra | None) -> bool:
-        """Bring one object in line; return False where it is to be tried again after a while.
+        """Reconcile one object; return False if it has to be tried again after a while.
 
         Args:
-            key: of the object.
-            state: the object as it is known; None where there is no such object.
+            key: key of the object.
+            state: the cached object; None if it does not exist.
 
         Raises:
-            Hindered: a step was refused, or waits for somebody; to be told on the object.
-            KubeError: the API server did not take something; to be tried again.
+            Hindered: a step was refused or has to wait; report it on the object.
+            KubeError: a request failed; try again.
         """

@@ -1,7 +1,7 @@
 """Takes keys from the queue and hands each to the controller of its kind.
 
-Which kinds there are is in the table that `app` builds. Here is only the part that all kinds
-share: objects that depend on a changed one, refusals, retries.
+`app` builds the table of the kinds' controllers. This module contains only the part that all
+kinds share: dependents of changed objects, refusals, and retries.
 """
 
 import asyncio
@@ -25,20 +25,20 @@ from wegent_operator.state.objects import ObjectState, title
 logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_S: Final = 30.0
-"""Seconds after which an object is looked at again that waits for another controller."""
+"""Seconds after which an object that waits for another controller is reconciled again."""
 
 
 class Dispatcher:
-    """Works on keys, each with the controller of its kind.
+    """Reconciles keys from the queue, each with the controller of its kind.
 
     Args:
-        controllers: by the plural of the resource.
-        cache: holds the objects.
-        queue: holds the keys.
+        controllers: the controllers, by the plural of the resource.
+        cache: the objects.
+        queue: the keys to reconcile.
         pending: the keys that have no verdict yet.
         held: the keys that wait for a resource.
-        obstacles: tells refusals on objects.
-        metrics: count.
+        obstacles: reports refusals on objects.
+        metrics: counts reconciles.
     """
 
     def __init__(
@@ -60,20 +60,20 @@ class Dispatcher:
         self._metrics = metrics
 
     def enqueue(self, keys: Iterable[ObjectKey]) -> None:
-        """Put keys into the queue: something on which their verdicts may depend has changed."""
+        """Add keys to the queue, because an object on which they may depend has changed."""
         self._pending.enqueue(keys)
 
     def enqueue_held(self) -> None:
-        """Put all keys into the queue that wait for a resource to be listed."""
+        """Add all keys to the queue that wait for a resource to be listed."""
         self._pending.enqueue(self._held.pop_all())
 
     def drop_all(self) -> None:
-        """Forget all keys: another operator leads."""
+        """Remove all keys, because another operator leads."""
         self._pending.clear()
         self._held.pop_all()
 
     async def work(self, tracing: Tracing) -> None:
-        """Take keys and reconcile them, for ever; several of these run side by side."""
+        """Take keys and reconcile them for ever. Several workers run this at the same time."""
         while True:
             key = await self._queue.get()
             try:
@@ -89,13 +89,13 @@ class Dispatcher:
                 logger.exception("%s: trying again in %.1f s", title(key), delay)
             finally:
                 self._queue.done(key)
-            await asyncio.sleep(0)  # a full queue must not keep the loop from everything else
+            await asyncio.sleep(0)  # a full queue must not block the event loop
 
     async def reconcile(self, key: ObjectKey) -> None:
-        """Bring one object in line with what is there.
+        """Reconcile one object with the controller of its kind.
 
         Raises:
-            KubeError: the API server did not take something; to be tried again.
+            KubeError: a request failed; try again.
         """
         self._metrics.reconciles.inc()
         self._held.discard(key)
@@ -112,7 +112,7 @@ class Dispatcher:
         except Hindered as hindered:
             if state is None:
                 raise
-            # The try may have changed it.
+            # The controller may have changed the object.
             now = self._cache.get(key)
             await self._tell(now if now is not None and now.uid == state.uid else state, hindered)
             return
@@ -122,13 +122,13 @@ class Dispatcher:
         if done:
             self._pending.settle(key)
         else:
-            self._pending.retry(key)  # no event may tell that the cause of the refusal is gone
+            self._pending.retry(key)  # the cause of the refusal may end without an event
 
     async def _tell(self, state: ObjectState, hindered: Hindered) -> None:
-        """Say on an object what hinders it, and try again where that was a refusal.
+        """Report an obstacle on its object, and schedule another try.
 
         Raises:
-            Hindered: it may pass in a moment; to be tried again before it is told.
+            Hindered: the refusal may be transient; try again before it is reported.
         """
         key, error = state.key, hindered.error
         if error is None:
@@ -137,7 +137,7 @@ class Dispatcher:
             else:
                 await self._obstacles.tell(state, hindered)
                 self._queue.add_after(key, LOOK_AGAIN_S)
-            # In most cases an event of the object itself tells the end of the wait.
+            # In most cases the wait ends with an event of the object itself.
             self._pending.settle(key)
             return
         self._obstacles.counted(state, hindered)

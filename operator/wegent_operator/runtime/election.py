@@ -1,8 +1,8 @@
 """Leader election: of several operators, the holder of a Lease reconciles.
 
-The others watch all the same, so that the next leader has all objects in its cache.
-Kubernetes' own Lease, and client-go's way with it: whether a holder is dead is told by the
-local clock, from when the Lease was last seen to change, so that clocks need not agree.
+The other operators watch too, so that the next leader has all objects in its cache. The Lease is
+Kubernetes' own, and is used as in client-go. A holder counts as dead if the Lease hasn't changed
+for its duration on the local clock, so that the operators' clocks need not agree.
 """
 
 import asyncio
@@ -26,19 +26,19 @@ MICRO_TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds. A dead leader's work is taken up after ``lease_s`` and ``retry_s`` at most."""
+    """Times in seconds. Another operator leads after at most ``lease_s`` plus ``retry_s``."""
 
     lease_s: int = 10
-    """How long others wait for a leader that gives no sign of life."""
+    """Seconds that others wait for a leader that doesn't renew the Lease."""
     give_up_s: float = 7.0
-    """How long a leader that can't renew goes on; less than ``lease_s``, so that it has
-    stopped before another begins."""
+    """Seconds for which a leader that can't renew goes on. This is less than ``lease_s``, so that
+    it has stopped before another operator begins."""
     retry_s: float = 2.0
-    """Between tries to get the Lease, and to renew it."""
+    """Seconds between tries to get the Lease, and to renew it."""
 
 
 class Elector:
-    """Runs something while the Lease is held, and not otherwise."""
+    """Runs a coroutine only while this operator holds the Lease."""
 
     def __init__(
         self,
@@ -60,12 +60,12 @@ class Elector:
         self._seen_version = ""
         self._seen_at = 0.0
         self.problem = ""
-        """Why it can't be told whose the Lease is; empty when it can."""
+        """Reason for which the Lease's holder is unknown; empty if it is known."""
 
     async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Wait for the Lease, run ``lead`` until it is lost, and so on, for ever.
+        """Wait for the Lease, run ``lead`` until the Lease is lost, and repeat this for ever.
 
-        When this is cancelled the Lease is given back, so that another need not wait.
+        When this is cancelled the Lease is given back, so that no other operator has to wait.
         """
         while True:
             held_at = await self._wait()
@@ -82,9 +82,9 @@ class Elector:
             logger.warning("%s leads no more", self._identity)
 
     async def _wait(self) -> float:
-        """Return when the Lease that is held now was asked for.
+        """Wait for the Lease; return the time at which it was requested.
 
-        An answer that took so long that others may think the Lease has run out is none.
+        An answer after ``give_up_s`` is ignored: the Lease may have expired for the others.
         """
         while True:
             asked_at = time.monotonic()
@@ -95,7 +95,7 @@ class Elector:
             await asyncio.sleep(self._timing.retry_s)
 
     async def _keep(self, leader: asyncio.Task[None], held_at: float) -> None:
-        """Renew the Lease; return once it is lost, or what it is held for has ended."""
+        """Renew the Lease; return once the Lease is lost, or the leader's work has ended."""
         while time.monotonic() - held_at < self._timing.give_up_s:
             ended, _ = await asyncio.wait([leader], timeout=self._timing.retry_s)
             if ended:
@@ -113,12 +113,12 @@ class Elector:
                 held_at = asked_at
 
     async def _try(self) -> bool | None:
-        """Take or renew the Lease; False if it is another's, None if that can't be told."""
+        """Take or renew the Lease; return False if it is another's, None if that is unknown."""
         path = LEASES.path(self._namespace, self._name)
         try:
             held = await self._take(path)
         except ApiError as error:
-            if error.code == 409:  # another was faster, or our own write, unanswered
+            if error.code == 409:  # another operator wrote first, or our last write was unanswered
                 return None
             self.problem = f"{error.code}: the Lease can't be read or written"
             logger.warning("The Lease %s: %s", path, error)

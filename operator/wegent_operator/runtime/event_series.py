@@ -1,10 +1,14 @@
-"""Which Event tells a story: a new one, or one that is there with a greater count.
+"""Decides whether a story becomes a new Event, or increases the count of an existing one.
 
-The rules are those of client-go's ``EventCorrelator``, so that an object that flaps costs
-what it costs with any controller: equal stories are one Event with a count; of more than
-ten that differ only in their note the rest are one Event too; and each object has 25 Events,
-then one more every five minutes. What is remembered is bounded; the least recently used go
-first, and a story that was forgotten begins another Event.
+The rules are those of client-go's ``EventCorrelator``, so that an object that flaps costs no
+more than with any other controller:
+
+- Equal stories share one Event with a count.
+- Of more than ten stories that differ only in their note, the rest share one Event too.
+- Each object may have 25 Events, then one more every five minutes.
+
+The memory is bounded. The least recently used entries are dropped first. A story that was
+dropped starts a new Event.
 """
 
 import uuid
@@ -46,13 +50,13 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What one Event tells."""
+    """The content of one Event."""
 
     action: str
     reason: str
     note: str
     normal: bool
-    """Whether that is how things should go; else it is a warning."""
+    """True for an Event of type Normal, False for a Warning."""
 
 
 @dataclass(slots=True)
@@ -62,13 +66,13 @@ class Series:
     key: ObjectKey
     uid: str
     version: int
-    """Of the object, when the first of these stories was told."""
+    """resourceVersion of the object when the first of these stories was told."""
     story: Story
     first: datetime
     last: datetime
     count: int = 0
     stored: bool = False
-    """Whether the API server has it."""
+    """True once the API server has stored the Event."""
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -76,7 +80,7 @@ class Series:
         self.name = f"{self.key.name[:MAX_NAME].rstrip('-.')}.{uuid.uuid4().hex}"
 
     def changes(self) -> dict[str, Any]:
-        """Return what a repeat changes, as a merge patch."""
+        """Return the fields that a repeat changes, as a merge patch."""
         changes: dict[str, Any] = {
             "message": self.story.note,
             "lastTimestamp": self.last.isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -89,8 +93,8 @@ class Series:
     def body(self, instance: str) -> dict[str, Any]:
         """Return the Event.
 
-        It has the times and counts of both forms of Events. ``kubectl describe`` sorts by
-        ``lastTimestamp``, which ``events.k8s.io/v1`` refuses; so it is of the core group.
+        It has the times and counts of both forms of Events. It belongs to the core group, because
+        ``kubectl describe`` sorts by ``lastTimestamp``, which ``events.k8s.io/v1`` refuses.
         """
         key = self.key
         return {
@@ -119,11 +123,11 @@ class Series:
 
 @dataclass(slots=True)
 class _Similar:
-    """Notes of one object and reason that were told lately."""
+    """Recent notes of one object and reason."""
 
     last: datetime
     notes: set[int] = field(default_factory=set)
-    """Their hashes: a note may have a kilobyte."""
+    """Hashes of the notes; a note itself may have a kilobyte."""
 
 
 @dataclass(slots=True)
@@ -134,7 +138,7 @@ class _Budget:
     left: float = float(BURST)
 
     def take(self, now: datetime) -> bool:
-        """Take one, if there is one."""
+        """Take one Event from the budget; return False if there is none."""
         elapsed_s = max((now - self.since).total_seconds(), 0.0)
         self.since = now
         self.left = min(self.left + elapsed_s / REFILL_S, float(BURST))
@@ -145,7 +149,7 @@ class _Budget:
 
 
 class _Remembered(Generic[_K, _V]):
-    """The values that were used last."""
+    """A map that keeps the most recently used values."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -155,7 +159,7 @@ class _Remembered(Generic[_K, _V]):
         return len(self._values)
 
     def get(self, key: _K, make: Callable[[], _V]) -> _V:
-        """Return the value of ``key``, a new one where it isn't remembered."""
+        """Return the value of ``key``; create it if it isn't stored."""
         if key not in self._values:
             self._values[key] = make()
             if len(self._values) > self._most:
@@ -165,7 +169,7 @@ class _Remembered(Generic[_K, _V]):
 
 
 class Correlator:
-    """Finds the Event that a story belongs to."""
+    """Finds the Event for a story."""
 
     def __init__(self, most: int = MAX_REMEMBERED) -> None:
         self._series: _Remembered[tuple[Hashable, ...], Series] = _Remembered(most)
@@ -176,7 +180,7 @@ class Correlator:
         return len(self._series) + len(self._similar) + len(self._budgets)
 
     def correlate(self, state: ObjectState, story: Story, now: datetime) -> Series | None:
-        """Count a story; return its Event, None where the object has had too many."""
+        """Count a story; return its Event, or None if the object has had too many Events."""
         about = (state.uid, story.action, story.reason, story.normal)
         note = cut(story.note, MAX_NOTE_BYTES)
         told_apart = self._told_apart(about, note, now)

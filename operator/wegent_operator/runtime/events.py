@@ -1,8 +1,8 @@
-"""Kubernetes Events on transitions, so that ``kubectl describe`` tells the story.
+"""Kubernetes Events on transitions, which ``kubectl describe`` shows.
 
-Best effort by nature, as everywhere in Kubernetes: posted from a bounded queue
-so that a slow API server never holds up a verdict, dropped and counted when
-that is full or the namespace is going away. Conditions are the record.
+Events are best effort, as everywhere in Kubernetes. They are posted from a bounded
+queue, so that a slow API server never delays a verdict. Events are dropped and counted
+if the queue is full or the namespace is being deleted. Conditions are the record.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ MAX_WAITING: Final = 1000
 
 
 class Recorder:
-    """Posts Events for ``Ready`` that got worse or came back, and for what is done to Tasks."""
+    """Posts Events for changes of ``Ready``, and for the operator's actions on objects."""
 
     def __init__(self, client: KubeClient, metrics: Metrics, instance: str) -> None:
         self._client = client
@@ -35,13 +35,13 @@ class Recorder:
         self._instance = instance
         self._correlator = Correlator()
         self._waiting: dict[str, Series] = {}
-        """By the Event's name, in the order of the first story that isn't posted yet."""
+        """Series by the Event's name, in the order of their first story that isn't posted yet."""
         self._news = asyncio.Event()
 
     def transition(self, state: ObjectState, outcome: Outcome, now: datetime) -> None:
-        """Note that an object's ``Ready`` became ``outcome``. Never blocks and never raises.
+        """Record that an object's ``Ready`` became ``outcome``. Never blocks and never raises.
 
-        Nothing is told of an object that is ready from the beginning, as most are.
+        An object that is ready from the beginning, as most are, gets no Event.
         """
         before = find(state.conditions, ConditionType.READY)
         if outcome.status and (before is None or before.status != "False"):
@@ -55,7 +55,7 @@ class Recorder:
         self.tell(state, story, now)
 
     def tell(self, state: ObjectState, story: Story, now: datetime) -> None:
-        """Note what was done about an object. Never blocks and never raises."""
+        """Record an action on an object. Never blocks and never raises."""
         series = self._correlator.correlate(state, story, now)
         if series is None:
             self._metrics.events.labels("limited").inc()
@@ -66,7 +66,7 @@ class Recorder:
             self._news.set()
 
     async def run(self) -> None:
-        """Post for ever, one after the other: a repeat comes after the Event that it repeats."""
+        """Post Events for ever, one at a time, so that a repeat follows the Event it repeats."""
         while True:
             await self._news.wait()
             self._news.clear()

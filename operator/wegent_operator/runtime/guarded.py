@@ -1,8 +1,8 @@
-"""Writes to one version of an object, and whether a refusal came of another version.
+"""Writes to one version of an object, which distinguish stale versions from refusals.
 
-A stale version is 409 and an absent object 404; so may be the answer of a third party's
-webhook. The object is looked at once more to tell the two apart: a write that was refused is
-never taken for one that came too late.
+The API server answers 409 for a stale version and 404 for an absent object. A third party's
+webhook may answer with the same codes. The object is read once more to distinguish the two, so
+that a refused write never counts as a late one.
 """
 
 from enum import Enum, auto
@@ -13,16 +13,16 @@ from wegent_kube.client import METADATA_OBJECT
 
 
 class Missed(Enum):
-    """Why a guarded write found nothing to write to."""
+    """Cause for which a guarded write did not apply."""
 
     GONE = auto()
-    """There is no such object any more."""
+    """The object no longer exists."""
     CHANGED = auto()
-    """It has another version: the event of that change is on its way."""
+    """The object has another version. The event of that change will arrive."""
 
 
 class Guarded:
-    """Sends writes that are valid for the object as it is known, and for no other."""
+    """Sends writes that apply only to the given version of an object."""
 
     def __init__(self, client: KubeClient) -> None:
         self._client = client
@@ -38,19 +38,19 @@ class Guarded:
         subresource: str = "",
         **request: Any,
     ) -> Any:
-        """Return the answer; `Missed` where the object is gone or not as known.
+        """Send a write and return the answer; `Missed` if the object is gone or has changed.
 
         Args:
             method: the HTTP method.
-            path: the object's.
-            body: carries the guard: a merge patch's resourceVersion, or preconditions.
-            uid: the object's, as it is known.
-            version: the resourceVersion that the body names; None where it names the uid alone.
-            subresource: such as status.
+            path: path of the object.
+            body: contains the guard: a merge patch's resourceVersion, or preconditions.
+            uid: uid of the object in the cache.
+            version: the resourceVersion that the body names; None if it names only the uid.
+            subresource: a subresource such as status.
             request: further arguments of `KubeClient.request`.
 
         Raises:
-            KubeError: the API server did not take it.
+            KubeError: the request failed.
         """
         try:
             answer = await self._client.request(
@@ -60,7 +60,7 @@ class Guarded:
                 **request,
             )
         except ApiError as error:
-            # Another uid is 422. With a version in the body, 422 is a refusal alone.
+            # Another uid causes 422. With a version in the body, 422 is always a refusal.
             misses = {404, 409} if version is not None else {404, 409, 422}
             if error.code in misses and (missed := await self._missed(path, uid, version)):
                 return missed
@@ -68,7 +68,7 @@ class Guarded:
         return answer or {}
 
     async def _missed(self, path: str, uid: str, version: str | None) -> Missed | None:
-        """Return why the object is not as known; None if it is."""
+        """Return the difference to the known object; None if there is none."""
         try:
             there = await self._client.request("GET", path, accept=METADATA_OBJECT)
         except ApiError as error:

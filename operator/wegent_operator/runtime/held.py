@@ -1,7 +1,7 @@
 """Keys that wait until a resource can be listed.
 
-Nothing may be concluded from the absence of an object that can't be seen. A key waits here, and
-stays pending, until the resource is listed.
+While a resource isn't visible, nothing may be concluded from the absence of its objects. A key
+waits here, and stays pending, until the resource is listed.
 """
 
 import logging
@@ -50,7 +50,7 @@ class HeldKeys:
         self._keys.add(key)
         self._queue.forget(key)
         state, refusal = self._cache.get(key), self._sight.refusal(unlisted)
-        # An object whose verdict stands has nothing to tell; neither has a list under way.
+        # Report nothing if the object has a current verdict, or if the list is only under way.
         if state is None or not refusal or state.observed_generation == state.generation:
             return
         note = (

@@ -8,7 +8,7 @@ from wegent_crds.registry import KINDS
 
 
 class Metrics:
-    """Every metric; docs/operator.md says what each answers."""
+    """All metrics of the operator; docs/operator.md describes them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -131,7 +131,7 @@ class Metrics:
         )
 
     def count_objects(self, counts_by_reason: Mapping[tuple[str, str], int]) -> None:
-        """Set how many objects there are by kind and reason; what isn't named is none."""
+        """Set the number of objects by kind and reason; missing entries count as 0."""
         self.objects.clear()
         for (kind, reason), count in counts_by_reason.items():
             self.objects.labels(kind, reason).set(count)

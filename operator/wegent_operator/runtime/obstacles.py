@@ -1,10 +1,10 @@
-"""Tells obstacles: a write to a user's object that was refused is said on the object.
+"""Reports obstacles: the refused writes to a user's object are shown on the object.
 
 A third party may refuse any write: a policy or webhook with any code, a quota with 403, etcd
-with 500 for its size. A refusal is never taken for success or for a conflict. It is counted,
-tried again with a growing delay, and told on the object: in an Event, and where the object
-hangs, in its condition ``Deleted`` too. The condition may be refused by the same policy; the
-Event remains then.
+with 500 for the size. The operator never treats a refusal as success or as a conflict. It
+counts the refusal, tries again with a growing delay, and reports it on the object in an Event.
+If the object's deletion hangs, its condition ``Deleted`` reports the refusal too. The same
+policy may refuse the condition; then only the Event remains.
 """
 
 import logging
@@ -32,18 +32,19 @@ from wegent_operator.state.verdict import Outcome
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 3
-"""Tries after which an answer that looked transient is told too."""
+"""Tries after which a refusal that looks transient is reported too."""
 TELL_AGAIN_S: Final = 900.0
-"""The API server forgets Events after an hour, and one may never have arrived."""
+"""Seconds after which the same obstacle is reported again. The API server deletes Events after
+an hour, and an Event may never have arrived."""
 REASONS: Final = {
     Step.HOLD: "NotProtected",
     Step.STATUS: "StatusNotWritten",
 }
-"""Reasons of Events for steps without which the object still does its work."""
+"""Reasons of the Events for steps whose failure doesn't stop the object from working."""
 
 
 class Obstacles:
-    """Tells obstacles, each once for as long as the words stay the same."""
+    """Reports obstacles; reports an obstacle again if its message changes."""
 
     def __init__(
         self,
@@ -59,26 +60,26 @@ class Obstacles:
         self._metrics = metrics
         self._clock = clock
         self._told: dict[ObjectKey, tuple[str, str]] = {}
-        """Uid and message of the last Event, by object."""
+        """uid and message of the last Event, by object."""
         self._told_at: dict[ObjectKey, float] = {}
 
     @property
     def told(self) -> int:
-        """How many objects have an obstacle that was told and is still there."""
+        """Number of objects with an obstacle that was reported and still exists."""
         return len(self._told)
 
     def forget(self, key: ObjectKey) -> None:
-        """Note that an object has no obstacle any more, or is gone."""
+        """Forget the obstacle of an object that has none any more, or is gone."""
         self._told.pop(key, None)
         self._told_at.pop(key, None)
 
     def counted(self, state: ObjectState, hindered: Hindered) -> None:
-        """Count a refusal."""
+        """Count a refusal in the metrics."""
         kind = BY_PLURAL[state.key.plural].kind
         self._metrics.refusals.labels(kind, str(hindered.step)).inc()
 
     async def tell(self, state: ObjectState, hindered: Hindered) -> None:
-        """Say on an object what hinders it. Never raises for what the API server says."""
+        """Report an obstacle on its object. Errors of the API server are logged, not raised."""
         if hindered.step in REASONS:
             self.event(state, hindered, REASONS[hindered.step])
             return
@@ -99,7 +100,7 @@ class Obstacles:
             self._cache.put(replace(desired, version=version))
 
     def event(self, state: ObjectState, hindered: Hindered, reason: str = "") -> None:
-        """Tell an obstacle in an Event, unless the last one, or the condition, says the same."""
+        """Report an obstacle in an Event, unless the last Event or the condition says the same."""
         key, told = state.key, (state.uid, hindered.message)
         there = find(state.conditions, ConditionType.DELETED)
         fresh = time.monotonic() - self._told_at.get(key, -TELL_AGAIN_S) < TELL_AGAIN_S

@@ -1,4 +1,4 @@
-"""Keys that wait for a verdict, and since when: for the queue and for the metrics."""
+"""Keys that wait for a verdict, with the time since when they wait."""
 
 import time
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from wegent_operator.runtime.queue import KeyedQueue
 
 
 class Pending:
-    """Puts keys into the queue and remembers when each was first put there."""
+    """Adds keys to the queue, and stores when each was first added."""
 
     def __init__(self, queue: KeyedQueue[ObjectKey]) -> None:
         self._queue = queue
@@ -21,7 +21,7 @@ class Pending:
         return time.monotonic() - min(times) if times else 0.0
 
     def enqueue(self, keys: Iterable[ObjectKey]) -> None:
-        """Put keys into the queue: something on which their verdicts may depend has changed."""
+        """Add keys to the queue, because an object on which they may depend has changed."""
         now = time.monotonic()
         for key in keys:
             self._pending_since.setdefault(key, now)
@@ -32,16 +32,16 @@ class Pending:
         return self._pending_since.get(key)
 
     def settle(self, key: ObjectKey) -> None:
-        """Note that an object says how it is, and that its next retry starts with no delay."""
+        """Record that an object's status is current, and reset the delay of its next retry."""
         self._pending_since.pop(key, None)
         self._queue.forget(key)
 
     def retry(self, key: ObjectKey, after_s: float | None = None) -> None:
-        """Let a key come back. Its object says what is wrong, so that it isn't pending."""
+        """Add a key again after a delay. It isn't pending: its object's status has the problem."""
         self._pending_since.pop(key, None)
         self._queue.retry(key, after_s)
 
     def clear(self) -> None:
-        """Forget all keys, and empty the queue."""
+        """Remove all keys, also from the queue."""
         self._queue.clear()
         self._pending_since.clear()

@@ -1,8 +1,8 @@
 """A queue of keys that merges repeats, as client-go's workqueue does.
 
-A key waits at most once and is never with two workers at a time: one that is
-added while it is worked on waits until that is done. A key that failed
-comes back after a delay that doubles, by key.
+A key is in the queue at most once, and never with two workers at a time. A key that
+is added while a worker has it waits until the worker is done. A key that failed comes
+back after a delay, which doubles with each failure of the key.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class KeyedQueue(Generic[K]):
         return time.monotonic() - next(iter(self._added_at.values())) if self._added_at else 0.0
 
     def add(self, key: K) -> None:
-        """Let a key be worked on, once, however often it is added before that."""
+        """Add a key, unless it is in the queue already."""
         if key in self._working:
             self._again.add(key)
         elif key not in self._added_at:
@@ -52,14 +52,14 @@ class KeyedQueue(Generic[K]):
         return key
 
     def done(self, key: K) -> None:
-        """Give a key back; if it was added meanwhile it waits again."""
+        """Give a key back. If the key was added meanwhile, it is put into the queue again."""
         self._working.discard(key)
         if key in self._again:
             self._again.discard(key)
             self.add(key)
 
     def retry(self, key: K, after_s: float | None = None) -> float:
-        """Let a key come back after ``after_s``, or after its own growing delay; return that."""
+        """Add a key again after ``after_s`` or its own growing delay, if longer; return that."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         own_delay = min(FIRST_DELAY_S * 2.0 ** min(failures, 10), MAX_DELAY_S)
@@ -69,13 +69,13 @@ class KeyedQueue(Generic[K]):
         return delay
 
     def failures(self, key: K) -> int:
-        """Return how often in a row a key has failed."""
+        """Return the number of a key's failures in a row."""
         return self._failures.get(key, 0)
 
     def add_after(self, key: K, after_s: float | None) -> None:
-        """Add a key after some seconds, in place of the time that was set before.
+        """Add a key after some seconds; this replaces the key's earlier timer.
 
-        None cancels that time.
+        None only cancels the timer.
         """
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
@@ -83,12 +83,12 @@ class KeyedQueue(Generic[K]):
             self._timers[key] = asyncio.get_running_loop().call_later(after_s, self._fire, key)
 
     def forget(self, key: K) -> None:
-        """Note that a key succeeded: its delay starts small again."""
+        """Record that a key succeeded: its delay starts small again."""
         self._failures.pop(key, None)
         self._cancel_retry(key)
 
     def clear(self) -> None:
-        """Forget every key, those that would come back later included."""
+        """Remove all keys, including keys that would come back later."""
         for timer in (*self._retries.values(), *self._timers.values()):
             timer.cancel()
         for keys in (self._retries, self._timers, self._failures, self._added_at, self._again):

@@ -1,4 +1,4 @@
-"""What the operator could not do to an object, in words for the object: pure."""
+"""Messages for an object about a step of the operator that failed. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,13 +11,13 @@ from wegent_kube import ApiError, KubeError
 from wegent_operator.state.objects import ObjectState
 
 TRANSIENT: Final = frozenset({401, 408, 409, 429, 502, 503, 504})
-"""Answers that the same write may not get again in a moment."""
+"""Status codes after which the same write may soon succeed."""
 MAX_QUOTED: Final = 1024
-"""Characters of the API server's words; an invalid object is quoted whole in them."""
+"""Characters of the API server's message. The message quotes an invalid object in full."""
 GRACE_S: Final = 5.0
-"""How long other finalizers may stay before the object says that it waits for them."""
+"""Seconds that other finalizers may stay before the object's status says that it waits."""
 MAX_NAMED: Final = 8
-"""Finalizers that a message names."""
+"""Maximum of finalizers that a message names."""
 _WITHOUT_A_TOMBSTONE: Final = (
     f"or remove the finalizer {TRASH_FINALIZER}, which takes the verb bypass on tombstones and"
     " loses the object"
@@ -28,10 +28,10 @@ _FREEZE_FAILED: Final = (
 
 
 class Step(StrEnum):
-    """What the operator writes to users' objects and to Tombstones; a label of the metric."""
+    """A write to a user's object or to a Tombstone; the values are a label of the metric."""
 
     HOLD = "hold"
-    STORE = "cache"
+    STORE = "store"
     FREEZE = "freeze"
     RELEASE = "release"
     COLLECT = "collect"
@@ -71,7 +71,7 @@ _WORDS: Final = {
 
 
 class Hindered(KubeError):  # noqa: N818 - what happened, in one word
-    """A step of the operator could not be done; to be told on the object, and tried again."""
+    """A step of the operator failed. It is reported on the object and tried again."""
 
     def __init__(
         self,
@@ -86,21 +86,21 @@ class Hindered(KubeError):  # noqa: N818 - what happened, in one word
         self.message = message
         self.step = step
         self.error = error
-        """The refusal; None where the object only waits for another controller."""
+        """The refusal; None if the object only waits for another controller."""
         self.after_s = after_s
-        """Seconds in which the obstacle may still go away by itself."""
+        """Seconds to wait before reporting; the obstacle may go away by itself until then."""
         super().__init__(message if error is None else f"{step}: {error}")
 
     @classmethod
     def at(cls, step: Step, error: ApiError) -> "Hindered":
-        """Return the obstacle that a refused write is."""
+        """Return the obstacle for a refused write."""
         failed, remedy = _WORDS[step]
         message = f"{failed}: {quoted(error)}; {remedy}"
         return cls(Reason.DELETION_BLOCKED, message, step=step, error=error)
 
 
 def named(finalizers: Sequence[str]) -> str:
-    """Return finalizers as a message names them."""
+    """Return the finalizers as text for a message: at most ``MAX_NAMED``, and a count."""
     words = ", ".join(finalizers[:MAX_NAMED])
     more = len(finalizers) - MAX_NAMED
     return f"{words} and {more} more" if more > 0 else words
@@ -109,19 +109,19 @@ def named(finalizers: Sequence[str]) -> str:
 def waiting_for(
     state: ObjectState, now: datetime, message: str, *, reason: Reason = Reason.FINALIZERS_REMAIN
 ) -> Hindered:
-    """Return an obstacle that may go away by itself, and is told after a while."""
+    """Return an obstacle that may go away by itself; it is reported after ``GRACE_S``."""
     since = (now - (state.deleted_at or now)).total_seconds()
     return Hindered(reason, message, after_s=min(GRACE_S - since, GRACE_S))
 
 
 def quoted(error: ApiError) -> str:
-    """Return the API server's words, cut to a length that fits beside ours."""
+    """Return the API server's message, cut to ``MAX_QUOTED`` characters."""
     said = error.message
     return said if len(said) <= MAX_QUOTED else f"{said[: MAX_QUOTED - 1]}…"
 
 
 def is_refusal(error: ApiError) -> bool:
-    """Tell whether the same write would be answered the same until something else changes."""
-    if error.code == 401:  # a policy may say Unauthorized, and then names the object
+    """Return whether the same write would fail again until something else changes."""
+    if error.code == 401:  # a policy may answer Unauthorized; its answer names the object
         return bool(error.status.get("details"))
     return error.code not in TRANSIENT

@@ -1,9 +1,10 @@
-"""How well each resource is seen: listed, refused, or not there at all.
+"""The visibility of each resource: listed, refused, or without a CRD.
 
-A missing object of a resource that isn't seen may exist. Nothing may be concluded from its
-absence: neither `RefNotFound`, nor that an Account is gone and its access is to be withdrawn.
-Only a CRD that is gone is different: all its objects are gone with it. A 404 alone doesn't say
-so: a version that isn't served has it, and whatever else answers at the API server's address.
+While a resource isn't visible, an object that is missing in the cache may exist. The operator
+must conclude nothing from its absence: neither `RefNotFound`, nor that an Account is gone and
+must lose its access. A deleted CRD is the exception: all objects of its kind are deleted with
+it. A 404 alone doesn't prove that. A version that isn't served causes a 404 too, and so does
+another server at the API server's address.
 """
 
 import asyncio
@@ -21,34 +22,34 @@ from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState
 
 ABSENT_AFTER_S: Final = 10.0
-"""Seconds without its CRD after which a resource is taken for not there. One API server of
-several may be a moment behind the others."""
+"""Seconds without a CRD after which a resource counts as absent. One of several API servers
+may be a moment behind the others."""
 
 
 @dataclass(slots=True)
 class _State:
     answered_at: float
-    """When the API server last said something about the resource, be it a refusal."""
+    """Time of the API server's last answer about the resource; a refusal counts too."""
     listed: bool = False
-    """Whether it has ever been listed, or was found to be absent."""
+    """True once the resource was listed, or found to be absent."""
     owed: bool = False
-    """Whether a list is due: a watch has begun at a version, and the cache may be older."""
+    """True while a list is due: a watch began at a version, and the cache may be older."""
     refused: str = ""
-    """Why the list or watch is refused; empty when it is not."""
+    """Reason for which the list or watch is refused; empty if it is not refused."""
     unlisted: str = ""
-    """Why a list that is due could not be read to its end."""
+    """Reason for which a list that is due could not be read to its end."""
     missing_since: float | None = None
-    """Since when every answer has been that there is no such resource."""
+    """Time since which all answers say that the resource does not exist; None otherwise."""
     absent: bool = False
 
 
 class Sight:
-    """The state of each resource that is watched.
+    """The visibility of each watched resource.
 
     Args:
-        resources: plurals.
-        metrics: tell what is refused.
-        clock: seconds, only ever growing.
+        resources: plurals of the watched resources.
+        metrics: metrics of refused lists and watches.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(
@@ -62,18 +63,18 @@ class Sight:
         self._states = {name: _State(clock()) for name in resources}
         self._all_tried = asyncio.Event()
         self.on_seen: Callable[[str], None] = lambda _: None
-        """Called with a resource that is seen again, or for the first time."""
+        """Called with a resource that has become visible, again or for the first time."""
         self.on_absent: Callable[[str], None] = lambda _: None
-        """Called with a resource that turned out not to exist."""
+        """Called with a resource whose CRD is gone."""
         for name in self._states:
             metrics.watch_refused.labels(name).set(0)
 
     async def all_tried(self) -> None:
-        """Wait until each resource is listed, or refused for now."""
+        """Wait until each resource has been listed or refused once."""
         await self._all_tried.wait()
 
     def opened(self, name: str) -> None:
-        """Take in that a watch is answered."""
+        """Record that the API server answered a watch request."""
         state = self._states[name]
         state.answered_at = self._clock()
         self._metrics.watch_starts.labels(name).inc()
@@ -83,21 +84,21 @@ class Sight:
             self._changed(name, state, was_blind=True)
 
     def relisting(self, name: str) -> None:
-        """Take in that a watch begins from a new version: what is known may be older."""
+        """Record that a watch begins from a new version. The cache may be older than that."""
         state = self._states[name]
         if state.missing_since is not None:
-            # CRDs come back together. Until the others are tried again, nothing is known of them.
+            # CRDs are reinstalled together. The others are unknown until they are tried again.
             for other in self._states.values():
                 other.absent, other.missing_since = False, None
         state.answered_at = self._clock()
         state.owed = True
 
     def unlisted(self, name: str, error: Exception) -> None:
-        """Take in that a list could not be read to its end; it is tried again."""
+        """Record that a list could not be read to its end. The list is tried again."""
         self._states[name].unlisted = _reason(error)
 
     def listed(self, name: str) -> None:
-        """Take in that the cache holds what a list has shown."""
+        """Record that the cache contains the result of a complete list."""
         state = self._states[name]
         was_blind = _is_blind(state)
         state.listed = True
@@ -108,13 +109,13 @@ class Sight:
     def refused(
         self, name: str, error: Exception, *, silent: bool = False, gone: bool = False
     ) -> None:
-        """Take in that a list or watch has failed.
+        """Record that a list or watch has failed.
 
         Args:
-            name: of the resource.
-            error: why; only its code is repeated.
-            silent: whether the API server gave no answer at all.
-            gone: whether the API server said that there is no such resource.
+            name: plural of the resource.
+            error: cause of the failure; only its code is shown.
+            silent: True if the API server gave no answer at all.
+            gone: True if the API server said that the CRD does not exist.
         """
         state = self._states[name]
         was_blind = _is_blind(state)
@@ -137,33 +138,33 @@ class Sight:
         self._changed(name, state, was_blind=was_blind)
 
     def is_blind(self, name: str) -> bool:
-        """Tell whether there may be objects of a resource that aren't known."""
+        """Return whether a resource may have objects that the cache doesn't contain."""
         state = self._states.get(name)
         return state is not None and _is_blind(state)
 
     def any_blind(self) -> bool:
-        """Tell whether any resource isn't seen."""
+        """Return whether any resource isn't visible."""
         return any(map(_is_blind, self._states.values()))
 
     def ever_listed(self, name: str) -> bool:
-        """Tell whether a resource has been listed once, or isn't there."""
+        """Return whether a resource was listed at least once, or is absent."""
         return self._states[name].listed
 
     def first_unlisted(self, resources: Iterable[Resource]) -> str | None:
-        """Return the plural of the first resource that was never listed; None if all were."""
+        """Return the plural of the first of the resources that was never listed, or None."""
         names = (resource.plural for resource in resources)
         return next((name for name in names if not self.ever_listed(name)), None)
 
     def is_missing(self, name: str) -> bool:
-        """Tell whether the API server says that there is no such resource."""
+        """Return whether the API server says that the resource does not exist."""
         return self._states[name].missing_since is not None
 
     def refusal(self, name: str) -> str:
-        """Return why a resource is refused; empty when it is not."""
+        """Return the reason for which a resource is refused; empty if it is not refused."""
         return self._states[name].refused
 
     def problems(self) -> list[str]:
-        """Return a line on each resource that isn't seen; none if all are."""
+        """Return one line for each resource that isn't visible."""
         lines = []
         for name, state in sorted(self._states.items()):
             if why := state.refused or state.unlisted:
@@ -173,7 +174,7 @@ class Sight:
         return lines
 
     def silent_since(self, limit_s: float) -> list[str]:
-        """Return the resources of which nothing was heard for so many seconds."""
+        """Return the resources without an answer of the API server for ``limit_s`` seconds."""
         oldest = self._clock() - limit_s
         return sorted(name for name, state in self._states.items() if state.answered_at < oldest)
 
@@ -205,9 +206,9 @@ def _reason(error: Exception, *, gone: bool = False) -> str:
 
 
 def unseen_tombstone(state: ObjectState, view: Cache, sight: Sight) -> str | None:
-    """Return ``tombstones`` if an object's Tombstone may exist unseen; None if that is clear.
+    """Return ``tombstones`` if an object's Tombstone may exist unseen; None otherwise.
 
-    A restored object isn't complete as long as its Tombstone exists.
+    A restored object isn't complete while its Tombstone exists.
     """
     if state.restored_from is None:
         return None
@@ -217,10 +218,10 @@ def unseen_tombstone(state: ObjectState, view: Cache, sight: Sight) -> str | Non
 
 
 def unseen_referent(state: ObjectState, view: Cache, sight: Sight) -> str | None:
-    """Return the resource that must be seen before anything is said of an object.
+    """Return the resource that must become visible before an object gets a verdict, or None.
 
-    That is one of which a referent isn't known, directly or further down: it may exist all
-    the same. None where nothing is in the way.
+    An object that is referenced, directly or indirectly, may be missing in the cache and
+    exist nevertheless, as long as its resource isn't visible.
     """
     if not sight.any_blind():
         return None

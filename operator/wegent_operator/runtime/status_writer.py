@@ -1,4 +1,4 @@
-"""Writes statuses: one guarded patch each, counted by its outcome."""
+"""Writes statuses, each with one guarded patch, and counts the outcomes."""
 
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ FIELD_MANAGER: Final = "wegent-operator"
 
 
 class StatusWriter:
-    """Sends patches that are valid for one version of an object, and for no other."""
+    """Sends patches that apply only to the given version of an object."""
 
     def __init__(
         self, client: KubeClient, cache: Cache, queue: KeyedQueue[ObjectKey], metrics: Metrics
@@ -31,12 +31,12 @@ class StatusWriter:
     async def write(
         self, state: ObjectState, patch: dict[str, Any], *, accept: str = "application/json"
     ) -> Any:
-        """Send a merge patch and return the answer, None where the object has changed or is gone.
+        """Send a merge patch; return the answer, or None if the object has changed or is gone.
 
-        The event of a change brings the object back into the queue.
+        The event of a change adds the object to the queue again.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         kind = BY_PLURAL[state.key.plural]
         outcomes = self._metrics.writes
@@ -58,7 +58,7 @@ class StatusWriter:
                 raise
             raise Hindered.at(Step.STATUS, error) from error
         if answer is Missed.CHANGED:
-            # Somebody wrote meanwhile: that write's event is on its way and brings us back.
+            # Another client wrote meanwhile. The event of that write enqueues the object again.
             outcomes.labels(kind.kind, "conflict").inc()
             return None
         if answer is Missed.GONE:

@@ -1,4 +1,4 @@
-"""Writes verdicts: one status write for a verdict that is new, and none for one that stands."""
+"""Writes verdicts: one status write for a changed verdict, and none for an unchanged one."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class VerdictWriter:
-    """Writes a status that differs from the one that is there."""
+    """Writes a status if it differs from the current one."""
 
     def __init__(
         self,
@@ -41,20 +41,20 @@ class VerdictWriter:
         self._clock = clock
 
     async def write(self, state: ObjectState, verdict: Verdict) -> None:
-        """Write a verdict, and tell a change of ``Ready`` in an Event.
+        """Write a verdict, and report a change of ``Ready`` in an Event.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         now = self._clock()
         if await self.put(state, with_verdict(state, verdict, rfc3339(now))):
             self._record(state, verdict.ready, now)
 
     async def put(self, state: ObjectState, desired: ObjectState) -> bool:
-        """Write the status of ``desired`` where it differs; return whether it was written.
+        """Write the status of ``desired`` if it differs; return whether it was written.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         if desired == state:
             return False

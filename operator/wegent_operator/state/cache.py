@@ -1,8 +1,8 @@
 """The objects of the cluster, and an index of the references between them.
 
-The reverse index is keyed by the *target* of each reference, missing targets
-included, so that an object that appears finds its referrers without a search.
-Everything here is synchronous and touches only what changed.
+The key of the reverse index is the *target* of each reference. Missing targets are
+included, so that a new object finds its referrers without a search. All functions
+here are synchronous, and touch only changed entries.
 """
 
 from collections import Counter, defaultdict
@@ -25,7 +25,7 @@ _K = TypeVar("_K", str, ObjectKey)
 _H = TypeVar("_H", bound=Hashable)
 
 REMEMBERED: Final = 4096
-"""Deletions that are remembered: a list may have been read before a deletion that is known."""
+"""Number of deletions to remember. A list may be older than a deletion that is known."""
 
 
 class Gone(Generic[_H]):
@@ -42,7 +42,7 @@ class Gone(Generic[_H]):
             del self._versions[next(iter(self._versions))]
 
     def outdates(self, key: _H, version: int) -> bool:
-        """Tell whether an object of this version has been deleted since."""
+        """Return whether an object of this version has been deleted since."""
         return version < self._versions.get(key, 0)
 
 
@@ -56,12 +56,12 @@ class Cache:
         self._crossing: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._by_namespace: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self.admins: frozenset[ObjectKey] = frozenset()
-        """Accounts of admins that are neither suspended nor being deleted; another set each time
-        that it changes."""
+        """Accounts of admins that are neither suspended nor being deleted. Each change creates a
+        new set."""
         self._terminating: set[str] = set()
         self._dirty: set[ObjectKey] = set()
         self.counts_by_reason: Counter[tuple[str, str]] = Counter()
-        """How many objects there are by kind and by the reason of their Ready."""
+        """Number of objects, by kind and by the reason of the condition Ready."""
         self._labels: dict[str, Mapping[str, str]] = {}
         self._namespace_versions: dict[str, int] = {}
         self._gone: Gone[ObjectKey] = Gone()
@@ -78,13 +78,13 @@ class Cache:
         return (key for key in tuple(self._objects) if plural is None or key.plural == plural)
 
     def referrers(self, key: ObjectKey) -> frozenset[ObjectKey]:
-        """Return the keys of objects that refer to ``key``, whether that exists or not."""
+        """Return the keys of objects that refer to ``key``; ``key`` need not exist."""
         return frozenset(self._referrers.get(key, ()))
 
     def put(self, state: ObjectState) -> bool:
         """Store an object; return False if this version or a newer one is known already.
 
-        A watch may deliver what was current before our own write was answered.
+        A watch may deliver a version that is older than the operator's own last write.
         """
         known = self._objects.get(state.key)
         if known is not None and known.version >= state.version:
@@ -105,9 +105,9 @@ class Cache:
         return True
 
     def remove(self, key: ObjectKey, uid: str | None = None, *, version: int = 0) -> bool:
-        """Forget an object; with ``uid``, only if it is still the one that is known.
+        """Remove an object; with ``uid``, only if the cache has the object of that uid.
 
-        With ``version``, older versions of it are not stored any more.
+        With ``version``, older versions of the object are not stored any more.
         """
         known = self._objects.get(key)
         if version:
@@ -136,7 +136,7 @@ class Cache:
         return concerned
 
     def clear_dirty(self) -> None:
-        """Forget all changes: every object is going to be reconciled."""
+        """Forget all changes, because every object will be reconciled."""
         self._dirty.clear()
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
@@ -144,7 +144,7 @@ class Cache:
         return self._labels.get(name, {})
 
     def has_namespace(self, name: str) -> bool:
-        """Tell whether a namespace exists."""
+        """Return whether a namespace exists."""
         return name in self._labels
 
     def namespaces(self) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ class Cache:
         return tuple(self._labels)
 
     def is_terminating(self, namespace: str) -> bool:
-        """Tell whether a namespace is being deleted."""
+        """Return whether a namespace is being deleted."""
         return namespace in self._terminating
 
     def put_namespace(
@@ -163,13 +163,13 @@ class Cache:
         terminating: bool = False,
         version: int = 0,
     ) -> frozenset[ObjectKey]:
-        """Take in a namespace, its labels None when it is gone; return the objects this concerns.
+        """Store a namespace's labels, None if it is gone; return the keys of dependent objects.
 
-        News that is older than what is known is not taken in; 0 is a version that isn't known.
+        A version that is older than the stored one is ignored; 0 is an unknown version.
 
-        Those are the Accounts that need it, the objects in it that refer to other
-        namespaces (what they may use depends on their own namespace's labels), and
-        all objects in it when it begins to go.
+        Dependent objects are the Accounts that need the namespace, and the objects in it that
+        refer to other namespaces, because their access depends on their own namespace's labels.
+        When the namespace's deletion begins, all objects in it are dependent.
         """
         key = namespace_key(name)
         if version and version < self._namespace_versions.get(name, 0):
@@ -224,14 +224,14 @@ def _is_active_admin(state: ObjectState) -> bool:
 
 
 def _outward(state: ObjectState) -> tuple[object, ...]:
-    """Return what the verdicts on an object's referrers, theirs included, may depend on."""
+    """Return the fields on which the verdicts of direct and indirect referrers depend."""
     provider = state.provider if isinstance(state, ModelState) else None
     providers = state.supported_providers if isinstance(state, ShellState) else ()
     return state.references, state.access_from, provider, providers
 
 
 def _discard(index: defaultdict[_K, set[ObjectKey]], key: _K, value: ObjectKey) -> None:
-    """Take a value out of an index, and the key with its last value: nothing grows for ever."""
+    """Remove a value from an index, and remove the key with its last value."""
     values = index.get(key)
     if values is not None:
         values.discard(value)

@@ -1,4 +1,4 @@
-"""Turns a verdict into conditions, and those into the patch of a status."""
+"""Converts a verdict into conditions, and conditions into the patch of a status."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,14 +13,14 @@ from wegent_operator.state.verdict import Outcome, Verdict
 _S = TypeVar("_S", bound=ObjectState)
 
 CUT: Final = " ... (cut)"
-"""End of a message that was cut: a webhook may refuse an object in any number of words."""
+"""End of a message that was cut. The message of a webhook may have any length."""
 PASSING: Final = (ConditionType.DELETED, ConditionType.LAST_ADMIN, ConditionType.STALLED)
-"""Conditions that an object has only sometimes. An object that gets a verdict isn't being deleted;
-an Account may be no admin any more; an edit may end a stall."""
+"""Conditions that are removed when they no longer apply. An object that gets a verdict isn't being
+deleted; an Account may no longer be an admin; an edit may end a stall."""
 
 
 def with_verdict(state: _S, verdict: Verdict, now: str) -> _S:
-    """Return the state with a verdict: equal to ``state`` where it is written already.
+    """Return the state with a verdict; it equals ``state`` if the verdict is written already.
 
     ``now`` is an RFC 3339 time; a condition carries it only when its status changes.
     Conditions of other types are left as they are. The types in `PASSING` are removed when the
@@ -38,7 +38,7 @@ def with_verdict(state: _S, verdict: Verdict, now: str) -> _S:
 
 
 def with_outcome(state: _S, outcome: Outcome, now: str) -> _S:
-    """Return the state with one more condition; equal to ``state`` where it is there already."""
+    """Return the state with one more condition; it equals ``state`` if it has that already."""
     seen = {condition.type: condition for condition in state.conditions}
     seen[outcome.type] = condition_of(outcome, seen.get(outcome.type), state.generation, now)
     return with_conditions(state, seen.values())
@@ -52,7 +52,7 @@ def without_obstacle(state: _S) -> _S:
 
 
 def with_conditions(state: _S, conditions: Iterable[Condition]) -> _S:
-    """Return the state with these conditions, and with the readiness that follows."""
+    """Return the state with these conditions, and with the matching ``status.ready``."""
     kept = tuple(conditions)
     ready = find(kept, ConditionType.READY)
     return replace(state, conditions=kept, ready=ready.status if ready else READINESS)
@@ -98,7 +98,7 @@ def rfc3339(moment: datetime) -> str:
 
 
 def _bounded(message: str) -> str:
-    """Return a message that the schema takes, which counts characters."""
+    """Return the message, cut to the schema's limit in characters."""
     if len(message) <= MESSAGE_MAX_CHARACTERS:
         return message
     return message[: MESSAGE_MAX_CHARACTERS - len(CUT)] + CUT

@@ -21,14 +21,14 @@ from wegent_operator.state.selectors import LabelSelector, selectors_of
 from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
 UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
-"""When an object was created that names no time: nothing is older than others, for all we know."""
+"""Creation time of an object that has none. With it, the object is never older than another."""
 OWN_NAMESPACE_PREFIX: Final = "wegent-"
-"""How the name of a user's own namespace begins."""
+"""Prefix of the name of a user's own namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One entry of ``status.conditions``, as metav1.Condition has it."""
+    """One entry of ``status.conditions``, with the fields of metav1.Condition."""
 
     type: str
     status: str
@@ -38,7 +38,7 @@ class Condition:
     last_transition_time: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return the condition as the API has it."""
+        """Return the condition as JSON for the API."""
         body: dict[str, Any] = {
             "type": self.type,
             "status": self.status,
@@ -61,21 +61,21 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class AccountSpec:
-    """What an Account asks for."""
+    """The spec of an Account."""
 
     role: str
     memberships: tuple[Membership, ...]
     suspended: bool
     created: datetime
-    """What was given to a user of this name before was given to somebody else."""
+    """Creation time. A membership that is older was given to an earlier user of the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class TombstoneSpec:
-    """What a Tombstone is to do."""
+    """The spec of a Tombstone."""
 
     expires_at: datetime | None
-    """None where it names no time: then it never does."""
+    """None if the Tombstone has no expiry time and never expires."""
     restore: bool
 
 
@@ -83,7 +83,7 @@ class TombstoneSpec:
 class ObjectState:
     """One object, reduced to the parts that verdicts of any kind need.
 
-    Kinds of which more is needed have a class of their own.
+    A kind that needs more has a subclass.
     """
 
     key: ObjectKey
@@ -100,14 +100,14 @@ class ObjectState:
     """``status.ready``, which repeats the status of the condition Ready."""
     deleting: bool
     deleted_at: datetime | None
-    """When its deletion was asked for."""
+    """Time of the request to delete the object."""
     finalizers: tuple[str, ...]
     restored_from: str | None
-    """Name of the Tombstone that brought it back; while that is there, it isn't whole yet."""
+    """Name of the Tombstone that restored the object; while that exists, it isn't complete."""
 
     @property
     def has_finalizer(self) -> bool:
-        """Whether the trash's finalizer is on the object, and delays its deletion."""
+        """True if the object has the trash's finalizer, which delays its deletion."""
         return TRASH_FINALIZER in self.finalizers
 
 
@@ -134,7 +134,7 @@ class TaskState(ObjectState):
 
     @property
     def has_run(self) -> bool:
-        """Whether the Task has left Pending: from then on its conditions are its runner's."""
+        """True once the Task has left Pending. From then on its runner sets its conditions."""
         return self.progress.phase is not Phase.PENDING
 
 
@@ -153,12 +153,12 @@ class TombstoneState(ObjectState):
 
 
 def state_of(kind: Kind, body: Mapping[str, Any]) -> ObjectState:
-    """Reduce an object, as the API server sent it, to its state.
+    """Return the state of an object that the API server sent.
 
-    Spec and status may hold anything: a value that isn't as the schema has it is passed over.
+    Spec and status may contain anything; a value that doesn't fit the schema is ignored.
 
     Raises:
-        KeyError, TypeError, ValueError: the metadata is none that an API server sends.
+        KeyError, TypeError, ValueError: the metadata is not valid.
     """
     metadata, spec = body["metadata"], mapping(body.get("spec"))
     common = _common(kind, body)

@@ -1,9 +1,9 @@
 """Values of an object, each read as its type or not at all.
 
-A schema is what is valid now. What is stored may be older than the schema, or was written
-while another one was in force, and comes in every list all the same. An object that could not
-be read would be taken for one that isn't there: its referrers would say that it does not
-exist, an Account would lose its access, and a deleted object would never go.
+A schema says which values are valid now. A stored object may be older than the schema, or was
+written under another schema, and still appears in every list. If it could not be read, the
+operator would treat it as missing: its referrers would say that it does not exist, an Account
+would lose its access, and a deleted object would never go.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -16,7 +16,7 @@ class Requirement:
     values: tuple[str, ...]
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether the labels satisfy it; an operator from the future matches nothing."""
+        """Return whether the labels satisfy it; an operator from the future matches nothing."""
         match self.operator:
             case "In":
                 return labels.get(self.key) in self.values
@@ -41,7 +41,7 @@ class LabelSelector:
     requirements: tuple[Requirement, ...]
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether the labels satisfy every requirement."""
+        """Return whether the labels satisfy every requirement."""
         return all(requirement.matches(labels) for requirement in self.requirements)
 
 

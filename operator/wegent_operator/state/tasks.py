@@ -15,12 +15,12 @@ MESSAGE_MAX: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who works on a Task. A claim that differs in anything has been renewed."""
+    """A runner's claim on a Task. Any difference to the last known claim means a renewal."""
 
     holder: str
     lease_s: int
     renewed_at: str
-    """By the holder's clock, which may be wrong: never compared with a time."""
+    """Time on the holder's clock, which may be wrong. It is never compared with another time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class TaskProgress:
     attempts: int
     claim: Claim | None
     message: str = ""
-    """Why it ended; empty before the end."""
+    """Reason for the end of the Task; empty before that."""
 
 
 def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:

@@ -14,7 +14,7 @@ MAX_PROBLEMS: Final = 8
 """Problems that one message spells out; a Team of 64 Bots could have as many. With names of full
 length and the longest chain, Task to Skill, they take some 18 KiB."""
 STALLING: Final = frozenset({Reason.WRONG_NAMESPACE, Reason.DUPLICATE_REF})
-"""Reasons that no change of another object takes away: waiting is in vain."""
+"""Reasons that no change of another object can end. Waiting doesn't help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Verdict:
     resolved_refs: Outcome
     ready: Outcome
     accepted: Outcome | None = None
-    """Of Tasks alone."""
+    """Only for Tasks."""
     last_admin: Outcome | None = None
-    """Of Accounts of admins alone."""
+    """Only for Accounts of admins."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -46,7 +46,7 @@ class Verdict:
 
     @property
     def stalled(self) -> Outcome | None:
-        """The reason why waiting is vain; None where Ready may still come about by itself."""
+        """The reason for which waiting doesn't help; None if Ready may still become True."""
         if self.ready.status or self.ready.reason not in STALLING:
             return None
         return replace(self.ready, type=ConditionType.STALLED, status=True)
@@ -54,14 +54,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why an object isn't ready."""
+    """One reason for which an object isn't ready."""
 
     reason: Reason
     message: str
     root: Hashable = None
     """Identity of the root cause: one missing Ghost is the same cause through any Bot."""
     cause: "Problem | None" = None
-    """Why the referent isn't ready, where this is about the readiness of a referent."""
+    """The referent's own problem, if this problem is that a referent isn't ready."""
 
     @property
     def chain(self) -> str:
@@ -70,7 +70,7 @@ class Problem:
 
 
 def verdict_of(unresolved: list[Problem], problems: list[Problem]) -> Verdict:
-    """Return the verdict that these problems make; with none of them it is Ready."""
+    """Return the verdict for these problems; without problems it is Ready."""
     return Verdict(
         outcome_of(ConditionType.RESOLVED_REFS, Reason.RESOLVED_REFS, unresolved),
         outcome_of(ConditionType.READY, Reason.READY, problems),
@@ -78,7 +78,7 @@ def verdict_of(unresolved: list[Problem], problems: list[Problem]) -> Verdict:
 
 
 def outcome_of(type_: ConditionType, good: Reason, problems: list[Problem]) -> Outcome:
-    """Return the condition that these problems make; with none of them it is True for ``good``."""
+    """Return the condition for these problems; without problems it is True, with ``good``."""
     if not problems:
         return Outcome(type_, status=True, reason=good, message="")
     shown = "; ".join(problem.chain for problem in problems[:MAX_PROBLEMS])

@@ -36,11 +36,11 @@ class TaskController(ReferencesController[TaskState]):
         self._clock = clock
 
     async def reconcile(self, key: ObjectKey, state: TaskState | None) -> bool:
-        """Take the step that is due; else do as for other kinds.
+        """Take the step that is due; without one, reconcile the Task like other kinds.
 
         Raises:
-            Hindered: the Task can't be kept, or can't go yet.
-            KubeError: the API server did not take something; to be tried again.
+            Hindered: the Task can't be stored, or can't be deleted yet.
+            KubeError: a request failed; try again.
         """
         if state is None:
             self._steps.forget(key)
@@ -50,11 +50,11 @@ class TaskController(ReferencesController[TaskState]):
         return await super().reconcile(key, state)
 
     def verdict(self, state: TaskState) -> Verdict:
-        """Return the verdict on a Task as things stand."""
+        """Return the verdict on a Task, given the cached objects."""
         return verdict(state, self._cache)
 
     async def _reconcile_status(self, state: TaskState) -> None:
-        """Write the verdict; of a Task that has left Pending, acknowledge spec and end."""
+        """Write the verdict; for a Task that has left Pending, acknowledge its spec and end."""
         if not state.has_run:
             await super()._reconcile_status(state)
             return

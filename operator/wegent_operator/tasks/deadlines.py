@@ -5,8 +5,8 @@ claimant, or has been finished for long enough. ``next_step`` returns the next c
 time; the caller sets a timer. The answer follows from stored fields, so that no deadline is lost
 with the operator.
 
-Of several deadlines that have passed, as after the operator was down, the earliest
-counts: what happens is what would have happened had the operator been there.
+Several deadlines may have passed, for example while the operator was down. The earliest one
+counts, so that the result is the same as with a running operator.
 """
 
 from dataclasses import dataclass
@@ -19,36 +19,36 @@ from wegent_operator.state.conditions import rfc3339
 from wegent_operator.state.tasks import TaskProgress
 
 CANCEL_GRACE_S: Final = 30
-"""How long who runs a Task may take to stop once it is to be cancelled."""
+"""Time that a runner has to stop a Task after the request to cancel it."""
 MAX_ATTEMPTS: Final = 6
-"""Claims that may run out, after which the Task has failed: it may be what kills its runners. As
-many as the pods of a Job (its default ``backoffLimit``)."""
+"""Number of claims that may expire before the Task has failed, because the Task itself may kill
+its runners. It is the default ``backoffLimit`` of a Job."""
 NEVER_ENDS: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Cause(StrEnum):
-    """Why the operator changes a Task; the reason of the Event."""
+    """Cause for which the operator changes a Task; it is the reason of the Event."""
 
     CANCELLED = "Cancelled"
-    """``spec.cancel`` is set, and nobody has begun or who has didn't stop."""
+    """``spec.cancel`` is set, and no runner has begun, or the runner didn't stop."""
     TIMED_OUT = "TimedOut"
     """``spec.timeoutSeconds`` have passed."""
     LEASE_RAN_OUT = "LeaseRanOut"
-    """The claim wasn't renewed; another may claim the Task."""
+    """The claim wasn't renewed; another runner may claim the Task."""
     GIVEN_UP = "GivenUp"
-    """The claim wasn't renewed, once too often."""
+    """The claim wasn't renewed, and no further attempt is allowed."""
     COLLECTED = "Collected"
     """``spec.ttlSecondsAfterFinished`` have passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Since when the operator, by its own clock, has known what no time is stored of."""
+    """First sights, on the operator's clock, of facts that are stored without a time."""
 
     claim: datetime
-    """The claim as it is now: from then on its lease runs."""
+    """First sight of the current claim. The lease runs from then on."""
     cancel: datetime
-    """That the Task is to be cancelled."""
+    """First sight of the request to cancel the Task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ class Step:
     due: datetime
     cause: Cause
     to: Phase | None
-    """The phase that the Task comes to; None: it is deleted."""
+    """The new phase of the Task; None if the Task is deleted."""
     message: str
 
 
 def next_step(task: TaskProgress, seen: Seen) -> Step | None:
-    """Return what happens next to a Task if nobody writes it; None: nothing."""
+    """Return the next step of a Task that nobody writes; None if there is none."""
     steps = _steps(task, seen)
     return min(steps, key=lambda step: step.due) if steps else None
 
@@ -81,7 +81,7 @@ def _steps(task: TaskProgress, seen: Seen) -> list[Step]:
 def _collection(task: TaskProgress) -> list[Step]:
     if task.ttl_s is None or task.ended_at is None:
         return []
-    # A Task that was brought back from the trash has ended long ago, and is wanted.
+    # A Task that was restored from the trash has ended long ago, and is still wanted.
     since = max(task.ended_at, task.created_at or task.ended_at)
     message = f"Deleted {task.ttl_s} s after its end, as spec.ttlSecondsAfterFinished says"
     return [Step(_after(since, task.ttl_s), Cause.COLLECTED, None, message)]
@@ -117,7 +117,7 @@ def _expiry(task: TaskProgress, seen: Seen) -> list[Step]:
 
 
 def step_status(step: Step, now: datetime) -> dict[str, Any]:
-    """Return what of a Task's status a step changes, as a merge patch has it."""
+    """Return the changes of a step to a Task's status, as a merge patch."""
     status: dict[str, Any] = {"phase": step.to, "message": step.message, "claim": None}
     if step.to in FINAL:
         status["completionTime"] = rfc3339(now)

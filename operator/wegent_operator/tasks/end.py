@@ -26,7 +26,7 @@ SAID: Final[Mapping[Phase, tuple[tuple[ConditionType, Reason], ...]]] = MappingP
             (ConditionType.FAILED, Reason.TASK_FAILED),
             (ConditionType.STALLED, Reason.TASK_FAILED),
         ),
-        # Somebody asked for it, so that nothing is stalled.
+        # A cancellation was requested, so the Task is not stalled.
         Phase.CANCELLED: ((ConditionType.FAILED, Reason.CANCELLED),),
     }
 )

@@ -1,9 +1,9 @@
-"""When the operator first saw a claim, or a wish to cancel: by its own clock, in memory.
+"""Times at which the operator first saw claims and requests to cancel, on its own clock.
 
-A lease is counted from there, not from the time that the claim names: a runner whose
-clock is wrong neither loses its claim nor keeps it for ever (as Kubernetes' own leader
-election and node leases do it). After a restart of the operator everything is seen
-for the first time: a lease is then counted from the start, which is late at worst, never early.
+A lease is counted from that time, and not from the time in the claim. So a runner whose clock
+is wrong neither loses its claim nor keeps it for ever. Kubernetes' leader election and node
+leases do the same. The times are kept in memory: after a restart of the operator a lease is
+counted from the start of the operator. It may end late, but never early.
 """
 
 from collections.abc import Hashable
@@ -15,7 +15,7 @@ from wegent_operator.tasks.deadlines import Seen
 
 
 class Sightings:
-    """First sightings of what Tasks are now; what they no longer are is forgotten."""
+    """First sights of the current claim and request to cancel of each Task."""
 
     def __init__(self) -> None:
         self._first: dict[ObjectKey, dict[Hashable, datetime]] = {}
@@ -24,7 +24,7 @@ class Sightings:
         return len(self._first)
 
     def of(self, key: ObjectKey, uid: str, task: TaskProgress, now: datetime) -> Seen:
-        """Return since when the Task's claim and its wish to cancel are known as they are."""
+        """Return the first sights of the Task's current claim and request to cancel."""
         known = self._first.get(key, {})
         claim = (uid, task.attempts, task.claim)
         cancel = (uid, task.cancel)
@@ -41,5 +41,5 @@ class Sightings:
         self._first.pop(key, None)
 
     def forget_all(self) -> None:
-        """Forget every Task: another operator looks after them, and nobody tells when one goes."""
+        """Forget all Tasks: another operator leads, and this one doesn't learn of deletions."""
         self._first.clear()

@@ -1,4 +1,4 @@
-"""Takes the steps of Tasks that are due, and sets a timer for those that will be."""
+"""Takes the steps of Tasks that are due, and sets timers for later steps."""
 
 import logging
 from collections.abc import Callable
@@ -46,13 +46,13 @@ class TaskSteps:
         self._clock = clock
         self._sightings = Sightings()
         self._collected: dict[ObjectKey, str] = {}
-        """Uids of Tasks that are deleted and not yet known to be gone."""
+        """uids of Tasks whose deletion was accepted and that are still in the cache."""
 
     async def take_due(self, state: TaskState) -> bool:
         """Take the step that is due; return False if there is none, and the Task needs a verdict.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         if state.deleting or self._cache.is_terminating(state.key.namespace):
             self.forget(state.key)
@@ -97,7 +97,7 @@ class TaskSteps:
             self._metrics.task_phases.labels(*phases).inc()
 
     def _is_coming_back(self, state: TaskState) -> bool:
-        """Tell whether the Task is being brought back from the trash: its status isn't yet."""
+        """Return whether the Task is being brought back from the trash: its status isn't yet."""
         if state.restored_from is None:
             return False
         key = ObjectKey(TOMBSTONE.plural, state.key.namespace, state.restored_from)
@@ -113,7 +113,7 @@ class TaskSteps:
         if self._cache.put(after):
             self.count_phase_change(state, after)
         self._done(state, step, now)
-        self._queue.add(state.key)  # for what comes after this step
+        self._queue.add(state.key)  # for the step after this one
 
     def _after(self, state: TaskState, step: Step, now: datetime) -> TaskState:
         """Return the state with the conditions that the Task is to have after the step."""

@@ -1,14 +1,15 @@
 """Keeps deleted objects: stores a Tombstone first, then removes the trash's finalizer.
 
-Each step may be repeated after a crash without harm. A Tombstone is named by the
-object's uid, so that a second try finds the first one's. The trash's finalizer is
-removed last of all: while another controller's finalizer is on the object, the object
-may still be edited, and a restore must bring those edits back.
+Each step may be repeated after a crash without harm. The name of a Tombstone contains
+the object's uid, so that a second try finds the Tombstone of the first. The trash's
+finalizer is removed last. While another controller's finalizer is on the object, the
+object may still be edited, and a restore must bring those edits back.
 
 The removal is guarded by the version that was stored. That is not enough: the API
-server compares the version, and deletes the object in a second transaction, with an
-edit that it has taken in between. So the object is first marked as stored. A policy
-then refuses all edits but the operator's. If the object can't go, the mark is removed.
+server compares the version, and deletes the object in a second transaction. It may
+accept an edit between the two. So the operator first marks the object as stored, and a
+policy then refuses all edits but the operator's. If the deletion fails, the operator
+removes the mark.
 """
 
 import logging
@@ -46,13 +47,13 @@ logger = logging.getLogger(__name__)
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)
 TOO_LARGE: Final = frozenset({413, 500})
-"""Answers to what doesn't fit: the API server's own limit, and etcd's, which comes as 500."""
+"""Status codes for an object that is too large: 413 by the API server's limit, 500 by etcd's."""
 NOT_SERVED: Final = frozenset({404, 405})
-"""Answers to a creation where the kind has no CRD, or one that is being deleted."""
+"""Status codes for a creation if the kind's CRD is missing or being deleted."""
 LARGE: Final = 1024 * 1024
-"""Bytes from which size may be what such an answer is about; etcd takes 1.5 MiB."""
+"""Bytes above which such an answer may be about the size. etcd's limit is 1.5 MiB."""
 HELD_UP: Final = timedelta(seconds=30)
-"""How long changes of an object may hold up its deletion before the object says so."""
+"""Time for which edits may delay an object's deletion before the object's status reports it."""
 
 
 class TrashController:
@@ -86,20 +87,21 @@ class TrashController:
         self._released.pop(key, None)
 
     async def reconcile_finalizer(self, state: ObjectState) -> bool:
-        """Add the finalizer, or move a deleted object to the trash; return True if that is all.
+        """Add the finalizer, or move a deleted object to the trash.
 
-        False means that the object stays, and needs a verdict.
+        Returns:
+            True if nothing is left to do; False if the object stays and needs a verdict.
 
         Raises:
-            Hindered: the object can't be kept, or can't go yet.
-            KubeError: the API server gave no answer; to be tried again.
+            Hindered: the object can't be stored, or can't be deleted yet.
+            KubeError: the API server gave no answer; try again.
         """
         if self._released.get(state.key) == state.uid:
             return True
         if self._cache.is_terminating(state.key.namespace):
-            # Nothing can be kept in a namespace that is deleted, and no finalizer may delay it.
-            # The namespace controller waits some seconds before it begins, which is enough time
-            # to remove the finalizers.
+            # A namespace that is being deleted can't store a Tombstone, and no finalizer may delay
+            # its deletion. The namespace controller waits some seconds before it begins. That is
+            # enough time to remove the finalizers.
             if state.has_finalizer:
                 await self._remove_last_finalizer(state)
             return True
@@ -110,20 +112,20 @@ class TrashController:
                 await self._move_to_trash(state)
             return True
         if not state.has_finalizer:
-            # Made before the policy was, or where there is none.
+            # The object was created before the policy, or the cluster has no policy.
             patch = add_finalizer_patch(state.version, state.finalizers)
             await self._patch(state, patch, state.version, Step.HOLD)
         return False
 
     async def delete_expired(self, state: ObjectState) -> bool:
-        """Delete a Task for good, past the trash; return False where it changed meanwhile.
+        """Delete a Task without storing it in the trash; return False if it changed meanwhile.
 
-        An operator that is killed between the two writes leaves a Task without the finalizer,
-        and the next one deletes that Task.
+        An operator that is killed between the two writes leaves a Task without the finalizer.
+        The next operator deletes that Task.
 
         Raises:
-            Hindered: the API server refused one of them.
-            KubeError: the API server gave no answer; to be tried again.
+            Hindered: the API server refused one of the writes.
+            KubeError: the API server gave no answer; try again.
         """
         version = str(state.version)
         if state.has_finalizer:
@@ -154,10 +156,10 @@ class TrashController:
             )
 
     def _wait_for_restore(self, state: ObjectState) -> None:
-        """Wait while a Tombstone is still restoring the object; an operator may have died.
+        """Raise Hindered while a Tombstone is still restoring the object.
 
-        The Tombstone would restore the object a second time, and only the Tombstone holds the
-        status of a Task that is half restored.
+        An operator may have died during the restore. The Tombstone would restore the object a
+        second time, and only the Tombstone contains the status of a half-restored Task.
         """
         name = state.restored_from or ""
         there = self._cache.get(ObjectKey(TOMBSTONE.plural, state.key.namespace, name))
@@ -171,7 +173,7 @@ class TrashController:
             or find(there.conditions, ConditionType.DELETED) is not None
             or (ready is not None and ready.reason == Reason.NAME_TAKEN)
         ):
-            return  # all that the Tombstone brings back is there, or it is another object's
+            return  # the restore is complete, or the name belongs to another object
         raise waiting_for(
             state,
             self._clock(),
@@ -181,7 +183,7 @@ class TrashController:
         )
 
     async def _move_to_trash(self, state: ObjectState) -> None:
-        """Cache an object in its Tombstone and remove the finalizer."""
+        """Store an object in its Tombstone and remove the finalizer."""
         if self._was_refused(state) and not await self._dry_run(state):
             return
         freezing: ApiError | None = None
@@ -203,17 +205,17 @@ class TrashController:
         self._refused.pop(state.key, None)
 
     def _was_refused(self, state: ObjectState) -> bool:
-        """Tell whether the last try was refused, this operator's or that of an earlier one."""
+        """Return whether the last try was refused, of this operator or of an earlier one."""
         hung = find(state.conditions, ConditionType.DELETED)
         return (hung is not None and hung.reason == Reason.DELETION_BLOCKED) or self._refused.get(
             state.key
         ) == state.uid
 
     async def _dry_run(self, state: ObjectState) -> bool:
-        """Return False if there is no object to move to the trash.
+        """Try the move to the trash as a dry run; return False if there is no object to move.
 
-        An object whose last try was refused is not changed before a dry run passes. Otherwise
-        each try would be an event for all clients that watch it, this operator included.
+        After a refused try, the object is not changed before a dry run succeeds. Otherwise each
+        try would send an event to all clients that watch the object, this operator included.
 
         Raises:
             Hindered: the move is refused.
@@ -223,7 +225,7 @@ class TrashController:
             return False
         try:
             await self._keep(state, body)
-            # Without a version: edits that come meanwhile change nothing about the answer.
+            # The patch names no version, so that edits meanwhile don't change the answer.
             patch = {"metadata": {"uid": state.uid, "finalizers": None}}
             await self._patch(state, patch, None, Step.RELEASE, dry_run=True)
         except Hindered as hindered:
@@ -242,22 +244,22 @@ class TrashController:
     async def _keep_and_remove_finalizer(
         self, state: ObjectState, body: Mapping[str, Any], freezing: ApiError | None
     ) -> None:
-        """Cache the object as it is, and remove the finalizer if it is still that version.
+        """Store the object, and remove the finalizer if the object still has that version.
 
         Args:
-            state: the object as it is known.
-            body: the object as it is.
-            freezing: why others may change the object meanwhile; None where they can't.
+            state: the object in the cache.
+            body: the object as the API server returned it.
+            freezing: refusal of the mark that stops edits; None if the mark is set.
         """
         await self._keep(state, body)
         answer = await self._remove_last_finalizer(state_of(BY_PLURAL[state.key.plural], body))
         since = self._clock() - (state.deleted_at or self._clock())
         if answer is Missed.CHANGED and freezing is not None and since > HELD_UP:
             raise Hindered.at(Step.FREEZE, freezing)
-        # Otherwise the event of a change is on its way.
+        # If the object has changed, the event of that change will arrive.
 
     async def _freeze(self, state: ObjectState) -> dict[str, Any] | None:
-        """Keep others from changing an object, and return it; None where it is gone."""
+        """Mark an object so that others can't edit it; return it, or None if it is gone."""
         patch = freeze_patch(state.uid, tombstone_name(BY_PLURAL[state.key.plural], state.uid))
         answer = await self._guarded.send(
             "PATCH",
@@ -269,12 +271,12 @@ class TrashController:
         )
         if isinstance(answer, Missed):
             return None
-        # The event of the operator's own write adds nothing.
+        # Cache the result now; the event of the operator's own write adds nothing.
         self._cache.put(state_of(BY_PLURAL[state.key.plural], answer))
         return self._if_deleted(state, answer)
 
     async def _thaw(self, state: ObjectState) -> None:
-        """Let others change an object again: it stays for now."""
+        """Remove the mark, so that others can edit an object that stays for now."""
         try:
             answer = await self._guarded.send(
                 "PATCH",
@@ -291,7 +293,7 @@ class TrashController:
             self._cache.put(state_of(BY_PLURAL[state.key.plural], answer))
 
     async def _get_deleted(self, state: ObjectState) -> dict[str, Any] | None:
-        """Return an object that is to go; None where it is gone, or isn't to go yet."""
+        """Return an object that is ready to be deleted; None if it is gone or isn't ready."""
         try:
             body = await self._client.request("GET", _path(state.key))
         except ApiError as error:
@@ -307,7 +309,7 @@ class TrashController:
             and "deletionTimestamp" in metadata
             and metadata.get("finalizers") == [TRASH_FINALIZER]
         )
-        return body if ready else None  # otherwise the event of that is on its way
+        return body if ready else None  # if not ready, the event of the change will arrive
 
     async def _store_tombstone(self, kind: Kind, body: Mapping[str, Any]) -> None:
         tombstone = tombstone_of(kind, body, self._clock(), self._retention)
@@ -333,10 +335,10 @@ class TrashController:
                 raise
 
     async def _everything_goes(self, error: ApiError, tombstone: Mapping[str, Any]) -> bool:
-        """Tell whether an object goes with its kind, and the trash with its own.
+        """Return whether the CRDs of both the object and Tombstones are gone or being deleted.
 
-        Somebody deletes all CRDs. Waiting for a place in the trash, the object would keep its CRD
-        from going for ever, and from being made again.
+        This happens when somebody deletes all CRDs. An object that waited for a Tombstone would
+        block the deletion of its CRD for ever, and the CRD could not be recreated.
         """
         if error.code not in NOT_SERVED:
             return False
@@ -352,12 +354,12 @@ class TrashController:
         return "deletionTimestamp" in crd["metadata"]
 
     async def _refresh_tombstone(self, tombstone: dict[str, Any]) -> bool:
-        """See that a Tombstone of an earlier try holds the object; False where it is gone.
+        """Update the object in the Tombstone of an earlier try; return False if that is gone.
 
-        All else in it stays: it may be wanted back already.
+        The rest of the Tombstone stays: a user may have requested a restore already.
 
         Raises:
-            Hindered: the Tombstone is being deleted, and would take the object with it.
+            Hindered: the Tombstone is being deleted, and the object would be lost with it.
         """
         metadata = tombstone["metadata"]
         path = TOMBSTONES.path(metadata["namespace"], metadata["name"])
@@ -380,7 +382,7 @@ class TrashController:
         return True
 
     async def _remove_last_finalizer(self, state: ObjectState) -> Any:
-        """Release an object that needs nothing more after that."""
+        """Remove the finalizer of an object, and record that nothing is left to do for it."""
         answer = await self._release(state, Step.RELEASE)
         if not isinstance(answer, Missed):
             self._released[state.key] = state.uid
@@ -399,7 +401,7 @@ class TrashController:
         *,
         dry_run: bool = False,
     ) -> Any:
-        """Patch an object and return its metadata; `Missed` where it isn't as it was known."""
+        """Patch an object and return its metadata; `Missed` if it is gone or has changed."""
         try:
             return await self._guarded.send(
                 "PATCH",
@@ -416,7 +418,7 @@ class TrashController:
 
 
 def _takes_no_dry_run(error: ApiError) -> bool:
-    """Tell whether a webhook refused because it doesn't support dry runs."""
+    """Return whether a webhook refused because it doesn't support dry runs."""
     return error.code == 400 and "dry run" in error.message
 
 

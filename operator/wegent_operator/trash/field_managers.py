@@ -1,9 +1,9 @@
-"""Who owns which field of an object that comes back from the trash: pure.
+"""Field managers of an object that is restored from the trash. Pure.
 
-The API server notes the owner of each field in ``metadata.managedFields``. An object that the
-operator creates belongs to the operator, field by field, so that a changed server-side apply
-of its former owner would be a conflict. The API server takes no managedFields at creation,
-and takes them in a patch of an object that is there.
+The API server stores the manager of each field in ``metadata.managedFields``. The operator
+manages all fields of an object that it creates, so that a changed server-side apply of the
+former manager would be a conflict. The API server ignores managedFields at creation, and
+accepts them in a patch of an existing object.
 """
 
 import copy
@@ -21,9 +21,9 @@ def given_back(kept: Iterable[Entry], there: Iterable[Entry]) -> list[dict[str, 
     """Return the managedFields of an object that was created again.
 
     Args:
-        kept: those of the deleted object.
-        there: those of the created one. Writes that others have made since count; what the
-            operator wrote to bring the object back doesn't.
+        kept: managedFields of the deleted object.
+        there: managedFields of the recreated object. Later writes of others are kept; the
+            operator's own writes for the restore are not.
     """
     entries = {_identity(entry): _without_what_stays_away(entry) for entry in kept}
     for entry in there:

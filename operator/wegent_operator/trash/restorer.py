@@ -1,7 +1,8 @@
-"""Brings back the object that a Tombstone holds, and deletes Tombstones.
+"""Restores the object that a Tombstone contains, and deletes Tombstones.
 
-A second try goes on where the first one stopped. It knows the object by its uid, or, after a
-crash, by all that the Tombstone holds: nothing is lost then when the Tombstone goes.
+A second try continues where the first one stopped. It recognizes the restored object by its
+uid. After a crash the uid is unknown; then the object has to contain everything that the
+Tombstone contains, so that nothing is lost when the Tombstone is deleted.
 """
 
 import logging
@@ -29,11 +30,11 @@ logger = logging.getLogger(__name__)
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)
 GUARDED_TRIES: Final = 5
-"""For the patch of managedFields, with which the first verdict on the object competes."""
+"""Tries for the patch of managedFields. The first verdict may change the object meanwhile."""
 
 
 class Restorer:
-    """Carries objects out of the trash."""
+    """Restores objects from the trash."""
 
     def __init__(self, client: KubeClient, metrics: Metrics, clock: Callable[[], datetime]) -> None:
         self._client = client
@@ -41,15 +42,15 @@ class Restorer:
         self._metrics = metrics
         self._clock = clock
         self._made: dict[str, str] = {}
-        """uids of objects that were created, by that of their Tombstone, until that is gone."""
+        """uids of recreated objects, by the uid of their Tombstone, while that exists."""
 
     async def restore(self, key: ObjectKey, state: ObjectState) -> Problem | None:
-        """Bring back the object that a Tombstone holds; return what keeps it from that.
+        """Restore the object that a Tombstone contains; return the problem that prevents it.
 
         Raises:
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
-        # First: while the object itself is still there, its Tombstone may yet change.
+        # Check this first: while the deleted object exists, its Tombstone may still change.
         if (problem := await self._still_there(key, state)) is not None:
             return problem
         path = TOMBSTONES.path(key.namespace, key.name)
@@ -81,7 +82,7 @@ class Restorer:
         return None
 
     async def _still_there(self, key: ObjectKey, state: ObjectState) -> Problem | None:
-        """Return what to say where the deleted object itself is not gone yet."""
+        """Return a problem if the deleted object itself still exists."""
         for place in (reference.target for reference in state.references):
             kind = BY_PLURAL[place.plural]
             path = resource_of(kind).path(place.namespace, place.name)
@@ -102,7 +103,7 @@ class Restorer:
     async def _recreate(
         self, kind: Kind, body: Mapping[str, Any], tombstone: str
     ) -> Mapping[str, Any]:
-        """Create an object and return it, or return the object that has its name."""
+        """Create an object and return it; return the existing object if its name is taken."""
         resource, metadata = resource_of(kind), body["metadata"]
         there: Mapping[str, Any]
         try:
@@ -121,7 +122,7 @@ class Restorer:
         return there
 
     async def _replay(self, tombstone: Mapping[str, Any], there: Mapping[str, Any]) -> None:
-        """Let a Task that was created again live through what it had lived through."""
+        """Give a recreated Task its former status, phase by phase."""
         metadata = there["metadata"]
         path = resource_of(TASK).path(metadata["namespace"], metadata["name"], "status")
         for status in steps_to(tombstone["spec"]["object"].get("status") or {}, there):
@@ -141,9 +142,9 @@ class Restorer:
     async def _give_fields_back(
         self, kind: Kind, there: Mapping[str, Any], tombstone: Mapping[str, Any]
     ) -> None:
-        """Give the object's fields back to those who owned them.
+        """Give the object's fields back to their former field managers.
 
-        The object is there and whole without that, so that a refusal doesn't hold it up.
+        The object is complete without this. A refusal is logged and doesn't delay the restore.
         """
         kept = tombstone["spec"]["object"]["metadata"].get("managedFields") or []
         metadata = there["metadata"]
@@ -190,7 +191,7 @@ class Restorer:
         """Delete a Tombstone that has served its purpose; ``outcome`` labels the metric.
 
         Raises:
-            Hindered: it can't be deleted.
+            Hindered: the API server refused the deletion.
         """
         try:
             answer = await self._guarded.send(

@@ -1,11 +1,11 @@
-"""How a Task that is brought back from the trash gets its status back: pure.
+"""The status writes that give a restored Task its former status. Pure.
 
-A new object begins as Pending, and only what a Task can live through leads from there to
-what it was. So its life is lived again, one write a phase. A Task whose work was under
-way comes back as Pending with its attempts: its claim died with it.
+A new Task begins as Pending, and the schema allows only certain changes of phase. So the
+former phases are replayed, one write a phase. A Task that was running comes back as Pending
+with its number of attempts, because its claim ended with the old object.
 
-While that goes on nobody can claim it. Its conditions are either Unknown, or it isn't
-Pending; and the operator gives no verdict as long as the Tombstone is there.
+Nobody can claim the Task during the replay: either its conditions are Unknown, or it isn't
+Pending. The operator gives no verdict while the Tombstone exists.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,19 +14,18 @@ from typing import Any, Final
 from wegent_crds.phases import FINAL, Phase
 
 HOLDER: Final = "trash"
-"""Who holds the Task for the moment between two writes."""
+"""Holder of the Task's claim between two writes of the replay."""
 LEASE_S: Final = 3600
 NEVER: Final = "1970-01-01T00:00:00Z"
-"""When an attempt began of which no time was kept."""
+"""Start time of an attempt whose start was not stored."""
 
 
 def steps_to(kept: Mapping[str, Any], there: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the merge patches of the status that bring a Task to where it was.
+    """Return the merge patches that give a Task its former status.
 
     Args:
         kept: the status of the deleted Task.
-        there: the Task as it has been created again; an earlier try may have led it some of
-            the way.
+        there: the recreated Task. An earlier try may have made some of the writes.
     """
     states = list(_states(kept, there["metadata"]["generation"]))
     status = there.get("status") or {}
@@ -68,7 +67,7 @@ def _waiting(kept: Mapping[str, Any], attempts: int) -> dict[str, Any]:
         "message": "Brought back from the trash; waiting to be claimed again"
         if kept.get("phase") == Phase.RUNNING
         else kept.get("message"),
-        # Which makes them Unknown again, as the schema's default has it.
+        # The schema's default makes the conditions Unknown again.
         "conditions": None,
         "ready": None,
     }
@@ -81,7 +80,7 @@ def _ended(kept: Mapping[str, Any], attempts: int, generation: int) -> dict[str,
         "attempts": attempts,
         "claim": None,
         **{field: kept.get(field) for field in ("completionTime", "result", "message")},
-        # It gets no verdict any more: the conditions that it had count for this generation.
+        # The Task gets no further verdict. Its former conditions hold for this generation.
         "observedGeneration": generation,
         "conditions": [{**it, "observedGeneration": generation} for it in conditions],
         "ready": kept.get("ready"),

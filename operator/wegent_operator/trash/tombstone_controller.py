@@ -17,7 +17,7 @@ from wegent_operator.trash.restorer import Restorer
 
 
 def verdict(problem: Problem | None) -> Verdict:
-    """Return the verdict on a Tombstone: Ready unless ``problem`` keeps it from a restore."""
+    """Return the verdict on a Tombstone: Ready unless ``problem`` prevents the restore."""
     return verdict_of([], [problem] if problem else [])
 
 
@@ -41,15 +41,15 @@ class TombstoneController:
         self._clock = clock
 
     def unlisted(self, _: ObjectKey, state: TombstoneState | None) -> str | None:
-        """Return the same as for any other object; a Tombstone refers to nothing else."""
+        """Return the resource that must be listed first. A Tombstone has no other references."""
         return None if state is None else unseen_tombstone(state, self._cache, self._sight)
 
     async def reconcile(self, key: ObjectKey, state: TombstoneState | None) -> bool:
-        """Restore the object that a Tombstone holds, or delete the Tombstone when it is due.
+        """Restore the object that a Tombstone contains, or delete an expired Tombstone.
 
         Raises:
             Hindered: the Tombstone has served its purpose and can't be deleted.
-            KubeError: the API server did not take it; to be tried again.
+            KubeError: a request failed; try again.
         """
         if state is None:
             return True
@@ -63,11 +63,11 @@ class TombstoneController:
             await self._writer.put(state, without_obstacle(state))
             return True
         await self._writer.write(state, decided)
-        # A refusal may end without an event that tells so: a quota, a right.
+        # The cause of a refusal, such as a quota or a missing right, may end without an event.
         return decided.ready.reason != Reason.NOT_RESTORED
 
     async def _restore_or_delete(self, key: ObjectKey, state: TombstoneState) -> Verdict | None:
-        """Do what is due; return the verdict, None once the Tombstone is deleted."""
+        """Restore or delete if due; return the verdict, or None once the Tombstone is deleted."""
         if state.deleting:
             raise waiting_for(
                 state,
@@ -80,8 +80,8 @@ class TombstoneController:
             return None
         if not state.spec.restore:
             return verdict(None)
-        # A Tombstone that couldn't be deleted says so: its object is back. Restored again, it
-        # would bring back objects that have been deleted since.
+        # The condition Deleted means that the object is restored and the Tombstone could not be
+        # deleted. A second restore would bring back objects that were deleted since.
         if find(state.conditions, ConditionType.DELETED) is None:
             problem = await self._restorer.restore(key, state)
             if problem is not None:

@@ -1,4 +1,4 @@
-"""The trash, pure: what a Tombstone keeps of an object, and what comes back of it."""
+"""Conversions between objects and their Tombstones, and patches of the finalizer. Pure."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -18,21 +18,20 @@ from wegent_operator.state.reading import items, mapping
 from wegent_operator.trash.field_managers import without_annotation
 
 NOT_KEPT: Final = frozenset({"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"})
-"""Metadata that is about the object's deletion and storage, not the object."""
+"""Metadata that describes the object's deletion and storage, and isn't stored."""
 LEAN_MESSAGE: Final = 1024
-"""Characters of a condition's message in a Tombstone that has no room for all of it."""
+"""Characters of a condition's message in a Tombstone without room for the whole message."""
 NOT_RESTORED: Final = frozenset(
     {
-        # The API server's own to give.
+        # Set by the API server.
         "uid",
         "resourceVersion",
         "generation",
         "creationTimestamp",
-        # Not taken at creation; they are given back afterwards.
+        # Ignored at creation; patched afterwards.
         "managedFields",
-        # Promises of controllers that were kept when the object went. A controller that needs
-        # one adds it again. An owner may be gone, and garbage collection would delete the object
-        # again.
+        # Finalizers were removed when the object was deleted. A controller that needs one adds it
+        # again. An owner may be gone; then garbage collection would delete the object again.
         "finalizers",
         "ownerReferences",
     }
@@ -40,7 +39,7 @@ NOT_RESTORED: Final = frozenset(
 
 
 def tombstone_name(kind: Kind, uid: str) -> str:
-    """Return the name of an object's Tombstone: by uid, so that writing it twice is harmless."""
+    """Return the name of an object's Tombstone. It contains the uid, so a repeat is harmless."""
     return f"{kind.singular}-{uid}"
 
 
@@ -49,12 +48,11 @@ def tombstone_of(
 ) -> dict[str, Any]:
     """Return the Tombstone of a deleted object.
 
-    The object's labels and annotations stay inside the stored object. On the Tombstone they
-    would make it belong to whatever tracks the object by them (Argo CD, Flux, kapp), which would
-    prune it.
+    The object's labels and annotations stay inside the stored object. Tools that track objects
+    by them (Argo CD, Flux, kapp) would otherwise treat the Tombstone as theirs and prune it.
     """
     metadata = body["metadata"]
-    # A policy lets users set it to their own name alone. It may be that of an earlier try.
+    # A policy lets users set only their own name here. The value may come from an earlier try.
     deleter = (metadata.get("annotations") or {}).get(DELETED_BY)
     return {
         "apiVersion": API_VERSION,
@@ -76,12 +74,12 @@ def tombstone_of(
 
 
 def restored(tombstone: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the object that a Tombstone brings back, as it is to be created."""
+    """Return the manifest with which the object of a Tombstone is recreated."""
     kept = tombstone["spec"]["object"]
     metadata = {name: value for name, value in kept["metadata"].items() if name not in NOT_RESTORED}
     annotations = metadata.get("annotations") or {}
     metadata["annotations"] = {**annotations, RESTORED_FROM: tombstone["metadata"]["name"]}
-    # Names are the Tombstone's own word: what it holds is only ever restored beside it.
+    # Names come from the Tombstone itself, so that a restore stays in the Tombstone's namespace.
     metadata |= {
         "name": tombstone["spec"]["name"],
         "namespace": tombstone["metadata"]["namespace"],
@@ -95,10 +93,10 @@ def restored(tombstone: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_restored(body: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Tell whether an object is ``wanted``, created by an earlier try to restore it.
+    """Return whether an object contains all of ``wanted``, and so comes from an earlier restore.
 
-    The annotation alone is no proof where no policy guards it. An object that has all that is
-    to come back is proof enough: with it nothing is lost.
+    The annotation alone is no proof in a cluster without the policy that protects it. An object
+    with the complete content is proof enough, because nothing is lost then.
     """
     metadata = ("labels", "annotations")
     return _has(body["spec"], wanted["spec"]) and all(
@@ -108,7 +106,7 @@ def is_restored(body: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def _has(value: Any, wanted: Any) -> bool:
-    """Tell whether ``value`` is ``wanted``, or that with defaults filled in."""
+    """Return whether ``value`` equals ``wanted``, apart from added defaults."""
     if isinstance(wanted, Mapping):
         return isinstance(value, Mapping) and all(
             name in value and _has(value[name], item) for name, item in wanted.items()
@@ -133,15 +131,15 @@ def remove_finalizer_patch(version: int | str, finalizers: Iterable[str]) -> dic
 
 
 def freeze_patch(uid: str, tombstone: str | None) -> dict[str, Any]:
-    """Return the merge patch after which only the operator writes to an object; None: to undo it.
+    """Return the merge patch that stops edits by others; with None, the patch that allows them.
 
-    It names no version, so that it succeeds however often the object changes.
+    The patch names no version, so that it succeeds even if the object keeps changing.
     """
     return {"metadata": {"uid": uid, "annotations": {STORED_IN: tombstone}}}
 
 
 def is_frozen(body: Mapping[str, Any]) -> bool:
-    """Tell whether only the operator writes to an object."""
+    """Return whether only the operator may edit an object."""
     return STORED_IN in (body["metadata"].get("annotations") or {})
 
 
@@ -151,12 +149,12 @@ def others(finalizers: Iterable[str]) -> list[str]:
 
 
 def lean(tombstone: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a smaller Tombstone, for an object that fills etcd's limit by itself.
+    """Return a smaller Tombstone, for an object whose size reaches etcd's limit by itself.
 
-    Field owners are left out, and so are the object's owners, which don't come back anyway, and
-    a status that the operator writes again. A Task's status stays, with shorter messages: it
-    holds the result of its work. With the bounds on metadata (the policy wegent-bounds) there is
-    then room for every object that could be stored.
+    It omits the managedFields, the ownerReferences, which are not restored anyway, and a status
+    that the operator writes again. A Task's status stays, with shorter messages, because it
+    contains the result of the work. With the limits on metadata (the policy wegent-bounds), each
+    object that could be stored then fits.
     """
     kept = tombstone["spec"]["object"]
     smaller = {
@@ -180,9 +178,9 @@ def lean(tombstone: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finalizers_patch(version: int | str, finalizers: list[str]) -> dict[str, Any]:
-    # A merge patch replaces the whole list, which is right for this version of the object alone.
-    # To a stale version the API server answers 409, which it answers to few other things; the
-    # failed test of a JSON patch is 422, as is the refusal of a third party's policy.
+    # A merge patch replaces the whole list, which is correct only for this version of the object.
+    # For a stale version the API server answers 409, a code with few other causes. The failed
+    # test of a JSON patch is 422, and so is the refusal of a third party's policy.
     return {"metadata": {"resourceVersion": str(version), "finalizers": finalizers or None}}
 
 
@@ -200,7 +198,7 @@ def _kept(body: Mapping[str, Any]) -> dict[str, Any]:
     kept = {**body, "metadata": metadata}
     status = mapping(body.get("status"))
     if conditions := items(status.get("conditions")):
-        # That the deletion hung is not the object's any more once it is in the trash.
+        # The condition Deleted doesn't apply any more once the object is in the trash.
         others_say = [it for it in conditions if mapping(it).get("type") != ConditionType.DELETED]
         kept["status"] = {**status, "conditions": others_say}
     return kept

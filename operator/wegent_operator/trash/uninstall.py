@@ -1,7 +1,7 @@
-"""Removes the trash's finalizer from every object: the last step of uninstalling.
+"""Removes the trash's finalizer from all objects, as the last step of an uninstallation.
 
-Otherwise the objects could not be deleted any more. The operator and a policy would both put the
-finalizer back: ``stop_operator`` deletes them first, for installers that can't delete in this
+Otherwise the objects could not be deleted any more. The operator and a policy would both add the
+finalizer again. ``stop_operator`` deletes the two first, for installers that can't delete in this
 order themselves.
 """
 
@@ -24,30 +24,31 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
 IDLE_ROUNDS: Final = 5
-"""Rounds in a row without a removal, after which the rest is left."""
+"""Rounds in a row without a removal, after which the rest keeps the finalizer."""
 PAUSE_S: Final = 0.5
-"""Seconds after the first round without a removal; they double."""
+"""Seconds to wait after the first round without a removal; each later pause is twice as long."""
 GONE_WITHIN_S: Final = 120.0
-"""For the operator's Pods: longer than the time they are given to end."""
+"""Seconds to wait for the end of the operator's Pods; longer than their grace period."""
 POLL_S: Final = 0.5
 SETTLED_S: Final = 5.0
-"""Each API server hears of a deleted policy by a watch of its own, within about a second."""
+"""Seconds after which a deleted policy is no longer in force. Each API server learns of the
+deletion from a watch of its own, within about a second."""
 DEPLOYMENTS: Final = Resource("apps", "v1", "deployments")
 STAMP: Final = Resource(
     "admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings"
 ).path(name="wegent-trash")
-"""The policy binding that puts the finalizer on each new object."""
+"""The policy binding that adds the finalizer to each new object."""
 
 
 async def stop_operator(client: KubeClient, namespace: str, deployment: str) -> None:
     """Delete the operator's Deployment and the policy binding; return when both are gone.
 
     Raises:
-        KubeError: the API server did not take it; running it again goes on from there.
+        KubeError: a request failed; a second run continues from there.
         TimeoutError: the operator's Pods did not end.
     """
     path = DEPLOYMENTS.path(namespace, deployment)
-    # In the foreground, a Deployment is gone when its Pods are.
+    # With foreground deletion, a Deployment is gone only after its Pods.
     await _delete(client, path, {"propagationPolicy": "Foreground"})
     await _delete(client, STAMP)
     settled = asyncio.create_task(asyncio.sleep(SETTLED_S))
@@ -82,19 +83,19 @@ class Uninstalled:
     """The result of removing finalizers."""
 
     count: int = 0
-    """Objects without the finalizer now."""
+    """Number of objects whose finalizer was removed."""
     left: list[str] = field(default_factory=list)
-    """Objects that still have it, each with the refusal."""
+    """Objects that still have the finalizer, each with the refusal."""
 
 
 async def uninstall(client: KubeClient, *, pause_s: float = PAUSE_S) -> Uninstalled:
     """Remove the trash's finalizer from every object of every kind.
 
-    A refusal ends neither the kind nor the others. A write that was refused is not tried again;
-    one that met a transient error is.
+    After a refusal, the other objects and kinds are still processed. A refused write is not tried
+    again; a write that met a transient error is.
 
     Raises:
-        KubeError: the API server gave no answer; running it again goes on from there.
+        KubeError: the API server gave no answer; a second run continues from there.
     """
     released = Uninstalled()
     for kind in (kind for kind in KINDS if kind.user_facing):
@@ -109,9 +110,9 @@ async def uninstall(client: KubeClient, *, pause_s: float = PAUSE_S) -> Uninstal
 async def _uninstall_kind(
     client: KubeClient, kind: Kind, released: Uninstalled, pause_s: float
 ) -> dict[str, str]:
-    """Remove the finalizer from a kind's objects, in rounds; return the rest, with the reason.
+    """Remove the finalizer from a kind's objects, in rounds; return failures by object.
 
-    Where they can't be listed, the rest is the kind itself, under an empty name.
+    If the objects can't be listed, the result has one entry with an empty name.
     """
     refused: dict[str, str] = {}
     passing: dict[str, str] = {}
@@ -132,7 +133,7 @@ async def _uninstall_kind(
         for metadata, answer in zip(held, answers, strict=True):
             if isinstance(answer, ApiError):
                 (refused if is_refusal(answer) else passing)[_place(metadata)] = quoted(answer)
-        # Objects that change all the time: the next round has their new version.
+        # The next round reads the new versions of objects that keep changing.
         idle = 0 if None in answers else idle + 1
         if idle >= IDLE_ROUNDS:
             return passing | refused
@@ -141,10 +142,10 @@ async def _uninstall_kind(
 
 
 async def _held(client: KubeClient, kind: Kind) -> list[dict[str, Any]]:
-    """Return the metadata of all objects of a kind that carry the finalizer.
+    """Return the metadata of all objects of a kind that have the finalizer.
 
     Raises:
-        ApiError: they can't be listed, and the kind isn't known to be gone.
+        ApiError: the objects can't be listed, and the kind isn't known to be gone.
     """
     try:
         return [
@@ -160,17 +161,17 @@ async def _held(client: KubeClient, kind: Kind) -> list[dict[str, Any]]:
 
 
 async def _is_gone(client: KubeClient, kind: Kind) -> bool:
-    """Tell whether a kind's CRD, and with it all objects, is gone; else 404 is a version's."""
+    """Return whether a kind's CRD is gone, with all objects. If not, only a version is missing."""
     try:
         return not await _exists(client, CRDS.path(name=f"{kind.plural}.{GROUP}"))
     except ApiError as error:
-        return error.code == 403  # who may not see CRDs is told nothing else
+        return error.code == 403  # without the right to read CRDs, nothing more can be known
 
 
 async def _remove_finalizers(
     client: KubeClient, kind: Kind, held: list[dict[str, Any]]
 ) -> list[Missed | ApiError | None]:
-    """Remove the finalizer from objects; return for each None, or the reason against it."""
+    """Remove the finalizer from objects; return None or the failure for each object."""
     gate, guarded = asyncio.Semaphore(AT_ONCE), Guarded(client)
 
     async def release(metadata: dict[str, Any]) -> Missed | ApiError | None:

@@ -1,6 +1,6 @@
-"""Puts objects, from Kopf's events and from lists alike, into the cache, and keys into the queue.
+"""Stores objects from Kopf's events and from lists in the cache, and enqueues their keys.
 
-Level-based: only the present object counts, never the type of the event.
+The feed is level-based: it uses the current object, and never the type of the event.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Feed:
-    """Fills the cache and, while this operator leads, puts the keys of dependents in the queue."""
+    """Fills the cache and, while this operator leads, enqueues changed objects."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Feed:
         self._leading = False
 
     def start(self) -> None:
-        """Enqueue all objects, and from now on each one that changes."""
+        """Enqueue all objects now, and each changed object from now on."""
         self._leading = True
         self.cache.clear_dirty()
         self._dispatcher.enqueue(self.cache.keys())
@@ -47,13 +47,13 @@ class Feed:
         self._dispatcher.enqueue(map(namespace_key, self._shared()))
 
     def stop(self) -> None:
-        """Go on filling the cache, and enqueue nothing: another operator leads."""
+        """Stop enqueueing, because another operator leads. The cache is still filled."""
         self._leading = False
         self._dispatcher.drop_all()
         self._tasks.forget_all()
 
     def upsert(self, kind: Kind, body: Mapping[str, Any]) -> bool:
-        """Store an object; return False if this version or a newer one is known already."""
+        """Store an object; return False if the cache has this version or a newer one."""
         try:
             state = state_of(kind, body)
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -67,7 +67,7 @@ class Feed:
         if is_new:
             self._enqueue(state.key)
             if self.cache.admins is not admins:
-                # Each is told whether there are others.
+                # The status of each admin says whether there are other admins.
                 self._enqueue(*self.cache.admins)
         return is_new
 
@@ -81,7 +81,7 @@ class Feed:
                 self._enqueue(*(reference.target for reference in known.references))
 
     def upsert_namespace(self, body: Mapping[str, Any]) -> None:
-        """Store a namespace; its metadata is enough."""
+        """Store a namespace, given at least its metadata."""
         metadata = body["metadata"]
         dependents = self.cache.put_namespace(
             metadata["name"],
@@ -121,7 +121,7 @@ class Feed:
             self._enqueue(*map(namespace_key, self._shared()))
 
     def _shared(self) -> frozenset[str]:
-        """Return the shared namespaces, and those that were: they have their binding still."""
+        """Return current and former shared namespaces. The former still have their binding."""
         return frozenset(self.cache.shared_namespaces | self.provisions.shared_namespaces())
 
     def _account_key(self, account: str) -> ObjectKey:

@@ -1,8 +1,8 @@
-"""Whether the watching still goes on, and the HTTP server that says so.
+"""The health of the watches, and the HTTP server that reports it.
 
-Every watch is asked for with a time limit, so one that works is renewed again and again, and
-one that is refused is tried again and again. Where neither happens in time, it is dead,
-whatever the reason: a restart is the remedy for that, and not for a refusal.
+Each watch request has a time limit. A working watch is renewed again and again, and a refused
+watch is tried again and again. A watch for which neither happens in time is dead. A restart
+helps against a dead watch, for any cause; it doesn't help against a refusal.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from wegent_operator.runtime.sight import Sight
 
 
 class WatchMonitor:
-    """Tells what a restart of the program would mend."""
+    """Finds the failures that a restart of the program would fix."""
 
     def __init__(self, sight: Sight, limit_s: float) -> None:
         self._sight = sight
@@ -23,13 +23,13 @@ class WatchMonitor:
         self._ended: set[str] = set()
 
     def ended(self, part: str) -> None:
-        """Note that a part of the program that must not end has ended."""
+        """Record that a part of the program has ended that must never end."""
         self._ended.add(part)
 
     def stopped(self) -> list[str]:
-        """Return the resources of which nothing was heard in time; empty means healthy.
+        """Return the resources without an answer in time; empty means healthy.
 
-        Parts that have ended are named too: nothing brings them back but a restart.
+        Parts that have ended are listed too, because only a restart brings them back.
         """
         return sorted({*self._sight.silent_since(self._limit_s), *self._ended})
 
@@ -51,10 +51,10 @@ class HealthServer:
         self._counts_by_reason = counts_by_reason
         self._runner: web.AppRunner | None = None
         self.port = 0
-        """The port that is served, once started."""
+        """The port on which the server listens, once it has started."""
 
     async def start(self, host: str, port: int) -> None:
-        """Begin to serve."""
+        """Start the HTTP server."""
         app = web.Application()
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -65,7 +65,7 @@ class HealthServer:
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Serve no more."""
+        """Stop the HTTP server."""
         if self._runner is not None:
             await self._runner.cleanup()
 

@@ -1,15 +1,15 @@
-"""The HTTP session that Kopf is given: what it lists and watches, without an error ever.
+"""The HTTP session for Kopf's lists and watches. It never returns an error to Kopf.
 
-Kopf ends the whole operator when one watch of one resource is refused: 404 once its CRD is
-deleted, 403 once a right is gone, a line that isn't JSON. Here, a request that fails is
-waited out and tried again, and Kopf hears of it as a version that is too old: it begins with
-a list again. docs/adr/0016 has the reasons.
+Kopf ends the whole operator if a single watch fails: with 404 after its CRD was deleted, with
+403 after a right was removed, or with a line that isn't JSON. This session waits and tries
+again. It reports the failure to Kopf as a version that is too old, and Kopf begins with a list
+again. docs/adr/0016 has the reasons.
 
-- The resources are known, so that discovery is answered from here. A CRD that is missing at
-  the start is then a list that is refused, like one that is deleted later.
-- A list is answered empty, at the version that the API server has now, and a resync of that
-  resource is asked for. Bodies of whole lists never lie in Kopf's memory.
-- A watch is the API server's own, line by line.
+- The session answers discovery itself, because the resources are known. A CRD that is missing
+  at the start then causes a refused list, like a CRD that is deleted later.
+- The session answers a list with an empty list at the API server's current version, and
+  requests a resync of the resource. Kopf never has whole lists in memory.
+- The session passes on the lines of the API server's watch.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ from wegent_operator.watch.kopf_settings import WATCH_GRACE_S
 logger = logging.getLogger(__name__)
 
 TOO_OLD: Final = b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}\n'
-"""What makes Kopf begin with a list again."""
+"""A watch event after which Kopf begins with a list again."""
 SELECTORS: Final = frozenset({"labelSelector", "fieldSelector"})
 
 
 class KopfSession:
-    """Answers what Kopf asks of an ``aiohttp.ClientSession``.
+    """The part of ``aiohttp.ClientSession`` that Kopf uses.
 
     Args:
-        client: with whose rights resources are watched. It is closed with the session.
-        resources: all that Kopf watches.
-        sight: is told how it goes.
+        client: sends the lists and watches. It is closed with the session.
+        resources: all resources that Kopf watches.
+        sight: records the successes and failures of lists and watches.
         on_list: is called with the plural of a resource whose watch begins from a new version.
         lasts_s: seconds that a watch lasts.
     """
@@ -68,10 +68,10 @@ class KopfSession:
         self._discovery = _discovery(resources)
 
     async def request(self, *, method: str, url: str, **_: Any) -> "Reply":
-        """Answer one request.
+        """Return the reply to one of Kopf's requests.
 
         Raises:
-            NotImplementedError: Kopf asks for something that it isn't set up to ask for.
+            NotImplementedError: Kopf sent a request that its settings should prevent.
         """
         asked = yarl.URL(url)
         path, query = asked.path, dict(asked.query)
@@ -91,7 +91,7 @@ class KopfSession:
         await self._client.close()
 
     async def _list(self, resource: Resource, query: Mapping[str, str]) -> dict[str, Any]:
-        """Return an empty list at the API server's version, once it gives one."""
+        """Return an empty list at the API server's current version; wait until it gives one."""
         selected = {key: it for key, it in query.items() if key in SELECTORS}
         while True:
             try:
@@ -152,7 +152,7 @@ class KopfSession:
         await asyncio.sleep(pause_s)
 
     async def _has_no_crd(self, resource: Resource) -> bool:
-        """Tell whether the API server says that there is no such CustomResourceDefinition."""
+        """Return whether the API server says that the CustomResourceDefinition doesn't exist."""
         name = f"{resource.plural}.{resource.group}"
         try:
             await self._client.request("GET", CRDS.path(name=name), accept=METADATA_OBJECT)
@@ -167,7 +167,7 @@ class KopfSession:
 
 @dataclass
 class Stream:
-    """The body of a watch, in place of ``aiohttp.StreamReader``."""
+    """The body of a watch; it replaces ``aiohttp.StreamReader``."""
 
     lines: AsyncGenerator[bytes, None]
 
@@ -177,7 +177,7 @@ class Stream:
 
 
 class Reply:
-    """Answers what Kopf asks of an ``aiohttp.ClientResponse``."""
+    """The part of ``aiohttp.ClientResponse`` that Kopf uses."""
 
     status = 200
     closed = False
@@ -199,11 +199,11 @@ class Reply:
         return self._body
 
     def close(self) -> None:
-        """Do nothing: Kopf closes a body when it stops by leaving it."""
+        """Do nothing: ``__aexit__`` closes the body."""
 
 
 def _is_silence(error: Exception) -> bool:
-    """Tell whether the API server said nothing, not even that it refuses the connection."""
+    """Return whether the API server didn't react at all; a refused connection is a reaction."""
     if isinstance(error, ApiError):
         return False
     cause = error.__cause__
@@ -214,7 +214,7 @@ def _is_silence(error: Exception) -> bool:
 
 
 def _discovery(resources: tuple[Resource, ...]) -> dict[str, dict[str, Any]]:
-    """Return the discovery documents that name these resources and nothing else."""
+    """Return discovery documents that contain only these resources."""
     documents: dict[str, dict[str, Any]] = {"/api": {"versions": ["v1"]}, "/apis": {"groups": []}}
     for group, version in sorted({(it.group, it.version) for it in resources}):
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
@@ -236,7 +236,7 @@ def _described(resource: Resource) -> dict[str, Any]:
     return {
         "name": resource.plural,
         "singularName": singular,
-        "kind": singular.capitalize(),  # of no consequence: handlers go by the plural
+        "kind": singular.capitalize(),  # unused: Kopf selects handlers by the plural
         "namespaced": resource not in (NAMESPACES, CLUSTER_ROLE_BINDINGS),
         "verbs": ["list", "watch"],
     }

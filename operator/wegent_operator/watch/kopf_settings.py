@@ -1,4 +1,4 @@
-"""Kopf set up as a feed: it watches, and writes nothing to anybody's objects."""
+"""Settings with which Kopf only watches, and writes nothing to any object."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,21 +10,21 @@ from wegent_operator.accounts.plan import PROVISIONED, list_params
 from wegent_operator.settings import Settings
 
 WATCH_GRACE_S = 15
-"""Between a watch's end and its renewal being answered by a busy API server."""
+"""Seconds in which a busy API server answers the renewal of a watch that has ended."""
 
 IDLE_S = 0.2
-"""Kopf keeps the last event of each object for so long, body included: 5 s by default, in which
-500 Ghosts with long prompts may come."""
+"""Seconds for which Kopf keeps the last event of each object, with its body. The default is 5 s,
+in which 500 Ghosts with long prompts may arrive."""
 EXIT_S = 15.0
-"""When Kopf has begun to end, by whatever cause, the process is killed after so many seconds:
-less than the 30 s that Kubernetes gives a Pod."""
+"""Seconds after which the process is killed when Kopf is stopping, for any cause. This is less
+than the 30 s that Kubernetes gives a Pod."""
 
 
 def configure(settings: kopf.OperatorSettings, ours: Settings) -> None:
-    """Set what docs/adr/0005 explains: no posting, no scanning, no memory of what was handled."""
+    """Apply the settings of docs/adr/0005: no posting, no scanning, no record of handled events."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
-    # How long requests and watches last is up to the session that Kopf gets (kopf_session).
+    # The session (kopf_session) decides how long requests and watches last.
     settings.queueing.idle_timeout = IDLE_S
     settings.process.ultimate_exiting_timeout = EXIT_S
     settings.persistence.diffbase_storage = NoDiffBase()
@@ -35,15 +35,15 @@ def configure(settings: kopf.OperatorSettings, ours: Settings) -> None:
 
 
 def _is(ours: Resource) -> Callable[[kopf.Resource], bool]:
-    """Return what tells a resource of Kopf's from the others."""
+    """Return a function that recognizes a resource among Kopf's resources."""
     return lambda resource: (resource.group, resource.plural) == (ours.group, ours.plural)
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
-    """Remembers nothing; Kopf's own keeps a deep copy of each object for each event."""
+    """Stores nothing. Kopf's default storage keeps a deep copy of each object for each event."""
 
     def build(self, **_: Any) -> Any:
-        """Return that there is nothing to compare."""
+        """Return an empty essence: nothing is compared."""
         return {}
 
     def fetch(self, **_: Any) -> Any:
@@ -55,7 +55,7 @@ class NoDiffBase(kopf.DiffBaseStorage):
 
 
 class NoProgress(kopf.ProgressStorage):
-    """Remembers nothing; there are no handlers whose progress would matter."""
+    """Stores nothing: the operator has no handlers with progress."""
 
     def fetch(self, **_: Any) -> Any:
         """Return that nothing was remembered."""

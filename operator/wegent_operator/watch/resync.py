@@ -1,9 +1,9 @@
-"""Lists: the first one fills the cache, and resyncs correct it where a watch missed an event.
+"""Lists that fill the cache at first, and correct it later where a watch missed an event.
 
-A watch that begins again from a new version doesn't tell deletions of before, and any watch may
-lose an event. A resync compares the cache with a metadata-only list and fetches only the objects
-that differ. Each resource is resynced on its own: one that can't be listed keeps no other
-waiting.
+A watch that begins again from a new version doesn't report earlier deletions, and any watch may
+lose an event. A resync compares the cache with a metadata-only list, and fetches only the objects
+that differ. Each resource is resynced separately, so that a resource that can't be listed doesn't
+delay the others.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ from wegent_operator.watch.feed import Feed
 logger = logging.getLogger(__name__)
 
 SETTLE_S: Final = 1.0
-"""Seconds. After a watch has begun again, its first events need no correction; they pass first."""
+"""Seconds to wait for the first events of a restarted watch, which then need no correction."""
 RETRY_S: Final = 0.5
-"""Seconds before the second try of a list that failed; the pause grows from there."""
+"""Seconds before the second try of a list that failed. Each later pause is longer."""
 MANY: Final = 100
-"""Objects that differ, from which on whole pages are read and not one object after another."""
+"""Number of differing objects above which whole pages are read instead of single objects."""
 RESOURCES: Final = (*(resource_of(kind) for kind in KINDS), NAMESPACES, *PROVISIONED)
-"""All that the operator lists and watches."""
+"""All resources that the operator lists and watches."""
 
 
 class Resyncer:
-    """Brings the cache in line with lists."""
+    """Fills and corrects the cache from lists."""
 
     def __init__(self, client: KubeClient, feed: Feed, metrics: Metrics, sight: Sight) -> None:
         self._client = client
@@ -46,18 +46,18 @@ class Resyncer:
         self._wanted = {resource.plural: asyncio.Event() for resource in RESOURCES}
 
     async def fill(self) -> None:
-        """List everything into the cache, however long that takes to succeed."""
+        """List all resources into the cache; try each until it succeeds."""
         async with asyncio.TaskGroup() as group:
             for resource in RESOURCES:
                 group.create_task(self._retry_forever(resource))
 
     def listed(self, plural: str) -> None:
-        """Ask for a resync soon: a watch has begun again, and doesn't tell deletions of before."""
+        """Request a resync soon. A restarted watch doesn't report earlier deletions."""
         if (wanted := self._wanted.get(plural)) is not None:
             wanted.set()
 
     async def run(self, interval_s: float) -> None:
-        """Resync for ever: each resource every ``interval_s``, and when it is asked for."""
+        """Resync for ever: each resource every ``interval_s`` seconds, and on request."""
         async with asyncio.TaskGroup() as group:
             for resource in RESOURCES:
                 group.create_task(self._keep(resource, interval_s), name=f"resyncs of {resource}")
@@ -69,12 +69,12 @@ class Resyncer:
                 await asyncio.wait_for(wanted.wait(), interval_s)
                 if self._sight.ever_listed(resource.plural) and not backoff.failures:
                     await asyncio.sleep(SETTLE_S)
-            # Before the resync: one that is asked for while it runs needs another.
+            # Clear this before the resync: a request during the resync needs another resync.
             wanted.clear()
             try:
                 await self._resync(resource)
             except Exception as error:
-                # Where there is no CRD, the watch tries again, and asks for a list when there is.
+                # Without a CRD the watch tries again, and requests a list once the CRD exists.
                 if not self._sight.is_missing(resource.plural):
                     wanted.set()
                     self._sight.unlisted(resource.plural, error)
@@ -93,7 +93,7 @@ class Resyncer:
                     self._sight.listed(resource.plural)
 
     def _resync(self, resource: Resource) -> Coroutine[Any, Any, None]:
-        """Return the resync of one resource, or its first list."""
+        """Return the coroutine that resyncs one resource, or lists it for the first time."""
         if resource == NAMESPACES:
             return self._resync_namespaces()
         if resource in PROVISIONED:
@@ -114,7 +114,7 @@ class Resyncer:
                 return
 
     async def resync(self, kind: Kind) -> None:
-        """Compare the cache of a kind with a metadata-only list; fetch the objects that differ."""
+        """Compare the cache of a kind with a metadata-only list, and fetch differing objects."""
         self._metrics.resyncs.labels(kind.kind).inc()
         resource = resource_of(kind)
         seen: set[ObjectKey] = set()
@@ -131,7 +131,7 @@ class Resyncer:
                     stale.append(key)
         for key in self._feed.cache.keys(kind.plural):
             known = self._feed.cache.get(key)
-            # What is newer than the list may have been made since.
+            # An object that is newer than the list may have been created after the list.
             if key not in seen and known is not None and known.version <= listed_at:
                 self._count_correction(kind)
                 self._feed.remove(key, version=listed_at)
