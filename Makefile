@@ -76,14 +76,14 @@ clean: env ## Stop everything and delete the development cluster's data
 
 ## Working on it
 
-test: env ## Run all tests, against a real API server
+test: env ## Run the tests, against a real API server: all but those of `make e2e`
 	@$(BIN)/python -m devcluster fetch etcd kube-apiserver kube-controller-manager kubectl helm
 	@hack/fetch-openapi-generator
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(MEASURED)
 
 # Apart from `make test`: Python 3.11 traces calls one by one, which takes two fifths more CPU.
 coverage: MEASURED := --cov --cov-report=term
-coverage: test ## Run all tests and measure their coverage, which must stay above 85 %
+coverage: test ## Run the same tests and measure their coverage, which must stay above 85 %
 
 image: env ## Make both programs' images, without Docker too, into .dev/image
 	$(BIN)/python -m imagebuild

@@ -256,7 +256,7 @@ class Operator(Workload):
     """The operator."""
 
     replicas: Annotated[int, Field(ge=0)] = 2
-    """Number of operators. A Lease says which of them judges; the others watch, and take over."""
+    """Number of operators. A Lease says which of them leads; the others watch, and take over."""
     listen_host: Address = "0.0.0.0"  # noqa: S104 - a pod's network is its own
     """Address that health and metrics are served on; `::` where Pods have IPv6 only."""
     port: Port = 8081
