@@ -87,7 +87,7 @@ def _account(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _user_role(role: str) -> dict[str, Any]:
-    served = [kind.plural for kind in KINDS if kind.user_facing]
+    user_facing = [kind.plural for kind in KINDS if kind.user_facing]
     verbs = [*READ] if role == "viewer" else [*READ, *WRITE]
     # Only the operator creates Tombstones; others may change only `restore` in them.
     trash = (
@@ -98,7 +98,7 @@ def _user_role(role: str) -> dict[str, Any]:
         # wegent-tombstones asks for it).
         trash.append("purge")
     rules = [
-        {"apiGroups": [GROUP], "resources": served, "verbs": verbs},
+        {"apiGroups": [GROUP], "resources": user_facing, "verbs": verbs},
         {"apiGroups": [GROUP], "resources": [TOMBSTONE.plural], "verbs": trash},
     ]
     if role == "admin":

@@ -161,7 +161,7 @@ class Operator:
             TOMBSTONE.plural: TombstoneController(
                 cache,
                 self._queue,
-                Restorer(self._client, self.metrics, clock),
+                Restorer(self._client, self.metrics),
                 writer,
                 sight,
                 clock,

@@ -35,7 +35,6 @@ class Step(StrEnum):
     FREEZE = "freeze"
     RELEASE = "release"
     COLLECT = "collect"
-    RESTORE = "restore"
     OWNERS = "owners"
     DROP = "drop"
     STATUS = "status"

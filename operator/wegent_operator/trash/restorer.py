@@ -6,8 +6,7 @@ Tombstone contains, so that nothing is lost when the Tombstone is deleted.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, Final
 
 from wegent_crds.conditions import Reason
@@ -36,11 +35,10 @@ GUARDED_TRIES: Final = 5
 class Restorer:
     """Restores objects from the trash."""
 
-    def __init__(self, client: KubeClient, metrics: Metrics, clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: KubeClient, metrics: Metrics) -> None:
         self._client = client
         self._guarded = Guarded(client)
         self._metrics = metrics
-        self._clock = clock
         self._made: dict[str, str] = {}
         """uids of recreated objects, by the uid of their Tombstone, while that exists."""
 

@@ -136,7 +136,7 @@ class Resyncer:
                 self._count_correction(kind)
                 self._feed.remove(key, version=listed_at)
         if len(stale) > MANY:
-            await self._fill_kind(kind, on_news=lambda: self._count_correction(kind))
+            await self._fill_kind(kind, on_correction=lambda: self._count_correction(kind))
             return
         for key in stale:
             await self._fetch(kind, resource, key)
@@ -154,11 +154,13 @@ class Resyncer:
     def _count_correction(self, kind: Kind) -> None:
         self._metrics.corrected.labels(kind.kind).inc()
 
-    async def _fill_kind(self, kind: Kind, on_news: Callable[[], None] = lambda: None) -> None:
+    async def _fill_kind(
+        self, kind: Kind, on_correction: Callable[[], None] = lambda: None
+    ) -> None:
         async for page in self._client.pages(resource_of(kind).path()):
             for body in page["items"]:
                 if self._feed.upsert(kind, body):
-                    on_news()
+                    on_correction()
 
     async def _resync_namespaces(self) -> None:
         seen: set[str] = set()
