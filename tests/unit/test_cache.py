@@ -1,4 +1,4 @@
-"""What the cache remembers, and whom a change concerns."""
+"""The objects that the cache remembers, and the dependents of a change."""
 
 from dataclasses import replace
 

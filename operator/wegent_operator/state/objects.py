@@ -223,7 +223,7 @@ def own_namespace(account: str) -> str:
 
 
 def account_at_home_in(namespace: str) -> str | None:
-    """Return the name of the user whose own namespace this would be; None if it is nobody's."""
+    """Return the name of the user whose own namespace this would be, or None if there is none."""
     account = namespace.removeprefix(OWN_NAMESPACE_PREFIX)
     return account if account and account != namespace else None
 
