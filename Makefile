@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
-LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra kubeconfig --group dev
+LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra runner --extra kubeconfig --group dev
 
 # Test files run side by side, each worker with a control plane of its own: much of a test is
 # waiting. Files start in the order of their names, because some stand in for the operator that
@@ -132,7 +132,7 @@ lock: env ## Resolve the dependencies again, to the newest versions allowed
 # What the images hold are the same versions, fewer packages. $(1): where to, $(2): options.
 define compile-locks
 $(BIN)/uv pip compile pyproject.toml $(LOCK_ALL) $(2) --output-file $(1)/requirements.lock \
-&& for program in operator api; do \
+&& for program in operator api runner; do \
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra $$program --no-annotate \
 		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock; done
 endef

@@ -1,0 +1,223 @@
+"""The log of one run: one writer, any number of readers, no queue for a reader.
+
+A reader has a position and nothing else. It reads what is there after its position, in deltas as
+long as it likes, and waits for more. So a slow reader costs no memory, a fast one gets each
+character as it comes, and none of them can hold up the run.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from wegent_runner.runs.items import (
+    AFTER_TEXT,
+    BEFORE_TEXT,
+    FIRST_POSITION,
+    Event,
+    Message,
+    Status,
+    closing,
+    delta,
+    opening,
+    restarted,
+)
+
+DELTA_MAX_CHARACTERS: Final = 16384
+"""Maximum length of one delta. A reader of a long stored text gets it in pieces of this size."""
+
+
+class LogFull(Exception):  # noqa: N818 - names the event
+    """The run has produced more text than one run may hold."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """The message that is being written."""
+
+    index: int
+    start: int
+    bot: str
+    chunks: list[str] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    """Position at the end of each chunk."""
+
+    @property
+    def end(self) -> int:
+        return self.ends[-1] if self.ends else self.start + BEFORE_TEXT
+
+    def text_after(self, position: int) -> str:
+        """Return the text after a position at or behind the beginning of the text."""
+        first = bisect_right(self.ends, position)
+        if first == len(self.ends):
+            return ""
+        before = self.ends[first - 1] if first else self.start + BEFORE_TEXT
+        return "".join(self.chunks[first:])[position - before :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Discarded:
+    """A message that was begun and dropped: its positions are never used again."""
+
+    start: int
+    position: int
+    """Position of the event that tells of it."""
+
+
+class RunLog:
+    """The events of one attempt at a Task.
+
+    Args:
+        attempt: Number of the attempt, from 1.
+        carried: Finished items of earlier attempts, in order. The run goes on after them.
+        max_characters: Maximum length of all texts together.
+    """
+
+    def __init__(
+        self, attempt: int, carried: Sequence[Message] = (), *, max_characters: int = 4 << 20
+    ) -> None:
+        self.attempt = attempt
+        self._messages = list(carried)
+        self._open: _Open | None = None
+        self._discarded: list[_Discarded] = []
+        self._tail = carried[-1].end if carried else FIRST_POSITION
+        """Position after the last finished or dropped message."""
+        self._ended: Event | None = None
+        self._room = max_characters - sum(len(message.text) for message in carried)
+        self._more: asyncio.Event = asyncio.Event()
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The finished messages."""
+        return self._messages
+
+    @property
+    def ended(self) -> bool:
+        """True if no more events will come."""
+        return self._ended is not None
+
+    @property
+    def end(self) -> int:
+        """Position of the newest event or character."""
+        if self._ended is not None:
+            return self._ended.position
+        return self._tail if self._open is None else self._open.end
+
+    def begin(self, bot: str = "") -> None:
+        """Begin a message of a Bot."""
+        self._open = _Open(len(self._messages), self.end, bot)
+        self._notify()
+
+    def append(self, text: str) -> None:
+        """Append text to the message that is being written.
+
+        Raises:
+            LogFull: the run would exceed its maximum length.
+        """
+        if not text:
+            return
+        if self._open is None:
+            raise RuntimeError("no message is being written")
+        if len(text) > self._room:
+            raise LogFull
+        self._room -= len(text)
+        self._open.ends.append(self._open.end + len(text))
+        self._open.chunks.append(text)
+        self._notify()
+
+    def discard(self) -> None:
+        """Drop the message that is being written, because its call is made again.
+
+        Readers who have a part of it are told to drop it too, by ``run.restarted``.
+        """
+        if self._open is not None:
+            self._room += self._open.end - self._open.start - BEFORE_TEXT
+            self._tail = self._open.end + 1
+            self._discarded.append(_Discarded(self._open.start, self._tail))
+            self._open = None
+            self._notify()
+
+    def finish(self, status: Status = "completed") -> Message:
+        """Finish the message that is being written, and return it."""
+        if self._open is None:
+            raise RuntimeError("no message is being written")
+        current = self._open
+        text = "".join(current.chunks)
+        message = Message(
+            current.index, self.attempt, current.start, text, status, current.bot
+        )
+        self._messages.append(message)
+        self._tail = message.end
+        self._open = None
+        self._notify()
+        return message
+
+    def close(self, outcome: dict[str, Any]) -> None:
+        """End the log with ``run.ended`` and the outcome. It is told once."""
+        if self._ended is None:
+            self._ended = Event(self.end + 1, "run.ended", outcome)
+            self._notify()
+
+    def resume(self, attempt: int, position: int) -> tuple[int, list[Event]]:
+        """Return where a reader goes on that has read up to a position of some attempt.
+
+        What a former attempt had not finished is written again. Its reader is told to drop it.
+
+        Returns:
+            The position in this log, and the events that precede those of :meth:`read`.
+        """
+        if attempt >= self.attempt or position < FIRST_POSITION:
+            return position, []
+        carried = (message.end for message in self._messages if message.attempt <= attempt)
+        valid = min(position, max(carried, default=FIRST_POSITION))
+        return valid, [restarted(self.attempt, valid, valid)]
+
+    def read(self, position: int) -> list[Event]:
+        """Return the events after ``position`` that are there now."""
+        return list(self._after(position))
+
+    async def wait(self, position: int) -> None:
+        """Return when there is something after ``position``, or the log has ended."""
+        while self.end <= position and not self.ended:
+            await self._more.wait()
+
+    def _notify(self) -> None:
+        self._more.set()
+        self._more = asyncio.Event()
+
+    def _after(self, position: int) -> Iterator[Event]:
+        if position < FIRST_POSITION:
+            yield Event(FIRST_POSITION, "run.started", {"attempt": self.attempt})
+        for dropped in self._discarded:
+            if dropped.start < position < dropped.position:
+                yield restarted(self.attempt, dropped.start, dropped.position)
+                position = dropped.position
+        for message in self._messages[self._first_unread(position) :]:
+            for event in opening(message.index, message.start, message.bot):
+                if event.position > position:
+                    yield event
+            text_start = message.start + BEFORE_TEXT
+            unread = message.text[max(0, position - text_start) :]
+            yield from _deltas(message.index, message.end - AFTER_TEXT - len(unread), unread)
+            for event in closing(message):
+                if event.position > position:
+                    yield event
+        if (current := self._open) is not None:
+            for event in opening(current.index, current.start, current.bot):
+                if event.position > position:
+                    yield event
+            since = max(position, current.start + BEFORE_TEXT)
+            yield from _deltas(current.index, since, current.text_after(since))
+        if self._ended is not None and self._ended.position > position:
+            yield self._ended
+
+    def _first_unread(self, position: int) -> int:
+        return bisect_right(self._messages, position, key=lambda message: message.end)
+
+
+def _deltas(index: int, start: int, text: str) -> Iterator[Event]:
+    """Yield ``text``, which begins after the position ``start``, as deltas."""
+    for offset in range(0, len(text), DELTA_MAX_CHARACTERS):
+        piece = text[offset : offset + DELTA_MAX_CHARACTERS]
+        yield delta(index, start + offset + len(piece), piece)
