@@ -55,6 +55,12 @@ class _Open:
         before = self.ends[first - 1] if first else self.start + BEFORE_TEXT
         return "".join(self.chunks[first:])[position - before :]
 
+    def events_after(self, position: int) -> Iterator[Event]:
+        """Yield the events after a position."""
+        yield from _unread(opening(self.index, self.start, self.bot), position)
+        since = max(position, self.start + BEFORE_TEXT)
+        yield from _deltas(self.index, since, self.text_after(since))
+
 
 @dataclass(frozen=True, slots=True)
 class _Discarded:
@@ -96,6 +102,11 @@ class RunLog:
     def ended(self) -> bool:
         """True if no more events will come."""
         return self._ended is not None
+
+    @property
+    def is_writing(self) -> bool:
+        """True if a message has been begun and not finished."""
+        return self._open is not None
 
     @property
     def end(self) -> int:
@@ -144,9 +155,7 @@ class RunLog:
             raise RuntimeError("no message is being written")
         current = self._open
         text = "".join(current.chunks)
-        message = Message(
-            current.index, self.attempt, current.start, text, status, current.bot
-        )
+        message = Message(current.index, self.attempt, current.start, text, status, current.bot)
         self._messages.append(message)
         self._tail = message.end
         self._open = None
@@ -194,26 +203,26 @@ class RunLog:
                 yield restarted(self.attempt, dropped.start, dropped.position)
                 position = dropped.position
         for message in self._messages[self._first_unread(position) :]:
-            for event in opening(message.index, message.start, message.bot):
-                if event.position > position:
-                    yield event
-            text_start = message.start + BEFORE_TEXT
-            unread = message.text[max(0, position - text_start) :]
-            yield from _deltas(message.index, message.end - AFTER_TEXT - len(unread), unread)
-            for event in closing(message):
-                if event.position > position:
-                    yield event
-        if (current := self._open) is not None:
-            for event in opening(current.index, current.start, current.bot):
-                if event.position > position:
-                    yield event
-            since = max(position, current.start + BEFORE_TEXT)
-            yield from _deltas(current.index, since, current.text_after(since))
+            yield from _events_of(message, position)
+        if self._open is not None:
+            yield from self._open.events_after(position)
         if self._ended is not None and self._ended.position > position:
             yield self._ended
 
     def _first_unread(self, position: int) -> int:
         return bisect_right(self._messages, position, key=lambda message: message.end)
+
+
+def _events_of(message: Message, position: int) -> Iterator[Event]:
+    """Yield the events of a finished message after a position."""
+    yield from _unread(opening(message.index, message.start, message.bot), position)
+    text = message.text[max(0, position - message.start - BEFORE_TEXT) :]
+    yield from _deltas(message.index, message.end - AFTER_TEXT - len(text), text)
+    yield from _unread(closing(message), position)
+
+
+def _unread(events: Iterator[Event], position: int) -> Iterator[Event]:
+    return (event for event in events if event.position > position)
 
 
 def _deltas(index: int, start: int, text: str) -> Iterator[Event]:

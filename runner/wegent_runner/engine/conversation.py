@@ -1,0 +1,26 @@
+"""The turns that precede a call: earlier Tasks, and what this run has said already."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from wegent_runner.engine.model_stream import Turn
+from wegent_runner.store.transcripts import Transcript
+
+SHORTER: Final = 0.5
+"""Share of the earlier turns that is kept when the input is too long for the LLM."""
+
+
+def turns_of(transcripts: Sequence[Transcript]) -> list[Turn]:
+    """Return the turns of earlier Tasks, the oldest first."""
+    turns: list[Turn] = []
+    for transcript in transcripts:
+        answer = "\n\n".join(item.text for item in transcript.items if item.text)
+        if answer:  # an LLM expects user and assistant in turn
+            turns += [Turn("user", transcript.prompt), Turn("assistant", answer)]
+    return turns
+
+
+def shortened(turns: Sequence[Turn]) -> list[Turn]:
+    """Return the newer part of the turns; it begins with the user's. Empty if none is left."""
+    keep = int(len(turns) * SHORTER) // 2 * 2
+    return list(turns[len(turns) - keep :])

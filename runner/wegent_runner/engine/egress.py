@@ -1,0 +1,228 @@
+"""The guard of all requests to addresses that a user's object names.
+
+A user may write any URL into a Model. The runner stands inside the cluster, and would fetch what
+the user can't reach: metadata services, the API server, other users' services. So each host is
+resolved here, its addresses are checked, and the connection goes to an address that was checked.
+A name that resolves to something else a moment later changes nothing.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Final
+
+import aiohttp
+import httpx2
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+CONNECT_TIMEOUT_S: Final = 10.0
+ERROR_MAX_BYTES: Final = 256 << 10
+"""Maximum size of the body of an error. SDKs read it whole."""
+LINE_MAX_BYTES: Final = 8 << 20
+"""Maximum size of one line of an event stream. SDKs read each line whole."""
+NAT64: Final = IPv6Network("64:ff9b::/96")
+CARRIER_GRADE_NAT: Final = IPv4Network("100.64.0.0/10")
+
+
+class EgressRefused(OSError):  # noqa: N818 - names the verdict
+    """The address of a host is not allowed. The message names the host and the setting."""
+
+
+class EgressPolicy:
+    """Decides which addresses may be called.
+
+    Only addresses of the public internet may, and those in ``allowed``.
+    """
+
+    def __init__(self, allowed: Iterable[Network] = ()) -> None:
+        self._allowed = tuple(allowed)
+
+    def permits(self, address: Address) -> bool:
+        """Return True if the address may be called."""
+        if any(address in network for network in self._allowed):
+            return True
+        inner = _embedded(address)
+        if inner is not None:
+            return self.permits(inner)
+        return (
+            address.is_global
+            and not address.is_multicast
+            and not (isinstance(address, IPv4Address) and address in CARRIER_GRADE_NAT)
+        )
+
+    def check(self, host: str, address: str) -> None:
+        """Raise an error if the address of a host may not be called.
+
+        Raises:
+            EgressRefused: the address is not public, and no setting allows it.
+        """
+        # A scope, as in fe80::1%eth0, is no part of the address.
+        if not self.permits(ipaddress.ip_address(address.partition("%")[0])):
+            raise EgressRefused(
+                f"{host} is not a public address; the runner's setting egressAllow can allow it"
+            )
+
+
+def _embedded(address: Address) -> IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address stands for, or None."""
+    if isinstance(address, IPv4Address):
+        return None
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else None
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves hosts for aiohttp, which connects to the returned addresses and to no others."""
+
+    def __init__(self, policy: EgressPolicy) -> None:
+        self._policy = policy
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host.
+
+        Raises:
+            EgressRefused: one of them may not be called.
+        """
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
+        )
+        results = []
+        for its_family, _, protocol, _, sockaddr in found:
+            address = str(sockaddr[0])
+            self._policy.check(host, address)
+            results.append(
+                ResolveResult(
+                    hostname=host,
+                    host=address,
+                    port=port,
+                    family=its_family,
+                    proto=protocol,
+                    flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+                )
+            )
+        return results
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing open."""
+
+
+class GuardedTransport(httpx2.AsyncBaseTransport):
+    """An httpx transport over aiohttp that follows no redirect and calls only checked addresses.
+
+    httpx is what the providers' SDKs call. aiohttp's resolver is the public place for the check.
+    """
+
+    def __init__(self, policy: EgressPolicy, *, max_connections: int = 1000) -> None:
+        self._policy = policy
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=GuardedResolver(policy), limit=max_connections, ttl_dns_cache=10
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request.
+
+        Raises:
+            httpx2.ConnectError: the host refused, doesn't exist, or isn't allowed.
+            httpx2.ReadError: the connection was lost.
+            httpx2.TimeoutException: the host was silent for too long.
+        """
+        host = request.url.host
+        if _is_address(host):  # aiohttp asks no resolver then
+            try:
+                self._policy.check(host, host)
+            except EgressRefused as error:
+                raise httpx2.ConnectError(str(error), request=request) from error
+        limits = request.extensions.get("timeout", {})
+        try:
+            response = await self._session.request(
+                request.method,
+                str(request.url),
+                headers=[
+                    (name.decode("latin-1"), value.decode("latin-1"))
+                    for name, value in request.headers.raw
+                ],
+                data=await request.aread(),
+                allow_redirects=False,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+                timeout=aiohttp.ClientTimeout(
+                    total=None,
+                    sock_connect=limits.get("connect") or CONNECT_TIMEOUT_S,
+                    sock_read=limits.get("read"),
+                ),
+            )
+        except aiohttp.ClientConnectorError as error:
+            cause = error.os_error
+            told = str(cause) if isinstance(cause, EgressRefused) else f"can't connect to {host}"
+            raise httpx2.ConnectError(told, request=request) from error
+        except TimeoutError as error:
+            raise httpx2.ConnectTimeout(f"{host} doesn't answer", request=request) from error
+        except aiohttp.ClientError as error:
+            raise httpx2.ReadError(f"{host}: {type(error).__name__}", request=request) from error
+        return httpx2.Response(
+            response.status,
+            headers=list(response.raw_headers),
+            stream=_Body(response, host),
+            request=request,
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+
+class _Body(httpx2.AsyncByteStream):
+    """The body of an answer, as it arrives."""
+
+    def __init__(self, response: aiohttp.ClientResponse, host: str) -> None:
+        self._response = response
+        self._host = host
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        failed = self._response.status >= 400
+        size = 0
+        try:
+            async for chunk in self._response.content.iter_any():
+                if not failed and (newline := chunk.rfind(b"\n")) >= 0:
+                    size = len(chunk) - newline
+                else:
+                    size += len(chunk)
+                if size > (ERROR_MAX_BYTES if failed else LINE_MAX_BYTES):
+                    raise httpx2.ReadError(f"{self._host} sent more than fits")
+                yield chunk
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout(f"{self._host} is silent") from error
+        except aiohttp.ClientError as error:
+            raise httpx2.ReadError(f"{self._host}: {type(error).__name__}") from error
+
+    async def aclose(self) -> None:
+        # Not release(): a provider must notice at once that nobody reads on.
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    return True

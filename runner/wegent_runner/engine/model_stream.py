@@ -1,0 +1,178 @@
+"""One streamed call of one Model. All that depends on pydantic-ai's streams is here."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Self
+
+import httpx2
+from pydantic_ai import exceptions as ai
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    UserPromptPart,
+)
+from pydantic_ai.models import StreamedResponse
+
+from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
+from wegent_runner.engine.failures import CallFailed, failure_of
+from wegent_runner.engine.keys import KeyNotUsable, Keys
+from wegent_runner.engine.providers import base_url, model_of, settings_of
+from wegent_runner.plan.plan import ModelPlan
+
+SILENCE_S: Final = 120.0
+"""Seconds without a byte after which a provider counts as hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the conversation before the call."""
+
+    role: str
+    """``user`` or ``assistant``."""
+    text: str
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens and cost of calls."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    model_requests: int = 0
+    cost_usd: Decimal | None = None
+    """None if the price is not known."""
+
+    def add(self, other: "Usage") -> None:
+        """Add the usage of another call."""
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.cached_input_tokens += other.cached_input_tokens
+        self.model_requests += other.model_requests
+        if other.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or Decimal(0)) + other.cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of a call.
+
+    ``truncated`` is True if the answer has reached the maximum of tokens.
+    """
+
+    usage: Usage
+    truncated: bool
+
+
+class ModelCaller:
+    """Calls Models over one guarded pool of connections. It is an async context manager."""
+
+    def __init__(self, keys: Keys, policy: EgressPolicy) -> None:
+        self._keys = keys
+        self._http = httpx2.AsyncClient(
+            transport=GuardedTransport(policy),
+            timeout=httpx2.Timeout(SILENCE_S, connect=10.0),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def stream(
+        self, plan: ModelPlan, instructions: str, turns: Sequence[Turn]
+    ) -> AsyncGenerator[str | Done, None]:
+        """Yield the deltas of the answer, and at last its ``Done``.
+
+        Closing the iterator closes the connection to the provider.
+
+        Raises:
+            CallFailed: the call failed, perhaps after some deltas.
+        """
+        key = await self._key(plan)
+        try:
+            model = model_of(plan, key, self._http)
+            opened = model_request_stream(
+                model, _messages(instructions, turns), model_settings=settings_of(plan)
+            )
+            async with _mapped(opened, plan, key) as response:
+                async for event in response:
+                    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+                        if event.part.content:
+                            yield event.part.content
+                    elif isinstance(event, PartDeltaEvent) and isinstance(
+                        event.delta, TextPartDelta
+                    ):
+                        yield event.delta.content_delta
+                yield _done(response.get(), plan)
+        except CallFailed:
+            raise
+        except ai.UserError as error:
+            raise CallFailed("RequestRejected", f"Model {plan.name}: {error}") from error
+
+    async def _key(self, plan: ModelPlan) -> str | None:
+        if plan.api_key is None:
+            return None
+        try:
+            return await self._keys.get(plan.api_key, base_url(plan))
+        except KeyNotUsable as error:
+            raise CallFailed("KeyNotUsable", f"Model {plan.name}: {error}") from error
+
+
+@asynccontextmanager
+async def _mapped(
+    opened: AbstractAsyncContextManager[StreamedResponse], plan: ModelPlan, key: str | None
+) -> AsyncIterator[StreamedResponse]:
+    """Open a stream, and turn all its errors into ``CallFailed``."""
+    try:
+        async with opened as response:
+            yield response
+    except (ai.AgentRunError, httpx2.HTTPError, ValueError, TypeError, LookupError) as error:
+        raise failure_of(error, plan.name, key) from None  # the cause may hold the key
+
+
+def _messages(instructions: str, turns: Sequence[Turn]) -> list[ModelMessage]:
+    messages: list[ModelMessage] = []
+    for turn in turns:
+        if turn.role == "user":
+            messages.append(
+                ModelRequest(parts=[UserPromptPart(turn.text)], instructions=instructions)
+            )
+        else:
+            messages.append(ModelResponse(parts=[TextPart(turn.text)]))
+    return messages
+
+
+def _done(response: ModelResponse, plan: ModelPlan) -> Done:
+    used = response.usage
+    return Done(
+        Usage(
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cached_input_tokens=used.cache_read_tokens,
+            model_requests=1,
+            cost_usd=_cost(response, plan),
+        ),
+        truncated=response.finish_reason == "length",
+    )
+
+
+def _cost(response: ModelResponse, plan: ModelPlan) -> Decimal | None:
+    """Return the price by the list in genai-prices; None for a Model at an address of its own."""
+    if plan.base_url is not None:
+        return None
+    try:
+        return response.cost().total_price
+    except (LookupError, ValueError):
+        return None

@@ -1,0 +1,68 @@
+"""Reads the objects that a Task refers to, and makes its plan."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from wegent_crds.registry import BY_PLURAL
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.resources import resource_of
+from wegent_runner.plan.plan import NotServed, Plan, bot_plan, member_of
+
+Body = Mapping[str, Any]
+
+
+class PlanLoader:
+    """Makes plans from the objects in the API server."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def plan(self, task: Body) -> Plan | None:
+        """Return the plan of a Task, or None if this runner doesn't serve it.
+
+        The objects are read anew for each Task, so that a Task that is created after a change of
+        its Bot runs with the change.
+
+        Raises:
+            KubeError: an object couldn't be read.
+        """
+        spec, home = task["spec"], task["metadata"]["namespace"]
+        try:
+            if "teamRef" in spec:
+                team = await self._get("teams", home, spec["teamRef"])
+                member = member_of(team)
+                team_home, team_prompt = team["metadata"]["namespace"], member.get("prompt")
+                bot = await self._get("bots", team_home, member)
+            else:
+                bot, team_prompt = await self._get("bots", home, spec["botRef"]), None
+            namespace, parts = bot["metadata"]["namespace"], bot["spec"]
+            ghost, shell, model = await asyncio.gather(
+                self._get("ghosts", namespace, parts["ghostRef"]),
+                self._get("shells", namespace, parts["shellRef"]),
+                self._get("models", namespace, parts["modelRef"]),
+            )
+            fallbacks = await asyncio.gather(
+                *(
+                    self._get("models", model["metadata"]["namespace"], reference)
+                    for reference in model["spec"].get("fallbackRefs") or ()
+                )
+            )
+            return Plan(
+                prompt=spec["prompt"],
+                bot=bot_plan(bot, ghost, shell, (model, *fallbacks), team_prompt),
+                previous=(spec.get("previousTaskRef") or {}).get("name"),
+            )
+        except NotServed:
+            return None
+        except ApiError as error:
+            if error.code == 404:  # the operator will say so on the Task
+                return None
+            raise
+
+    async def _get(self, plural: str, home: str, reference: Mapping[str, Any]) -> Body:
+        resource = resource_of(BY_PLURAL[plural])
+        body: Body = await self._client.request(
+            "GET", resource.path(reference.get("namespace") or home, reference["name"])
+        )
+        return body

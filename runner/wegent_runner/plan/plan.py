@@ -1,0 +1,136 @@
+"""The plan of a run, as plain values. Making it needs no cluster."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+ApiFormat = Literal["chat", "responses", "messages"]
+SERVED_SHELLS: Final = frozenset({"Chat"})
+SERVED_MODES: Final = frozenset({"solo"})
+
+
+class NotServed(Exception):  # noqa: N818 - names the verdict
+    """This runner doesn't run such a Task. Another one may."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKey:
+    """The place of an API key."""
+
+    namespace: str
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """A Model to call.
+
+    Attributes:
+        name: ``namespace/name`` of the Model, for messages.
+        base_url: None for the provider's own.
+    """
+
+    name: str
+    provider: str
+    model: str
+    api_format: ApiFormat
+    base_url: str | None = None
+    api_key: SecretKey | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BotPlan:
+    """A Bot of the run.
+
+    Attributes:
+        name: ``namespace/name`` of the Bot.
+        instructions: System prompt of its Ghost, with the Team's prompt for it.
+        models: The Bot's Model, and those to fall back to, in order.
+    """
+
+    name: str
+    instructions: str
+    models: tuple[ModelPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The run of one Task.
+
+    Attributes:
+        prompt: The Task's prompt.
+        bot: The Bot that answers.
+        previous: Name of the Task whose conversation goes on, in the Task's namespace.
+    """
+
+    prompt: str
+    bot: BotPlan
+    previous: str | None = None
+
+
+def member_of(team: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the member of a ``solo`` Team that does the work: the leader, or else the first.
+
+    Raises:
+        NotServed: the Team has another mode.
+    """
+    spec = team["spec"]
+    if spec.get("collaborationMode", "solo") not in SERVED_MODES:
+        raise NotServed(f"collaborationMode {spec['collaborationMode']}")
+    leaders = (it for it in spec["bots"] if it.get("role") == "leader")
+    member: Mapping[str, Any] = next(leaders, spec["bots"][0])
+    return member
+
+
+def bot_plan(
+    bot: Mapping[str, Any],
+    ghost: Mapping[str, Any],
+    shell: Mapping[str, Any],
+    models: tuple[Mapping[str, Any], ...],
+    team_prompt: str | None = None,
+) -> BotPlan:
+    """Return the plan of a Bot with its parts.
+
+    Raises:
+        NotServed: no runner like this serves the Shell's type.
+    """
+    if shell["spec"]["type"] not in SERVED_SHELLS:
+        raise NotServed(f"Shell type {shell['spec']['type']}")
+    instructions = [ghost["spec"]["systemPrompt"], *([team_prompt] if team_prompt else [])]
+    return BotPlan(
+        name=full_name(bot),
+        instructions="\n\n".join(instructions),
+        models=tuple(map(model_plan, models)),
+    )
+
+
+def model_plan(model: Mapping[str, Any]) -> ModelPlan:
+    """Return the plan of a call of a Model."""
+    spec = model["spec"]
+    reference = spec.get("apiKeySecretRef")
+    namespace = model["metadata"]["namespace"]
+    return ModelPlan(
+        name=full_name(model),
+        provider=spec["provider"],
+        model=spec["model"],
+        api_format=spec.get("apiFormat") or default_format(spec["provider"]),
+        base_url=spec.get("baseUrl"),
+        api_key=(SecretKey(namespace, reference["name"], reference["key"]) if reference else None),
+        temperature=spec.get("temperature"),
+        top_p=spec.get("topP"),
+        max_tokens=spec.get("maxTokens"),
+    )
+
+
+def default_format(provider: str) -> ApiFormat:
+    """Return the API format of a provider: Anthropic's messages, or OpenAI's chat completions."""
+    return "messages" if provider == "anthropic" else "chat"
+
+
+def full_name(body: Mapping[str, Any]) -> str:
+    """Return ``namespace/name`` of an object."""
+    return f"{body['metadata']['namespace']}/{body['metadata']['name']}"
