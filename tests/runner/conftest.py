@@ -1,0 +1,142 @@
+"""A runner, a scripted provider, and Bots on it."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devcluster.controlplane import ControlPlane
+from tests.support.api import Api
+from tests.support.identity import kubectl_as
+from tests.support.kubectl import Kubectl
+from tests.support.provider import Provider
+from tests.support.waiting import eventually
+from wegent_crds.registry import GROUP
+from wegent_runner.app import run
+from wegent_runner.settings import Settings
+
+ROLE = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "wegent-runner"},
+    "rules": [
+        {
+            "apiGroups": [GROUP],
+            "resources": ["tasks", "teams", "bots", "ghosts", "models", "shells", "skills"],
+            "verbs": ["get", "list", "watch"],
+        },
+        {"apiGroups": [GROUP], "resources": ["tasks/status"], "verbs": ["patch"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "verbs": ["create", "patch", "delete"],
+        },
+        {
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["tokenreviews"],
+            "verbs": ["create"],
+        },
+    ],
+}
+MakeTask = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def runner_kubeconfig(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A kubeconfig with the rights of the runner."""
+    kubectl.run("create", "serviceaccount", "wegent-runner", "--namespace=wegent-system").ok()
+    kubectl.run("create", "-f", "-", stdin=ROLE).ok()
+    binding = ("--clusterrole=wegent-runner", "--serviceaccount=wegent-system:wegent-runner")
+    kubectl.run("create", "clusterrolebinding", "wegent-runner", *binding).ok()
+    directory = tmp_path_factory.mktemp("wegent-runner")
+    return kubectl_as(
+        control_plane, kubectl, "wegent-system", "wegent-runner", directory
+    ).kubeconfig
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with Provider() as provider:
+        yield provider
+
+
+@dataclass
+class Running:
+    """A runner in this process."""
+
+    settings: Settings
+    stop: asyncio.Event
+    task: asyncio.Task[None]
+
+
+@pytest.fixture
+async def runner(
+    runner_kubeconfig: Path, tmp_path: Path, operator: object
+) -> AsyncIterator[Running]:
+    settings = Settings(
+        kubeconfig=str(runner_kubeconfig),
+        name=f"wegent-runner-{uuid.uuid4().hex[:8]}",
+        store_url=f"sqlite:///{tmp_path}/store.db",
+        egress_allow=frozenset({"127.0.0.0/8"}),
+        lease_s=10,
+        listen_port=0,
+        drain_s=0,
+    )
+    stop = asyncio.Event()
+    task = asyncio.create_task(run(settings, stop))
+    yield Running(settings, stop, task)
+    stop.set()
+    await asyncio.wait_for(task, 10)
+
+
+@pytest.fixture
+async def bot(api: Api, namespace: str, provider: Provider) -> str:
+    """A Bot that the scripted provider answers."""
+    await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
+    await api.create(
+        "models",
+        namespace,
+        "m",
+        {
+            "provider": "openai",
+            "model": "gpt-4",
+            "baseUrl": provider.url,
+            "allowInsecureBaseUrl": True,
+        },
+    )
+    await api.create("shells", namespace, "s", {"type": "Chat"})
+    refs = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name": "s"}}
+    await api.create("bots", namespace, "b", refs)
+    await api.settled("bots", namespace, "b")
+    return "b"
+
+
+@pytest.fixture
+def make_task(api: Api, namespace: str, bot: str) -> MakeTask:
+    async def make(name: str = "t", **spec: Any) -> dict[str, Any]:
+        body = {"botRef": {"name": bot}, "prompt": "Say hello.", **spec}
+        return await api.create("tasks", namespace, name, body)
+
+    return make
+
+
+@pytest.fixture
+def ended(api: Api, namespace: str) -> MakeTask:
+    """Waits for the end of a Task, and returns the Task."""
+
+    async def wait(name: str = "t", within_s: float = 30) -> dict[str, Any]:
+        async def probe() -> dict[str, Any]:
+            body = await api.get("tasks", namespace, name)
+            assert body is not None
+            assert body["status"]["phase"] in {"Completed", "Failed", "Cancelled"}, body["status"]
+            return body
+
+        return await eventually(probe, within_s=within_s, what=f"the end of Task {name}")
+
+    return wait

@@ -1,0 +1,50 @@
+"""A Task is claimed, answered by the provider, and finished."""
+
+import pytest
+
+from tests.runner.conftest import MakeTask, Running
+from tests.support.provider import Provider, Script
+
+pytestmark = pytest.mark.usefixtures("runner")
+
+
+async def test_a_task_is_answered(
+    provider: Provider, make_task: MakeTask, ended: MakeTask, runner: Running
+) -> None:
+    await make_task()
+    task = await ended()
+    status = task["status"]
+    assert status["phase"] == "Completed", status
+    assert status["result"] == "Hello, world."
+    assert status["attempts"] == 1
+    assert provider.calls[0].messages == [("system", "You help."), ("user", "Say hello.")]
+
+
+async def test_failures_that_pass_are_tried_again(
+    provider: Provider, make_task: MakeTask, ended: MakeTask
+) -> None:
+    scripts = [
+        Script(status=429, headers={"Retry-After": "1"}, body={"error": {"message": "slow down"}}),
+        Script(cut_after=2),
+        Script(raw=b"data: {not json\n\n"),
+        Script(),
+    ]
+    provider.script = lambda _: scripts[len(provider.calls) - 1]
+    await make_task()
+    status = (await ended())["status"]
+    assert status["phase"] == "Completed", status
+    assert status["result"] == "Hello, world."
+    assert len(provider.calls) == 4
+
+
+async def test_a_refused_key_fails_the_task_with_the_providers_words(
+    provider: Provider, make_task: MakeTask, ended: MakeTask
+) -> None:
+    provider.script = lambda _: Script(
+        status=401, body={"error": {"message": "Incorrect API key provided."}}
+    )
+    await make_task()
+    status = (await ended())["status"]
+    assert status["phase"] == "Failed"
+    assert "refused the API key" in status["message"]
+    assert "Incorrect API key provided." in status["message"]
