@@ -24,6 +24,7 @@ from wegent_api.kinds import openapi as kinds_openapi
 from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
 from wegent_api.members.models import MemberChange
+from wegent_api.runs import routes as runs
 from wegent_api.server import routes as operations
 from wegent_api.server.access_log import Observe
 from wegent_api.server.head_requests import HeadRequests
@@ -77,6 +78,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(account_routes.router)
     app.include_router(admin.router)
     app.include_router(member_routes.router)
+    app.include_router(runs.router)
     app.include_router(kinds_router())
     app.include_router(apply.router)
     app.include_router(trash.router)

@@ -47,6 +47,14 @@ class Settings(BaseSettings):
     """Address of the API server in users' kubeconfigs; unset: the one that the proxy uses."""
     accounts_namespace: Annotated[str, AfterValidator(dns_label)] = "wegent-accounts"
     """Namespace of the Accounts, their ServiceAccounts and their password Secrets."""
+    own_namespace: Annotated[str, AfterValidator(dns_label)] = "wegent-system"
+    """Namespace of the proxy's ServiceAccount and of the runners' Leases."""
+    own_service_account: Annotated[str, AfterValidator(dns_label)] = "wegent-api"
+    """Name of the proxy's ServiceAccount, for which it requests tokens for the runners."""
+    streams: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    """Streams of runs at once."""
+    streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Streams of runs at once of one user."""
     registration_open: bool = True
     """True if anybody may register; otherwise only admins create Accounts."""
     first_admin: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,50}$")] = ""

@@ -28,6 +28,7 @@ from wegent_api.kinds.creator import Creators
 from wegent_api.kinds.field_managers import FieldManagers
 from wegent_api.kinds.list import Lister
 from wegent_api.kinds.watch import Watcher
+from wegent_api.runs.follow import Follower
 from wegent_api.server.logs import request_id
 from wegent_api.server.metrics import Metrics
 from wegent_api.server.readiness import Readiness
@@ -38,6 +39,7 @@ from wegent_api.upstream.creator_policy import CreatorPolicy
 from wegent_api.upstream.long_answers import LongAnswers
 from wegent_api.upstream.long_bodies import LongBodies
 from wegent_api.upstream.role_bindings import Bindings
+from wegent_api.upstream.runners import Runners
 from wegent_api.upstream.wait import EventWaiter
 from wegent_api.upstream.watches import Watches
 from wegent_api.version import USER_AGENT
@@ -81,6 +83,10 @@ class State(TypedDict):
     tokens: TokenIssuer
     password_changer: PasswordChanger
     kubeconfigs: Kubeconfigs
+    runners: Runners
+    follower: Follower
+    run_limiter: ConcurrencyLimiter
+    """Streams of runs, in total and per user."""
 
 
 @asynccontextmanager
@@ -124,6 +130,9 @@ async def open_state(
         )
         bindings = await stack.enter_async_context(Bindings(own_api))
         worker = await stack.enter_async_context(Worker())
+        runners = await stack.enter_async_context(
+            Runners(own_api, settings.own_namespace, settings.own_service_account)
+        )
         accounts = Accounts(own_api, namespace)
         secrets = PasswordSecrets(own_api, namespace)
         tokens = TokenIssuer(
@@ -178,6 +187,11 @@ async def open_state(
             tokens=tokens,
             password_changer=PasswordChanger(accounts, secrets, passwords),
             kubeconfigs=Kubeconfigs(connection, settings.kubernetes_url),
+            runners=runners,
+            follower=Follower(user_api, watches, runners),
+            run_limiter=ConcurrencyLimiter(
+                "streams", at_once=settings.streams, per_user=settings.streams_per_user
+            ),
         )
 
 

@@ -2,18 +2,20 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from devcluster.controlplane import ControlPlane
 from tests.support.api import Api
-from tests.support.identity import kubectl_as
+from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider
+from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
 from wegent_crds.registry import GROUP
 from wegent_runner.app import run
@@ -140,3 +142,32 @@ def ended(api: Api, namespace: str) -> MakeTask:
         return await eventually(probe, within_s=within_s, what=f"the end of Task {name}")
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def proxy(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ProxyProcess]:
+    """The API proxy, under its own ServiceAccount."""
+    directory = tmp_path_factory.mktemp("runs-proxy")
+    kubeconfig = kubectl_as(
+        control_plane, kubectl, "wegent-system", "wegent-api", directory
+    ).kubeconfig
+    with ProxyProcess(kubeconfig, directory / "log") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def client(kubectl: Kubectl, namespace: str, proxy: ProxyProcess) -> AsyncIterator[Client]:
+    """An editor of the namespace."""
+    kubectl.run("create", "serviceaccount", "editor", f"--namespace={namespace}").ok()
+    kubectl.run(
+        "create",
+        "rolebinding",
+        "editor",
+        f"--namespace={namespace}",
+        "--clusterrole=wegent-editor",
+        f"--serviceaccount={namespace}:editor",
+    ).ok()
+    async with aiohttp.ClientSession() as session:
+        yield Client(session, proxy.url, token_for(kubectl, namespace, "editor"))

@@ -1,0 +1,49 @@
+"""Cuts a runner's event stream into whole events, and reads their ids.
+
+A runner writes one line for each field, and JSON has no line breaks of its own. So an event ends
+at the first empty line.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+END: Final = b"\n\n"
+ENDED: Final = b"\nevent: run.ended\n"
+ID: Final = b"id: "
+
+
+@dataclass(slots=True)
+class Blocks:
+    """The position in a stream of events.
+
+    Attributes:
+        last_id: id of the last whole event.
+        ended: True once the run has ended.
+    """
+
+    last_id: str = ""
+    ended: bool = False
+    _rest: bytearray = field(default_factory=bytearray)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Add a piece of the stream, and return the whole events that are complete with it."""
+        self._rest += chunk
+        cut = self._rest.rfind(END)
+        if cut < 0:
+            return b""
+        whole = bytes(self._rest[: cut + len(END)])
+        del self._rest[: cut + len(END)]
+        self._note(whole)
+        return whole
+
+    def restart(self) -> None:
+        """Forget the beginning of an event: its stream was cut."""
+        self._rest.clear()
+
+    def _note(self, whole: bytes) -> None:
+        start = whole.rfind(b"\n" + ID)
+        start = start + 1 if start >= 0 else (0 if whole.startswith(ID) else -1)
+        if start >= 0:
+            stop = whole.index(b"\n", start)
+            self.last_id = whole[start + len(ID) : stop].decode("ascii", "replace")
+        self.ended = self.ended or ENDED in b"\n" + whole

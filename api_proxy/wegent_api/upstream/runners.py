@@ -1,0 +1,185 @@
+"""The runners: where they are, and requests to them with a token for them alone.
+
+Each runner has a Lease in Wegent's namespace, with its address. Only runners may write such Leases,
+so no user can make the proxy dial an address. A runner whose Lease is not renewed is not dialled.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Self
+
+import aiohttp
+from fastapi import Depends
+
+from wegent_api.http.errors import NotFound, Unavailable
+from wegent_api.http.state import FromState
+from wegent_kube import KubeClient, KubeError
+from wegent_kube.informer import Informer, Name
+from wegent_kube.resources import LEASES, SERVICE_ACCOUNTS
+
+AUDIENCE: Final = "wegent-runner"
+LEASE_PREFIX: Final = "wegent-runner-"
+ADDRESS_ANNOTATION: Final = "agent.wecode.io/address"
+TOKEN_LIFETIME_S: Final = 3600
+TOKEN_RENEWED_AFTER: Final = 0.8
+"""Share of a token's lifetime after which the next one is requested."""
+CONNECT_TIMEOUT_S: Final = 3.0
+SILENCE_S: Final = 45.0
+"""Seconds without a byte after which a runner counts as gone. It sends a heartbeat each 15 s."""
+RETRY_AFTER_S: Final = 5
+
+
+class NotHere(Exception):  # noqa: N818 - names the answer
+    """The runner doesn't run the Task, and has no ended run of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    address: str
+    renewed: str
+    seen_at: float
+    lasts_s: float
+
+
+class Runners:
+    """The live runners, and a client for them. An async context manager.
+
+    Args:
+        own_api: the proxy's client.
+        namespace: namespace of the Leases and of the proxy's ServiceAccount.
+        service_account: name of the proxy's ServiceAccount.
+    """
+
+    def __init__(self, own_api: KubeClient, namespace: str, service_account: str) -> None:
+        self._own_api = own_api
+        self._token_path = SERVICE_ACCOUNTS.path(namespace, service_account, "token")
+        self._informer = Informer(own_api, LEASES.path(namespace), self)
+        self._known: dict[str, _Known] = {}
+        self._token = ""
+        self._token_until = 0.0
+        self._asking = asyncio.Lock()
+        self._informing: asyncio.Task[None] | None = None
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_S
+            ),
+        )
+
+    async def __aenter__(self) -> Self:
+        self._informing = asyncio.create_task(self._informer.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._informing is not None:
+            self._informing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._informing
+        await self._session.close()
+
+    def changed(self, body: Mapping[str, Any]) -> None:
+        """Handle a Lease of the list or the watch."""
+        name = body["metadata"]["name"]
+        spec = body.get("spec") or {}
+        address = (body["metadata"].get("annotations") or {}).get(ADDRESS_ANNOTATION)
+        if not name.startswith(LEASE_PREFIX) or not address:
+            return
+        renewed = spec.get("renewTime") or ""
+        known = self._known.get(name)
+        if known is None or (known.renewed, known.address) != (renewed, address):
+            lasts_s = float(spec.get("leaseDurationSeconds") or 0)
+            self._known[name] = _Known(address, renewed, time.monotonic(), lasts_s)
+
+    def deleted(self, name: Name) -> None:
+        """Handle the end of a Lease."""
+        self._known.pop(name[1], None)
+
+    def listed(self, names: AbstractSet[Name]) -> None:
+        """Handle a complete list."""
+        for name in self._known.keys() - {name for _, name in names}:
+            del self._known[name]
+
+    def failed(self, error: Exception) -> None:
+        """Keep what is known. Leases that are not seen renewed expire."""
+
+    def address(self, holder: str | None = None) -> str | None:
+        """Return the address of a runner, or of any live one; None if it is not alive."""
+        now = time.monotonic()
+        alive = {
+            name: it.address for name, it in self._known.items() if now - it.seen_at <= it.lasts_s
+        }
+        if holder is not None:
+            return alive.get(holder)
+        return random.choice(list(alive.values())) if alive else None  # noqa: S311 - no secret
+
+    @asynccontextmanager
+    async def open(
+        self, address: str, path: str, params: Mapping[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a GET to a runner, and yield its answer before the body is read.
+
+        Raises:
+            NotHere: the runner has nothing of the Task.
+            Unavailable: the runner gave no answer, or broke off while the body was read.
+        """
+        try:
+            async with self._session.get(
+                address + path,
+                params=params,
+                headers={"Authorization": f"Bearer {await self._current_token()}"},
+                allow_redirects=False,
+            ) as response:
+                if response.status in {404, 409}:
+                    raise NotHere
+                if response.status != 200:
+                    raise Unavailable(f"the runner answered {response.status}")
+                yield response
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable("the runner gave no answer", retry_after_s=RETRY_AFTER_S) from error
+
+    async def read(self, uid: str) -> Any:
+        """Return the transcript of a Task, from any live runner.
+
+        Raises:
+            NotFound: there is none.
+            Unavailable: no runner is alive, or it gave no answer.
+        """
+        if (address := self.address()) is None:
+            raise Unavailable("no runner is running", retry_after_s=RETRY_AFTER_S)
+        try:
+            async with self.open(address, f"/v1/runs/{uid}/transcript") as response:
+                return await response.json()
+        except NotHere:
+            raise NotFound("there is no transcript: no runner has begun the Task") from None
+
+    async def _current_token(self) -> str:
+        async with self._asking:
+            if time.monotonic() >= self._token_until:
+                try:
+                    answer = await self._own_api.request(
+                        "POST",
+                        self._token_path,
+                        body={
+                            "apiVersion": "authentication.k8s.io/v1",
+                            "kind": "TokenRequest",
+                            "spec": {
+                                "audiences": [AUDIENCE],
+                                "expirationSeconds": TOKEN_LIFETIME_S,
+                            },
+                        },
+                    )
+                except KubeError as error:
+                    raise Unavailable("no token for the runner: try again") from error
+                self._token = answer["status"]["token"]
+                self._token_until = time.monotonic() + TOKEN_LIFETIME_S * TOKEN_RENEWED_AFTER
+            return self._token
+
+
+RunnersDep = Annotated[Runners, Depends(FromState("runners"))]
+"""Parameter type of a route that reads runs."""
