@@ -78,9 +78,7 @@ class Running:
 
 
 @pytest.fixture
-async def runner(
-    runner_kubeconfig: Path, tmp_path: Path, operator: object
-) -> AsyncIterator[Running]:
+async def runner(runner_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Running]:
     settings = Settings(
         kubeconfig=str(runner_kubeconfig),
         name=f"wegent-runner-{uuid.uuid4().hex[:8]}",

@@ -2,15 +2,13 @@
 
 import pytest
 
-from tests.runner.conftest import MakeTask, Running
+from tests.runner.conftest import MakeTask
 from tests.support.provider import Provider, Script
 
-pytestmark = pytest.mark.usefixtures("runner")
+pytestmark = pytest.mark.usefixtures("operator", "runner")
 
 
-async def test_a_task_is_answered(
-    provider: Provider, make_task: MakeTask, ended: MakeTask, runner: Running
-) -> None:
+async def test_a_task_is_answered(provider: Provider, make_task: MakeTask, ended: MakeTask) -> None:
     await make_task()
     task = await ended()
     status = task["status"]

@@ -9,8 +9,9 @@ from tests.runner.conftest import MakeTask
 from tests.runner.viewer import Viewer
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client
+from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("runner")
+pytestmark = pytest.mark.usefixtures("operator", "runner")
 
 
 async def test_a_viewer_sees_the_run_from_its_beginning_to_its_end(
@@ -43,8 +44,7 @@ async def test_deltas_arrive_while_the_provider_still_writes(
     await make_task()
     viewer = Viewer(client, namespace)
     reading = asyncio.create_task(viewer.read())
-    while not viewer.text:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: viewer.text, within_s=20, what="some text")
     assert not provider.calls[0].whole
     await reading
     assert viewer.text == "word " * 20

@@ -70,7 +70,7 @@ class Follower:
         namespace, name, uid = metadata["namespace"], metadata["name"], metadata["uid"]
         blocks, backoff = Blocks(after), Backoff(cap_s=5.0)
         try:
-            while not blocks.ended:
+            while True:
                 status = task.get("status") or {}
                 if status.get("phase") == "Pending":
                     yield _waiting(task)

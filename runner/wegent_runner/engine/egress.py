@@ -172,6 +172,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             cause = error.os_error
             told = str(cause) if isinstance(cause, EgressRefused) else f"can't connect to {host}"
             raise httpx2.ConnectError(told, request=request) from error
+        except aiohttp.InvalidURL as error:
+            raise httpx2.ConnectError(f"{host} is not a valid host", request=request) from error
         except TimeoutError as error:
             raise httpx2.ConnectTimeout(f"{host} doesn't answer", request=request) from error
         except aiohttp.ClientError as error:

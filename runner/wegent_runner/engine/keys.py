@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
+
+import httpx2
 
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import SECRETS
@@ -37,11 +38,11 @@ class ApiKey:
 
     def permits(self, url: str) -> bool:
         """Return True if the key may be sent to the host of ``url``."""
-        parts = urlsplit(url)
-        place = parts.netloc.rpartition("@")[2].lower()
-        if parts.scheme == "http":
-            return f"http://{place}" in self.hosts
-        return place.removesuffix(":443") in self.hosts
+        parts = httpx2.URL(url)  # as the SDKs read it
+        if parts.userinfo or "\\" in url:
+            return False
+        place = place_of(parts)
+        return (f"http://{place}" if parts.scheme == "http" else place) in self.hosts
 
 
 class Keys:
@@ -66,7 +67,7 @@ class Keys:
                 self._kept.clear()
             self._kept[place] = (self._clock(), key)
         if not key.permits(url):
-            host = urlsplit(url).netloc.rpartition("@")[2]
+            host = place_of(httpx2.URL(url))
             raise KeyNotUsable(
                 f"Secret {place.name}: the annotation {HOSTS_ANNOTATION} doesn't name {host};"
                 " the key's owner can add it"
@@ -90,6 +91,12 @@ class Keys:
                 ) from error
             raise
         return api_key(secret, place)
+
+
+def place_of(url: httpx2.URL) -> str:
+    """Return the host of a URL, with its port unless that is the scheme's own."""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return host if url.port is None else f"{host}:{url.port}"
 
 
 def api_key(secret: Mapping[str, Any], place: SecretKey) -> ApiKey:

@@ -111,7 +111,7 @@ def _log_of(transcript: Transcript) -> RunLog:
 
 
 def transcript_body(transcript: Transcript) -> dict[str, Any]:
-    """Return a transcript as JSON: the prompt, then the items as OpenAI's Responses API has them."""
+    """Return a transcript as JSON: the prompt, then the items in OpenAI's Responses form."""
     prompt = {
         "type": "message",
         "role": "user",

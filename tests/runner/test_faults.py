@@ -1,0 +1,107 @@
+"""Runners are killed, Tasks are cancelled, deleted and timed out: nothing is lost or done twice."""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.runner.conftest import MakeTask
+from tests.runner.viewer import Viewer
+from tests.support.api import Api
+from tests.support.provider import Provider, Script
+from tests.support.proxy import Client
+from tests.support.runner import RunnerProcess
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("operator", "process")
+
+LEASE_S = 5
+
+
+@pytest.fixture
+def process(runner_kubeconfig: Path, tmp_path: Path) -> Iterator[RunnerProcess]:
+    process = RunnerProcess(
+        runner_kubeconfig,
+        tmp_path / "runner.log",
+        lease_s=str(LEASE_S),
+        store_url=f"sqlite:///{tmp_path}/store.db",
+        slots="60",
+    )
+    process.start()
+    yield process
+    if process.running():
+        assert process.stop() == 0, process.tail()
+
+
+async def test_a_killed_runners_task_is_taken_up_and_its_stream_goes_on(
+    client: Client,
+    namespace: str,
+    provider: Provider,
+    make_task: MakeTask,
+    ended: MakeTask,
+    process: RunnerProcess,
+) -> None:
+    pieces = [f"{number} " for number in range(40)]
+    provider.script = lambda _: Script(pieces=pieces, pause_s=0.05)
+    await make_task()
+    viewer = Viewer(client, namespace)
+    reading = asyncio.create_task(viewer.read())
+    await eventually(lambda: len(viewer.text) > 20, within_s=20, what="some text")
+    process.kill()
+    process.start()
+    await reading
+    assert viewer.text == "".join(pieces)
+    assert "run.restarted" in [type_ for type_, _ in viewer.events]
+    task = await ended()
+    assert task["status"]["attempts"] == 2
+    assert task["status"]["result"] == "".join(pieces)
+    assert len(provider.calls) == 2, "one model call is repeated"
+
+
+async def test_a_cancelled_task_lets_go_of_its_provider_at_once(
+    api: Api,
+    namespace: str,
+    provider: Provider,
+    make_task: MakeTask,
+    ended: MakeTask,
+) -> None:
+    provider.script = lambda _: Script(pieces=["word "] * 600, pause_s=0.05)
+    await make_task()
+    await eventually(lambda: provider.calls, within_s=20, what="a call")
+    await asyncio.sleep(0.5)
+    cancelled_at = time.monotonic()
+    await api.merge("tasks", namespace, "t", {"spec": {"cancel": True}})
+    task = await ended()
+    assert task["status"]["phase"] == "Cancelled"
+    call = provider.calls[0]
+    await eventually(lambda: call.ended_at, within_s=5, what="the connection to be closed")
+    assert call.ended_at is not None
+    assert not call.whole
+    assert call.ended_at - cancelled_at < 2
+
+
+async def test_fifty_running_tasks_survive_kills(
+    provider: Provider,
+    make_task: MakeTask,
+    ended: MakeTask,
+    process: RunnerProcess,
+) -> None:
+    chance = random.Random(3)
+    provider.script = lambda call: Script(
+        pieces=[f"{call.body['messages'][-1]['content']} {n} " for n in range(20)], pause_s=0.1
+    )
+    names = [f"t{number}" for number in range(50)]
+    await asyncio.gather(*(make_task(name, prompt=name) for name in names))
+    for _ in range(3):
+        await asyncio.sleep(chance.uniform(0.2, 2.5))
+        process.kill()
+        process.start()
+    tasks = await asyncio.gather(*(ended(name, within_s=90) for name in names))
+    for name, task in zip(names, tasks, strict=True):
+        assert task["status"]["phase"] == "Completed", task["status"]
+        assert task["status"]["result"] == "".join(f"{name} {n} " for n in range(20))
+    attempts = sum(task["status"]["attempts"] for task in tasks)
+    assert len(provider.calls) <= attempts, "a call is repeated by another attempt alone"
