@@ -1,6 +1,6 @@
 # Both programs' images, a target each: `docker build --target api .` and `--target operator .`
 # `make image` builds both, gives them their labels, and makes the same without Docker;
-# docs/images.md says what is in them. tests/image compares this file with hack/imagebuild.
+# docs/images.md says what is in them. tests/hack/imagebuild compares this file with hack/imagebuild.
 
 # By tag, for a digest can't be kept right here by hand. Where builds must be the same again, name
 # it: --build-arg BASE=debian:trixie-slim@sha256:... (docs/images.md#the-base).

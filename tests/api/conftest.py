@@ -119,8 +119,8 @@ def client(user: User) -> Client:
 
 
 @pytest.fixture(scope="session")
-async def admin(anonymous: Client, kubectl: Kubectl) -> Client:
-    """A client with the token of an admin of Wegent, not of the cluster."""
+async def admin_client(anonymous: Client, kubectl: Kubectl) -> Client:
+    """A client with the token of an admin of Wegent who has no Account."""
     name = unique("admin")
     await kubectl.call("create", "serviceaccount", name, f"--namespace={ACCOUNTS}")
     binding = f"--serviceaccount={ACCOUNTS}:{name}"
