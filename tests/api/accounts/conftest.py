@@ -49,7 +49,7 @@ def log_in(anonymous: Client) -> LogIn:
     return attempt
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sign_up(
     anonymous: Client,
     operator: OperatorProcess,
@@ -69,7 +69,7 @@ def sign_up(
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def admin(sign_up: SignUp, api: Api) -> User:
     """An admin with an Account, whom the cluster's administrator made one."""
     user = await sign_up("admin")

@@ -31,7 +31,7 @@ needs_jar = pytest.mark.skipif(
 
 GENERATED_WITHIN_S: Final = 150
 """Java takes 15 s on two free cores; other tests share the cores."""
-pytestmark = pytest.mark.usefixtures("live_operator")  # deleted objects go to the trash
+pytestmark = pytest.mark.usefixtures("operator")  # deleted objects go to the trash
 
 
 async def run(*command: str | Path, cwd: Path) -> None:

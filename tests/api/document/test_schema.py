@@ -29,10 +29,10 @@ LIKE_GHOSTS = re.compile(
 
 @pytest.mark.timeout(900)  # thousands of requests, on a machine that other tests share
 async def test_no_5xx_and_no_status_that_is_not_documented(
-    start_proxy: ProxyFactory, live_operator: OperatorProcess, user: User, tmp_path: Path
+    start_proxy: ProxyFactory, operator: OperatorProcess, user: User, tmp_path: Path
 ) -> None:
     """The operator must run: without it, a new user's login is rightly answered 503."""
-    assert live_operator.running()
+    assert operator.running()
     proxy = start_proxy(hashes_waiting="1000", logins_per_user_per_minute="1000")
     # A watch doesn't end.
     (tmp_path / "schemathesis.toml").write_text('[parameters]\n"query.watch" = "false"\n')

@@ -52,7 +52,7 @@ async def status(kubectl: Kubectl, plural: str, place: str, name: str, **said: A
     (await kubectl.call("patch", plural, name, f"--namespace={place}", *patch)).ok()
 
 
-@pytest.mark.usefixtures("live_operator")
+@pytest.mark.usefixtures("operator")
 async def test_what_is_ready_and_what_is_not(user: User) -> None:
     tag, place = unique("ready"), user.namespace
     await create(user.client, "models", place, tag, provider="p", model=tag)

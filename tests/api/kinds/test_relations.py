@@ -75,7 +75,7 @@ async def test_a_referent_that_one_may_not_look_at_is_neither_there_nor_not(
     assert {it.user for it in asked} <= {alice.account, bob.account}
 
 
-@pytest.mark.usefixtures("live_operator")
+@pytest.mark.usefixtures("operator")
 async def test_whether_it_is_permitted_is_the_operators_to_say(user: User) -> None:
     tag = unique("grant")
     mine, body = f"?namespace={user.namespace}", example("bots", tag)

@@ -23,7 +23,7 @@ from wegent_crds.well_known import CREATED_BY, DELETED_BY, RESTORED_FROM, TOMBST
 from wegent_kube.content_types import MERGE_PATCH
 
 GHOSTS, TRASH = f"{BASE}/ghosts", "/api/v1/trash"
-pytestmark = pytest.mark.usefixtures("live_operator")
+pytestmark = pytest.mark.usefixtures("operator")
 
 
 async def deleted(client: Client, name: str, **metadata: object) -> Body:
@@ -52,12 +52,12 @@ async def viewer(kubectl: Kubectl, anonymous: Client) -> Client:
 
 
 @pytest.fixture
-async def stopped(live_operator: OperatorProcess) -> AsyncIterator[OperatorProcess]:
+async def stopped(operator: OperatorProcess) -> AsyncIterator[OperatorProcess]:
     """The operator, stopped for one test."""
-    assert await asyncio.to_thread(live_operator.stop) == 0
-    yield live_operator
-    if not live_operator.running():
-        await asyncio.to_thread(live_operator.start)
+    assert await asyncio.to_thread(operator.stop) == 0
+    yield operator
+    if not operator.running():
+        await asyncio.to_thread(operator.start)
 
 
 async def test_after_the_answer_it_is_gone(client: Client) -> None:

@@ -112,7 +112,7 @@ async def test_a_quota_that_was_changed_or_deleted_by_hand_is_put_back(api: Api,
 def small_quota(
     operator: OperatorProcess, operator_kubeconfig: Path, tmp_path: Path
 ) -> Iterator[OperatorProcess]:
-    """An operator with a quota of two Ghosts and two Tombstones; it replaces the shared one."""
+    """An operator with a quota of two Ghosts and two Tombstones; it replaces the usual one."""
     assert operator.stop() == 0
     small = {"ghosts": 2, "tombstones": 2}
     setting = ",".join(f"count/{name}.agent.wecode.io={count}" for name, count in small.items())

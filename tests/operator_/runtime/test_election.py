@@ -45,7 +45,7 @@ class Pair:
 
 @pytest.fixture
 def pair(operator: OperatorProcess, operator_kubeconfig: Path) -> Iterator[Pair]:
-    """Two operators, in place of the one that the other tests share."""
+    """Two operators, in place of the one that this file's other tests share."""
     assert operator.stop() == 0, operator.tail()
     pair = Pair(operator_kubeconfig)
     for process in pair.both:

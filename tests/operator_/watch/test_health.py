@@ -38,8 +38,8 @@ async def test_healthz_fails_when_the_watching_stops_and_recovers(
         await eventually(well, within_s=60, what="/healthz to be well again")
         name = f"g{uuid.uuid4().hex[:6]}"
         await api.create("ghosts", namespace, name, {"systemPrompt": "You help."})
-        # Another operator of this run may lead. Its Lease, its watches and its writes come back
-        # one after the other, each after a pause of at most 10 s.
+        # Lease, watches and writes come back one after the other, each after a pause of at most
+        # 10 s.
         await api.settled("ghosts", namespace, name, within_s=60)
         assert process.stop() == 0, process.tail()
 
