@@ -13,21 +13,17 @@ from tests.support.operator import OperatorProcess
 async def test_a_verdict_and_its_write_are_one_trace(
     api: Api,
     namespace: str,
-    operator: OperatorProcess,
     operator_kubeconfig: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert operator.stop() == 0
-    try:
-        with collector() as collected:
-            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collected.url)
-            log = operator_kubeconfig.with_name("traced.log")
-            with OperatorProcess(operator_kubeconfig, log) as traced:
-                await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
-                await api.settled("ghosts", namespace, "g")
-                assert await asyncio.to_thread(traced.stop) == 0
-    finally:
-        operator.start()
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collected.url)
+        log = operator_kubeconfig.with_name("traced.log")
+        with OperatorProcess(operator_kubeconfig, log) as traced:
+            await asyncio.to_thread(traced.settle)
+            await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
+            await api.settled("ghosts", namespace, "g")
+            assert await asyncio.to_thread(traced.stop) == 0
     spans = [span for service, span in collected.spans if service == "wegent-operator"]
     about = f"Ghost {namespace}/g"
     judged = {span.span_id for span in spans if attributes_of(span).get("wegent.object") == about}

@@ -1,14 +1,13 @@
 """Resyncs find changes that no watch has reported. These tests run without any watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.api import Api
-from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import GHOST, Kind
@@ -19,19 +18,10 @@ from wegent_operator.watch import resync as resync_module
 
 
 @pytest.fixture
-def nobody_else(operator: OperatorProcess) -> Iterator[None]:
-    """No operator process; the one under test only lists."""
-    assert operator.stop() == 0
-    yield
-    operator.start()
-
-
-@pytest.fixture
 async def listing(
-    nobody_else: None, operator_kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+    operator_kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Operator]:
-    """An operator that has filled its cache and neither watches nor writes."""
-    assert nobody_else is None
+    """An operator that has filled its cache and neither watches nor writes; no other one runs."""
     monkeypatch.setenv("KUBECONFIG", str(operator_kubeconfig))
     made = Operator(Settings())
     await made.resyncer.fill()
