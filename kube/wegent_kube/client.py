@@ -14,28 +14,11 @@ import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from wegent_kube.connection import Connection, TokenSource
-from wegent_kube.content_types import (
-    APPLY_PATCH,
-    JSON_PATCH,
-    MERGE_PATCH,
-    METADATA_LIST,
-    METADATA_OBJECT,
-)
+from wegent_kube.content_types import APPLY_PATCH, JSON, METADATA_LIST
 from wegent_kube.encoding import encode_json, encode_yaml
 from wegent_kube.errors import ApiError, Unreachable
 from wegent_kube.lines import LineTooLong, lines_of
 from wegent_kube.paging import METADATA_PAGE_SIZE, OBJECTS_PAGE_SIZE, PageLimit
-
-__all__ = [
-    "APPLY_PATCH",
-    "JSON_PATCH",
-    "MERGE_PATCH",
-    "METADATA_LIST",
-    "METADATA_OBJECT",
-    "KubeClient",
-    "api_error",
-    "audited_as",
-]
 
 UNAUTHORIZED: Final = 401
 REQUEST_TIMEOUT_S: Final = 30.0
@@ -93,7 +76,7 @@ class KubeClient:
                 limit=limit, ssl=connection.ssl_context(client_certificate=True)
             ),
             middlewares=(_OwnHeaders(connection.token, audit_id),),
-            headers={"User-Agent": user_agent, "Accept": "application/json"},
+            headers={"User-Agent": user_agent, "Accept": JSON},
             trace_configs=trace_configs,
         )
 
@@ -114,8 +97,8 @@ class KubeClient:
         *,
         body: Any = None,
         params: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> Any:
         """Send one request and return the decoded JSON of the answer.
@@ -140,13 +123,17 @@ class KubeClient:
         path: str,
         *,
         params: Mapping[str, str] | None = None,
-        accept: str = "application/json",
+        accept: str = JSON,
     ) -> AsyncIterator[Any]:
         """Yield each page of a list.
 
         ``items`` is always a list, although an empty list of metadata is null in the answer.
-        The number of objects in a page follows from the size of the page before. An ``ApiError``
-        with the status 410 means that the list has expired and must start again.
+        The number of objects in a page follows from the size of the page before.
+
+        Raises:
+            ApiError: the server refused the list. `is_resource_expired` means that the list took
+                too long and must start again.
+            Unreachable: the server gave no complete answer.
         """
         query = dict(params or {})
         limit = PageLimit(METADATA_PAGE_SIZE if accept == METADATA_LIST else OBJECTS_PAGE_SIZE)
@@ -219,8 +206,8 @@ class KubeClient:
         *,
         body: Any = None,
         params: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> bytes:
         # aiohttp sends a large buffer in pieces, and other tasks run between them.

@@ -24,7 +24,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from wegent_crds.registry import BY_PLURAL, GROUP
-from wegent_kube import ApiError, KubeClient, load_connection
+from wegent_kube import ApiError, KubeClient, get_or_none, load_connection
 from wegent_kube.backoff import CAP_S
 from wegent_kube.content_types import JSON_PATCH, MERGE_PATCH
 from wegent_kube.resources import CRDS, EVENTS, ROLE_BINDINGS, SERVICE_ACCOUNTS, Resource
@@ -81,11 +81,7 @@ async def delete_crd(admin: Api, plural: str) -> None:
     await admin.client.request("DELETE", path)
 
     async def gone() -> bool:
-        try:
-            await admin.client.request("GET", path)
-        except ApiError as error:
-            return error.code == 404
-        return False
+        return await get_or_none(admin.client.request("GET", path)) is None
 
     await eventually(gone, within_s=60, what=f"the CRD of {plural} to be gone")
 
@@ -102,7 +98,7 @@ async def create_soon(admin: Api, plural: str, namespace: str, name: str, spec: 
         try:
             await admin.create(plural, namespace, name, spec)
         except ApiError as error:
-            if error.code in {404, 503}:
+            if error.is_not_found or error.is_service_unavailable:
                 return False
             raise
         return True

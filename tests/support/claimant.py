@@ -104,9 +104,9 @@ class Claimant:
                 content_type=MERGE_PATCH,
             )
         except ApiError as error:
-            if error.code not in {404, 409}:
-                raise
-            raise ClaimLost(str(error)) from error
+            if error.is_not_found or error.is_conflict:
+                raise ClaimLost(str(error)) from error
+            raise
 
 
 def _now() -> str:

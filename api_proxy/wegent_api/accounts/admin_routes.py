@@ -20,14 +20,14 @@ from wegent_api.accounts.writers import STRICT, as_caller
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import body_of, no_body, read_form
-from wegent_api.http.error_responses import JSON, invalid, pending
+from wegent_api.http.error_responses import invalid, pending
 from wegent_api.http.errors import Cause, Invalid
 from wegent_api.http.openapi import PENDING, request_body, statuses
 from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, no_repeats
 from wegent_api.http.state import SettingsDep
 from wegent_api.names import USER_NAME_SCHEMA, user_name
 from wegent_api.upstream.client import UserApiDep
-from wegent_kube.content_types import MERGE_PATCH
+from wegent_kube.content_types import JSON, MERGE_PATCH
 
 Username = Annotated[
     str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA

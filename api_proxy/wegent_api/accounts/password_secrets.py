@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from wegent_api.accounts.store import Account
 from wegent_crds.registry import ACCOUNT, API_VERSION, GROUP
-from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube import KubeClient, KubeError, delete_or_none, get_or_none
 from wegent_kube.content_types import JSON_PATCH, METADATA_LIST
 from wegent_kube.resources import SECRETS
 
@@ -92,13 +92,12 @@ class PasswordSecrets:
 
         It always makes one request to the API server, so that all logins make the same requests.
         """
+        path = self._path(name or NO_SUCH_NAME)
+        body = await get_or_none(self._own_api.request("GET", path))
+        if body is None:
+            return None
         try:
-            body = await self._own_api.request("GET", self._path(name or NO_SUCH_NAME))
             value = base64.b64decode(body["data"][HASH_KEY]).decode("ascii")
-        except ApiError as error:
-            if error.code == 404:
-                return None
-            raise
         except (KeyError, TypeError, binascii.Error, UnicodeDecodeError):
             return None  # not a password Secret; such an account has no login
         return StoredPassword(_ref(body["metadata"]), value)
@@ -140,13 +139,8 @@ class PasswordSecrets:
         preconditions = {"uid": secret.uid}
         if resource_version is not None:
             preconditions["resourceVersion"] = resource_version
-        try:
-            await self._own_api.request(
-                "DELETE", self._path(secret.name), body={"preconditions": preconditions}
-            )
-        except ApiError as error:
-            if error.code not in {404, 409}:
-                raise
+        path, options = self._path(secret.name), {"preconditions": preconditions}
+        await delete_or_none(self._own_api.request("DELETE", path, body=options))
 
     async def all(self) -> AsyncIterator[PasswordSecretInfo]:
         """Yield all password Secrets, without their hashes."""

@@ -40,7 +40,7 @@ class Registrar:
         try:
             body = await write("POST", path, new.body(namespace, secret.name), STRICT)
         except UpstreamStatus as error:
-            if error.code < 500:  # after a 5xx it may exist; the sweep decides
+            if not error.is_server_error:  # else it may exist; the sweep decides
                 await self._secrets.forget(secret)
             raise
         account = Account.of(body)

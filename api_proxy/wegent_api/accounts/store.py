@@ -9,7 +9,7 @@ from fastapi import Depends
 from wegent_api.http.state import FromState
 from wegent_crds.conditions import ConditionType
 from wegent_crds.registry import ACCOUNT, API_VERSION
-from wegent_kube import ApiError, KubeClient
+from wegent_kube import KubeClient, get_or_none
 from wegent_kube.resources import Resource, resource_of
 
 ACCOUNTS: Final[Resource] = resource_of(ACCOUNT)
@@ -100,12 +100,8 @@ class Accounts:
         Raises:
             KubeError: the API server did not answer.
         """
-        try:
-            return Account.of(await self._own_api.request("GET", self.path(username)))
-        except ApiError as error:
-            if error.code == 404:
-                return None
-            raise
+        body = await get_or_none(self._own_api.request("GET", self.path(username)))
+        return None if body is None else Account.of(body)
 
     def path(self, username: str | None = None) -> str:
         """Return the path of the collection, or of one account."""

@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import UpstreamStatus
 from wegent_api.upstream.client import UserApi
 from wegent_kube import ApiError, KubeClient
+from wegent_kube.content_types import JSON
 
 STRICT: Final = {"fieldValidation": "Strict"}
 """Query parameters for which the API server refuses unknown fields instead of dropping them."""
 DRY_RUN: Final = {"dryRun": "All"} | STRICT
 """The same, without storing anything. It shows whether the API server would refuse the write."""
-OF_THE_OBJECT: Final = {"POST": frozenset({409, 422}), "PATCH": frozenset({404, 409, 422})}
-"""Codes that refuse the object, by method. Any other code concerns the proxy's rights."""
 
 
 class Writer(Protocol):
@@ -32,6 +30,12 @@ class Writer(Protocol):
         content_type: str = JSON,
     ) -> Any:
         """Send ``body`` and return the stored object. Raises ``UpstreamStatus`` for a refusal."""
+
+
+def _is_about_object(method: str, error: ApiError) -> bool:
+    """Return whether a refusal is about the object. Any other is about the proxy's rights."""
+    exists = error.is_already_exists or error.is_conflict
+    return exists or error.is_invalid or (method == "PATCH" and error.is_not_found)
 
 
 def as_proxy(own_api: KubeClient) -> Writer:
@@ -49,7 +53,7 @@ def as_proxy(own_api: KubeClient) -> Writer:
                 method, path, body=body, params=params, content_type=content_type
             )
         except ApiError as error:
-            if error.code in OF_THE_OBJECT[method]:
+            if _is_about_object(method, error):
                 raise UpstreamStatus(error.status, error.code, {}) from error
             raise
 

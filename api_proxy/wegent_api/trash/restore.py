@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Conflict, Invalid, NotFound, Problem, UpstreamStatus
-from wegent_api.kinds.write import encoded
 from wegent_api.upstream.client import Answer, UserApi
 from wegent_api.upstream.metadata import metadata_of
 from wegent_api.upstream.target import Target
@@ -20,6 +19,8 @@ from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.registry import BY_KIND, TOMBSTONE
 from wegent_crds.well_known import RESTORED_FROM
 from wegent_kube.content_types import MERGE_PATCH
+from wegent_kube.encoding import encode_json
+from wegent_kube.errors import get_or_none
 from wegent_kube.resources import resource_of
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)
@@ -53,7 +54,7 @@ async def restore(
             if not before["spec"].get("restore"):
                 await _ask(target, wanted=False)
         except UpstreamStatus as refused:
-            if refused.code != 404:  # else it was restored in the meantime
+            if not refused.is_not_found:  # else it was restored in the meantime
                 raise
         else:
             raise _refusal(verdict, asked)
@@ -64,7 +65,7 @@ _GONE: Final[Body] = {"reason": GONE}
 
 
 async def _ask(target: Target, *, wanted: bool) -> Body:
-    patch = encoded({"spec": {"restore": wanted}})
+    patch = encode_json({"spec": {"restore": wanted}})
     tombstone: Body = json.loads(
         (await target.write("PATCH", patch, content_type=MERGE_PATCH)).body
     )
@@ -102,12 +103,8 @@ async def _restored(target: Target, tombstone: Body) -> Answer:
     """Return the restored object. Check it, since a Tombstone may go for other reasons."""
     spec, metadata = tombstone["spec"], tombstone["metadata"]
     path = resource_of(BY_KIND[spec["kind"]]).path(metadata["namespace"], spec["name"])
-    try:
-        answer = await target.user_api.request(target.caller, "GET", path)
-    except UpstreamStatus as refused:
-        if refused.code != 404:
-            raise
-    else:
+    answer = await get_or_none(target.user_api.request(target.caller, "GET", path))
+    if answer is not None:
         annotations = metadata_of(answer.body).get("annotations") or {}
         if annotations.get(RESTORED_FROM) == metadata["name"]:
             return answer

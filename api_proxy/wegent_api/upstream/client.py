@@ -25,7 +25,6 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import (
     BadGateway,
     Problem,
@@ -41,10 +40,9 @@ from wegent_api.server.metrics import Metrics
 from wegent_api.upstream.misreported import request_fault
 from wegent_api.version import USER_AGENT
 from wegent_kube import Connection, audited_as
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
-METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-"""Accept header for an object without its spec and status."""
 HELD_BYTES: Final = 1 << 20
 """Bytes of a body that are held before the status is sent on: until then, an error is a 503."""
 PASSED_ON: Final = ("Audit-Id", "Retry-After", "Warning")

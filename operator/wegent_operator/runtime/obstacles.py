@@ -18,7 +18,7 @@ from wegent_crds.conditions import ConditionType
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import KubeError
-from wegent_kube.client import METADATA_OBJECT
+from wegent_kube.content_types import METADATA_OBJECT
 from wegent_operator.runtime.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics

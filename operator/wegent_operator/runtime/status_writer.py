@@ -5,7 +5,7 @@ from typing import Any, Final
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import resource_of
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from wegent_crds.conditions import ConditionType
 from wegent_crds.registry import BY_PLURAL
-from wegent_kube.client import METADATA_OBJECT
+from wegent_kube.content_types import METADATA_OBJECT
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.pending import Pending

@@ -21,8 +21,8 @@ from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_KIND, BY_PLURAL, GROUP, TOMBSTONE, Kind
 from wegent_crds.well_known import TRASH_FINALIZER
-from wegent_kube import ApiError, KubeClient, KubeError
-from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
+from wegent_kube import ApiError, KubeClient, KubeError, get_or_none
+from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import CRDS, resource_of
 from wegent_operator.runtime.guarded import Guarded, Missed
@@ -46,12 +46,8 @@ from wegent_operator.trash.tombstones import (
 logger = logging.getLogger(__name__)
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)
-TOO_LARGE: Final = frozenset({413, 500})
-"""Status codes for an object that is too large: 413 by the API server's limit, 500 by etcd's."""
-NOT_SERVED: Final = frozenset({404, 405})
-"""Status codes for a creation if the kind's CRD is missing or being deleted."""
 LARGE: Final = 1024 * 1024
-"""Bytes above which such an answer may be about the size. etcd's limit is 1.5 MiB."""
+"""Bytes above which an internal error may be about the size. etcd's limit is 1.5 MiB."""
 HELD_UP: Final = timedelta(seconds=30)
 """Time for which edits may delay an object's deletion before the object's status reports it."""
 
@@ -295,12 +291,10 @@ class TrashController:
     async def _get_deleted(self, state: ObjectState) -> dict[str, Any] | None:
         """Return an object that is ready to be deleted; None if it is gone or isn't ready."""
         try:
-            body = await self._client.request("GET", _path(state.key))
+            body = await get_or_none(self._client.request("GET", _path(state.key)))
         except ApiError as error:
-            if error.code == 404:
-                return None
             raise Hindered.at(Step.STORE, error) from error
-        return self._if_deleted(state, body)
+        return None if body is None else self._if_deleted(state, body)
 
     def _if_deleted(self, state: ObjectState, body: dict[str, Any]) -> dict[str, Any] | None:
         metadata = body["metadata"]
@@ -316,7 +310,9 @@ class TrashController:
         try:
             await self._write_tombstone(tombstone)
         except ApiError as error:
-            if error.code not in TOO_LARGE or len(encode_json(tombstone)) < LARGE:
+            # By the API server's limit, or by etcd's.
+            too_large = error.is_request_entity_too_large or error.is_internal_error
+            if not too_large or len(encode_json(tombstone)) < LARGE:
                 raise
             await self._write_tombstone(lean(tombstone))
 
@@ -327,9 +323,10 @@ class TrashController:
             self._metrics.tombstones.labels("stored").inc()
         except ApiError as error:
             # A quota refuses a creation before the API server sees that the name is taken.
-            if error.code in {403, 409} and await self._refresh_tombstone(tombstone):
+            taken = error.is_already_exists or error.is_conflict or error.is_forbidden
+            if taken and await self._refresh_tombstone(tombstone):
                 return
-            if error.reason == "AlreadyExists":
+            if error.is_already_exists:
                 await self._write_tombstone(tombstone)
             elif not _namespace_goes(error) and not await self._everything_goes(error, tombstone):
                 raise
@@ -340,7 +337,8 @@ class TrashController:
         This happens when somebody deletes all CRDs. An object that waited for a Tombstone would
         block the deletion of its CRD for ever, and the CRD could not be recreated.
         """
-        if error.code not in NOT_SERVED:
+        # A kind whose CRD is missing isn't found. One whose CRD is being deleted has no creation.
+        if not (error.is_not_found or error.is_method_not_supported):
             return False
         kind = BY_KIND[tombstone["spec"]["kind"]]
         return await self._crd_goes(kind) and await self._crd_goes(TOMBSTONE)
@@ -350,7 +348,7 @@ class TrashController:
         try:
             crd = await self._client.request("GET", path, accept=METADATA_OBJECT)
         except ApiError as error:
-            return error.code == 404
+            return error.is_not_found
         return "deletionTimestamp" in crd["metadata"]
 
     async def _refresh_tombstone(self, tombstone: dict[str, Any]) -> bool:
@@ -363,12 +361,9 @@ class TrashController:
         """
         metadata = tombstone["metadata"]
         path = TOMBSTONES.path(metadata["namespace"], metadata["name"])
-        try:
-            there = await self._client.request("GET", path)
-        except ApiError as error:
-            if error.code == 404:
-                return False
-            raise
+        there = await get_or_none(self._client.request("GET", path))
+        if there is None:
+            return False
         if "deletionTimestamp" in there["metadata"]:
             raise Hindered(
                 Reason.DELETION_BLOCKED,
@@ -419,12 +414,11 @@ class TrashController:
 
 def _takes_no_dry_run(error: ApiError) -> bool:
     """Return whether a webhook refused because it doesn't support dry runs."""
-    return error.code == 400 and "dry run" in error.message
+    return error.is_bad_request and "dry run" in error.message
 
 
 def _namespace_goes(error: ApiError) -> bool:
-    causes = (error.status.get("details") or {}).get("causes") or ()
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+    return error.has_cause("NamespaceTerminating")
 
 
 def _path(key: ObjectKey) -> str:

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from wegent_crds.registry import GROUP, KINDS, Kind
 from wegent_crds.well_known import TRASH_FINALIZER
-from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import MERGE_PATCH, METADATA_LIST, METADATA_OBJECT
+from wegent_kube import ApiError, KubeClient, get_or_none
+from wegent_kube.content_types import MERGE_PATCH, METADATA_LIST, METADATA_OBJECT
 from wegent_kube.resources import CRDS, Resource, resource_of
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.refusals import is_refusal, quoted
@@ -64,18 +64,13 @@ async def _delete(client: KubeClient, path: str, options: dict[str, str] | None 
     try:
         await client.request("DELETE", path, body=options)
     except ApiError as error:
-        if error.code != 404:
+        if not error.is_not_found:
             raise
 
 
 async def _exists(client: KubeClient, path: str) -> bool:
-    try:
-        await client.request("GET", path, accept=METADATA_OBJECT)
-    except ApiError as error:
-        if error.code == 404:
-            return False
-        raise
-    return True
+    found = await get_or_none(client.request("GET", path, accept=METADATA_OBJECT))
+    return found is not None
 
 
 @dataclass(slots=True)
@@ -122,7 +117,7 @@ async def _uninstall_kind(
             held = [it for it in await _held(client, kind) if _place(it) not in refused]
             answers = await _remove_finalizers(client, kind, held)
         except ApiError as error:
-            if is_refusal(error) and error.code != 410:  # a list that took too long
+            if is_refusal(error) and not error.is_resource_expired:
                 return refused | {"": f"its objects could not be listed: {quoted(error)}"}
             held, answers, passing = [], [], {"": f"they could not be listed: {quoted(error)}"}
         else:
@@ -155,7 +150,7 @@ async def _held(client: KubeClient, kind: Kind) -> list[dict[str, Any]]:
             if TRASH_FINALIZER in (item["metadata"].get("finalizers") or ())
         ]
     except ApiError as error:
-        if error.code == 404 and await _is_gone(client, kind):
+        if error.is_not_found and await _is_gone(client, kind):
             return []
         raise
 
@@ -165,7 +160,7 @@ async def _is_gone(client: KubeClient, kind: Kind) -> bool:
     try:
         return not await _exists(client, CRDS.path(name=f"{kind.plural}.{GROUP}"))
     except ApiError as error:
-        return error.code == 403  # without the right to read CRDs, nothing more can be known
+        return error.is_forbidden  # without the right to read CRDs, nothing more can be known
 
 
 async def _remove_finalizers(
