@@ -10,7 +10,7 @@ import pytest
 from tests.api.conftest import ProxyFactory
 from tests.api.objects import BASE, Body, example, ghost
 from tests.api.users import User, unique
-from tests.support.api import Api
+from tests.support.api import Api, is_ready
 from tests.support.audit import AuditLog
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
@@ -240,11 +240,7 @@ async def test_a_whole_team_comes_back_by_its_label(client: Client) -> None:
     }
 
     async def ready() -> bool:
-        team = (await client.get(f"{BASE}/teams/coding-team-{tag}")).expect(200)
-        return any(
-            it["type"] == "Ready" and it["status"] == "True"
-            for it in team["status"].get("conditions", [])
-        )
+        return is_ready((await client.get(f"{BASE}/teams/coding-team-{tag}")).expect(200))
 
     await eventually(ready, within_s=20, what="the Team ready again")
 

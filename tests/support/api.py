@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.support.waiting import eventually
+from wegent_crds.conditions import conditions_of, find_condition
 from wegent_crds.registry import API_VERSION, BY_PLURAL
 from wegent_kube import KubeClient, get_or_none
 from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
@@ -99,6 +100,12 @@ class Api:
         return await eventually(
             probe, within_s=within_s, what=f"{plural} {namespace}/{name} {reason}"
         )
+
+
+def is_ready(body: dict[str, Any]) -> bool:
+    """Return whether the condition Ready of an object of any kind is True."""
+    ready = find_condition(conditions_of(body), "Ready")
+    return ready is not None and ready.is_true
 
 
 def condition(body: dict[str, Any], type_: str) -> dict[str, Any]:

@@ -15,7 +15,13 @@ from wegent_api.upstream.client import Answer, UserApi
 from wegent_api.upstream.metadata import metadata_of
 from wegent_api.upstream.target import Target
 from wegent_api.upstream.wait import GONE, EventWaiter
-from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.conditions import (
+    Condition,
+    ConditionType,
+    Reason,
+    conditions_of,
+    find_condition,
+)
 from wegent_crds.registry import BY_KIND, TOMBSTONE
 from wegent_crds.well_known import RESTORED_FROM
 from wegent_kube.content_types import MERGE_PATCH
@@ -49,7 +55,7 @@ async def restore(
     )
     if verdict is None:
         return None
-    if verdict is not _GONE:
+    if isinstance(verdict, Condition):
         try:
             if not before["spec"].get("restore"):
                 await _ask(target, wanted=False)
@@ -61,9 +67,6 @@ async def restore(
     return await _restored(target, asked)
 
 
-_GONE: Final[Body] = {"reason": GONE}
-
-
 async def _ask(target: Target, *, wanted: bool) -> Body:
     patch = encode_json({"spec": {"restore": wanted}})
     tombstone: Body = json.loads(
@@ -72,31 +75,33 @@ async def _ask(target: Target, *, wanted: bool) -> Body:
     return tombstone
 
 
-def _verdict(event: str, tombstone: Body) -> Body | None:
-    """Return the operator's verdict on the Tombstone's current generation, or None."""
+def _verdict(event: str, tombstone: Body) -> Condition | str | None:
+    """Return the reason for which the Tombstone stays, `GONE` if it is gone, or None.
+
+    Only a verdict on the Tombstone's current generation counts.
+    """
     if event == GONE:
-        return _GONE
-    for condition in (tombstone.get("status") or {}).get("conditions") or ():
-        if (
-            condition["type"] == ConditionType.READY
-            and condition["status"] == "False"
-            # The object itself is still being deleted, and is restored once it is gone.
-            and condition["reason"] != Reason.DELETION_PENDING
-            and condition.get("observedGeneration") == tombstone["metadata"]["generation"]
-        ):
-            found: Body = condition
-            return found
+        return GONE
+    ready = find_condition(conditions_of(tombstone), ConditionType.READY)
+    if (
+        ready is not None
+        and ready.is_false
+        # The object itself is still being deleted, and is restored once it is gone.
+        and ready.reason != Reason.DELETION_PENDING
+        and ready.observed_generation == tombstone["metadata"]["generation"]
+    ):
+        return ready
     return None
 
 
-def _refusal(verdict: Body, tombstone: Body) -> Problem:
+def _refusal(verdict: Condition, tombstone: Body) -> Problem:
     kind, name = tombstone["spec"]["kind"], tombstone["spec"]["name"]
-    if verdict["reason"] == Reason.NAME_TAKEN:
+    if verdict.reason == Reason.NAME_TAKEN:
         where = f"{tombstone['metadata']['namespace']}/{name}"
         return Conflict(
             f"another {kind} is named {where}; delete that one, then restore this one again"
         )
-    return Invalid(f"the {kind} {name} can't come back: {verdict['message']}")
+    return Invalid(f"the {kind} {name} can't come back: {verdict.message}")
 
 
 async def _restored(target: Target, tombstone: Body) -> Answer:

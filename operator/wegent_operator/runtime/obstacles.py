@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from wegent_crds.conditions import ConditionType
+from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import KubeError
@@ -25,7 +25,7 @@ from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.refusals import Hindered, Step
 from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.conditions import find, rfc3339, status_patch, with_outcome
+from wegent_operator.state.conditions import rfc3339, status_patch, with_outcome
 from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Outcome
 
@@ -102,7 +102,7 @@ class Obstacles:
     def event(self, state: ObjectState, hindered: Hindered, reason: str = "") -> None:
         """Report an obstacle in an Event, unless the last Event or the condition says the same."""
         key, told = state.key, (state.uid, hindered.message)
-        there = find(state.conditions, ConditionType.DELETED)
+        there = find_condition(state.conditions, ConditionType.DELETED)
         fresh = time.monotonic() - self._told_at.get(key, -TELL_AGAIN_S) < TELL_AGAIN_S
         if fresh and self._told.get(key) == told:
             return

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from wegent_crds.conditions import ConditionType
+from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube.content_types import METADATA_OBJECT
 from wegent_operator.runtime.events import Recorder
@@ -14,7 +14,7 @@ from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.pending import Pending
 from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.conditions import find, rfc3339, status_patch, with_verdict
+from wegent_operator.state.conditions import rfc3339, status_patch, with_verdict
 from wegent_operator.state.objects import ObjectState, title
 from wegent_operator.state.verdict import Outcome, Verdict
 
@@ -67,7 +67,7 @@ class VerdictWriter:
         return True
 
     def _record(self, state: ObjectState, outcome: Outcome, now: datetime) -> None:
-        before = find(state.conditions, ConditionType.READY)
+        before = find_condition(state.conditions, ConditionType.READY)
         if before is not None and before.reason == outcome.reason:
             return
         kind = BY_PLURAL[state.key.plural].kind

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.conditions import ConditionType, Reason, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_KIND, BY_PLURAL, GROUP, TOMBSTONE, Kind
 from wegent_crds.well_known import TRASH_FINALIZER
@@ -30,7 +30,6 @@ from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, named, waiting_for
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.conditions import find
 from wegent_operator.state.objects import ObjectState, TombstoneState, state_of
 from wegent_operator.trash.tombstones import (
     add_finalizer_patch,
@@ -163,10 +162,10 @@ class TrashController:
             return
         if state.key not in {reference.target for reference in there.references}:
             return
-        ready = find(there.conditions, ConditionType.READY)
+        ready = find_condition(there.conditions, ConditionType.READY)
         if (
             there.deleting
-            or find(there.conditions, ConditionType.DELETED) is not None
+            or find_condition(there.conditions, ConditionType.DELETED) is not None
             or (ready is not None and ready.reason == Reason.NAME_TAKEN)
         ):
             return  # the restore is complete, or the name belongs to another object
@@ -202,7 +201,7 @@ class TrashController:
 
     def _was_refused(self, state: ObjectState) -> bool:
         """Return whether the last try was refused, of this operator or of an earlier one."""
-        hung = find(state.conditions, ConditionType.DELETED)
+        hung = find_condition(state.conditions, ConditionType.DELETED)
         return (hung is not None and hung.reason == Reason.DELETION_BLOCKED) or self._refused.get(
             state.key
         ) == state.uid
