@@ -8,7 +8,7 @@ client's generated models are not used: objects stay the mappings that the API s
 import io
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
@@ -18,6 +18,7 @@ from wegent_kube.content_types import APPLY_PATCH, JSON, METADATA_LIST
 from wegent_kube.encoding import encode_json, encode_yaml
 from wegent_kube.errors import ApiError, Unreachable
 from wegent_kube.lines import LineTooLong, lines_of
+from wegent_kube.options import RequestOptions
 from wegent_kube.paging import METADATA_PAGE_SIZE, OBJECTS_PAGE_SIZE, PageLimit
 
 UNAUTHORIZED: Final = 401
@@ -96,10 +97,8 @@ class KubeClient:
         path: str,
         *,
         body: Any = None,
-        params: Mapping[str, str] | None = None,
-        content_type: str = JSON,
-        accept: str = JSON,
         timeout_s: float = REQUEST_TIMEOUT_S,
+        **options: Unpack[RequestOptions],
     ) -> Any:
         """Send one request and return the decoded JSON of the answer.
 
@@ -107,15 +106,7 @@ class KubeClient:
             ApiError: the server answered with a status of 400 or above.
             Unreachable: the server gave no complete answer.
         """
-        raw = await self._send(
-            method,
-            path,
-            body=body,
-            params=params,
-            content_type=content_type,
-            accept=accept,
-            timeout_s=timeout_s,
-        )
+        raw = await self._send(method, path, body=body, timeout_s=timeout_s, **options)
         return _decoded(method, path, raw)
 
     async def pages(

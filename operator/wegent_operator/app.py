@@ -82,9 +82,7 @@ class Operator:
         self._pending = Pending(self._queue)
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
         self._status_writer = StatusWriter(self._client, self._cache, self._queue, self.metrics)
-        self._obstacles = Obstacles(
-            self._cache, self._status_writer, self._recorder, self.metrics, clock
-        )
+        self._obstacles = Obstacles(self._status_writer, self._recorder, self.metrics, clock)
         self._trash = TrashController(
             self._client,
             self._cache,
@@ -138,7 +136,7 @@ class Operator:
         """
         cache, sight, settings = self._cache, self.sight, self.settings
         writer = VerdictWriter(
-            cache, self._status_writer, self._pending, self._recorder, self.metrics, clock
+            self._status_writer, self._pending, self._recorder, self.metrics, clock
         )
         provision_writer = ProvisionWriter(self._client, self._provisions, self.metrics)
         references = ReferencesController[ObjectState](cache, self._trash, writer, held, sight)

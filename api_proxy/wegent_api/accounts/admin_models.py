@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from wegent_api.accounts.models import MAX_MEMBERSHIPS, Answer, Body, EmailAddress, Password, Role
+from wegent_api.accounts.models import Answer, Body, EmailAddress, NamespaceGrants, Password, Role
 from wegent_api.accounts.store import Account
 from wegent_crds.conditions import (
     Condition,
@@ -14,8 +14,7 @@ from wegent_crds.conditions import (
     conditions_of,
     find_condition,
 )
-from wegent_crds.kinds.account import NOT_IN_SYSTEM_NAMESPACES, NamespaceGrant
-from wegent_crds.schema.extensions import map_by
+from wegent_crds.kinds.account import NamespaceGrant
 from wegent_crds.schema.status import PENDING_MESSAGE
 
 
@@ -26,15 +25,7 @@ class AccountChange(Body):
     """Address of the user."""
     role: Role | None = None
     """Role of the user in all namespaces."""
-    namespaces: (
-        Annotated[
-            list[NamespaceGrant],
-            Field(max_length=MAX_MEMBERSHIPS),
-            map_by("name"),
-            NOT_IN_SYSTEM_NAMESPACES,
-        ]
-        | None
-    ) = None
+    namespaces: NamespaceGrants | None = None
     """Rights in namespaces other than the user's own and the shared ones. Replaced as a whole."""
     suspended: bool | None = None
     """True to withdraw the user's access."""

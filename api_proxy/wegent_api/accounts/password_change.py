@@ -49,13 +49,9 @@ class PasswordChanger:
         if dry_run_first:
             await self._refer(account, NOT_YET_STORED, write, dry=True)
         superseded = await self._secrets.read(account.password_secret)
-        new = await self._secrets.create(account.username, await self._passwords.hash(password))
-        try:
+        password_hash = await self._passwords.hash(password)
+        async with self._secrets.created(account.username, password_hash) as new:
             await self._refer(account, new.name, write)
-        except (Conflict, UpstreamStatus) as error:
-            if not error.is_server_error:  # else it may be valid; the sweep decides
-                await self._secrets.forget(new)
-            raise
         try:
             if superseded is not None:
                 await self._secrets.delete(superseded.secret)
@@ -86,7 +82,8 @@ class PasswordChanger:
         ]
         path = self._accounts.path(account.username)
         try:
-            await write("PATCH", path, patch, DRY_RUN if dry else STRICT, JSON_PATCH)
+            params = DRY_RUN if dry else STRICT
+            await write("PATCH", path, body=patch, params=params, content_type=JSON_PATCH)
         except UpstreamStatus as error:
             # A failed test and a third party's policy may have the same answer.
             lost = error.is_conflict or error.is_invalid

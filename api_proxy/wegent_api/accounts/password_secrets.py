@@ -10,11 +10,13 @@ import base64
 import binascii
 import logging
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from wegent_api.accounts.store import Account
+from wegent_api.http.errors import Problem
 from wegent_crds.registry import ACCOUNT, API_VERSION, GROUP
 from wegent_kube import KubeClient, KubeError, delete_or_none, get_or_none
 from wegent_kube.content_types import JSON_PATCH, METADATA_LIST
@@ -68,7 +70,22 @@ class PasswordSecrets:
         self._own_api = own_api
         self._namespace = namespace
 
-    async def create(self, username: str, password_hash: str) -> SecretRef:
+    @asynccontextmanager
+    async def created(self, username: str, password_hash: str) -> AsyncIterator[SecretRef]:
+        """Store a hash for ``username``, and forget it if the Account's write is refused.
+
+        The block writes the Account. After a 5xx the Account may refer to the Secret, so the
+        sweep decides.
+        """
+        secret = await self._create(username, password_hash)
+        try:
+            yield secret
+        except Problem as error:
+            if not error.is_server_error:
+                await self.forget(secret)
+            raise
+
+    async def _create(self, username: str, password_hash: str) -> SecretRef:
         """Store a hash for ``username`` under a new name."""
         made = await self._own_api.request(
             "POST",

@@ -6,10 +6,11 @@ that a refused write never counts as a late one.
 """
 
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Unpack
 
 from wegent_kube import ApiError, KubeClient, get_or_none
 from wegent_kube.content_types import METADATA_OBJECT
+from wegent_kube.options import RequestOptions
 
 
 class Missed(Enum):
@@ -36,7 +37,7 @@ class Guarded:
         uid: str,
         version: str | None = None,
         subresource: str = "",
-        **request: Any,
+        **options: Unpack[RequestOptions],
     ) -> Any:
         """Send a write and return the answer; `Missed` if the object is gone or has changed.
 
@@ -47,7 +48,7 @@ class Guarded:
             uid: uid of the object in the cache.
             version: the resourceVersion that the body names; None if it names only the uid.
             subresource: a subresource such as status.
-            request: further arguments of `KubeClient.request`.
+            options: further options of the request.
 
         Raises:
             KubeError: the request failed.
@@ -57,7 +58,7 @@ class Guarded:
                 method,
                 f"{path}/{subresource}" if subresource else path,
                 body=body,
-                **request,
+                **options,
             )
         except ApiError as error:
             # Another uid makes the object invalid. With a version in the body, that is a refusal.
