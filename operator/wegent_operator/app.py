@@ -44,8 +44,10 @@ from wegent_operator.state.objects import ObjectState, version_of
 from wegent_operator.tasks.controller import TaskController
 from wegent_operator.tasks.steps import TaskSteps
 from wegent_operator.trash.controller import TrashController
+from wegent_operator.trash.object_writer import ObjectWriter
 from wegent_operator.trash.restorer import Restorer
 from wegent_operator.trash.tombstone_controller import TombstoneController
+from wegent_operator.trash.tombstone_store import TombstoneStore
 from wegent_operator.watch.feed import Feed
 from wegent_operator.watch.health import HealthServer, WatchMonitor
 from wegent_operator.watch.kopf_session import KopfSession
@@ -83,11 +85,11 @@ class Operator:
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
         self._status_writer = StatusWriter(self._client, self._cache, self._queue, self.metrics)
         self._obstacles = Obstacles(self._status_writer, self._recorder, self.metrics, clock)
+        retention = timedelta(seconds=settings.trash_retention_s)
         self._trash = TrashController(
-            self._client,
             self._cache,
-            self.metrics,
-            timedelta(seconds=settings.trash_retention_s),
+            ObjectWriter(self._client, self._cache),
+            TombstoneStore(self._client, self.metrics, retention, clock),
             clock,
         )
         self._task_steps = TaskSteps(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from wegent_crds.conditions import Reason
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import BY_KIND, BY_PLURAL, TASK, TOMBSTONE, Kind
+from wegent_crds.registry import BY_KIND, BY_PLURAL, TASK, Kind
 from wegent_kube import ApiError, KubeClient, get_or_none
 from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
@@ -23,11 +23,11 @@ from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Problem
 from wegent_operator.trash.field_managers import given_back
 from wegent_operator.trash.task_replay import steps_to
+from wegent_operator.trash.tombstone_store import TOMBSTONES
 from wegent_operator.trash.tombstones import is_restored, restored, tombstone_name
 
 logger = logging.getLogger(__name__)
 
-TOMBSTONES: Final = resource_of(TOMBSTONE)
 GUARDED_TRIES: Final = 5
 """Tries for the patch of managedFields. The first verdict may change the object meanwhile."""
 

@@ -92,18 +92,16 @@ async def uninstall(client: KubeClient, *, pause_s: float = PAUSE_S) -> Uninstal
     Raises:
         KubeError: the API server gave no answer; a second run continues from there.
     """
-    released = Uninstalled()
+    result = Uninstalled()
     for kind in (kind for kind in KINDS if kind.user_facing):
-        refused = await _uninstall_kind(client, kind, released, pause_s)
-        released.left += [
-            f"{kind.kind}{place}: {words}" for place, words in sorted(refused.items())
-        ]
+        refused = await _uninstall_kind(client, kind, result, pause_s)
+        result.left += [f"{kind.kind}{place}: {words}" for place, words in sorted(refused.items())]
         logger.info("%s: %d are still held", kind.kind, len(refused))
-    return released
+    return result
 
 
 async def _uninstall_kind(
-    client: KubeClient, kind: Kind, released: Uninstalled, pause_s: float
+    client: KubeClient, kind: Kind, result: Uninstalled, pause_s: float
 ) -> dict[str, str]:
     """Remove the finalizer from a kind's objects, in rounds; return failures by object.
 
@@ -124,7 +122,7 @@ async def _uninstall_kind(
             if not held:
                 return refused
             passing = {_place(it): "it keeps changing" for it in held}
-        released.count += sum(answer is None for answer in answers)
+        result.count += sum(answer is None for answer in answers)
         for metadata, answer in zip(held, answers, strict=True):
             if isinstance(answer, ApiError):
                 (refused if is_refusal(answer) else passing)[_place(metadata)] = quoted(answer)
@@ -169,7 +167,7 @@ async def _remove_finalizers(
     """Remove the finalizer from objects; return None or the failure for each object."""
     gate, guarded = asyncio.Semaphore(AT_ONCE), Guarded(client)
 
-    async def release(metadata: dict[str, Any]) -> Missed | ApiError | None:
+    async def remove(metadata: dict[str, Any]) -> Missed | ApiError | None:
         async with gate:
             try:
                 answer = await guarded.send(
@@ -185,7 +183,7 @@ async def _remove_finalizers(
                 return error
             return answer if isinstance(answer, Missed) else None
 
-    return await asyncio.gather(*map(release, held))
+    return await asyncio.gather(*map(remove, held))
 
 
 def _place(metadata: dict[str, Any]) -> str:
