@@ -21,7 +21,7 @@ from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
 from wegent_kube.tracing import Tracing
 from wegent_operator.accounts.controller import AccountController
-from wegent_operator.accounts.plan import PROVISIONED
+from wegent_operator.accounts.provisioned import PROVISIONED
 from wegent_operator.accounts.provisions import Provisions, provision_key
 from wegent_operator.accounts.shared_namespaces import SharedNamespaceController
 from wegent_operator.accounts.writer import ProvisionWriter

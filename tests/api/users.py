@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
-from wegent_operator.accounts.plan import ACCOUNT_UID_LABEL
+from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 
 ACCOUNTS = "wegent-accounts"
 PASSWORD = "securepassword123"

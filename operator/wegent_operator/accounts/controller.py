@@ -17,7 +17,8 @@ from wegent_crds.references import ObjectKey
 from wegent_crds.registry import ACCOUNT
 from wegent_kube import ApiError, KubeError
 from wegent_kube.resources import NAMESPACES, RESOURCE_QUOTAS, SERVICE_ACCOUNTS
-from wegent_operator.accounts.plan import PROVISIONED, Plan, ProvisionKey, plan
+from wegent_operator.accounts.plan import Plan, plan
+from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.accounts.quota import QUOTA_NAME, Counted, Pauses, quota_manifest
 from wegent_operator.accounts.verdict import verdict

@@ -6,7 +6,7 @@ from typing import Any, Final
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.content_types import APPLY_PATCH, MERGE_PATCH
 from wegent_kube.resources import NAMESPACES, SERVICE_ACCOUNTS
-from wegent_operator.accounts.plan import PROVISIONED, ProvisionKey
+from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.status_writer import FIELD_MANAGER

@@ -18,7 +18,7 @@ from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_kube.backoff import Backoff
 from wegent_kube.content_types import METADATA_LIST
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
-from wegent_operator.accounts.plan import PROVISIONED, ProvisionKey, list_params
+from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey, list_params
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.sight import Sight
 from wegent_operator.watch.feed import Feed
