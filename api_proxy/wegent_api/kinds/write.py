@@ -78,7 +78,7 @@ class Writes:
         try:
             return await self._create(writer, parameters, named)
         except UpstreamStatus as refused:
-            if refused.status.get("reason") != "AlreadyExists":
+            if not refused.is_already_exists:
                 raise
             raise PreconditionFailed(f"If-None-Match: {refused.message}") from refused
 
