@@ -287,12 +287,12 @@ async def test_what_the_api_server_does_not_take_back(
 ) -> None:
     """A quota was set meanwhile, so the object stays in the trash."""
     name, quota = unique("quota"), unique("quota")
-    query = f"?namespace={user.namespace}"
+    query = f"?namespace={user.home}"
     (await client.post(f"{GHOSTS}{query}", ghost(name))).expect(201)
     (await client.delete(f"{GHOSTS}/{name}{query}")).expect(204)
     [tombstone] = (await client.get(f"{TRASH}{query}&name={name}")).expect(200)["items"]
     hard = "--hard=count/ghosts.agent.wecode.io=0"
-    here = f"--namespace={user.namespace}"
+    here = f"--namespace={user.home}"
     (await kubectl.call("create", "quota", quota, hard, here)).ok()
 
     async def enforced() -> bool:

@@ -13,13 +13,13 @@ PASSWORD = "securepassword123"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user who is logged in."""
+    """A user with an Account, who is logged in."""
 
     name: str
     client: Client
 
     @property
-    def namespace(self) -> str:
+    def home(self) -> str:
         """The user's own namespace."""
         return f"wegent-{self.name}"
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.api.users import ACCOUNTS, PASSWORD, unique
+from tests.api.users import ACCOUNTS, PASSWORD, User, unique
 from tests.auth.conftest import (
     AUTH,
     ENDS_WITHIN_S,
     LogIn,
     SignUp,
-    User,
     answered,
     token_of,
 )

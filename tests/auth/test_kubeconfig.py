@@ -9,7 +9,8 @@ import yaml
 
 from devcluster.controlplane import ControlPlane
 from tests.api.conftest import ProxyFactory
-from tests.auth.conftest import AUTH, SignUp, User
+from tests.api.users import User
+from tests.auth.conftest import AUTH, SignUp
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import ProxyFactory
-from tests.api.users import ACCOUNTS, PASSWORD
-from tests.auth.conftest import AUTH, ENDS_WITHIN_S, LogIn, SignUp, User, secrets_of
+from tests.api.users import ACCOUNTS, PASSWORD, User
+from tests.auth.conftest import AUTH, ENDS_WITHIN_S, LogIn, SignUp, secrets_of
 from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.identity import token_for
