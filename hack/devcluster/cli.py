@@ -4,14 +4,12 @@ import argparse
 import signal
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from devcluster.binaries import ASSETS_VARIABLE, CONTROL_PLANE, Programs
-from devcluster.checkout import CHECKOUT, require_own_environment
-from devcluster.errors import ClusterError
-from devcluster.progress import say
+from devcluster.checkout import CHECKOUT
+from devcluster.command_line import FAILURE, OK, exit_code_of, parser_of
 from devcluster.releases import PROGRAMS
 from devcluster.state import PROVIDERS, DevCluster
 
@@ -26,8 +24,6 @@ environment variables:
       programs that are got are kept there, in wegent/ (default: ~/.cache)
 
 exit codes: 0 done, 1 failed or not up, 2 wrong usage, 130 interrupted"""
-OK, FAILURE, INTERRUPTED = 0, 1, 130
-"""Exit codes; 2, wrong usage, is argparse's, and 130 what shells give for Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,15 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     command: Callable[[argparse.Namespace], int] = options.command
-    try:
-        require_own_environment()
-        return command(options)
-    except ClusterError as error:
-        say(f"devcluster: {error}")
-        return FAILURE
-    except KeyboardInterrupt:
-        say("devcluster: interrupted; what was started is stopped")
-        return INTERRUPTED
+    return exit_code_of(
+        "devcluster", lambda: command(options), interrupted="what was started is stopped"
+    )
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -99,16 +89,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m devcluster",
-        description="A Kubernetes control plane for development; the data survives `down`.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--state", type=Path, default=STATE, help="directory of the cluster (default: %(default)s)"
-    )
+    description = "A Kubernetes control plane for development; the data survives `down`."
+    parser = parser_of("devcluster", description, EPILOG, state=STATE, contents="the cluster")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start the cluster and wait until it serves")
     up.set_defaults(command=_up)

@@ -5,12 +5,12 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from devcluster.binaries import Programs
-from devcluster.checkout import CHECKOUT, require_own_environment
+from devcluster.checkout import CHECKOUT
+from devcluster.command_line import FAILURE, OK, exit_code_of, parser_of
 from devcluster.errors import ClusterError
 from devcluster.progress import say
 from devcluster.state import PROVIDERS
@@ -31,7 +31,6 @@ environment variables of `up`:
       the programs' other settings: `python -m wegent_api --help` lists them
 
 exit codes: 0 done, 1 failed or not up, 2 wrong usage, 130 interrupted"""
-OK, FAILURE, INTERRUPTED = 0, 1, 130
 WELCOME: Final = """
 Wegent is up.
   API        {url}       (try it in the browser: {url}/docs)
@@ -53,17 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     command: Callable[[Stack, argparse.Namespace], int] = options.command
-    try:
-        require_own_environment()
+
+    def run() -> int:
         stack = Stack(options.state, os.environ)
         _check_environment(stack, options)
         return command(stack, options)
-    except ClusterError as error:
-        say(f"wegent: {error}")
-        return FAILURE
-    except KeyboardInterrupt:
-        say("wegent: interrupted; `make status` says what runs, `make down` stops it")
-        return INTERRUPTED
+
+    left = "`make status` says what runs, `make down` stops it"
+    return exit_code_of("wegent", run, interrupted=left)
 
 
 def _check_environment(stack: Stack, options: argparse.Namespace) -> None:
@@ -165,16 +161,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m devstack",
-        description="All of Wegent on this machine.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--state", type=Path, default=STATE, help="directory of everything (default: %(default)s)"
-    )
+    description = "All of Wegent on this machine."
+    parser = parser_of("devstack", description, EPILOG, state=STATE, contents="everything")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="bring up what isn't")
     up.set_defaults(command=_up)

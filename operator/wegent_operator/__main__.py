@@ -94,19 +94,19 @@ async def _uninstall(operator: str | None) -> int:
             if operator is not None:
                 namespace, _, deployment = operator.partition("/")
                 await stop_operator(client, namespace, deployment)
-            released = await uninstall(client)
+            result = await uninstall(client)
         except (KubeError, TimeoutError) as error:
             sys.stderr.write(f"wegent-operator: {error}\n")
             return 1
-    sys.stdout.write(f"released {released.count} objects\n")
-    if not released.left:
+    sys.stdout.write(f"released {result.count} objects\n")
+    if not result.left:
         return 0
-    for line in released.left[:MAX_NAMED]:
+    for line in result.left[:MAX_NAMED]:
         sys.stderr.write(f"wegent-operator: not released: {line}\n")
-    if len(released.left) > MAX_NAMED:
-        sys.stderr.write(f"wegent-operator: and {len(released.left) - MAX_NAMED} more\n")
+    if len(result.left) > MAX_NAMED:
+        sys.stderr.write(f"wegent-operator: and {len(result.left) - MAX_NAMED} more\n")
     sys.stderr.write(
-        f"wegent-operator: {len(released.left)} objects still have the finalizer and can't be"
+        f"wegent-operator: {len(result.left)} objects still have the finalizer and can't be"
         " deleted; mend what refused it, and run this again\n"
     )
     return 1

@@ -18,7 +18,8 @@ import yaml
 from codegen.files import ROOT
 from devcluster.controlplane import ControlPlane
 from tests.chart.conftest import CHART
-from tests.support.helm import Helm, Result
+from tests.support.commands import Result
+from tests.support.helm import Helm
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess

@@ -8,8 +8,8 @@ has the same effect.
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import AfterValidator, Field, ValidationError
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field, ValidationError
 
 from wegent_api.accounts.admin_models import AccountChange, AccountList, AccountView, PasswordReset
 from wegent_api.accounts.last_admin import LastAdminDep
@@ -20,18 +20,13 @@ from wegent_api.accounts.writers import STRICT, as_caller
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import body_of, no_body, read_form
-from wegent_api.http.error_responses import JSON, invalid, pending
+from wegent_api.http.error_responses import invalid, pending
 from wegent_api.http.errors import Cause, Invalid
 from wegent_api.http.openapi import PENDING, request_body, statuses
-from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, no_repeats
+from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, Username, no_repeats
 from wegent_api.http.state import SettingsDep
-from wegent_api.names import USER_NAME_SCHEMA, user_name
 from wegent_api.upstream.client import UserApiDep
-from wegent_kube.content_types import MERGE_PATCH
-
-Username = Annotated[
-    str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
-]
+from wegent_kube.content_types import JSON, MERGE_PATCH
 
 router: Final = APIRouter(prefix="/api/v1/auth/admin/accounts", tags=["admin"])
 
@@ -112,7 +107,10 @@ async def change_account(
     async with AsyncExitStack() as stack:
         if body.get("role", "admin") != "admin" or body.get("suspended"):
             await stack.enter_async_context(last_admin.kept(caller, username))
-        return AccountView.of(await write("PATCH", path, {"spec": body}, STRICT, MERGE_PATCH))
+        changed = await write(
+            "PATCH", path, body={"spec": body}, params=STRICT, content_type=MERGE_PATCH
+        )
+        return AccountView.of(changed)
     raise AssertionError("no context manager in here swallows exceptions")
 
 

@@ -5,7 +5,7 @@ patch the old password is valid, after it the new one. A sweep deletes Secrets t
 refers to. Finally the old Secret is deleted, and with it every token that is bound to it.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import Depends
 
@@ -17,10 +17,6 @@ from wegent_api.http.errors import Conflict, Unavailable, UpstreamStatus
 from wegent_api.http.state import FromState
 from wegent_kube import KubeError
 from wegent_kube.content_types import JSON_PATCH
-
-LOST: Final = frozenset({409, 422})
-"""Codes for a patch whose test failed. A third party's policy may answer with the same codes, so
-the Account must be read again."""
 
 
 class PasswordChanger:
@@ -53,13 +49,9 @@ class PasswordChanger:
         if dry_run_first:
             await self._refer(account, NOT_YET_STORED, write, dry=True)
         superseded = await self._secrets.read(account.password_secret)
-        new = await self._secrets.create(account.username, await self._passwords.hash(password))
-        try:
+        password_hash = await self._passwords.hash(password)
+        async with self._secrets.created(account.username, password_hash) as new:
             await self._refer(account, new.name, write)
-        except (Conflict, UpstreamStatus) as error:
-            if error.code < 500:  # after a 5xx it may be valid; the sweep decides
-                await self._secrets.forget(new)
-            raise
         try:
             if superseded is not None:
                 await self._secrets.delete(superseded.secret)
@@ -90,9 +82,12 @@ class PasswordChanger:
         ]
         path = self._accounts.path(account.username)
         try:
-            await write("PATCH", path, patch, DRY_RUN if dry else STRICT, JSON_PATCH)
+            params = DRY_RUN if dry else STRICT
+            await write("PATCH", path, body=patch, params=params, content_type=JSON_PATCH)
         except UpstreamStatus as error:
-            if error.code in LOST and await self._has_changed(account):
+            # A failed test and a third party's policy may have the same answer.
+            lost = error.is_conflict or error.is_invalid
+            if lost and await self._has_changed(account):
                 raise Conflict(
                     f"the account {account.username} has been changed in the meantime;"
                     " look at it, and try again"

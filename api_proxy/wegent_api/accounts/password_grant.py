@@ -21,9 +21,9 @@ from wegent_api.http.bodies import (
     read_form,
     validated,
 )
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import BadRequest, Cause
 from wegent_api.http.openapi import request_body
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
 FORM: Final = "application/x-www-form-urlencoded"

@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.examples import APPLIED
 from wegent_api.http.openapi import SCHEMAS, Responses, json_content, statuses
 from wegent_api.http.yaml import YAML
+from wegent_kube.content_types import JSON
 
 _RESULTS: Final = json_content({"$ref": f"{SCHEMAS}ApplyResults"})
 

@@ -28,11 +28,10 @@ from wegent_api.http.errors import (
 from wegent_api.http.redirects import redirect, without_slash
 from wegent_api.http.wording import pydantic_message
 from wegent_kube import ApiError, Unreachable
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
 logger = logging.getLogger(__name__)
-
-JSON: Final = "application/json"
 
 NO_SUCH_PATH: Final = "there is no such path; /docs and /openapi.json describe those that are"
 
@@ -164,7 +163,7 @@ async def _on_api_error(_: Request, error: Exception) -> Response:
     """Answer an error of the proxy's own requests. Its details are not for the caller."""
     assert isinstance(error, ApiError)  # noqa: S101 - registered for this type
     logger.error("the API server refused the proxy itself: %s", error)
-    if error.code == 429 or error.code >= 500:
+    if error.is_too_many_requests or error.is_server_error:
         wait = math.ceil(error.retry_after or 1)
         return problem_response(Unavailable("the API server is busy", retry_after_s=wait))
     return internal_error()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from wegent_api.http.error_responses import JSON
+from wegent_kube.content_types import JSON
 
 Responses = dict[int | str, dict[str, Any]]
 

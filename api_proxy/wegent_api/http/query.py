@@ -12,7 +12,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.errors import BadRequest, Cause
-from wegent_api.names import SUBDOMAIN_SCHEMA, dns_label, dns_subdomain, is_dns_label
+from wegent_api.names import (
+    SUBDOMAIN_SCHEMA,
+    USER_NAME_SCHEMA,
+    dns_label,
+    dns_subdomain,
+    is_dns_label,
+    user_name,
+)
 from wegent_api.version import USER_AGENT
 from wegent_crds.kinds.tombstone import TrashedKind
 
@@ -48,6 +55,9 @@ Namespace = Annotated[str, AfterValidator(dns_label)]
 NamespaceOrAll = Annotated[str, AfterValidator(_label_or_all)]
 Name = Annotated[
     str, Path(description="Name of the object."), AfterValidator(dns_subdomain), SUBDOMAIN_SCHEMA
+]
+Username = Annotated[
+    str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
 ]
 DryRun = Annotated[
     Literal["All"] | None,

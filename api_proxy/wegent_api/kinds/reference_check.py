@@ -13,9 +13,11 @@ from typing import Any, Final
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import MAX_CAUSES, Cause, Invalid, UpstreamStatus
 from wegent_api.names import is_dns_label, is_dns_subdomain
-from wegent_api.upstream.client import METADATA_ONLY, UserApi
+from wegent_api.upstream.client import UserApi
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import BY_PLURAL, GROUP, Kind
+from wegent_kube.content_types import METADATA_OBJECT
+from wegent_kube.errors import get_or_none
 from wegent_kube.resources import resource_of
 
 LOOKUPS_AT_ONCE: Final = 8
@@ -103,13 +105,13 @@ async def look_up(
 
 async def _is_there(user_api: UserApi, caller: Caller, target: ObjectKey) -> bool | None:
     path = resource_of(BY_PLURAL[target.plural]).path(target.namespace, target.name)
+    reading = user_api.request(caller, "GET", path, accept=METADATA_OBJECT)
     try:
-        await user_api.request(caller, "GET", path, accept=METADATA_ONLY)
+        return await get_or_none(reading) is not None
     except UpstreamStatus as refused:
-        if refused.code not in {403, 404}:
-            raise
-        return False if refused.code == 404 else None
-    return True
+        if refused.is_forbidden:
+            return None
+        raise
 
 
 def _name(body: Mapping[str, Any]) -> Any:

@@ -68,7 +68,7 @@ class Search:
                 try:
                     items, rest = await self._page(kind, rest)
                 except UpstreamStatus as refused:
-                    if refused.code != 403 or rest:
+                    if not refused.is_forbidden or rest:
                         raise
                     refusals.append(refused)
                     break
@@ -98,7 +98,7 @@ class Search:
         try:
             answer = await self._user_api.request(self._caller, "GET", path, params=params)
         except UpstreamStatus as refused:
-            if refused.code != 403 or token:
+            if not refused.is_forbidden or token:
                 raise
             return await self._merged(kind, None, refused)
         page = json.loads(answer.body)

@@ -10,17 +10,15 @@ from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import body_of, no_body
 from wegent_api.http.openapi import request_body, statuses
+from wegent_api.http.query import Username
 from wegent_api.members.models import Member, MemberChange, MemberList
 from wegent_api.members.store import Members
-from wegent_api.names import LABEL_SCHEMA, USER_NAME_SCHEMA, dns_label, user_name
+from wegent_api.names import LABEL_SCHEMA, dns_label
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.own_api import OwnApiDep
 
 Namespace = Annotated[
     str, Path(description="Name of the namespace."), AfterValidator(dns_label), LABEL_SCHEMA
-]
-Username = Annotated[
-    str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
 ]
 
 router: Final = APIRouter(prefix="/api/v1/namespaces/{namespace}/members", tags=["members"])

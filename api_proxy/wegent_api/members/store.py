@@ -25,14 +25,12 @@ from wegent_crds.members import (
     binding_name,
     role_name,
 )
-from wegent_kube import ApiError, KubeClient
+from wegent_kube import KubeClient, delete_or_none
 from wegent_kube.resources import ROLE_BINDINGS
 
 HELD_FOR_S: Final = 3.0
 """Seconds that a RoleBinding held by finalizers may take to lose its subject."""
 POLL_S: Final = 0.2
-GONE: Final = frozenset({404, 409})
-"""Answers to a deletion by uid: the object is gone, or has been replaced by another."""
 Delete = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
 _ROLES: Final = {role_name(role): role for role in ROLES}
 
@@ -105,7 +103,7 @@ class Members:
         try:
             roles = _of(await self.list(namespace), username)
         except UpstreamStatus as refused:
-            if refused.code != 403 or not await self._is_caller(username):
+            if not refused.is_forbidden or not await self._is_caller(username):
                 raise
             leaving = True
             roles = _of(await self._memberships_of(namespace, username), username)
@@ -148,7 +146,7 @@ class Members:
         try:
             await self._user_api.request_json(self._caller, "POST", path, body=body)
         except UpstreamStatus as refused:
-            if refused.status.get("reason") != "AlreadyExists":
+            if not refused.is_already_exists:
                 raise
             if body["metadata"]["name"] not in {it.name for it in await self.list(namespace)}:
                 raise  # not of Wegent's form: a user with other rights has written it
@@ -185,20 +183,11 @@ class Members:
             await asyncio.sleep(POLL_S)
 
     async def _delete(self, path: str, options: Mapping[str, Any]) -> Any:
-        try:
-            return await self._user_api.request_json(self._caller, "DELETE", path, body=options)
-        except UpstreamStatus as refused:
-            if refused.code not in GONE:
-                raise
-        return None
+        deletion = self._user_api.request_json(self._caller, "DELETE", path, body=options)
+        return await delete_or_none(deletion)
 
     async def _delete_itself(self, path: str, options: Mapping[str, Any]) -> Any:
-        try:
-            return await self._own_api.request("DELETE", path, body=options)
-        except ApiError as error:
-            if error.code not in GONE:
-                raise
-        return None
+        return await delete_or_none(self._own_api.request("DELETE", path, body=options))
 
 
 def _of(memberships: Iterable[Membership], username: str) -> list[Membership]:

@@ -15,7 +15,6 @@ lets a server ignore ``Upgrade``, and this one always does.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +29,8 @@ from wegent_api.http.errors import status_object
 from wegent_api.http.security_headers import ALWAYS
 from wegent_api.http.sse import ABORT
 from wegent_api.server.connections import Connections
+from wegent_kube.content_types import JSON
+from wegent_kube.encoding import encode_json
 
 MAX_HEAD_BYTES: Final = 512 * 1024
 """Limit for a request line and headers.
@@ -376,9 +377,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._expect_nothing()
         if not self.transport.is_closing():
             if self._idle():  # else it would be sent in the middle of another answer
-                body = json.dumps(status_object(code, reason, message), separators=(",", ":"))
+                body = encode_json(status_object(code, reason, message))
                 headers = {
-                    "Content-Type": "application/json",
+                    "Content-Type": JSON,
                     "Content-Length": str(len(body)),
                     "Connection": "close",
                     "Cache-Control": "no-store",
@@ -386,7 +387,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 }
                 lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
                 head = f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n{lines}\r\n"
-                self.transport.write(f"{head}{body}".encode("ascii"))
+                self.transport.write(head.encode("ascii") + body)
             self.close()
 
     # --- writing

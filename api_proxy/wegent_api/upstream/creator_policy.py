@@ -8,7 +8,7 @@ import logging
 from contextlib import suppress
 from typing import Final
 
-from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_kube.resources import Resource
 
 logger = logging.getLogger(__name__)
@@ -56,10 +56,6 @@ class CreatorPolicy:
 
     async def _look(self) -> bool:
         for path in POLICIES:
-            try:
-                await self._own_api.request("GET", path)
-            except ApiError as error:
-                if error.code != 404:
-                    raise
+            if await get_or_none(self._own_api.request("GET", path)) is None:
                 return False
         return True

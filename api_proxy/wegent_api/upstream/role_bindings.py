@@ -135,7 +135,7 @@ def _subjects(item: Mapping[str, Any]) -> Iterator[Subject]:
 
 
 def _problem(error: Exception) -> Problem:
-    if isinstance(error, ApiError) and error.code == 403:
+    if isinstance(error, ApiError) and error.is_forbidden:
         return Forbidden(
             "namespace=*: only for who may list in the whole cluster, since the proxy may not"
             " look where others have rights; name a namespace"

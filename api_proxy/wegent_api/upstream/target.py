@@ -8,17 +8,14 @@ the same words.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import PreconditionFailed, UpstreamStatus
 from wegent_api.http.preconditions import IF_MATCH, IF_NONE_MATCH, EntityTags, entity_tag
-from wegent_api.upstream.client import METADATA_ONLY, Answer, UserApi
+from wegent_api.upstream.client import Answer, UserApi
 from wegent_api.upstream.metadata import Metadata, metadata_of, version_of
-
-AMBIGUOUS: Final = frozenset({409, 422})
-"""Codes for a stale version, among other causes: a conflict, or a JSON patch's failed test."""
+from wegent_kube.content_types import JSON, METADATA_OBJECT
+from wegent_kube.errors import get_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ class Target:
         Raises:
             UpstreamStatus: the caller may not read the object, or it doesn't exist.
         """
-        answer = await self.user_api.request(self.caller, "GET", self.path, accept=METADATA_ONLY)
+        answer = await self.user_api.request(self.caller, "GET", self.path, accept=METADATA_OBJECT)
         return metadata_of(answer.body)
 
     async def look_if_there(self) -> Metadata | None:
@@ -44,12 +41,7 @@ class Target:
         Raises:
             UpstreamStatus: the caller may not read the object.
         """
-        try:
-            return await self.look()
-        except UpstreamStatus as refused:
-            if refused.code != 404:
-                raise
-            return None
+        return await get_or_none(self.look())
 
     async def required_version(self, tags: EntityTags | None) -> str | None:
         """Return the version that ``If-Match`` requires, or None if any version will do.
@@ -97,7 +89,8 @@ class Target:
                 self.caller, method, self.path, params=params, body=body, content_type=content_type
             )
         except UpstreamStatus as refused:
-            if guard is None or refused.code not in AMBIGUOUS:
+            # A stale version is a conflict, or a failed test of a JSON patch. So are other causes.
+            if guard is None or not (refused.is_conflict or refused.is_invalid):
                 raise
             try:
                 current = version_of(await self.look_if_there() or {})

@@ -17,13 +17,15 @@ from wegent_crds.references import ObjectKey
 from wegent_crds.registry import ACCOUNT
 from wegent_kube import ApiError, KubeError
 from wegent_kube.resources import NAMESPACES, RESOURCE_QUOTAS, SERVICE_ACCOUNTS
-from wegent_operator.accounts.plan import PROVISIONED, Plan, ProvisionKey, plan
+from wegent_operator.accounts.plan import Plan, plan
+from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.accounts.quota import QUOTA_NAME, Counted, Pauses, quota_manifest
 from wegent_operator.accounts.verdict import verdict
 from wegent_operator.accounts.writer import ProvisionWriter
 from wegent_operator.runtime.held import HeldKeys
 from wegent_operator.runtime.queue import KeyedQueue
+from wegent_operator.runtime.refusals import is_refusal
 from wegent_operator.runtime.sight import Sight, unseen_referent
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.runtime.verdict_writer import VerdictWriter
@@ -35,10 +37,8 @@ logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES: Final = 1024
 """Bytes of the API server's answer that a condition repeats. A webhook's answer may be longer."""
-PASSING: Final = frozenset({409, 429, 503, 504})
-"""Status codes after which another try usually succeeds soon."""
 QUIET_TRIES: Final = 3
-"""Tries with such an answer before the Account's condition reports it."""
+"""Tries with a passing refusal before the Account's condition reports it."""
 Refusal = tuple[str, KubeError]
 """Description of a failed step of a plan, and the error."""
 _KINDS: Final = {
@@ -231,7 +231,8 @@ def _loses_access(state: AccountState) -> bool:
 
 
 def _passes(error: KubeError) -> bool:
-    return not isinstance(error, ApiError) or error.code in PASSING
+    """Return whether another try usually succeeds soon."""
+    return not isinstance(error, ApiError) or not is_refusal(error)
 
 
 def _problem(step: str, error: KubeError) -> Problem:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import APPLY_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, MERGE_PATCH
 from wegent_kube.resources import NAMESPACES, SERVICE_ACCOUNTS
-from wegent_operator.accounts.plan import PROVISIONED, ProvisionKey
+from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
@@ -78,7 +78,7 @@ class ProvisionWriter:
                     content_type=MERGE_PATCH,
                 )
         except ApiError as error:
-            if error.code != 404:
+            if not error.is_not_found:
                 raise
             left = None
         self._metrics.provisions.labels(key.plural, "delete").inc()

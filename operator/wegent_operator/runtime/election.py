@@ -118,7 +118,8 @@ class Elector:
         try:
             held = await self._take(path)
         except ApiError as error:
-            if error.code == 409:  # another operator wrote first, or our last write was unanswered
+            # Another operator wrote first, or an earlier write of this one was unanswered.
+            if error.is_conflict or error.is_already_exists:
                 return None
             self.problem = f"{error.code}: the Lease can't be read or written"
             logger.warning("The Lease %s: %s", path, error)
@@ -140,7 +141,7 @@ class Elector:
             lease["spec"] = self._claim(lease.get("spec") or {})
             await self._client.request("PUT", path, body=lease)
         except ApiError as error:
-            if error.code != 404:
+            if not error.is_not_found:
                 raise
             lease = {"metadata": {"name": self._name}, "spec": self._claim({})}
             await self._client.request("POST", LEASES.path(self._namespace), body=lease)

@@ -10,8 +10,8 @@ from wegent_crds.well_known import STORED_IN, TRASH_FINALIZER
 from wegent_kube import ApiError, KubeError
 from wegent_operator.state.objects import ObjectState
 
-TRANSIENT: Final = frozenset({401, 408, 409, 429, 502, 503, 504})
-"""Status codes after which the same write may soon succeed."""
+OF_GATEWAYS: Final = frozenset({408, 502})
+"""Status codes of a gateway before the API server, for which Kubernetes has no reasons."""
 MAX_QUOTED: Final = 1024
 """Characters of the API server's message. The message quotes an invalid object in full."""
 GRACE_S: Final = 5.0
@@ -121,6 +121,8 @@ def quoted(error: ApiError) -> str:
 
 def is_refusal(error: ApiError) -> bool:
     """Return whether the same write would fail again until something else changes."""
-    if error.code == 401:  # a policy may answer Unauthorized; its answer names the object
-        return bool(error.status.get("details"))
-    return error.code not in TRANSIENT
+    if error.is_unauthorized:  # a policy may answer Unauthorized; its answer names the object
+        return bool(error.details)
+    raced = error.is_conflict or error.is_already_exists
+    busy = error.is_too_many_requests or error.is_service_unavailable or error.is_timeout
+    return not (raced or busy or error.code in OF_GATEWAYS)

@@ -196,11 +196,11 @@ def _reason(error: Exception, *, gone: bool = False) -> str:
         return "the API server gave no answer"
     if gone:
         return "404: the CustomResourceDefinition is missing"
-    if error.code == 404:
+    if error.is_not_found:
         return "404: the API server doesn't serve this version of it"
-    if error.code == 403:
+    if error.is_forbidden:
         return "403: the operator's ServiceAccount may not list or watch it"
-    if error.code == 401:
+    if error.is_unauthorized:
         return "401: the operator's token is refused"
     return str(error.code)
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from wegent_crds.conditions import ConditionType
+from wegent_crds.reading import items, mapping
 from wegent_crds.registry import API_VERSION, TASK, TOMBSTONE, Kind
 from wegent_crds.well_known import (
     DELETED_BY,
@@ -14,7 +15,6 @@ from wegent_crds.well_known import (
     TRASH_FINALIZER,
 )
 from wegent_operator.state.conditions import rfc3339
-from wegent_operator.state.reading import items, mapping
 from wegent_operator.trash.field_managers import without_annotation
 
 NOT_KEPT: Final = frozenset({"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"})

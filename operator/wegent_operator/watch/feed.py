@@ -10,7 +10,7 @@ from typing import Any
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import ACCOUNT, Kind
 from wegent_kube.resources import Resource
-from wegent_operator.accounts.plan import ProvisionKey
+from wegent_operator.accounts.provisioned import ProvisionKey
 from wegent_operator.accounts.provisions import Provisions, provision_key
 from wegent_operator.runtime.dispatcher import Dispatcher
 from wegent_operator.state.cache import Cache

@@ -1,7 +1,6 @@
 """The proxy and the operator together, with users who sign up as in a real cluster."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from devcluster.controlplane import ControlPlane
 from devcluster.kubeconfig import write_kubeconfig
-from tests.api.users import ACCOUNTS, PASSWORD, unique
+from tests.api.users import ACCOUNTS, PASSWORD, User, unique
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
@@ -20,19 +19,6 @@ from wegent_api.accounts.password_secrets import USER_LABEL
 AUTH = "/api/v1/auth"
 ENDS_WITHIN_S = 20.0
 """The time in which access ends: the API server caches accepted tokens for ten seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A user with an Account, who is logged in."""
-
-    name: str
-    client: Client
-
-    @property
-    def home(self) -> str:
-        """The user's own namespace."""
-        return f"wegent-{self.name}"
 
 
 SignUp = Callable[..., Awaitable[User]]

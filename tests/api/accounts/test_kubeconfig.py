@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from devcluster.controlplane import ControlPlane
-from tests.api.accounts.conftest import AUTH, SignUp, User
+from tests.api.accounts.conftest import AUTH, SignUp
 from tests.api.conftest import ProxyFactory
+from tests.api.users import User
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.accounts.conftest import AUTH, ENDS_WITHIN_S, LogIn, SignUp, User, secrets_of
+from tests.api.accounts.conftest import AUTH, ENDS_WITHIN_S, LogIn, SignUp, secrets_of
 from tests.api.conftest import ProxyFactory
-from tests.api.users import ACCOUNTS, PASSWORD
+from tests.api.users import ACCOUNTS, PASSWORD, User
 from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.identity import token_for

@@ -155,11 +155,11 @@ async def test_what_was_read_is_applied_after_it_changed_or_went(
     change = {"metadata": {"labels": {"a": "b"}}}
     (await kubectl.call("patch", "ghost", name, "--type=merge", f"-p={json.dumps(change)}")).ok()
     assert "failed" not in results(await client.post(APPLY, stored))
-    stored["metadata"]["namespace"] = user.namespace
+    stored["metadata"]["namespace"] = user.home
     stored["metadata"]["deletionTimestamp"] = stored["metadata"]["creationTimestamp"]
     stored["metadata"]["deletionGracePeriodSeconds"] = 0
     assert results(await client.post(APPLY, stored)) == ["created"]
-    (await client.get(f"{path}?namespace={user.namespace}")).expect(200)
+    (await client.get(f"{path}?namespace={user.home}")).expect(200)
 
 
 async def test_marks_of_byte_order_and_windows_lines(client: Client) -> None:
@@ -229,11 +229,11 @@ async def test_namespaces_are_the_documents_or_the_requests(user: User) -> None:
     name = unique("place")
     here, there = (of("ghosts", ghost(name)) for _ in range(2))
     there["metadata"]["namespace"] = "default"
-    query = f"?namespace={user.namespace}"
+    query = f"?namespace={user.home}"
     answer = await apply(user.client, here, there, query=query)
     assert results(answer) == ["created", "created"]
-    assert [it["namespace"] for it in answer.json["items"]] == [user.namespace, "default"]
-    for namespace in ("default", user.namespace):
+    assert [it["namespace"] for it in answer.json["items"]] == [user.home, "default"]
+    for namespace in ("default", user.home):
         (await user.client.get(f"{BASE}/ghosts/{name}?namespace={namespace}")).expect(200)
 
 

@@ -81,7 +81,7 @@ async def test_options_says_what_a_path_takes(client: Client) -> None:
 @pytest.mark.parametrize("how", ["POST", "generateName", "PUT", "apply"])
 async def test_what_is_created_says_where_it_is(client: Client, user: User, how: str) -> None:
     name = unique("located")
-    query = f"?namespace={user.namespace}"
+    query = f"?namespace={user.home}"
     if how == "POST":
         made = await client.post(f"{GHOSTS}{query}", ghost(name))
     elif how == "generateName":

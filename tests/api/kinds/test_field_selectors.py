@@ -37,8 +37,8 @@ async def test_tasks_are_selected_by_phase_and_by_reference(user: User) -> None:
         ("of-team", {"teamRef": {"name": tag}}),
         ("of-bot", {"botRef": {"name": tag, "namespace": "default"}}),
     ):
-        await create(user.client, "tasks", user.namespace, f"{tag}-{name}", prompt="x", **spec)
-    for place in (user.namespace, "*"):
+        await create(user.client, "tasks", user.home, f"{tag}-{name}", prompt="x", **spec)
+    for place in (user.home, "*"):
         path = f"{BASE}/tasks?namespace={place}&fieldSelector="
         assert await names(user.client, f"{path}spec.teamRef.name={tag}") == [f"{tag}-of-team"]
         both = f"spec.botRef.name={tag},spec.botRef.namespace=default"
@@ -54,7 +54,7 @@ async def status(kubectl: Kubectl, plural: str, place: str, name: str, **said: A
 
 @pytest.mark.usefixtures("operator")
 async def test_what_is_ready_and_what_is_not(user: User) -> None:
-    tag, place = unique("ready"), user.namespace
+    tag, place = unique("ready"), user.home
     await create(user.client, "models", place, tag, provider="p", model=tag)
     await create(user.client, "bots", place, tag, **BOT | {"ghostRef": {"name": tag}})
     for plural, own, value, other in (
@@ -76,7 +76,7 @@ async def test_what_is_ready_and_what_is_not(user: User) -> None:
 async def test_a_task_that_leaves_the_selection_is_deleted_from_the_watch(
     user: User, kubectl: Kubectl
 ) -> None:
-    tag, place = unique("leave"), user.namespace
+    tag, place = unique("leave"), user.home
     await create(user.client, "tasks", place, tag, prompt="x", teamRef={"name": tag})
     base = f"{BASE}/tasks?namespace={place}&watch=true&fieldSelector=spec.teamRef.name={tag}"
     async with (
@@ -99,10 +99,8 @@ async def test_a_task_that_leaves_the_selection_is_deleted_from_the_watch(
 async def test_pages_keep_the_selector(user: User) -> None:
     tag = unique("pages")
     for number in range(3):
-        await create(
-            user.client, "models", user.namespace, f"{tag}-{number}", provider="p", model=tag
-        )
-    await create(user.client, "models", user.namespace, f"{tag}-other", provider="p", model="other")
+        await create(user.client, "models", user.home, f"{tag}-{number}", provider="p", model=tag)
+    await create(user.client, "models", user.home, f"{tag}-other", provider="p", model="other")
     path = f"{BASE}/models?namespace=*&limit=2&fieldSelector=spec.model={tag}"
     first = (await user.client.get(path)).expect(200)
     token = first["metadata"]["continue"]
@@ -113,14 +111,12 @@ async def test_pages_keep_the_selector(user: User) -> None:
 
 async def test_what_is_followed_is_selected(user: User) -> None:
     tag = unique("watch")
-    path = (
-        f"{BASE}/bots?namespace={user.namespace}&watch=true&fieldSelector=spec.ghostRef.name={tag}"
-    )
-    await create(user.client, "bots", user.namespace, f"{tag}-other", **BOT)
+    path = f"{BASE}/bots?namespace={user.home}&watch=true&fieldSelector=spec.ghostRef.name={tag}"
+    await create(user.client, "bots", user.home, f"{tag}-other", **BOT)
     async with following(user.client, path) as stream:
         assert [event.event for event in await stream.beginning()] == ["BOOKMARK"]
-        await create(user.client, "bots", user.namespace, f"{tag}-b", **BOT)
-        await create(user.client, "bots", user.namespace, tag, **BOT | {"ghostRef": {"name": tag}})
+        await create(user.client, "bots", user.home, f"{tag}-b", **BOT)
+        await create(user.client, "bots", user.home, tag, **BOT | {"ghostRef": {"name": tag}})
         event = await stream.next()
         assert event
         assert (event.event, event.name) == ("ADDED", tag)
@@ -159,7 +155,7 @@ async def test_another_bad_parameter_is_told_as_ever(user: User) -> None:
 
 
 async def test_the_trash_takes_its_own_fields_beside_the_selector(user: User) -> None:
-    path = f"/api/v1/trash?namespace={user.namespace}&kind=Ghost&fieldSelector="
+    path = f"/api/v1/trash?namespace={user.home}&kind=Ghost&fieldSelector="
     assert await names(user.client, f"{path}spec.name=none") == []
     said = (await user.client.get(f"{path}spec.object=x")).refused(400, "BadRequest")
     assert "a Tombstone is selected by" in said

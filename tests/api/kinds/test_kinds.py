@@ -50,11 +50,11 @@ async def test_the_api_server_may_make_the_name(client: Client) -> None:
 @pytest.mark.parametrize("where", ["parameter", "body", "both"])
 async def test_the_namespace_comes_from_the_parameter_or_the_body(user: User, where: str) -> None:
     name = unique("ns")
-    metadata = {} if where == "parameter" else {"namespace": user.namespace}
-    query = "" if where == "body" else f"?namespace={user.namespace}"
+    metadata = {} if where == "parameter" else {"namespace": user.home}
+    query = "" if where == "body" else f"?namespace={user.home}"
     made = (await user.client.post(f"{BASE}/ghosts{query}", ghost(name, **metadata))).expect(201)
-    assert made["metadata"]["namespace"] == user.namespace
-    (await user.client.get(f"{BASE}/ghosts/{name}?namespace={user.namespace}")).expect(200)
+    assert made["metadata"]["namespace"] == user.home
+    (await user.client.get(f"{BASE}/ghosts/{name}?namespace={user.home}")).expect(200)
     (await user.client.get(f"{BASE}/ghosts/{name}")).refused(404, "NotFound")
 
 
@@ -85,8 +85,8 @@ async def test_a_list_comes_in_pages(user: User) -> None:
     tag = unique("page")
     for index in range(5):
         body = ghost(f"{tag}-{index}", labels={"test": tag})
-        (await user.client.post(f"{BASE}/ghosts?namespace={user.namespace}", body)).expect(201)
-    query = f"{BASE}/ghosts?namespace={user.namespace}&labelSelector=test%3D{tag}&limit=2"
+        (await user.client.post(f"{BASE}/ghosts?namespace={user.home}", body)).expect(201)
+    query = f"{BASE}/ghosts?namespace={user.home}&labelSelector=test%3D{tag}&limit=2"
     names, token, pages = [], "", 0
     while pages == 0 or token:
         page = (await user.client.get(query + (f"&continue={token}" if token else ""))).expect(200)
@@ -116,7 +116,7 @@ async def test_a_body_is_what_the_api_server_sent_byte_for_byte(
 
 async def test_a_long_list_is_passed_on_while_it_arrives(user: User) -> None:
     tag, prompt = unique("long"), "x" * 100_000
-    collection = f"{BASE}/ghosts?namespace={user.namespace}"
+    collection = f"{BASE}/ghosts?namespace={user.home}"
     for index in range(24):
         body = ghost(f"{tag}-{index}", prompt, labels={"test": tag})
         (await user.client.post(collection, body)).expect(201)

@@ -109,10 +109,10 @@ async def world(new_user: Callable[[], Awaitable[User]], kubectl: Kubectl) -> Wo
             for number in range(3 if it == one else 1)
         ],
     )
-    for place in ("default", user.namespace):
+    for place in ("default", user.home):
         body = ghost(f"{tag}-own", labels=labels)
         (await user.client.post(f"{GHOSTS}?namespace={place}", body)).expect(201)
-    seen = sorted(["default", user.namespace, one, one, one, two, three])
+    seen = sorted(["default", user.home, one, one, one, two, three])
     return World(user, tag, tuple(seen))
 
 
@@ -163,14 +163,14 @@ async def test_all_pages_are_of_one_moment(world: World, kubectl: Kubectl) -> No
     client = world.user.client
     first = (await client.get(f"{world.path}&limit=2")).expect(200)
     late = ghost(unique("late"), labels={"world": world.tag})
-    (await client.post(f"{GHOSTS}?namespace={world.user.namespace}", late)).expect(201)
+    (await client.post(f"{GHOSTS}?namespace={world.user.home}", late)).expect(201)
     rest = (await client.get(f"{world.path}&continue={first['metadata']['continue']}")).expect(200)
     names = {it["metadata"]["name"] for it in first["items"] + rest["items"]}
     assert len(first["items"] + rest["items"]) == len(world.visible)
     assert late["metadata"]["name"] not in names
-    path = f"{GHOSTS}/{late['metadata']['name']}?namespace={world.user.namespace}&dryRun=All"
+    path = f"{GHOSTS}/{late['metadata']['name']}?namespace={world.user.home}&dryRun=All"
     (await client.delete(path)).expect(204)
-    where = f"--namespace={world.user.namespace}"
+    where = f"--namespace={world.user.home}"
     await kubectl.call("delete", "ghost", late["metadata"]["name"], where, "--wait=false")
     patch = json.dumps([{"op": "remove", "path": "/metadata/finalizers/0"}])
     (
@@ -219,7 +219,7 @@ async def test_many_come_whole(new_user: Callable[[], Awaitable[User]], kubectl:
     await make(
         kubectl,
         (
-            {**body, **ghost(f"{tag}-{n:04}", namespace=user.namespace, labels={"t": tag})}
+            {**body, **ghost(f"{tag}-{n:04}", namespace=user.home, labels={"t": tag})}
             for n in range(count)
         ),
     )
@@ -237,7 +237,7 @@ async def test_pages_are_bounded_by_what_they_hold(
     text = "\u667a" * 131_072  # three bytes each in UTF-8
     for number in range(count):
         body = ghost(f"{tag}-{number:04}", text, labels={"t": tag})
-        (await user.client.post(f"{GHOSTS}?namespace={user.namespace}", body)).expect(201)
+        (await user.client.post(f"{GHOSTS}?namespace={user.home}", body)).expect(201)
     path = f"{EVERYWHERE}&labelSelector=t={tag}"
     sizes: list[int] = []
     names: list[str] = []

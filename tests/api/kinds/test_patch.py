@@ -92,7 +92,7 @@ async def test_other_patches_may_name_what_is_not_there(client: Client) -> None:
 
 async def test_in_another_namespace(user: User) -> None:
     name = unique("elsewhere")
-    query = f"?namespace={user.namespace}"
+    query = f"?namespace={user.home}"
     (await user.client.post(f"{GHOSTS}{query}", ghost(name))).expect(201)
     for type_, body in (
         (MERGE_PATCH, {"spec": {"description": "x"}}),
@@ -100,8 +100,8 @@ async def test_in_another_namespace(user: User) -> None:
         (APPLY_PATCH, {"spec": {"description": "x"}}),
     ):
         now = await user.client.patch(f"{GHOSTS}/{name}{query}", body, type_=type_)
-        assert now.expect(200)["metadata"]["namespace"] == user.namespace
-    said = {"metadata": {"namespace": user.namespace}}
+        assert now.expect(200)["metadata"]["namespace"] == user.home
+    said = {"metadata": {"namespace": user.home}}
     (await user.client.patch(f"{GHOSTS}/{name}", said, type_=MERGE_PATCH)).expect(200)
     contrary = await user.client.patch(
         f"{GHOSTS}/{name}?namespace=default", said, type_=MERGE_PATCH

@@ -49,7 +49,7 @@ async def test_a_reference_points_into_the_objects_own_namespace(user: User) -> 
     tag = unique("own")
     (await user.client.post(f"{BASE}/ghosts", ghost(tag))).expect(201)
     body = bot(f"bot-{tag}", ghostRef={"name": tag})
-    elsewhere = await user.client.post(f"{BOTS}?namespace={user.namespace}", body)
+    elsewhere = await user.client.post(f"{BOTS}?namespace={user.home}", body)
     elsewhere.refused(422, "Invalid")
     assert "spec.ghostRef" in elsewhere.causes()
     here = await user.client.post(BOTS, body)
@@ -63,13 +63,13 @@ async def test_a_reference_that_one_may_not_look_at_tells_nothing(
     """The request passes with or without the referent; the operator evaluates it."""
     alice, bob = await new_user(), await new_user()
     name = unique("secret")
-    hers = f"?namespace={alice.namespace}"
+    hers = f"?namespace={alice.home}"
     (await alice.client.post(f"{BASE}/ghosts{hers}", ghost(name))).expect(201)
     for target in (name, f"no-{name}"):
         body = bot(
             unique("spy"),
             **{
-                field: {"name": target, "namespace": alice.namespace}
+                field: {"name": target, "namespace": alice.home}
                 for field in ("ghostRef", "modelRef", "shellRef")
             },
         )

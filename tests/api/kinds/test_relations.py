@@ -56,18 +56,18 @@ async def test_a_referent_that_one_may_not_look_at_is_neither_there_nor_not(
 ) -> None:
     alice, bob = await new_user(), await new_user()
     name = unique("hers")
-    (await alice.client.post(f"{BASE}/ghosts?namespace={alice.namespace}", ghost(name))).expect(201)
+    (await alice.client.post(f"{BASE}/ghosts?namespace={alice.home}", ghost(name))).expect(201)
     body = bot(
         unique("his"),
-        ghostRef={"name": name, "namespace": alice.namespace},
-        modelRef={"name": f"no-{name}", "namespace": alice.namespace},
+        ghostRef={"name": name, "namespace": alice.home},
+        modelRef={"name": f"no-{name}", "namespace": alice.home},
     )
-    his = f"?namespace={bob.namespace}"
+    his = f"?namespace={bob.home}"
     (await bob.client.post(f"{BASE}/bots{his}&validateRefs=false", body)).expect(201)
     path = f"{BASE}/bots/{body['metadata']['name']}/references{his}"
     found = references(await bob.client.get(path))
     for field in ("spec.ghostRef", "spec.modelRef"):
-        assert found[field][1] == alice.namespace
+        assert found[field][1] == alice.home
         assert found[field][3:] == (None, None)
     assert found["spec.shellRef"][3:] == (False, True)
     (await alice.client.get(path)).refused(403, "Forbidden")
@@ -78,7 +78,7 @@ async def test_a_referent_that_one_may_not_look_at_is_neither_there_nor_not(
 @pytest.mark.usefixtures("operator")
 async def test_whether_it_is_permitted_is_the_operators_to_say(user: User) -> None:
     tag = unique("grant")
-    mine, body = f"?namespace={user.namespace}", example("bots", tag)
+    mine, body = f"?namespace={user.home}", example("bots", tag)
     for plural in ("ghosts", "models", "shells"):
         (await user.client.post(f"{BASE}/{plural}", example(plural, tag))).expect(201)
     bots = f"{BASE}/bots"
@@ -99,7 +99,7 @@ async def test_whether_it_is_permitted_is_the_operators_to_say(user: User) -> No
     assert {it[3:] for it in found.values()} == {(True, True)}, "default is shared"
 
     (await user.client.post(f"{BASE}/ghosts{mine}", ghost(tag))).expect(201)
-    body["spec"]["ghostRef"] = {"name": tag, "namespace": user.namespace}
+    body["spec"]["ghostRef"] = {"name": tag, "namespace": user.home}
     (await user.client.post(bots, {**body, "metadata": {"name": tag}})).expect(201)
     found = await verdict("RefNotPermitted", f"{bots}/{tag}/references")
     assert {field: it[3:] for field, it in found.items()} == {
@@ -138,7 +138,7 @@ async def test_what_refers_to_an_object_in_all_that_one_may_see(
     tag = unique("referred")
     (await alice.client.post(f"{BASE}/ghosts", ghost(tag))).expect(201)
     there = {"name": tag, "namespace": "default"}
-    for user, place in ((alice, "default"), (alice, alice.namespace), (bob, bob.namespace)):
+    for user, place in ((alice, "default"), (alice, alice.home), (bob, bob.home)):
         path = f"{BASE}/bots?namespace={place}&validateRefs=false"
         (await user.client.post(path, bot(tag, ghostRef=there))).expect(201)
         (await user.client.post(path, bot(f"{tag}-not", modelRef=there))).expect(201)
@@ -146,13 +146,13 @@ async def test_what_refers_to_an_object_in_all_that_one_may_see(
     path = f"{BASE}/ghosts/{tag}/referrers"
     field = ["spec.ghostRef"]
     default = {("Bot", "default", tag): field, ("Bot", "default", f"{tag}-near"): field}
-    mine = {("Bot", alice.namespace, tag): field}
-    his = {("Bot", bob.namespace, tag): field}
+    mine = {("Bot", alice.home, tag): field}
+    his = {("Bot", bob.home, tag): field}
     assert await all_referrers(alice.client, path) == default | mine
     assert await all_referrers(bob.client, path) == default | his
     assert await all_referrers(admin_client, path) == default | mine | his
-    near = f"{path}?namespace={alice.namespace}"
-    expected = {("Bot", alice.namespace, f"{tag}-near"): field}
+    near = f"{path}?namespace={alice.home}"
+    expected = {("Bot", alice.home, f"{tag}-near"): field}
     assert await all_referrers(alice.client, near) == expected
     assert await all_referrers(bob.client, near) == {}
     asked = [it for it in audit.requests() if it.resource == "bots" and it.verb == "list"]
@@ -194,14 +194,14 @@ async def test_a_search_goes_on_where_it_was(user: User, kubectl: Kubectl) -> No
         {
             "apiVersion": "agent.wecode.io/v1",
             "kind": "Task",
-            "metadata": {"name": f"{tag}-{index:04}", "namespace": user.namespace},
+            "metadata": {"name": f"{tag}-{index:04}", "namespace": user.home},
             "spec": {"teamRef": {"name": tag}, "prompt": "x"},
         }
         for index in range(count)
     ]
     listing = {"apiVersion": "v1", "kind": "List", "items": items}
     (await kubectl.call("create", "-f", "-", stdin=listing)).ok()
-    path = f"{BASE}/teams/{tag}/referrers?namespace={user.namespace}"
+    path = f"{BASE}/teams/{tag}/referrers?namespace={user.home}"
     first = await user.client.get(path)
     assert first.expect(200)["continue"].startswith("tasks.")
     assert len(referrers(first)) <= SEARCHED

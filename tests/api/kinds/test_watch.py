@@ -178,7 +178,7 @@ async def test_a_version_that_is_too_old_makes_clients_begin_again(user: User, p
 async def test_what_can_not_be_followed(
     user: User, query: str, headers: dict[str, str], field: str
 ) -> None:
-    answer = await user.client.get(watching(user.namespace, query), headers=headers)
+    answer = await user.client.get(watching(user.home, query), headers=headers)
     answer.refused(400, "BadRequest")
     assert field in answer.causes()
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from devcluster.controlplane import ControlPlane
-from tests.api.accounts.conftest import AUTH, LogIn, SignUp, User, token_of
-from tests.api.users import ACCOUNTS
+from tests.api.accounts.conftest import AUTH, LogIn, SignUp, token_of
+from tests.api.users import ACCOUNTS, User
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.audit import AuditLog
 from tests.support.cluster_policies import without_policy

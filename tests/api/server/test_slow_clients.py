@@ -109,7 +109,7 @@ async def test_a_hundred_clients_that_never_read_hold_up_nobody(
     new_user: NewUser, start_proxy: ProxyFactory
 ) -> None:
     user = await new_user()
-    place = user.namespace
+    place = user.home
     name = unique("big")
 
     async def make(index: int) -> None:

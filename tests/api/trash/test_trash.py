@@ -10,7 +10,7 @@ import pytest
 from tests.api.conftest import ProxyFactory
 from tests.api.objects import BASE, Body, example, ghost
 from tests.api.users import User, unique
-from tests.support.api import Api
+from tests.support.api import Api, is_ready
 from tests.support.audit import AuditLog
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
@@ -240,11 +240,7 @@ async def test_a_whole_team_comes_back_by_its_label(client: Client) -> None:
     }
 
     async def ready() -> bool:
-        team = (await client.get(f"{BASE}/teams/coding-team-{tag}")).expect(200)
-        return any(
-            it["type"] == "Ready" and it["status"] == "True"
-            for it in team["status"].get("conditions", [])
-        )
+        return is_ready((await client.get(f"{BASE}/teams/coding-team-{tag}")).expect(200))
 
     await eventually(ready, within_s=20, what="the Team ready again")
 
@@ -291,12 +287,12 @@ async def test_what_the_api_server_does_not_take_back(
 ) -> None:
     """A quota was set meanwhile, so the object stays in the trash."""
     name, quota = unique("quota"), unique("quota")
-    query = f"?namespace={user.namespace}"
+    query = f"?namespace={user.home}"
     (await client.post(f"{GHOSTS}{query}", ghost(name))).expect(201)
     (await client.delete(f"{GHOSTS}/{name}{query}")).expect(204)
     [tombstone] = (await client.get(f"{TRASH}{query}&name={name}")).expect(200)["items"]
     hard = "--hard=count/ghosts.agent.wecode.io=0"
-    here = f"--namespace={user.namespace}"
+    here = f"--namespace={user.home}"
     (await kubectl.call("create", "quota", quota, hard, here)).ok()
 
     async def enforced() -> bool:

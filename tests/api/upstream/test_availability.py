@@ -114,7 +114,7 @@ async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(
     cuttable: Cuttable, user: User
 ) -> None:
     tag = unique("cut")
-    collection = f"{GHOSTS}?namespace={user.namespace}"
+    collection = f"{GHOSTS}?namespace={user.home}"
     for index in range(24):
         body = ghost(f"{tag}-{index}", "x" * 100_000, labels={"test": tag})
         (await user.client.post(collection, body)).expect(201)

@@ -189,8 +189,8 @@ async def test_two_users_share_default_and_nothing_else(
     alice, bob = await new_user(), await new_user()
     name = unique("private")
     body = ghost(name)
-    (await alice.client.post(f"{BASE}/ghosts?namespace={alice.namespace}", body)).expect(201)
-    for client, namespace in ((bob.client, alice.namespace), (alice.client, bob.namespace)):
+    (await alice.client.post(f"{BASE}/ghosts?namespace={alice.home}", body)).expect(201)
+    for client, namespace in ((bob.client, alice.home), (alice.client, bob.home)):
         collection, query = f"{BASE}/ghosts", f"?namespace={namespace}"
         (await client.get(f"{collection}{query}")).refused(403, "Forbidden")
         (await client.post(f"{collection}{query}", body)).refused(403, "Forbidden")
@@ -201,7 +201,7 @@ async def test_two_users_share_default_and_nothing_else(
         message = absent.refused(403, "Forbidden")
         assert message.replace(f"no-{name}", name) == there.json["message"]
         (await client.delete(f"{collection}/{name}{query}")).refused(403, "Forbidden")
-    (await alice.client.get(f"{BASE}/ghosts/{name}?namespace={alice.namespace}")).expect(200)
+    (await alice.client.get(f"{BASE}/ghosts/{name}?namespace={alice.home}")).expect(200)
 
     shared = unique("shared")
     (await alice.client.post(f"{BASE}/ghosts", ghost(shared))).expect(201)
@@ -243,7 +243,7 @@ async def test_the_same_token_has_the_same_rights_with_kubectl(
     name = unique("both-ways")
     (await user.client.post(f"{BASE}/ghosts", ghost(name))).expect(201)
     (await theirs.call("get", "ghost", name, "-ndefault")).ok()
-    (await theirs.call("get", "ghosts", f"-n{user.namespace}")).ok()
+    (await theirs.call("get", "ghosts", f"-n{user.home}")).ok()
     for arguments in (
         ("get", "ghosts", "-nkube-system"),
         ("get", "ghosts", "-A"),

@@ -16,7 +16,6 @@ from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
-from wegent_kube import ApiError
 from wegent_kube.resources import (
     CLUSTER_ROLE_BINDINGS,
     NAMESPACES,
@@ -43,21 +42,12 @@ async def create(api: Api, name: str, **spec: Any) -> None:
     await api.create("accounts", ACCOUNTS, name, {"email": f"{name}@example.com", **spec})
 
 
-async def there(api: Api, resource: Resource, namespace: str | None, name: str) -> bool:
-    try:
-        await api.client.request("GET", resource.path(namespace, name))
-    except ApiError as error:
-        if error.code != 404:
-            raise
-        return False
-    return True
-
-
 async def until(
     api: Api, resource: Resource, namespace: str | None, name: str, *, exists: bool
 ) -> None:
     async def probe() -> bool:
-        return await there(api, resource, namespace, name) is exists
+        found = await api.find(resource, namespace, name)
+        return (found is not None) is exists
 
     what = f"{resource.plural} {namespace}/{name} to {'exist' if exists else 'be gone'}"
     await eventually(probe, within_s=VERDICT_WITHIN_S, what=what)
@@ -246,11 +236,11 @@ async def test_suspension_takes_access_and_giving_it_back_restores_it(api: Api, 
     await api.settled("accounts", ACCOUNTS, user)
     await api.merge("accounts", ACCOUNTS, user, {"spec": {"suspended": True}})
     await api.settled("accounts", ACCOUNTS, user, "Suspended")
-    assert not await there(api, SERVICE_ACCOUNTS, ACCOUNTS, user)
-    assert await there(api, NAMESPACES, None, f"wegent-{user}"), "what is in it is kept"
+    assert await api.find(SERVICE_ACCOUNTS, ACCOUNTS, user) is None
+    assert await api.find(NAMESPACES, None, f"wegent-{user}") is not None, "what is in it is kept"
     await api.merge("accounts", ACCOUNTS, user, {"spec": {"suspended": False}})
     await api.settled("accounts", ACCOUNTS, user)
-    assert await there(api, SERVICE_ACCOUNTS, ACCOUNTS, user)
+    assert await api.find(SERVICE_ACCOUNTS, ACCOUNTS, user) is not None
 
 
 async def test_an_account_deleted_while_nobody_looked_leaves_no_rights(
@@ -268,13 +258,13 @@ async def test_an_account_deleted_while_nobody_looked_leaves_no_rights(
     await create(api, user)
     taken = await api.settled("accounts", ACCOUNTS, user, "NamespaceTaken")
     assert f"wegent-{user}" in condition(taken, "Ready")["message"]
-    assert not await there(api, ROLE_BINDINGS, f"wegent-{user}", f"{name}-admin")
+    assert await api.find(ROLE_BINDINGS, f"wegent-{user}", f"{name}-admin") is None
 
 
 async def test_what_gives_no_access_says_so(api: Api, user: str, namespace: str) -> None:
     await api.create("accounts", namespace, user, {"email": "a@example.com", "role": "admin"})
     await api.settled("accounts", namespace, user, "WrongNamespace")
-    assert not await there(api, SERVICE_ACCOUNTS, namespace, user)
+    assert await api.find(SERVICE_ACCOUNTS, namespace, user) is None
     await create(api, user, namespaces=[{"name": f"{namespace}-later", "role": "viewer"}])
     refused = await api.settled("accounts", ACCOUNTS, user, "RefNotFound")
     assert condition(refused, "ResolvedRefs")["status"] == "False"

@@ -10,7 +10,6 @@ from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
 from wegent_crds import members
-from wegent_kube import ApiError
 from wegent_kube.resources import ROLE_BINDINGS, SERVICE_ACCOUNTS
 
 ACCOUNTS = "wegent-accounts"
@@ -33,14 +32,8 @@ async def let_in(api: Api, namespace: str, user: str, role: str = "viewer") -> N
 
 
 async def is_member(api: Api, namespace: str, user: str, role: str = "viewer") -> bool:
-    path = ROLE_BINDINGS.path(namespace, members.binding_name(user, role))
-    try:
-        await api.client.request("GET", path)
-    except ApiError as error:
-        if error.code != 404:
-            raise
-        return False
-    return True
+    name = members.binding_name(user, role)
+    return await api.find(ROLE_BINDINGS, namespace, name) is not None
 
 
 async def thrown_out(api: Api, namespace: str, user: str) -> None:

@@ -35,14 +35,7 @@ def user() -> str:
 
 
 async def quota_of(api: Api, user: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = await api.client.request(
-            "GET", RESOURCE_QUOTAS.path(f"wegent-{user}", QUOTA_NAME)
-        )
-    except ApiError as error:
-        if error.code != 404:
-            raise
-        return None
+    found: dict[str, Any] | None = await api.find(RESOURCE_QUOTAS, f"wegent-{user}", QUOTA_NAME)
     return found
 
 
@@ -205,7 +198,7 @@ async def created(api: Api, namespace: str, name: str) -> None:
         try:
             await api.create("ghosts", namespace, name, {"systemPrompt": name})
         except ApiError as error:
-            if error.code != 403:
+            if not error.is_forbidden:
                 raise
             raise AssertionError(error.message) from error
         return True

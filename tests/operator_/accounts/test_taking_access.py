@@ -14,7 +14,6 @@ from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from wegent_crds import members
-from wegent_kube import ApiError
 from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import (
     CLUSTER_ROLE_BINDINGS,
@@ -51,19 +50,9 @@ async def post(api: Api, resource: Resource, namespace: str | None, body: dict[s
     return await api.client.request("POST", resource.path(namespace), body=body)
 
 
-async def find(api: Api, resource: Resource, namespace: str | None, name: str) -> Any:
-    """Return an object, None where there is none."""
-    try:
-        return await api.client.request("GET", resource.path(namespace, name))
-    except ApiError as error:
-        if error.code != 404:
-            raise
-        return None
-
-
 async def until_gone(api: Api, resource: Resource, namespace: str | None, name: str) -> None:
     async def probe() -> bool:
-        found = await find(api, resource, namespace, name)
+        found = await api.find(resource, namespace, name)
         assert found is None, found["metadata"]
         return True
 
@@ -116,7 +105,7 @@ async def test_labels_on_objects_of_others_stop_nothing(
         await post(api, resource, where, body)
     await suspend(api, user)
     await api.settled("accounts", ACCOUNTS, user, "Suspended")
-    assert await find(api, SERVICE_ACCOUNTS, ACCOUNTS, user) is None
+    assert await api.find(SERVICE_ACCOUNTS, ACCOUNTS, user) is None
     await until_gone(api, ROLE_BINDINGS, f"wegent-{user}", f"wegent-account-{user}-admin")
     await until_gone(api, CLUSTER_ROLE_BINDINGS, None, f"wegent-account-{user}-admin")
     await suspend(api, user, suspended=False)
@@ -125,7 +114,7 @@ async def test_labels_on_objects_of_others_stop_nothing(
     await until_gone(api, SERVICE_ACCOUNTS, ACCOUNTS, user)
     await until_gone(api, CLUSTER_ROLE_BINDINGS, None, f"wegent-account-{user}-admin")
     for resource, where, body in strangers:
-        assert await find(api, resource, where, body["metadata"]["name"]) is not None, body
+        assert await api.find(resource, where, body["metadata"]["name"]) is not None, body
     await api.client.request("DELETE", CLUSTER_ROLE_BINDINGS.path(None, f"lure-{user}"))
 
 
@@ -140,7 +129,7 @@ async def test_labels_for_a_user_who_is_yet_to_come_stop_nothing(
     await post(api, SERVICE_ACCOUNTS, namespace, body)
     await create(api, user)
     await api.settled("accounts", ACCOUNTS, user)
-    assert await find(api, SERVICE_ACCOUNTS, namespace, "lure") is not None
+    assert await api.find(SERVICE_ACCOUNTS, namespace, "lure") is not None
 
 
 async def test_rights_whose_labels_were_taken_off_are_taken_all_the_same(
@@ -173,11 +162,11 @@ async def test_labels_that_are_taken_off_come_back(api: Api, user: str) -> None:
         (SERVICE_ACCOUNTS, ACCOUNTS, user),
         (ROLE_BINDINGS, f"wegent-{user}", f"wegent-account-{user}-admin"),
     ):
-        before = await find(api, *place)
+        before = await api.find(*place)
         await patch(api, *place, {"metadata": {"labels": None}})
 
         async def mended(place: Any = place, before: Any = before) -> bool:
-            found = await find(api, *place)
+            found = await api.find(*place)
             assert found["metadata"].get("labels") == before["metadata"]["labels"], found
             assert found["metadata"]["uid"] == before["metadata"]["uid"], "the very same"
             return True
@@ -206,12 +195,12 @@ async def test_one_step_that_is_refused_does_not_keep_the_others_alive(
         message = condition(body, "Ready")["message"]
         assert message.startswith(f"RoleBinding {stays} in namespace {namespace} was not removed: ")
         assert "no deleting here" in message
-        assert await find(api, SERVICE_ACCOUNTS, ACCOUNTS, user) is None
+        assert await api.find(SERVICE_ACCOUNTS, ACCOUNTS, user) is None
         name = f"wegent-account-{user}-admin"
-        assert await find(api, CLUSTER_ROLE_BINDINGS, None, name) is None
-        assert await find(api, ROLE_BINDINGS, f"wegent-{user}", name) is None
+        assert await api.find(CLUSTER_ROLE_BINDINGS, None, name) is None
+        assert await api.find(ROLE_BINDINGS, f"wegent-{user}", name) is None
     await api.settled("accounts", ACCOUNTS, user, "Suspended")
-    assert await find(api, ROLE_BINDINGS, namespace, stays) is None
+    assert await api.find(ROLE_BINDINGS, namespace, stays) is None
 
 
 async def test_a_namespace_that_is_refused_is_told_and_the_rest_is_made(
@@ -233,10 +222,10 @@ async def test_a_namespace_that_is_refused_is_told_and_the_rest_is_made(
         assert said.startswith(f"Namespace {home} was refused: ")
         assert "a namespace needs the label team" in said
         assert len(said.encode()) < 1200
-        assert await find(api, SERVICE_ACCOUNTS, ACCOUNTS, user) is not None
+        assert await api.find(SERVICE_ACCOUNTS, ACCOUNTS, user) is not None
     await api.settled("accounts", ACCOUNTS, user)
     name = f"wegent-account-{user}-admin"
-    assert await find(api, ROLE_BINDINGS, home, name) is not None
+    assert await api.find(ROLE_BINDINGS, home, name) is not None
 
 
 async def test_a_serviceaccount_that_is_refused_is_told(api: Api, user: str) -> None:
@@ -279,7 +268,7 @@ async def test_a_binding_that_finalizers_hold_gives_nothing_any_more(
     for name in (own, given["metadata"]["name"]):
 
         async def emptied(name: str = name) -> bool:
-            found = await find(api, ROLE_BINDINGS, namespace, name)
+            found = await api.find(ROLE_BINDINGS, namespace, name)
             assert not found.get("subjects"), found
             return True
 
@@ -287,7 +276,7 @@ async def test_a_binding_that_finalizers_hold_gives_nothing_any_more(
     await create(api, user)
     await api.settled("accounts", ACCOUNTS, user, "NamespaceTaken")
     for name in (own, given["metadata"]["name"]):
-        found = await find(api, ROLE_BINDINGS, namespace, name)
+        found = await api.find(ROLE_BINDINGS, namespace, name)
         assert not found.get("subjects"), "inherited by a later user of the name"
         await patch(api, ROLE_BINDINGS, namespace, name, {"metadata": {"finalizers": None}})
 
@@ -302,10 +291,10 @@ async def test_a_serviceaccount_that_finalizers_hold_is_told(api: Api, user: str
     assert f"held by the finalizers {HELD}" in condition(body, "Ready")["message"]
     await suspend(api, user, suspended=False)
     await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
-    held = await find(api, *place)
+    held = await api.find(*place)
     await patch(api, *place, {"metadata": {"finalizers": None}})
     await api.settled("accounts", ACCOUNTS, user)
-    assert (await find(api, *place))["metadata"]["uid"] != held["metadata"]["uid"]
+    assert (await api.find(*place))["metadata"]["uid"] != held["metadata"]["uid"]
 
 
 async def test_an_account_that_finalizers_hold_gives_no_access(api: Api, user: str) -> None:
@@ -330,7 +319,7 @@ async def test_a_later_user_of_the_name_has_another_serviceaccount(
     """A token of the earlier user, which no password Secret ends, must not work for the later."""
     await create(api, user)
     await api.settled("accounts", ACCOUNTS, user)
-    earlier = await find(api, SERVICE_ACCOUNTS, ACCOUNTS, user)
+    earlier = await api.find(SERVICE_ACCOUNTS, ACCOUNTS, user)
     theirs = kubectl_as(control_plane, kubectl, ACCOUNTS, user, tmp_path)
     assert operator.stop() == 0
     await patch(api, SERVICE_ACCOUNTS, ACCOUNTS, user, {"metadata": {"ownerReferences": None}})
@@ -338,7 +327,7 @@ async def test_a_later_user_of_the_name_has_another_serviceaccount(
     await create(api, user)
     operator.start()
     await api.settled("accounts", ACCOUNTS, user, "NamespaceTaken")
-    later = await find(api, SERVICE_ACCOUNTS, ACCOUNTS, user)
+    later = await api.find(SERVICE_ACCOUNTS, ACCOUNTS, user)
     assert later["metadata"]["uid"] != earlier["metadata"]["uid"]
 
     async def dead() -> bool:
@@ -360,4 +349,4 @@ async def test_an_admin_gets_the_namespace_back_after_the_accounts_were_lost(
     await api.merge("accounts", ACCOUNTS, user, {"spec": {"role": "admin"}})
     await api.settled("accounts", ACCOUNTS, user)
     name = f"wegent-account-{user}-admin"
-    assert await find(api, ROLE_BINDINGS, f"wegent-{user}", name) is not None
+    assert await api.find(ROLE_BINDINGS, f"wegent-{user}", name) is not None

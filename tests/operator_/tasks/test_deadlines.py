@@ -161,7 +161,7 @@ async def test_times_that_do_not_exist_are_refused_and_the_last_one_does_no_harm
         ):
             with pytest.raises(ApiError, match="must be a valid time") as refused:
                 await api.merge("tasks", namespace, "t", {"status": status}, "status")
-            assert refused.value.code == 422
+            assert refused.value.is_invalid
     last = began | {"startTime": "9999-12-31T23:59:59Z"}
     await api.merge("tasks", namespace, "t", {"status": last}, "status")
     await in_phase(api, namespace, "Pending")  # its lease ran out as any other

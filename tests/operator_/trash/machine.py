@@ -323,7 +323,8 @@ class TrashMachine(RuleBasedStateMachine):
             self.world.run(work)
         except ApiError as error:
             # Gone; another of that name (the uid); or released, and not to be held again.
-            if error.code in {404, 409, 422} and self.live[key].deleting:
+            late = error.is_not_found or error.is_conflict or error.is_invalid
+            if late and self.live[key].deleting:
                 return False
             raise
         return True
@@ -352,7 +353,7 @@ class TrashMachine(RuleBasedStateMachine):
             try:
                 await self.api.client.request("PATCH", path, body=patch, content_type=MERGE_PATCH)
             except ApiError as error:
-                if error.code != 409:
+                if not error.is_conflict:
                     raise
             else:
                 return
@@ -385,7 +386,7 @@ class TrashMachine(RuleBasedStateMachine):
             try:
                 await self.api.client.request("PATCH", path, body=patch, content_type=MERGE_PATCH)
             except ApiError as error:
-                if error.code not in {404, 409, 422}:
+                if not (error.is_not_found or error.is_conflict or error.is_invalid):
                     raise
             else:
                 known.annotations = known.annotations | note

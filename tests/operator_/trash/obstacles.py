@@ -55,5 +55,5 @@ async def poke(api: Api, plural: str, namespace: str, name: str) -> None:
     try:
         await api.merge(plural, namespace, name, patch)
     except ApiError as error:
-        if error.code != 404:
+        if not error.is_not_found:
             raise

@@ -151,7 +151,7 @@ async def test_a_forged_mark_does_not_pass_for_what_was_restored(
                 "PATCH", path, body=patch, content_type=MERGE_PATCH, params=dry_run
             )
         except ApiError as error:
-            return error.code == 403
+            return error.is_forbidden
         return False
 
     await eventually(policy, within_s=30, what="the policy to be in force again")

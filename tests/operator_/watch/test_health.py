@@ -61,7 +61,7 @@ async def test_an_api_server_that_restarts_is_survived(
             try:
                 await anew.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
             except ApiError as error:
-                if error.code == 503:
+                if error.is_service_unavailable:
                     return False
                 raise
             return True

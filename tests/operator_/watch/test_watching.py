@@ -24,7 +24,7 @@ from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from wegent_crds.registry import BY_PLURAL, GROUP
-from wegent_kube import ApiError, KubeClient, load_connection
+from wegent_kube import ApiError, KubeClient, get_or_none, load_connection
 from wegent_kube.backoff import CAP_S
 from wegent_kube.content_types import JSON_PATCH, MERGE_PATCH
 from wegent_kube.resources import CRDS, EVENTS, ROLE_BINDINGS, SERVICE_ACCOUNTS, Resource
@@ -81,11 +81,7 @@ async def delete_crd(admin: Api, plural: str) -> None:
     await admin.client.request("DELETE", path)
 
     async def gone() -> bool:
-        try:
-            await admin.client.request("GET", path)
-        except ApiError as error:
-            return error.code == 404
-        return False
+        return await get_or_none(admin.client.request("GET", path)) is None
 
     await eventually(gone, within_s=60, what=f"the CRD of {plural} to be gone")
 
@@ -102,7 +98,7 @@ async def create_soon(admin: Api, plural: str, namespace: str, name: str, spec: 
         try:
             await admin.create(plural, namespace, name, spec)
         except ApiError as error:
-            if error.code in {404, 503}:
+            if error.is_not_found or error.is_service_unavailable:
                 return False
             raise
         return True
@@ -306,16 +302,12 @@ async def test_a_suspension_waits_for_no_list_of_bindings_or_namespaces(
         await refused(operator, "rolebindings", "403")
         await admin.merge("accounts", "wegent-accounts", name, {"spec": {"suspended": True}})
         await admin.settled("accounts", "wegent-accounts", name, "Suspended")
-        path = SERVICE_ACCOUNTS.path("wegent-accounts", name)
-        with pytest.raises(ApiError, match="404"):
-            await admin.client.request("GET", path)
+        assert await admin.find(SERVICE_ACCOUNTS, "wegent-accounts", name) is None
         await admin.client.request("GET", binding)
     await ready(operator)
 
     async def gone() -> bool:
-        with pytest.raises(ApiError, match="404"):
-            await admin.client.request("GET", binding)
-        return True
+        return await get_or_none(admin.client.request("GET", binding)) is None
 
     await eventually(gone, within_s=BACK_WITHIN_S, what="the binding to be gone")
     ends_in_time(operator)

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wegent_api.http.patches import as_yaml
 from wegent_api.http.yaml import documents_of
+from wegent_kube.encoding import encode_yaml
 
 texts = st.text() | st.just("\\U0001f600\\\\ud83d\\\\ude00")
 keys = st.text(max_size=128)  # YAML's limit for keys is 1024, escapes included
@@ -19,9 +19,9 @@ values = st.recursive(
 
 @given(values)
 def test_json_as_yaml(value: Any) -> None:
-    assert documents_of(as_yaml({"value": value})) == [{"value": value}]
+    assert documents_of(encode_yaml({"value": value})) == [{"value": value}]
 
 
 def test_a_backslash_before_a_u_is_no_escape() -> None:
     text = "\\ud83d\\ude00 \\\U0001f600 \x7f\x85\u2028\ufeff\ufffe"
-    assert documents_of(as_yaml([text])) == [[text]]
+    assert documents_of(encode_yaml([text])) == [[text]]

@@ -7,14 +7,13 @@ import pytest
 
 from tests.unit.objects import state
 from wegent_crds import members
-from wegent_operator.accounts.plan import (
+from wegent_operator.accounts.manifests import shared_binding
+from wegent_operator.accounts.plan import Plan, plan
+from wegent_operator.accounts.provisioned import (
     ACCOUNT_UID_LABEL,
-    Plan,
     ProvisionKey,
     account_of,
     managed_subset,
-    plan,
-    shared_binding,
 )
 from wegent_operator.state.objects import AccountState
 

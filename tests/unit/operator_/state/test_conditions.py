@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.unit.objects import BOT_SPEC, evaluate, state
-from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.conditions import ConditionType, Reason, find_condition
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, Condition
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.conditions import find, status_patch, with_verdict
+from wegent_operator.state.conditions import status_patch, with_verdict
 from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Outcome, Problem, verdict_of
 
@@ -77,7 +77,9 @@ def test_a_new_generation_is_observed_though_the_verdict_stands() -> None:
 def test_a_message_is_cut_by_what_the_schema_counts(character: str) -> None:
     def said(length: int) -> str:
         problem = Problem(Reason.NOT_PROVISIONED, character * length)
-        ready = find(with_verdict(bot([]), verdict_of([], [problem]), NOW).conditions, "Ready")
+        ready = find_condition(
+            with_verdict(bot([]), verdict_of([], [problem]), NOW).conditions, "Ready"
+        )
         assert ready
         Condition.model_validate(ready.to_json())
         return ready.message
@@ -91,11 +93,13 @@ def test_a_message_is_cut_by_what_the_schema_counts(character: str) -> None:
 def test_only_what_its_own_edit_mends_is_stalled() -> None:
     astray = verdict_of([], [Problem(Reason.WRONG_NAMESPACE, "create it there")])
     item = with_verdict(bot([]), astray, EARLIER)
-    stalled = find(item.conditions, ConditionType.STALLED)
+    stalled = find_condition(item.conditions, ConditionType.STALLED)
     assert stalled
     assert (stalled.status, stalled.message) == ("True", "create it there")
     for verdict in (verdict_of([], []), evaluate(item, Cache())):
-        assert not find(with_verdict(item, verdict, NOW).conditions, ConditionType.STALLED)
+        assert not find_condition(
+            with_verdict(item, verdict, NOW).conditions, ConditionType.STALLED
+        )
 
 
 def test_the_note_on_the_last_admin_goes_with_the_role() -> None:
@@ -104,7 +108,7 @@ def test_the_note_on_the_last_admin_goes_with_the_role() -> None:
     )
     admin = state("Account", "ann")
     noted = with_verdict(admin, replace(verdict_of([], []), last_admin=outcome), NOW)
-    assert find(noted.conditions, ConditionType.LAST_ADMIN)
-    assert not find(
+    assert find_condition(noted.conditions, ConditionType.LAST_ADMIN)
+    assert not find_condition(
         with_verdict(noted, verdict_of([], []), NOW).conditions, ConditionType.LAST_ADMIN
     )
