@@ -177,8 +177,8 @@ class Members:
                 raise Conflict(
                     f"{membership.username} still has the role {membership.role} in the namespace"
                     f" {namespace}: the RoleBinding {membership.name} is being deleted, and held"
-                    f" by the finalizers {held}; whoever may write RoleBindings there must take"
-                    " them off"
+                    f" by the finalizers {held}; a user who can update RoleBindings there must"
+                    " remove them"
                 )
             await asyncio.sleep(POLL_S)
 

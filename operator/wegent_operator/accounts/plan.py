@@ -219,8 +219,8 @@ def _bindings(
             problems.append(
                 Problem(
                     Reason.REF_NOT_PERMITTED,
-                    f"spec.namespaces[{index}]: nobody is given rights in the system namespace "
-                    f"{membership.namespace}; remove the entry",
+                    f"spec.namespaces[{index}]: the system namespace {membership.namespace} can't"
+                    " have members; remove the entry",
                 )
             )
         elif namespaces(membership.namespace) is None:

@@ -330,7 +330,7 @@ async def test_the_proxy_deletes_no_other_bindings(
     itself = Kubectl(control_plane.binaries.kubectl, proxy_kubeconfig)
     for name, where in ((f"wegent-account-{ann.name}-admin", ann.home), ("wegent-api", ACCOUNTS)):
         done = await itself.call("delete", "rolebinding", name, f"-n{where}")
-        assert "deletes only RoleBindings that are named wegent-member-" in done.stderr
+        assert "can delete only RoleBindings that are named wegent-member-" in done.stderr
 
 
 # Finalizers; memberships have them only on a cluster of an earlier version

@@ -118,7 +118,7 @@ async def test_the_tombstone_names_the_user_who_deleted(
         assert DELETED_BY not in kept["spec"]["object"]["metadata"]["annotations"]
         # The deleter gets no right to another user's object.
         message = (await other.client.delete(path_of(kept))).refused(403, "Forbidden")
-        assert "is deleted by the user who created the object" in message
+        assert "can be deleted only by the creator of the object" in message
         (await user.client.delete(path_of(kept))).expect(204)
 
 

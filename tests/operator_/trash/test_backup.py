@@ -139,7 +139,7 @@ async def test_everything_is_there_in_another_cluster(
 
         async def refused() -> bool:
             done = await admin.call("create", "--dry-run=server", "-f", "-", stdin=tombstone)
-            assert "only Wegent's operator makes Tombstones" in done.stderr, done.stdout
+            assert "only Wegent's operator creates Tombstones" in done.stderr, done.stdout
             return True
 
         await eventually(refused, within_s=20, what="the policies to be in force again")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from codegen.chart_policies import template
 from codegen.docs import names, targets
 from codegen.fields import field_table, rule_list, type_and_bounds
 from codegen.files import GeneratedRegion, differences, write
@@ -159,3 +160,15 @@ def test_refusals_are_those_of_validating_policies() -> None:
     assert refusals([other, policy]).splitlines()[2:] == [
         "| `p` | CREATE and UPDATE of `bots` | no |"
     ]
+
+
+def test_a_policy_has_the_names_of_the_release_but_its_own_name_stays() -> None:
+    policy = "metadata:\n  name: wegent-accounts\n  namespace in ['wegent-accounts']\n"
+    assert template(policy) == (
+        "{{- if .Values.policies.enabled }}\nmetadata:\n  name: wegent-accounts\n"
+        "  namespace in ['{{ .Values.accounts.namespace }}']\n{{- end }}\n"
+    )
+
+
+def test_cel_that_looks_like_helm_is_escaped() -> None:
+    assert '{{ "{{" }}' in template("expression: {{}}")

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from codegen import bound_policies
 from tests.crds.largest import largest_body, stored_size
+from tests.support.policy_files import metadata_bounds
 from tests.unit.objects import body
 from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
 from wegent_crds.registry import BY_KIND, BY_PLURAL, KINDS
@@ -88,14 +88,14 @@ def test_a_lean_tombstone_keeps_all_that_does_not_come_by_itself() -> None:
 @pytest.mark.parametrize("plural", [kind.plural for kind in KINDS if kind.user_facing])
 def test_a_lean_tombstone_of_all_that_the_bounds_let_by_fits(plural: str) -> None:
     kind, made = BY_PLURAL[plural], largest_body(plural)
+    bounds = metadata_bounds()
     made["metadata"] |= {
         "uid": "u" * 36,
         "namespace": "n" * 63,
         "deletionTimestamp": "2026-01-01T00:00:00Z",
-        "labels": {f"{number:0>317}": "v" * 63 for number in range(bound_policies.MAX_LABELS)},
-        "annotations": {"a": "n" * bound_policies.MAX_ANNOTATION_BYTES},
-        "ownerReferences": [{"name": "<" * bound_policies.MAX_OWNER_CHARS}]
-        * bound_policies.MAX_OWNERS,
+        "labels": {f"{number:0>317}": "v" * 63 for number in range(bounds["labels"])},
+        "annotations": {"a": "n" * bounds["annotationBytes"]},
+        "ownerReferences": [{"name": "<" * bounds["ownerChars"]}] * bounds["owners"],
         "managedFields": [{"manager": "m" * ETCD_MAX_BYTES}],
     }
     conditions = [
