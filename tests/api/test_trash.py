@@ -150,7 +150,7 @@ async def test_while_the_operator_is_down_a_deletion_is_under_way(
     answer = (await client.delete(f"{GHOSTS}/{name}")).expect(202)
     assert 0.5 <= time.monotonic() - began < 5
     assert (answer["kind"], answer["status"], answer["code"]) == ("Status", "Success", 202)
-    assert "can't be taken back" in answer["message"]
+    assert "can't be cancelled" in answer["message"]
     there = (await client.get(f"{GHOSTS}/{name}")).expect(200)
     assert there["metadata"]["deletionTimestamp"]
     (await client.delete(f"{GHOSTS}/{name}")).expect(202)  # repeating it does no harm
@@ -324,7 +324,7 @@ async def test_while_the_operator_is_down_a_restoring_is_under_way(
     proxy = start_proxy(settle_wait_s="0.3")
     client = Client(user.client.session, proxy.url, user.client.token)
     answer = (await client.send("POST", path_of(tombstone, "/restore"))).expect(202)
-    assert "comes back when" in answer["message"]
+    assert "the restore is in progress" in answer["message"]
     await asyncio.to_thread(stopped.start)
     again = await user.client.send("POST", path_of(tombstone, "/restore"))
     assert again.status in {200, 404}
@@ -348,7 +348,7 @@ async def test_a_tombstone_that_goes_meanwhile(user: User, stopped: OperatorProc
 
     await eventually(asked, within_s=5, what="the restoring to be asked for")
     (await user.client.delete(path_of(tombstone))).expect(204)
-    assert "before its object was back" in (await restoring).refused(404, "NotFound")
+    assert "before its object was restored" in (await restoring).refused(404, "NotFound")
 
 
 async def test_purged_is_for_good(client: Client) -> None:

@@ -352,7 +352,7 @@ async def test_one_user_has_so_many_whatever_their_tokens(
     ):
         for it in (client, client.as_(again)):
             answer = await it.get(watching(place))
-            assert "too many watches at once: the limit is 2" in answer.refused(
+            assert "too many concurrent watches: the limit is 2" in answer.refused(
                 429, "TooManyRequests"
             )
             assert answer.headers["Retry-After"]

@@ -280,7 +280,7 @@ def test_an_account_that_is_no_admin_is_not_taken_for_one(
     pods.logs.clear()
     upgrade = (CHART, *VALUES, "--set=firstAdmin.username=plain", "--set=jobs.deadlineSeconds=30")
     assert "failed" in change(bare_helm, "upgrade", *upgrade).refused()
-    assert any("Account plain is there with the role 'user'" in it for it in pods.logs.values())
+    assert any("Account plain exists with the role 'user'" in it for it in pods.logs.values())
     change(bare_helm, "upgrade", CHART, *VALUES).ok()
     kubectl.run("delete", "account", "plain", f"-n={ACCOUNTS}").ok()
 

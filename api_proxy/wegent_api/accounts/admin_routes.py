@@ -94,7 +94,7 @@ async def get_account(
 
 @router.patch(
     "/{username}",
-    summary="Change an account, suspend it, or give its access back",
+    summary="Change, suspend or reactivate an account",
     responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
     openapi_extra=request_body(AccountChange, examples.ACCOUNT_CHANGE),
 )
@@ -141,8 +141,8 @@ async def delete_account(
     if finalizers := (left.get("metadata") or {}).get("finalizers"):
         held = ", ".join(finalizers)
         return pending(
-            f"the access of {username} ends; the Account is held by the finalizers {held}, and"
-            " its name is free when they are taken off",
+            f"the user {username} has no access any more; the Account is kept by the finalizers"
+            f" {held}, and its name is in use until they are removed",
             {},
         )
     return Response(status_code=204)
@@ -151,7 +151,7 @@ async def delete_account(
 @router.post(
     "/{username}/password",
     status_code=204,
-    summary="Give a user another password",
+    summary="Reset a user's password",
     response_class=Response,
     responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
     openapi_extra=request_body(PasswordReset, examples.PASSWORD_RESET),
