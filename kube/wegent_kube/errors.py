@@ -43,4 +43,4 @@ class ApiError(KubeError):
     @property
     def message(self) -> str:
         """The server's human-readable message."""
-        return str(self.status.get("message") or "the API server gave no reason")
+        return str(self.status.get("message") or "the API server did not give a reason")

@@ -255,7 +255,7 @@ async def test_a_name_that_is_taken_leaves_all_as_it_was(client: Client) -> None
     (await client.post(GHOSTS, ghost(name, "The new one."))).expect(201)
     answer = await client.send("POST", path_of(tombstone, "/restore"))
     message = answer.refused(409, "Conflict")
-    assert f"another Ghost is named default/{name}; delete that one" in message
+    assert f"a Ghost named default/{name} already exists; delete it" in message
     after = (await client.get(path_of(tombstone))).expect(200)
     assert after["spec"] == tombstone["spec"]
     assert after["spec"]["restore"] is False

@@ -184,7 +184,7 @@ async def test_two_items_for_one_bot_are_a_duplicate(api: Api, namespace: str) -
     twice = {"bots": [bot, {**bot, "namespace": namespace}]}
     await api.create("teams", namespace, "t", twice)
     await api.create("tasks", namespace, "k", {"teamRef": {"name": "t"}, "prompt": "p"})
-    message = f"Bot {namespace}/b is listed already, at spec.bots"
+    message = f"duplicate reference to Bot {namespace}/b, which is also at spec.bots"
     team = await api.settled("teams", namespace, "t", reason="DuplicateRef")
     assert message in team["status"]["conditions"][1]["message"]
     task = await api.settled("tasks", namespace, "k", reason="RefNotReady")

@@ -204,7 +204,9 @@ async def test_one_step_that_is_refused_does_not_keep_the_others_alive(
         await suspend(api, user)
         body = await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
         message = condition(body, "Ready")["message"]
-        assert message.startswith(f"RoleBinding {stays} in namespace {namespace} was not removed: ")
+        assert message.startswith(
+            f"RoleBinding {stays} in namespace {namespace} can't be deleted: "
+        )
         assert "no deleting here" in message
         assert await find(api, SERVICE_ACCOUNTS, ACCOUNTS, user) is None
         name = f"wegent-account-{user}-admin"
@@ -299,7 +301,7 @@ async def test_a_serviceaccount_that_finalizers_hold_is_told(api: Api, user: str
     await patch(api, *place, {"metadata": {"finalizers": [HELD]}})
     await suspend(api, user)
     body = await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
-    assert f"held by the finalizers {HELD}" in condition(body, "Ready")["message"]
+    assert f"the finalizers {HELD} remain" in condition(body, "Ready")["message"]
     await suspend(api, user, suspended=False)
     await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
     held = await find(api, *place)

@@ -68,7 +68,7 @@ async def test_a_dead_claimants_task_is_taken_up_by_another(
     dead, other = Claimant(runner, "dead", SHORTEST_LEASE_S), Claimant(runner, "other")
     assert await dead.claim(await make_task())
     free = await in_phase(api, namespace, "Pending")
-    assert "at attempt 1 the lease of dead ran out" in free["status"]["message"]
+    assert "at attempt 1 the lease of dead expired" in free["status"]["message"]
     assert "claim" not in free["status"]
     assert "startTime" not in free["status"]
     assert condition(free, "Ready")["status"] == "True"

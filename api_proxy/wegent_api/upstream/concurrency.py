@@ -47,7 +47,10 @@ class ConcurrencyLimiter:
             Unavailable: all slots are in use.
         """
         if self._taken[user] + size > self._per_user:
-            message = f"too many concurrent {self._what}: the limit is {self._per_user} per user"
+            message = (
+                f"too many concurrent {self._what}: the limit is {self._per_user} per user;"
+                " wait until others have ended"
+            )
             raise TooManyRequests(message, retry_after_s=RETRY_AFTER_S)
         if self._taken.total() + size > self._at_once:
             raise Unavailable(

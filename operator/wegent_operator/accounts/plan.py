@@ -333,9 +333,9 @@ def _own_namespace(
     return None, [
         Problem(
             Reason.NAMESPACE_TAKEN,
-            f"namespace {name} exists and was not made for this Account, which gets no access "
-            "to it; delete that namespace, use another name for the Account, or give it the "
-            f"namespace by the label {ACCOUNT_UID_LABEL}={state.uid}",
+            f"namespace {name} already exists and does not belong to this Account; delete the "
+            "namespace, use another name for the Account, or label the namespace with "
+            f"{ACCOUNT_UID_LABEL}={state.uid} to give it to the Account",
         )
     ]
 
@@ -367,8 +367,8 @@ def _bindings(
             problems.append(
                 Problem(
                     Reason.REF_NOT_PERMITTED,
-                    f"spec.namespaces[{index}]: nobody is given rights in the system namespace "
-                    f"{membership.namespace}; remove the entry",
+                    f"spec.namespaces[{index}]: roles in the system namespace "
+                    f"{membership.namespace} are not allowed; remove the entry",
                 )
             )
         elif namespaces(membership.namespace) is None:

@@ -93,7 +93,7 @@ class Obstacles:
         try:
             answer = await self._writer.write(state, status_patch(desired), accept=METADATA_OBJECT)
         except KubeError as error:
-            logger.warning("%s: the condition was not written: %s", state.key, error)
+            logger.warning("%s: condition not written: %s", state.key, error)
             return
         if answer is not None:
             version = int(answer["metadata"]["resourceVersion"])

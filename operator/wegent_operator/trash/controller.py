@@ -151,8 +151,8 @@ class TrashController:
             raise waiting_for(
                 state,
                 self._clock(),
-                f"metadata.finalizers: the object waits for {named(finalizers)}; the controller"
-                " that added a finalizer removes it, and then the object goes into the trash",
+                f"metadata.finalizers: waiting for {named(finalizers)}; each controller removes its"
+                " own finalizer, then the object is stored in the trash",
             )
 
     def _wait_for_restore(self, state: ObjectState) -> None:
@@ -177,8 +177,8 @@ class TrashController:
         raise waiting_for(
             state,
             self._clock(),
-            f"the object can't be deleted: the Tombstone {name} is still bringing it back; see"
-            " the Tombstone's condition Ready. If the rest is not needed, delete the Tombstone",
+            f"the object can't be deleted: the Tombstone {name} is still restoring it; see the"
+            " Tombstone's condition Ready, or delete the Tombstone to end the restore",
             reason=Reason.DELETION_BLOCKED,
         )
 
@@ -287,7 +287,11 @@ class TrashController:
                 params={"fieldManager": FIELD_MANAGER},
             )
         except KubeError as error:
-            logger.warning("%s: nobody can change it until it is gone: %s", state.key, error)
+            logger.warning(
+                "%s: annotation not removed, so changes stay forbidden until the deletion: %s",
+                state.key,
+                error,
+            )
             return
         if not isinstance(answer, Missed):
             self._cache.put(state_of(BY_PLURAL[state.key.plural], answer))
@@ -373,8 +377,8 @@ class TrashController:
             raise Hindered(
                 Reason.DELETION_BLOCKED,
                 f"the object can't be deleted: the Tombstone {metadata['name']} of an earlier try"
-                f" is being deleted, and waits for {named(there['metadata']['finalizers'])};"
-                " remove those finalizers, and the object is stored in another one",
+                f" is being deleted and waits for {named(there['metadata']['finalizers'])};"
+                " remove these finalizers, so that the object is stored in a new Tombstone",
             )
         if there["spec"]["object"] != tombstone["spec"]["object"]:
             there["spec"]["object"] = tombstone["spec"]["object"]
