@@ -81,7 +81,7 @@ def set_annotation(key: str, value: str) -> str:
 
 
 def remove_annotation(key: str, condition: str = "true") -> str:
-    """Return the patches that remove an annotation if it is there, and ``condition`` holds."""
+    """Return the patches that remove an existing annotation if ``condition`` holds."""
     return (
         f"('{key}' in object.metadata.?annotations.orValue({{}}) && {condition}"
         f" ? [JSONPatch{{op: 'remove', path: {_path(key)}}}] : [])"

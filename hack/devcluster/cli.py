@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"devcluster: {error}")
         return FAILURE
     except KeyboardInterrupt:
-        say("devcluster: interrupted; what was started is stopped")
+        say("devcluster: interrupted; started processes are stopped")
         return INTERRUPTED
 
 

@@ -245,7 +245,7 @@ class TestAnotherCheckout:
         (copy.directory / ".venv").mkdir()
         (copy.directory / ".venv" / "thesis.txt").touch()
         refused = copy.run("make", "env", f"PYTHON={sys.executable}")
-        assert "is no Python environment; remove it or move it away" in refused.stderr
+        assert "is not a Python environment; remove or rename it" in refused.stderr
         assert (copy.directory / ".venv" / "thesis.txt").exists()
 
     def test_make_works_in_the_makefiles_directory_alone(

@@ -64,7 +64,7 @@ def problem_response(problem: Problem) -> Response:
 
 
 def pending(message: str, headers: Mapping[str, str]) -> Response:
-    """Return the 202 for an operation in progress: a ``Status`` that is no failure."""
+    """Return the 202 for an operation in progress: a ``Status`` of success."""
     status = {
         "kind": "Status",
         "apiVersion": "v1",

@@ -114,7 +114,7 @@ class Pauses:
         if new:
             logger.warning(
                 "WEGENT_OPERATOR_ACCOUNT_QUOTA: the cluster does not count %s, so users have no"
-                " limit for it; correct the name if the cluster has no such resource",
+                " limit for it; correct the name if it is wrong",
                 ", ".join(new),
             )
         return 0.0

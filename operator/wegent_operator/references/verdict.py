@@ -7,7 +7,7 @@ the order in which events came.
 
 The message of an object that isn't ready goes down that chain to the root causes. The
 chain ends at an object of another namespace that isn't a shared one: permission to use
-an object is no permission to read what its spec names. So each message repeats only
+an object doesn't include permission to read what its spec names. So each message repeats only
 what objects of its own namespace and of the shared ones say.
 """
 
