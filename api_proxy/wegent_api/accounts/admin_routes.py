@@ -23,7 +23,7 @@ from wegent_api.http.bodies import body_of, no_body, read_form
 from wegent_api.http.error_responses import JSON, invalid, pending
 from wegent_api.http.errors import Cause, Invalid
 from wegent_api.http.openapi import PENDING, request_body, statuses
-from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, no_repeats
+from wegent_api.http.query import LIMIT, Continue, Parameters, no_repeats
 from wegent_api.http.state import SettingsDep
 from wegent_api.names import USER_NAME_SCHEMA, user_name
 from wegent_api.upstream.client import UserApiDep
@@ -39,8 +39,8 @@ router: Final = APIRouter(prefix="/api/v1/auth/admin/accounts", tags=["admin"])
 class PageParameters(Parameters):
     """Parameters of a list."""
 
-    limit: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
-    continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+    limit: Annotated[int | None, Field(ge=1, le=2**31 - 1, description=LIMIT)] = None
+    continue_: Continue = None
 
     def upstream(self) -> dict[str, str]:
         """Return the parameters of the request to the API server."""
@@ -59,7 +59,9 @@ async def account_change(request: Request) -> dict[str, Any]:
     except ValidationError as error:
         raise invalid("AccountChange", error) from None
     if "email" in value and value["email"] is None:
-        raise Invalid.of([Cause("FieldValueRequired", "email", "must stay")], what="AccountChange")
+        raise Invalid.of(
+            [Cause("FieldValueRequired", "email", "can't be removed")], what="AccountChange"
+        )
     return value
 
 

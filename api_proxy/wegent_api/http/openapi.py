@@ -15,7 +15,7 @@ Responses = dict[int | str, dict[str, Any]]
 SCHEMAS: Final = "#/components/schemas/"
 
 MEANINGS: Final = {
-    400: "The request is malformed; the message has the place.",
+    400: "The request is malformed; the message has the details.",
     401: "The token is missing, or the API server does not accept it.",
     403: "The caller does not have permission.",
     404: "The object does not exist.",

@@ -49,6 +49,15 @@ NamespaceOrAll = Annotated[str, AfterValidator(_label_or_all)]
 Name = Annotated[
     str, Path(description="Name of the object."), AfterValidator(dns_subdomain), SUBDOMAIN_SCHEMA
 ]
+Continue = Annotated[
+    str | None,
+    Field(
+        alias="continue",
+        max_length=MAX_CONTINUE_CHARS,
+        description="Token of the next page, from the `continue` of the page before.",
+    ),
+]
+LIMIT: Final = "Maximum number of items in a page."
 DryRun = Annotated[
     Literal["All"] | None,
     Field(alias="dryRun", description="`All`: process the request without storing the result."),
@@ -93,13 +102,15 @@ class Parameters(BaseModel):
 class OneParameters(Parameters):
     """Parameters of requests for one object."""
 
-    namespace: Namespace = DEFAULT_NAMESPACE
+    namespace: Annotated[Namespace, Field(description="Namespace of the object.")] = (
+        DEFAULT_NAMESPACE
+    )
 
 
 class ReferrersParameters(OneParameters):
     """Parameters of a search for referrers."""
 
-    continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+    continue_: Continue = None
 
 
 class DeleteParameters(OneParameters):
@@ -159,7 +170,12 @@ class ListParameters(Parameters):
         Field(description="Namespace to list. `*`: all namespaces in which the caller may list."),
     ] = DEFAULT_NAMESPACE
     label_selector: Annotated[
-        str | None, Field(alias="labelSelector", max_length=MAX_SELECTOR_CHARS)
+        str | None,
+        Field(
+            alias="labelSelector",
+            max_length=MAX_SELECTOR_CHARS,
+            description="Label selector, such as `team=a,stage!=test`.",
+        ),
     ] = None
     field_selector: Annotated[
         str | None,
@@ -171,8 +187,8 @@ class ListParameters(Parameters):
             examples=["status.phase=Running"],
         ),
     ] = None
-    limit: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
-    continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+    limit: Annotated[int | None, Field(ge=0, le=2**31 - 1, description=LIMIT)] = None
+    continue_: Continue = None
 
     @property
     def everywhere(self) -> bool:

@@ -43,15 +43,15 @@ def one_object(kind: Kind, *codes: int) -> Responses:
 
 
 NOT_MODIFIED: Final[Responses] = {
-    304: {"description": f"The object has a version in `{IF_NONE_MATCH}`.", "headers": _ETAG}
+    304: {"description": f"The object still has a version of `{IF_NONE_MATCH}`.", "headers": _ETAG}
 }
 
 
 def conditions(*headers: str) -> dict[str, Any]:
     """Return the ``openapi_extra`` of a route with these request headers."""
     described = {
-        IF_MATCH: "Versions (`ETag`) that the object must have one of. `*`: any version.",
-        IF_NONE_MATCH: "Versions (`ETag`) that the object must not have. `*`: must not exist.",
+        IF_MATCH: "Required versions of the object (values of `ETag`). `*`: any version.",
+        IF_NONE_MATCH: "Excluded versions of the object (values of `ETag`). `*`: all versions.",
     }
     return {
         "parameters": [
