@@ -125,7 +125,7 @@ async def test_who_is_no_admin_there_changes_nothing_and_learns_nothing(
 async def test_a_user_who_is_not_there_is_not_let_in(sign_up: SignUp, audit: AuditLog) -> None:
     ann = await sign_up("ann")
     answer = await put(ann, ann.home, "no-such-user", "viewer")
-    assert answer.refused(404, "NotFound") == "there is no user no-such-user"
+    assert answer.refused(404, "NotFound") == "user no-such-user not found"
     mine = [it for it in audit.writes(namespace=ann.home) if it.resource == "rolebindings"]
     assert {it.name for it in mine} == {f"wegent-account-{ann.name}-admin"}
 
