@@ -111,7 +111,7 @@ async def test_a_task_names_the_root_cause_and_follows_it(
     before = written(audit, namespace)
     other = {"skillRefs": [{"name": "lint", "namespace": "elsewhere"}]}
     await api.merge("ghosts", namespace, "g", {"spec": other})
-    await _said(api, namespace, to_ghost + "elsewhere/lint may not be used from")
+    await _said(api, namespace, to_ghost + "elsewhere/lint does not allow references from")
     await settled(api, namespace, "ghosts", reason="RefNotPermitted")
     await settled(api, namespace, "bots", "teams", reason="RefNotReady")
     after = written(audit, namespace)

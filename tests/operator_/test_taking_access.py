@@ -232,7 +232,7 @@ async def test_a_namespace_that_is_refused_is_told_and_the_rest_is_made(
         await create(api, user)
         body = await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
         said = condition(body, "Ready")["message"]
-        assert said.startswith(f"Namespace {home} was refused: ")
+        assert said.startswith(f"Namespace {home} can't be created: ")
         assert "a namespace needs the label team" in said
         assert len(said.encode()) < 1200
         assert await find(api, SERVICE_ACCOUNTS, ACCOUNTS, user) is not None
@@ -252,7 +252,7 @@ async def test_a_serviceaccount_that_is_refused_is_told(api: Api, user: str) -> 
         await create(api, user)
         body = await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
         said = condition(body, "Ready")["message"]
-        assert said.startswith(f"ServiceAccount {user} in namespace {ACCOUNTS} was refused: ")
+        assert said.startswith(f"ServiceAccount {user} in namespace {ACCOUNTS} can't be applied: ")
         assert "too many here" in said
     await api.settled("accounts", ACCOUNTS, user)
 

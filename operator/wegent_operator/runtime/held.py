@@ -54,8 +54,8 @@ class HeldKeys:
         if state is None or not refusal or state.observed_generation == state.generation:
             return
         note = (
-            f"waiting for the operator to list {unlisted}, which may have a referenced object:"
-            f" {refusal}; see the operator's /readyz"
+            f"the operator can't list {unlisted} ({refusal}), so it does not know whether the"
+            " referenced object exists; see the operator's /readyz"
         )
         story = Story(action="Reconcile", reason=KIND_REFUSED, note=note, normal=False)
         self._recorder.tell(state, story, self._clock())
