@@ -141,7 +141,7 @@ def test_a_lock_file_that_lacks_something_is_noticed(project: Project) -> None:
     finally:
         lock.write_text(text, encoding="utf-8")
     assert done.returncode != 0
-    assert ".lock is not what pyproject.toml asks for: run `make lock`" in done.stdout
+    assert ".lock does not match pyproject.toml: run `make lock`" in done.stdout
 
 
 def test_the_dockerfiles_install_takes_the_locks_versions(project: Project) -> None:
