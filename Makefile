@@ -54,10 +54,10 @@ help: ## List the targets
 up: env ## Run Wegent here: a cluster if none is named, CRDs, roles, operator and API proxy on port 8000
 	@$(BIN)/python -m devstack up
 
-down: env ## Stop what `make up` started; data is kept
+down: env ## Stop the programs and the cluster of `make up`; data is kept
 	@$(BIN)/python -m devstack down
 
-status: env ## Say what of it runs
+status: env ## Show whether cluster and programs run
 	@$(BIN)/python -m devstack status
 
 kubeconfig: env ## Print the path of the cluster's kubeconfig
@@ -69,7 +69,7 @@ admin-login: env ## Print the first admin's name and password, separated by a sp
 token: env ## Log the first admin in and print the token
 	@$(BIN)/python -m devstack token
 
-uninstall: env ## Take Wegent out of the cluster that `make up` used; users' objects and kinds stay
+uninstall: env ## Uninstall Wegent from the cluster of `make up`; users' objects and kinds stay
 	@$(BIN)/python -m devstack uninstall
 
 clean: env ## Stop everything and delete the development cluster's data
@@ -89,13 +89,13 @@ coverage: test ## Run the same tests and measure their coverage, which must stay
 image: env ## Make both programs' images, without Docker too, into .dev/image
 	$(BIN)/python -m imagebuild
 
-e2e: env ## Install the chart on a cluster that runs pods, kind or a node of our own, and use it
+e2e: env ## Test the installed chart on a cluster that runs Pods: kind, or a node of its own
 	@$(BIN)/python -m devcluster.node --install
 	@$(BIN)/python -m devcluster fetch $(ON_NODES)
 	@$(BIN)/python -m imagebuild
 	$(BIN)/pytest -m e2e tests/e2e
 
-bench: env ## Measure what operator and proxy take, on a throwaway control plane
+bench: env ## Measure the resources of operator and proxy, on a throwaway control plane
 	@$(BIN)/python -m tests.benchmarks
 
 lint: env ## Check style, the direction of imports and language; no file may shadow the standard library
@@ -105,27 +105,27 @@ lint: env ## Check style, the direction of imports and language; no file may sha
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m prose
 
-format: env ## Put the code into its format
+format: env ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 type: env ## Check types, strictly
 	$(BIN)/mypy
 
-generate: env ## Write what is generated: CRDs, roles, policies, the chart's copies and the reference parts of docs/
+generate: env ## Write the generated files: CRDs, roles, policies, the chart's copies and the reference parts of docs/
 	$(BIN)/python -m codegen
 
-verify: env ## Fail if anything generated is not up to date, the lock files included
+verify: env ## Fail if a generated file or a lock file is not up to date
 	$(BIN)/python -m codegen --check
 	@$(MAKE) --no-print-directory verify-lock
 
-verify-lock: env ## Fail if the lock files are not what pyproject.toml asks for
+verify-lock: env ## Fail if the lock files don't match pyproject.toml
 	@mkdir -p .dev && cp requirements*.lock .dev/
 	@$(call compile-locks,.dev,)
 	@for lock in requirements*.lock; do \
 		diff <(grep -v '^#' $$lock) <(grep -v '^#' .dev/$$lock) > .dev/lock.diff \
 		|| { head -n 20 .dev/lock.diff; \
-			echo "$$lock is not what pyproject.toml asks for: run \`make lock\`"; exit 1; }; done
+			echo "$$lock does not match pyproject.toml: run \`make lock\`"; exit 1; }; done
 
 lock: env ## Resolve the dependencies again, to the newest versions allowed
 	@$(call compile-locks,.,--upgrade)
@@ -148,6 +148,6 @@ env: $(VENV)/.complete ## Make the Python environment from the lock file
 
 $(VENV)/.complete: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python3.11 ..."; exit 2; }
+		|| { echo "Python 3.11 or newer is required; choose it with make PYTHON=/path/to/python3.11 ..."; exit 2; }
 	@PYTHONPATH=hack $(PYTHON) -m devstack.environment $(AGAIN) $(VENV)
 	@touch $@

@@ -82,7 +82,7 @@ def new_user_name(value: str) -> str:
         ValueError: it is not a valid user name, or is reserved.
     """
     if user_name(value) in RESERVED_NAMES:
-        raise ValueError(f"{value} is reserved, please choose another")
+        raise ValueError(f"{value} is reserved; choose another name")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The chart's values: names, types, defaults, and what each is for.
+"""The chart's values: names, types, defaults and descriptions.
 
 The one source of ``values.yaml``, ``values.schema.json`` and the table in the chart's
 README. A field's docstring is its documentation in all three. Values of Kubernetes' own types (an
@@ -43,7 +43,7 @@ Labels = dict[
 Address = Annotated[
     str, Field(pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$")
 ]
-"""An IP address. The program says it better if it isn't one all the same."""
+"""An IP address. The program checks it exactly."""
 Network = Annotated[str, Field(pattern=r"^[0-9A-Fa-f:.]+/[0-9]{1,3}$")]
 ImageName = Annotated[
     str,
@@ -90,7 +90,7 @@ Named = Annotated[
 
 
 class ValuesModel(BaseModel):
-    """A part of the values; what it doesn't name is refused."""
+    """A part of the values. Unknown names are refused."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, extra="forbid", use_attribute_docstrings=True
@@ -122,176 +122,178 @@ class Images(ValuesModel):
     """Prefix of the names of both images, your registry's included; `-operator` and `-api`
     are added. Must be set, unless `operator.image.repository` and `api.image.repository` are."""
     tag: Tag = ""
-    """Of both. Empty: the chart's appVersion."""
+    """Tag of both images. Empty: the chart's appVersion."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
-    """When they are pulled."""
+    """Pull policy of both images."""
 
 
 class Image(ValuesModel):
-    """One program's image, where it differs."""
+    """Overrides for the image of one program."""
 
     repository: ImageName = ""
-    """Its whole name. Empty: as `image.repository` says."""
+    """Full name of the image. Empty: derived from `image.repository`."""
     tag: Tag = ""
-    """Its tag. Empty: as `image.tag` says."""
+    """Tag of the image. Empty: `image.tag`."""
     digest: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
-    """Its digest, `sha256:...`; it counts more than the tag."""
+    """Digest of the image, `sha256:...`. Overrides the tag."""
 
 
 class Crds(ValuesModel):
     """CustomResourceDefinitions."""
 
     enabled: bool = True
-    """Install and upgrade them with the chart. Off: apply `crds/` yourself, before each upgrade."""
+    """Install and upgrade the CRDs with the chart. If false, apply `crds/` before each upgrade."""
     keep: bool = True
-    """Leave them, all objects of users, the accounts' namespace and the first admin's password in
-    the cluster when the release is uninstalled. Off: `helm uninstall` deletes all of it."""
+    """Keep the CRDs, all objects of users, the accounts namespace and the first admin's password
+    when the release is uninstalled. If false, `helm uninstall` deletes all of these."""
 
 
 class Policies(ValuesModel):
     """Admission policies."""
 
     enabled: bool = True
-    """Install the admission policies. Off: creators can be forged, the operator and the proxy are
-    held by RBAC alone, and objects get the trash's finalizer only once the operator sees them."""
+    """Install the admission policies. If false, creators can be forged, only RBAC limits the
+    operator and the proxy, and objects have the trash's finalizer only once the operator has
+    added it."""
     mutating: Literal["auto", "always", "never"] = "auto"
-    """Condition for installing the mutating ones too, which stamp creators and the trash's
-    finalizer: `auto` where the cluster has them (Kubernetes 1.36 and newer), as far as Helm can
-    see. `helm template` sees no cluster: say `always` there."""
+    """Install the mutating admission policies, which set creators and the trash's finalizer:
+    `auto` installs them if the cluster supports them (Kubernetes 1.36 and newer). `helm template`
+    has no cluster to ask: set `always` there."""
 
 
 class Accounts(ValuesModel):
-    """Where users are."""
+    """Accounts and their limits."""
 
     namespace: Label = "wegent-accounts"
-    """Of Accounts, their ServiceAccounts and password Secrets. Nothing else may live there, so it
-    can't be the release's namespace. Not to be changed once users are there."""
+    """Namespace of the Accounts, their ServiceAccounts and password Secrets. It must contain
+    nothing else, so it can't be the release's namespace. Don't change it once users exist."""
     create_namespace: bool = True
-    """Make that namespace. Off: it must be there before."""
+    """Create that namespace. If false, it must already exist."""
     registration: Literal["closed", "open"] = "closed"
-    """Open: anybody who reaches the API may register. Closed: admins create Accounts."""
+    """`open`: every client of the API may register a user. `closed`: only admins create
+    Accounts."""
     secrets: Annotated[int, Field(ge=1)] = 2000
-    """How many Secrets the namespace may hold, by a ResourceQuota: each Account has one for its
-    password, so that no more users can register than that."""
+    """Limit of Secrets in the accounts namespace, as a ResourceQuota. Each Account has one Secret
+    for its password, so this also limits the number of users."""
     quota: dict[str, Annotated[int, Field(ge=1)]] = dict(ACCOUNT_QUOTA)
-    """How many objects the namespace of each user may hold, as a ResourceQuota has it. `null`
-    takes a resource out."""
+    """Limits on objects in each user's own namespace, in the format of a ResourceQuota. `null`
+    removes a limit."""
 
 
 class FirstAdmin(ValuesModel):
     """The first admin."""
 
     enabled: bool = True
-    """Make an Account with the role `admin` after installing, unless there is one of the name."""
+    """Create an Account with the role `admin` after the installation, unless it exists."""
     username: Annotated[str, Field(pattern=f"^{DNS_LABEL}$", max_length=50)] = "admin"
-    """Its name."""
+    """Name of the Account."""
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)] = "admin@example.com"
-    """Its address."""
+    """E-mail address of the Account."""
     existing_secret: OptionalName = ""
-    """Name of a Secret in the release's namespace that has the password under the key `password`.
-    Use it with GitOps, where Helm can't look up the one that it generated before."""
+    """Name of a Secret in the release's namespace with the password under the key `password`. Use
+    it with GitOps, where Helm can't look up a password that it generated before."""
     password: Annotated[str, Field(max_length=128)] = ""
-    """The password, of 12 characters or more. Empty: one is generated, once, and kept on
-    upgrades. Helm's record of the release has it either way, so change it after the first login:
-    over the API, for changing it here changes nothing."""
+    """Password of at least 12 characters. Empty: generated once, and kept on upgrades. The record
+    of the release contains the password in both cases. So change it over the API after the first
+    login; a later change of this value has no effect."""
 
 
 class ServiceAccount(ValuesModel):
     """A ServiceAccount."""
 
     create: bool = True
-    """Make the ServiceAccount."""
+    """Create the ServiceAccount."""
     name: OptionalName = ""
-    """Its name; empty: that of the Deployment. Roles and policies follow it."""
+    """Name of the ServiceAccount, for which roles and policies apply. Empty: name of the
+    Deployment."""
     annotations: Strings = {}
-    """Its annotations."""
+    """Annotations of the ServiceAccount."""
 
 
 class PodDisruptionBudget(ValuesModel):
     """A PodDisruptionBudget."""
 
     enabled: bool = True
-    """Make a PodDisruptionBudget."""
+    """Create a PodDisruptionBudget."""
     max_unavailable: (
         Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=r"^([0-9]|[1-9][0-9]|100)%$")]
     ) = 1
-    """How many Pods may be evicted at a time."""
+    """Maximum of Pods that may be unavailable during evictions, as a number or percentage."""
 
 
 class Workload(ValuesModel):
     """Values that operator and proxy share."""
 
     image: Image = Image()
-    """Its image."""
+    """Image of the program."""
     annotations: Strings = {}
     """Annotations of the Deployment."""
     pod_annotations: Strings = {}
-    """Annotations of its Pods."""
+    """Annotations of the Pods."""
     pod_labels: Labels = {}
-    """Labels of its Pods, besides the chart's."""
+    """Labels of the Pods, in addition to the chart's."""
     service_account: ServiceAccount = ServiceAccount()
-    """Its ServiceAccount."""
+    """ServiceAccount of the Pods."""
     extra_env: list[Named] = []
-    """Further environment variables, as Kubernetes has them."""
+    """Additional environment variables of the container, as EnvVar objects."""
     extra_volumes: list[Named] = []
-    """Further volumes of its Pods."""
+    """Additional volumes of the Pods."""
     extra_volume_mounts: list[Named] = []
-    """Further mounts of its container."""
+    """Additional volume mounts of the container."""
     node_selector: Labels = {}
-    """Labels of the nodes that it may run on."""
+    """Node labels that the Pods require."""
     tolerations: list[Object] = []
-    """Taints that it tolerates."""
+    """Tolerations of the Pods."""
     affinity: Object = {}
-    """Its affinity."""
+    """Affinity of the Pods."""
     topology_spread_constraints: list[Object] = []
-    """How its Pods are spread; each gets the Pods' selector if it has none. Empty: over nodes and
-    zones, as well as can be."""
+    """Topology spread constraints of the Pods. A constraint without a selector gets that of the
+    Pods. Empty: spread over nodes and zones where possible."""
     priority_class_name: OptionalName = ""
-    """Its priority class."""
+    """Priority class of the Pods."""
     pod_disruption_budget: PodDisruptionBudget = PodDisruptionBudget()
-    """How many of its Pods may be evicted."""
+    """PodDisruptionBudget of the Pods."""
 
 
 class Operator(Workload):
     """The operator."""
 
     replicas: Annotated[int, Field(ge=0)] = 2
-    """Number of operators. A Lease says which of them leads; the others watch, and take over."""
+    """Number of operators. The holder of a Lease leads; the others watch and take over."""
     listen_host: Address = "0.0.0.0"  # noqa: S104 - a pod's network is its own
-    """Address that health and metrics are served on; `::` where Pods have IPv6 only."""
+    """Address for health and metrics. Use `::` if Pods have only IPv6."""
     port: Port = 8081
-    """Port that health and metrics are served on."""
+    """Port for health and metrics."""
     settings: OperatorSettings = OperatorSettings()  # type: ignore[valid-type]
-    """Its settings; unset: the program's default. Each is an environment variable
-    `WEGENT_OPERATOR_...` of [its page](../../docs/operator.md#settings)."""
+    """Settings of the operator. Unset: the program's default. Each one sets the environment
+    variable `WEGENT_OPERATOR_...`, see [operator](../../docs/operator.md#settings)."""
     resources: Resources = {
         "requests": {"cpu": "50m", "memory": "128Mi"},
         "limits": {"memory": "512Mi"},
     }
-    """CPU and memory of the container."""
+    """Resource requests and limits of the container."""
 
 
 class Service(ValuesModel):
     """A Service."""
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-    """Its type."""
+    """Type of the Service."""
     port: Port = 80
-    """Its port."""
+    """Port of the Service."""
     node_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Port on each node, with `NodePort`; unset: any."""
+    """Port on each node for the type `NodePort`. Unset: chosen by the cluster."""
     external_traffic_policy: Literal["", "Cluster", "Local"] = ""
-    """With `NodePort` and `LoadBalancer`; `Local` keeps clients' addresses, which the limits of
-    attempts go by. Empty: the cluster's default."""
+    """External traffic policy for the types `NodePort` and `LoadBalancer`. `Local` preserves
+    clients' addresses, which the limits of attempts use. Empty: the cluster's default."""
     load_balancer_source_ranges: list[Network] = []
-    """Networks that a `LoadBalancer` takes connections from; empty: all."""
+    """Networks from which a `LoadBalancer` accepts connections. Empty: all."""
     load_balancer_class: str = ""
-    """Which kind of `LoadBalancer`; empty: the cluster's default. Can't be changed later."""
+    """Class of the `LoadBalancer`. Empty: the cluster's default. Immutable."""
     ip_family_policy: Literal["", "SingleStack", "PreferDualStack", "RequireDualStack"] = ""
-    """IP family policy of the Service: addresses of IPv4, of IPv6 or of both; empty: the
-    cluster's default."""
+    """IP family policy of the Service: IPv4, IPv6 or both. Empty: the cluster's default."""
     annotations: Strings = {}
-    """Its annotations."""
+    """Annotations of the Service."""
 
 
 Paths = Annotated[list[Annotated[str, Field(pattern="^/")]], Field(min_length=1)]
@@ -302,203 +304,205 @@ class Ingress(ValuesModel):
     """An Ingress."""
 
     enabled: bool = False
-    """Publish the API by an Ingress. Passwords and tokens pass through: give it TLS."""
+    """Publish the API with an Ingress. Passwords and tokens pass through it: set up TLS."""
     class_name: OptionalName = ""
-    """Its class; empty: the cluster's default."""
+    """Class of the Ingress. Empty: the cluster's default."""
     annotations: Strings = {}
-    """Its annotations."""
+    """Annotations of the Ingress."""
     host: HostName | Literal[""] = ""
-    """The host name; empty: any."""
+    """Host name. Empty: any."""
     paths: Paths = PUBLISHED
-    """Prefixes of the paths that go to the proxy: all that users need, and not `/metrics`. It
-    expects `/api/v1` after no prefix."""
+    """Path prefixes that are routed to the proxy. The default has all paths for users, without
+    `/metrics`. The proxy expects `/api/v1` at the root."""
     path_type: Literal["Prefix", "Exact", "ImplementationSpecific"] = "Prefix"
-    """How paths are compared."""
+    """Path type of the rules."""
     tls_secret: OptionalName = ""
-    """Name of the Secret with the certificate for the host; empty: no TLS here."""
+    """Name of the Secret with the certificate for the host. Empty: no TLS."""
 
 
 class HttpRoute(ValuesModel):
     """An HTTPRoute of the Gateway API."""
 
     enabled: bool = False
-    """Publish the API by an HTTPRoute. The Gateway API's kinds must be installed."""
+    """Publish the API with an HTTPRoute. The CRDs of the Gateway API must be installed."""
     annotations: Strings = {}
-    """Its annotations."""
+    """Annotations of the HTTPRoute."""
     parent_refs: list[Named] = []
-    """The Gateways that it belongs to; at least one."""
+    """References to the Gateways, at least one."""
     hostnames: list[HostName] = []
-    """Host names; empty: the Gateway's."""
+    """Host names. Empty: those of the Gateway."""
     paths: Paths = PUBLISHED
-    """Prefixes of the paths that go to the proxy: all that users need, and not `/metrics`."""
+    """Path prefixes that are routed to the proxy. The default has all paths for users, without
+    `/metrics`."""
 
 
 class Autoscaling(ValuesModel):
     """A HorizontalPodAutoscaler."""
 
     enabled: bool = False
-    """Let the number of Pods follow their CPU. `api.replicas` then counts for nothing."""
+    """Scale the number of Pods by their CPU use. `api.replicas` then has no effect."""
     min_replicas: Annotated[int, Field(ge=1)] = 2
-    """Fewest Pods."""
+    """Minimum number of Pods."""
     max_replicas: Annotated[int, Field(ge=1)] = 6
-    """Most Pods."""
+    """Maximum number of Pods."""
     target_cpu_percent: Annotated[int, Field(ge=1, le=1000)] = 70
-    """Mean use of the requested CPU that is aimed at. Logins are what costs CPU."""
+    """Target average CPU use, in percent of the request. Logins use most of the CPU."""
     behavior: Object = {}
-    """How quickly it scales, as Kubernetes has it."""
+    """Scaling behavior, as in a HorizontalPodAutoscaler."""
 
 
 class Api(Workload):
     """The API proxy."""
 
     replicas: Annotated[int, Field(ge=0)] = 2
-    """Number of proxies. They share nothing; limits of attempts count for each."""
+    """Number of proxies. They share no state, so limits of attempts apply to each one."""
     listen_host: Address = "0.0.0.0"  # noqa: S104 - as above
-    """Address that it listens on; `::` where Pods have IPv6 only."""
+    """Address to listen on. Use `::` if Pods have only IPv6."""
     port: Port = 8000
     """Port of the container."""
     settings: ApiSettings = ApiSettings()  # type: ignore[valid-type]
-    """Its settings; unset: the program's default. Each is an environment variable
-    `WEGENT_API_...` of [its page](../../docs/api.md)."""
+    """Settings of the proxy. Unset: the program's default. Each one sets the environment variable
+    `WEGENT_API_...`, see [API](../../docs/api.md)."""
     resources: Resources = {
         "requests": {"cpu": "100m", "memory": "256Mi"},
         "limits": {"memory": "768Mi"},
     }
-    """CPU and memory of the container. Each password that is being hashed takes 64 MiB."""
+    """Resource requests and limits of the container. Each concurrent password hash takes 64 MiB."""
     drain_delay_seconds: Annotated[int, Field(ge=0, le=300)] = 5
-    """How long a Pod that is to end goes on serving, until no load balancer sends it anything."""
+    """Seconds that a terminating Pod keeps serving, until load balancers have removed it."""
     service: Service = Service()
-    """Its Service."""
+    """Service of the proxy."""
     ingress: Ingress = Ingress()
-    """An Ingress to it."""
+    """Ingress to the Service."""
     http_route: HttpRoute = HttpRoute()
-    """An HTTPRoute to it."""
+    """HTTPRoute to the Service."""
     autoscaling: Autoscaling = Autoscaling()
-    """A HorizontalPodAutoscaler for it."""
+    """HorizontalPodAutoscaler of the proxy."""
 
 
 class NetworkPolicy(ValuesModel):
     """NetworkPolicies."""
 
     enabled: bool = True
-    """Let only what is needed in to the Pods, and out to DNS and the API server. It takes a network
-    plug-in that knows policies; others ignore them."""
+    """Create NetworkPolicies that allow only the necessary traffic: to the Pods, and from them to
+    DNS and the API server. They have an effect only with a network plugin that enforces them."""
     api_from: list[Object] = []
-    """Sources that may reach the proxy, as in Kubernetes' `from`, besides `metricsFrom` and the
-    chart's own test; empty: everybody."""
+    """Peers that may connect to the proxy, as in a NetworkPolicy's `from`, in addition to
+    `metricsFrom` and the chart's test. Empty: all."""
     metrics_from: list[Object] = []
-    """Sources that may reach the operator's metrics, and the proxy, whose metrics are on its
-    only port; empty: everybody the operator's, and `apiFrom` alone the proxy's."""
+    """Peers that may connect to the operator's metrics and to the proxy, which serves metrics on
+    its only port. Empty: all for the operator, `apiFrom` for the proxy."""
     api_server_ports: Annotated[list[Port], Field(min_length=1)] = [443, 6443]
-    """Ports that the API server listens on, behind its Service too."""
+    """Ports of the API server: that of its Service and that of its endpoints."""
     api_server_to: list[Object] = []
-    """Where the API server is, as Kubernetes' `to` has it; empty: anywhere, on these ports."""
+    """Peers that are the API server, as in a NetworkPolicy's `to`. Empty: all, on these ports."""
     extra_egress: list[Object] = []
-    """Further destinations that operator, proxy and Jobs may reach, such as a collector of
-    traces or a mesh, as Kubernetes' `egress` has it."""
+    """Additional `egress` rules for operator, proxy and Jobs, such as to a collector of traces or
+    a mesh."""
 
 
 class ServiceMonitor(ValuesModel):
     """ServiceMonitors of the Prometheus operator."""
 
     enabled: bool = False
-    """Make ServiceMonitors for operator and proxy. The Prometheus operator's kinds must be
+    """Create ServiceMonitors for operator and proxy. The CRDs of the Prometheus operator must be
     installed."""
     labels: Labels = {}
-    """Labels that your Prometheus selects by."""
+    """Labels by which Prometheus selects the object."""
     interval: Annotated[str, Field(pattern=r"^[0-9]+(ms|s|m|h)$")] = "30s"
-    """How often they are scraped."""
+    """Scrape interval."""
 
 
 class PrometheusRule(ValuesModel):
     """A PrometheusRule of the Prometheus operator."""
 
     enabled: bool = False
-    """Make a PrometheusRule with alerts, each with what to do. Those that say that nothing answers
-    look for what `serviceMonitor` scrapes, and are left out without it."""
+    """Create a PrometheusRule with alerts, each with a runbook. The alerts for missing targets
+    require `serviceMonitor` and are omitted without it."""
     labels: Labels = {}
-    """Labels that your Prometheus selects by."""
+    """Labels by which Prometheus selects the object."""
 
 
 class Dashboard(ValuesModel):
     """A Grafana dashboard."""
 
     enabled: bool = False
-    """Make a ConfigMap with a dashboard, for Grafana's sidecar."""
+    """Create a ConfigMap with a dashboard, for Grafana's sidecar."""
     labels: Labels = {"grafana_dashboard": "1"}
-    """Labels that the sidecar selects by."""
+    """Labels by which the sidecar selects the ConfigMap."""
     annotations: Strings = {}
-    """Annotations, such as the folder to put it into."""
+    """Annotations of the ConfigMap, such as the dashboard's folder."""
 
 
 class Monitoring(ValuesModel):
     """Prometheus and Grafana."""
 
     service_monitor: ServiceMonitor = ServiceMonitor()
-    """Scraping."""
+    """ServiceMonitors."""
     prometheus_rule: PrometheusRule = PrometheusRule()
-    """Alerts."""
+    """PrometheusRule with alerts."""
     dashboard: Dashboard = Dashboard()
-    """A dashboard."""
+    """Grafana dashboard."""
 
 
 class Jobs(ValuesModel):
-    """The Jobs that run around installing and uninstalling, and the test."""
+    """The Jobs of installation and uninstallation, and the test."""
 
     pod_annotations: Strings = {}
-    """Annotations of their Pods, such as one that keeps a mesh's sidecar out, with which they
-    would never end."""
+    """Annotations of the Pods, such as one that disables a mesh's sidecar, with which a Job would
+    never end."""
     pod_labels: Labels = {}
-    """Labels of their Pods, besides the chart's."""
+    """Labels of the Pods, in addition to the chart's."""
     deadline_seconds: Annotated[int, Field(ge=30)] = 240
-    """How long each may take; less than Helm's own `--timeout`."""
+    """Time limit of each Job in seconds. Must be less than Helm's `--timeout`."""
     resources: Resources = {
         "requests": {"cpu": "50m", "memory": "128Mi"},
         "limits": {"memory": "256Mi"},
     }
-    """CPU and memory of the containers."""
+    """Resource requests and limits of the containers."""
     node_selector: Labels = {}
-    """Labels of the nodes that they may run on."""
+    """Node labels that the Pods require."""
     tolerations: list[Object] = []
-    """Taints that they tolerate."""
+    """Tolerations of the Pods."""
     affinity: Object = {}
-    """Their affinity."""
+    """Affinity of the Pods."""
     priority_class_name: OptionalName = ""
-    """Their priority class."""
+    """Priority class of the Pods."""
 
 
 class Uninstall(ValuesModel):
     """Steps before the release is deleted."""
 
     release_objects: bool = True
-    """Before uninstalling, end the operator and take the trash's finalizer off every object. Off:
-    nothing of users' can be deleted after uninstalling, until that is done by hand."""
+    """Before the release is uninstalled, stop the operator and remove the trash's finalizer from
+    every object. If false, users' objects can't be deleted after the uninstallation until the
+    finalizers are removed by hand."""
 
 
 class Values(ValuesModel):
     """All values."""
 
     name_override: NamePart = ""
-    """Part of the names in place of the chart's name."""
+    """Replacement for the chart's name in the names of objects."""
     fullname_override: NamePart = ""
-    """Prefix of all names, in place of the release's name."""
+    """Prefix of all names instead of the release's name."""
     common_labels: Labels = {}
-    """Labels of all objects and Pods, besides the chart's."""
+    """Labels of all objects and Pods, in addition to the chart's."""
     image: Images = Images()
-    """The images."""
+    """Images of operator and proxy."""
     image_pull_secrets: list[Named] = []
-    """Secrets to pull them with, each `{name: ...}`."""
+    """Secrets with the registry's credentials, each `{name: ...}`."""
     crds: Crds = Crds()
-    """The CustomResourceDefinitions."""
+    """CustomResourceDefinitions."""
     policies: Policies = Policies()
-    """The admission policies."""
+    """Admission policies."""
     accounts: Accounts = Accounts()
-    """Where users are."""
+    """Accounts and their limits."""
     shared_namespaces: list[Label] = ["default"]
-    """Any namespace may refer into these."""
+    """Namespaces whose objects may be referenced from all namespaces."""
     shared_role: Literal["viewer", "editor", "none"] = "viewer"
-    """Role of every user in the shared namespaces. With `editor`, any user may change and delete
-    what others made there; with `none`, users are let in one by one."""
+    """Role of every user in the shared namespaces. With `editor`, every user may change and delete
+    objects of others there. With `none`, members are added one by one."""
     first_admin: FirstAdmin = FirstAdmin()
     """The first admin."""
     operator: Operator = Operator()
@@ -512,21 +516,21 @@ class Values(ValuesModel):
         "fsGroup": 65532,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    """Of all Pods. On OpenShift, which chooses the ids, set `runAsUser`, `runAsGroup` and `fsGroup`
-    to null."""
+    """Security context of all Pods. On OpenShift, which assigns the IDs, set `runAsUser`,
+    `runAsGroup` and `fsGroup` to null."""
     container_security_context: Object = {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    """Of all containers."""
+    """Security context of all containers."""
     network_policy: NetworkPolicy = NetworkPolicy()
     """NetworkPolicies."""
     monitoring: Monitoring = Monitoring()
     """Prometheus and Grafana."""
     jobs: Jobs = Jobs()
-    """The Jobs around installing and uninstalling."""
+    """Jobs of installation and uninstallation."""
     uninstall: Uninstall = Uninstall()
-    """Uninstalling."""
+    """Steps before the release is uninstalled."""
     global_: Annotated[Object, Field(alias="global")] = {}
-    """Values that a parent chart shares with all its parts; this chart uses none."""
+    """Global values of a parent chart. This chart uses none."""

@@ -46,7 +46,7 @@ PANELS: Final = (
         "{{reason}}",
     ),
     Panel(
-        "Objects by what Ready says",
+        "Objects by reason of Ready",
         "short",
         "sum by (reason) (max by (kind, reason) (wegent_operator_objects))",
         "{{reason}}",
@@ -58,7 +58,7 @@ PANELS: Final = (
         ' (wegent_operator_objects{reason=~"RefNotFound|RefNotPermitted"}))',
         "{{kind}}",
     ),
-    Panel("Operators that lead", "short", "sum(wegent_operator_leading)", "leading"),
+    Panel("Leaders", "short", "sum(wegent_operator_leading)", "leading"),
     Panel(
         "Corrected by resyncs",
         "ops",

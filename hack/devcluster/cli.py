@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, _interrupt)
     command: Callable[[argparse.Namespace], int] = options.command
     return exit_code_of(
-        "devcluster", lambda: command(options), interrupted="what was started is stopped"
+        "devcluster", lambda: command(options), interrupted="started processes are stopped"
     )
 
 

@@ -95,7 +95,7 @@ def _fetch(url: str, target: Path, expected: str, label: str) -> None:
             target.unlink()
             raise ChecksumMismatch(
                 f"{url} has SHA-256 {actual}, but its publisher says {expected}."
-                f" It was thrown away: it is damaged, or not theirs"
+                f" The download was removed: it is damaged or not genuine"
             )
         return
 
@@ -124,7 +124,7 @@ def _read_small(url: str) -> str:
 
 def _open(url: str, timeout_s: float) -> HTTPResponse:
     if urlsplit(url).scheme not in {"https", "http"}:
-        raise DownloadError(f"{url} is no web address")
+        raise DownloadError(f"{url} is not an HTTP URL")
     # urllib follows redirects, as both hosts answer with, and honours https_proxy.
     response = urllib.request.urlopen(url, timeout=timeout_s)  # noqa: S310 - checked above
     return cast("HTTPResponse", response)
@@ -172,7 +172,7 @@ def _extract(archive: Path, member: str, target: Path) -> None:
         with tarfile.open(archive) as tar:
             source = tar.extractfile(member)
             if source is None:
-                raise DownloadError(f"{member} is no file in its archive")
+                raise DownloadError(f"{member} is not a file in its archive")
             with source, target.open("wb") as file:
                 shutil.copyfileobj(source, file)
     except (tarfile.TarError, KeyError) as error:

@@ -50,7 +50,7 @@ class ExistingCluster:
         ):
             raise ProviderRefused(
                 f"this checkout works with {self._address()}, but KUBECONFIG now names"
-                f" {_server(chosen)}; `clean` lets go of the former"
+                f" {_server(chosen)}; run `clean` to use another cluster"
             )
         fresh = not self.kubeconfig.exists()
         write_private(self.kubeconfig, chosen.encode())

@@ -59,9 +59,7 @@ def read_login(file: Path) -> Login:
     try:
         return Login(*file.read_text(encoding="utf-8").split())
     except (OSError, TypeError) as error:
-        raise ClusterError(
-            "the admin's login is not known here: run `make up` first, or ask whoever did"
-        ) from error
+        raise ClusterError("no login of the admin is stored here: run `make up` first") from error
 
 
 def log_in(api: str, login: Login) -> str:

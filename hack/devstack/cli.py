@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_environment(stack, options)
         return command(stack, options)
 
-    left = "`make status` says what runs, `make down` stops it"
+    left = "`make status` shows the state, `make down` stops it"
     return exit_code_of("wegent", run, interrupted=left)
 
 
@@ -76,13 +76,13 @@ def _check_environment(stack: Stack, options: argparse.Namespace) -> None:
     wanted, current = os.environ.get("CLUSTER"), stack.cluster.provider()
     if wanted and wanted not in PROVIDERS:
         raise ClusterError(
-            f"CLUSTER={wanted} is no kind of cluster; there are {', '.join(PROVIDERS)}, and"
-            f" without CLUSTER it is the one from before, else {next(iter(PROVIDERS))}"
+            f"CLUSTER={wanted} is not a kind of cluster; choose one of {', '.join(PROVIDERS)}."
+            f" The default is that of the existing cluster, else {next(iter(PROVIDERS))}"
         )
     if wanted and current not in {None, wanted}:
         raise ClusterError(
             f"CLUSTER={wanted}, but this checkout works with a cluster of the kind {current}:"
-            f" leave CLUSTER out, or let go of that cluster first, by `make clean` without CLUSTER"
+            f" omit CLUSTER, or run `make clean` without CLUSTER first"
         )
 
 
@@ -108,7 +108,7 @@ def _path_of_kubectl() -> str:
 
 def _show(login: Login | None) -> str:
     if login is None:
-        return "made elsewhere; ask whoever set this cluster up"
+        return "created by another checkout; ask the cluster's administrator"
     return f"{login.name}   password {login.password}   (again: make admin-login)"
 
 
@@ -164,14 +164,14 @@ def _parser() -> argparse.ArgumentParser:
     description = "All of Wegent on this machine."
     parser = parser_of("devstack", description, EPILOG, state=STATE, contents="everything")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="bring up what isn't")
+    up = commands.add_parser("up", help="start the cluster and the programs")
     up.set_defaults(command=_up)
     up.add_argument("--provider", choices=PROVIDERS, help="(default: as before)")
     for name, command, text in (
         ("down", _down, "stop it and keep the data"),
         ("clean", _clean, "stop it and remove the data"),
         ("uninstall", _uninstall, "take Wegent out of the cluster; users' objects stay"),
-        ("status", _status, "say what runs"),
+        ("status", _status, "show the state of cluster and programs"),
         ("kubeconfig", _kubeconfig, "print the path of the cluster's kubeconfig"),
         ("admin-login", _admin_login, "print the first admin's name and password"),
         ("token", _token, "log the first admin in and print the token"),

@@ -114,7 +114,7 @@ class Stack:
                 )
             installer = Installer(self._kubectl(), kubeconfig)
             installer.uninstall([CHECKOUT / "config" / "policies"])
-            say("Releasing what the trash holds ...")
+            say("Removing the trash's finalizers ...")
             release_everything(kubeconfig)
             installer.uninstall([CHECKOUT / "config" / "rbac"])
             return True

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--prefix",
         default="localhost/",
-        help="what the images' names begin with: a registry and a path (%(default)s)",
+        help="prefix of the images' names: a registry and a path (%(default)s)",
     )
     parser.add_argument("--tag", help="(default: the project's version)")
     parser.add_argument("--refresh", action="store_true", help="take Debian's updates")
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ClusterError as error:
         say(f"imagebuild: {error}")
         return 1
-    say(f"made in {time.monotonic() - started:.1f} s; what is in them: *.cdx.json beside them")
+    say(f"made in {time.monotonic() - started:.1f} s; bills of materials: *.cdx.json beside them")
     return 0
 
 

@@ -187,7 +187,7 @@ class ApiError(KubeError, StatusError):
     @property
     def message(self) -> str:
         """The server's human-readable message."""
-        return str(self._status.get("message") or "the API server gave no reason")
+        return str(self._status.get("message") or "the API server did not give a reason")
 
 
 async def get_or_none(get: Awaitable[_T]) -> _T | None:

@@ -29,14 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--release-everything",
         action="store_true",
-        help="take the trash's finalizer off every object and exit: for uninstalling, when the"
-        " operator and the admission policies are gone",
+        help="remove the trash's finalizer from every object, then exit; to uninstall Wegent after"
+        " the operator and the admission policies have been deleted",
     )
     parser.add_argument(
         "--stop-operator",
         metavar="NAMESPACE/DEPLOYMENT",
-        help="with --release-everything: first delete the operator, which is that Deployment, and"
-        " the policy binding that puts the finalizer on",
+        help="with --release-everything: first delete the operator's Deployment and the policy"
+        " binding that adds the finalizer",
     )
     options = parser.parse_args(arguments)
     kopf.configure(log_format=kopf.LogFormat.JSON)
@@ -107,7 +107,7 @@ async def _uninstall(operator: str | None) -> int:
         sys.stderr.write(f"wegent-operator: and {len(result.left) - MAX_NAMED} more\n")
     sys.stderr.write(
         f"wegent-operator: {len(result.left)} objects still have the finalizer and can't be"
-        " deleted; mend what refused it, and run this again\n"
+        " deleted; fix the cause of the refusal, then run this again\n"
     )
     return 1
 

@@ -187,7 +187,7 @@ class Operator:
         self.metrics.pending.set_function(lambda: self._pending.age_s)
         self.metrics.hindered.set_function(lambda: self._obstacles.told)
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
-        logger.info("Health and metrics are served on port %d.", self._health.port)
+        logger.info("Serving health and metrics on port %d.", self._health.port)
         self._spawn("events", self._recorder.run())
         self._spawn("resyncs", self.resyncer.run(self.settings.resync_interval_s))
         self._spawn("reconciling", self._run())
@@ -253,7 +253,7 @@ class Operator:
     def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled():
-                logger.critical("%s has ended", name, exc_info=task.exception())
+                logger.critical("The task %s has ended", name, exc_info=task.exception())
                 self.monitor.ended(name)
 
         task = asyncio.create_task(coroutine, name=f"wegent {name}")

@@ -83,28 +83,34 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 TOGETHER: list[tuple[dict[str, Any], str]] = [
     (
         nested("accounts.namespace", "wegent-system"),
-        "accounts.namespace: can't be the release's namespace",
+        "accounts.namespace: must not be the release's namespace",
     ),
-    (nested("firstAdmin.password", "short"), "firstAdmin.password: must have 12 characters"),
+    (
+        nested("firstAdmin.password", "short"),
+        "firstAdmin.password: must have at least 12 characters",
+    ),
     (
         merged(
             nested("firstAdmin.password", "long enough, and then some"),
             nested("firstAdmin.existingSecret", "mine"),
         ),
-        "firstAdmin: give password or existingSecret, not both",
+        "firstAdmin: password and existingSecret exclude each other; set only one of them",
     ),
-    ({"api": {"httpRoute": {"enabled": True}}}, "api.httpRoute.parentRefs: must name a Gateway"),
+    (
+        {"api": {"httpRoute": {"enabled": True}}},
+        "api.httpRoute.parentRefs: is required with httpRoute.enabled: set at least one Gateway",
+    ),
     (
         {"api": {"serviceAccount": {"create": False}}},
         "api.serviceAccount.name: is needed where create is false",
     ),
     (
         nested("api.ingress", {"enabled": True, "tlsSecret": "tls"}),
-        "api.ingress.host: is needed with tlsSecret",
+        "api.ingress.host: is required with tlsSecret",
     ),
     (
         nested("api.autoscaling.minReplicas", 7),
-        "api.autoscaling.minReplicas: must not be more than maxReplicas",
+        "api.autoscaling.minReplicas: must not be greater than maxReplicas",
     ),
 ]
 
@@ -154,7 +160,7 @@ UNNAMED: list[tuple[dict[str, Any], str]] = [
 def test_images_must_be_named(offline_helm: Helm, values: dict[str, Any], where: str) -> None:
     unset = merged(nested("image.repository", ""), values)
     refused = template(offline_helm, unset).refused()
-    assert "image.repository: must say where the images are" in refused
+    assert "image.repository: is required" in refused
     assert "make image" in refused
     assert where in refused
 

@@ -21,7 +21,7 @@ from wegent_crds.conditions import ConditionType
 from wegent_crds.kinds.account import AccountSpec
 from wegent_crds.kinds.tombstone import TombstoneSpec
 from wegent_crds.registry import ACCOUNT, GROUP, KINDS, TOMBSTONE
-from wegent_operator.accounts.plan import ACCOUNT_UID_LABEL
+from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 from wegent_operator.accounts.quota import QUOTA_NAME
 from wegent_operator.state.objects import OWN_NAMESPACE_PREFIX
 

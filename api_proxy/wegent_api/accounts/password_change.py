@@ -57,8 +57,8 @@ class PasswordChanger:
                 await self._secrets.delete(superseded.secret)
         except KubeError as error:
             raise Unavailable(
-                "the password has been changed, but sessions from before may go on for as long as"
-                " a login lasts; change it once more, or have an admin suspend the account"
+                "the password has been changed, but earlier tokens may stay valid until they"
+                " expire; change the password again, or ask an admin to suspend the account"
             ) from error
         await self._secrets.give_or_leave(account, new)
         return new
@@ -89,8 +89,8 @@ class PasswordChanger:
             lost = error.is_conflict or error.is_invalid
             if lost and await self._has_changed(account):
                 raise Conflict(
-                    f"the account {account.username} has been changed in the meantime;"
-                    " look at it, and try again"
+                    f"the account {account.username} has been modified by another request;"
+                    " read it again, then retry"
                 ) from error
             raise
 

@@ -142,14 +142,14 @@ class PasswordSecrets:
         try:
             await self.give_to(account, secret)
         except KubeError as error:
-            logger.warning("a password Secret has no owner yet, it is left to the sweep: %s", error)
+            logger.warning("Owner of a password Secret not set; the sweep retries it: %s", error)
 
     async def forget(self, secret: SecretRef) -> None:
         """Delete an unused Secret. If that fails, the next sweep does it."""
         try:
             await self.delete(secret)
         except KubeError as error:
-            logger.warning("an orphaned password Secret is left to the sweep: %s", error)
+            logger.warning("Orphaned password Secret not deleted; the sweep retries it: %s", error)
 
     async def delete(self, secret: SecretRef, *, resource_version: str | None = None) -> None:
         """Delete exactly this Secret. It may be gone already, or changed in the meantime."""

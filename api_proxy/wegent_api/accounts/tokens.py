@@ -81,8 +81,8 @@ class TokenIssuer:
                     raise
             if time.monotonic() + pause > deadline:
                 raise NotSetUp(
-                    f"the account {username} is not set up yet; if this lasts,"
-                    " see whether Wegent's operator is running",
+                    f"the account {username} is not set up yet; try again. If this persists,"
+                    " check that Wegent's operator is running",
                     retry_after_s=RETRY_AFTER_S,
                 )
             await asyncio.sleep(pause)

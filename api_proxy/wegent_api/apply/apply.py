@@ -174,8 +174,8 @@ def bound_lookups(manifests: Sequence[Manifest]) -> None:
             if reference.target not in inside:
                 outside.add(reference.target)
         if len(outside) > MAX_OUTSIDE:
-            message = f"references to more than {MAX_OUTSIDE} objects that aren't in the body"
-            raise Invalid(f"{message}; send them in parts, or ?validateRefs=false")
+            message = f"too many references to objects outside the body: the limit is {MAX_OUTSIDE}"
+            raise Invalid(f"{message}; split the body, or use ?validateRefs=false")
 
 
 def level_of(kind: Kind) -> int:

@@ -1,4 +1,4 @@
-"""``/``: the documentation, or the list of all paths, as Kubernetes has it at its root."""
+"""``/``: the documentation, or the list of all paths, as at the root of Kubernetes."""
 
 from typing import Final
 

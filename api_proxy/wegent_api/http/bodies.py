@@ -75,7 +75,7 @@ async def read_bytes(request: Request, limit: int, admit: Admit | None = None) -
         TooManyRequests: the caller has too many bytes in other bodies.
         BadRequest: the body begins with UTF-16's mark and is not UTF-16.
     """
-    too_large = BodyTooLarge(f"the body is longer than the {limit} bytes that are taken")
+    too_large = BodyTooLarge(f"the body is too large: the limit is {limit} bytes")
     declared = request.headers.get("content-length", "")
     length = int(declared) if declared.isdecimal() and len(declared) < 20 else None
     if declared and (length is None or length > limit):
@@ -99,7 +99,7 @@ async def read_bytes(request: Request, limit: int, admit: Admit | None = None) -
         try:
             return body.decode("utf-16").encode()
         except UnicodeDecodeError as error:
-            raise BadRequest(f"the body is not UTF-16: byte {error.start}") from None
+            raise BadRequest(f"the body is not valid UTF-16: byte {error.start}") from None
     return bytes(body).removeprefix(BYTE_ORDER_MARK)
 
 
@@ -186,7 +186,7 @@ def counted(request: Request, refusals: RateLimiter) -> Iterator[None]:
     """
     address = address_key(client_address(request))
     if wait := refusals.take(address):
-        message = f"too many requests that were refused; try again in {wait} s"
+        message = f"too many invalid requests; try again in {wait} s"
         raise TooManyRequests(message, retry_after_s=wait)
     yield
     refusals.refund(address)
@@ -218,7 +218,7 @@ async def no_body(request: Request, _: CallerDep) -> None:
         BadRequest: there is a body.
     """
     if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
-        raise BadRequest(f"{request.method} takes no body")
+        raise BadRequest(f"a {request.method} request must not have a body")
 
 
 def media_type_of(request: Request, types: Sequence[str] = (JSON,)) -> str:
@@ -249,7 +249,7 @@ def parse(raw: bytes, most: int = MAX_VALUES) -> Any:
         BadRequest: the text is not such JSON. The message names the position.
     """
     if _has_more_than(most, raw):
-        raise BadRequest(f"the body holds more than {most} values")
+        raise BadRequest(f"the body has too many values: the limit is {most}")
     try:
         text = raw.decode("utf-8")
         value = json.loads(
@@ -261,15 +261,17 @@ def parse(raw: bytes, most: int = MAX_VALUES) -> Any:
         if _SURROGATE_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        message = "the body holds one half of a surrogate pair, which is no character"
+        message = "the body has an unpaired surrogate, which is not a character"
     except UnicodeDecodeError as error:
-        message = f"the body is not UTF-8: byte {error.start}"
+        message = f"the body is not valid UTF-8: byte {error.start}"
     except json.JSONDecodeError as error:
-        message = f"the body is not JSON: {error.msg}: line {error.lineno} column {error.colno}"
+        message = (
+            f"the body is not valid JSON: {error.msg}: line {error.lineno} column {error.colno}"
+        )
     except RecursionError:
         message = "the body is nested too deeply"
     except ValueError:  # Python's own limit of digits, against quadratic time
-        message = "the body holds a number with too many digits"
+        message = "the body has a number with too many digits"
     else:
         return value
     raise BadRequest(message) from None
@@ -303,16 +305,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         counts = Counter(key for key, _ in pairs)
         twice = counts.most_common(1)[0][0]
-        raise BadRequest(f"the body has the key {json.dumps(twice[:100])} twice in one object")
+        raise BadRequest(f"the body has the duplicate key {json.dumps(twice[:100])} in an object")
     return members
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise BadRequest(f"the body is not JSON: {name} is no JSON value")
+    raise BadRequest(f"the body is not valid JSON: {name} is not a JSON value")
 
 
 def _finite(digits: str) -> float:
     value = float(digits)
     if value in {float("inf"), float("-inf")}:
-        raise BadRequest("the body holds a number that is out of range")
+        raise BadRequest("the body has a number out of range")
     return value

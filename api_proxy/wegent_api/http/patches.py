@@ -106,7 +106,7 @@ def with_metadata(body: Mapping[str, Any], **fields: str) -> dict[str, Any]:
     if not isinstance(metadata, Mapping):
         raise BadRequest.of([Cause("FieldValueInvalid", "metadata", "must be an object")])
     causes = [
-        Cause("FieldValueInvalid", f"metadata.{field}", f"is not {value}, as the request has it")
+        Cause("FieldValueInvalid", f"metadata.{field}", f"must be {value}, as in the request")
         for field, value in fields.items()
         if metadata.get(field) not in (None, "", value)
     ]
@@ -134,5 +134,5 @@ def _one_document(raw: bytes) -> Any:
             return parse(raw)
     documents = documents_of(raw)
     if len(documents) != 1:
-        raise BadRequest("the body must be one document; POST /api/v1/apply takes several")
+        raise BadRequest("the body must be one document; use POST /api/v1/apply for several")
     return documents[0]

@@ -28,8 +28,8 @@ from wegent_kube.encoding import encode_json
 from wegent_kube.resources import resource_of
 
 PENDING: Final = (
-    "the deletion is under way and can't be taken back; the object goes when Wegent's operator has"
-    " kept it in the trash"
+    "the deletion is in progress and can't be cancelled; Wegent's operator stores the object in the"
+    " trash, then removes it"
 )
 
 

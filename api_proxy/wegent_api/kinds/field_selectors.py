@@ -27,5 +27,5 @@ def explained(refused: UpstreamStatus, kind: Kind, selector: str | None) -> Prob
     if not any(words in refused.message for words in REFUSALS):
         return refused
     fields = ", ".join(fields_of(kind))
-    message = f"{refused.message}; a {kind.kind} is selected by {fields}, with =, == or !="
+    message = f"{refused.message}; supported fields of a {kind.kind} are {fields}, with =, == or !="
     return BadRequest.of([Cause("FieldValueInvalid", "fieldSelector", message)])

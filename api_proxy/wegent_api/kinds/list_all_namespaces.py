@@ -70,7 +70,7 @@ class ContinueToken:
             version = namespace = continue_ = None
         known = continue_ is None or (isinstance(continue_, str) and continue_)
         if not (is_version(version) and is_dns_label(namespace) and known):
-            message = "must be what a list of all namespaces has given"
+            message = "must be a token from a list of all namespaces"
             raise BadRequest.of([Cause("FieldValueInvalid", "continue", message)])
         return cls(version, namespace, continue_)
 
@@ -165,7 +165,7 @@ class MultiNamespaceList:
                 return None
             # The API server has waited some seconds for a version that it has not reached.
             if version and refused.is_timeout:
-                message = "is of a version that the API server doesn't have; begin again"
+                message = "has a version that the API server does not know; restart the list"
                 raise BadRequest.of([Cause("FieldValueInvalid", "continue", message)]) from None
             raise _without_token(refused) from None
 

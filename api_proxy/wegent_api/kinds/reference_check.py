@@ -48,7 +48,8 @@ def bounded(references: Iterable[Reference]) -> list[Reference]:
     """
     found = list(islice(references, MAX_TARGETS + 1))
     if len(found) > MAX_TARGETS:
-        raise Invalid(f"more than {MAX_TARGETS} references; ?validateRefs=false skips the lookup")
+        message = f"too many references to check: the limit is {MAX_TARGETS}"
+        raise Invalid(f"{message}; use ?validateRefs=false to skip the check")
     return found
 
 
@@ -64,7 +65,7 @@ def unresolved(
     missing: frozenset[ObjectKey],
 ) -> Invalid | None:
     """Return the refusal of ``body`` with a cause for each dangling reference, or None."""
-    all_causes = (_cause(kind, reference, missing) for reference in references)
+    all_causes = (_cause(reference, missing) for reference in references)
     causes = list(islice(filter(None, all_causes), MAX_CAUSES + 1))
     return Invalid.of(causes, what=f'{kind.kind}.{GROUP} "{_name(body)}"') if causes else None
 
@@ -119,7 +120,7 @@ def _name(body: Mapping[str, Any]) -> Any:
     return metadata.get("name", "") if isinstance(metadata, Mapping) else ""
 
 
-def _cause(kind: Kind, reference: Reference, missing: frozenset[ObjectKey]) -> Cause | None:
+def _cause(reference: Reference, missing: frozenset[ObjectKey]) -> Cause | None:
     if wrong := _wrong_name(reference):
         field, message = wrong
         return Cause("FieldValueInvalid", field, message)
@@ -130,7 +131,7 @@ def _cause(kind: Kind, reference: Reference, missing: frozenset[ObjectKey]) -> C
         "FieldValueNotFound",
         reference.field,
         f"{BY_PLURAL[target.plural].kind} {target.name} not found in namespace {target.namespace};"
-        f" create it first, or send ?validateRefs=false to write the {kind.kind} all the same",
+        " create it first, or use ?validateRefs=false to skip this check",
     )
 
 

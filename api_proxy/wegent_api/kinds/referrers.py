@@ -87,7 +87,7 @@ class Search:
         for index, kind in enumerate(self._kinds):
             if kind.plural == plural:
                 return self._kinds[index:], rest or None
-        message = "must be what a list of referrers has given"
+        message = "must be a token from a list of referrers"
         raise BadRequest.of([Cause("FieldValueInvalid", "continue", message)])
 
     async def _page(self, kind: Kind, token: str | None) -> Found:

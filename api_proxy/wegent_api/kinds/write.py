@@ -74,7 +74,9 @@ class Writes:
             await writer.target(path).must_not_be(if_none_match)
             return await self._replace(writer, parameters, if_match, named)
         if if_match is not None:
-            raise PreconditionFailed("If-None-Match: *, beside If-Match, can't both be met")
+            raise PreconditionFailed(
+                "If-Match and If-None-Match: * exclude each other; send only one of them"
+            )
         try:
             return await self._create(writer, parameters, named)
         except UpstreamStatus as refused:
@@ -183,7 +185,7 @@ class Writes:
         """
         identity = {"apiVersion": API_VERSION, "kind": self.kind.kind}
         causes = [
-            Cause("FieldValueInvalid", field, f"must be {value}, or left out")
+            Cause("FieldValueInvalid", field, f"must be {value} or omitted")
             for field, value in identity.items()
             if body.get(field, value) != value
         ]

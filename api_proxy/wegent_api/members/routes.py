@@ -54,7 +54,7 @@ async def list_members(members: MembersDep, namespace: Namespace) -> MemberList:
 
 @router.put(
     "/{username}",
-    summary="Let a user into a namespace, or give them another role there",
+    summary="Add a member to a namespace, or change the member's role",
     responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
     openapi_extra=request_body(MemberChange, examples.MEMBER_CHANGE),
 )
@@ -72,7 +72,7 @@ async def put_member(
 @router.delete(
     "/{username}",
     status_code=204,
-    summary="Take a user out of a namespace, or leave it",
+    summary="Remove a member from a namespace, or leave it",
     dependencies=[Depends(no_body)],
     response_class=Response,
     responses=statuses(400, 401, 403, 404, 409, 503),

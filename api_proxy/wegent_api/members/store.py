@@ -108,11 +108,11 @@ class Members:
             leaving = True
             roles = _of(await self._memberships_of(namespace, username), username)
         if not roles:
-            raise NotFound(f"{username} is no member of the namespace {namespace}")
+            raise NotFound(f"{username} is not a member of the namespace {namespace}")
         if all(it.by_account for it in roles):
             raise Conflict(
-                f"{username} is a member of the namespace {namespace} by their account;"
-                " only an admin of all accounts can change that, there"
+                f"the Account of {username} gives the role in the namespace {namespace};"
+                " only an admin of all accounts can change the Account"
             )
         given = [it for it in roles if not it.by_account]
         await self._take(namespace, given, self._delete_itself if leaving else self._delete)
@@ -140,7 +140,7 @@ class Members:
 
     async def _give(self, namespace: str, username: str, role: str) -> None:
         if await self._accounts.get(username) is None:
-            raise NotFound(f"there is no user {username}")
+            raise NotFound(f"user {username} not found")
         body = binding(namespace, self._accounts.namespace, username, role)
         path = ROLE_BINDINGS.path(namespace)
         try:
@@ -176,9 +176,8 @@ class Members:
                 held = ", ".join(metadata["finalizers"])
                 raise Conflict(
                     f"{membership.username} still has the role {membership.role} in the namespace"
-                    f" {namespace}: the RoleBinding {membership.name} is being deleted, and held"
-                    f" by the finalizers {held}; a user who can update RoleBindings there must"
-                    " remove them"
+                    f" {namespace}: the RoleBinding {membership.name} is being deleted, and the"
+                    f" finalizers {held} keep it; remove them from the RoleBinding"
                 )
             await asyncio.sleep(POLL_S)
 

@@ -67,12 +67,12 @@ MIN_PROGRESS_BYTES: Final = 32 * 1024
 HEAD_TOO_LONG: Final = (
     431,
     "RequestHeaderFieldsTooLarge",
-    f"the headers have more than {MAX_HEADERS} lines, or {MAX_HEAD_BYTES} bytes",
+    f"the headers are too large: the limit is {MAX_HEADERS} lines or {MAX_HEAD_BYTES} bytes",
 )
 TARGET_TOO_LONG: Final = (
     414,
     "RequestURITooLong",
-    f"the path and its query are longer than {MAX_TARGET_BYTES} bytes",
+    f"the path and query are too long: the limit is {MAX_TARGET_BYTES} bytes",
 )
 FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 """Headers that define where a body ends, and whether another request may follow."""

@@ -48,7 +48,7 @@ async def restore(
     target = Target(user_api, caller, TOMBSTONES.path(namespace, name))
     before = await user_api.request_json(caller, "GET", target.path)
     if "deletionTimestamp" in before["metadata"]:
-        raise Conflict(f'tombstones "{name}" is being deleted, and brings nothing back any more')
+        raise Conflict(f'tombstones "{name}" is being deleted and cannot be restored')
     asked = await _ask(target, wanted=True)
     verdict = _verdict("", asked) or await waiter.wait_for_event(
         caller, (TOMBSTONES, namespace, name), asked["metadata"]["resourceVersion"], _verdict
@@ -98,10 +98,8 @@ def _refusal(verdict: Condition, tombstone: Body) -> Problem:
     kind, name = tombstone["spec"]["kind"], tombstone["spec"]["name"]
     if verdict.reason == Reason.NAME_TAKEN:
         where = f"{tombstone['metadata']['namespace']}/{name}"
-        return Conflict(
-            f"another {kind} is named {where}; delete that one, then restore this one again"
-        )
-    return Invalid(f"the {kind} {name} can't come back: {verdict.message}")
+        return Conflict(f"a {kind} named {where} already exists; delete it, then restore again")
+    return Invalid(f"the {kind} {name} can't be restored: {verdict.message}")
 
 
 async def _restored(target: Target, tombstone: Body) -> Answer:
@@ -113,4 +111,4 @@ async def _restored(target: Target, tombstone: Body) -> Answer:
         annotations = metadata_of(answer.body).get("annotations") or {}
         if annotations.get(RESTORED_FROM) == metadata["name"]:
             return answer
-    raise NotFound(f'tombstones "{metadata["name"]}" was deleted before its object was back')
+    raise NotFound(f'tombstones "{metadata["name"]}" was deleted before its object was restored')

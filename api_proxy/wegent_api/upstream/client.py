@@ -147,7 +147,9 @@ class UserApi:
                 if not HTTPStatus(200) <= response.status < HTTPStatus(300):
                     raise refusal(response, await response.read())
                 if response.content_type != JSON:
-                    raise BadGateway("what answered in the API server's place sent no JSON")
+                    raise BadGateway(
+                        "invalid upstream response: not JSON, and not from the API server"
+                    )
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(_gone(method)) from error
@@ -190,7 +192,7 @@ class UserApi:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._turns.acquire()
         except TimeoutError:
-            raise Unavailable("too many lists at once") from None
+            raise Unavailable("too many concurrent lists; try again") from None
         try:
             yield
         finally:
@@ -276,7 +278,7 @@ def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
         return Unavailable("the API server does not serve this kind; are the CRDs installed?")
     if code >= 500 or code == HTTPStatus.TOO_MANY_REQUESTS:
         return Unavailable("the API server is not available")
-    return BadGateway(f"an answer in the API server's place: {code}")
+    return BadGateway(f"invalid upstream response: status {code} without a Kubernetes Status")
 
 
 def passed_on(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -295,8 +297,8 @@ def passed_on(response: aiohttp.ClientResponse) -> dict[str, str]:
 
 
 def _gone(method: str) -> str:
-    message = "the API server can't be reached, or went away before it had answered"
-    return message if method == "GET" else message + "; what was asked for may have been done"
+    message = "the API server is not reachable, or closed the connection before it answered"
+    return message if method == "GET" else message + "; the request may have taken effect"
 
 
 def _resource(path: str) -> str:

@@ -39,10 +39,10 @@ class CreatorPolicy:
             try:
                 there = await self._look()
                 if there is not self._there and not there:
-                    logger.warning("no policy %s: the proxy notes creators itself", POLICY)
+                    logger.warning("Policy %s not found: the proxy records creators itself", POLICY)
                 self._there = there
             except KubeError as error:
-                logger.warning("not known whether there is a policy %s: %s", POLICY, error)
+                logger.warning("Lookup of policy %s failed: %s", POLICY, error)
             self._looked.set()
             await asyncio.sleep(RETRY_S if self._there is None else LOOK_EVERY_S)
 

@@ -67,7 +67,9 @@ class Target:
             return
         version = version_of(await self.look_if_there() or {})
         if version is not None and tags.name(version):
-            raise PreconditionFailed(f"{IF_NONE_MATCH}: the object is at {entity_tag(version)}")
+            raise PreconditionFailed(
+                f"{IF_NONE_MATCH}: the object has the version {entity_tag(version)}"
+            )
 
     async def write(
         self,
@@ -120,17 +122,17 @@ def weak(current: str | None) -> PreconditionFailed:
 
     A client that reads the object again gets a weak tag again if a gateway on the way weakens it.
     """
-    now = "" if current is None else f", which is {entity_tag(current)} now"
+    now = "" if current is None else f", {entity_tag(current)}"
     return PreconditionFailed(
         f'{IF_MATCH}: a weak entity tag (W/"...") never matches (RFC 9110, section 13.1.1);'
-        f" send the strong one{now}. Where answers arrive with weak ones, a gateway on the way,"
-        " such as one that compresses, has changed them"
+        f" send the strong one{now}. A gateway that changes responses, for example by compression,"
+        " makes entity tags weak"
     )
 
 
 def failed(current: str | None) -> PreconditionFailed:
     """Return the answer to an ``If-Match`` that names another version than the current one."""
-    now = "isn't there" if current is None else f"is at {entity_tag(current)} now"
+    now = "does not exist" if current is None else f"has the version {entity_tag(current)}"
     return PreconditionFailed(
-        f"{IF_MATCH}: the object {now}; read it again and decide whether the change still holds"
+        f"{IF_MATCH}: the object {now}; read it again, and retry if the change still applies"
     )

@@ -98,7 +98,7 @@ class NodeCluster:
         missing = requirements.missing(self.directory)
         if missing:
             lines = "".join(f"\n  {line}" for line in missing)
-            raise NodeUnavailable(f"no node can be run here; what is missing:{lines}")
+            raise NodeUnavailable(f"no node can be run here; missing requirements:{lines}")
         binaries = find_binaries(self._programs)
         self._paths = self._programs.ensure(PROGRAMS)
         try:

@@ -62,7 +62,7 @@ class NodeNetwork:
 
     @property
     def dns(self) -> IPv4Address:
-        """The Service of the cluster's DNS, the tenth address as kubeadm has it."""
+        """The Service of the cluster's DNS, the tenth address, as with kubeadm."""
         return self.services[10]
 
 

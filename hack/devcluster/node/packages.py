@@ -43,7 +43,9 @@ def install(packages: Iterable[str]) -> None:
     spelled = " ".join(names)
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
-        raise NodeUnavailable(f"install these Debian packages, or what they are here: {spelled}")
+        raise NodeUnavailable(
+            f"install these Debian packages, or this system's equivalents: {spelled}"
+        )
     command = [apt, "install", "--yes", "--quiet", "--no-install-recommends", *names]
     with Progress(f"installing Debian packages on this machine, which a node needs: {spelled}"):
         done = _run(command)

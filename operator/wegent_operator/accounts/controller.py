@@ -113,7 +113,7 @@ class AccountController:
             return [
                 Problem(
                     Reason.WRONG_NAMESPACE,
-                    "metadata.namespace: an Account gives access only in"
+                    "metadata.namespace: an Account has an effect only in the namespace"
                     f" {self._accounts_namespace}; create it there",
                 )
             ]
@@ -162,13 +162,13 @@ class AccountController:
             return True
 
         for key in todo.delete:
-            await tried(f"{_title(key)} was not removed", self._provision_writer.delete(key))
+            await tried(f"{_title(key)} can't be deleted", self._provision_writer.delete(key))
         clean = not refusals
         homeless = ""
         if todo.create_namespace is not None:
             name = todo.create_namespace["metadata"]["name"]
             creating = self._create_namespace(todo.create_namespace)
-            if not await tried(f"Namespace {name} was refused", creating):
+            if not await tried(f"Namespace {name} can't be created", creating):
                 homeless = name
         if todo.home and not homeless:
             new = any(key.plural == SERVICE_ACCOUNTS.plural for key in todo.apply)
@@ -181,7 +181,7 @@ class AccountController:
                 continue
             if not (homeless and key.namespace == homeless):
                 await tried(
-                    f"{_title(key)} was refused", self._provision_writer.apply(key, manifest)
+                    f"{_title(key)} can't be applied", self._provision_writer.apply(key, manifest)
                 )
         return refusals
 
@@ -221,7 +221,7 @@ class AccountController:
         elif there["counted"] is Counted.WHOLLY:
             self._pauses.over(home)
         elif required:
-            message = "the cluster's controller manager has not counted what is there"
+            message = "the cluster's controller manager has not counted the existing objects yet"
             raise ApiError(503, {"kind": "Status", "message": message})
 
 
@@ -236,7 +236,7 @@ def _passes(error: KubeError) -> bool:
 
 
 def _problem(step: str, error: KubeError) -> Problem:
-    said = error.message if isinstance(error, ApiError) else "the API server gave no answer"
+    said = error.message if isinstance(error, ApiError) else "the API server did not answer"
     raw = said.encode()
     if len(raw) > MAX_MESSAGE_BYTES:
         said = raw[:MAX_MESSAGE_BYTES].decode(errors="ignore") + "..."

@@ -186,9 +186,9 @@ def _own_namespace(
     return None, [
         Problem(
             Reason.NAMESPACE_TAKEN,
-            f"namespace {name} exists and was not made for this Account, which gets no access "
-            "to it; delete that namespace, use another name for the Account, or give it the "
-            f"namespace by the label {ACCOUNT_UID_LABEL}={state.uid}",
+            f"namespace {name} already exists and does not belong to this Account; delete the "
+            "namespace, use another name for the Account, or label the namespace with "
+            f"{ACCOUNT_UID_LABEL}={state.uid} to give it to the Account",
         )
     ]
 

@@ -88,7 +88,7 @@ class ProvisionWriter:
         self._provisions.put(resource, left)
         if key.plural == SERVICE_ACCOUNTS.plural:
             finalizers = ", ".join(left["metadata"]["finalizers"])
-            message = f"it is being deleted, and held by the finalizers {finalizers}; remove them"
+            message = f"the finalizers {finalizers} remain; remove them"
             raise ApiError(409, {"kind": "Status", "message": message})
 
 

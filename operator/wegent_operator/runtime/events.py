@@ -46,7 +46,7 @@ class Recorder:
         if outcome.status and (before is None or not before.is_false):
             return
         story = Story(
-            action="Judge",
+            action="Reconcile",
             reason=str(outcome.reason),
             note=outcome.message or f"{BY_PLURAL[state.key.plural].kind} is ready",
             normal=outcome.status,
@@ -75,10 +75,10 @@ class Recorder:
                     await self._post(series)
                 except KubeError as error:
                     self._metrics.events.labels("failed").inc()
-                    logger.warning("An event was not posted: %s", error)
+                    logger.warning("Event not posted: %s", error)
                 except Exception:
                     self._metrics.events.labels("failed").inc()
-                    logger.exception("An event was not posted")
+                    logger.exception("Event not posted")
 
     async def _post(self, series: Series) -> None:
         namespace = series.key.namespace

@@ -85,7 +85,7 @@ class Obstacles:
         try:
             await self._writer.put(state, with_outcome(state, outcome, rfc3339(self._clock())))
         except KubeError as error:
-            logger.warning("%s: the condition was not written: %s", state.key, error)
+            logger.warning("%s: condition not written: %s", state.key, error)
 
     def event(self, state: ObjectState, hindered: Hindered, reason: str = "") -> None:
         """Report an obstacle in an Event, unless the last Event or the condition says the same."""

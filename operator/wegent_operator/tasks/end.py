@@ -1,4 +1,4 @@
-"""The conditions of a Task that has left Pending: its end as Jobs and kstatus have it.
+"""The conditions of a Task that has left Pending: its end, as for Jobs and kstatus.
 
 Pure. ``kubectl wait`` waits for ``Complete`` and ``Failed``, as on Jobs. Flux reads custom
 resources by the rules of kstatus: an ``observedGeneration`` that is behind is work in progress,

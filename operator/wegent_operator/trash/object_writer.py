@@ -100,7 +100,11 @@ class ObjectWriter:
         try:
             await self._mark(state, None)
         except KubeError as error:
-            logger.warning("%s: nobody can change it until it is gone: %s", state.key, error)
+            logger.warning(
+                "%s: annotation not removed, so changes stay forbidden until the deletion: %s",
+                state.key,
+                error,
+            )
 
     async def get_deleted(self, state: ObjectState) -> dict[str, Any] | None:
         """Return an object that is ready to be deleted; None if it is gone or isn't ready.

@@ -59,8 +59,8 @@ class Restorer:
         except (AttributeError, LookupError, TypeError):
             return Problem(
                 Reason.NOT_RESTORED,
-                "spec.object: it is no object of a kind that is known; create it yourself from"
-                " what is left of it, and delete the Tombstone",
+                "spec.object: not an object of a known kind; create the object from the remaining"
+                " fields, then delete the Tombstone",
             )
         try:
             there = await self._recreate(kind, body, state.uid)
@@ -74,7 +74,7 @@ class Restorer:
                 raise
             return Problem(
                 Reason.NOT_RESTORED,
-                f"spec.restore: the API server refused the {kind.kind}: {quoted(error)}",
+                f"spec.restore: the {kind.kind} can't be created: {quoted(error)}",
             )
         await self._give_fields_back(kind, there, tombstone)
         return None
@@ -90,8 +90,8 @@ class Restorer:
             if tombstone_name(kind, there["metadata"]["uid"]) == key.name:
                 return Problem(
                     Reason.DELETION_PENDING,
-                    f"spec.restore: the {kind.kind} {place.namespace}/{place.name} itself is still"
-                    " being deleted; see its condition Deleted. Once it is gone, it comes back",
+                    f"spec.restore: waiting until the {kind.kind} {place.namespace}/{place.name} is"
+                    " deleted; see its condition Deleted",
                 )
         return None
 
@@ -174,7 +174,7 @@ class Restorer:
                     raise
                 self._metrics.refusals.labels(kind.kind, Step.OWNERS).inc()
                 logger.warning(
-                    "%s %s/%s is back, and its managedFields were not taken: %s",
+                    "%s %s/%s restored without its managedFields: %s",
                     kind.kind,
                     metadata["namespace"],
                     metadata["name"],
@@ -207,8 +207,8 @@ def _taken(kind: Kind, there: Mapping[str, Any]) -> Problem:
     place = f"{metadata['namespace']}/{metadata['name']}"
     return Problem(
         Reason.NAME_TAKEN,
-        f"spec.restore: another {kind.kind} is named {place}; delete that one, and this one comes"
-        " back",
+        f"spec.restore: a {kind.kind} named {place} already exists; delete it to continue the"
+        " restore",
     )
 
 

@@ -72,8 +72,8 @@ class TombstoneController:
             raise waiting_for(
                 state,
                 self._clock(),
-                f"metadata.finalizers: the Tombstone is no longer needed, and waits for"
-                f" {named(state.finalizers)}; the controller that added a finalizer removes it",
+                f"metadata.finalizers: the Tombstone is no longer needed, but waits for"
+                f" {named(state.finalizers)}; each controller removes its own finalizer",
             )
         if state.spec.expires_at is not None and self._clock() >= state.spec.expires_at:
             await self._restorer.drop(key, state.uid, "expired")

@@ -92,8 +92,8 @@ class TombstoneStore:
             raise Hindered(
                 Reason.DELETION_BLOCKED,
                 f"the object can't be deleted: the Tombstone {metadata['name']} of an earlier try"
-                f" is being deleted, and waits for {named(there['metadata']['finalizers'])};"
-                " remove those finalizers, and the object is stored in another one",
+                f" is being deleted and waits for {named(there['metadata']['finalizers'])};"
+                " remove these finalizers, so that the object is stored in a new Tombstone",
             )
         if there["spec"]["object"] != tombstone["spec"]["object"]:
             there["spec"]["object"] = tombstone["spec"]["object"]

@@ -95,7 +95,7 @@ def restored(tombstone: Mapping[str, Any]) -> dict[str, Any]:
 def is_restored(body: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Return whether an object contains all of ``wanted``, and so comes from an earlier restore.
 
-    The annotation alone is no proof in a cluster without the policy that protects it. An object
+    The annotation alone is not proof in a cluster without the policy that protects it. An object
     with the complete content is proof enough, because nothing is lost then.
     """
     metadata = ("labels", "annotations")

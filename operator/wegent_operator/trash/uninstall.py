@@ -55,7 +55,7 @@ async def stop_operator(client: KubeClient, namespace: str, deployment: str) -> 
     deadline = time.monotonic() + GONE_WITHIN_S
     while await _exists(client, path):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Deployment {namespace}/{deployment} is still ending")
+            raise TimeoutError(f"Deployment {namespace}/{deployment} is still terminating")
         await asyncio.sleep(POLL_S)
     await settled
 
@@ -96,7 +96,7 @@ async def uninstall(client: KubeClient, *, pause_s: float = PAUSE_S) -> Uninstal
     for kind in (kind for kind in KINDS if kind.user_facing):
         refused = await _uninstall_kind(client, kind, result, pause_s)
         result.left += [f"{kind.kind}{place}: {words}" for place, words in sorted(refused.items())]
-        logger.info("%s: %d are still held", kind.kind, len(refused))
+        logger.info("%s: %d objects still have the finalizer", kind.kind, len(refused))
     return result
 
 
@@ -116,12 +116,12 @@ async def _uninstall_kind(
             answers = await _remove_finalizers(client, kind, held)
         except ApiError as error:
             if is_refusal(error) and not error.is_resource_expired:
-                return refused | {"": f"its objects could not be listed: {quoted(error)}"}
-            held, answers, passing = [], [], {"": f"they could not be listed: {quoted(error)}"}
+                return refused | {"": f"its objects can't be listed: {quoted(error)}"}
+            held, answers, passing = [], [], {"": f"its objects can't be listed: {quoted(error)}"}
         else:
             if not held:
                 return refused
-            passing = {_place(it): "it keeps changing" for it in held}
+            passing = {_place(it): "another client keeps changing it" for it in held}
         result.count += sum(answer is None for answer in answers)
         for metadata, answer in zip(held, answers, strict=True):
             if isinstance(answer, ApiError):

@@ -23,8 +23,8 @@ def waits_for_finalizers(state: ObjectState, now: datetime) -> Hindered | None:
     return waiting_for(
         state,
         now,
-        f"metadata.finalizers: the object waits for {named(finalizers)}; the controller"
-        " that added a finalizer removes it, and then the object goes into the trash",
+        f"metadata.finalizers: waiting for {named(finalizers)}; each controller removes its"
+        " own finalizer, then the object is stored in the trash",
     )
 
 
@@ -50,7 +50,7 @@ def waits_for_restore(state: ObjectState, cache: Cache, now: datetime) -> Hinder
     return waiting_for(
         state,
         now,
-        f"the object can't be deleted: the Tombstone {name} is still bringing it back; see"
-        " the Tombstone's condition Ready. If the rest is not needed, delete the Tombstone",
+        f"the object can't be deleted: the Tombstone {name} is still restoring it; see the"
+        " Tombstone's condition Ready, or delete the Tombstone to end the restore",
         reason=Reason.DELETION_BLOCKED,
     )

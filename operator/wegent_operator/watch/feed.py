@@ -58,7 +58,7 @@ class Feed:
             state = state_of(kind, body)
         except (AttributeError, KeyError, TypeError, ValueError):
             # One broken object must not keep the others from being listed and reconciled.
-            logger.exception("%s is left out: it can't be read", _named(kind, body))
+            logger.exception("%s ignored: it is malformed", _named(kind, body))
             return False
         before, admins = self.cache.get(state.key), self.cache.admins
         is_new = self.cache.put(state)

@@ -79,7 +79,7 @@ class KopfSession:
             return Reply(self._discovery[path])
         resource = self._resources.get(path)
         if method.lower() != "get" or resource is None:
-            raise NotImplementedError(f"Kopf asks for {method} {path}")
+            raise NotImplementedError(f"Kopf requests {method} {path}")
         if query.pop("watch", "") == "true":
             query.pop("timeoutSeconds", None)
             return Reply({}, Stream(self._events(resource, query)))
@@ -143,7 +143,7 @@ class KopfSession:
         self._sight.refused(resource.plural, error, silent=_is_silence(error), gone=gone)
         pause_s = self._backoffs[resource.path()].next_s()
         logger.warning(
-            "%s: watching again in %.1f s: %s",
+            "%s: retrying the watch in %.1f s: %s",
             resource.plural,
             pause_s,
             error,
@@ -159,7 +159,7 @@ class KopfSession:
         except ApiError as error:
             return error.is_not_found and error.details.get("name") == name
         except Exception as error:  # noqa: BLE001 - as above
-            logger.info("Whether there is a CRD %s is not known: %s", name, error)
+            logger.info("Lookup of CRD %s failed: %s", name, error)
         return False
 
 

@@ -80,7 +80,7 @@ class Resyncer:
                     self._sight.unlisted(resource.plural, error)
                 pause_s = backoff.next_s()
                 logger.warning(
-                    "%s: listing again in %.1f s: %s",
+                    "%s: retrying the list in %.1f s: %s",
                     resource.plural,
                     pause_s,
                     error,

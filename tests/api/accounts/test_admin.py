@@ -135,7 +135,7 @@ async def test_suspension_ends_access_at_once_and_is_undone(
         suspended=True,
         ready=True,
         reason="Suspended",
-        message="spec.suspended: access is withdrawn; set it to false to give it back",
+        message="spec.suspended: the user has no access; set it to false to restore the access",
     )
     (await admin.client.send("PATCH", one(user), {"suspended": False})).expect(200)
     fresh = User(user.name, user.client.as_(await token_of(log_in, user.name)))

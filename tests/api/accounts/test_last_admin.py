@@ -66,7 +66,7 @@ async def test_the_last_admin_stays_one_over_rest(last: User, api: Api) -> None:
     body = await api.settled("accounts", ACCOUNTS, last.name)
     note = condition(body, "LastAdmin")
     assert note["status"] == "True"
-    assert "before there is another" in note["message"]
+    assert "give another Account the role admin first" in note["message"]
 
 
 async def test_and_with_kubectl(

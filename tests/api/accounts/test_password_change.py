@@ -123,7 +123,7 @@ async def test_who_has_no_password_changes_none(
 ) -> None:
     stranger = anonymous.as_(token_for(kubectl, "kube-public", "default"))
     message = (await stranger.post(CHANGE, change())).refused(403, "Forbidden")
-    assert "system:serviceaccount:kube-public:default is no user of Wegent's" in message
+    assert "system:serviceaccount:kube-public:default is not a user of Wegent" in message
     (await anonymous.post(CHANGE, change())).refused(401, "Unauthorized")
     assert not [it for it in audit.writes(user=PROXY) if it.resource == "secrets"]
     user = await sign_up()

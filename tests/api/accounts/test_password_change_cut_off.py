@@ -113,7 +113,7 @@ async def test_an_account_of_the_same_name_is_another_one(
     await api.create("accounts", ACCOUNTS, user.name, spec)
     async with PasswordHashing(at_once=1, waiting=0) as passwords:
         changer = PasswordChanger(accounts, secrets, passwords)
-        with pytest.raises(Conflict, match="has been changed in the meantime"):
+        with pytest.raises(Conflict, match="has been modified by another request"):
             await changer.change(account, ANOTHER, as_proxy(kube))
     found = await api.get("accounts", ACCOUNTS, user.name)
     assert found is not None

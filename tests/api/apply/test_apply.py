@@ -117,7 +117,7 @@ async def test_lists_of_nothing_hold_no_object(client: Client, items: Body) -> N
     for identity in (("v1", "List"), (API_VERSION, "GhostList")):
         empty = {"apiVersion": identity[0], "kind": identity[1], **items}
         message = (await client.post(APPLY, empty)).refused(400, "BadRequest")
-        assert "holds no object" in message
+        assert "has no objects" in message
     fine = of("ghosts", ghost(unique("beside")))
     assert results(await apply(client, empty, None, fine)) == ["created"]
 
@@ -268,7 +268,7 @@ async def test_what_is_no_object_of_wegents_is_refused_by_itself(client: Client)
     for (_, field), item in zip(odd, answer.json["items"], strict=False):
         assert item["status"]["code"] == 400
         assert [it["field"] for it in item["status"]["details"]["causes"]] == [field]
-    assert "apply everything else with kubectl" in answer.json["items"][0]["status"]["message"]
+    assert "apply other kinds with kubectl" in answer.json["items"][0]["status"]["message"]
 
 
 async def test_of_two_that_are_the_same_none_is_picked(client: Client) -> None:
@@ -286,8 +286,8 @@ async def test_of_two_that_are_the_same_none_is_picked(client: Client) -> None:
         (b"kind: Ghost\n---\nkind: ]\n", "line 3"),
         (b"a: 1\n---\na: 1\na: 2\n", "line 4"),
         (b"a: &x 1\n---\nb: *x\n", "anchors"),
-        (b"", "holds no object"),
-        (b"# nothing\n---\n---\n", "holds no object"),
+        (b"", "has no objects"),
+        (b"# nothing\n---\n---\n", "has no objects"),
         (b"\xff", "UTF-8"),
     ],
 )

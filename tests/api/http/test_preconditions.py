@@ -79,7 +79,7 @@ async def test_what_has_changed_meanwhile_is_left_alone(client: Client, how: str
     newer = {"metadata": {"labels": {"newer": "yes"}}}
     there = (await client.patch(path, newer, type_=MERGE_PATCH)).expect(200)
     answer = await change(client, path, how, If_Match=tag)
-    assert f"at {version_tag(there)} now" in answer.refused(412, "PreconditionFailed")
+    assert f"has the version {version_tag(there)}" in answer.refused(412, "PreconditionFailed")
     assert (await client.get(path)).expect(200) == there
 
 

@@ -64,7 +64,7 @@ async def alice_and_bob(
                 old_kubectl.run("create", "serviceaccount", name, f"--namespace={ACCOUNTS}").ok()
                 users.append(User(name, client.as_(token_for(old_kubectl, ACCOUNTS, name))))
             yield users[0], users[1]
-            assert "the proxy notes creators itself" in proxy.logged()
+            assert "the proxy records creators itself" in proxy.logged()
 
 
 def manifest(name: str, prompt: str = "You help.", **metadata: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ async def test_each_reference_that_is_not_there_is_a_cause(client: Client) -> No
     }
     assert f'Bot.agent.wecode.io "{body["metadata"]["name"]}" is invalid' in message
     assert f"Ghost pair-programmer-{tag} not found in namespace default" in message
-    assert "create it first, or send ?validateRefs=false" in message
+    assert "create it first, or use ?validateRefs=false" in message
 
 
 async def test_references_in_lists_are_named_by_their_place(client: Client) -> None:

@@ -323,7 +323,7 @@ async def test_there_are_so_many_and_no_more(
     client = through(start_proxy(watches="2").url, user)
     async with following(client, watching(place)), following(client, watching(place)):
         answer = await client.get(watching(place))
-        assert "too many watches" in answer.refused(503, "ServiceUnavailable")
+        assert "too many concurrent watches" in answer.refused(503, "ServiceUnavailable")
         assert answer.headers["Retry-After"]
         (await client.get(url(place))).expect(200)  # streams leave room for short requests
 
@@ -352,13 +352,13 @@ async def test_one_user_has_so_many_whatever_their_tokens(
     ):
         for it in (client, client.as_(again)):
             answer = await it.get(watching(place))
-            assert "too many watches at once: the limit is 2" in answer.refused(
+            assert "too many concurrent watches: the limit is 2" in answer.refused(
                 429, "TooManyRequests"
             )
             assert answer.headers["Retry-After"]
         async with following(other, watching(place)):
             answer = await other.get(watching(place))
-            assert "too many watches" in answer.refused(503, "ServiceUnavailable")
+            assert "too many concurrent watches" in answer.refused(503, "ServiceUnavailable")
         await stream.beginning()
         for index in range(30):  # longer than several of the API server's watches
             await asyncio.sleep(0.1)

@@ -79,7 +79,7 @@ async def test_an_owner_lets_others_in_changes_their_role_and_takes_them_out(
     await becomes(bob, home, NOTHING)
     assert await listed(ann, home) == [owner]
     message = (await ann.client.delete(of(home, bob))).refused(404, "NotFound")
-    assert message == f"{bob.name} is no member of the namespace {home}"
+    assert message == f"{bob.name} is not a member of the namespace {home}"
     assert await may(ann, home) == RIGHTS["admin"]
 
 
@@ -92,7 +92,7 @@ async def test_a_guest_who_is_admin_lets_others_in_and_never_the_owner_out(
     (await put(bob, ann.home, cleo, "editor")).expect(200)
     await becomes(cleo, ann.home, RIGHTS["editor"])
     message = (await bob.client.delete(of(ann.home, ann))).refused(409, "Conflict")
-    assert "by their account" in message
+    assert "the Account of" in message
     (await put(bob, ann.home, ann, "viewer")).expect(200)
     assert await may(ann, ann.home) == RIGHTS["admin"]
     (await bob.client.delete(of(ann.home, ann))).expect(204)
@@ -125,7 +125,7 @@ async def test_who_is_no_admin_there_changes_nothing_and_learns_nothing(
 async def test_a_user_who_is_not_there_is_not_let_in(sign_up: SignUp, audit: AuditLog) -> None:
     ann = await sign_up("ann")
     answer = await put(ann, ann.home, "no-such-user", "viewer")
-    assert answer.refused(404, "NotFound") == "there is no user no-such-user"
+    assert answer.refused(404, "NotFound") == "user no-such-user not found"
     mine = [it for it in audit.writes(namespace=ann.home) if it.resource == "rolebindings"]
     assert {it.name for it in mine} == {f"wegent-account-{ann.name}-admin"}
 
@@ -288,7 +288,7 @@ async def test_a_member_sees_where_they_are_one_and_leaves(sign_up: SignUp, role
     await becomes(bob, ann.home, NOTHING)
     assert await listed(ann, ann.home) == [(ann.name, "admin", True)]
     message = (await bob.client.delete(of(ann.home, bob))).refused(404, "NotFound")
-    assert message == f"{bob.name} is no member of the namespace {ann.home}"
+    assert message == f"{bob.name} is not a member of the namespace {ann.home}"
 
     async def gone() -> bool:
         return await memberships(bob) == []
@@ -319,7 +319,7 @@ async def test_what_the_account_gives_is_not_left(
     (await admin.client.send("PATCH", path, grants)).expect(200)
     await api.settled("accounts", ACCOUNTS, bob.name)
     message = (await bob.client.delete(of(namespace, bob))).refused(409, "Conflict")
-    assert "by their account" in message
+    assert "the Account of" in message
 
 
 async def test_the_proxy_deletes_no_other_bindings(

@@ -150,7 +150,7 @@ async def test_while_the_operator_is_down_a_deletion_is_under_way(
     answer = (await client.delete(f"{GHOSTS}/{name}")).expect(202)
     assert 0.5 <= time.monotonic() - began < 5
     assert (answer["kind"], answer["status"], answer["code"]) == ("Status", "Success", 202)
-    assert "can't be taken back" in answer["message"]
+    assert "can't be cancelled" in answer["message"]
     there = (await client.get(f"{GHOSTS}/{name}")).expect(200)
     assert there["metadata"]["deletionTimestamp"]
     (await client.delete(f"{GHOSTS}/{name}")).expect(202)  # repeating it does no harm
@@ -251,7 +251,7 @@ async def test_a_name_that_is_taken_leaves_all_as_it_was(client: Client) -> None
     (await client.post(GHOSTS, ghost(name, "The new one."))).expect(201)
     answer = await client.send("POST", path_of(tombstone, "/restore"))
     message = answer.refused(409, "Conflict")
-    assert f"another Ghost is named default/{name}; delete that one" in message
+    assert f"a Ghost named default/{name} already exists; delete it" in message
     after = (await client.get(path_of(tombstone))).expect(200)
     assert after["spec"] == tombstone["spec"]
     assert after["spec"]["restore"] is False
@@ -320,7 +320,7 @@ async def test_while_the_operator_is_down_a_restoring_is_under_way(
     proxy = start_proxy(settle_wait_s="0.3")
     client = Client(user.client.session, proxy.url, user.client.token)
     answer = (await client.send("POST", path_of(tombstone, "/restore"))).expect(202)
-    assert "comes back when" in answer["message"]
+    assert "the restore is in progress" in answer["message"]
     await asyncio.to_thread(stopped.start)
     again = await user.client.send("POST", path_of(tombstone, "/restore"))
     assert again.status in {200, 404}
@@ -344,7 +344,7 @@ async def test_a_tombstone_that_goes_meanwhile(user: User, stopped: OperatorProc
 
     await eventually(asked, within_s=5, what="the restoring to be asked for")
     (await user.client.delete(path_of(tombstone))).expect(204)
-    assert "before its object was back" in (await restoring).refused(404, "NotFound")
+    assert "before its object was restored" in (await restoring).refused(404, "NotFound")
 
 
 async def test_purged_is_for_good(client: Client) -> None:

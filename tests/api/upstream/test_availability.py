@@ -102,7 +102,7 @@ async def test_the_api_server_goes_in_the_middle_of_a_request(
     await cuttable.link.close()
     message = (await asking).refused(503, "ServiceUnavailable")
     if operation[0] != "GET" and "auth" not in operation[1]:
-        assert "may have been done" in message
+        assert "may have taken effect" in message
 
 
 async def test_the_api_server_never_answers(cuttable: Cuttable) -> None:

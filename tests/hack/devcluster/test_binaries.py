@@ -106,7 +106,7 @@ def test_no_way_is_one_message_with_every_reason(tmp_path: Path) -> None:
     with pytest.raises(BinariesUnavailable) as caught:
         programs(tmp_path, *getters).ensure(["etcd"])
     assert [line.strip() for line in str(caught.value).splitlines()] == [
-        f"no way to etcd {PROGRAMS['etcd'].release.version} on linux-amd64:",
+        f"etcd {PROGRAMS['etcd'].release.version} is not available for linux-amd64:",
         "KUBEBUILDER_ASSETS: not set",
         f"cache: no {tmp_path}/cache/etcd-{PROGRAMS['etcd'].release.version}-linux-amd64/etcd",
         "download: refused",

@@ -144,5 +144,5 @@ def test_server_that_stalls_in_mid_file(
 
 
 def test_only_web_addresses(target: Path) -> None:
-    with pytest.raises(DownloadError, match="no web address"):
+    with pytest.raises(DownloadError, match="is not an HTTP URL"):
         Downloader("linux-amd64", {"kubernetes": "file:///etc/"}).get(KUBECTL, target)

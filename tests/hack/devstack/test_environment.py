@@ -141,7 +141,7 @@ def test_a_lock_file_that_lacks_something_is_noticed(project: Project) -> None:
     finally:
         lock.write_text(text, encoding="utf-8")
     assert done.returncode != 0
-    assert ".lock is not what pyproject.toml asks for: run `make lock`" in done.stdout
+    assert ".lock does not match pyproject.toml: run `make lock`" in done.stdout
 
 
 def test_the_dockerfiles_install_takes_the_locks_versions(project: Project) -> None:
@@ -245,7 +245,7 @@ class TestAnotherCheckout:
         (copy.directory / ".venv").mkdir()
         (copy.directory / ".venv" / "thesis.txt").touch()
         refused = copy.run("make", "env", f"PYTHON={sys.executable}")
-        assert "is no Python environment; remove it or move it away" in refused.stderr
+        assert "is not a Python environment; remove or rename it" in refused.stderr
         assert (copy.directory / ".venv" / "thesis.txt").exists()
 
     def test_make_works_in_the_makefiles_directory_alone(

@@ -120,7 +120,7 @@ def test_the_loopback_addresses_are_taken(host: str) -> None:
 
 def test_a_variable_that_is_no_setting_is_told_with_the_nearest_one() -> None:
     assert unknown({"WEGENT_API_PROT": "8110", "PATH": ""}) == [
-        "WEGENT_API_PROT is no setting and changes nothing; did you mean WEGENT_API_PORT?"
+        "WEGENT_API_PROT is not a setting and has no effect; did you mean WEGENT_API_PORT?"
     ]
 
 

@@ -159,7 +159,7 @@ def test_a_changed_setting_is_applied_or_refused_and_then_kept(commands: Command
     assert left_out.stdout.count(".") == 2
     assert f"WEGENT_API_PORT={changed} is left out here" in left_out.stderr
     assert "CLUSTER=kind, but this" in commands.run("clean", CLUSTER="kind").stderr
-    assert "CLUSTER=cloud is no kind of cluster" in commands.run("up", CLUSTER="cloud").stderr
+    assert "CLUSTER=cloud is not a kind of cluster" in commands.run("up", CLUSTER="cloud").stderr
     assert f":{changed}/docs" in commands.ok("up", WEGENT_API_PORT=str(changed))
     assert f"http://127.0.0.1:{changed}\n" in commands.ok("status")
     assert commands.operator_pid() == pid, "the operator's settings are the same"

@@ -162,7 +162,7 @@ async def test_a_full_trash_holds_deletions_until_there_is_room_and_loses_nothin
     await api.ask_to_delete("ghosts", home, "c")
     message = await hangs(api, "ghosts", home, "c")
     assert "exceeded quota: wegent-account" in message
-    assert "make room for it" in message
+    assert "raise the quota" in message
     # The owner makes room, and the deletion goes on.
     (await owner.call("delete", "tombstone", first, here)).ok()
     await poked_until_gone(api, "ghosts", home, "c")

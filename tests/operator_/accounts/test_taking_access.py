@@ -193,7 +193,9 @@ async def test_one_step_that_is_refused_does_not_keep_the_others_alive(
         await suspend(api, user)
         body = await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
         message = condition(body, "Ready")["message"]
-        assert message.startswith(f"RoleBinding {stays} in namespace {namespace} was not removed: ")
+        assert message.startswith(
+            f"RoleBinding {stays} in namespace {namespace} can't be deleted: "
+        )
         assert "no deleting here" in message
         assert await api.find(SERVICE_ACCOUNTS, ACCOUNTS, user) is None
         name = f"wegent-account-{user}-admin"
@@ -219,7 +221,7 @@ async def test_a_namespace_that_is_refused_is_told_and_the_rest_is_made(
         await create(api, user)
         body = await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
         said = condition(body, "Ready")["message"]
-        assert said.startswith(f"Namespace {home} was refused: ")
+        assert said.startswith(f"Namespace {home} can't be created: ")
         assert "a namespace needs the label team" in said
         assert len(said.encode()) < 1200
         assert await api.find(SERVICE_ACCOUNTS, ACCOUNTS, user) is not None
@@ -239,7 +241,7 @@ async def test_a_serviceaccount_that_is_refused_is_told(api: Api, user: str) -> 
         await create(api, user)
         body = await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
         said = condition(body, "Ready")["message"]
-        assert said.startswith(f"ServiceAccount {user} in namespace {ACCOUNTS} was refused: ")
+        assert said.startswith(f"ServiceAccount {user} in namespace {ACCOUNTS} can't be applied: ")
         assert "too many here" in said
     await api.settled("accounts", ACCOUNTS, user)
 
@@ -288,7 +290,7 @@ async def test_a_serviceaccount_that_finalizers_hold_is_told(api: Api, user: str
     await patch(api, *place, {"metadata": {"finalizers": [HELD]}})
     await suspend(api, user)
     body = await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
-    assert f"held by the finalizers {HELD}" in condition(body, "Ready")["message"]
+    assert f"the finalizers {HELD} remain" in condition(body, "Ready")["message"]
     await suspend(api, user, suspended=False)
     await api.settled("accounts", ACCOUNTS, user, "NotProvisioned")
     held = await api.find(*place)

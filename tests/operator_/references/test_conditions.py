@@ -111,7 +111,7 @@ async def test_a_task_names_the_root_cause_and_follows_it(
     before = written(audit, namespace)
     other = {"skillRefs": [{"name": "lint", "namespace": "elsewhere"}]}
     await api.merge("ghosts", namespace, "g", {"spec": other})
-    await _said(api, namespace, to_ghost + "elsewhere/lint may not be used from")
+    await _said(api, namespace, to_ghost + "elsewhere/lint does not allow references from")
     await settled(api, namespace, "ghosts", reason="RefNotPermitted")
     await settled(api, namespace, "bots", "teams", reason="RefNotReady")
     after = written(audit, namespace)
@@ -184,7 +184,7 @@ async def test_two_items_for_one_bot_are_a_duplicate(api: Api, namespace: str) -
     twice = {"bots": [bot, {**bot, "namespace": namespace}]}
     await api.create("teams", namespace, "t", twice)
     await api.create("tasks", namespace, "k", {"teamRef": {"name": "t"}, "prompt": "p"})
-    message = f"Bot {namespace}/b is listed already, at spec.bots"
+    message = f"duplicate reference to Bot {namespace}/b, which is also at spec.bots"
     team = await api.settled("teams", namespace, "t", reason="DuplicateRef")
     assert message in team["status"]["conditions"][1]["message"]
     task = await api.settled("tasks", namespace, "k", reason="RefNotReady")

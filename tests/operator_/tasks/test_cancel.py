@@ -27,7 +27,7 @@ async def test_a_pending_task_is_cancelled_in_one_write(
     await api.merge("tasks", namespace, "t", CANCEL)
     task = await in_phase(api, namespace, "Cancelled")
     status = task["status"]
-    assert status["message"] == "Cancelled before it began"
+    assert status["message"] == "Cancelled before it was claimed"
     assert status["completionTime"]
     assert "startTime" not in status
     for type_, value in (("Accepted", "False"), ("Failed", "True")):
@@ -80,7 +80,7 @@ async def test_a_dead_runners_task_is_cancelled_when_its_lease_runs_out(
     assert await Claimant(runner, "dead", 5).claim(await make_task())
     await api.merge("tasks", namespace, "t", CANCEL)
     task = await in_phase(api, namespace, "Cancelled")
-    assert "Cancelled; the lease of dead ran out" in task["status"]["message"]
+    assert "Cancelled; the lease of dead expired" in task["status"]["message"]
     assert "claim" not in task["status"]
     assert task["status"]["startTime"]
     assert writes.of() == {"patch status": 2}

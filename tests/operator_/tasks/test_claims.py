@@ -68,7 +68,7 @@ async def test_a_dead_claimants_task_is_taken_up_by_another(
     dead, other = Claimant(runner, "dead", SHORTEST_LEASE_S), Claimant(runner, "other")
     assert await dead.claim(await make_task())
     free = await in_phase(api, namespace, "Pending")
-    assert "at attempt 1 the lease of dead ran out" in free["status"]["message"]
+    assert "after attempt 1: the lease of dead expired" in free["status"]["message"]
     assert "claim" not in free["status"]
     assert "startTime" not in free["status"]
     assert condition(free, "Ready")["status"] == "True"
@@ -132,7 +132,7 @@ async def test_what_kills_its_runners_is_given_up(
     claimed = running(attempts=6, claim=a_claim("unlucky", SHORTEST_LEASE_S))
     await api.merge("tasks", namespace, "t", {"status": claimed}, "status")
     failed = await in_phase(api, namespace, "Failed")
-    assert "Given up at attempt 6: the lease of unlucky ran out" in failed["status"]["message"]
+    assert "Failed after 6 attempts: the lease of unlucky expired" in failed["status"]["message"]
     assert failed["status"]["completionTime"]
     assert writes.of() == {"patch status": 2}
 

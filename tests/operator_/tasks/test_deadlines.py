@@ -25,7 +25,7 @@ async def test_what_takes_too_long_fails(
     assert await slow.claim(await make_task(timeoutSeconds=2))
     task = await in_phase(api, namespace, "Failed")
     status = task["status"]
-    assert status["message"] == "Not done within spec.timeoutSeconds, 2 s"
+    assert status["message"] == "Not completed within spec.timeoutSeconds: 2 s"
     start, end = (datetime.fromisoformat(status[it]) for it in ("startTime", "completionTime"))
     assert 1 <= (end - start).total_seconds() < 10
     with pytest.raises(ClaimLost):

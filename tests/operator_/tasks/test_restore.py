@@ -96,7 +96,7 @@ async def test_work_that_was_under_way_waits_to_be_claimed_again(
     task = await api.settled("tasks", namespace, "t")
     status = task["status"]
     assert (status["phase"], status["attempts"]) == ("Pending", 1)
-    assert status["message"] == "Brought back from the trash; waiting to be claimed again"
+    assert status["message"] == "Restored from the trash; waiting for another claim"
     assert "claim" not in status
     second = Claimant(runner, "second")
     assert await second.claim(task)

@@ -80,7 +80,7 @@ async def test_edits_after_the_tombstone_was_stored_come_back(api: Api, namespac
         # Wanted back while it is still there: the object itself isn't another.
         await api.merge("tombstones", namespace, name, {"spec": {"restore": True}})
         pending = await api.settled("tombstones", namespace, name, "DeletionPending")
-        assert "itself is still being deleted" in condition(pending, "Ready")["message"]
+        assert "waiting until the Ghost" in condition(pending, "Ready")["message"]
         edit = {"spec": {"systemPrompt": "You help more."}}
         await api.merge("ghosts", namespace, "g", edit)
     await poke(api, "ghosts", namespace, "g")

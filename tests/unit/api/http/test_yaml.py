@@ -87,30 +87,30 @@ def test_many_documents_without_a_mark_take_linear_time() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: &x 1\nb: *x", "anchors and aliases: line 1 column 4"),
-        ("a: &x {b: *x}", "anchors and aliases: line 1 column 4"),
-        ("a: *x", "anchors and aliases"),
-        ("&x a: 1", "anchors and aliases"),
-        ("b: 1\na: 1\nb: 2", 'the key "b" twice in one object: line 3 column 1'),
-        ("<<: {a: 1}", "merge keys"),
-        ("? [a]\n: 1", "a key that is no text"),
-        ("a: !!binary aGk=", "tags: line 1 column 4"),
-        ("a: !!python/object:os.system {}", "tags"),
-        ("!!set {a}", "tags"),
-        ("a: !own x", "tags"),
-        ("a: .inf", "numbers that JSON doesn't have"),
-        ("a: -.INF", "numbers that JSON doesn't have"),
-        ("a: .NaN", "numbers that JSON doesn't have"),
-        ("a: 1e999", "numbers out of range"),
-        ("%YAML 1.1\n---\na: 1", "a directive"),
-        ("a: [1, 2", "not YAML: did not find expected ',' or ']': line 2 column 1"),
-        ("a: b: c", "not YAML: mapping values are not allowed in this context"),
-        ("a:\n\t- b", "not YAML"),
-        ("a: '\x01'", "not YAML: it holds characters that may not be there"),
-        ('a: "\\ud800"', "not YAML"),
-        ("[" * 65, f"nested more than {MAX_DEPTH} deep"),
-        ("- " * 65, f"nested more than {MAX_DEPTH} deep"),
-        ("[" + "1," * MAX_NODES + "]", f"more than {MAX_NODES} values"),
+        ("a: &x 1\nb: *x", "anchors and aliases are not allowed: line 1 column 4"),
+        ("a: &x {b: *x}", "anchors and aliases are not allowed: line 1 column 4"),
+        ("a: *x", "anchors and aliases are not allowed"),
+        ("&x a: 1", "anchors and aliases are not allowed"),
+        ("b: 1\na: 1\nb: 2", 'the duplicate key "b" in an object: line 3 column 1'),
+        ("<<: {a: 1}", "merge keys are not allowed"),
+        ("? [a]\n: 1", "keys must be strings"),
+        ("a: !!binary aGk=", "tags are not allowed: line 1 column 4"),
+        ("a: !!python/object:os.system {}", "tags are not allowed"),
+        ("!!set {a}", "tags are not allowed"),
+        ("a: !own x", "tags are not allowed"),
+        ("a: .inf", "infinity and NaN are not allowed"),
+        ("a: -.INF", "infinity and NaN are not allowed"),
+        ("a: .NaN", "infinity and NaN are not allowed"),
+        ("a: 1e999", "a number is out of range"),
+        ("%YAML 1.1\n---\na: 1", "directives (lines with %) are not allowed"),
+        ("a: [1, 2", "not valid YAML: did not find expected ',' or ']': line 2 column 1"),
+        ("a: b: c", "not valid YAML: mapping values are not allowed in this context"),
+        ("a:\n\t- b", "not valid YAML"),
+        ("a: '\x01'", "not valid YAML: it has characters that are not allowed"),
+        ('a: "\\ud800"', "not valid YAML"),
+        ("[" * 65, f"too many nested levels: the limit is {MAX_DEPTH}"),
+        ("- " * 65, f"too many nested levels: the limit is {MAX_DEPTH}"),
+        ("[" + "1," * MAX_NODES + "]", f"too many values: the limit is {MAX_NODES}"),
     ],
 )
 def test_what_is_not_taken(text: str, says: str) -> None:
@@ -121,7 +121,7 @@ def test_what_is_not_taken(text: str, says: str) -> None:
 
 def test_other_encodings() -> None:
     for raw in ("a: ü".encode("latin-1"), "a: 1".encode("utf-16")):
-        with pytest.raises(BadRequest, match="not UTF-8"):
+        with pytest.raises(BadRequest, match="not valid UTF-8"):
             documents_of(raw)
 
 

@@ -21,12 +21,12 @@ TYPED = "failed to create typed patch object (/g1; agent.wecode.io/v1, Kind=Ghos
         (
             'strconv.ParseUint: parsing "abc": invalid syntax',
             400,
-            {"metadata.resourceVersion": "must be one that the API server has given"},
+            {"metadata.resourceVersion": "must be a version from the API server"},
         ),
         (
             "resourceVersion should not be set on objects to be created",
             400,
-            {"metadata.resourceVersion": "must be left out of a new object"},
+            {"metadata.resourceVersion": "must be omitted for a new object"},
         ),
     ],
 )

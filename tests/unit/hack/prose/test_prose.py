@@ -33,6 +33,9 @@ LIMIT = 1  # {}
         "It is read by whoever asks.",
         "The lease runs anew.",
         "TLS is the affair of the ingress.",
+        "How quickly it scales, as Kubernetes has it.",
+        "The name is no label.",
+        "The finalizer is added unless it is there.",
     ],
 )
 def test_an_odd_sentence_is_found(odd: str) -> None:
@@ -48,6 +51,7 @@ def test_an_odd_sentence_is_found(odd: str) -> None:
         "What happens when the API server restarts?",
         "The name says\nwhat it is, and\nwho wrote it.",
         "Whatsoever. E.g. what the API server does.",
+        "It is no longer there, and there is no other.",
     ],
 )
 def test_a_plain_sentence_passes(plain: str) -> None:
@@ -73,6 +77,37 @@ def test_code_in_markdown_is_not_read() -> None:
     page = "Text.\n\n```yaml\n# What a Bot is\n```\n\nWho wrote it.\n"
     [(line, text)] = prose.texts(page, markdown=True)
     assert list(prose.odd_sentences(text, line)) == [(7, "Who wrote it.")]
+
+
+PYTHON = '''"""What the module is for, in a docstring."""
+
+LIMIT = "the body is longer than those that are taken"  # {}
+RULE = "self.all(it, it.name != 'x' && size(it.what) > 1)"
+fail(f"{what} was refused; "
+    f"ask whoever set {it} up")
+'''
+TEMPLATE = """\
+{{- /* what a comment says is not read here */}}
+{{- fail "host: what the certificate is for" }}
+  summary: Nobody can log in; kubectl works.
+  expr: what * is / no + message
+"""
+
+
+@pytest.mark.parametrize(
+    ("suffix", "source", "found"),
+    [
+        (".py", PYTHON, [5, 3]),
+        (".yaml", TEMPLATE, [2, 3]),
+        (".txt", "Wegent is installed.\n\nRun what you like.\n", [3]),
+    ],
+)
+def test_messages_are_read(suffix: str, source: str, found: list[int]) -> None:
+    assert [
+        at
+        for line, text in prose.messages(source, suffix)
+        for at, _ in prose.odd_sentences(text, line, prose.ODD_IN_A_MESSAGE)
+    ] == found
 
 
 @pytest.mark.parametrize(("words", "status"), [(400, 1), (600, 0)])

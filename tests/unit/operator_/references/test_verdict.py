@@ -49,8 +49,9 @@ def cache(*objects: ObjectState, shared: frozenset[str] = frozenset()) -> Cache:
             [GHOST, MODEL, state("Shell", "s", {"supportedProviders": ["anthropic", "google"]})],
             "ResolvedRefs",
             "ProviderNotSupported",
-            "spec.shellRef: Shell default/s takes the providers anthropic, google, and "
-            "Model default/m of spec.modelRef has openai; choose another Model or Shell",
+            "spec.shellRef: Shell default/s supports the providers anthropic, google, but "
+            "Model default/m in spec.modelRef has the provider openai; choose another Model or "
+            "Shell",
             id="the shell does not take the model's provider",
         ),
         pytest.param(
@@ -157,7 +158,7 @@ def test_a_cancelled_task_is_neither_accepted_nor_ready() -> None:
     assert verdict.accepted is not None
     for outcome in (verdict.accepted, verdict.ready):
         assert (outcome.status, outcome.reason) == (False, "Cancelled")
-        assert outcome.message == "spec.cancel: the Task was cancelled before it began"
+        assert outcome.message == "spec.cancel: the Task was cancelled before it was claimed"
     assert verdict.resolved_refs.status
 
 
@@ -180,7 +181,8 @@ def test_two_items_for_one_object_are_told(
     assert (verdict.ready.status, verdict.ready.reason) == (False, "DuplicateRef")
     assert verdict.stalled
     assert verdict.ready.message == (
-        f"spec.{field}[1]: {title} is listed already, at spec.{field}[0]; remove one of the two"
+        f"spec.{field}[1]: duplicate reference to {title}, which is also at spec.{field}[0];"
+        " remove one of the two"
     )
 
 
@@ -222,8 +224,9 @@ def test_a_message_follows_the_root_cause() -> None:
     view.put(state("Skill", "diff"))
     view.put(state("Shell", "s", {"supportedProviders": ["anthropic"]}))
     assert evaluate(TASK, view).ready.message.endswith(
-        "Bot default/b is not ready: spec.shellRef: Shell default/s takes the providers "
-        "anthropic, and Model default/m of spec.modelRef has openai; choose another Model or Shell"
+        "Bot default/b is not ready: spec.shellRef: Shell default/s supports the providers "
+        "anthropic, but Model default/m in spec.modelRef has the provider openai; choose another "
+        "Model or Shell"
     )
 
 
@@ -257,8 +260,8 @@ def test_a_message_says_nothing_of_what_an_object_elsewhere_refers_to() -> None:
     task = state("Task", "k", {"teamRef": {"name": "t"}}, namespace="ours")
     view = cache(task, ABROAD, bot)
     hidden = (
-        "spec.bots[0]: Bot theirs/b is not ready (RefNotFound); its conditions in namespace "
-        "theirs say why"
+        "spec.bots[0]: Bot theirs/b is not ready (RefNotFound); see its conditions in namespace "
+        "theirs"
     )
     assert evaluate(ABROAD, view).ready.message == hidden
     assert evaluate(task, view).ready.message == f"spec.teamRef: Team ours/t is not ready: {hidden}"
@@ -281,8 +284,8 @@ def test_the_chain_goes_on_in_a_shared_namespace_and_ends_beyond_it() -> None:
     view = cache(task, team, bot, secret, *needed, shared=frozenset({"shared"}))
     assert evaluate(task, view).ready.message == (
         "spec.teamRef: Team shared/t is not ready: spec.bots[0]: Bot shared/b is not ready: "
-        "spec.ghostRef: Ghost theirs/g is not ready (RefNotFound); its conditions in namespace "
-        "theirs say why"
+        "spec.ghostRef: Ghost theirs/g is not ready (RefNotFound); see its conditions in namespace "
+        "theirs"
     )
 
 

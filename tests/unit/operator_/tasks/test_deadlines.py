@@ -46,7 +46,7 @@ DONE = replace(
 )
 
 
-RAN_OUT = "the lease of a ran out, 60 s without a renewal"
+RAN_OUT = "the lease of a expired after 60 s without a renewal"
 
 
 def at(seconds: float) -> datetime:
@@ -207,18 +207,18 @@ def test_beyond_the_end_of_time_is_never() -> None:
 @pytest.mark.parametrize(
     ("task", "words"),
     [
-        (replace(PENDING, cancel=True), "Cancelled before it began"),
+        (replace(PENDING, cancel=True), "Cancelled before it was claimed"),
         (
             RUNNING,
-            f"Waiting to be claimed again: at attempt 1 {RAN_OUT}",
+            f"Waiting for another claim after attempt 1: {RAN_OUT}",
         ),
         (
             replace(RUNNING, attempts=6),
-            f"Given up at attempt 6: {RAN_OUT}",
+            f"Failed after 6 attempts: {RAN_OUT}",
         ),
-        (replace(RUNNING, timeout_s=9), "Not done within spec.timeoutSeconds, 9 s"),
+        (replace(RUNNING, timeout_s=9), "Not completed within spec.timeoutSeconds: 9 s"),
         (replace(RUNNING, cancel=True), "Cancelled; a did not stop within 30 s"),
-        (DONE, "Deleted 600 s after its end, as spec.ttlSecondsAfterFinished says"),
+        (DONE, "Deleted after spec.ttlSecondsAfterFinished: 600 s after completionTime"),
     ],
 )
 def test_messages_say_what_happened(task: TaskProgress, words: str) -> None:

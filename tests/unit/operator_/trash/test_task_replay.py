@@ -18,8 +18,8 @@ KEPT: dict[str, dict[str, Any]] = {
     "completed at the third attempt": ended("Completed", attempts=3),
     "failed with half a result": ended("Failed", result="Half of it."),
     "cancelled": ended("Cancelled"),
-    "cancelled before it began": ended("Cancelled", attempts=0),
-    "cancelled before it began again": ended("Cancelled", attempts=0) | {"attempts": 2},
+    "cancelled before it was claimed": ended("Cancelled", attempts=0),
+    "cancelled before it was claimed again": ended("Cancelled", attempts=0) | {"attempts": 2},
 }
 WRITES = dict(zip(KEPT, (0, 0, 2, 2, 2, 2, 2, 2, 1, 3), strict=True))
 

@@ -61,7 +61,7 @@ async def test_a_kind_that_may_not_be_listed_is_named_and_the_others_are_let_go(
     stub.faults[GHOSTS, "list"] = refusal(403)
     found = await release()
     assert found.count == 1
-    assert found.left == ["Ghost: its objects could not be listed: no"]
+    assert found.left == ["Ghost: its objects can't be listed: no"]
 
 
 @pytest.mark.parametrize("code", [429, 503, 504])
@@ -106,4 +106,4 @@ async def test_a_kind_whose_version_is_not_served_is_named_and_one_that_is_gone_
     stub.faults[CRDS.path(name="bots.agent.wecode.io"), "list"] = refusal(404)
     found = await release()
     assert found.count == 1
-    assert found.left == ["Ghost: its objects could not be listed: no"]
+    assert found.left == ["Ghost: its objects can't be listed: no"]

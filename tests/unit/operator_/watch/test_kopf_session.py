@@ -159,7 +159,7 @@ def test_a_404_alone_makes_nothing_absent() -> None:
         now += ABSENT_AFTER_S
         sight.refused("things", ApiError(404, None))
     assert sight.is_blind("things")
-    assert "doesn't serve" in sight.problems()[0]
+    assert "does not serve" in sight.problems()[0]
 
 
 def test_of_resources_that_are_absent_nothing_is_known_once_one_is_back() -> None:
@@ -205,4 +205,4 @@ def test_a_refusal_is_no_silence() -> None:
     now = 200.0
     sight.refused("things", TimeoutError(), silent=True)
     assert sight.silent_since(60) == ["things"]
-    assert sight.problems() == ["things: the API server gave no answer"]
+    assert sight.problems() == ["things: the API server did not answer"]
