@@ -1,0 +1,32 @@
+"""Refusals of requests that never reach the application, such as one with too long a head."""
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from wegent_api.http.errors import status_object
+from wegent_api.http.security_headers import ALWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A status code, a reason of Kubernetes, and a message."""
+
+    code: int
+    reason: str
+    message: str
+
+    def answer(self) -> bytes:
+        """Return the whole answer. It ends the connection."""
+        status = status_object(self.code, self.reason, self.message)
+        body = json.dumps(status, separators=(",", ":"))
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            "Cache-Control": "no-store",
+            **ALWAYS,
+        }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"HTTP/1.1 {self.code} {HTTPStatus(self.code).phrase}\r\n{lines}\r\n"
+        return f"{head}{body}".encode("ascii")
