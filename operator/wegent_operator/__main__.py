@@ -13,6 +13,7 @@ from typing import Final
 import kopf
 
 from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_connection
+from wegent_kube.logs import configure_logging
 from wegent_kube.usage import argument_parser
 from wegent_operator.app import register
 from wegent_operator.settings import Settings
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         " binding that adds the finalizer",
     )
     options = parser.parse_args(arguments)
-    kopf.configure(log_format=kopf.LogFormat.JSON)
+    configure_logging("INFO")
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
         load_connection()

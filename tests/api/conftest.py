@@ -149,3 +149,14 @@ def maintainer(
     return kubectl_as(
         control_plane, kubectl, "kube-public", name, tmp_path_factory.mktemp("maintainer")
     )
+
+
+@pytest.fixture
+async def place(user: User, kubectl: Kubectl) -> str:
+    """A namespace of the test's own, in which the user is an editor."""
+    name = unique("watched")
+    subject = f"--serviceaccount={ACCOUNTS}:{user.name}"
+    (await kubectl.call("create", "namespace", name)).ok()
+    role = ("create", "rolebinding", "editor", "--clusterrole=wegent-editor", subject)
+    (await kubectl.call(*role, f"--namespace={name}")).ok()
+    return name

@@ -64,7 +64,7 @@ class Watcher:
         watches: of the API server, opened as the caller.
         limiter: limits the clients' watches.
         draining: set when the proxy is to stop. All watches then end.
-        settings: interval of upstream watches, heartbeat, and time limit for a stalled client.
+        settings: interval of upstream watches, and heartbeat.
     """
 
     def __init__(
@@ -99,7 +99,6 @@ class Watcher:
             watching.opened,
             self._draining,
             heartbeat_s=self._settings.watch_heartbeat_s,
-            stall_s=self._settings.watch_stall_s,
         )
 
 

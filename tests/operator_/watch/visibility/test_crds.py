@@ -1,154 +1,32 @@
-"""Watches that end in an error because a CRD or a right is removed, and later comes back.
-
-The tests use a control plane of their own, because other tests need all kinds and all rights.
-"""
+"""Watches that end because a CRD is removed or changed, and begin again when it is back."""
 
 import asyncio
-import re
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-import yaml
-
-from devcluster.binaries import Binaries
 from devcluster.controlplane import ControlPlane
+from tests.operator_.watch.visibility.steps import (
+    BACK_WITHIN_S,
+    REFS,
+    create_soon,
+    delete_crd,
+    ends_in_time,
+    put_crd_back,
+    ready,
+    refused,
+)
 from tests.support.api import Api, condition
 from tests.support.audit import AuditLog
-from tests.support.cluster import ROOT, installed_plane
-from tests.support.identity import kubectl_as
-from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from wegent_crds.registry import BY_PLURAL, GROUP
-from wegent_kube import ApiError, KubeClient, get_or_none, load_connection
+from wegent_kube import ApiError
 from wegent_kube.backoff import CAP_S
 from wegent_kube.content_types import JSON_PATCH, MERGE_PATCH
-from wegent_kube.resources import CRDS, EVENTS, ROLE_BINDINGS, SERVICE_ACCOUNTS, Resource
+from wegent_kube.resources import CRDS, RESOURCE_QUOTAS, ROLE_BINDINGS, SERVICE_ACCOUNTS
 from wegent_operator.runtime.sight import ABSENT_AFTER_S
-
-ROLE = Resource("rbac.authorization.k8s.io", "v1", "clusterroles").path(name="wegent-operator")
-BACK_WITHIN_S = 30.0
-"""The longest pause between two tries is 10 s, and the machine may be busy."""
-GRACE_S = 20.0
-"""A Pod is given 30 s to end."""
-REFS = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name": "s"}}
-
-
-@pytest.fixture(scope="module")
-def cluster(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with installed_plane(binaries, tmp_path_factory.mktemp("watching"), audit=True) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the rights of the operator."""
-    admin = Kubectl(cluster.binaries.kubectl, cluster.kubeconfig)
-    directory = tmp_path_factory.mktemp("watching-operator")
-    return kubectl_as(cluster, admin, "wegent-system", "wegent-operator", directory).kubeconfig
-
-
-@pytest.fixture
-async def admin(cluster: ControlPlane) -> AsyncIterator[Api]:
-    async with KubeClient(load_connection(cluster.kubeconfig)) as client:
-        yield Api(client)
-
-
-@pytest.fixture
-async def space(admin: Api) -> str:
-    """A namespace in which a Bot can be Ready."""
-    name = f"w{time.monotonic_ns()}"
-    await admin.create_namespace(name)
-    await admin.create("models", name, "m", {"provider": "openai", "model": "gpt-4"})
-    await admin.create("shells", name, "s", {"type": "Chat"})
-    return name
-
-
-@pytest.fixture
-def operator_of_its_own(kubeconfig: Path) -> Iterator[OperatorProcess]:
-    process = OperatorProcess(kubeconfig, kubeconfig.with_name("watching.log"))
-    yield process
-    if process.running():
-        process.kill()
-
-
-async def delete_crd(admin: Api, plural: str) -> None:
-    path = CRDS.path(name=f"{plural}.{GROUP}")
-    await admin.client.request("DELETE", path)
-
-    async def gone() -> bool:
-        return await get_or_none(admin.client.request("GET", path)) is None
-
-    await eventually(gone, within_s=60, what=f"the CRD of {plural} to be gone")
-
-
-async def put_crd_back(admin: Api, plural: str) -> None:
-    manifest = yaml.safe_load((ROOT / "crds" / f"{BY_PLURAL[plural].singular}.yaml").read_text())
-    await admin.client.request("POST", CRDS.path(), body=manifest)
-
-
-async def create_soon(admin: Api, plural: str, namespace: str, name: str, spec: Any) -> None:
-    """Create an object of a kind that admission may not know yet."""
-
-    async def created() -> bool:
-        try:
-            await admin.create(plural, namespace, name, spec)
-        except ApiError as error:
-            if error.is_not_found or error.is_service_unavailable:
-                return False
-            raise
-        return True
-
-    await eventually(created, within_s=60, what=f"{plural} to be creatable")
-
-
-@asynccontextmanager
-async def without_rights(admin: Api, *plurals: str) -> AsyncIterator[None]:
-    """Take the right to read some kinds away from the operator for a while."""
-    role = await admin.client.request("GET", ROLE)
-    fewer = [
-        {**rule, "resources": [it for it in rule["resources"] if it not in plurals]}
-        for rule in role["rules"]
-    ]
-    fewer = [rule for rule in fewer if rule["resources"]]
-    patch = {"rules": fewer}
-    await admin.client.request("PATCH", ROLE, body=patch, content_type=MERGE_PATCH)
-    try:
-        yield
-    finally:
-        patch = {"rules": role["rules"]}
-        await admin.client.request("PATCH", ROLE, body=patch, content_type=MERGE_PATCH)
-
-
-async def refused(operator: OperatorProcess, plural: str, code: str) -> None:
-    """Wait until /readyz names a resource and the code that it is refused with."""
-
-    async def says() -> bool:
-        answer = await asyncio.to_thread(operator.get, "/readyz")
-        assert answer[0] == 503, answer
-        assert re.search(f"^{plural}: .*{code}", answer[1], re.MULTILINE), answer
-        return True
-
-    await eventually(says, within_s=90, what=f"/readyz to say that {plural} are refused")
-
-
-async def ready(operator: OperatorProcess) -> None:
-    async def says() -> bool:
-        answer = await asyncio.to_thread(operator.get, "/readyz")
-        assert answer == (200, "ok\n"), (answer, operator.tail())
-        return True
-
-    await eventually(says, within_s=BACK_WITHIN_S, what="/readyz to be well")
-
-
-def ends_in_time(operator: OperatorProcess) -> None:
-    began = time.monotonic()
-    assert operator.stop() == 0, operator.tail()
-    assert time.monotonic() - began < GRACE_S
 
 
 async def test_a_crd_that_is_deleted_stops_no_other_kind_and_is_watched_again_when_it_is_back(
@@ -201,118 +79,6 @@ async def test_a_crd_that_is_missing_at_the_start_stops_no_other_kind_nor_the_en
     ends_in_time(operator)
 
 
-async def test_nothing_is_said_of_references_to_what_may_not_be_read_and_all_of_it_afterwards(
-    admin: Api, space: str, operator_of_its_own: OperatorProcess
-) -> None:
-    operator = operator_of_its_own
-    await admin.create("ghosts", space, "g", {"systemPrompt": "You help."})
-    async with without_rights(admin, "ghosts", "rolebindings"):
-        operator.launch()
-        await refused(operator, "ghosts", "403")
-        await refused(operator, "rolebindings", "403")
-        await admin.create("bots", space, "b", REFS)
-        await admin.create("skills", space, "k", {"description": "Knows."})
-        await admin.settled("skills", space, "k")
-        bot = await admin.get("bots", space, "b")
-        assert bot is not None
-        assert condition(bot, "Ready")["reason"] == "Pending", "the Ghost is there"
-        assert operator.get("/healthz")[0] == 200
-
-        async def told() -> bool:
-            events = await admin.client.request("GET", EVENTS.path(space))
-            of_bot = [it for it in events["items"] if it["involvedObject"]["name"] == "b"]
-            assert [it["reason"] for it in of_bot] == ["KindRefused"], of_bot
-            assert "ghosts (403" in of_bot[0]["message"]
-            return True
-
-        await eventually(told, within_s=30, what="the Bot to have an Event that says why")
-    await ready(operator)
-    await admin.settled("bots", space, "b")
-    ends_in_time(operator)
-
-
-async def test_a_right_that_goes_for_a_while_loses_nothing_that_happened_meanwhile(
-    admin: Api, space: str, operator_of_its_own: OperatorProcess
-) -> None:
-    operator = OperatorProcess(
-        operator_of_its_own.kubeconfig,
-        operator_of_its_own.log,
-        watch_timeout_s="2",  # a watch that is under way is not cut off with its right
-    )
-    await asyncio.to_thread(operator.start)
-    try:
-        await admin.create("ghosts", space, "g", {"systemPrompt": "You help."})
-        await admin.create("bots", space, "b", REFS)
-        await admin.settled("bots", space, "b")
-        async with without_rights(admin, "ghosts"):
-            await refused(operator, "ghosts", "403")
-            await admin.create("ghosts", space, "new", {"systemPrompt": "You help."})
-            await admin.create("bots", space, "c", {**REFS, "ghostRef": {"name": "new"}})
-            await admin.merge("models", space, "m", {"spec": {"model": "gpt-5"}})
-            await admin.settled("models", space, "m")
-            await admin.settled("bots", space, "b")
-            bot = await admin.get("bots", space, "c")
-            assert bot is not None
-            assert condition(bot, "Ready")["reason"] == "Pending", "the Ghost is there"
-        await ready(operator)
-        await admin.settled("bots", space, "c")
-        await admin.settled("ghosts", space, "new")
-    finally:
-        assert operator.stop() == 0, operator.tail()
-
-
-async def test_no_access_is_withdrawn_while_accounts_may_not_be_read(
-    admin: Api, space: str, operator_of_its_own: OperatorProcess
-) -> None:
-    operator, name = operator_of_its_own, f"u{space}"
-    await asyncio.to_thread(operator.start)
-    await admin.create("accounts", "wegent-accounts", name, {"email": "developer@example.org"})
-    await admin.settled("accounts", "wegent-accounts", name)
-    path = SERVICE_ACCOUNTS.path("wegent-accounts", name)
-    before = await admin.client.request("GET", path)
-    assert operator.stop() == 0
-    async with without_rights(admin, "accounts"):
-        operator.launch()
-        await refused(operator, "accounts", "403")
-        await admin.create("skills", space, "k", {"description": "Knows."})
-        await admin.settled("skills", space, "k")
-        after = await admin.client.request("GET", path)
-        assert after["metadata"]["uid"] == before["metadata"]["uid"]
-        assert "deletionTimestamp" not in after["metadata"]
-    await ready(operator)
-    assert (await admin.client.request("GET", path))["metadata"]["uid"] == before["metadata"]["uid"]
-    ends_in_time(operator)
-
-
-async def test_a_suspension_waits_for_no_list_of_bindings_or_namespaces(
-    admin: Api, space: str, operator_of_its_own: OperatorProcess
-) -> None:
-    operator, name = operator_of_its_own, f"u{space}"
-    binding = ROLE_BINDINGS.path(space, f"wegent-account-{name}-editor")
-    await asyncio.to_thread(operator.start)
-    spec = {
-        "email": "developer@example.org",
-        "namespaces": [{"name": space, "role": "editor"}],
-    }
-    await admin.create("accounts", "wegent-accounts", name, spec)
-    await admin.settled("accounts", "wegent-accounts", name)
-    assert operator.stop() == 0
-    async with without_rights(admin, "namespaces", "rolebindings", "clusterrolebindings"):
-        operator.launch()
-        await refused(operator, "rolebindings", "403")
-        await admin.merge("accounts", "wegent-accounts", name, {"spec": {"suspended": True}})
-        await admin.settled("accounts", "wegent-accounts", name, "Suspended")
-        assert await admin.find(SERVICE_ACCOUNTS, "wegent-accounts", name) is None
-        await admin.client.request("GET", binding)
-    await ready(operator)
-
-    async def gone() -> bool:
-        return await get_or_none(admin.client.request("GET", binding)) is None
-
-    await eventually(gone, within_s=BACK_WITHIN_S, what="the binding to be gone")
-    ends_in_time(operator)
-
-
 async def serve_v1(admin: Api, plural: str, *, served: bool) -> None:
     """Let a kind's one version be served, or not, as in the midst of a change of versions."""
     path = CRDS.path(name=f"{plural}.{GROUP}")
@@ -321,16 +87,15 @@ async def serve_v1(admin: Api, plural: str, *, served: bool) -> None:
 
 
 def deleted_by_operator(audit: AuditLog) -> list[str]:
-    """Return the objects that the operator deleted, except quotas.
+    """Return the operator's deletions, without those of quotas.
 
-    The operator deletes a quota that the controller manager can't count, and creates it again. A
-    kind that isn't served is such a reason.
+    The operator deletes a quota that the cluster has counted in part, and creates it again.
     """
     writes = audit.writes(user="system:serviceaccount:wegent-system:wegent-operator")
     return [
         f"{it.resource}/{it.name}"
         for it in writes
-        if it.verb == "delete" and it.resource != "resourcequotas"
+        if it.verb == "delete" and it.resource != RESOURCE_QUOTAS.plural
     ]
 
 
