@@ -287,7 +287,7 @@ async def test_the_same_name_twice_is_two_tombstones(api: Api, namespace: str) -
     await restore(api, namespace, second)
     name = second["metadata"]["name"]
     taken = await api.settled("tombstones", namespace, name, "NameTaken")
-    assert f"another Ghost is named {namespace}/g" in condition(taken, "Ready")["message"]
+    assert f"a Ghost named {namespace}/g" in condition(taken, "Ready")["message"]
     await api.ask_to_delete("ghosts", namespace, "g")
 
     async def the_other_is_back() -> bool:
