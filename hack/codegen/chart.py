@@ -18,7 +18,6 @@ from codegen import (
     bound_policies,
     chart_values,
     crds,
-    dashboard,
     policies,
     rbac,
 )
@@ -76,7 +75,6 @@ def generate() -> Iterator[Generated]:
     """Yield the chart's generated files, and the generated parts of others."""
     yield _chart_yaml()
     yield from chart_values.generate(CHART)
-    yield GeneratedFile(CHART / "files" / "dashboard.json", dashboard.text())
     for kind in KINDS:
         crd = crds.definition(kind)
         yield template(f"crds/{kind.singular}.yaml", "hack/codegen/crds.py", [crd], ".crds.enabled")
@@ -84,7 +82,8 @@ def generate() -> Iterator[Generated]:
         yield template(f"rbac/{name}.yaml", "config/rbac", manifests, None)
     for name, (value, event) in HOOKS.items():
         rights = rbac.chart_jobs()[name]
-        yield template(f"{name}/rbac.yaml", "hack/codegen/rbac.py", rights, value, event)
+        source = f"hack/codegen/templates/rbac/{name}.yaml"
+        yield template(f"{name}/rbac.yaml", source, rights, value, event)
     for name, manifests in _policies():
         yield template(f"policies/{name}.yaml", "config/policies", manifests, ".policies.enabled")
 
