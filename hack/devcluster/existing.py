@@ -8,8 +8,8 @@ from typing import Any, Final
 import yaml
 
 from devcluster.errors import ProviderRefused
+from devcluster.files import write_private
 from devcluster.ownership import refusal
-from devcluster.pki import write_private
 from devcluster.providers import Status
 
 TIMEOUT_S: Final = 10

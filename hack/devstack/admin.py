@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from devcluster.errors import ClusterError
-from devcluster.pki import write_private
+from devcluster.files import write_private
 from devstack.settings import ACCOUNTS_NAMESPACE, ADMIN
 from wegent_api.accounts import first_admin
 from wegent_api.accounts.store import Accounts, NewAccount

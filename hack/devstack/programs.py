@@ -5,8 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +12,8 @@ import yaml
 
 from devcluster.checkout import CHECKOUT
 from devcluster.errors import ClusterError
-from devcluster.pki import write_private
+from devcluster.files import write_private
+from devcluster.health import fault_of
 from devcluster.ports import is_free
 from devcluster.processes import Daemon, wait_ready
 from devstack.settings import SYSTEM_NAMESPACE, strays
@@ -52,7 +51,7 @@ class Program:
         self.name = name
         self._address = address
         self._port_variable = port_variable
-        self.daemon = Daemon(name, run_dir=directory / "run", log_dir=directory / "logs")
+        self.daemon = Daemon(name, directory)
         self._module = module
         self._kubeconfig = directory / f"{name}.kubeconfig"
         self._source = directory / "run" / f"{name}.source"
@@ -130,14 +129,7 @@ class Program:
         return found if isinstance(found, dict) and "url" in found else None
 
     def _missing(self) -> str | None:
-        try:
-            with urllib.request.urlopen(f"{self._wanted_url()}/readyz", timeout=5):  # noqa: S310
-                return None
-        except urllib.error.HTTPError as error:
-            with error:
-                return f"/readyz answers {error.code}"
-        except OSError as error:
-            return str(error)
+        return fault_of(f"{self._wanted_url()}/readyz")
 
     def _write_kubeconfig(self, kubectl: Path, admin_kubeconfig: Path) -> None:
         """Write a copy of the admin's kubeconfig with a token in place of the credentials."""

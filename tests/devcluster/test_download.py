@@ -11,7 +11,7 @@ import pytest
 from devcluster import download
 from devcluster.download import Downloader
 from devcluster.errors import ChecksumMismatch, DownloadError
-from devcluster.ports import Ports
+from devcluster.ports import free_ports
 from devcluster.releases import PROGRAMS
 from tests.devcluster.conftest import Upstream
 
@@ -114,7 +114,7 @@ def test_page_in_place_of_a_checksum(upstream: Upstream, target: Path) -> None:
 
 
 def test_refusing_server_is_asked_once_and_quickly(target: Path) -> None:
-    nobody = f"http://127.0.0.1:{Ports.free().apiserver}/"
+    nobody = f"http://127.0.0.1:{free_ports(1)[0]}/"
     source = Downloader("linux-amd64", {"kubernetes": nobody})
     started = time.monotonic()
     for program in ("kubectl", "kube-apiserver"):

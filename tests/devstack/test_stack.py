@@ -58,9 +58,9 @@ class Commands:
         return done.stdout
 
     def operator_pid(self) -> int:
-        identity = Stack(self.directory).operator.daemon.identity()
-        assert identity is not None
-        return identity.pid
+        pid = Stack(self.directory).operator.daemon.pid()
+        assert pid is not None
+        return pid
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from devcluster.node.cgroups import Cgroups
 from devcluster.node.namespaces import INSIDE, Namespaces
 from devcluster.node.network import UPLINK, NodeNetwork, claim, release
 from devcluster.node.pause import write_pause_image
-from devcluster.pki import Authority, KeyPair
+from devcluster.pki import KeyPair
 from devcluster.processes import Daemon, wait_ready
 
 PROGRAMS: Final = (
@@ -224,16 +224,15 @@ class NodeCluster:
     def _write_identities(self, network: NodeNetwork) -> None:
         """Give each program a certificate and a kubeconfig; the kubelet one to serve with too."""
         control_plane = self.control_plane
-        authority = Authority(control_plane.credentials.authority)
-        keys = self._node / "pki"
-        for name, user, groups in (
-            ("kubelet", f"system:node:{configs.NAME}", ("system:nodes",)),
-            ("kube-scheduler", "system:kube-scheduler", ()),
-            ("kube-proxy", "system:kube-proxy", ()),
-            ("coredns", "system:coredns", ()),
+        sign, keys = control_plane.credentials.sign, self._node / "pki"
+        for name, user, group in (
+            ("kubelet", f"system:node:{configs.NAME}", "system:nodes"),
+            ("kube-scheduler", "system:kube-scheduler", None),
+            ("kube-proxy", "system:kube-proxy", None),
+            ("coredns", "system:coredns", None),
         ):
             pair = KeyPair.in_directory(keys, name)
-            authority.issue(pair, user, organizations=groups)
+            sign(pair, user, group=group)
             write_kubeconfig(
                 self._node / f"{name}.kubeconfig",
                 name=name,
@@ -242,7 +241,7 @@ class NodeCluster:
                 credentials=pair,
             )
         serving = KeyPair.in_directory(keys, "kubelet-serving")
-        authority.issue(serving, f"system:node:{configs.NAME}", hosts=(str(network.node),))
+        sign(serving, f"system:node:{configs.NAME}", hosts=(str(network.node),))
         shutil.copy(control_plane.ca_file, keys / "ca.crt")
 
     def _inside(self) -> Namespaces:
@@ -251,12 +250,7 @@ class NodeCluster:
         return self._namespaces
 
     def _daemon(self, name: str) -> Daemon:
-        return Daemon(
-            name,
-            run_dir=self.directory / "run",
-            log_dir=self.directory / "logs",
-            die_with_parent=True,
-        )
+        return Daemon(name, self.directory, die_with_parent=True)
 
     def _run(self, name: str, *arguments: str) -> None:
         self._daemons[name].start(self._inside().enter(str(self._paths[name]), *arguments))

@@ -6,16 +6,16 @@ packet filter rules. ``--kill-child`` and the death signal of the program that s
 see to it that the holder does not outlive either.
 """
 
+import os
 import subprocess
 import time
 from pathlib import Path
 from typing import Final
 
 from devcluster.errors import NodeUnavailable
-from devcluster.identity import Identity
 from devcluster.node.cgroups import MOUNT, Cgroups
 from devcluster.node.mounts import mount_script
-from devcluster.processes import Daemon
+from devcluster.processes import Daemon, has_ended
 
 STARTED_WITHIN_S: Final = 10.0
 GONE_WITHIN_S: Final = 15.0
@@ -42,14 +42,15 @@ class Namespaces:
         self._holder = holder
         self._pause = pause
         self._cgroups = cgroups
-        self._first: Identity | None = None
+        self._first: int | None = None
+        self._pidfd: int | None = None
 
     @property
     def pid(self) -> int:
         """The holder's, as this machine counts."""
         if self._first is None:
             raise NodeUnavailable("the node does not run")
-        return self._first.pid
+        return self._first
 
     def start(self) -> None:
         """Make the namespaces, with the mounts that keep the node to itself.
@@ -63,6 +64,7 @@ class Namespaces:
         unshare = ("unshare", *KINDS, *options, str(self._pause))
         self._holder.start(["sh", "-c", JOIN, "sh", groups, *unshare])
         self._first = self._wait_for_first()
+        self._pidfd = os.pidfd_open(self._first)
         self._mount()
 
     def enter(self, *command: str) -> list[str]:
@@ -95,27 +97,28 @@ class Namespaces:
             NodeUnavailable: something of it did not go.
         """
         self._holder.stop(deadline_s=0)
-        if self._first is not None and not self._first.end(within_s=GONE_WITHIN_S):
-            raise NodeUnavailable(f"the node's process {self._first.pid} can't be ended")
-        self._first = None
+        if self._pidfd is not None:
+            # It waits for all other processes of its namespace.
+            if not has_ended(self._pidfd, GONE_WITHIN_S):
+                raise NodeUnavailable(f"the node's process {self._first} can't be ended")
+            os.close(self._pidfd)
+        self._first = self._pidfd = None
         if not self._cgroups.remove(GONE_WITHIN_S):
             raise NodeUnavailable(f"control groups are left: {self._cgroups.directories}")
 
     def _enter(self, *command: str) -> list[str]:
         return ["nsenter", "--target", str(self.pid), *KINDS, "--", *command]
 
-    def _wait_for_first(self) -> Identity:
+    def _wait_for_first(self) -> int:
         deadline = time.monotonic() + STARTED_WITHIN_S
         while time.monotonic() < deadline:
-            outer = self._holder.identity()
+            outer = self._holder.pid()
             if outer is None:
                 raise self._holder.failure("ended by itself")
-            children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
-            pids = children.read_text(encoding="ascii").split()
-            first = Identity.of(int(pids[0])) if pids else None
+            pids = Path(f"/proc/{outer}/task/{outer}/children").read_text(encoding="ascii").split()
             # Until it is the holder, it is still unshare, which mounts /proc for it.
-            if first and _program(first.pid) == self._pause.resolve():
-                return first
+            if pids and _program(int(pids[0])) == self._pause.resolve():
+                return int(pids[0])
             time.sleep(POLL_S)
         raise self._holder.failure(f"was not ready after {STARTED_WITHIN_S:.0f} s")
 
