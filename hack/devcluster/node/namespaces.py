@@ -14,12 +14,12 @@ from typing import Final
 
 from devcluster.errors import NodeUnavailable
 from devcluster.node.cgroups import MOUNT, Cgroups
-from devcluster.node.mounts import mount_script
 from devcluster.processes import Daemon, has_ended
 
 STARTED_WITHIN_S: Final = 10.0
 GONE_WITHIN_S: Final = 15.0
 POLL_S: Final = 0.02
+MOUNTS: Final = Path(__file__).with_name("mounts.sh")
 INSIDE: Final = Path("/run/wegent-node")
 """The node's directory, inside: short, since the paths of sockets may not be long."""
 KINDS: Final = ("--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup")
@@ -124,8 +124,8 @@ class Namespaces:
 
     def _mount(self) -> None:
         """Give the node a /run and a /var of its own, and its control groups."""
-        script = mount_script(self._cgroups, INSIDE)
-        command = self._enter("sh", "-c", script, "sh", str(self._directory))
+        places = (str(self._directory), str(INSIDE))
+        command = self._enter("sh", str(MOUNTS), *places, *self._cgroups.hierarchies())
         done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
             raise NodeUnavailable(f"the node's mounts: {done.stderr.strip()}")
