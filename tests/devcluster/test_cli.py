@@ -242,7 +242,7 @@ def test_fetch_prints_where_the_programs_are(tmp_path: Path, binaries: Binaries)
 def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = Shell(tmp_path).run(*arguments)
     assert done.exit_code == 2
-    assert "usage: python -m devcluster" in done.stderr
+    assert "Usage: python -m devcluster" in done.stderr
 
 
 def test_directory_that_is_not_ours_is_not_removed(tmp_path: Path) -> None:
