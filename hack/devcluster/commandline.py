@@ -17,6 +17,10 @@ EXIT_CODES: Final = "Exit codes: 0 done, 1 failed or not up, 2 wrong usage, 130 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class _Interrupted(BaseException):
+    """A signal came; unlike KeyboardInterrupt, click has no message of its own for it."""
+
+
 def run(
     commands: click.Group, *, name: str, interrupted: str, arguments: Sequence[str] | None
 ) -> int:
@@ -37,7 +41,7 @@ def run(
     except ClusterError as error:
         say(f"{name}: {error}")
         return FAILURE
-    except (click.Abort, KeyboardInterrupt):
+    except _Interrupted:
         say(f"{name}: interrupted; {interrupted}")
         return INTERRUPTED
     except click.ClickException as error:
@@ -49,4 +53,4 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     # Once is enough: what follows is the orderly stop, which has deadlines of its own.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise _Interrupted

@@ -16,6 +16,7 @@ from devcluster.files import write_private
 from devcluster.health import fault_of
 from devcluster.ports import is_free
 from devcluster.processes import Daemon, wait_ready
+from devcluster.shell import output_of
 from devstack.settings import SYSTEM_NAMESPACE, strays
 
 READY_WITHIN_S: Final = 60.0
@@ -135,9 +136,9 @@ class Program:
         """Write a copy of the admin's kubeconfig with a token in place of the credentials."""
         command = [str(kubectl), f"--kubeconfig={admin_kubeconfig}"]
         identity = ["create", "token", self.name, f"--namespace={SYSTEM_NAMESPACE}"]
-        token = _output([*command, *identity, f"--duration={TOKEN_LIFETIME}"]).strip()
+        token = output_of([*command, *identity, f"--duration={TOKEN_LIFETIME}"], "kubectl").strip()
         view = [*command, "config", "view", "--raw", "--minify", "--flatten"]
-        document: dict[str, Any] = yaml.safe_load(_output(view))
+        document: dict[str, Any] = yaml.safe_load(output_of(view, "kubectl config"))
         document["users"][0]["user"] = {"token": token}
         write_private(self._kubeconfig, yaml.safe_dump(document).encode())
 
@@ -163,10 +164,3 @@ def fingerprint() -> str:
             found = file.stat()
             digest.update(f"{file}:{found.st_mtime_ns}:{found.st_size}\n".encode())
     return digest.hexdigest()
-
-
-def _output(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    if done.returncode:
-        raise ClusterError(f"{command[2]} {command[3]}: {done.stderr.strip()}")
-    return done.stdout

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from string import Template
@@ -23,6 +22,7 @@ from devcluster.node.network import UPLINK, NodeNetwork, claim, release
 from devcluster.node.pause import write_pause_image
 from devcluster.pki import KeyPair
 from devcluster.processes import Daemon, wait_ready
+from devcluster.shell import output_of
 
 PROGRAMS: Final = (
     "containerd",
@@ -156,7 +156,7 @@ class NodeCluster:
         """
         self._control("tasks", "kill", "--signal=SIGKILL", container)
 
-    def _control(self, *command: str, stdin: Path | None = None) -> None:
+    def _control(self, *command: str, stdin: Path = Path("/dev/null")) -> None:
         control = ("--address", str(SOCKET), "--namespace", "k8s.io")
         self._inside().run(str(self._paths["ctr"]), *control, *command, stdin=stdin)
 
@@ -297,7 +297,4 @@ class NodeCluster:
 
     def _kubectl(self, *arguments: str) -> str:
         command = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", *arguments]
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-        if done.returncode:
-            raise NodeUnavailable(f"kubectl {arguments[0]}: {done.stderr.strip()}")
-        return done.stdout
+        return output_of(command, f"kubectl {arguments[0]}", error=NodeUnavailable)

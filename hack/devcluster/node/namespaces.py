@@ -7,7 +7,6 @@ see to it that the holder does not outlive either.
 """
 
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from typing import Final
 from devcluster.errors import NodeUnavailable
 from devcluster.node.cgroups import MOUNT, Cgroups
 from devcluster.processes import Daemon, has_ended
+from devcluster.shell import output_of
 
 STARTED_WITHIN_S: Final = 10.0
 GONE_WITHIN_S: Final = 15.0
@@ -72,23 +72,14 @@ class Namespaces:
         groups = f"{MOUNT}/{'programs' if self._cgroups.unified else '*'}/cgroup.procs"
         return self._enter("sh", "-c", JOIN, "sh", groups, *command)
 
-    def run(self, *command: str, stdin: Path | None = None) -> str:
+    def run(self, *command: str, stdin: Path = Path("/dev/null")) -> str:
         """Run a command inside and return what it printed.
 
         Raises:
             NodeUnavailable: it failed; the message has what it said.
         """
-        with (stdin or Path("/dev/null")).open("rb") as source:
-            done = subprocess.run(
-                self.enter(*command),
-                stdin=source,
-                capture_output=True,
-                check=False,
-            )
-        if done.returncode:
-            said = (done.stderr or done.stdout).decode(errors="replace").strip()
-            raise NodeUnavailable(f"{' '.join(command)}: {said}")
-        return done.stdout.decode(errors="replace")
+        what = " ".join(command)
+        return output_of(self.enter(*command), what, error=NodeUnavailable, stdin=stdin)
 
     def stop(self) -> None:
         """End everything inside; fine if nothing runs.
@@ -126,9 +117,7 @@ class Namespaces:
         """Give the node a /run and a /var of its own, and its control groups."""
         places = (str(self._directory), str(INSIDE))
         command = self._enter("sh", str(MOUNTS), *places, *self._cgroups.hierarchies())
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-        if done.returncode:
-            raise NodeUnavailable(f"the node's mounts: {done.stderr.strip()}")
+        output_of(command, "the node's mounts", error=NodeUnavailable)
 
 
 def _program(pid: int) -> Path | None:
