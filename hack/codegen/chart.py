@@ -74,7 +74,7 @@ TEMPLATED_LABELS: Final = '    {{- include "wegent.labels" . | nindent 4 }}\n'
 def generate() -> Iterator[Generated]:
     """Yield the chart's generated files, and the generated parts of others."""
     yield _chart_yaml()
-    yield from chart_values.generate(CHART)
+    yield from chart_values.generate()
     for kind in KINDS:
         crd = crds.definition(kind)
         yield template(f"crds/{kind.singular}.yaml", "hack/codegen/crds.py", [crd], ".crds.enabled")
