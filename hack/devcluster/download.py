@@ -4,12 +4,11 @@ import hashlib
 import re
 import shutil
 import tarfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
+
+import httpx
 
 from devcluster.errors import ChecksumMismatch, DownloadError
 from devcluster.progress import Progress
@@ -17,7 +16,6 @@ from devcluster.releases import Program
 
 SMALL_WITHIN_S: Final = 6.0
 """For a checksum: where upstream can't be reached, another source is tried after this."""
-SMALL_BYTES: Final = 1 << 20
 STALL_S: Final = 15.0
 """A server that sends nothing for so long has cut the connection without saying so."""
 ATTEMPTS: Final = 2
@@ -61,11 +59,11 @@ class Downloader:
         try:
             with Progress(label) as progress:
                 try:
-                    with _open(checksums, SMALL_WITHIN_S) as response:
-                        listing = response.read(SMALL_BYTES).decode("ascii", errors="replace")
-                except (OSError, HTTPException) as error:
+                    answer = httpx.get(checksums, timeout=SMALL_WITHIN_S, follow_redirects=True)
+                    listing = answer.raise_for_status().text
+                except httpx.HTTPError as error:
                     refusal = _failed(checksums, error)
-                    if not isinstance(error, urllib.error.HTTPError):
+                    if not isinstance(error, httpx.HTTPStatusError):
                         self._unreachable[base] = refusal
                     raise refusal from error
                 expected = _find_checksum(listing, checksums, url.rpartition("/")[2])
@@ -83,8 +81,8 @@ def _fetch(url: str, target: Path, expected: str, progress: Progress) -> None:
         try:
             _stream(url, target, progress)
             break
-        except (OSError, HTTPException) as error:
-            if isinstance(error, urllib.error.HTTPError) or attempt == ATTEMPTS:
+        except httpx.HTTPError as error:
+            if isinstance(error, httpx.HTTPStatusError) or attempt == ATTEMPTS:
                 raise _failed(url, error) from error
     with target.open("rb") as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
@@ -96,31 +94,24 @@ def _fetch(url: str, target: Path, expected: str, progress: Progress) -> None:
 
 
 def _stream(url: str, target: Path, progress: Progress) -> None:
-    with _open(url, STALL_S) as response, target.open("wb") as file:
-        total = response.length
-        while chunk := response.read(CHUNK):
+    with (
+        httpx.stream("GET", url, timeout=STALL_S, follow_redirects=True) as response,
+        target.open("wb") as file,
+    ):
+        total = int(response.raise_for_status().headers.get("Content-Length", 0))
+        for chunk in response.iter_raw(CHUNK):
             file.write(chunk)
             done = file.tell()
             share = f" of {total / MEGABYTE:.1f} MB ({done / total:.0%})" if total else " MB"
             progress.update(f"{done / MEGABYTE:.1f}{share}")
-        # A read in pieces does not notice by itself that the end came too early.
-        if total and response.length:
-            raise OSError(f"the connection was cut after {file.tell()} of {total} bytes")
 
 
-def _open(url: str, timeout_s: float) -> HTTPResponse:
-    if not url.startswith(("https://", "http://")):
-        raise DownloadError(f"{url} is no web address")
-    # urllib follows redirects, as both hosts answer with, and honours https_proxy.
-    response = urllib.request.urlopen(url, timeout=timeout_s)  # noqa: S310 - checked above
-    return cast("HTTPResponse", response)
-
-
-def _failed(url: str, error: Exception) -> DownloadError:
-    if isinstance(error, urllib.error.HTTPError):
-        error.close()
-        return DownloadError(f"GET {url}: {error.code} {error.reason}")
-    return DownloadError(f"GET {url}: {getattr(error, 'reason', error)}")
+def _failed(url: str, error: httpx.HTTPError) -> DownloadError:
+    if isinstance(error, httpx.HTTPStatusError):
+        return DownloadError(
+            f"GET {url}: {error.response.status_code} {error.response.reason_phrase}"
+        )
+    return DownloadError(f"GET {url}: {str(error) or type(error).__name__}")
 
 
 def _find_checksum(listing: str, url: str, file_name: str) -> str:

@@ -1,10 +1,9 @@
 """Asking servers on this machine whether they are ready."""
 
-import http.client
 import ssl
-import urllib.error
-import urllib.request
 from typing import Final
+
+import httpx
 
 from devcluster.pki import Credentials
 
@@ -21,15 +20,9 @@ def admin_context(credentials: Credentials) -> ssl.SSLContext:
 
 def fault_of(url: str, context: ssl.SSLContext | None = None) -> str | None:
     """Return None if ``url`` answers 200, otherwise the answer or the error."""
-    # Whatever proxy the environment names, it is not for this machine.
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
     try:
-        with opener.open(url, timeout=TIMEOUT_S):
-            return None
-    except urllib.error.HTTPError as error:
-        with error:
-            return f"{error.code}: {error.read().decode(errors='replace')[:300]}"
-    except (OSError, http.client.HTTPException) as error:
-        return f"GET {url}: {error}"
+        # Whatever proxy the environment names, it is not for this machine.
+        answer = httpx.get(url, verify=context or False, timeout=TIMEOUT_S, trust_env=False)
+    except httpx.HTTPError as error:
+        return f"GET {url}: {str(error) or type(error).__name__}"
+    return None if answer.is_success else f"{answer.status_code}: {answer.text[:300]}"
