@@ -134,7 +134,10 @@ def _schema_of(section: str) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            name: {"description": it.text, **(_schema_of(it.path) if it.is_section else _type(it))}
+            name: {
+                "description": it.text,
+                **(_schema_of(it.path) if it.is_section else type_of(it)),
+            }
             for name, it in names.items()
         },
         "additionalProperties": False,
@@ -147,7 +150,12 @@ def _schema_of(section: str) -> dict[str, Any]:
     }
 
 
-def _type(value: Value) -> Mapping[str, Any]:
+def type_of(value: Value) -> Mapping[str, Any]:
+    """Return the schema of a value that is no section.
+
+    Raises:
+        ValueError: neither its default nor the table of types tells it.
+    """
     keys = value.path.split(".")
     if "settings" in keys:
         field = _fields(keys[0])[keys[2]]
