@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from codegen import chart_policies, chart_values, crds, dashboard, policies, rbac
+from codegen import chart_policies, chart_values, crds, policies, rbac
 from codegen.chart_policies import LABELS, TEMPLATED_LABELS
 from codegen.files import MARK, ROOT, Generated, GeneratedFile
 from wegent_crds.registry import KINDS
@@ -57,8 +57,7 @@ HOOKS: Final = {
 def generate() -> Iterator[Generated]:
     """Yield the chart's generated files, and the generated parts of others."""
     yield _chart_yaml()
-    yield from chart_values.generate(CHART)
-    yield GeneratedFile(CHART / "files" / "dashboard.json", dashboard.text())
+    yield from chart_values.generate()
     for kind in KINDS:
         crd = crds.definition(kind)
         yield template(f"crds/{kind.singular}.yaml", "hack/codegen/crds.py", [crd], ".crds.enabled")
@@ -66,7 +65,8 @@ def generate() -> Iterator[Generated]:
         yield template(f"rbac/{name}.yaml", "config/rbac", manifests, None)
     for name, (value, event) in HOOKS.items():
         rights = rbac.chart_jobs()[name]
-        yield template(f"{name}/rbac.yaml", "hack/codegen/rbac.py", rights, value, event)
+        source = f"hack/codegen/templates/rbac/{name}.yaml"
+        yield template(f"{name}/rbac.yaml", source, rights, value, event)
     for file in policies.generate():
         text = chart_policies.template(file.text)
         yield _template(f"policies/{file.path.name}", str(file.path), text)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from devcluster.errors import ClusterError
-from devcluster.pki import write_private
+from devcluster.files import write_private
 from devcluster.ports import LOOPBACK
 from wegent_api.settings import Settings as ApiSettings
 from wegent_kube.usage import default_of

@@ -177,7 +177,7 @@ async def test_a_real_api_server_killed_in_the_middle_of_a_request(
         await asyncio.sleep(0.2)
         assert not asking.done()
         # With SIGTERM, the API server would first finish the request.
-        doomed._servers.apiserver.signal(signal.SIGKILL)
+        doomed.apiserver.signal(signal.SIGKILL)
         await asyncio.to_thread(doomed.stop_apiserver)
         (await asking).refused(503, "ServiceUnavailable")
         (await proxy.get("/api/v1/auth/me")).refused(503, "ServiceUnavailable")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from devcluster.binaries import CONTROL_PLANE, Binaries
-from devcluster.servers import Servers
+from devcluster.controlplane import ControlPlane
 from tests.support.kubectl import Kubectl
 from tests.support.processes import processes_naming
 from tests.support.waiting import eventually
@@ -131,7 +131,7 @@ def test_life_of_a_cluster(shell: Shell, binaries: Binaries) -> None:
 def test_killed_servers_are_started_again(running: Shell, binaries: Binaries) -> None:
     kubectl = Kubectl(binaries.kubectl, running.state / "kubeconfig")
     kubectl.run("create", "configmap", "kept").ok()
-    for server in Servers(running.state, detached=True):
+    for server in ControlPlane(None, running.state).servers:
         server.signal(signal.SIGKILL)
     status = running.run("status")
     assert "etcd: does not run" in status.stdout
@@ -142,7 +142,7 @@ def test_killed_servers_are_started_again(running: Shell, binaries: Binaries) ->
 
 
 def test_one_dead_server_is_noticed(running: Shell) -> None:
-    Servers(running.state, detached=True).manager.signal(signal.SIGKILL)
+    ControlPlane(None, running.state).manager.signal(signal.SIGKILL)
     assert "kube-controller-manager: does not run" in running.run("status").stdout
     assert "is up after" in running.run("up").stdout
     assert running.run("status").exit_code == 0
@@ -150,11 +150,11 @@ def test_one_dead_server_is_noticed(running: Shell) -> None:
 
 def test_taken_port(running: Shell) -> None:
     running.run("down")
-    port = Servers(running.state, detached=True).ports().etcd
+    port = ControlPlane(None, running.state).port
     with socket.create_server(("127.0.0.1", port)):
         up = running.run("up")
     assert up.exit_code == 1
-    assert f"port {port} of 127.0.0.1, which this cluster's etcd uses, is taken" in up.stderr
+    assert f"port {port} of 127.0.0.1, which this cluster's API server uses, is taken" in up.stderr
     assert processes_naming(running.state) == []
     assert running.run("up").exit_code == 0
 
@@ -242,7 +242,7 @@ def test_fetch_prints_where_the_programs_are(tmp_path: Path, binaries: Binaries)
 def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = Shell(tmp_path).run(*arguments)
     assert done.exit_code == 2
-    assert "usage: python -m devcluster" in done.stderr
+    assert "Usage: python -m devcluster" in done.stderr
 
 
 def test_directory_that_is_not_ours_is_not_removed(tmp_path: Path) -> None:

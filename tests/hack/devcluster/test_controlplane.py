@@ -2,9 +2,12 @@
 
 import http.client
 import json
+import os
+import re
 import signal
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import time
@@ -14,13 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from devcluster import servers
+from devcluster import controlplane
 from devcluster.binaries import Binaries
 from devcluster.controlplane import ControlPlane
-from devcluster.credentials import Credentials
 from devcluster.errors import PortTaken, ProgramFailed
-from devcluster.health import endpoint_probe
-from devcluster.servers import Servers
 from tests.hack.devcluster.test_processes import needs_setpriv
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
@@ -76,24 +76,28 @@ class TestShared:
         assert "Forbidden" in account.run("get", "namespaces").stderr
 
     def test_listens_on_loopback_only(self, control_plane: ControlPlane) -> None:
-        ports = {f"{port:04X}" for port in Servers(control_plane.directory, detached=False).ports()}
+        """etcd and the controller manager listen on no port at all."""
+        sockets = set()
+        for server in control_plane.servers:
+            for descriptor in Path(f"/proc/{server.pid()}/fd").iterdir():
+                found = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+                sockets |= {found[1]} if found else set()
         listening = set()
         for table in ("/proc/net/tcp", "/proc/net/tcp6"):
             for line in Path(table).read_text("ascii").splitlines()[1:]:
-                address, _, port = line.split()[1].rpartition(":")
-                if line.split()[3] == "0A" and port in ports:  # LISTEN
-                    listening.add((address, port))
-        assert listening == {("0100007F", port) for port in ports}
+                _, address, _, state, *_, inode = line.split()[:10]
+                if state == "0A" and inode in sockets:  # LISTEN
+                    listening.add(address)
+        assert listening == {f"0100007F:{control_plane.port:04X}"}
 
-    def test_etcd_is_closed_to_clients_of_the_api_server(self, control_plane: ControlPlane) -> None:
-        keys = Credentials(control_plane.directory / "pki")
-        port = Servers(control_plane.directory, detached=False).ports().etcd
-        authority = keys.etcd_authority.certificate
-        assert (
-            endpoint_probe(port, "/health", ca_file=authority, identity=keys.etcd_client)() is None
-        )
-        refused = endpoint_probe(port, "/health", ca_file=authority, identity=keys.admin)()
-        assert refused is not None
+    def test_etcd_is_closed_to_other_users_of_the_machine(
+        self, control_plane: ControlPlane
+    ) -> None:
+        for name in ("etcd.sock", "etcd-peer.sock"):
+            found = (control_plane.directory / name).stat()
+            assert stat.S_ISSOCK(found.st_mode)
+            assert found.st_uid == os.getuid()
+            assert not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH), "writing is connecting"
 
     def test_api_server_knows_nobody_without_credentials(self, control_plane: ControlPlane) -> None:
         context = ssl.create_default_context(cafile=str(control_plane.ca_file))
@@ -162,11 +166,11 @@ class TestBroken:
 
     def test_taken_port_is_named(self, own: ControlPlane) -> None:
         own.stop()
-        port = Servers(own.directory, detached=False).ports().apiserver
+        port = own.port
         with (
             socket.create_server(("127.0.0.1", port)),
             pytest.raises(
-                PortTaken, match=f"port {port} of 127.0.0.1, which this cluster's apiserver"
+                PortTaken, match=f"port {port} of 127.0.0.1, which this cluster's API server"
             ),
         ):
             own.start()
@@ -176,8 +180,8 @@ class TestBroken:
     def test_stops_in_time_without_its_etcd(
         self, own: ControlPlane, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(servers, "STOP_WITHIN_S", 2.0)
-        Servers(own.directory, detached=False).etcd.stop(deadline_s=5)
+        monkeypatch.setattr(controlplane, "STOP_WITHIN_S", 2.0)
+        own.etcd.stop(deadline_s=5)
         begun = time.monotonic()
         own.stop()
         assert time.monotonic() - begun < 10
@@ -198,11 +202,13 @@ def test_server_that_dies_at_once(binaries: Binaries, tmp_path: Path, name: str)
 def test_lost_race_for_a_port_is_run_again(binaries: Binaries, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     racing = program(
-        tmp_path / "etcd",
+        tmp_path / "kube-apiserver",
         f'echo run >>{runs}\n[ "$(wc -l <{runs})" = 1 ] && echo "bind: address already in use"'
-        f' && exit 1\nexec {binaries.etcd} "$@"',
+        f' && exit 1\nexec {binaries.kube_apiserver} "$@"',
     )
-    with ControlPlane(replace(binaries, etcd=racing), tmp_path / "cluster", fsync=False) as cluster:
+    with ControlPlane(
+        replace(binaries, kube_apiserver=racing), tmp_path / "cluster", fsync=False
+    ) as cluster:
         kubectl_of(cluster).run("get", "namespaces").ok()
     assert runs.read_text("utf-8") == "run\nrun\n"
 

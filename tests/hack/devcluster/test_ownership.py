@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from devcluster.controlplane import ControlPlane
 from devcluster.errors import ForeignState
-from devcluster.identity import Identity
 from devcluster.ownership import RECORD, claim, copied_from, was_moved
-from devcluster.servers import Servers
+from devcluster.processes import Daemon
 from devcluster.state import DevCluster
 
 
@@ -22,17 +22,15 @@ def original(tmp_path: Path) -> Iterator[Path]:
     claim(directory)
     (directory / "provider").write_text("embedded", encoding="utf-8")
     (directory / "kubeconfig").write_text("of the original", encoding="utf-8")
-    (directory / "ports.json").write_text('{"apiserver": 1}', encoding="utf-8")
-    servers = Servers(directory, detached=True)
-    servers.etcd.start(["sleep", "300"])
+    (directory / "port").write_text("1", encoding="utf-8")
+    server = server_of(directory)
+    server.start(["sleep", "300"])
     yield directory
-    servers.etcd.stop(0)
+    server.stop(0)
 
 
-def server_of(directory: Path) -> Identity:
-    found = Servers(directory, detached=True).etcd.identity()
-    assert found is not None
-    return found
+def server_of(directory: Path) -> Daemon:
+    return ControlPlane(None, directory, detached=True).etcd
 
 
 @pytest.fixture
@@ -66,7 +64,7 @@ def test_a_link_to_another_checkouts_state_is_refused(original: Path, tmp_path: 
     for command in (DevCluster.up, DevCluster.down, DevCluster.clean, DevCluster.status):
         with pytest.raises(ForeignState, match=f"leads to {original}, which another checkout"):
             command(DevCluster(tmp_path / "linked" / "cluster"))
-    assert server_of(original).alive()
+    assert server_of(original).running()
 
 
 def test_commands_in_a_copy_leave_the_original_alone(
@@ -82,10 +80,10 @@ def test_commands_in_a_copy_leave_the_original_alone(
     assert f"{copied} was copied from {original} while the cluster ran." in str(refused.value)
     cluster.down()
     assert f"was copied from {original}, whose cluster is left alone" in capsys.readouterr().err
-    assert server_of(original).alive()
+    assert server_of(original).running()
     cluster.clean()
     assert not copied.exists()
-    assert server_of(original).alive()
+    assert server_of(original).running()
     assert DevCluster(original).kubeconfig().exists()
 
 
@@ -114,7 +112,7 @@ def test_a_stopped_cluster_that_came_back_from_a_backup_goes_on(
     original: Path, tmp_path: Path, provider: str
 ) -> None:
     (original / "provider").write_text(provider, encoding="utf-8")
-    server_of(original).end(signal.SIGKILL, within_s=10)  # a crash: its record stays
+    server_of(original).signal(signal.SIGKILL, within_s=10)  # a crash: its record stays
     shutil.copytree(original, tmp_path / "backup")
     shutil.rmtree(original)
     shutil.copytree(tmp_path / "backup", original)

@@ -1,7 +1,5 @@
 """Background servers are found again, never confused with other processes, and always ended."""
 
-import json
-import os
 import shutil
 import signal
 import subprocess
@@ -12,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from devcluster.errors import ProgramFailed
-from devcluster.identity import Identity
 from devcluster.processes import Daemon, wait_ready
 from tests.support.waiting import eventually
 
@@ -24,12 +21,7 @@ LOOP = "\nwhile True: time.sleep(60)"
 
 
 def daemon(directory: Path, *, die_with_parent: bool = False) -> Daemon:
-    return Daemon(
-        "server",
-        run_dir=directory / "run",
-        log_dir=directory / "logs",
-        die_with_parent=die_with_parent,
-    )
+    return Daemon("server", directory, die_with_parent=die_with_parent)
 
 
 def started(directory: Path, *argv: str) -> Daemon:
@@ -41,7 +33,7 @@ def started(directory: Path, *argv: str) -> Daemon:
 def test_later_command_finds_and_stops_it(tmp_path: Path) -> None:
     first = started(tmp_path, "sleep", "60")
     later = daemon(tmp_path)
-    assert later.identity() == first.identity() is not None
+    assert later.pid() == first.pid() is not None
     later.stop(deadline_s=5)
     assert not later.running()
     assert not first.running()
@@ -51,60 +43,80 @@ def test_later_command_finds_and_stops_it(tmp_path: Path) -> None:
 
 def test_second_start_leaves_it_alone(tmp_path: Path) -> None:
     server = started(tmp_path, "sleep", "60")
-    before = server.identity()
+    before = server.pid()
     daemon(tmp_path).start(["sleep", "60"])
-    assert daemon(tmp_path).identity() == before
+    assert daemon(tmp_path).pid() == before
     server.stop(deadline_s=5)
 
 
-@pytest.mark.parametrize("wrong", ["started", "boot"])
-def test_stale_record_never_leads_to_somebody_else(tmp_path: Path, wrong: str) -> None:
+def test_stale_pid_never_leads_to_somebody_else(tmp_path: Path) -> None:
+    server = started(tmp_path, "sleep", "60")
+    pid_file = tmp_path / "run" / "server.pid"
+    server.signal(signal.SIGKILL, within_s=5)  # a crash, after which its pid is used again
     bystander = subprocess.Popen(["sleep", "60"])
     try:
-        identity = Identity.of(bystander.pid)
-        assert identity
-        record = tmp_path / "run" / "server.json"
-        record.parent.mkdir()
-        record.write_text(json.dumps(identity._asdict()), encoding="utf-8")
-        assert daemon(tmp_path).running()
-        changed = {"started": identity.started - 1, "boot": "an earlier one"}[wrong]
-        record.write_text(json.dumps(identity._asdict() | {wrong: changed}), encoding="utf-8")
-        stale = daemon(tmp_path)
-        assert not stale.running()
-        stale.stop(deadline_s=0)
-        stale.signal(signal.SIGKILL)
+        pid_file.write_text(str(bystander.pid), encoding="ascii")
+        later = daemon(tmp_path)
+        assert not later.running()
+        later.signal(signal.SIGKILL)
+        later.stop(deadline_s=0)
         assert bystander.poll() is None
-        assert not record.exists()
+        assert not pid_file.exists()
     finally:
         bystander.kill()
         bystander.wait()
+        server.stop(deadline_s=0)
 
 
-def test_identity_is_looked_at_again_before_a_signal() -> None:
+def test_pid_file_is_looked_at_again_before_a_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bystander = subprocess.Popen(["sleep", "60"])
     try:
-        identity = Identity.of(bystander.pid)
-        assert identity
-        assert identity._replace(started=1).end(signal.SIGKILL, within_s=1)
+        pids = iter([bystander.pid, None])  # it ends, and its pid is used again
+        monkeypatch.setattr(Daemon, "pid", lambda _: next(pids))
+        assert daemon(tmp_path).signal(signal.SIGKILL, within_s=1)
         assert bystander.poll() is None
     finally:
         bystander.kill()
         bystander.wait()
-    assert identity.end(signal.SIGKILL, within_s=1)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1}', '{"pid": 1, "more": 2}'])
-def test_unreadable_record_means_that_nothing_runs(tmp_path: Path, content: str) -> None:
+def test_copied_pid_file_leads_to_nothing(tmp_path: Path) -> None:
+    server = started(tmp_path / "original", "sleep", "60")
+    shutil.copytree(tmp_path / "original", tmp_path / "copy")
+    copy = daemon(tmp_path / "copy")
+    assert copy.recorded()
+    assert not copy.running()
+    copy.stop(deadline_s=0)
+    assert server.running()
+    server.stop(deadline_s=5)
+
+
+def test_moved_server_is_found(tmp_path: Path) -> None:
+    server = started(tmp_path / "original", "sleep", "60")
+    moved = daemon((tmp_path / "original").rename(tmp_path / "moved"))
+    assert moved.pid() == server.pid() is not None
+    moved.stop(deadline_s=5)
+    assert not server.running()
+    server.stop(deadline_s=0)
+
+
+@pytest.mark.parametrize("content", ["", "{", "1", "99999999"])
+def test_pid_file_without_a_lock_means_that_nothing_runs(tmp_path: Path, content: str) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "server.json").write_text(content, encoding="utf-8")
+    (tmp_path / "run" / "server.pid").write_text(content, encoding="ascii")
     assert not daemon(tmp_path).running()
 
 
-def test_zombie_does_not_run() -> None:
-    child = subprocess.Popen(["true"])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert Identity.of(child.pid) is None
-    child.wait()
+def test_zombie_does_not_run(tmp_path: Path) -> None:
+    server = started(tmp_path, "true")
+    later = daemon(tmp_path)
+    deadline = time.monotonic() + 10
+    while later.running():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    server.stop(deadline_s=0)
 
 
 async def test_deaf_server_is_killed_after_its_deadline(tmp_path: Path) -> None:
@@ -174,8 +186,7 @@ import sys, time
 from pathlib import Path
 from devcluster.processes import Daemon
 directory, die = Path(sys.argv[1]), sys.argv[2] == "True"
-Daemon("server", run_dir=directory / "run", log_dir=directory / "logs",
-       die_with_parent=die).start(["sleep", "60"])
+Daemon("server", directory, die_with_parent=die).start(["sleep", "60"])
 print("started", flush=True)
 time.sleep(60)
 """
@@ -195,9 +206,8 @@ async def test_what_a_killed_parent_leaves(tmp_path: Path, *, die_with_parent: b
     with parent_of(tmp_path, die_with_parent=die_with_parent) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == b"started\n"
-        identity = server.identity()
-        assert identity
-        name = Path(f"/proc/{identity.pid}/comm")
+        await eventually(server.running, within_s=10, what="its pid file")
+        name = Path(f"/proc/{server.pid()}/comm")
         await eventually(lambda: name.read_text() == "sleep\n", within_s=10, what="its program")
         parent.kill()
     if die_with_parent:

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from codegen.chart_policies import template
+from codegen.chart_values import VALUES, Value, type_of, values
 from codegen.docs import names, targets
 from codegen.fields import field_table, rule_list, type_and_bounds
-from codegen.files import GeneratedRegion, differences, write
+from codegen.files import ROOT, GeneratedRegion, differences, write
 from codegen.rights import refusals, rights
 from wegent_crds.registry import ACCOUNT, GHOST
 
@@ -172,3 +174,21 @@ def test_a_policy_has_the_names_of_the_release_but_its_own_name_stays() -> None:
 
 def test_cel_that_looks_like_helm_is_escaped() -> None:
     assert '{{ "{{" }}' in template("expression: {{}}")
+
+
+def test_every_value_of_the_chart_is_documented_above_its_default() -> None:
+    sections = {it.path: it.is_section for it in values()}
+
+    def walk(prefix: str, part: dict[str, Any]) -> None:
+        for name, default in part.items():
+            assert prefix + name in sections
+            if sections[prefix + name]:
+                walk(f"{prefix}{name}.", default)
+
+    walk("", yaml.safe_load((ROOT / VALUES).read_text(encoding="utf-8")))
+    assert len(sections) > 150
+
+
+def test_a_value_whose_default_does_not_tell_its_type_needs_a_row() -> None:
+    with pytest.raises(ValueError, match=r"values\.types\.yaml: no type of api\.unheardOf, and"):
+        type_of(Value("api.unheardOf", [], "Its text."))
