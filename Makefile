@@ -130,12 +130,16 @@ verify-lock: env ## Fail if the lock files don't match pyproject.toml
 lock: env ## Resolve the dependencies again, to the newest versions allowed
 	@$(call compile-locks,.,--upgrade)
 
-# What the images hold are the same versions, fewer packages. $(1): where to, $(2): options.
+# The images' packages have the same versions, and so have those that build the images.
+# $(1): where to, $(2): options.
 define compile-locks
 $(BIN)/uv pip compile pyproject.toml $(LOCK_ALL) $(2) --output-file $(1)/requirements.lock \
 && for program in operator api; do \
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra $$program --no-annotate \
-		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock; done
+		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock \
+	|| exit 1; done \
+&& $(BIN)/uv pip compile $(LOCK_OPTIONS) --group build --no-annotate $(2) \
+	--constraint $(1)/requirements.lock --output-file $(1)/requirements-build.lock
 endef
 
 chart: env ## Package the chart, and render it for kubectl alone, into dist/ (IMAGES=registry.example.com/wegent)

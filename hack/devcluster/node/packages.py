@@ -10,8 +10,8 @@ from devcluster.errors import ClusterError, NodeUnavailable
 from devcluster.node.requirements import PLUGIN_PACKAGE, TOOLS, plugin_directories
 from devcluster.progress import Progress
 from devcluster.shell import output_of
+from imagebuild.run import PACKAGES as IMAGE_TOOLS
 
-IMAGE_TOOLS: Final = {"debootstrap": "debootstrap"}
 RUNC_TOOLS: Final = {"gcc": "gcc", "pkg-config": "pkg-config"}
 RUNC_LIBRARY: Final = "libseccomp"
 RUNC_PACKAGE: Final = "libseccomp-dev"

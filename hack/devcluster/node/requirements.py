@@ -18,6 +18,7 @@ TOOLS: Final = {
     "unshare": "util-linux",
     "mount": "mount",
     "setpriv": "util-linux",
+    "buildah": "buildah",
 }
 """Each with the Debian package that has it."""
 PLUGIN_PACKAGE: Final = "containernetworking-plugins"
