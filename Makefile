@@ -7,8 +7,9 @@ LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --python-versi
 LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra runner --extra kubeconfig --group dev
 
 # Test files run side by side, each worker with a control plane of its own: much of a test is
-# waiting. Files start in the order of their names, because some stand in for the operator that
-# later ones start.
+# waiting. Files may run in any order. They start in that of their names, and not of their number
+# of tests: long files with few tests would come last, and one worker would end long after the
+# others. tests/unit comes last, with many short files.
 WORKERS ?= 4
 SIDE_BY_SIDE := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
@@ -53,10 +54,10 @@ help: ## List the targets
 up: env ## Run Wegent here: a cluster if none is named, CRDs, roles, operator and API proxy on port 8000
 	@$(BIN)/python -m devstack up
 
-down: env ## Stop what `make up` started; data is kept
+down: env ## Stop the programs and the cluster of `make up`; data is kept
 	@$(BIN)/python -m devstack down
 
-status: env ## Say what of it runs
+status: env ## Show whether cluster and programs run
 	@$(BIN)/python -m devstack status
 
 kubeconfig: env ## Print the path of the cluster's kubeconfig
@@ -68,7 +69,7 @@ admin-login: env ## Print the first admin's name and password, separated by a sp
 token: env ## Log the first admin in and print the token
 	@$(BIN)/python -m devstack token
 
-uninstall: env ## Take Wegent out of the cluster that `make up` used; users' objects and kinds stay
+uninstall: env ## Uninstall Wegent from the cluster of `make up`; users' objects and kinds stay
 	@$(BIN)/python -m devstack uninstall
 
 clean: env ## Stop everything and delete the development cluster's data
@@ -88,13 +89,13 @@ coverage: test ## Run the same tests and measure their coverage, which must stay
 image: env ## Make both programs' images, without Docker too, into .dev/image
 	$(BIN)/python -m imagebuild
 
-e2e: env ## Install the chart on a cluster that runs pods, kind or a node of our own, and use it
+e2e: env ## Test the installed chart on a cluster that runs Pods: kind, or a node of its own
 	@$(BIN)/python -m devcluster.node --install
 	@$(BIN)/python -m devcluster fetch $(ON_NODES)
 	@$(BIN)/python -m imagebuild
 	$(BIN)/pytest -m e2e tests/e2e
 
-bench: env ## Measure what operator and proxy take, on a throwaway control plane
+bench: env ## Measure the resources of operator and proxy, on a throwaway control plane
 	@$(BIN)/python -m tests.benchmarks
 
 lint: env ## Check style, the direction of imports and language; no file may shadow the standard library
@@ -104,37 +105,41 @@ lint: env ## Check style, the direction of imports and language; no file may sha
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m prose
 
-format: env ## Put the code into its format
+format: env ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 type: env ## Check types, strictly
 	$(BIN)/mypy
 
-generate: env ## Write what is generated: CRDs, roles, policies, the chart's copies and the reference parts of docs/
+generate: env ## Write the generated files: CRDs, roles, policies, the chart's copies and the reference parts of docs/
 	$(BIN)/python -m codegen
 
-verify: env ## Fail if anything generated is not up to date, the lock files included
+verify: env ## Fail if a generated file or a lock file is not up to date
 	$(BIN)/python -m codegen --check
 	@$(MAKE) --no-print-directory verify-lock
 
-verify-lock: env ## Fail if the lock files are not what pyproject.toml asks for
+verify-lock: env ## Fail if the lock files don't match pyproject.toml
 	@mkdir -p .dev && cp requirements*.lock .dev/
 	@$(call compile-locks,.dev,)
 	@for lock in requirements*.lock; do \
 		diff <(grep -v '^#' $$lock) <(grep -v '^#' .dev/$$lock) > .dev/lock.diff \
 		|| { head -n 20 .dev/lock.diff; \
-			echo "$$lock is not what pyproject.toml asks for: run \`make lock\`"; exit 1; }; done
+			echo "$$lock does not match pyproject.toml: run \`make lock\`"; exit 1; }; done
 
 lock: env ## Resolve the dependencies again, to the newest versions allowed
 	@$(call compile-locks,.,--upgrade)
 
-# What the images hold are the same versions, fewer packages. $(1): where to, $(2): options.
+# The images' packages have the same versions, and so have those that build the images.
+# $(1): where to, $(2): options.
 define compile-locks
 $(BIN)/uv pip compile pyproject.toml $(LOCK_ALL) $(2) --output-file $(1)/requirements.lock \
 && for program in operator api runner; do \
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra $$program --no-annotate \
-		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock; done
+		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock \
+	|| exit 1; done \
+&& $(BIN)/uv pip compile $(LOCK_OPTIONS) --group build --no-annotate $(2) \
+	--constraint $(1)/requirements.lock --output-file $(1)/requirements-build.lock
 endef
 
 chart: env ## Package the chart, and render it for kubectl alone, into dist/ (IMAGES=registry.example.com/wegent)
@@ -147,6 +152,6 @@ env: $(VENV)/.complete ## Make the Python environment from the lock file
 
 $(VENV)/.complete: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python3.11 ..."; exit 2; }
+		|| { echo "Python 3.11 or newer is required; choose it with make PYTHON=/path/to/python3.11 ..."; exit 2; }
 	@PYTHONPATH=hack $(PYTHON) -m devstack.environment $(AGAIN) $(VENV)
 	@touch $@

@@ -75,7 +75,7 @@ class DrainingServer(uvicorn.Server):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve as configured. Exit with 2 and a line on stderr if the configuration is invalid."""
-    about = "Wegent's REST API: serves until SIGTERM, then finishes what is in flight."
+    about = "Wegent's REST API: serves until SIGTERM, then finishes the requests in flight."
     argument_parser("wegent-api", about, Settings).parse_args(arguments)
     try:
         settings = Settings()

@@ -49,12 +49,7 @@ def dns_label(value: str) -> str:
     Raises:
         ValueError: it is not a DNS-1123 label.
     """
-    if not is_dns_label(value):
-        raise ValueError(
-            "must be a DNS-1123 label: at most 63 lower case letters, digits and '-',"
-            " beginning and ending with a letter or digit"
-        )
-    return value
+    return _short_label(value, MAX_LABEL)
 
 
 def dns_subdomain(value: str) -> str:
@@ -77,12 +72,7 @@ def user_name(value: str) -> str:
     Raises:
         ValueError: it is not a DNS-1123 label of at most 50 characters.
     """
-    if len(value) > NAME_MAX or not is_dns_label(value):
-        raise ValueError(
-            f"must be a DNS-1123 label: at most {NAME_MAX} lower case letters, digits and '-',"
-            " beginning and ending with a letter or digit"
-        )
-    return value
+    return _short_label(value, NAME_MAX)
 
 
 def new_user_name(value: str) -> str:
@@ -92,5 +82,14 @@ def new_user_name(value: str) -> str:
         ValueError: it is not a valid user name, or is reserved.
     """
     if user_name(value) in RESERVED_NAMES:
-        raise ValueError(f"{value} is reserved, please choose another")
+        raise ValueError(f"{value} is reserved; choose another name")
+    return value
+
+
+def _short_label(value: str, max_length: int) -> str:
+    if len(value) > max_length or not is_dns_label(value):
+        raise ValueError(
+            f"must be a DNS-1123 label: at most {max_length} lower case letters, digits and '-',"
+            " beginning and ending with a letter or digit"
+        )
     return value

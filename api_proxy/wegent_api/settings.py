@@ -41,10 +41,10 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 picks a free one."""
     kubeconfig: Path | None = None
-    """File with the API server's address and the proxy's credentials; unset: ``KUBECONFIG``, else
-    those of the pod."""
+    """Kubeconfig with the API server's address and the proxy's credentials. Unset: ``KUBECONFIG``,
+    else those of the Pod."""
     kubernetes_url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$")] = ""
-    """Address of the API server in users' kubeconfigs; unset: the one that the proxy uses."""
+    """Address of the API server in users' kubeconfigs. Unset: the address that the proxy uses."""
     accounts_namespace: Annotated[str, AfterValidator(dns_label)] = "wegent-accounts"
     """Namespace of the Accounts, their ServiceAccounts and their password Secrets."""
     own_namespace: Annotated[str, AfterValidator(dns_label)] = "wegent-system"
@@ -56,52 +56,52 @@ class Settings(BaseSettings):
     streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Streams of runs at once of one user."""
     registration_open: bool = True
-    """True if anybody may register; otherwise only admins create Accounts."""
+    """True if every client may register a user. Otherwise only admins create Accounts."""
     first_admin: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,50}$")] = ""
-    """Name of the first admin, whose Account must exist before anybody may register; unset:
+    """Name of the first admin. Registration is closed until that Account exists. Unset:
     registration does not wait."""
     password_min_chars: Annotated[int, Field(ge=8, le=MAX_PASSWORD_CHARS)] = 12
-    """Shortest password that a new Account may have."""
+    """Minimum length of new passwords, in characters."""
     token_lifetime_s: Annotated[int, Field(ge=600, le=86_400)] = 1800
-    """Seconds that a login lasts; the API server issues nothing below 600."""
+    """Lifetime of a token in seconds. The API server's minimum is 600."""
     login_wait_s: Annotated[float, Field(ge=0, le=60)] = 10.0
     """Seconds that a login waits for a new Account's ServiceAccount before it answers 503."""
     logins_per_user_per_minute: Annotated[int, Field(ge=1)] = 10
-    """Failed logins for one user name, for each replica of the proxy."""
+    """Limit of failed logins for one user name, in each replica of the proxy."""
     logins_per_address_per_minute: Annotated[int, Field(ge=1)] = 60
-    """Failed logins from one client address (IPv6: one /64), for each replica of the proxy; also
-    the limit of refused bodies on routes without a token."""
+    """Limit of failed logins from one client address (IPv6: one /64), in each replica of the proxy.
+    Also the limit of invalid bodies on routes without a token."""
     registrations_per_address_per_minute: Annotated[int, Field(ge=1)] = 60
-    """Registrations from one client address, for each replica of the proxy."""
+    """Limit of registrations from one client address, in each replica of the proxy."""
     registrations_per_minute: Annotated[int, Field(ge=1)] = 120
-    """Registrations from all addresses together, for each replica of the proxy."""
+    """Limit of registrations from all addresses together, in each replica of the proxy."""
     hashes_at_once: Annotated[int, Field(ge=1, le=64)] = 2
-    """Passwords hashed at the same time; each takes 64 MiB and up to four cores."""
+    """Maximum of concurrent password hashes. Each takes 64 MiB and up to four cores."""
     hashes_waiting: Annotated[int, Field(ge=0)] = 64
-    """Passwords waiting to be hashed; more are answered 503."""
+    """Maximum of passwords that wait to be hashed. More are answered 503."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_572_864
-    """Longest request body: 1.5 MiB, the most that etcd stores in one request."""
+    """Maximum size of a request body in bytes. The default, 1.5 MiB, is etcd's limit."""
     connections: Annotated[int, Field(ge=1)] = 4096
-    """Client connections open at the same time; the one idle for longest gives way to a new one."""
+    """Maximum of client connections. Beyond it, the longest idle connection is closed."""
     head_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     """Seconds that a client has for its request's line and headers, from the connection's start."""
     upstream_connections: Annotated[int, Field(ge=1)] = 100
-    """Connections to the API server on behalf of callers."""
+    """Maximum of connections to the API server on behalf of callers."""
     long_answers_per_user: Annotated[int, Field(ge=1)] = 10
-    """Answers over 1 MiB that one user reads at the same time; more are answered 429."""
+    """Maximum of concurrent answers over 1 MiB for one user. More are answered 429."""
     watches: Annotated[int, Field(ge=1)] = 1000
-    """Watches of the API server at the same time, one connection each; more are answered 503."""
+    """Maximum of concurrent watches, with one upstream connection each. More are answered 503."""
     watches_per_user: Annotated[int, Field(ge=1)] = 50
-    """Watches of one user at the same time, for each replica of the proxy; more are answered 429.
-    """
+    """Maximum of concurrent watches of one user, in each replica of the proxy. More are answered
+    429."""
     watch_heartbeat_s: Annotated[float, Field(gt=0)] = 15.0
     """Seconds without an event after which a watching client is sent a comment."""
     watch_renew_s: Annotated[int, Field(ge=1, le=60)] = 30
     """Seconds after which the proxy opens an upstream watch again, which checks the caller's token
     and rights."""
     watch_stall_s: Annotated[float, Field(gt=0)] = 30.0
-    """Seconds after which a client that takes nothing of its answer is disconnected, watching or
-    not."""
+    """Seconds after which a client that reads none of its answer is disconnected, in watches
+    too."""
     settle_wait_s: Annotated[float, Field(ge=0, le=30)] = 5.0
     """Seconds that a deletion or a restore waits for the operator before it answers 202."""
     upstream_timeout_s: Annotated[float, Field(gt=0)] = 30.0
@@ -111,11 +111,11 @@ class Settings(BaseSettings):
     drain_delay_s: Annotated[float, Field(ge=0, le=300)] = 0.0
     """Seconds after SIGTERM in which the proxy still serves, while ``/readyz`` reports the stop."""
     drain_timeout_s: Annotated[int, Field(ge=1)] = 30
-    """Seconds that requests in flight have to finish after that."""
+    """Seconds that requests in flight have to finish after the drain delay."""
     sweep_interval_s: Annotated[float, Field(gt=0)] = 3600.0
     """Seconds between searches for password Secrets that no Account refers to."""
     orphan_age_s: Annotated[float, Field(ge=0)] = 3600.0
-    """Seconds of age from which such a Secret is deleted; a registration in progress is far
-    younger."""
+    """Minimum age in seconds of a password Secret without an Account, after which it is deleted. A
+    registration in progress takes far less."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """Lowest severity that is logged."""
+    """Minimum severity of log records."""

@@ -1,10 +1,15 @@
-"""The types and reasons of conditions: the interface that users wait on.
+"""Conditions: the interface that users wait on. Their types and reasons, and how they are read.
 
 Types have positive names, and the set of reasons is closed. Each reason is documented at
 its declaration; ``docs/conditions.md`` gives the remedy, and a test compares the two.
 """
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from wegent_crds.reading import integer, mapping, mappings, text
 
 
 class ConditionType(StrEnum):
@@ -77,3 +82,59 @@ class Reason(StrEnum):
     """False: the deletion is blocked, because the API server rejected a write of the operator."""
     FINALIZERS_REMAIN = "FinalizersRemain"
     """False: the deletion is blocked by finalizers of other controllers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One entry of ``status.conditions`` as it is stored, with the fields of metav1.Condition."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    observed_generation: int | None
+    last_transition_time: str
+
+    @property
+    def is_true(self) -> bool:
+        """True if the status is True."""
+        return self.status == "True"
+
+    @property
+    def is_false(self) -> bool:
+        """True if the status is False, and not Unknown."""
+        return self.status == "False"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the condition as JSON for the API."""
+        body: dict[str, Any] = {
+            "type": self.type,
+            "status": self.status,
+            "reason": self.reason,
+            "message": self.message,
+            "lastTransitionTime": self.last_transition_time,
+        }
+        if self.observed_generation is not None:
+            body["observedGeneration"] = self.observed_generation
+        return body
+
+
+def conditions_of(body: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """Return the conditions of an object; an entry without a type is left out."""
+    return tuple(
+        Condition(
+            type=condition["type"],
+            status=text(condition.get("status"), "Unknown"),
+            reason=text(condition.get("reason")),
+            message=text(condition.get("message")),
+            observed_generation=integer(condition.get("observedGeneration")),
+            last_transition_time=text(condition.get("lastTransitionTime")),
+        )
+        for _, condition in mappings(mapping(body.get("status")).get("conditions"))
+        if isinstance(condition.get("type"), str)
+    )
+
+
+def find_condition(conditions: Iterable[Condition], type_: str) -> Condition | None:
+    """Return the condition of a type, or None if there is none."""
+    return next((condition for condition in conditions if condition.type == type_), None)

@@ -1,7 +1,7 @@
 """Membership of a namespace: a RoleBinding of a fixed form that names one Account.
 
 The admins of a namespace write these RoleBindings with their own rights, over REST or with
-kubectl. The admission policy ``wegent-members`` (``hack/codegen/account_policies.py``) enforces
+kubectl. The admission policy ``wegent-members`` (``config/policies/members.yaml``) enforces
 the form. The operator deletes the RoleBindings of deleted Accounts.
 """
 

@@ -1,7 +1,7 @@
 """The well-known labels, annotations and finalizers of Wegent.
 
-Admission policies in the API server (``hack/codegen/mark_policies.py``) set and protect them,
-so that they are reliable for every client.
+Admission policies in the API server (``config/policies``) set and protect them, so that they are
+reliable for every client. A test compares the names there with these constants.
 """
 
 from typing import Final

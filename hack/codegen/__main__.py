@@ -6,17 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from codegen import (
-    account_policies,
-    bound_policies,
-    chart,
-    crds,
-    docs,
-    kustomize,
-    policies,
-    rbac,
-    rights,
-)
+from codegen import chart, crds, docs, kustomize, policies, rbac, rights
 from codegen.files import ROOT, Generated, differences, write
 from devcluster.checkout import require_own_environment
 from devcluster.errors import ClusterError
@@ -24,8 +14,6 @@ from devcluster.errors import ClusterError
 GENERATORS: Final[tuple[Callable[[], Iterable[Generated]], ...]] = (
     crds.generate,
     policies.generate,
-    account_policies.generate,
-    bound_policies.generate,
     rbac.generate,
     kustomize.generate,
     chart.generate,

@@ -13,22 +13,14 @@ from typing import Any, Final
 
 import yaml
 
-from codegen import (
-    account_policies,
-    bound_policies,
-    chart_values,
-    crds,
-    dashboard,
-    policies,
-    rbac,
-)
+from codegen import chart_policies, chart_values, crds, policies, rbac
+from codegen.chart_policies import LABELS, TEMPLATED_LABELS
 from codegen.files import MARK, ROOT, Generated, GeneratedFile
 from wegent_crds.registry import KINDS
 
 CHART: Final = Path("charts/wegent")
 KUBE_VERSION: Final = ">=1.31.0-0"
 """Kinds have selectable fields by default from 1.31 on; ``-0`` admits pre-releases."""
-MUTATING: Final = "MutatingAdmissionPolicy"
 
 Manifest = Mapping[str, Any]
 
@@ -54,13 +46,6 @@ ACCOUNTS: Final = {
     "wegent-api": "@api-account@",
     **JOBS,
 }
-IN_EXPRESSIONS: Final = {
-    "wegent-system:wegent-operator": "@release-namespace@:@operator-account@",
-    "wegent-system:wegent-api": "@release-namespace@:@api-account@",
-    "'wegent-system'": "'@release-namespace@'",
-    "wegent-accounts": "@accounts-namespace@",
-}
-"""Replacements within CEL and messages, where no policy has the name of a namespace."""
 
 HOOKS: Final = {
     "first-admin": (".firstAdmin.enabled", "post-install,post-upgrade"),
@@ -68,15 +53,11 @@ HOOKS: Final = {
 }
 """The chart's Jobs: the value that turns each on, and when Helm runs it."""
 
-LABELS: Final = "    app.kubernetes.io/part-of: wegent\n"
-TEMPLATED_LABELS: Final = '    {{- include "wegent.labels" . | nindent 4 }}\n'
-
 
 def generate() -> Iterator[Generated]:
     """Yield the chart's generated files, and the generated parts of others."""
     yield _chart_yaml()
-    yield from chart_values.generate(CHART)
-    yield GeneratedFile(CHART / "files" / "dashboard.json", dashboard.text())
+    yield from chart_values.generate()
     for kind in KINDS:
         crd = crds.definition(kind)
         yield template(f"crds/{kind.singular}.yaml", "hack/codegen/crds.py", [crd], ".crds.enabled")
@@ -84,9 +65,11 @@ def generate() -> Iterator[Generated]:
         yield template(f"rbac/{name}.yaml", "config/rbac", manifests, None)
     for name, (value, event) in HOOKS.items():
         rights = rbac.chart_jobs()[name]
-        yield template(f"{name}/rbac.yaml", "hack/codegen/rbac.py", rights, value, event)
-    for name, manifests in _policies():
-        yield template(f"policies/{name}.yaml", "config/policies", manifests, ".policies.enabled")
+        source = f"hack/codegen/templates/rbac/{name}.yaml"
+        yield template(f"{name}/rbac.yaml", source, rights, value, event)
+    for file in policies.generate():
+        text = chart_policies.template(file.text)
+        yield _template(f"policies/{file.path.name}", str(file.path), text)
 
 
 def template(
@@ -104,8 +87,12 @@ def template(
         )
     if value is not None:
         documents = f"{{{{- if .Values{value} }}}}\n{documents}{{{{- end }}}}\n"
+    return _template(path, source, documents)
+
+
+def _template(path: str, source: str, text: str) -> GeneratedFile:
     header = f"{{{{- /*\n{MARK}\n# from {source}. Change that, not this file.\n*/}}}}\n"
-    return GeneratedFile(CHART / "templates" / path, header + documents)
+    return GeneratedFile(CHART / "templates" / path, header + text)
 
 
 def _hook(event: str) -> str:
@@ -130,8 +117,6 @@ def _document(manifest: Manifest) -> str:
             "    {{- toYaml . | nindent 4 }}\n  {{- end }}\nautomountServiceAccountToken: false\n"
         )
         text = f"{{{{- if .Values{part}.serviceAccount.create }}}}\n{text}{more}{{{{- end }}}}\n"
-    if kind.startswith(MUTATING):
-        text = f'{{{{- if include "wegent.mutating" . }}}}\n{text}{{{{- end }}}}\n'
     return text
 
 
@@ -140,7 +125,7 @@ def _named(manifest: Manifest) -> dict[str, Any]:
     metadata = dict(manifest["metadata"])
     kind = manifest["kind"]
     names = ACCOUNTS if kind == "ServiceAccount" else PARTS
-    if not kind.startswith(("Validating", "Mutating", "CustomResource")):
+    if kind != "CustomResourceDefinition":
         metadata["name"] = _renamed(metadata["name"], names)
     if "namespace" in metadata:
         metadata["namespace"] = NAMESPACES[metadata["namespace"]]
@@ -160,8 +145,6 @@ def _named(manifest: Manifest) -> dict[str, Any]:
             }
             for subject in manifest["subjects"]
         ]
-    if kind in (MUTATING, "ValidatingAdmissionPolicy"):
-        named["spec"] = _expressions(manifest["spec"])
     return named
 
 
@@ -179,29 +162,10 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
     return name
 
 
-def _expressions(value: Any) -> Any:
-    """Return a policy's spec with placeholders for the names in each of its strings."""
-    if isinstance(value, Mapping):
-        return {key: _expressions(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_expressions(item) for item in value]
-    if isinstance(value, str):
-        for ours, marked in IN_EXPRESSIONS.items():
-            value = value.replace(ours, marked)
-    return value
-
-
 def _roles() -> Iterator[tuple[str, list[Manifest]]]:
     for file in rbac.generate():
         yield file.path.stem, _load(file.text)
     yield "api", _load((ROOT / "config/rbac/api.yaml").read_text(encoding="utf-8"))
-
-
-def _policies() -> Iterator[tuple[str, list[Manifest]]]:
-    for file in (*policies.generate(), *bound_policies.generate(), *account_policies.generate()):
-        yield file.path.stem, _load(file.text)
-    by_hand = (ROOT / "config/policies/accounts.yaml").read_text(encoding="utf-8")
-    yield "accounts", _load(by_hand)
 
 
 def _load(text: str) -> list[Manifest]:

@@ -1,110 +1,180 @@
-"""``values.yaml``, ``values.schema.json`` and the table in the chart's README, from one model."""
+"""``values.schema.json`` and the table in the chart's README, from ``values.yaml``.
+
+``values.yaml`` is written by hand: the default of each value, below a comment that documents it.
+The settings of the two programs are regions in it, generated from their models.
+"""
 
 import json
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import yaml
-from pydantic import BaseModel
+from pydantic import Field, TypeAdapter
+from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
-from codegen.chart_models import Values
-from codegen.files import MARK, Generated, GeneratedFile, GeneratedRegion
+import wegent_api.settings
+import wegent_operator.settings
+from codegen.files import MARK, ROOT, Generated, GeneratedFile, GeneratedRegion
 from codegen.markdown import cell, code, table
 
-SOURCE: Final = "hack/codegen/chart_models.py"
+CHART: Final = Path("charts/wegent")
+VALUES: Final = CHART / "values.yaml"
+TYPES: Final = Path(__file__).parent / "templates" / "values.types.yaml"
 WIDTH: Final = 100
+INDENT: Final = "    "
+"""Of a program's settings in ``values.yaml``."""
+LINE: Final = re.compile(r"^( *)(?:# ?(?P<comment>.*)|(?P<key>[A-Za-z]\w*):(?: .*)?)$")
+PROGRAMS: Final[Mapping[str, type[BaseSettings]]] = {
+    "operator": wegent_operator.settings.Settings,
+    "api": wegent_api.settings.Settings,
+}
+SET_BY_THE_CHART: Final = frozenset(
+    {"host", "port", "listen_host", "listen_port", "kubeconfig"}
+    | {"accounts_namespace", "shared_namespaces", "shared_role", "account_quota"}
+    | {"registration_open", "first_admin"}
+    | {"leader_election", "lease_namespace", "drain_delay_s"}
+)
+"""Settings that the rest of the chart determines."""
 
 
-def generate(chart: Path) -> Iterator[Generated]:
-    """Yield the three files, or parts of files."""
-    header = f"{MARK}\n# from {SOURCE}. Change that, not this file.\n"
-    values = "\n".join(_yaml_lines(Values(), ""))
-    yield GeneratedFile(chart / "values.yaml", f"{header}\n{values}\n")
-    schema = json.dumps(schema_of(Values), indent=2, ensure_ascii=False)
-    yield GeneratedFile(chart / "values.schema.json", schema + "\n")
+class Value(NamedTuple):
+    """A value, or a section of values."""
+
+    path: str
+    default: Any
+    text: str
+    """Its documentation."""
+
+    @property
+    def is_section(self) -> bool:
+        """True if there are documented values below it."""
+        return any(other.path.startswith(f"{self.path}.") for other in values())
+
+
+def generate() -> Iterator[Generated]:
+    """Yield the generated files, and regions of others."""
+    for program in PROGRAMS:
+        yield GeneratedRegion(VALUES, f"{program} settings", "\n".join(_lines(program)), INDENT)
+    text = json.dumps(schema(), indent=2, ensure_ascii=False)
+    yield GeneratedFile(CHART / "values.schema.json", text + "\n")
     rows = [(code(path), code(default), cell(text)) for path, default, text in values_table()]
-    yield GeneratedRegion(chart / "README.md", "values", table(("Value", "Default", "What"), rows))
+    yield GeneratedRegion(CHART / "README.md", "values", table(("Value", "Default", "What"), rows))
 
 
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON schema of the values; only ``values.yaml`` has the defaults."""
-    schema: dict[str, Any] = model.model_json_schema(by_alias=True)
-    for part in (schema, *schema["$defs"].values()):
-        # Helm drops a value that is set to null, so that templates would find none.
-        fields = part["properties"]
-        part["required"] = [
-            name for name, field in fields.items() if name != "global" and _has_default(field)
-        ]
-        for field in fields.values():
-            if "patternProperties" in field:
-                field["additionalProperties"] = False
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the values; only ``values.yaml`` has the defaults."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$comment": f"{MARK.removeprefix('# ')} from {SOURCE}",
-        **_without(schema, ("default", "title")),
+        "$comment": f"{MARK.removeprefix('# ')} from {VALUES} and {TYPES.relative_to(ROOT)}",
+        **_schema_of(""),
     }
-
-
-def _has_default(field: dict[str, Any]) -> bool:
-    return field.get("default") is not None or "$ref" in field
 
 
 def values_table() -> list[tuple[str, str, str]]:
     """Return path, default and documentation of each value that has no values below it."""
-    return list(_rows(Values(), ""))
+    return [(it.path, json.dumps(it.default), it.text) for it in values() if not it.is_section]
 
 
-def _rows(model: BaseModel, prefix: str) -> Iterator[tuple[str, str, str]]:
-    for field, name, value in _fields(model):
-        if isinstance(value, BaseModel):
-            yield from _rows(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", json.dumps(value), field.description or ""
+@cache
+def values() -> list[Value]:
+    """Return all documented values, and those of the programs' settings."""
+    text = (ROOT / VALUES).read_text(encoding="utf-8")
+    defaults = yaml.safe_load(text)
+    found: dict[str, Value] = {}
+    above: list[str] = []
+    comment: list[str] = []
+    for line in text.splitlines():
+        match = LINE.match(line)
+        if match and match["key"]:
+            above[len(match[1]) // 2 :] = [match["key"]]
+            path = ".".join(above)
+            if comment and ".settings." not in path:
+                found[path] = Value(path, _at(defaults, above), " ".join(comment))
+            program, _, below = path.partition(".")
+            if below == "settings":
+                found |= {value.path: value for value in _settings(program)}
+        comment = [*comment, match["comment"].strip()] if match and not match["key"] else []
+    return list(found.values())
 
 
-def _yaml_lines(model: BaseModel, indent: str) -> Iterator[str]:
-    """Yield the lines of a model's defaults, each value below its documentation."""
-    for number, (field, name, value) in enumerate(_fields(model)):
-        if number and not indent:
-            yield ""
-        text = " ".join((field.description or "").split())
-        yield from textwrap.wrap(
-            text, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
-        )
-        if isinstance(value, BaseModel):
-            yield f"{indent}{name}:"
-            yield from _yaml_lines(value, f"{indent}  ")
-        else:
-            yield from (f"{indent}{line}" for line in _default(name, value))
+def _at(defaults: Any, path: list[str]) -> Any:
+    for key in path:
+        defaults = defaults[key]
+    return defaults
 
 
-def _default(name: str, value: Any) -> list[str]:
-    """Return the lines of one default: a single line, except for a mapping."""
-    if isinstance(value, dict) and value:
-        return yaml.safe_dump({name: value}, sort_keys=False).splitlines()
-    return [f"{name}: {json.dumps(value)}"]
+def _settings(program: str) -> Iterator[Value]:
+    """Yield the settings of a program that users of the chart may set; unset: its default."""
+    for name, field in _fields(program).items():
+        yield Value(f"{program}.settings.{name}", None, " ".join((field.description or "").split()))
 
 
-def _fields(model: BaseModel) -> Iterator[tuple[FieldInfo, str, Any]]:
-    for name, field in type(model).model_fields.items():
-        yield field, field.alias or name, getattr(model, name)
+def _fields(program: str) -> Mapping[str, FieldInfo]:
+    fields = PROGRAMS[program].model_fields
+    return {to_camel(it): field for it, field in fields.items() if it not in SET_BY_THE_CHART}
 
 
-def _without(value: Any, keys: tuple[str, ...]) -> Any:
-    """Return a schema without these keywords; properties with such names stay."""
-    if isinstance(value, list):
-        return [_without(item, keys) for item in value]
-    if not isinstance(value, dict):
-        return value
+def _lines(program: str) -> Iterator[str]:
+    for path, _, text in _settings(program):
+        start = f"{INDENT}# "
+        yield from textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent=start)
+        yield f"{INDENT}{path.rpartition('.')[2]}: null"
+
+
+def _schema_of(section: str) -> dict[str, Any]:
+    """Return the schema of an object with the values of a section, and no others."""
+    inside = [it for it in values() if it.path.rpartition(".")[0] == section]
+    names = {it.path.rpartition(".")[2]: it for it in inside}
     return {
-        key: {name: _without(it, keys) for name, it in item.items()}
-        if key in ("properties", "$defs")
-        else " ".join(item.split())
-        if key == "description"
-        else _without(item, keys)
-        for key, item in value.items()
-        if key not in keys
+        "type": "object",
+        "properties": {
+            name: {
+                "description": it.text,
+                **(_schema_of(it.path) if it.is_section else type_of(it)),
+            }
+            for name, it in names.items()
+        },
+        "additionalProperties": False,
+        # Helm drops a value that is set to null, so that templates would find none.
+        "required": [
+            name
+            for name, it in names.items()
+            if (it.is_section or it.default is not None) and it.path != "global"
+        ],
     }
+
+
+def type_of(value: Value) -> Mapping[str, Any]:
+    """Return the schema of a value that is no section.
+
+    Raises:
+        ValueError: neither its default nor the table of types tells it.
+    """
+    keys = value.path.split(".")
+    if "settings" in keys:
+        field = _fields(keys[0])[keys[2]]
+        annotation: Any = Annotated[field.annotation, Field(), *field.metadata] | None
+        return TypeAdapter[Any](annotation).json_schema()
+    for start in range(len(keys)):
+        if found := _types().get(".".join(keys[start:])):
+            return found
+    match value.default:
+        case bool():
+            return {"type": "boolean"}
+        case str():
+            return {"type": "string"}
+        case dict() if value.default:
+            return {"type": "object", "additionalProperties": True}
+    raise ValueError(f"{TYPES}: no type of {value.path}, and its default {value.default} has none")
+
+
+@cache
+def _types() -> Mapping[str, Mapping[str, Any]]:
+    found: Mapping[str, Mapping[str, Any]] = yaml.safe_load(TYPES.read_text(encoding="utf-8"))
+    return found

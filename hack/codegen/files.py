@@ -27,7 +27,7 @@ class GeneratedFile:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedRegion:
-    """A generated part of a Markdown file that is otherwise written by hand.
+    """A generated part of a Markdown or YAML file that is otherwise written by hand.
 
     The part is between two comments with its name. If they are missing, it goes to the end of the
     file.
@@ -36,11 +36,13 @@ class GeneratedRegion:
     path: Path
     name: str
     text: str
+    indent: str = ""
+    """In YAML, of the region's lines."""
 
     def applied_to(self, current: str) -> str:
         """Return ``current`` with the generated region."""
-        begin = f"<!-- generated: {self.name} (make generate) -->"
-        end = f"<!-- end of generated: {self.name} -->"
+        begin = self._comment(f"generated: {self.name} (make generate)")
+        end = self._comment(f"end of generated: {self.name}")
         block = f"{begin}\n{self.text}\n{end}"
         before, found, rest = current.partition(begin)
         if not found:
@@ -49,6 +51,9 @@ class GeneratedRegion:
         if not found:
             raise ValueError(f"{self.path}: {begin} has no {end}")
         return before + block + after
+
+    def _comment(self, text: str) -> str:
+        return f"<!-- {text} -->" if self.path.suffix == ".md" else f"{self.indent}# {text}"
 
 
 Generated = GeneratedFile | GeneratedRegion

@@ -1,100 +1,63 @@
-"""The admission policies for marks, the trash, and the operator's own rights.
+"""The admission policies in ``config/policies``, with the lists of kinds that they apply to.
 
-They run inside the API server. They hold for kubectl and GitOps as for REST, even if none of
-Wegent's programs runs.
+The policies are written by hand. They run inside the API server, and hold for kubectl and GitOps as
+for REST. A comment ``# generated: <name of a list>`` stands above each list of resources that
+follows from the table of kinds. Only these lists are written here.
 """
 
-from collections.abc import Iterator
-from typing import Any
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
 
-from codegen import mark_policies, reference_policies, trash_policies
-from codegen.files import GeneratedFile, yaml_file
-from codegen.policy_parts import IS_OPERATOR, TRASHED, binding, validating
-from wegent_crds import members
-from wegent_operator.accounts.quota import QUOTA_NAME
-from wegent_operator.state.objects import OWN_NAMESPACE_PREFIX
+from codegen.files import ROOT, GeneratedFile
+from wegent_crds.registry import KINDS, TOMBSTONE
+
+FOLDER: Final = Path("config/policies")
+WIDTH: Final = 100
+"""The longest line, in characters."""
+
+TRASHED: Final = [kind.plural for kind in KINDS if kind.user_facing]
+LISTS: Final[Mapping[str, list[str]]] = {
+    "all kinds": [kind.plural for kind in KINDS],
+    "all kinds but tombstones": [kind.plural for kind in KINDS if kind is not TOMBSTONE],
+    "kinds with a trash": TRASHED,
+    "kinds with a trash, and their status": [
+        resource for plural in TRASHED for resource in (plural, f"{plural}/status")
+    ],
+    "kinds with lists of references": [
+        kind.plural for kind in KINDS if any(it.path.endswith("[]") for it in kind.references)
+    ],
+}
+COMMENT: Final = re.compile(r"^( *)# generated: (.*)\n(?: *resources: \[[^]]*\]$)?", re.MULTILINE)
+"""The comment above a list, and the list."""
 
 
 def generate() -> Iterator[GeneratedFile]:
-    """Yield the policies with their bindings."""
-    source = "hack/codegen/policies.py and crds/wegent_crds/registry.py"
-    mutating = [
-        mark_policies.stamp_creator(),
-        mark_policies.keep_marks(),
-        mark_policies.stamp_changes(),
-        trash_policies.stamp_finalizer(),
-    ]
-    validating = [
-        mark_policies.guard_creator(),
-        trash_policies.guard_finalizer(),
-        trash_policies.guard_stored(),
-        trash_policies.guard_tombstones(),
-        trash_policies.guard_lifetimes(),
-        trash_policies.guard_task_expiry(),
-        _confine_operator_to_finalizers(),
-        _confine_operator_to_its_bindings(),
-        _confine_operator_to_its_quotas(),
-    ]
-    for file, policies in (("mutating", mutating), ("validating", validating)):
-        documents = [document for policy in policies for document in (policy, binding(policy))]
-        if file == "validating":
-            duplicates = reference_policies.warn_of_duplicates()
-            documents += [duplicates, binding(duplicates, "Warn")]
-        yield yaml_file(f"config/policies/{file}.yaml", source, *documents)
+    """Yield the policies' files with their lists."""
+    for path in sorted((ROOT / FOLDER).glob("*.yaml")):
+        yield GeneratedFile(FOLDER / path.name, filled(path.read_text(encoding="utf-8")))
 
 
-def _confine_operator_to_finalizers() -> dict[str, Any]:
-    """Limit the operator to changes of finalizers, as RBAC's `patch` would allow any change."""
-    return validating(
-        "wegent-operator-objects",
-        ["UPDATE"],
-        TRASHED,
-        {"the-operator": IS_OPERATOR},
-        [("object.spec == oldObject.spec", "the operator changes no user's spec")],
+def filled(text: str) -> str:
+    """Return a policy's YAML with the list below each comment that names one.
+
+    Raises:
+        ValueError: a comment names no known list, or no list of resources is below it.
+    """
+    return COMMENT.sub(_list, text)
+
+
+def _list(found: re.Match[str]) -> str:
+    indent, name = found.groups()
+    if name not in LISTS or "resources:" not in found[0]:
+        raise ValueError(f"not one of {', '.join(LISTS)} above a list of resources: {found[0]}")
+    resources = textwrap.fill(
+        ", ".join(LISTS[name]),
+        WIDTH - 1,  # the bracket
+        initial_indent=f"{indent}resources: [",
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
     )
-
-
-def _confine_operator_to_its_bindings() -> dict[str, Any]:
-    return validating(
-        "wegent-operator-bindings",
-        ["CREATE", "UPDATE", "DELETE"],
-        ["rolebindings", "clusterrolebindings"],
-        {"the-operator": IS_OPERATOR},
-        [
-            (
-                (
-                    "request.name.startsWith('wegent-account')"
-                    f" || (request.name.startsWith('{members.PREFIX}')"
-                    " && (request.operation == 'DELETE' || (request.operation == 'UPDATE'"
-                    " && object.?subjects.orValue([]).size() == 0)))"
-                ),
-                (
-                    "the operator writes only bindings that are named wegent-account..., and"
-                    f" deletes or empties those named {members.PREFIX}... of users who are gone"
-                ),
-            )
-        ],
-        group=members.RBAC_GROUP,
-    )
-
-
-def _confine_operator_to_its_quotas() -> dict[str, Any]:
-    return validating(
-        "wegent-operator-quotas",
-        ["CREATE", "UPDATE"],
-        ["resourcequotas"],
-        {"the-operator": IS_OPERATOR},
-        [
-            (
-                (
-                    f"request.name == '{QUOTA_NAME}'"
-                    f" && request.namespace.startsWith('{OWN_NAMESPACE_PREFIX}')"
-                ),
-                (
-                    f"the operator writes only ResourceQuotas that are named {QUOTA_NAME}, in"
-                    f" namespaces that are named {OWN_NAMESPACE_PREFIX}..."
-                ),
-            )
-        ],
-        group="",
-    )
+    return f"{indent}# generated: {name}\n{resources}]"

@@ -7,7 +7,7 @@ from typing import Final
 from devcluster.ports import LOOPBACK
 
 SERVICES: Final = IPv4Network("10.96.0.0/16")
-"""As kubeadm has it."""
+"""As with kubeadm."""
 
 
 @dataclass(frozen=True, slots=True)

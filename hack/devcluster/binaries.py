@@ -126,7 +126,7 @@ class Programs:
             finally:
                 part.unlink(missing_ok=True)
         raise BinariesUnavailable(
-            f"no way to {program.name} {program.release.version} on {self._platform}:\n"
+            f"{program.name} {program.release.version} is not available for {self._platform}:\n"
             + "\n".join(f"  {refusal}" for refusal in refusals)
         )
 

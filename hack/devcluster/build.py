@@ -6,9 +6,9 @@ checksum database vouch for the sources.
 
 import os
 import re
-import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +17,6 @@ from devcluster.progress import Progress
 from devcluster.releases import Program
 
 MODULES: Final = Path(__file__).parent / "modules"
-SELF_UPDATING: Final = (1, 21)
-"""Since this version, Go fetches the version that a go.mod asks for."""
 POLL_S: Final = 0.2
 INTERRUPT_S: Final = 5.0
 """Time for ``go`` to remove its work directory after an interrupt."""
@@ -45,60 +43,38 @@ class GoBuilder:
         Raises:
             BuildError: Go is missing or too old, or the build failed.
         """
-        module = self._modules / program.release.name
-        version = _check_go(module)
-        what = f"{program.name} {program.release.version} with {version}"
-        label = f"building {what} (minutes, the first time)"
-        command = [
-            *("go", "build", "-trimpath", "-mod=readonly", "-buildvcs=false"),
-            *(f"-ldflags={program.release.ldflags}", f"-tags={program.release.tags}"),
-            *("-o", str(target), program.package),
-        ]
+        release = program.release
+        module = self._modules / release.name
+        needed = re.search(r"^go (\S+)", (module / "go.mod").read_text("utf-8"), re.MULTILINE)
+        go = f"Go {needed[1] if needed else ''} or newer (older ones fetch it from 1.21 on)"
+        what = f"{program.name} {release.version}"
         environment = os.environ | {
-            "CGO_ENABLED": "1" if program.release.cgo else "0",
+            "CGO_ENABLED": "1" if release.cgo else "0",
             "GOOS": self._os,
             "GOARCH": self._arch,
             "GOWORK": "off",
         }
         log = target.with_name(target.name + ".log")
         try:
-            with Progress(label) as progress:
-                code = _run(command, module, environment, log, progress)
+            with Progress(f"building {what} with Go (minutes, the first time)") as progress:
+                code = _run(_command(program, target), module, environment, log, progress)
             if code:
                 lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
                 tail = "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
-                raise BuildError(f"building {what} failed:\n{tail}")
+                raise BuildError(f"building {what} failed; it takes {go}:\n{tail}")
+        except FileNotFoundError as error:
+            raise BuildError(f"there is no `go` on PATH; install {go}") from error
         finally:
             log.unlink(missing_ok=True)
 
 
-def _check_go(module: Path) -> str:
-    """Return the version of Go that is installed, if it can build ``module``."""
-    mod_file = (module / "go.mod").read_text(encoding="utf-8")
-    found = re.search(r"^go (\S+)", mod_file, re.MULTILINE)
-    needed = found[1] if found else "1.0"
-    go = shutil.which("go")
-    if go is None:
-        raise BuildError(f"there is no `go` on PATH; install Go {needed} or newer")
-    asked = subprocess.run(
-        [go, "env", "GOVERSION"],
-        cwd="/",  # in the module's directory, Go might fetch another version first
-        env=os.environ | {"GOTOOLCHAIN": "local"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    version = asked.stdout.strip()
-    numbers = _numbers(version)
-    if asked.returncode or (numbers < SELF_UPDATING and numbers < _numbers(needed)):
-        raise BuildError(
-            f"{go} is {version or asked.stderr.strip() or 'broken'}; install Go {needed} or newer"
-        )
-    return version
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+def _command(program: Program, target: Path) -> list[str]:
+    release = program.release
+    return [
+        *("go", "build", "-trimpath", "-mod=readonly", "-buildvcs=false"),
+        *(f"-ldflags={release.ldflags}", f"-tags={release.tags}"),
+        *("-o", str(target), program.package),
+    ]
 
 
 def _run(
@@ -115,20 +91,15 @@ def _run(
             start_new_session=True,  # its compilers are ended with it
         )
     try:
-        while True:
-            try:
-                return process.wait(timeout=POLL_S)
-            except subprocess.TimeoutExpired:
-                progress.update("compiling")
+        while process.poll() is None:
+            progress.update("compiling")
+            time.sleep(POLL_S)
     finally:
-        if process.returncode is None:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    os.killpg(process.pid, signal.SIGINT)
-    try:
-        process.wait(timeout=INTERRUPT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        if process.returncode is None:  # interrupted
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(INTERRUPT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    return process.returncode

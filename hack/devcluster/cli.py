@@ -1,139 +1,106 @@
 """``python -m devcluster``: the development cluster's commands."""
 
-import argparse
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
+import click
+
 from devcluster.binaries import ASSETS_VARIABLE, CONTROL_PLANE, Programs
-from devcluster.checkout import CHECKOUT, require_own_environment
-from devcluster.errors import ClusterError
-from devcluster.progress import say
+from devcluster.checkout import CHECKOUT
+from devcluster.commandline import EXIT_CODES, FAILURE, OK, run
 from devcluster.releases import PROGRAMS
 from devcluster.state import PROVIDERS, DevCluster
 
 STATE: Final = CHECKOUT / ".dev" / "cluster"
 EPILOG: Final = f"""\
-environment variables:
-  KUBECONFIG
-      the cluster of `up --existing`
-  {ASSETS_VARIABLE}
-      a directory with programs of your own
-  XDG_CACHE_HOME
-      programs that are got are kept there, in wegent/ (default: ~/.cache)
+\b
+Environment variables:
+  KUBECONFIG          the cluster of `up --existing`
+  {ASSETS_VARIABLE}  a directory with programs of your own
+  XDG_CACHE_HOME      programs that are got are kept there, in wegent/ (~/.cache)
 
-exit codes: 0 done, 1 failed or not up, 2 wrong usage, 130 interrupted"""
-OK, FAILURE, INTERRUPTED = 0, 1, 130
-"""Exit codes; 2, wrong usage, is argparse's, and 130 what shells give for Ctrl-C."""
+{EXIT_CODES}"""
+the_cluster = click.make_pass_decorator(DevCluster)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    command: Callable[[argparse.Namespace], int] = options.command
-    try:
-        require_own_environment()
-        return command(options)
-    except ClusterError as error:
-        say(f"devcluster: {error}")
-        return FAILURE
-    except KeyboardInterrupt:
-        say("devcluster: interrupted; what was started is stopped")
-        return INTERRUPTED
+    interrupted = "started processes are stopped"
+    return run(devcluster, name="devcluster", interrupted=interrupted, arguments=arguments)
 
 
-def _up(options: argparse.Namespace) -> int:
-    cluster, started = DevCluster(options.state), time.monotonic()
-    fresh = cluster.up(options.provider)
+@click.group(epilog=EPILOG)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=STATE,
+    show_default=True,
+    help="Directory of the cluster.",
+)
+@click.pass_context
+def devcluster(context: click.Context, state: Path) -> None:
+    """A Kubernetes control plane for development; the data survives `down`."""
+    context.obj = DevCluster(state)
+
+
+@devcluster.command()
+@click.option("--provider", type=click.Choice([*PROVIDERS]), help="The kind (default: as before).")
+@click.option(
+    "--existing",
+    "provider",
+    flag_value="existing",
+    help="Use the current context of $KUBECONFIG; as --provider existing.",
+)
+@the_cluster
+def up(cluster: DevCluster, provider: str | None) -> None:
+    """Start the cluster and wait until it serves."""
+    started = time.monotonic()
+    fresh = cluster.up(provider)
     how = f"is up after {time.monotonic() - started:.1f} s" if fresh else "was up already"
     print(f"The {cluster.provider()} cluster {how}. To use it with kubectl:")
     print(f"  export KUBECONFIG={cluster.kubeconfig()}")
-    return OK
 
 
-def _down(options: argparse.Namespace) -> int:
-    DevCluster(options.state).down()
-    print(f"The cluster is down; its data stays in {options.state} until `clean`.")
-    return OK
+@devcluster.command()
+@the_cluster
+def down(cluster: DevCluster) -> None:
+    """Stop it and keep its data."""
+    cluster.down()
+    print(f"The cluster is down; its data stays in {cluster.directory} until `clean`.")
 
 
-def _clean(options: argparse.Namespace) -> int:
-    DevCluster(options.state).clean()
-    print(f"The cluster and its data in {options.state} are gone.")
-    return OK
+@devcluster.command()
+@the_cluster
+def clean(cluster: DevCluster) -> None:
+    """Stop it and remove its data."""
+    cluster.clean()
+    print(f"The cluster and its data in {cluster.directory} are gone.")
 
 
-def _status(options: argparse.Namespace) -> int:
-    status = DevCluster(options.state).status()
-    print("up" if status.running else "down", *status.details, sep="\n  ")
-    return OK if status.running else FAILURE
+@devcluster.command()
+@the_cluster
+def status(cluster: DevCluster) -> int:
+    """Tell whether it runs."""
+    found = cluster.status()
+    print("up" if found.running else "down", *found.details, sep="\n  ")
+    return OK if found.running else FAILURE
 
 
-def _kubeconfig(options: argparse.Namespace) -> int:
-    print(DevCluster(options.state).kubeconfig())
-    return OK
+@devcluster.command()
+@the_cluster
+def kubeconfig(cluster: DevCluster) -> None:
+    """Print the path of its kubeconfig."""
+    print(cluster.kubeconfig())
 
 
-def _fetch(options: argparse.Namespace) -> int:
-    for path in Programs.of_this_machine().ensure(options.programs or CONTROL_PLANE).values():
+@devcluster.command(epilog=f"Programs: {', '.join(PROGRAMS)}.")
+@click.argument("programs", nargs=-1, metavar="[PROGRAM]...", type=click.Choice([*PROGRAMS]))
+def fetch(programs: Sequence[str]) -> None:
+    """Get programs into the cache and print their paths.
+
+    Without a PROGRAM, those of the control plane.
+    """
+    for path in Programs.of_this_machine().ensure(programs or CONTROL_PLANE).values():
         print(path)
-    return OK
-
-
-def _program_name(text: str) -> str:
-    if text not in PROGRAMS:
-        raise argparse.ArgumentTypeError(f"no program {text!r}; there are {', '.join(PROGRAMS)}")
-    return text
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # Once is enough: what follows is the orderly stop, which has deadlines of its own.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m devcluster",
-        description="A Kubernetes control plane for development; the data survives `down`.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--state", type=Path, default=STATE, help="directory of the cluster (default: %(default)s)"
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="start the cluster and wait until it serves")
-    up.set_defaults(command=_up)
-    up.add_argument("--provider", choices=PROVIDERS, help="(default: as before)")
-    up.add_argument(
-        "--existing",
-        dest="provider",
-        action="store_const",
-        const="existing",
-        help="use the current context of $KUBECONFIG; as --provider existing",
-    )
-    for name, command, text in (
-        ("down", _down, "stop it and keep its data"),
-        ("clean", _clean, "stop it and remove its data"),
-        ("status", _status, "say whether it runs"),
-        ("kubeconfig", _kubeconfig, "print the path of its kubeconfig"),
-    ):
-        commands.add_parser(name, help=text).set_defaults(command=command)
-    fetch = commands.add_parser("fetch", help="get programs into the cache, print their paths")
-    fetch.set_defaults(command=_fetch)
-    fetch.add_argument(
-        "programs",
-        nargs="*",
-        metavar="PROGRAM",
-        type=_program_name,
-        help=f"of {', '.join(PROGRAMS)} (default: those of the control plane)",
-    )
-    return parser

@@ -4,38 +4,39 @@ No node: nothing here runs pods (``devcluster.node`` does). Everything else is K
 itself: CRDs, RBAC, admission policies, TokenRequest, garbage collection, namespaces.
 """
 
-import json
-import shutil
 import signal
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
 from devcluster.addresses import Addresses
-from devcluster.binaries import Binaries
+from devcluster.binaries import Binaries, find_binaries
 from devcluster.commands import apiserver_command, controller_manager_command, etcd_command
-from devcluster.credentials import Credentials
 from devcluster.errors import PortTaken, ProgramFailed
-from devcluster.health import endpoint_probe
+from devcluster.health import admin_context, fault_of
 from devcluster.kubeconfig import write_kubeconfig
-from devcluster.ports import LOOPBACK, Ports, is_free
-from devcluster.processes import wait_ready
-from devcluster.servers import Servers
+from devcluster.pki import Credentials
+from devcluster.ports import free_ports, is_free
+from devcluster.processes import Daemon, wait_ready
 
 READY_WITHIN_S: Final = 60.0
 """For each server; three seconds are usual, a loaded machine takes more."""
+STOP_WITHIN_S: Final = 10.0
+"""For each server, before SIGKILL: a kube-apiserver whose etcd is gone ignores SIGTERM
+for a minute, and what it serves is in etcd anyway."""
 PORT_ATTEMPTS: Final = 3
 """Between finding a free port and listening on it, somebody else may take it."""
 DEFAULT_ACCOUNT: Final = "/api/v1/namespaces/default/serviceaccounts/default"
 
 
 class ControlPlane:
-    """One control plane in one directory: keys, data, logs, ports and process records.
+    """One control plane in one directory: keys, data, logs, its port and pid files.
 
     An object on the same directory, in this program or a later one, controls the
     same servers. As a context manager it starts and stops them.
 
     Args:
-        binaries: the programs.
+        binaries: the programs; None to find them when they are needed.
         directory: everything it writes; deleted by nobody here.
         fsync: whether data survives a power cut; tests do without.
         audit: whether requests are logged to :attr:`audit_log`.
@@ -46,7 +47,7 @@ class ControlPlane:
 
     def __init__(
         self,
-        binaries: Binaries,
+        binaries: Binaries | None,
         directory: Path,
         *,
         fsync: bool = True,
@@ -55,7 +56,6 @@ class ControlPlane:
         name: str = "wegent-dev",
         addresses: Addresses | None = None,
     ) -> None:
-        self.binaries = binaries
         self.directory = directory.absolute()
         self.kubeconfig = self.directory / "kubeconfig"
         """With the rights of a cluster administrator."""
@@ -63,14 +63,29 @@ class ControlPlane:
         self.ca_file = self.credentials.authority.certificate
         self.audit_log = self.directory / "audit.log"
         """JSON lines, one for each write and each read that isn't the control plane's own."""
-        self._fsync, self._audit, self._name = fsync, audit, name
+        self.port_file = self.directory / "port"
+        self._binaries, self._fsync, self._audit, self._name = binaries, fsync, audit, name
         self._addresses = addresses or Addresses()
-        self._servers = Servers(directory, detached=detached, host=self._addresses.apiserver)
+        self.servers = self.etcd, self.apiserver, self.manager = tuple(
+            Daemon(server, self.directory, die_with_parent=not detached)
+            for server in ("etcd", "kube-apiserver", "kube-controller-manager")
+        )
+        """In the order in which each needs those before it."""
+
+    @cached_property
+    def binaries(self) -> Binaries:
+        """The programs."""
+        return self._binaries or find_binaries()
+
+    @property
+    def port(self) -> int:
+        """The API server's port; FileNotFoundError before the first start."""
+        return int(self.port_file.read_text(encoding="ascii"))
 
     @property
     def server(self) -> str:
         """Base URL of the API server."""
-        return self._servers.address()
+        return f"https://{self._addresses.apiserver}:{self.port}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -87,14 +102,13 @@ class ControlPlane:
 
         Raises:
             ProgramFailed: a server died or did not get ready; nothing is left running.
-            PortTaken: the ports of an earlier start are somebody else's now.
+            PortTaken: the port of an earlier start is somebody else's now.
         """
-        if self._servers.running():
+        if all(server.running() for server in self.servers):
             self._wait_for_apiserver()
             return False
         self.stop()  # a part that still runs was left by a crash
-        data = self.directory / "etcd"
-        had_data, fresh = data.exists(), not self._servers.ports_file.exists()
+        fresh = not self.port_file.exists()
         for attempt in range(1, PORT_ATTEMPTS + 1):
             try:
                 self._start_all()
@@ -103,9 +117,7 @@ class ControlPlane:
                 lost_race = fresh and "address already in use" in str(error)
                 if not lost_race or attempt == PORT_ATTEMPTS:
                     raise
-                self._servers.ports_file.unlink()
-                if not had_data:
-                    shutil.rmtree(data, ignore_errors=True)  # knows its peer port
+                self.port_file.unlink()
             except BaseException:  # Ctrl-C too leaves nothing behind
                 self.stop()
                 raise
@@ -114,97 +126,74 @@ class ControlPlane:
         return True
 
     def stop(self) -> None:
-        """Stop the servers; fine if none runs."""
-        self._servers.stop()
+        """Stop the servers, those first that need others; fine if none runs."""
+        for server in reversed(self.servers):
+            server.stop(STOP_WITHIN_S)
 
     def stop_apiserver(self) -> None:
         """Stop the API server alone and at once; its data and its port stay.
 
         Left to itself, it would wait for the controller manager to end its watches.
         """
-        self._servers.apiserver.stop(deadline_s=0)
+        self.apiserver.stop(deadline_s=0)
 
     def start_apiserver(self) -> None:
         """Start the API server again where it was, and wait until it serves."""
-        audit = (self.directory / "audit-policy.json", self.audit_log) if self._audit else None
-        self._servers.apiserver.start(
-            apiserver_command(
-                self.binaries.kube_apiserver,
-                self._servers.ports(),
-                self.credentials,
-                self._addresses,
-                audit,
-            )
+        log = self.audit_log if self._audit else None
+        program = self.binaries.kube_apiserver
+        self.apiserver.start(
+            apiserver_command(program, self.port, self.credentials, self._addresses, log)
         )
         self._wait_for_apiserver()
 
     def pause_apiserver(self) -> None:
         """Freeze the API server: it accepts connections and never answers."""
-        self._servers.apiserver.signal(signal.SIGSTOP)
+        self.apiserver.signal(signal.SIGSTOP)
 
     def resume_apiserver(self) -> None:
         """Let a frozen API server go on."""
-        self._servers.apiserver.signal(signal.SIGCONT)
+        self.apiserver.signal(signal.SIGCONT)
 
     def _start_all(self) -> None:
-        ports, keys, servers = self._claim_ports(), self.credentials, self._servers
+        programs = self.binaries  # got before anything is written
+        self._claim_port()
+        keys, managers = self.credentials, self.directory / "controller-manager.kubeconfig"
         keys.issue(self._addresses)
-        write_kubeconfig(
-            self.kubeconfig,
-            name=self._name,
-            server=self.server,
-            ca_file=self.ca_file,
-            credentials=keys.admin,
-        )
-        data = self.directory / "etcd"
-        servers.etcd.start(etcd_command(self.binaries.etcd, ports, keys, data, fsync=self._fsync))
-        etcd_ready = endpoint_probe(
-            ports.etcd,
-            "/readyz",
-            ca_file=keys.etcd_authority.certificate,
-            identity=keys.etcd_client,
-        )
-        wait_ready(servers.etcd, etcd_ready, within_s=READY_WITHIN_S)
-        self.start_apiserver()
-        program = self.binaries.kube_controller_manager
-        servers.manager.start(
-            controller_manager_command(program, ports, keys, self.server, self.directory)
-        )
-        for host, port, path in (
-            (LOOPBACK, ports.controller_manager, "/healthz"),
-            # Pods and tokens need it; that it is there shows the controllers at work.
-            (self._addresses.apiserver, ports.apiserver, DEFAULT_ACCOUNT),
+        for path, name, pair in (
+            (self.kubeconfig, self._name, keys.admin),
+            (managers, "controller-manager", keys.manager),
         ):
-            probe = endpoint_probe(port, path, ca_file=self.ca_file, identity=keys.admin, host=host)
-            needs = (servers.etcd, servers.apiserver)
-            wait_ready(servers.manager, probe, within_s=READY_WITHIN_S, needs=needs)
+            write_kubeconfig(
+                path, name=name, server=self.server, ca_file=self.ca_file, credentials=pair
+            )
+        data = self.directory / "etcd"
+        self.etcd.start(etcd_command(programs.etcd, data, fsync=self._fsync))
+        self.start_apiserver()
+        self.manager.start(
+            controller_manager_command(programs.kube_controller_manager, managers, keys)
+        )
+        # Pods and tokens need it; that it is there shows the controllers at work.
+        self._wait(self.manager, DEFAULT_ACCOUNT, needs=(self.etcd, self.apiserver))
 
     def _wait_for_apiserver(self) -> None:
-        probe = endpoint_probe(
-            self._servers.ports().apiserver,
-            "/readyz",
-            ca_file=self.ca_file,
-            identity=self.credentials.admin,
-            host=self._addresses.apiserver,
-        )
-        servers = self._servers
-        wait_ready(servers.apiserver, probe, within_s=READY_WITHIN_S, needs=(servers.etcd,))
+        self._wait(self.apiserver, "/readyz", needs=(self.etcd,))
 
-    def _claim_ports(self) -> Ports:
-        """Return the ports of the last start, which kubeconfigs out there name, else free ones."""
-        ports_file = self._servers.ports_file
-        if not ports_file.exists():
+    def _wait(self, daemon: Daemon, path: str, *, needs: tuple[Daemon, ...]) -> None:
+        url, context = self.server + path, admin_context(self.credentials)
+        wait_ready(daemon, lambda: fault_of(url, context), within_s=READY_WITHIN_S, needs=needs)
+
+    def _claim_port(self) -> None:
+        """Keep the port of the last start, which kubeconfigs out there name, else take a free one.
+
+        Raises:
+            PortTaken: another program has it now.
+        """
+        if not self.port_file.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
-            ports = Ports.free()
-            ports_file.write_text(json.dumps(ports._asdict()), encoding="utf-8")
-            return ports
-        ports = self._servers.ports()
-        for server, port in ports._asdict().items():
-            host = self._addresses.apiserver if server == "apiserver" else LOOPBACK
-            if not is_free(port, host):
-                raise PortTaken(
-                    f"port {port} of {host}, which this cluster's {server} uses, is taken by"
-                    f" another program. End that program, or let the cluster take new ports by"
-                    f" removing {ports_file}"
-                )
-        return ports
+            self.port_file.write_text(str(*free_ports(1)), encoding="ascii")
+        elif not is_free(self.port, self._addresses.apiserver):
+            raise PortTaken(
+                f"port {self.port} of {self._addresses.apiserver}, which this cluster's API server"
+                f" uses, is taken by another program. End that program, or let the cluster take"
+                f" another port by removing {self.port_file}"
+            )

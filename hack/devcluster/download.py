@@ -1,36 +1,27 @@
 """Upstream's released programs, checked against the checksums published beside them."""
 
 import hashlib
-import queue
 import re
 import shutil
 import tarfile
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping
-from http.client import HTTPException, HTTPResponse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, cast
-from urllib.parse import urlsplit
+from typing import Final
+
+import httpx
 
 from devcluster.errors import ChecksumMismatch, DownloadError
 from devcluster.progress import Progress
 from devcluster.releases import Program
 
 SMALL_WITHIN_S: Final = 6.0
-"""For a checksum, names and redirects included: who can't reach upstream learns it by this."""
-SMALL_BYTES: Final = 1 << 20
+"""For a checksum: where upstream can't be reached, another source is tried after this."""
 STALL_S: Final = 15.0
 """A server that sends nothing for so long has cut the connection without saying so."""
 ATTEMPTS: Final = 2
 """A cut connection is tried once more; from the start, so that one hash covers it all."""
 CHUNK: Final = 1 << 20
 MEGABYTE: Final = 1e6
-
-
-class _CutError(Exception):
-    """The connection ended before the file did."""
 
 
 class Downloader:
@@ -63,98 +54,64 @@ class Downloader:
             raise self._unreachable[base]
         url = base + program.expand(download.location, self._platform)
         checksums = base + program.expand(download.checksums, self._platform)
-        try:
-            listing = _within(SMALL_WITHIN_S, checksums, lambda: _read_small(checksums))
-        except DownloadError as error:
-            if not isinstance(error.__cause__, urllib.error.HTTPError):
-                self._unreachable[base] = error
-            raise
-        expected = _find_checksum(listing, checksums, url.rpartition("/")[2])
         label = f"downloading {program.name} {program.release.version}"
-        if download.member is None:
-            _fetch(url, target, expected, label)
-            return
         archive = target.with_name(target.name + ".archive")
         try:
-            _fetch(url, archive, expected, label)
-            _extract(archive, program.expand(download.member, self._platform), target)
+            with Progress(label) as progress:
+                try:
+                    answer = httpx.get(checksums, timeout=SMALL_WITHIN_S, follow_redirects=True)
+                    listing = answer.raise_for_status().text
+                except httpx.HTTPError as error:
+                    refusal = _failed(checksums, error)
+                    if not isinstance(error, httpx.HTTPStatusError):
+                        self._unreachable[base] = refusal
+                    raise refusal from error
+                expected = _find_checksum(listing, checksums, url.rpartition("/")[2])
+                _fetch(url, archive, expected, progress)
+            if download.member is None:
+                archive.replace(target)
+            else:
+                _extract(archive, program.expand(download.member, self._platform), target)
         finally:
             archive.unlink(missing_ok=True)
 
 
-def _fetch(url: str, target: Path, expected: str, label: str) -> None:
+def _fetch(url: str, target: Path, expected: str, progress: Progress) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with Progress(label) as progress:
-                actual = _stream(url, target, progress)
-        except (_CutError, HTTPException, OSError) as error:
-            if isinstance(error, urllib.error.HTTPError) or attempt == ATTEMPTS:
+            _stream(url, target, progress)
+            break
+        except httpx.HTTPError as error:
+            if isinstance(error, httpx.HTTPStatusError) or attempt == ATTEMPTS:
                 raise _failed(url, error) from error
-            continue
-        if actual != expected:
-            target.unlink()
-            raise ChecksumMismatch(
-                f"{url} has SHA-256 {actual}, but its publisher says {expected}."
-                f" It was thrown away: it is damaged, or not theirs"
-            )
-        return
+    with target.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != expected:
+        raise ChecksumMismatch(
+            f"{url} has SHA-256 {actual}, but its publisher says {expected}."
+            f" It was removed: it is damaged or not genuine"
+        )
 
 
-def _stream(url: str, target: Path, progress: Progress) -> str:
-    digest = hashlib.sha256()
-    done = 0
-    with _open(url, STALL_S) as response, target.open("wb") as file:
-        total = int(response.headers.get("Content-Length") or 0)
-        while chunk := response.read(CHUNK):
+def _stream(url: str, target: Path, progress: Progress) -> None:
+    with (
+        httpx.stream("GET", url, timeout=STALL_S, follow_redirects=True) as response,
+        target.open("wb") as file,
+    ):
+        total = int(response.raise_for_status().headers.get("Content-Length", 0))
+        for chunk in response.iter_raw(CHUNK):
             file.write(chunk)
-            digest.update(chunk)
-            done += len(chunk)
+            done = file.tell()
             share = f" of {total / MEGABYTE:.1f} MB ({done / total:.0%})" if total else " MB"
             progress.update(f"{done / MEGABYTE:.1f}{share}")
-    # A read in pieces does not notice by itself that the end came too early.
-    if total and done < total:
-        raise _CutError(f"the connection was cut after {done} of {total} bytes")
-    return digest.hexdigest()
 
 
-def _read_small(url: str) -> str:
-    with _open(url, SMALL_WITHIN_S) as response:
-        return response.read(SMALL_BYTES).decode("ascii", errors="replace")
-
-
-def _open(url: str, timeout_s: float) -> HTTPResponse:
-    if urlsplit(url).scheme not in {"https", "http"}:
-        raise DownloadError(f"{url} is no web address")
-    # urllib follows redirects, as both hosts answer with, and honours https_proxy.
-    response = urllib.request.urlopen(url, timeout=timeout_s)  # noqa: S310 - checked above
-    return cast("HTTPResponse", response)
-
-
-def _within(seconds: float, url: str, fetch: Callable[[], str]) -> str:
-    """Return what ``fetch`` gives, but wait no longer: a resolver's own deadlines add up."""
-    answers: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            answers.put(fetch())
-        except Exception as error:  # noqa: BLE001 - handed to the caller
-            answers.put(error)
-
-    threading.Thread(target=run, daemon=True).start()  # the program's end need not wait for it
-    try:
-        answer = answers.get(timeout=seconds)
-    except queue.Empty:
-        raise DownloadError(f"GET {url}: no answer within {seconds:.0f} s") from None
-    if isinstance(answer, Exception):
-        raise _failed(url, answer) from answer
-    return answer
-
-
-def _failed(url: str, error: Exception) -> DownloadError:
-    if isinstance(error, urllib.error.HTTPError):
-        error.close()
-        return DownloadError(f"GET {url}: {error.code} {error.reason}")
-    return DownloadError(f"GET {url}: {getattr(error, 'reason', error)}")
+def _failed(url: str, error: httpx.HTTPError) -> DownloadError:
+    if isinstance(error, httpx.HTTPStatusError):
+        return DownloadError(
+            f"GET {url}: {error.response.status_code} {error.response.reason_phrase}"
+        )
+    return DownloadError(f"GET {url}: {str(error) or type(error).__name__}")
 
 
 def _find_checksum(listing: str, url: str, file_name: str) -> str:
@@ -172,7 +129,7 @@ def _extract(archive: Path, member: str, target: Path) -> None:
         with tarfile.open(archive) as tar:
             source = tar.extractfile(member)
             if source is None:
-                raise DownloadError(f"{member} is no file in its archive")
+                raise DownloadError(f"{member} is not a file in its archive")
             with source, target.open("wb") as file:
                 shutil.copyfileobj(source, file)
     except (tarfile.TarError, KeyError) as error:

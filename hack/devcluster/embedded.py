@@ -2,51 +2,45 @@
 
 from pathlib import Path
 
-from devcluster.binaries import Programs, find_binaries
 from devcluster.controlplane import ControlPlane
 from devcluster.ownership import refusal
 from devcluster.providers import Status
-from devcluster.servers import Servers
 
 
 class EmbeddedCluster:
     """A control plane with its data in ``directory``."""
 
     def __init__(self, directory: Path) -> None:
-        self.kubeconfig = directory / "kubeconfig"
-        self._directory = directory
-        self._servers = Servers(directory, detached=True)
+        self._plane = ControlPlane(None, directory, detached=True)
+        self.kubeconfig = self._plane.kubeconfig
 
     def up(self) -> bool:
         """Start it with the programs of this machine, got if need be."""
-        binaries = find_binaries(Programs.of_this_machine())
-        return ControlPlane(binaries, self._directory, detached=True).start()
+        return self._plane.start()
 
     def adopt(self, original: Path) -> None:
-        """Keep the data of a stopped cluster, and let it take ports of its own.
+        """Keep the data of a stopped cluster, and let it take a port of its own.
 
         Raises:
             ForeignState: the data was copied while the cluster ran.
         """
-        if any(server.recorded() for server in self._servers):
-            raise refusal(self._directory, original, " while the cluster ran")
-        self._servers.ports_file.unlink(missing_ok=True)
+        if any(server.recorded() for server in self._plane.servers):
+            raise refusal(self._plane.directory, original, " while the cluster ran")
+        self._plane.port_file.unlink(missing_ok=True)
         self.kubeconfig.unlink(missing_ok=True)
 
     def down(self) -> None:
         """Stop its servers."""
-        self._servers.stop()
+        self._plane.stop()
 
     def status(self) -> Status:
         """Say which servers run."""
-        processes = self._servers.processes()
-        details = tuple(
-            f"{name}: {f'pid {identity.pid}' if identity else 'does not run'}"
-            for name, identity in processes.items()
-        )
-        if all(processes.values()):
-            details = (self._servers.address(), *details)
-        return Status(all(processes.values()), details)
+        pids = {server.name: server.pid() for server in self._plane.servers}
+        details = [
+            f"{name}: {f'pid {pid}' if pid else 'does not run'}" for name, pid in pids.items()
+        ]
+        running = all(pids.values())
+        return Status(running, (*([self._plane.server] if running else []), *details))
 
     def clean(self) -> None:
         """Stop it; all its data is in its directory."""

@@ -1,16 +1,16 @@
 """A cluster that somebody else runs: taken only when named, never touched by down and clean."""
 
 import os
-import subprocess
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from devcluster.errors import ProviderRefused
+from devcluster.files import write_private
 from devcluster.ownership import refusal
-from devcluster.pki import write_private
 from devcluster.providers import Status
+from devcluster.shell import output_of
 
 TIMEOUT_S: Final = 10
 
@@ -50,7 +50,7 @@ class ExistingCluster:
         ):
             raise ProviderRefused(
                 f"this checkout works with {self._address()}, but KUBECONFIG now names"
-                f" {_server(chosen)}; `clean` lets go of the former"
+                f" {_server(chosen)}; run `clean` to use another cluster"
             )
         fresh = not self.kubeconfig.exists()
         write_private(self.kubeconfig, chosen.encode())
@@ -89,19 +89,12 @@ class ExistingCluster:
         return _server(self.kubeconfig.read_text(encoding="utf-8"))
 
     def _run(self, *arguments: str, kubeconfig: str | Path) -> str:
-        done = subprocess.run(
+        return output_of(
             [self._kubectl, *arguments],
+            f"the cluster of KUBECONFIG={self._source or kubeconfig} can't be used",
+            error=ProviderRefused,
             env=os.environ | {"KUBECONFIG": str(kubeconfig)},
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
         )
-        if done.returncode:
-            raise ProviderRefused(
-                f"the cluster of KUBECONFIG={self._source or kubeconfig} can't be used:"
-                f" {done.stderr.strip()}"
-            )
-        return done.stdout
 
 
 def _server(kubeconfig: str) -> str:

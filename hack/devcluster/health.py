@@ -1,35 +1,28 @@
-"""Asking the servers whether they are ready, with a client certificate on this machine."""
+"""Asking servers on this machine whether they are ready."""
 
-import http.client
 import ssl
-from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-from devcluster.pki import KeyPair
-from devcluster.ports import LOOPBACK
+import httpx
+
+from devcluster.pki import Credentials
 
 TIMEOUT_S: Final = 2.0
 """This machine answers at once or not at all."""
 
 
-def endpoint_probe(
-    port: int, path: str, *, ca_file: Path, identity: KeyPair, host: str = LOOPBACK
-) -> Callable[[], str | None]:
-    """Return a probe: None when ``path`` answers 200, else what is the matter."""
-    context = ssl.create_default_context(cafile=str(ca_file))
-    context.load_cert_chain(identity.certificate, identity.key)
+def admin_context(credentials: Credentials) -> ssl.SSLContext:
+    """Return the TLS settings with which an API server knows its administrator."""
+    context = ssl.create_default_context(cafile=str(credentials.authority.certificate))
+    context.load_cert_chain(credentials.admin.certificate, credentials.admin.key)
+    return context
 
-    def probe() -> str | None:
-        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            text = answer.read().decode(errors="replace")
-        except (OSError, http.client.HTTPException) as error:
-            return f"GET {path}: {error}"
-        finally:
-            connection.close()
-        return None if answer.status == http.HTTPStatus.OK else f"{answer.status}: {text[:300]}"
 
-    return probe
+def fault_of(url: str, context: ssl.SSLContext | None = None) -> str | None:
+    """Return None if ``url`` answers 200, otherwise the answer or the error."""
+    try:
+        # Whatever proxy the environment names, it is not for this machine.
+        answer = httpx.get(url, verify=context or False, timeout=TIMEOUT_S, trust_env=False)
+    except httpx.HTTPError as error:
+        return f"GET {url}: {str(error) or type(error).__name__}"
+    return None if answer.is_success else f"{answer.status_code}: {answer.text[:300]}"

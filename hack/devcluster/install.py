@@ -8,21 +8,28 @@ and a policy is enforced only once the API server's own watch has brought it rou
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from devcluster import sentinel
 from devcluster.errors import ClusterError
 
 Manifest = Mapping[str, Any]
 
 IN_FORCE_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.2
-FIELD_MANAGER: Final = "wegent-install"
-FIRST: Final = ("Namespace", "CustomResourceDefinition")
+APPLY: Final = ("apply", "--server-side", "--force-conflicts", "--field-manager=wegent-install")
+CRD: Final = "CustomResourceDefinition"
+SENTINEL: Final = Path(__file__).parent / "sentinel.yaml"
+PROBE: Final = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "wegent-install-sentinel", "namespace": "default"},
+}
+"""The ConfigMap that is refused once the sentinel is enforced."""
+ENFORCED: Final = "wegent-install-sentinel is enforced"
 NOT_YET: Final = (
     "no matches for kind",
     "(NotFound)",
@@ -47,18 +54,15 @@ class Installer:
             ClusterError: the server refused a manifest, or the deadline passed.
         """
         manifests = list(_load(directories))
-        if not manifests:
-            return
-        early = [manifest for manifest in manifests if manifest["kind"] in FIRST]
-        late = [manifest for manifest in manifests if manifest["kind"] not in FIRST]
-        self._apply(early)
-        crds = [manifest for manifest in early if manifest["kind"] == "CustomResourceDefinition"]
-        self._wait_established(crds)
-        self._apply(late)
-        kinds = {manifest["kind"] for manifest in late}
-        if kinds & {sentinel.MUTATING, sentinel.VALIDATING}:
-            self._wait_for_policies(mutating=sentinel.MUTATING in kinds)
-        self._wait_creatable(crds)
+        early = [it for it in manifests if it["kind"] in ("Namespace", CRD)]
+        crds = [it for it in early if it["kind"] == CRD]
+        self._run(*APPLY, objects=early)
+        if crds:
+            names = (f"crd/{crd['metadata']['name']}" for crd in crds)
+            timeout = f"--timeout={IN_FORCE_WITHIN_S:.0f}s"
+            self._run("wait", "--for=condition=Established", timeout, *names)
+        self._run(*APPLY, objects=[it for it in manifests if it not in early])
+        self._wait_until_in_force(crds)
 
     def uninstall(self, directories: Iterable[Path]) -> None:
         """Delete what every ``*.yaml`` below ``directories`` describes; fine if it is gone.
@@ -66,67 +70,45 @@ class Installer:
         Raises:
             ClusterError: the server refused.
         """
-        manifests = list(_load(directories))
-        self._run("delete", "--ignore-not-found", "-f", "-", objects=manifests)
+        self._run("delete", "--ignore-not-found", objects=list(_load(directories)))
 
-    def _wait_established(self, crds: Sequence[Manifest]) -> None:
-        if crds:
-            names = (f"crd/{crd['metadata']['name']}" for crd in crds)
-            timeout = f"--timeout={IN_FORCE_WITHIN_S:.0f}s"
-            self._run("wait", "--for=condition=Established", timeout, *names)
+    def _wait_until_in_force(self, crds: Sequence[Manifest]) -> None:
+        """Wait until creating an object of each kind fails for the object's own faults only.
 
-    def _wait_creatable(self, crds: Sequence[Manifest]) -> None:
-        """Wait until creating an object of each kind fails for the object's own faults only."""
-        if crds:
-            self._until(
-                lambda error: not any(sign in error for sign in NOT_YET),
-                [_empty_object(crd) for crd in crds],
-                "objects of the new kinds can be created",
-            )
-
-    def _wait_for_policies(self, *, mutating: bool) -> None:
-        """Wait until policies written after all others are enforced: the others are then too."""
-        last = sentinel.policies(mutating=mutating)
-        self._apply(last)
-        try:
-            self._until(
-                lambda error: sentinel.REFUSAL in error,
-                [sentinel.probe(mutating=mutating)],
-                "policies are enforced",
-            )
-        finally:
-            self._run("delete", "--ignore-not-found", "-f", "-", objects=last)
-
-    def _until(self, done: Callable[[str], bool], objects: Sequence[Manifest], what: str) -> None:
-        """Try to create ``objects``, for no real, until the errors show that ``what`` holds."""
+        The policies are enforced by then: a policy that is written after them is.
+        """
+        probes = [*map(_empty_object, crds), PROBE]
         deadline = time.monotonic() + IN_FORCE_WITHIN_S
-        while True:
-            arguments = ("create", "--dry-run=server", "--validate=false", "-f", "-")
-            error = self._call(*arguments, objects=objects).stderr
-            if done(error):
-                return
-            if time.monotonic() > deadline:
-                raise ClusterError(
-                    f"not within {IN_FORCE_WITHIN_S:.0f} s: {what}; last answer: {error.strip()}"
-                )
-            time.sleep(POLL_S)
+        self._run(*APPLY, f"--filename={SENTINEL}")
+        try:
+            while True:
+                create = ("create", "--dry-run=server", "--validate=false")
+                said = self._call(*create, objects=probes).stderr
+                if ENFORCED in said and not any(sign in said for sign in NOT_YET):
+                    return
+                if time.monotonic() > deadline:
+                    raise ClusterError(
+                        f"kinds and policies are not in force after {IN_FORCE_WITHIN_S:.0f} s;"
+                        f" last answer: {said.strip()}"
+                    )
+                time.sleep(POLL_S)
+        finally:
+            self._run("delete", "--ignore-not-found", f"--filename={SENTINEL}")
 
-    def _apply(self, manifests: Sequence[Manifest]) -> None:
-        if manifests:
-            flags = ("--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}")
-            self._run("apply", *flags, "-f", "-", objects=manifests)
-
-    def _run(self, *arguments: str, objects: Sequence[Manifest] = ()) -> None:
+    def _run(self, *arguments: str, objects: Sequence[Manifest] | None = None) -> None:
+        if objects is not None and not objects:
+            return
         done = self._call(*arguments, objects=objects)
         if done.returncode:
             raise ClusterError(f"kubectl {arguments[0]}: {done.stderr.strip()}")
 
     def _call(
-        self, *arguments: str, objects: Sequence[Manifest]
+        self, *arguments: str, objects: Sequence[Manifest] | None
     ) -> subprocess.CompletedProcess[str]:
+        items = {"apiVersion": "v1", "kind": "List", "items": objects}
         return subprocess.run(
-            [*self._command, *arguments],
-            input=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}),
+            [*self._command, *arguments, *(["--filename=-"] if objects else [])],
+            input=json.dumps(items),
             capture_output=True,
             encoding="utf-8",
             check=False,

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Final
 
 from devcluster.errors import ProviderRefused
 from devcluster.ownership import refusal
+from devcluster.progress import Progress
 from devcluster.providers import Status
+from devcluster.shell import output_of
 
 ENGINE_WITHIN_S: Final = 10.0
 """An engine that takes longer to say its version is not one to start a cluster on."""
@@ -43,20 +44,20 @@ class KindCluster:
         self._name_file.parent.mkdir(parents=True, exist_ok=True)
         self._name_file.write_text(f"{self.cluster}\n", encoding="utf-8")
         if not states:
-            # kind says on stderr, for minutes, what it is doing: let it through.
             wait = f"--wait={READY_WITHIN_S:.0f}s"
-            self._run_kind("create", "cluster", wait, f"--kubeconfig={self.kubeconfig}", show=True)
+            with Progress(f"kind creates the cluster {self.cluster} (minutes, the first time)"):
+                self._kind_does("create", "cluster", wait, f"--kubeconfig={self.kubeconfig}")
             return True
         stopped = [node for node, state in states.items() if state != "running"]
         if stopped:
             _docker("start", *stopped)
-        self._run_kind("export", "kubeconfig", f"--kubeconfig={self.kubeconfig}")
+        self._kind_does("export", "kubeconfig", f"--kubeconfig={self.kubeconfig}")
         self._wait_ready()
         return bool(stopped)
 
     def load(self, archive: Path) -> None:
         """Give the nodes an image, from an OCI or Docker archive."""
-        self._run_kind("load", "image-archive", str(archive))
+        self._kind_does("load", "image-archive", str(archive))
 
     def kill(self, container: str) -> None:
         """End a container's program on the only node with SIGKILL, as a lack of memory would."""
@@ -88,7 +89,7 @@ class KindCluster:
     def clean(self) -> None:
         """Delete the cluster."""
         _require_engine()
-        self._run_kind("delete", "cluster", f"--kubeconfig={self.kubeconfig}")
+        self._kind_does("delete", "cluster", f"--kubeconfig={self.kubeconfig}")
 
     def _wait_ready(self) -> None:
         """Wait for the API server of nodes that were started, which kind itself does not."""
@@ -111,18 +112,9 @@ class KindCluster:
         listing = _docker("ps", "--all", f"--filter={label}", "--format={{.Names}} {{.State}}")
         return dict(line.split(maxsplit=1) for line in listing.splitlines())
 
-    def _run_kind(self, *arguments: str, show: bool = False) -> None:
-        done = subprocess.run(
-            [self._kind, *arguments, f"--name={self.cluster}"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=None if show else subprocess.PIPE,
-            encoding="utf-8",
-            check=False,
-        )
-        if done.returncode:
-            said = (done.stderr or "see above").strip()
-            raise ProviderRefused(f"kind {' '.join(arguments[:2])}: {said}")
+    def _kind_does(self, *arguments: str) -> None:
+        command = [str(self._kind), *arguments, f"--name={self.cluster}"]
+        output_of(command, f"kind {' '.join(arguments[:2])}", error=ProviderRefused)
 
 
 def engine_answers() -> bool:
@@ -144,17 +136,5 @@ def _docker(*arguments: str) -> str:
     if program is None:
         raise ProviderRefused("kind needs Docker, and there is no `docker` on PATH")
     within_s = ENGINE_WITHIN_S if arguments[0] == "version" else None
-    try:
-        done = subprocess.run(
-            [program, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            timeout=within_s,
-        )
-    except subprocess.TimeoutExpired:
-        raise ProviderRefused(f"no Docker engine answered within {within_s:.0f} s") from None
-    if done.returncode:
-        raise ProviderRefused(f"docker {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout
+    what = f"docker {arguments[0]}"
+    return output_of([program, *arguments], what, error=ProviderRefused, within_s=within_s)

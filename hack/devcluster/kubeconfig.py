@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from devcluster.pki import KeyPair, write_private
+from devcluster.files import write_private
+from devcluster.pki import KeyPair
 
 
 def write_kubeconfig(

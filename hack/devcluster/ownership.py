@@ -1,39 +1,25 @@
 """Whose a state directory is: its own, or a copy of another checkout's.
 
-A checkout may be copied together with its state. The copied records then name processes,
-ports and clusters of the original, which commands in the copy must leave alone. A record in
-the directory names the directory's inode: a copy has another one, a moved directory keeps
-it.
+A checkout may be copied together with its state. The copied files then name ports and clusters of
+the original, which commands in the copy must leave alone. A record in the directory names the
+directory's inode: a copy has another one, a moved directory keeps it.
 """
 
 import json
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final
 
 from devcluster.errors import ForeignState
 
 RECORD: Final = "home.json"
 
 
-class Home(NamedTuple):
-    """Where a state directory was when it was last claimed."""
-
-    path: str
-    device: int
-    inode: int
-
-    @classmethod
-    def of(cls, directory: Path) -> Self:
-        """Return where ``directory`` is now; raise FileNotFoundError where nothing is."""
-        found = directory.stat()
-        return cls(str(directory.absolute()), found.st_dev, found.st_ino)
-
-
 def claim(directory: Path) -> None:
     """Record that ``directory``, which is made if need be, belongs where it is."""
     directory.mkdir(parents=True, exist_ok=True)
+    home = {"path": str(directory.absolute()), "inode": directory.stat().st_ino}
     part = directory / f"{RECORD}.part"
-    part.write_text(json.dumps(Home.of(directory)._asdict()), encoding="utf-8")
+    part.write_text(json.dumps(home), encoding="utf-8")
     part.replace(directory / RECORD)
 
 
@@ -45,25 +31,24 @@ def copied_from(directory: Path) -> Path | None:
     Raises:
         ForeignState: it is the original itself, reached by a link from another checkout.
     """
-    recorded = _recorded(directory)
-    if recorded is None:
+    if not was_moved(directory):
         return None
-    now, original = Home.of(directory), Path(recorded.path)
-    # A file system's device number may be another one after a reboot.
-    if recorded.inode != now.inode or (recorded.device != now.device and recorded.path != now.path):
-        return original if recorded.path != now.path else None
-    if recorded.path != now.path and original.exists() and original.samefile(directory):
+    path, inode = _recorded(directory)
+    original = Path(path)
+    if inode != directory.stat().st_ino:
+        return original
+    if original.exists() and original.samefile(directory):
         raise ForeignState(
-            f"{now.path} leads to {original}, which another checkout works with. Work there, or"
-            f" remove the link"
+            f"{directory.absolute()} leads to {original}, which another checkout works with. Work"
+            f" there, or remove the link"
         )
     return None
 
 
 def was_moved(directory: Path) -> bool:
     """Tell whether ``directory`` was elsewhere when it was claimed."""
-    recorded = _recorded(directory)
-    return recorded is not None and recorded.path != str(directory.absolute())
+    path, _ = _recorded(directory)
+    return path not in {"", str(directory.absolute())}
 
 
 def refusal(directory: Path, original: Path, why: str = "") -> ForeignState:
@@ -74,8 +59,10 @@ def refusal(directory: Path, original: Path, why: str = "") -> ForeignState:
     )
 
 
-def _recorded(directory: Path) -> Home | None:
+def _recorded(directory: Path) -> tuple[str, int]:
+    """Return path and inode as they were when it was claimed; no path if it never was."""
     try:
-        return Home(**json.loads((directory / RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+        home = json.loads((directory / RECORD).read_text(encoding="utf-8"))
+        return home["path"], home["inode"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return "", 0

@@ -1,29 +1,15 @@
-"""TCP ports on loopback."""
+"""TCP ports of this machine."""
 
 import random
 import socket
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
 LOWEST: Final = 20_000
 """Above what well-known services and most development servers take."""
 DEFAULT_EPHEMERAL_START: Final = 32_768
 ATTEMPTS: Final = 1_000
-
-
-class Ports(NamedTuple):
-    """Where the servers of one control plane listen."""
-
-    apiserver: int
-    etcd: int
-    etcd_peer: int
-    controller_manager: int
-
-    @classmethod
-    def free(cls) -> Self:
-        """Return ports that nobody listens on."""
-        return cls(*free_ports(len(cls._fields)))
 
 
 def free_ports(count: int) -> list[int]:

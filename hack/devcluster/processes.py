@@ -1,43 +1,47 @@
-"""Servers that run in the background, found again by a later command."""
+"""Servers that run in the background, found again by a later command.
 
-import json
+A server holds a lock on the file with its pid for as long as it lives: the kernel drops the lock
+when the process ends, and a copy of the file has none. So a file from before a crash, a reboot or
+a copy never leads to a signal to another program, which a pid and psutil's ``create_time``, which
+moves with the wall clock, can't promise.
+"""
+
+import fcntl
 import os
+import select
 import shutil
 import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from devcluster.errors import ProgramFailed
-from devcluster.identity import Identity
 
 TAIL_LINES: Final = 15
-TAIL_BYTES: Final = 64 * 1024
-"""How much of a log's end is read to find its last lines."""
 POLL_S: Final = 0.05
 KILL_DEADLINE_S: Final = 10.0
 """How long the kernel may take to end a process after SIGKILL."""
 
 
 class Daemon:
-    """One server: its log and the record of its process.
+    """One server: its log and its pid file.
 
     Args:
         name: for messages and as the files' names.
-        run_dir: holds ``<name>.json``, the record by which a later command finds it.
-        log_dir: holds ``<name>.log`` of this start, and of the one before.
+        directory: holds ``run/<name>.pid``, and ``logs/<name>.log`` of this start and of the one
+            before.
         die_with_parent: end when the starting program ends, however it ends.
     """
 
-    def __init__(
-        self, name: str, *, run_dir: Path, log_dir: Path, die_with_parent: bool = False
-    ) -> None:
+    def __init__(self, name: str, directory: Path, *, die_with_parent: bool = False) -> None:
         self.name = name
-        self.log = log_dir / f"{name}.log"
-        self._record = run_dir / f"{name}.json"
+        self.log = directory / "logs" / f"{name}.log"
+        self._pid_file = directory / "run" / f"{name}.pid"
+        self._directory = directory
         self._die_with_parent = die_with_parent
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -45,87 +49,108 @@ class Daemon:
         """Start the server unless it runs; it outlives this program unless told otherwise."""
         if self.running():
             return
-        self._record.parent.mkdir(parents=True, exist_ok=True)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        for file in (self._pid_file, self.log):
+            file.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".previous.log"))
-        with self.log.open("wb") as log:
+        with self.log.open("wb") as log, self._pid_file.open("w", encoding="ascii") as lock:
             try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._child = subprocess.Popen(
                     [*self._wrapper(), *argv],
+                    cwd=self._directory,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
+                    pass_fds=[lock.fileno()],
                     # Neither Ctrl-C nor the terminal's end reaches it: we stop it, in order.
                     start_new_session=True,
                 )
             except OSError as error:
                 raise ProgramFailed(f"{self.name} can't be run: {error}") from error
-        identity = Identity.of(self._child.pid)
-        if identity:
-            part = self._record.with_suffix(".part")
-            part.write_text(json.dumps(identity._asdict()), encoding="utf-8")
-            part.replace(self._record)
+            lock.write(str(self._child.pid))
 
-    def identity(self) -> Identity | None:
-        """Return the process while it runs, started by this program or another one."""
+    def pid(self) -> int | None:
+        """Return the server's pid while it runs, started by this program or another one."""
         if self._child is not None:
             # poll() reaps it, so that its pid stays ours until then.
-            return Identity.of(self._child.pid) if self._child.poll() is None else None
+            return self._child.pid if self._child.poll() is None else None
         try:
-            identity = Identity(**json.loads(self._record.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-        return identity if identity.alive() else None
+            with self._pid_file.open(encoding="ascii") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return int(file.read())
+        except (OSError, ValueError):
+            pass
+        return None
 
     def recorded(self) -> bool:
-        """Tell whether there is a record of the server, running or not."""
-        return self._record.exists()
+        """Tell whether the server was started and not stopped, running or not."""
+        return self._pid_file.exists()
 
     def running(self) -> bool:
         """Tell whether the server runs."""
-        return self.identity() is not None
+        return self.pid() is not None
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal; nothing happens if the server does not run."""
-        identity = self.identity()
-        if identity is not None:
-            identity.end(number, within_s=0)
+    def signal(self, *numbers: signal.Signals, within_s: float = 0) -> bool:
+        """Send signals and tell whether the server ended in time; true if it did not run."""
+        pid = self.pid()
+        try:
+            # A pidfd stays with its process: between looking and signalling, nobody
+            # else can come by the pid.
+            fd = None if pid is None else os.pidfd_open(pid)
+            if fd is None:
+                return True
+        except ProcessLookupError:
+            return True
+        try:
+            if self.pid() != pid:
+                return True
+            for number in numbers:
+                signal.pidfd_send_signal(fd, number)
+            return has_ended(fd, within_s)
+        except ProcessLookupError:
+            return True
+        finally:
+            os.close(fd)
 
     def stop(self, deadline_s: float) -> None:
         """Ask the server to end; after ``deadline_s`` seconds make it."""
-        identity = self.identity()
         # A paused server hears SIGTERM only once it goes on.
-        if (
-            identity is not None
-            and not identity.end(signal.SIGTERM, signal.SIGCONT, within_s=deadline_s)
-            and not identity.end(signal.SIGKILL, within_s=KILL_DEADLINE_S)
+        if not (
+            self.signal(signal.SIGTERM, signal.SIGCONT, within_s=deadline_s)
+            or self.signal(signal.SIGKILL, within_s=KILL_DEADLINE_S)
         ):
-            raise ProgramFailed(f"{self.name} (pid {identity.pid}) can't be ended")
+            raise ProgramFailed(f"{self.name} (pid {self.pid()}) can't be ended")
         if self._child is not None:
             self._child.wait()
             self._child = None
-        self._record.unlink(missing_ok=True)
+        self._pid_file.unlink(missing_ok=True)
 
     def failure(self, what: str) -> ProgramFailed:
         """Return an error that says what happened and what the server said last."""
-        return ProgramFailed(f"{self.name} {what}; the end of {self.log}:\n{self._log_tail()}")
-
-    def _log_tail(self) -> str:
         try:
-            with self.log.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-                lines = file.read().decode(errors="replace").splitlines()
+            with self.log.open(encoding="utf-8", errors="replace") as log:
+                tail = "".join(f"    {line}" for line in deque(log, TAIL_LINES))
         except OSError:
-            lines = []
-        return "\n".join(f"    {line}" for line in lines[-TAIL_LINES:]) or "    (it is empty)"
+            tail = ""
+        said = tail.rstrip("\n") or "    (it is empty)"
+        return ProgramFailed(f"{self.name} {what}; the end of {self.log}:\n{said}")
 
     def _wrapper(self) -> list[str]:
         # The kernel's death signal belongs to the *thread* that forked, so only the main
-        # one may ask for it. setpriv execs the program: same process, same identity.
+        # one may ask for it. setpriv execs the program: same process, same pid.
         main = threading.current_thread() is threading.main_thread()
         setpriv = shutil.which("setpriv") if self._die_with_parent and main else None
         return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+
+
+def has_ended(pidfd: int, within_s: float) -> bool:
+    """Tell whether the process has ended in time."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(within_s * 1000))
 
 
 def wait_ready(

@@ -69,9 +69,12 @@ class DevCluster:
             ClusterError: it can't be started.
         """
         with self._alone():
-            current = self.provider()
-            original = copied_from(self.directory)
-            self._require_kind(provider, current)
+            current, original = self.provider(), copied_from(self.directory)
+            if provider is not None and current not in {None, provider}:
+                raise ProviderRefused(
+                    f"{self.directory} has a cluster of the kind {current!r};"
+                    f" `clean` it before making one of the kind {provider!r}"
+                )
             self.directory.mkdir(parents=True, exist_ok=True)
             name = provider or current or DEFAULT_PROVIDER
             cluster = PROVIDERS[name](self.directory)
@@ -127,19 +130,20 @@ class DevCluster:
             ForeignState: it leads to the cluster of another checkout.
         """
         cluster = self._cluster()
-        original = copied_from(self.directory)
-        if cluster is not None and original is not None:
-            raise refusal(self.directory, original)
+        self.require_own()
         if cluster is None or not cluster.kubeconfig.exists():
             raise ClusterError(f"there is no cluster in {self.directory}; `up` makes one")
         return cluster.kubeconfig
 
-    def _require_kind(self, provider: str | None, current: str | None) -> None:
-        if provider is not None and current not in {None, provider}:
-            raise ProviderRefused(
-                f"{self.directory} has a cluster of the kind {current!r};"
-                f" `clean` it before making one of the kind {provider!r}"
-            )
+    def require_own(self) -> None:
+        """Refuse a state that leads to the cluster of another checkout.
+
+        Raises:
+            ForeignState: it was copied from there.
+        """
+        original = copied_from(self.directory)
+        if original is not None:
+            raise refusal(self.directory, original)
 
     def _left_alone(self) -> bool:
         original = copied_from(self.directory)

@@ -1,13 +1,13 @@
 """The first admin: created once, with a login kept in a file that only its owner may read."""
 
-import json
 import secrets
-import urllib.request
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import httpx
+
 from devcluster.errors import ClusterError
-from devcluster.pki import write_private
+from devcluster.files import write_private
 from devstack.settings import ACCOUNTS_NAMESPACE, ADMIN
 from wegent_api.accounts import first_admin
 from wegent_api.accounts.store import Accounts, NewAccount
@@ -59,9 +59,7 @@ def read_login(file: Path) -> Login:
     try:
         return Login(*file.read_text(encoding="utf-8").split())
     except (OSError, TypeError) as error:
-        raise ClusterError(
-            "the admin's login is not known here: run `make up` first, or ask whoever did"
-        ) from error
+        raise ClusterError("no login of the admin is stored here: run `make up` first") from error
 
 
 def log_in(api: str, login: Login) -> str:
@@ -70,13 +68,11 @@ def log_in(api: str, login: Login) -> str:
     Raises:
         ClusterError: the proxy refused the login.
     """
-    request = urllib.request.Request(  # noqa: S310 - the stack's own address
-        f"{api}/api/v1/auth/login",
-        data=json.dumps({"username": login.name, "password": login.password}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
+    body = {"username": login.name, "password": login.password}
     try:
-        with urllib.request.urlopen(request, timeout=LOGIN_WITHIN_S) as answer:  # noqa: S310
-            return str(json.load(answer)["accessToken"])
-    except (OSError, ValueError, KeyError) as error:
+        answer = httpx.post(
+            f"{api}/api/v1/auth/login", json=body, timeout=LOGIN_WITHIN_S, trust_env=False
+        )
+        return str(answer.raise_for_status().json()["accessToken"])
+    except (httpx.HTTPError, ValueError, KeyError) as error:
         raise ClusterError(f"no login at {api}: {error}; is it up? `make status`") from error

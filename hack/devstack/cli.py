@@ -1,16 +1,16 @@
 """``python -m devstack``: the commands behind the Makefile's targets."""
 
-import argparse
 import os
 import shutil
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
+import click
+
 from devcluster.binaries import Programs
-from devcluster.checkout import CHECKOUT, require_own_environment
+from devcluster.checkout import CHECKOUT
+from devcluster.commandline import EXIT_CODES, FAILURE, OK, run
 from devcluster.errors import ClusterError
 from devcluster.progress import say
 from devcluster.state import PROVIDERS
@@ -19,19 +19,16 @@ from devstack.settings import unknown
 from devstack.stack import Stack
 
 STATE: Final = CHECKOUT / ".dev"
-EPILOG: Final = """\
-environment variables of `up`:
-  KUBECONFIG
-      the cluster of `--provider existing`
-  WEGENT_API_PORT
-      port of the REST API (default: 8000)
-  WEGENT_OPERATOR_LISTEN_PORT
-      port of the operator's health and metrics (default: 8081)
-  WEGENT_API_*, WEGENT_OPERATOR_*
-      the programs' other settings: `python -m wegent_api --help` lists them
+EPILOG: Final = f"""\
+\b
+Environment variables of `up`:
+  KUBECONFIG                   the cluster of `--provider existing`
+  WEGENT_API_PORT              port of the REST API (8000)
+  WEGENT_OPERATOR_LISTEN_PORT  port of the operator's health and metrics (8081)
+  WEGENT_API_*                 the programs' other settings:
+  WEGENT_OPERATOR_*            `python -m wegent_api --help` lists them
 
-exit codes: 0 done, 1 failed or not up, 2 wrong usage, 130 interrupted"""
-OK, FAILURE, INTERRUPTED = 0, 1, 130
+{EXIT_CODES}"""
 WELCOME: Final = """
 Wegent is up.
   API        {url}       (try it in the browser: {url}/docs)
@@ -48,50 +45,51 @@ First commands:
 `make down` stops it and keeps the data, `make clean` removes the data too."""
 
 
+the_stack = click.make_pass_decorator(Stack)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    command: Callable[[Stack, argparse.Namespace], int] = options.command
-    try:
-        require_own_environment()
-        stack = Stack(options.state, os.environ)
-        _check_environment(stack, options)
-        return command(stack, options)
-    except ClusterError as error:
-        say(f"wegent: {error}")
-        return FAILURE
-    except KeyboardInterrupt:
-        say("wegent: interrupted; `make status` says what runs, `make down` stops it")
-        return INTERRUPTED
+    interrupted = "`make status` shows the state, `make down` stops it"
+    return run(devstack, name="wegent", interrupted=interrupted, arguments=arguments)
 
 
-def _check_environment(stack: Stack, options: argparse.Namespace) -> None:
-    """Refuse a cluster that isn't this checkout's, and print the settings that are left out.
-
-    Raises:
-        ClusterError: CLUSTER names no kind of cluster, or another kind than this checkout's.
-    """
+@click.group(epilog=EPILOG)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=STATE,
+    show_default=True,
+    help="Directory of everything.",
+)
+@click.pass_context
+def devstack(context: click.Context, state: Path) -> None:
+    """All of Wegent on this machine."""
+    context.obj = stack = Stack(state, os.environ)
     lines = unknown(os.environ)
-    if options.command is not _up:
+    if context.invoked_subcommand != "up":
         lines += stack.settings.differing(os.environ)
     for line in lines:
         say(f"wegent: {line}")
     wanted, current = os.environ.get("CLUSTER"), stack.cluster.provider()
     if wanted and wanted not in PROVIDERS:
         raise ClusterError(
-            f"CLUSTER={wanted} is no kind of cluster; there are {', '.join(PROVIDERS)}, and"
-            f" without CLUSTER it is the one from before, else {next(iter(PROVIDERS))}"
+            f"CLUSTER={wanted} is not a kind of cluster; choose one of {', '.join(PROVIDERS)}."
+            f" The default is that of the existing cluster, else {next(iter(PROVIDERS))}"
         )
     if wanted and current not in {None, wanted}:
         raise ClusterError(
             f"CLUSTER={wanted}, but this checkout works with a cluster of the kind {current}:"
-            f" leave CLUSTER out, or let go of that cluster first, by `make clean` without CLUSTER"
+            " omit CLUSTER, or run `make clean` without CLUSTER first"
         )
 
 
-def _up(stack: Stack, options: argparse.Namespace) -> int:
-    login = stack.up(options.provider or os.environ.get("CLUSTER") or None)
+@devstack.command()
+@click.option("--provider", type=click.Choice([*PROVIDERS]), help="The kind (default: as before).")
+@the_stack
+def up(stack: Stack, provider: str | None) -> None:
+    """Bring up all parts that are not."""
+    login = stack.up(provider or os.environ.get("CLUSTER") or None)
     print(
         WELCOME.format(
             url=stack.api.url,
@@ -100,7 +98,65 @@ def _up(stack: Stack, options: argparse.Namespace) -> int:
             path=_path_of_kubectl(),
         )
     )
-    return OK
+
+
+@devstack.command()
+@the_stack
+def down(stack: Stack) -> None:
+    """Stop it and keep the data."""
+    stack.down()
+    print("Wegent is down; its data is kept until `make clean`.")
+
+
+@devstack.command()
+@the_stack
+def clean(stack: Stack) -> None:
+    """Stop it and remove the data."""
+    stack.clean()
+    print("Wegent is down, and the development cluster's data is gone.")
+
+
+@devstack.command()
+@the_stack
+def uninstall(stack: Stack) -> None:
+    """Take Wegent out of the cluster; users' objects stay."""
+    if not stack.uninstall():
+        print("There is no cluster, and so nothing to take Wegent out of.")
+        return
+    print(
+        "Wegent's programs, roles and policies are gone. Users' objects stay, and can be deleted;"
+        "\n`kubectl delete -f crds/` deletes all of them with their kinds."
+    )
+
+
+@devstack.command()
+@the_stack
+def status(stack: Stack) -> int:
+    """Tell which parts run."""
+    running, lines = stack.status()
+    print("\n".join(lines))
+    return OK if running else FAILURE
+
+
+@devstack.command()
+@the_stack
+def kubeconfig(stack: Stack) -> None:
+    """Print the path of the cluster's kubeconfig."""
+    print(stack.cluster.kubeconfig())
+
+
+@devstack.command("admin-login")
+@the_stack
+def admin_login(stack: Stack) -> None:
+    """Print the first admin's name and password."""
+    print(*stack.login())
+
+
+@devstack.command()
+@the_stack
+def token(stack: Stack) -> None:
+    """Log the first admin in and print the token."""
+    print(log_in(stack.api.url, stack.login()))
 
 
 def _path_of_kubectl() -> str:
@@ -112,81 +168,5 @@ def _path_of_kubectl() -> str:
 
 def _show(login: Login | None) -> str:
     if login is None:
-        return "made elsewhere; ask whoever set this cluster up"
+        return "created by another checkout; ask the cluster's administrator"
     return f"{login.name}   password {login.password}   (again: make admin-login)"
-
-
-def _down(stack: Stack, _: argparse.Namespace) -> int:
-    stack.down()
-    print("Wegent is down; its data is kept until `make clean`.")
-    return OK
-
-
-def _clean(stack: Stack, _: argparse.Namespace) -> int:
-    stack.clean()
-    print("Wegent is down, and the development cluster's data is gone.")
-    return OK
-
-
-def _uninstall(stack: Stack, _: argparse.Namespace) -> int:
-    if not stack.uninstall():
-        print("There is no cluster, and so nothing to take Wegent out of.")
-        return OK
-    print(
-        "Wegent's programs, roles and policies are gone. Users' objects stay, and can be deleted;"
-        "\n`kubectl delete -f crds/` deletes all of them with their kinds."
-    )
-    return OK
-
-
-def _status(stack: Stack, _: argparse.Namespace) -> int:
-    running, lines = stack.status()
-    print("\n".join(lines))
-    return OK if running else FAILURE
-
-
-def _kubeconfig(stack: Stack, _: argparse.Namespace) -> int:
-    print(stack.cluster.kubeconfig())
-    return OK
-
-
-def _admin_login(stack: Stack, _: argparse.Namespace) -> int:
-    print(*stack.login())
-    return OK
-
-
-def _token(stack: Stack, _: argparse.Namespace) -> int:
-    print(log_in(stack.api.url, stack.login()))
-    return OK
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m devstack",
-        description="All of Wegent on this machine.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--state", type=Path, default=STATE, help="directory of everything (default: %(default)s)"
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="bring up what isn't")
-    up.set_defaults(command=_up)
-    up.add_argument("--provider", choices=PROVIDERS, help="(default: as before)")
-    for name, command, text in (
-        ("down", _down, "stop it and keep the data"),
-        ("clean", _clean, "stop it and remove the data"),
-        ("uninstall", _uninstall, "take Wegent out of the cluster; users' objects stay"),
-        ("status", _status, "say what runs"),
-        ("kubeconfig", _kubeconfig, "print the path of the cluster's kubeconfig"),
-        ("admin-login", _admin_login, "print the first admin's name and password"),
-        ("token", _token, "log the first admin in and print the token"),
-    ):
-        commands.add_parser(name, help=text).set_defaults(command=command)
-    return parser

@@ -61,7 +61,7 @@ def make(directory: Path, *, again: bool) -> None:
     if directory.is_symlink():  # the link is to another checkout's environment, which stays
         directory.unlink()
     if again and directory.exists() and not (directory / CONFIGURATION).exists():
-        raise ClusterError(f"{directory} is no Python environment; remove it or move it away")
+        raise ClusterError(f"{directory} is not a Python environment; remove or rename it")
     python = directory / "bin" / "python"
     log = directory / "install.log"
     total = len(PINNED.findall(LOCK.read_text(encoding="utf-8")))

@@ -5,8 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +12,11 @@ import yaml
 
 from devcluster.checkout import CHECKOUT
 from devcluster.errors import ClusterError
-from devcluster.pki import write_private
+from devcluster.files import write_private
+from devcluster.health import fault_of
 from devcluster.ports import is_free
 from devcluster.processes import Daemon, wait_ready
+from devcluster.shell import output_of
 from devstack.settings import SYSTEM_NAMESPACE, strays
 
 READY_WITHIN_S: Final = 60.0
@@ -52,7 +52,7 @@ class Program:
         self.name = name
         self._address = address
         self._port_variable = port_variable
-        self.daemon = Daemon(name, run_dir=directory / "run", log_dir=directory / "logs")
+        self.daemon = Daemon(name, directory)
         self._module = module
         self._kubeconfig = directory / f"{name}.kubeconfig"
         self._source = directory / "run" / f"{name}.source"
@@ -130,22 +130,15 @@ class Program:
         return found if isinstance(found, dict) and "url" in found else None
 
     def _missing(self) -> str | None:
-        try:
-            with urllib.request.urlopen(f"{self._wanted_url()}/readyz", timeout=5):  # noqa: S310
-                return None
-        except urllib.error.HTTPError as error:
-            with error:
-                return f"/readyz answers {error.code}"
-        except OSError as error:
-            return str(error)
+        return fault_of(f"{self._wanted_url()}/readyz")
 
     def _write_kubeconfig(self, kubectl: Path, admin_kubeconfig: Path) -> None:
         """Write a copy of the admin's kubeconfig with a token in place of the credentials."""
         command = [str(kubectl), f"--kubeconfig={admin_kubeconfig}"]
         identity = ["create", "token", self.name, f"--namespace={SYSTEM_NAMESPACE}"]
-        token = _output([*command, *identity, f"--duration={TOKEN_LIFETIME}"]).strip()
+        token = output_of([*command, *identity, f"--duration={TOKEN_LIFETIME}"], "kubectl").strip()
         view = [*command, "config", "view", "--raw", "--minify", "--flatten"]
-        document: dict[str, Any] = yaml.safe_load(_output(view))
+        document: dict[str, Any] = yaml.safe_load(output_of(view, "kubectl config"))
         document["users"][0]["user"] = {"token": token}
         write_private(self._kubeconfig, yaml.safe_dump(document).encode())
 
@@ -171,10 +164,3 @@ def fingerprint() -> str:
             found = file.stat()
             digest.update(f"{file}:{found.st_mtime_ns}:{found.st_size}\n".encode())
     return digest.hexdigest()
-
-
-def _output(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    if done.returncode:
-        raise ClusterError(f"{command[2]} {command[3]}: {done.stderr.strip()}")
-    return done.stdout

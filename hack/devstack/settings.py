@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from devcluster.errors import ClusterError
-from devcluster.pki import write_private
+from devcluster.files import write_private
 from devcluster.ports import LOOPBACK
 from wegent_api.settings import Settings as ApiSettings
 from wegent_kube.usage import default_of
@@ -195,7 +195,7 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
         if name.upper().startswith((API, OPERATOR)) and name.upper() not in NAMES:
             close = difflib.get_close_matches(name.upper(), NAMES, n=1)
             meant = f"; did you mean {close[0]}?" if close else ""
-            lines.append(f"{name} is no setting and changes nothing{meant}")
+            lines.append(f"{name} is not a setting and has no effect{meant}")
     return lines
 
 

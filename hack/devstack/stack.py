@@ -12,7 +12,7 @@ from devcluster.checkout import CHECKOUT
 from devcluster.errors import ClusterError
 from devcluster.install import Installer
 from devcluster.locks import locked
-from devcluster.ownership import claim, copied_from, refusal
+from devcluster.ownership import copied_from
 from devcluster.progress import say
 from devcluster.state import DevCluster
 from devstack.admin import Login, ensure_admin, read_login
@@ -59,9 +59,6 @@ class Stack:
                 and the running parts are left for ``make down``.
         """
         with self._alone():
-            if copied_from(self._directory) is not None:
-                # The records of a copy name the original's programs.
-                shutil.rmtree(self._directory / "run", ignore_errors=True)
             former, self.settings = self.settings, self.settings.merged(self._environment)
             taken = [line for it in (self.operator, self.api) if (line := it.port_taken())]
             if taken:
@@ -72,7 +69,6 @@ class Stack:
             for line in self.settings.lines():
                 say(line)
             fresh = self.cluster.up(provider)
-            claim(self._directory)
             kubeconfig = self.cluster.kubeconfig()
             say(f"The cluster {'is up' if fresh else 'was up already'}.")
             kubectl = self._kubectl()
@@ -114,7 +110,7 @@ class Stack:
                 )
             installer = Installer(self._kubectl(), kubeconfig)
             installer.uninstall([CHECKOUT / "config" / "policies"])
-            say("Releasing what the trash holds ...")
+            say("Removing the trash's finalizers ...")
             release_everything(kubeconfig)
             installer.uninstall([CHECKOUT / "config" / "rbac"])
             return True
@@ -136,21 +132,18 @@ class Stack:
         cluster = self.cluster.status()
         lines = [f"cluster: {'up' if cluster.running else 'down'}"]
         lines += [f"  {detail}" for detail in cluster.details]
-        original = copied_from(self._directory)
-        running = True
+        running = cluster.running
         for program in (self.operator, self.api):
-            runs = original is None and program.daemon.running()
+            runs = program.daemon.running()
             running = running and runs
             lines.append(f"{program.name}: {f'up, {program.url}' if runs else 'down'}")
         if self.settings.values:
             lines += ["settings:", *(f"  {line}" for line in self.settings.lines())]
-        return cluster.running and running, lines
+        return running, lines
 
     def login(self) -> Login:
         """Return the first admin's login that ``up`` has kept."""
-        original = copied_from(self._directory)
-        if original is not None:
-            raise refusal(self._directory, original)
+        self.cluster.require_own()  # a copy's login is for the original
         return read_login(self._login)
 
     def _program(self, name: str, module: str, prefix: str) -> Program:
@@ -165,11 +158,11 @@ class Stack:
         )
 
     def _stop_programs(self) -> None:
-        if copied_from(self._directory) is None:
-            self.api.stop()
-            self.operator.stop()
+        self.api.stop()
+        self.operator.stop()
 
     def _alone(self) -> AbstractContextManager[None]:
+        copied_from(self.cluster.directory)  # raises for a link to another checkout's state
         # The file is beside the directory, since `clean` removes the directory.
         lock = self._directory.with_name(f"{self._directory.name}.lock")
         return locked(lock, f"it works on {self._directory.parent}")

@@ -1,1 +1,1 @@
-"""Container images without a container engine: files become layers, layers an OCI archive."""
+"""The images of both programs, built from the Dockerfile by Docker or buildah."""

@@ -1,4 +1,4 @@
-"""The metadata of an image: version, revision, time, and the standard labels."""
+"""The labels of an image that depend on the checkout: version, revision and time."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from imagebuild.images import ROOT, Image
+from imagebuild.images import ROOT
 
 LABEL: Final = "org.opencontainers.image."
 
@@ -19,9 +19,8 @@ class Release:
     version: str
     revision: str
     """Git's commit, with ``-dirty`` if files differ from it; empty without Git."""
-    created: datetime
-    """The commit's time, so that it gives the same image; $SOURCE_DATE_EPOCH takes precedence."""
-    licence: str
+    created: int
+    """The commit's time in seconds, so that it gives the same image; or $SOURCE_DATE_EPOCH."""
 
     @classmethod
     def of_the_checkout(cls) -> Self:
@@ -33,24 +32,13 @@ class Release:
         if revision and _git("status", "--porcelain", "--untracked-files=no"):
             revision += "-dirty"
         seconds = os.environ.get("SOURCE_DATE_EPOCH") or _git("log", "-1", "--format=%ct") or "0"
-        created = datetime.fromtimestamp(int(seconds), UTC)
-        return cls(project["version"], revision, created, project["license"])
+        return cls(project["version"], revision, int(seconds))
 
     @property
-    def created_text(self) -> str:
-        """The time in RFC 3339's format."""
-        return self.created.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    def labels(self, image: Image) -> dict[str, str]:
-        """Return the labels of the OCI image specification."""
-        labels = {
-            "title": image.title,
-            "description": f"{image.title}: AI agents as Kubernetes resources",
-            "version": self.version,
-            "revision": self.revision,
-            "created": self.created_text,
-            "licenses": self.licence,
-        }
+    def labels(self) -> dict[str, str]:
+        """The labels of the OCI image specification that the Dockerfile doesn't know."""
+        created = datetime.fromtimestamp(self.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        labels = {"version": self.version, "revision": self.revision, "created": created}
         return {LABEL + key: value for key, value in labels.items() if value}
 
 

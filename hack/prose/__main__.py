@@ -1,7 +1,9 @@
 """Print the rate of odd sentences by folder, and fail above a bound.
 
-A sentence without a named subject ("What the Bot is made of.") must be parsed twice. Field
-descriptions are docstrings here, so that the text of ``kubectl explain`` is measured too.
+A sentence without a named subject ("What the Bot is made of.") must be parsed twice. Docstrings,
+comments and Markdown are one count: field descriptions are docstrings here, so that the text of
+``kubectl explain`` is measured too. Messages are another: string literals of the programs, and the
+texts of the chart's templates.
 """
 
 import argparse
@@ -15,18 +17,31 @@ from pathlib import Path
 from typing import Final
 
 BOUND: Final = 2.0
-"""Odd sentences per 1,000 words, above which a folder fails; well-kept projects have 0 to 1.2."""
+"""Odd sentences per 1,000 words, above which a count fails; well-kept projects have 0 to 1.2."""
 ODD: Final = re.compile(
     r"^\W*(?:what|who|whom|whoever|whatever|whichever|whether|one that|that which)\b(?!.*\?$)"
-    r"|\bwhoever\b|\banew\b|\bthe affair of\b",
+    r"|\bwhoever\b|\banew\b|\bthe affair of\b|\ball the same\b|\bmends?\b|\blets? go of\b"
+    r"|\bas (?:\S+ ){1,3}ha(?:s|ve) it\b|(?<!there )\b(?:is|are) no (?!longer|more|less|other)"
+    r"|\b(?:is|are) there(?=[.,;:)]|$)",
     re.IGNORECASE,
 )
-"""A relative clause without a noun at the start, unless it is a question; and three words."""
+"""A relative clause without a noun at the start, unless it is a question; and odd phrases."""
+ODD_IN_A_MESSAGE: Final = re.compile(
+    rf"{ODD.pattern}|\bwhat\b|\b(?:for|by|of|to|ask) who\b|\bno such\b|\b(?:no|some|every)body\b"
+    r"|\bth(?:at|ose) (?:is|are) taken\b|'s place\b|\bcomes? back\b|\bgo(?:es)? on\b",
+    re.IGNORECASE,
+)
+"""A message is short, and names its subject even in the middle of a sentence."""
+FILES: Final = ("*.py", "*.md", "charts/*.txt", "charts/*.yaml", "charts/*.tpl")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"')*]*\s+(?=[^\sa-z])")
 _BLOCK_END: Final = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*|]|#+|\d+\.)\s)")
 """A blank line, or the line break before a list item, a heading or a table's row."""
 _COMMENT: Final = re.compile(r"^([ \t]*)#.*(?:\n\1#.*)*|(?<=  )# .*$", re.MULTILINE)
 _CODE: Final = re.compile(r"^( *)(```|~~~).*?^\1\2", re.DOTALL | re.MULTILINE)
+_WORDS: Final = re.compile(r"(?:[A-Za-z'-]+[,:;.]? ){4}[A-Za-z'-]+")
+"""Five words in a row, which a message has, and an expression or a pattern doesn't."""
+_IN_TEMPLATE: Final = re.compile(r'(?:fail|printf) "([^"]+)"|(?:summary|runbook): (.+)')
+"""Messages of a template of the chart."""
 
 
 def texts(source: str, *, markdown: bool) -> Iterator[tuple[int, str]]:
@@ -41,35 +56,77 @@ def texts(source: str, *, markdown: bool) -> Iterator[tuple[int, str]]:
         yield source.count("\n", 0, found.start()) + 1, re.sub(r"(?m)^\s*#+", "", found[0])
 
 
-def odd_sentences(text: str, line: int = 1) -> Iterator[tuple[int, str]]:
+def messages(source: str, suffix: str) -> Iterator[tuple[int, str]]:
+    """Yield each message of a Python file, a template or a plain text, with its line."""
+    if suffix == ".txt":
+        yield 1, source
+    elif suffix == ".py":
+        yield from _literals(ast.parse(source))
+    else:
+        for found in _IN_TEMPLATE.finditer(source):
+            yield source.count("\n", 0, found.start()) + 1, found[1] or found[2]
+
+
+def _literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield each string of five words that is not a docstring; a value in it becomes ``X``."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        match pending.pop():
+            case ast.Expr(value=ast.Constant()):
+                continue
+            case ast.Constant(value=str(text)) as node:
+                parts = [text]
+            case ast.JoinedStr(values=values) as node:
+                parts = [str(it.value) if isinstance(it, ast.Constant) else "X" for it in values]
+            case node:
+                pending += ast.iter_child_nodes(node)
+                continue
+        text = "".join(parts)
+        if _WORDS.search(text):
+            yield node.lineno, text
+
+
+def odd_sentences(
+    text: str, line: int = 1, odd: re.Pattern[str] = ODD
+) -> Iterator[tuple[int, str]]:
     """Yield each odd sentence with the line of its paragraph, given the line of the text."""
     start = 0
     for end in [*(found.end() for found in _BLOCK_END.finditer(text)), len(text)]:
         for sentence in _SENTENCE_END.split(" ".join(text[start:end].split())):
-            if ODD.search(sentence):
+            if odd.search(sentence):
                 yield line + text.count("\n", 0, start), sentence
         start = end
 
 
+def found_in(path: Path) -> Iterator[tuple[str, int, str, re.Pattern[str]]]:
+    """Yield each text of a file: the count that it belongs to, its line, itself and the pattern."""
+    source, folder = path.read_text("utf-8"), path.parts[0]
+    if path.suffix in {".py", ".md"}:
+        for line, text in texts(source, markdown=path.suffix == ".md"):
+            yield folder, line, text, ODD
+    if path.suffix != ".md" and folder != "tests":
+        for line, text in messages(source, path.suffix):
+            yield f"messages of {folder}", line, text, ODD_IN_A_MESSAGE
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the rates and the odd sentences of folders that fail; return 1 if a folder fails."""
+    """Print the rates and the odd sentences of counts that fail; return 1 if a count fails."""
     parser = argparse.ArgumentParser("python -m prose", description=__doc__, allow_abbrev=False)
     parser.add_argument("--list", action="store_true", help="print all odd sentences")
     everything = parser.parse_args(arguments).list
     words: Counter[str] = Counter()
     odd: defaultdict[str, list[str]] = defaultdict(list)
-    listed = subprocess.run(["git", "ls-files", "*.py", "*.md"], stdout=subprocess.PIPE, check=True)  # noqa: S607
+    listed = subprocess.run(["git", "ls-files", *FILES], stdout=subprocess.PIPE, check=True)  # noqa: S607
     for path in filter(Path.exists, map(Path, listed.stdout.decode().split())):
-        folder = path.parts[0]
-        for line, text in texts(path.read_text("utf-8"), markdown=path.suffix == ".md"):
-            words[folder] += len(re.findall(r"\w+", text))
-            odd[folder] += [f"{path}:{at}: {it}" for at, it in odd_sentences(text, line)]
-    rates = {folder: 1000 * len(odd[folder]) / count for folder, count in words.items() if count}
-    for folder, rate in sorted(rates.items()):
-        print(f"{rate:5.1f} odd sentences per 1,000 words in {folder}")
-    failed = {folder for folder, rate in rates.items() if rate > BOUND}
-    for folder in sorted(odd if everything else failed):
-        print("\n".join(odd[folder]))
+        for count, line, text, pattern in found_in(path):
+            words[count] += len(re.findall(r"\w+", text))
+            odd[count] += [f"{path}:{at}: {it}" for at, it in odd_sentences(text, line, pattern)]
+    rates = {count: 1000 * len(odd[count]) / total for count, total in words.items() if total}
+    for count, rate in sorted(rates.items()):
+        print(f"{rate:5.1f} odd sentences per 1,000 words in {count}")
+    failed = {count for count, rate in rates.items() if rate > BOUND}
+    for count in sorted(odd if everything else failed):
+        print("\n".join(odd[count]))
     return int(bool(failed))
 
 

@@ -8,34 +8,18 @@ client's generated models are not used: objects stay the mappings that the API s
 import io
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from wegent_kube.connection import Connection, TokenSource
-from wegent_kube.content_types import (
-    APPLY_PATCH,
-    JSON_PATCH,
-    MERGE_PATCH,
-    METADATA_LIST,
-    METADATA_OBJECT,
-)
+from wegent_kube.content_types import APPLY_PATCH, JSON, METADATA_LIST
 from wegent_kube.encoding import encode_json, encode_yaml
 from wegent_kube.errors import ApiError, Unreachable
 from wegent_kube.lines import LineTooLong, lines_of
+from wegent_kube.options import RequestOptions
 from wegent_kube.paging import METADATA_PAGE_SIZE, OBJECTS_PAGE_SIZE, PageLimit
-
-__all__ = [
-    "APPLY_PATCH",
-    "JSON_PATCH",
-    "MERGE_PATCH",
-    "METADATA_LIST",
-    "METADATA_OBJECT",
-    "KubeClient",
-    "api_error",
-    "audited_as",
-]
 
 UNAUTHORIZED: Final = 401
 REQUEST_TIMEOUT_S: Final = 30.0
@@ -93,7 +77,7 @@ class KubeClient:
                 limit=limit, ssl=connection.ssl_context(client_certificate=True)
             ),
             middlewares=(_OwnHeaders(connection.token, audit_id),),
-            headers={"User-Agent": user_agent, "Accept": "application/json"},
+            headers={"User-Agent": user_agent, "Accept": JSON},
             trace_configs=trace_configs,
         )
 
@@ -113,10 +97,8 @@ class KubeClient:
         path: str,
         *,
         body: Any = None,
-        params: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
         timeout_s: float = REQUEST_TIMEOUT_S,
+        **options: Unpack[RequestOptions],
     ) -> Any:
         """Send one request and return the decoded JSON of the answer.
 
@@ -124,15 +106,7 @@ class KubeClient:
             ApiError: the server answered with a status of 400 or above.
             Unreachable: the server gave no complete answer.
         """
-        raw = await self._send(
-            method,
-            path,
-            body=body,
-            params=params,
-            content_type=content_type,
-            accept=accept,
-            timeout_s=timeout_s,
-        )
+        raw = await self._send(method, path, body=body, timeout_s=timeout_s, **options)
         return _decoded(method, path, raw)
 
     async def pages(
@@ -140,13 +114,17 @@ class KubeClient:
         path: str,
         *,
         params: Mapping[str, str] | None = None,
-        accept: str = "application/json",
+        accept: str = JSON,
     ) -> AsyncIterator[Any]:
         """Yield each page of a list.
 
         ``items`` is always a list, although an empty list of metadata is null in the answer.
-        The number of objects in a page follows from the size of the page before. An ``ApiError``
-        with the status 410 means that the list has expired and must start again.
+        The number of objects in a page follows from the size of the page before.
+
+        Raises:
+            ApiError: the server refused the list. `is_resource_expired` means that the list took
+                too long and must start again.
+            Unreachable: the server gave no complete answer.
         """
         query = dict(params or {})
         limit = PageLimit(METADATA_PAGE_SIZE if accept == METADATA_LIST else OBJECTS_PAGE_SIZE)
@@ -219,8 +197,8 @@ class KubeClient:
         *,
         body: Any = None,
         params: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> bytes:
         # aiohttp sends a large buffer in pieces, and other tasks run between them.

@@ -39,18 +39,18 @@ class TokenSource:
     async def current(self) -> str | None:
         """Return the current token, or None if the identity is a client certificate.
 
-        If the token can't be read or is empty, the last one is returned.
+        If the token is not readable or is empty, the last one is returned.
 
         Raises:
-            Unreachable: the token can't be read, and there is no last one.
+            Unreachable: the token is not readable, and there is no last one.
         """
         if time.monotonic() - self._read_at > TOKEN_MAX_AGE_S:
             try:
                 read = await asyncio.to_thread(self._read)
             except Exception as error:
-                logger.warning("The token can't be read: %s", type(error).__name__)
+                logger.warning("Token not readable: %s", type(error).__name__)
                 if self._token is None:
-                    raise Unreachable("the token can't be read") from error
+                    raise Unreachable("the token is not readable") from error
                 return self._token
             self._token = read or self._token
             self._read_at = time.monotonic()
@@ -102,7 +102,7 @@ def load_connection(kubeconfig: str | os.PathLike[str] | None = None) -> Connect
     if host and port and (SERVICE_ACCOUNT_DIR / "token").exists():
         return _from_pod(host, port)
     raise ConnectionConfigError(
-        "no cluster to talk to: set KUBECONFIG, or run in a pod with a ServiceAccount"
+        "no cluster configured: set KUBECONFIG, or run in a Pod with a ServiceAccount"
     )
 
 

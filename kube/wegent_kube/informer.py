@@ -94,7 +94,7 @@ class Informer:
         self._handler.failed(error)
         pause_s = self._backoff.next_s()
         logger.warning(
-            "%s: listing it again in %.1f s: %s", self._path, pause_s, error, exc_info=unforeseen
+            "%s: retrying the list in %.1f s: %s", self._path, pause_s, error, exc_info=unforeseen
         )
         await asyncio.sleep(pause_s)
 

@@ -16,9 +16,9 @@ from pydantic_settings import BaseSettings
 COLUMNS: Final = 79
 """Width of the help. The terminal's width isn't used."""
 SHARED: Final[Mapping[str, str]] = {
-    "KUBECONFIG": "The cluster to use; unset: that of the pod.",
-    "OTEL_EXPORTER_OTLP_ENDPOINT": "Where traces go; unset: there are none."
-    " OpenTelemetry's other variables hold too.",
+    "KUBECONFIG": "Kubeconfig of the cluster; unset: the cluster of the Pod.",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "Endpoint for traces; unset: no traces."
+    " OpenTelemetry's other variables apply too.",
 }
 """Environment variables of both programs besides their settings."""
 

@@ -13,6 +13,7 @@ from typing import Final
 import kopf
 
 from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_connection
+from wegent_kube.logs import configure_logging
 from wegent_kube.usage import argument_parser
 from wegent_operator.app import register
 from wegent_operator.settings import Settings
@@ -29,17 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--release-everything",
         action="store_true",
-        help="take the trash's finalizer off every object and exit: for uninstalling, when the"
-        " operator and the admission policies are gone",
+        help="remove the trash's finalizer from every object, then exit; to uninstall Wegent after"
+        " the operator and the admission policies have been deleted",
     )
     parser.add_argument(
         "--stop-operator",
         metavar="NAMESPACE/DEPLOYMENT",
-        help="with --release-everything: first delete the operator, which is that Deployment, and"
-        " the policy binding that puts the finalizer on",
+        help="with --release-everything: first delete the operator's Deployment and the policy"
+        " binding that adds the finalizer",
     )
     options = parser.parse_args(arguments)
-    kopf.configure(log_format=kopf.LogFormat.JSON)
+    configure_logging("INFO")
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
         load_connection()
@@ -94,20 +95,20 @@ async def _uninstall(operator: str | None) -> int:
             if operator is not None:
                 namespace, _, deployment = operator.partition("/")
                 await stop_operator(client, namespace, deployment)
-            released = await uninstall(client)
+            result = await uninstall(client)
         except (KubeError, TimeoutError) as error:
             sys.stderr.write(f"wegent-operator: {error}\n")
             return 1
-    sys.stdout.write(f"released {released.count} objects\n")
-    if not released.left:
+    sys.stdout.write(f"released {result.count} objects\n")
+    if not result.left:
         return 0
-    for line in released.left[:MAX_NAMED]:
+    for line in result.left[:MAX_NAMED]:
         sys.stderr.write(f"wegent-operator: not released: {line}\n")
-    if len(released.left) > MAX_NAMED:
-        sys.stderr.write(f"wegent-operator: and {len(released.left) - MAX_NAMED} more\n")
+    if len(result.left) > MAX_NAMED:
+        sys.stderr.write(f"wegent-operator: and {len(result.left) - MAX_NAMED} more\n")
     sys.stderr.write(
-        f"wegent-operator: {len(released.left)} objects still have the finalizer and can't be"
-        " deleted; mend what refused it, and run this again\n"
+        f"wegent-operator: {len(result.left)} objects still have the finalizer and can't be"
+        " deleted; fix the cause of the refusal, then run this again\n"
     )
     return 1
 

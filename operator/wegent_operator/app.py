@@ -21,7 +21,7 @@ from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
 from wegent_kube.tracing import Tracing
 from wegent_operator.accounts.controller import AccountController
-from wegent_operator.accounts.plan import PROVISIONED
+from wegent_operator.accounts.provisioned import PROVISIONED
 from wegent_operator.accounts.provisions import Provisions, provision_key
 from wegent_operator.accounts.shared_namespaces import SharedNamespaceController
 from wegent_operator.accounts.writer import ProvisionWriter
@@ -44,8 +44,10 @@ from wegent_operator.state.objects import ObjectState, version_of
 from wegent_operator.tasks.controller import TaskController
 from wegent_operator.tasks.steps import TaskSteps
 from wegent_operator.trash.controller import TrashController
+from wegent_operator.trash.object_writer import ObjectWriter
 from wegent_operator.trash.restorer import Restorer
 from wegent_operator.trash.tombstone_controller import TombstoneController
+from wegent_operator.trash.tombstone_store import TombstoneStore
 from wegent_operator.watch.feed import Feed
 from wegent_operator.watch.health import HealthServer, WatchMonitor
 from wegent_operator.watch.kopf_session import KopfSession
@@ -82,14 +84,12 @@ class Operator:
         self._pending = Pending(self._queue)
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
         self._status_writer = StatusWriter(self._client, self._cache, self._queue, self.metrics)
-        self._obstacles = Obstacles(
-            self._cache, self._status_writer, self._recorder, self.metrics, clock
-        )
+        self._obstacles = Obstacles(self._status_writer, self._recorder, self.metrics, clock)
+        retention = timedelta(seconds=settings.trash_retention_s)
         self._trash = TrashController(
-            self._client,
             self._cache,
-            self.metrics,
-            timedelta(seconds=settings.trash_retention_s),
+            ObjectWriter(self._client, self._cache),
+            TombstoneStore(self._client, self.metrics, retention, clock),
             clock,
         )
         self._task_steps = TaskSteps(
@@ -138,7 +138,7 @@ class Operator:
         """
         cache, sight, settings = self._cache, self.sight, self.settings
         writer = VerdictWriter(
-            cache, self._status_writer, self._pending, self._recorder, self.metrics, clock
+            self._status_writer, self._pending, self._recorder, self.metrics, clock
         )
         provision_writer = ProvisionWriter(self._client, self._provisions, self.metrics)
         references = ReferencesController[ObjectState](cache, self._trash, writer, held, sight)
@@ -187,7 +187,7 @@ class Operator:
         self.metrics.pending.set_function(lambda: self._pending.age_s)
         self.metrics.hindered.set_function(lambda: self._obstacles.told)
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
-        logger.info("Health and metrics are served on port %d.", self._health.port)
+        logger.info("Serving health and metrics on port %d.", self._health.port)
         self._spawn("events", self._recorder.run())
         self._spawn("resyncs", self.resyncer.run(self.settings.resync_interval_s))
         self._spawn("reconciling", self._run())
@@ -253,7 +253,7 @@ class Operator:
     def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled():
-                logger.critical("%s has ended", name, exc_info=task.exception())
+                logger.critical("The task %s has ended", name, exc_info=task.exception())
                 self.monitor.ended(name)
 
         task = asyncio.create_task(coroutine, name=f"wegent {name}")

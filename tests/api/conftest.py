@@ -12,7 +12,6 @@ from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
 from tests.support.audit import AuditLog
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
-from tests.support.operator import OperatorProcess
 from tests.support.proxy import Client, ProxyProcess
 
 ProxyFactory = Callable[..., ProxyProcess]
@@ -45,18 +44,6 @@ def proxy_url(proxy_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) 
         login_wait_s="5",
     ) as proxy:
         yield proxy.url
-
-
-@pytest.fixture(scope="module")
-def live_operator(
-    operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[OperatorProcess]:
-    """The operator, running while a module's tests run; other modules do its work themselves."""
-    process = OperatorProcess(operator_kubeconfig, tmp_path_factory.mktemp("operator") / "log")
-    process.start()
-    process.settle()
-    yield process
-    assert process.stop() == 0, process.tail()
 
 
 @pytest.fixture
@@ -106,21 +93,24 @@ def new_user(anonymous: Client, kubectl: Kubectl) -> Callable[[], Awaitable[User
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def user(new_user: Callable[[], Awaitable[User]]) -> User:
-    """A user shared by all tests that need no special user."""
+    """A user shared by those tests of a file that need no special user.
+
+    Each file has another one: an operator gives every user a quota, which stays after the operator.
+    """
     return await new_user()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(user: User) -> Client:
     """A client with that user's token."""
     return user.client
 
 
 @pytest.fixture(scope="session")
-async def admin(anonymous: Client, kubectl: Kubectl) -> Client:
-    """A client with the token of an admin of Wegent, not of the cluster."""
+async def admin_client(anonymous: Client, kubectl: Kubectl) -> Client:
+    """A client with the token of an admin of Wegent who has no Account."""
     name = unique("admin")
     await kubectl.call("create", "serviceaccount", name, f"--namespace={ACCOUNTS}")
     binding = f"--serviceaccount={ACCOUNTS}:{name}"
@@ -159,3 +149,14 @@ def maintainer(
     return kubectl_as(
         control_plane, kubectl, "kube-public", name, tmp_path_factory.mktemp("maintainer")
     )
+
+
+@pytest.fixture
+async def place(user: User, kubectl: Kubectl) -> str:
+    """A namespace of the test's own, in which the user is an editor."""
+    name = unique("watched")
+    subject = f"--serviceaccount={ACCOUNTS}:{user.name}"
+    (await kubectl.call("create", "namespace", name)).ok()
+    role = ("create", "rolebinding", "editor", "--clusterrole=wegent-editor", subject)
+    (await kubectl.call(*role, f"--namespace={name}")).ok()
+    return name

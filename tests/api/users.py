@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
-from wegent_operator.accounts.plan import ACCOUNT_UID_LABEL
+from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 
 ACCOUNTS = "wegent-accounts"
 PASSWORD = "securepassword123"
@@ -13,13 +13,13 @@ PASSWORD = "securepassword123"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user who is logged in."""
+    """A user with an Account, who is logged in."""
 
     name: str
     client: Client
 
     @property
-    def namespace(self) -> str:
+    def home(self) -> str:
         """The user's own namespace."""
         return f"wegent-{self.name}"
 

@@ -6,7 +6,8 @@ from typing import Any
 import yaml
 
 from tests.chart.conftest import CHART, EVERYTHING
-from tests.support.helm import Helm, Result
+from tests.support.commands import Result
+from tests.support.helm import Helm
 
 Manifest = Mapping[str, Any]
 

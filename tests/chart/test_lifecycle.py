@@ -18,7 +18,8 @@ import yaml
 from codegen.files import ROOT
 from devcluster.controlplane import ControlPlane
 from tests.chart.conftest import CHART
-from tests.support.helm import Helm, Result
+from tests.support.commands import Result
+from tests.support.helm import Helm
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
@@ -72,7 +73,7 @@ def pods(bare_cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -
 def notes(bare_helm: Helm, kubectl: Kubectl, pods: JobPods) -> str:
     """Install the release, and return Helm's notes."""
     said = change(bare_helm, "install", CHART, *VALUES).ok().stdout
-    assert any("chief was made\n" in log for log in pods.logs.values())
+    assert any("chief created\n" in log for log in pods.logs.values())
     kubectl.run("get", "account", "chief", f"-n={ACCOUNTS}").ok()
     return said
 
@@ -240,7 +241,7 @@ async def test_upgrade_and_rollback(
 
     # The API server serves a changed kind after some moments, not at once.
     await eventually(has_mood, within_s=30, what="the new field is stored")
-    assert any("chief was there already" in log for log in pods.logs.values())
+    assert any("chief already exists" in log for log in pods.logs.values())
     change(bare_helm, "rollback", "1").ok()
     await eventually(has_none, within_s=30, what="the new field is gone again")
     assert password(kubectl) == before
@@ -259,7 +260,7 @@ def test_a_deleted_password_is_not_made_up_again(
     pods.logs.clear()
     change(bare_helm, "upgrade", CHART, *VALUES).ok()
     assert kubectl.run("get", "secret", SECRET, f"-n={NAMESPACE}").exit_code
-    assert any("chief was there already" in log for log in pods.logs.values())
+    assert any("chief already exists" in log for log in pods.logs.values())
     kept["metadata"] = {
         name: it for name, it in kept["metadata"].items() if name not in ("uid", "resourceVersion")
     }
@@ -280,7 +281,7 @@ def test_an_account_that_is_no_admin_is_not_taken_for_one(
     pods.logs.clear()
     upgrade = (CHART, *VALUES, "--set=firstAdmin.username=plain", "--set=jobs.deadlineSeconds=30")
     assert "failed" in change(bare_helm, "upgrade", *upgrade).refused()
-    assert any("Account plain is there with the role 'user'" in it for it in pods.logs.values())
+    assert any("Account plain exists with the role 'user'" in it for it in pods.logs.values())
     change(bare_helm, "upgrade", CHART, *VALUES).ok()
     kubectl.run("delete", "account", "plain", f"-n={ACCOUNTS}").ok()
 
@@ -341,7 +342,7 @@ def test_installed_again_it_takes_up_what_was_kept(
     before = password(kubectl)
     change(bare_helm, "install", CHART, *VALUES).ok()
     assert password(kubectl) == before
-    assert any("chief was there already" in log for log in pods.logs.values())
+    assert any("chief already exists" in log for log in pods.logs.values())
 
 
 def test_without_keep_nothing_is_left(bare_helm: Helm, kubectl: Kubectl, pods: JobPods) -> None:

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings
 
 import wegent_api.settings
 import wegent_operator.settings
-from codegen.chart_models import SET_BY_THE_CHART
+from codegen.chart_values import SET_BY_THE_CHART
 from tests.chart.rendering import env_of, nested, render
 from tests.support.helm import Helm
 

@@ -17,8 +17,6 @@ from wegent_kube.resources import resource_of
 DRY_RUN = {"dryRun": "All", "fieldValidation": "Strict"}
 AT_ONCE = 16
 """Requests in flight, at which the API server's throughput stops growing."""
-REFUSALS = (400, 422)
-"""400 for malformed or unknown fields, 422 for invalid ones; other errors are no verdicts."""
 
 LARGE_BODIES = "ignore:Sending a large body:ResourceWarning"
 """aiohttp's warning of bodies over a megabyte, which the tests of bounds must send."""
@@ -80,7 +78,8 @@ class ApiServer:
             try:
                 result = await self.client.request(method, path, body=body, params=params)
             except ApiError as error:
-                if error.code not in REFUSALS:
+                # For malformed or unknown fields, or invalid ones; other errors are no verdicts.
+                if not (error.is_bad_request or error.is_invalid):
                     raise
                 return Verdict(accepted=False, said=error.message)
         return Verdict(accepted=True, said="", result=result)

@@ -43,9 +43,7 @@ def pytest_terminal_summary(
 @pytest.fixture(scope="session")
 def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodCluster]:
     """The cluster, with the images that ``make image`` made last."""
-    archives = [
-        path for image in IMAGES.values() for path in ARCHIVES.glob(f"{image.repository}-*.tar")
-    ]
+    archives = [path for image in IMAGES.values() for path in ARCHIVES.glob(f"{image}-*.tar")]
     assert len(archives) >= len(IMAGES), f"no images in {ARCHIVES}: run `make image`"
     with pod_cluster(tmp_path_factory.mktemp("pods")) as cluster:
         for archive in archives:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.api import is_ready
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import eventually
 
@@ -28,11 +29,7 @@ class Pods:
         return [
             pod["metadata"]["name"]
             for pod in self.all()
-            if "deletionTimestamp" not in pod["metadata"]
-            and any(
-                it["type"] == "Ready" and it["status"] == "True"
-                for it in pod["status"].get("conditions", [])
-            )
+            if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)
         ]
 
     def run(self, pod: str, *command: str) -> str:

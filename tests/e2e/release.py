@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.e2e.clusters import PodCluster
 from tests.e2e.pods import Pods
 from tests.e2e.rest import Rest
-from tests.support.helm import Helm, Result
+from tests.support.commands import Result
+from tests.support.helm import Helm
 from tests.support.kubectl import Kubectl
 
 ROOT = Path(__file__).parents[2]

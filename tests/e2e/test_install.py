@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.clusters import PodCluster
 from tests.e2e.release import ROOT, Release
+from tests.support.api import is_ready
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import eventually
 
@@ -105,8 +106,7 @@ async def test_a_user_composes_a_team_over_rest(release: Release) -> None:
     def verdicts() -> bool:
         for kind in specs:
             found = user.call("GET", f"kinds/{kind}s/e2e-{kind}?{home}").expect(200).json
-            conditions = {it["type"]: it["status"] for it in found["status"]["conditions"]}
-            assert conditions["Ready"] == "True", found["status"]
+            assert is_ready(found), found["status"]
         return True
 
     await eventually(verdicts, within_s=30, what="every kind Ready")

@@ -13,6 +13,7 @@ from tests.e2e.conftest import Measured
 from tests.e2e.load import Load
 from tests.e2e.release import Release
 from tests.e2e.rest import Rest
+from tests.support.api import is_ready
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(400)
@@ -106,8 +107,7 @@ async def ready(user: Rest, name: str) -> dict[str, Any]:
     def probe() -> dict[str, Any]:
         path = f"kinds/ghosts/{name}?namespace=wegent-survivor"
         found: dict[str, Any] = user.call("GET", path).expect(200).json
-        [condition] = [it for it in found["status"]["conditions"] if it["type"] == "Ready"]
-        assert condition["status"] == "True", condition
+        assert is_ready(found), found["status"]
         return found
 
     return await eventually(probe, within_s=60, what=f"{name} Ready")

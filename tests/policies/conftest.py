@@ -1,7 +1,7 @@
 """Policies hold without Wegent's programs: the operator doesn't run in these tests."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,17 +9,8 @@ import pytest
 from devcluster.controlplane import ControlPlane
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
-from tests.support.operator import OperatorProcess
 
 ACCOUNTS = "wegent-accounts"
-
-
-@pytest.fixture(scope="package", autouse=True)
-def without_operator(operator: OperatorProcess) -> Iterator[None]:
-    """Stop the shared operator, so that it finishes no deletions and tidies nothing up."""
-    assert operator.stop() == 0, operator.tail()
-    yield
-    operator.start()
 
 
 @pytest.fixture(scope="package")

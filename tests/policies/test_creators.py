@@ -160,7 +160,7 @@ def test_nobody_makes_or_edits_tombstones(kubectl: Kubectl, user: Kubectl, name:
         },
     }
     assert (
-        "only Wegent's operator makes" in kubectl.run("create", "-f", "-", stdin=tombstone).stderr
+        "only Wegent's operator creates" in kubectl.run("create", "-f", "-", stdin=tombstone).stderr
     )
     assert "Forbidden" in user.run("create", "-f", "-", stdin=tombstone).stderr
 

@@ -11,7 +11,7 @@ from tests.support.kubectl import Kubectl
 from wegent_crds.registry import GROUP
 
 MARKS = (f"{GROUP}/account", f"{GROUP}/account-uid")
-REFUSED = "say to which Account a namespace belongs"
+REFUSED = "name the Account that a namespace belongs to"
 
 
 @pytest.fixture(scope="module")

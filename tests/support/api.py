@@ -3,10 +3,11 @@
 from typing import Any
 
 from tests.support.waiting import eventually
+from wegent_crds.conditions import conditions_of, find_condition
 from wegent_crds.registry import API_VERSION, BY_PLURAL
-from wegent_kube import ApiError, KubeClient
+from wegent_kube import KubeClient, get_or_none
 from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
-from wegent_kube.resources import NAMESPACES, resource_of
+from wegent_kube.resources import NAMESPACES, Resource, resource_of
 
 VERDICT_WITHIN_S = 20.0
 
@@ -34,15 +35,14 @@ class Api:
 
     async def get(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Return the object, None where there is none."""
-        try:
-            found: dict[str, Any] = await self.client.request(
-                "GET", resource_of(BY_PLURAL[plural]).path(namespace, name)
-            )
-        except ApiError as error:
-            if error.code != 404:
-                raise
-            return None
+        found: dict[str, Any] | None = await self.find(
+            resource_of(BY_PLURAL[plural]), namespace, name
+        )
         return found
+
+    async def find(self, resource: Resource, namespace: str | None, name: str) -> Any:
+        """Return an object of any resource, None where there is none."""
+        return await get_or_none(self.client.request("GET", resource.path(namespace, name)))
 
     async def list(self, plural: str, namespace: str) -> list[dict[str, Any]]:
         path = resource_of(BY_PLURAL[plural]).path(namespace)
@@ -67,13 +67,9 @@ class Api:
         path = resource_of(BY_PLURAL[plural]).path(namespace, name)
 
         async def probe() -> bool:
-            try:
-                body = await self.client.request("GET", path, accept=METADATA_OBJECT)
-            except ApiError as error:
-                if error.code != 404:
-                    raise
-                return True
-            raise AssertionError(body["metadata"])
+            body = await get_or_none(self.client.request("GET", path, accept=METADATA_OBJECT))
+            assert body is None, body["metadata"]
+            return True
 
         what = f"{plural} {namespace}/{name} to be gone"
         await eventually(probe, within_s=VERDICT_WITHIN_S, what=what)
@@ -104,6 +100,12 @@ class Api:
         return await eventually(
             probe, within_s=within_s, what=f"{plural} {namespace}/{name} {reason}"
         )
+
+
+def is_ready(body: dict[str, Any]) -> bool:
+    """Return whether the condition Ready of an object of any kind is True."""
+    ready = find_condition(conditions_of(body), "Ready")
+    return ready is not None and ready.is_true
 
 
 def condition(body: dict[str, Any], type_: str) -> dict[str, Any]:

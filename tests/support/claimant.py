@@ -7,6 +7,7 @@ resource version that the runner has seen.
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.support.api import is_ready
 from wegent_crds.registry import TASK
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.content_types import MERGE_PATCH
@@ -18,9 +19,8 @@ TASKS = resource_of(TASK)
 def claimable(task: dict[str, Any]) -> bool:
     """Tell whether a runner may try to claim a Task."""
     status = task["status"]
-    ready = any(it["type"] == "Ready" and it["status"] == "True" for it in status["conditions"])
     stopped = task["spec"]["cancel"] or "deletionTimestamp" in task["metadata"]
-    return status["phase"] == "Pending" and ready and not stopped
+    return status["phase"] == "Pending" and is_ready(task) and not stopped
 
 
 class ClaimLost(Exception):  # noqa: N818 - what happened, in one word
@@ -104,9 +104,9 @@ class Claimant:
                 content_type=MERGE_PATCH,
             )
         except ApiError as error:
-            if error.code not in {404, 409}:
-                raise
-            raise ClaimLost(str(error)) from error
+            if error.is_not_found or error.is_conflict:
+                raise ClaimLost(str(error)) from error
+            raise
 
 
 def _now() -> str:

@@ -58,7 +58,7 @@ async def refused(trial: Trial, *, is_refused: bool = True) -> None:
         try:
             await trial()
         except ApiError as error:
-            return is_refused is (error.code in (403, 422))
+            return is_refused is (error.is_forbidden or error.is_invalid)
         return not is_refused
 
     what = f"a policy to be {'in force' if is_refused else 'out of force'}"

@@ -23,8 +23,8 @@ BY_FIXTURE: Final[Mapping[str, Sequence[str]]] = {
 }
 BY_FOLDER: Final[Mapping[str, Sequence[str]]] = {
     # Folders whose tests run the commands; these get the programs themselves.
-    "devcluster": CONTROL_PLANE,
-    "devstack": CONTROL_PLANE,
+    "hack/devcluster": CONTROL_PLANE,
+    "hack/devstack": CONTROL_PLANE,
     "e2e": (*CONTROL_PLANE, "helm", *ON_NODES),
 }
 
@@ -36,7 +36,7 @@ def programs_for(items: Iterable[pytest.Item]) -> list[str]:
         for fixture in getattr(item, "fixturenames", ()):
             wanted |= dict.fromkeys(BY_FIXTURE.get(fixture, ()))
         if item.path.is_relative_to(TESTS):
-            folder = item.path.relative_to(TESTS).parts[0]
+            folder = item.path.parent.relative_to(TESTS).as_posix()
             wanted |= dict.fromkeys(BY_FOLDER.get(folder, ()))
     return list(wanted)
 

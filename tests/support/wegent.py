@@ -28,10 +28,16 @@ def operator_kubeconfig(
     ).kubeconfig
 
 
-@pytest.fixture(scope="session")
-def operator(operator_kubeconfig: Path) -> Iterator[OperatorProcess]:
-    """The operator that the tests of this folder share."""
-    process = OperatorProcess(operator_kubeconfig, operator_kubeconfig.with_name("operator.log"))
+@pytest.fixture(scope="module")
+def operator(
+    operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """The operator, running while a file's tests run.
+
+    It ends with the file: tests of other files do its work themselves, or show what holds without
+    it. So the files may run in any order.
+    """
+    process = OperatorProcess(operator_kubeconfig, tmp_path_factory.mktemp("operator") / "log")
     process.start()
     process.settle()  # the cluster has objects of earlier tests; all are new to this operator
     yield process

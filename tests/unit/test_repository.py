@@ -63,12 +63,16 @@ def test_python_starts_at_the_root() -> None:
     assert not Path(done.stdout.strip()).is_relative_to(ROOT)
 
 
-def test_the_lock_file_pins_and_names_no_place() -> None:
-    lock = TEXTS["requirements.lock"]
+@pytest.mark.parametrize(
+    ("purpose", "least"),
+    [("", 50), ("-operator", 30), ("-api", 30), ("-build", 30)],
+)
+def test_a_lock_file_pins_and_names_no_place(purpose: str, least: int) -> None:
+    lock = TEXTS[f"requirements{purpose}.lock"]
     assert "://" not in lock
     assert not re.search(r"^(-|\S+ @ )", lock, re.MULTILINE), "an option, or a place"
     requirements = re.findall(r"^([a-z0-9][^\s=]*)(==\S+)?(.*\\)$", lock, re.MULTILINE)
-    assert len(requirements) > 50
+    assert len(requirements) > least
     for name, version, _ in requirements:
         assert version, f"{name} is not pinned"
     blocks = re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE)[1:]

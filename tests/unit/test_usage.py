@@ -12,7 +12,6 @@ import devcluster.cli
 import devcluster.node.__main__
 import devstack.cli
 import imagebuild.__main__
-import imagebuild.stage
 import prose.__main__
 import tests.benchmarks.__main__
 import wegent_api.__main__
@@ -36,7 +35,6 @@ PROGRAMS: dict[str, Main] = {
     "python -m devcluster.node": devcluster.node.__main__.main,
     "python -m devstack": devstack.cli.main,
     "python -m imagebuild": imagebuild.__main__.main,
-    "python -m imagebuild.stage": imagebuild.stage.main,
     "python -m prose": prose.__main__.main,
     "python -m tests.benchmarks": tests.benchmarks.__main__.main,
 }

@@ -5,11 +5,16 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from wegent_api.accounts.models import MAX_MEMBERSHIPS, Answer, Body, EmailAddress, Password, Role
+from wegent_api.accounts.models import Answer, Body, EmailAddress, NamespaceGrants, Password, Role
 from wegent_api.accounts.store import Account
-from wegent_crds.conditions import ConditionType, Reason
-from wegent_crds.kinds.account import NOT_IN_SYSTEM_NAMESPACES, NamespaceGrant
-from wegent_crds.schema.extensions import map_by
+from wegent_crds.conditions import (
+    Condition,
+    ConditionType,
+    Reason,
+    conditions_of,
+    find_condition,
+)
+from wegent_crds.kinds.account import NamespaceGrant
 from wegent_crds.schema.status import PENDING_MESSAGE
 
 
@@ -20,15 +25,7 @@ class AccountChange(Body):
     """Address of the user."""
     role: Role | None = None
     """Role of the user in all namespaces."""
-    namespaces: (
-        Annotated[
-            list[NamespaceGrant],
-            Field(max_length=MAX_MEMBERSHIPS),
-            map_by("name"),
-            NOT_IN_SYSTEM_NAMESPACES,
-        ]
-        | None
-    ) = None
+    namespaces: NamespaceGrants | None = None
     """Rights in namespaces other than the user's own and the shared ones. Replaced as a whole."""
     suspended: bool | None = None
     """True to withdraw the user's access."""
@@ -67,21 +64,17 @@ class AccountView(Answer):
             role=account.role,  # type: ignore[arg-type] # the CRD's schema has the same two
             namespaces=[NamespaceGrant.model_validate(it) for it in account.namespaces],
             suspended=account.suspended,
-            ready=ready.get("status") == "True",
-            reason=ready["reason"],
-            message=ready["message"],
+            ready=ready is not None and ready.is_true,
+            reason=Reason.PENDING if ready is None else ready.reason,
+            message=PENDING_MESSAGE if ready is None else ready.message,
         )
 
 
-def _ready(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the condition Ready if it is current, else a pending one."""
-    status = body.get("status", {})
-    if status.get("observedGeneration") == body["metadata"]["generation"]:
-        for condition in status.get("conditions", ()):
-            if condition["type"] == ConditionType.READY:
-                found: Mapping[str, Any] = condition
-                return found
-    return {"reason": Reason.PENDING, "message": PENDING_MESSAGE}
+def _ready(body: Mapping[str, Any]) -> Condition | None:
+    """Return the condition Ready, or None if it is not current."""
+    if (body.get("status") or {}).get("observedGeneration") != body["metadata"]["generation"]:
+        return None
+    return find_condition(conditions_of(body), ConditionType.READY)
 
 
 class AccountList(Answer):

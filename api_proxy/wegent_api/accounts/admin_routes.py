@@ -8,8 +8,8 @@ has the same effect.
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import AfterValidator, Field, ValidationError
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field, ValidationError
 
 from wegent_api.accounts.admin_models import AccountChange, AccountList, AccountView, PasswordReset
 from wegent_api.accounts.last_admin import LastAdminDep
@@ -20,18 +20,13 @@ from wegent_api.accounts.writers import STRICT, as_caller
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import body_of, no_body, read_form
-from wegent_api.http.error_responses import JSON, invalid, pending
+from wegent_api.http.error_responses import invalid, pending
 from wegent_api.http.errors import Cause, Invalid
 from wegent_api.http.openapi import PENDING, request_body, statuses
-from wegent_api.http.query import MAX_CONTINUE_CHARS, Parameters, no_repeats
+from wegent_api.http.query import LIMIT, Continue, Parameters, Username, no_repeats
 from wegent_api.http.state import SettingsDep
-from wegent_api.names import USER_NAME_SCHEMA, user_name
 from wegent_api.upstream.client import UserApiDep
-from wegent_kube.content_types import MERGE_PATCH
-
-Username = Annotated[
-    str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
-]
+from wegent_kube.content_types import JSON, MERGE_PATCH
 
 router: Final = APIRouter(prefix="/api/v1/auth/admin/accounts", tags=["admin"])
 
@@ -39,8 +34,8 @@ router: Final = APIRouter(prefix="/api/v1/auth/admin/accounts", tags=["admin"])
 class PageParameters(Parameters):
     """Parameters of a list."""
 
-    limit: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
-    continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+    limit: Annotated[int | None, Field(ge=1, le=2**31 - 1, description=LIMIT)] = None
+    continue_: Continue = None
 
     def upstream(self) -> dict[str, str]:
         """Return the parameters of the request to the API server."""
@@ -59,7 +54,9 @@ async def account_change(request: Request) -> dict[str, Any]:
     except ValidationError as error:
         raise invalid("AccountChange", error) from None
     if "email" in value and value["email"] is None:
-        raise Invalid.of([Cause("FieldValueRequired", "email", "must stay")], what="AccountChange")
+        raise Invalid.of(
+            [Cause("FieldValueRequired", "email", "can't be removed")], what="AccountChange"
+        )
     return value
 
 
@@ -94,7 +91,7 @@ async def get_account(
 
 @router.patch(
     "/{username}",
-    summary="Change an account, suspend it, or give its access back",
+    summary="Change, suspend or reactivate an account",
     responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
     openapi_extra=request_body(AccountChange, examples.ACCOUNT_CHANGE),
 )
@@ -112,7 +109,10 @@ async def change_account(
     async with AsyncExitStack() as stack:
         if body.get("role", "admin") != "admin" or body.get("suspended"):
             await stack.enter_async_context(last_admin.kept(caller, username))
-        return AccountView.of(await write("PATCH", path, {"spec": body}, STRICT, MERGE_PATCH))
+        changed = await write(
+            "PATCH", path, body={"spec": body}, params=STRICT, content_type=MERGE_PATCH
+        )
+        return AccountView.of(changed)
     raise AssertionError("no context manager in here swallows exceptions")
 
 
@@ -141,8 +141,8 @@ async def delete_account(
     if finalizers := (left.get("metadata") or {}).get("finalizers"):
         held = ", ".join(finalizers)
         return pending(
-            f"the access of {username} ends; the Account is held by the finalizers {held}, and"
-            " its name is free when they are taken off",
+            f"the user {username} has no access any more; the Account is kept by the finalizers"
+            f" {held}, and its name is in use until they are removed",
             {},
         )
     return Response(status_code=204)
@@ -151,7 +151,7 @@ async def delete_account(
 @router.post(
     "/{username}/password",
     status_code=204,
-    summary="Give a user another password",
+    summary="Reset a user's password",
     response_class=Response,
     responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
     openapi_extra=request_body(PasswordReset, examples.PASSWORD_RESET),

@@ -66,8 +66,9 @@ async def ensure_admin(
     if found is not None:
         if found.role != new.role:
             raise NotAnAdminError(
-                f"the Account {new.username} is there with the role {found.role!r}: name another"
-                f" first admin, or let a cluster administrator give that one the role {new.role!r}"
+                f"the Account {new.username} exists with the role {found.role!r}: choose"
+                " another name for the first admin, or have a cluster administrator set its role to"
+                f" {new.role!r}"
             )
         return False
     clear = password()
@@ -86,7 +87,7 @@ def read_password(file: Path, min_chars: int) -> str:
     try:
         password = file.read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise PasswordError(f"no password to make the Account with: {error}") from error
+        raise PasswordError(f"the password file can't be read: {error}") from error
     if len(password) < min_chars:
         raise PasswordError(f"the password is shorter than {min_chars} characters")
     if problem := weakness(password):
@@ -98,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status: 2 for invalid configuration, 1 for a failure."""
     parser = argument_parser(
         "python -m wegent_api.accounts.first_admin",
-        "Make the first admin, unless there is one.",
+        "Create the first admin if it does not exist.",
         Settings,
         only=SETTINGS,
         shared=("KUBECONFIG",),
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--password-file",
         type=Path,
         required=True,
-        help="file with the password; read only if the Account is to be made",
+        help="file with the password; read only if the Account does not exist",
     )
     options = parser.parse_args(arguments)
     try:
@@ -140,10 +141,10 @@ async def _run(settings: Settings, new: NewAccount, password: Callable[[], str])
                 if time.monotonic() > deadline:
                     sys.stderr.write(f"first_admin: {error}\n")
                     return 1
-                logger.info("Not yet: %s", error)
+                logger.info("Retrying: %s", error)
                 await asyncio.sleep(RETRY_S)
             else:
-                sys.stdout.write(f"{new.username} {'was made' if made else 'was there already'}\n")
+                sys.stdout.write(f"{new.username} {'created' if made else 'already exists'}\n")
                 return 0
 
 

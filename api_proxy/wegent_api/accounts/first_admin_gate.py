@@ -38,7 +38,9 @@ def refuse_reserved(username: str, *, what: str) -> None:
     spellings = {username, *(username.translate(table) for table in _LOOKALIKES)}
     spellings |= {spelling.replace("-", "") for spelling in spellings}
     if any(it in RESERVED or it.startswith(RESERVED_PREFIXES) for it in spellings):
-        message = f"{username} is reserved; choose another, or ask an admin to make the account"
+        message = (
+            f"{username} is reserved; choose another name, or ask an admin to create the account"
+        )
         raise Invalid.of([Cause("FieldValueInvalid", "username", message)], what=what)
 
 
@@ -67,7 +69,7 @@ class FirstAdminGate:
         account = await self._accounts.get(self._username)
         if account is None or account.role != "admin":
             raise Unavailable(
-                f"registration opens once the first admin, {self._username}, has an account",
+                f"registration is closed until the first admin, {self._username}, has an account",
                 retry_after_s=RETRY_AFTER_S,
             )
         self._seen = True

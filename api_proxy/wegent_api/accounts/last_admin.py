@@ -42,8 +42,8 @@ class LastAdmin:
             admins = await self._admins(caller)
             if admins == {username}:
                 raise Conflict(
-                    f"{username} is the last admin, and stays one who isn't suspended: make"
-                    " somebody else an admin first"
+                    f"{username} is the last admin and can't be demoted, suspended or deleted;"
+                    " give another user the role admin first"
                 )
             yield
 

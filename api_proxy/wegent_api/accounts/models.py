@@ -28,6 +28,12 @@ EmailAddress = Annotated[
         }
     ),
 ]
+NamespaceGrants = Annotated[
+    list[NamespaceGrant],
+    Field(max_length=MAX_MEMBERSHIPS),
+    map_by("name"),
+    NOT_IN_SYSTEM_NAMESPACES,
+]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_PASSWORD_CHARS)]
 
 
@@ -53,15 +59,7 @@ class AdminRegistration(Registration):
 
     role: Role = "admin"
     """Role of the user in all namespaces. The default is an admin."""
-    namespaces: (
-        Annotated[
-            list[NamespaceGrant],
-            Field(max_length=MAX_MEMBERSHIPS),
-            map_by("name"),
-            NOT_IN_SYSTEM_NAMESPACES,
-        ]
-        | None
-    ) = None
+    namespaces: NamespaceGrants | None = None
     """Rights in namespaces other than the user's own and the shared ones."""
 
 

@@ -36,7 +36,7 @@ router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 
 @router.get(
     "/kubeconfig",
-    summary="The caller's rights, for kubectl",
+    summary="Get a kubeconfig for the caller",
     response_class=Response,
     responses={200: KUBECONFIG, **statuses(401, 503)},
 )
@@ -58,7 +58,7 @@ async def _caller_with_password(
     name = await subject(user_api, caller)
     username = user_of(name, settings.accounts_namespace)
     if username is None:
-        raise Forbidden(f"{name} is no user of Wegent's, and has no password here")
+        raise Forbidden(f"{name} is not a user of Wegent and has no password")
     return username
 
 
@@ -96,15 +96,17 @@ async def change_password(
         old = body.old_password.get_secret_value()
         known = await login.check(username, old, client_address(request))
     except Unauthorized:
-        wrong = Cause("FieldValueInvalid", "oldPassword", "is not the password")
+        wrong = Cause("FieldValueInvalid", "oldPassword", "must be the current password")
         raise Invalid.of([wrong], what="PasswordChange") from None
     write = as_proxy(own_api)
     secret = await changer.change(known.account, new, write)
     try:
         issued = await tokens.issue(username, secret)
     except PasswordChanged:
-        raise Conflict("the password has been changed again; log in with the new one") from None
+        raise Conflict(
+            "another request has changed the password too; log in with the newest password"
+        ) from None
     except (Unavailable, KubeError) as error:
-        raise Unavailable("the password has been changed; log in with the new one") from error
+        raise Unavailable("the password has been changed; log in with the new password") from error
     response.headers.update(NO_STORE)
     return Token(access_token=issued.token, expires_in=issued.lifetime_s)

@@ -5,7 +5,7 @@ patch the old password is valid, after it the new one. A sweep deletes Secrets t
 refers to. Finally the old Secret is deleted, and with it every token that is bound to it.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import Depends
 
@@ -17,10 +17,6 @@ from wegent_api.http.errors import Conflict, Unavailable, UpstreamStatus
 from wegent_api.http.state import FromState
 from wegent_kube import KubeError
 from wegent_kube.content_types import JSON_PATCH
-
-LOST: Final = frozenset({409, 422})
-"""Codes for a patch whose test failed. A third party's policy may answer with the same codes, so
-the Account must be read again."""
 
 
 class PasswordChanger:
@@ -53,20 +49,16 @@ class PasswordChanger:
         if dry_run_first:
             await self._refer(account, NOT_YET_STORED, write, dry=True)
         superseded = await self._secrets.read(account.password_secret)
-        new = await self._secrets.create(account.username, await self._passwords.hash(password))
-        try:
+        password_hash = await self._passwords.hash(password)
+        async with self._secrets.created(account.username, password_hash) as new:
             await self._refer(account, new.name, write)
-        except (Conflict, UpstreamStatus) as error:
-            if error.code < 500:  # after a 5xx it may be valid; the sweep decides
-                await self._secrets.forget(new)
-            raise
         try:
             if superseded is not None:
                 await self._secrets.delete(superseded.secret)
         except KubeError as error:
             raise Unavailable(
-                "the password has been changed, but sessions from before may go on for as long as"
-                " a login lasts; change it once more, or have an admin suspend the account"
+                "the password has been changed, but earlier tokens may stay valid until they"
+                " expire; change the password again, or ask an admin to suspend the account"
             ) from error
         await self._secrets.give_or_leave(account, new)
         return new
@@ -90,12 +82,15 @@ class PasswordChanger:
         ]
         path = self._accounts.path(account.username)
         try:
-            await write("PATCH", path, patch, DRY_RUN if dry else STRICT, JSON_PATCH)
+            params = DRY_RUN if dry else STRICT
+            await write("PATCH", path, body=patch, params=params, content_type=JSON_PATCH)
         except UpstreamStatus as error:
-            if error.code in LOST and await self._has_changed(account):
+            # A failed test and a third party's policy may have the same answer.
+            lost = error.is_conflict or error.is_invalid
+            if lost and await self._has_changed(account):
                 raise Conflict(
-                    f"the account {account.username} has been changed in the meantime;"
-                    " look at it, and try again"
+                    f"the account {account.username} has been modified by another request;"
+                    " read it again, then retry"
                 ) from error
             raise
 

@@ -21,9 +21,9 @@ from wegent_api.http.bodies import (
     read_form,
     validated,
 )
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import BadRequest, Cause
 from wegent_api.http.openapi import request_body
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -90,12 +90,12 @@ async def _form_of(request: Request) -> dict[str, Any]:
             max_num_fields=MAX_FIELDS,
         )
     except ValueError:  # UnicodeDecodeError is one
-        raise BadRequest("the body is not a form in UTF-8") from None
+        raise BadRequest("the body must be a form in UTF-8") from None
     known = [(name, value) for name, value in pairs if name in FIELDS]
     fields = dict(known)
     if len(fields) != len(known):
-        raise BadRequest("the form has a field twice")
+        raise BadRequest("the form has a duplicate field")
     if fields.pop("grant_type", PASSWORD) != PASSWORD:
-        message = "must be password: no other grant is taken"
+        message = "must be password, the only supported grant type"
         raise BadRequest.of([Cause("FieldValueNotSupported", "grant_type", message)])
     return fields

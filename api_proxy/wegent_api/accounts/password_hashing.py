@@ -72,7 +72,7 @@ class PasswordHashing:
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         if self._taken >= self._capacity:
-            raise Unavailable("too many logins at once", retry_after_s=RETRY_AFTER_S)
+            raise Unavailable("too many concurrent logins; try again", retry_after_s=RETRY_AFTER_S)
         self._taken += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

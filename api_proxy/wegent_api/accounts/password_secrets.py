@@ -10,13 +10,15 @@ import base64
 import binascii
 import logging
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from wegent_api.accounts.store import Account
+from wegent_api.http.errors import Problem
 from wegent_crds.registry import ACCOUNT, API_VERSION, GROUP
-from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube import KubeClient, KubeError, delete_or_none, get_or_none
 from wegent_kube.content_types import JSON_PATCH, METADATA_LIST
 from wegent_kube.resources import SECRETS
 
@@ -68,7 +70,22 @@ class PasswordSecrets:
         self._own_api = own_api
         self._namespace = namespace
 
-    async def create(self, username: str, password_hash: str) -> SecretRef:
+    @asynccontextmanager
+    async def created(self, username: str, password_hash: str) -> AsyncIterator[SecretRef]:
+        """Store a hash for ``username``, and forget it if the Account's write is refused.
+
+        The block writes the Account. After a 5xx the Account may refer to the Secret, so the
+        sweep decides.
+        """
+        secret = await self._create(username, password_hash)
+        try:
+            yield secret
+        except Problem as error:
+            if not error.is_server_error:
+                await self.forget(secret)
+            raise
+
+    async def _create(self, username: str, password_hash: str) -> SecretRef:
         """Store a hash for ``username`` under a new name."""
         made = await self._own_api.request(
             "POST",
@@ -92,13 +109,12 @@ class PasswordSecrets:
 
         It always makes one request to the API server, so that all logins make the same requests.
         """
+        path = self._path(name or NO_SUCH_NAME)
+        body = await get_or_none(self._own_api.request("GET", path))
+        if body is None:
+            return None
         try:
-            body = await self._own_api.request("GET", self._path(name or NO_SUCH_NAME))
             value = base64.b64decode(body["data"][HASH_KEY]).decode("ascii")
-        except ApiError as error:
-            if error.code == 404:
-                return None
-            raise
         except (KeyError, TypeError, binascii.Error, UnicodeDecodeError):
             return None  # not a password Secret; such an account has no login
         return StoredPassword(_ref(body["metadata"]), value)
@@ -126,27 +142,22 @@ class PasswordSecrets:
         try:
             await self.give_to(account, secret)
         except KubeError as error:
-            logger.warning("a password Secret has no owner yet, it is left to the sweep: %s", error)
+            logger.warning("Owner of a password Secret not set; the sweep retries it: %s", error)
 
     async def forget(self, secret: SecretRef) -> None:
         """Delete an unused Secret. If that fails, the next sweep does it."""
         try:
             await self.delete(secret)
         except KubeError as error:
-            logger.warning("an orphaned password Secret is left to the sweep: %s", error)
+            logger.warning("Orphaned password Secret not deleted; the sweep retries it: %s", error)
 
     async def delete(self, secret: SecretRef, *, resource_version: str | None = None) -> None:
         """Delete exactly this Secret. It may be gone already, or changed in the meantime."""
         preconditions = {"uid": secret.uid}
         if resource_version is not None:
             preconditions["resourceVersion"] = resource_version
-        try:
-            await self._own_api.request(
-                "DELETE", self._path(secret.name), body={"preconditions": preconditions}
-            )
-        except ApiError as error:
-            if error.code not in {404, 409}:
-                raise
+        path, options = self._path(secret.name), {"preconditions": preconditions}
+        await delete_or_none(self._own_api.request("DELETE", path, body=options))
 
     async def all(self) -> AsyncIterator[PasswordSecretInfo]:
         """Yield all password Secrets, without their hashes."""

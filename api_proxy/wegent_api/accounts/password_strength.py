@@ -60,8 +60,8 @@ def weakness(password: str, personal: tuple[str, ...] = ()) -> str | None:
     # A repeated unit costs at most half its length, however unusual its characters are.
     if min(_cost(unit), len(unit) / 2 if unit != text else MIN_COST) < MIN_COST:
         return (
-            "is too easy to guess: little but common words, sequences or repetitions;"
-            " add words or characters that have nothing to do with each other"
+            "is too easy to guess: it is mostly common words, sequences or repetitions;"
+            " add unrelated words or characters"
         )
     return None
 

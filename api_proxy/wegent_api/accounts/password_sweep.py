@@ -44,9 +44,9 @@ class Sweeper:
             try:
                 await self.sweep()
             except KubeError as error:
-                logger.warning("password Secrets not swept: %s", error)
+                logger.warning("Sweep of password Secrets failed: %s", error)
             except Exception:
-                logger.exception("password Secrets not swept")
+                logger.exception("Sweep of password Secrets failed")
             await asyncio.sleep(interval_s)
 
     async def sweep(self) -> None:
@@ -68,7 +68,7 @@ class Sweeper:
             if account is None or account.password_secret != found.secret.name:
                 await self._secrets.delete(found.secret, resource_version=found.resource_version)
                 self._metrics.swept_secrets.inc()
-                logger.info("deleted an orphaned password Secret", extra={"user": username})
+                logger.info("Deleted an orphaned password Secret", extra={"user": username})
             elif not found.owned:
                 await self._secrets.give_to(account, found.secret)
 

@@ -13,7 +13,6 @@ from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import NOT_YET_STORED, PasswordSecrets
 from wegent_api.accounts.store import Account, Accounts, NewAccount
 from wegent_api.accounts.writers import DRY_RUN, STRICT, Writer
-from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.state import FromState
 
 
@@ -35,14 +34,10 @@ class Registrar:
             Problem, KubeError: the Account may or may not have been created.
         """
         namespace, path = self._accounts.namespace, self._accounts.path()
-        await write("POST", path, new.body(namespace, NOT_YET_STORED), DRY_RUN)
-        secret = await self._secrets.create(new.username, await self._passwords.hash(password))
-        try:
-            body = await write("POST", path, new.body(namespace, secret.name), STRICT)
-        except UpstreamStatus as error:
-            if error.code < 500:  # after a 5xx it may exist; the sweep decides
-                await self._secrets.forget(secret)
-            raise
+        await write("POST", path, body=new.body(namespace, NOT_YET_STORED), params=DRY_RUN)
+        password_hash = await self._passwords.hash(password)
+        async with self._secrets.created(new.username, password_hash) as secret:
+            body = await write("POST", path, body=new.body(namespace, secret.name), params=STRICT)
         account = Account.of(body)
         await self._secrets.give_or_leave(account, secret)
         return account

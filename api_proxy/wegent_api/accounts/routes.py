@@ -74,7 +74,7 @@ async def register(
 @router.post(
     "/admin/register",
     status_code=201,
-    summary="Register another admin, or a user of the role that is given",
+    summary="Register a user with a role, by default an admin",
     responses=statuses(400, 401, 403, 409, 413, 415, 422, 503),
     openapi_extra=request_body(AdminRegistration, examples.ADMIN_REGISTRATION),
 )
@@ -125,7 +125,7 @@ async def login(
 
 @router.get(
     "/me",
-    summary="Who the caller is",
+    summary="Get the caller's account",
     response_model_exclude_none=True,
     responses=statuses(401, 503),
 )

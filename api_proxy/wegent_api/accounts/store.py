@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 from fastapi import Depends
 
 from wegent_api.http.state import FromState
-from wegent_crds.conditions import ConditionType
+from wegent_crds.conditions import ConditionType, conditions_of, find_condition
 from wegent_crds.registry import ACCOUNT, API_VERSION
-from wegent_kube import ApiError, KubeClient
+from wegent_kube import KubeClient, get_or_none
 from wegent_kube.resources import Resource, resource_of
 
 ACCOUNTS: Final[Resource] = resource_of(ACCOUNT)
@@ -55,10 +55,8 @@ class Account:
 
 
 def _unready(body: Mapping[str, Any]) -> str:
-    for condition in (body.get("status") or {}).get("conditions") or ():
-        if (condition["type"], condition["status"]) == (ConditionType.READY, "False"):
-            return f"{condition['reason']}: {condition['message']}"
-    return ""
+    ready = find_condition(conditions_of(body), ConditionType.READY)
+    return f"{ready.reason}: {ready.message}" if ready is not None and ready.is_false else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +98,8 @@ class Accounts:
         Raises:
             KubeError: the API server did not answer.
         """
-        try:
-            return Account.of(await self._own_api.request("GET", self.path(username)))
-        except ApiError as error:
-            if error.code == 404:
-                return None
-            raise
+        body = await get_or_none(self._own_api.request("GET", self.path(username)))
+        return None if body is None else Account.of(body)
 
     def path(self, username: str | None = None) -> str:
         """Return the path of the collection, or of one account."""

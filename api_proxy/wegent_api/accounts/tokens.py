@@ -74,14 +74,15 @@ class TokenIssuer:
             try:
                 return _issued(await self._request(username, secret))
             except ApiError as error:
-                if error.code == 409 or (error.code == 404 and _missing(error) == "secrets"):
+                absent = error.is_not_found and error.details.get("kind") == "secrets"
+                if absent or error.is_conflict:  # a conflict: the Secret has another uid
                     raise PasswordChanged from error
-                if error.code != 404:
+                if not error.is_not_found:
                     raise
             if time.monotonic() + pause > deadline:
                 raise NotSetUp(
-                    f"the account {username} is not set up yet; if this lasts,"
-                    " see whether Wegent's operator is running",
+                    f"the account {username} is not set up yet; try again. If this persists,"
+                    " check that Wegent's operator is running",
                     retry_after_s=RETRY_AFTER_S,
                 )
             await asyncio.sleep(pause)
@@ -110,11 +111,6 @@ class TokenIssuer:
 
 def _issued(answer: Any) -> IssuedToken:
     return IssuedToken(answer["status"]["token"], answer["spec"]["expirationSeconds"])
-
-
-def _missing(error: ApiError) -> str:
-    """Return the plural of the resource that the API server did not find."""
-    return str((error.status.get("details") or {}).get("kind") or "")
 
 
 TokenIssuerDep = Annotated[TokenIssuer, Depends(FromState("tokens"))]

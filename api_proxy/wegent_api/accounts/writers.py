@@ -3,33 +3,26 @@
 Both write the same objects. They differ only in the source of the refusals.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol, Unpack
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import UpstreamStatus
 from wegent_api.upstream.client import UserApi
 from wegent_kube import ApiError, KubeClient
+from wegent_kube.options import RequestOptions
 
 STRICT: Final = {"fieldValidation": "Strict"}
 """Query parameters for which the API server refuses unknown fields instead of dropping them."""
 DRY_RUN: Final = {"dryRun": "All"} | STRICT
 """The same, without storing anything. It shows whether the API server would refuse the write."""
-OF_THE_OBJECT: Final = {"POST": frozenset({409, 422}), "PATCH": frozenset({404, 409, 422})}
-"""Codes that refuse the object, by method. Any other code concerns the proxy's rights."""
 
 
 class Writer(Protocol):
     """Writes with the rights of the proxy or of a caller."""
 
     async def __call__(
-        self,
-        method: str,
-        path: str,
-        body: Any,
-        params: Mapping[str, str],
-        content_type: str = JSON,
+        self, method: str, path: str, *, body: Any, **options: Unpack[RequestOptions]
     ) -> Any:
         """Send ``body`` and return the stored object. Raises ``UpstreamStatus`` for a refusal."""
 
@@ -37,19 +30,11 @@ class Writer(Protocol):
 def as_proxy(own_api: KubeClient) -> Writer:
     """Return the writer with the proxy's own rights, which policies restrict."""
 
-    async def write(
-        method: str,
-        path: str,
-        body: Any,
-        params: Mapping[str, str],
-        content_type: str = JSON,
-    ) -> Any:
+    async def write(method: str, path: str, *, body: Any, **options: Unpack[RequestOptions]) -> Any:
         try:
-            return await own_api.request(
-                method, path, body=body, params=params, content_type=content_type
-            )
+            return await own_api.request(method, path, body=body, **options)
         except ApiError as error:
-            if error.code in OF_THE_OBJECT[method]:
+            if _is_about_object(method, error):
                 raise UpstreamStatus(error.status, error.code, {}) from error
             raise
 
@@ -58,16 +43,10 @@ def as_proxy(own_api: KubeClient) -> Writer:
 
 def as_caller(user_api: UserApi, caller: Caller) -> Writer:
     """Return the writer with the rights of ``caller``."""
+    return partial(user_api.request_json, caller)
 
-    async def write(
-        method: str,
-        path: str,
-        body: Any,
-        params: Mapping[str, str],
-        content_type: str = JSON,
-    ) -> Any:
-        return await user_api.request_json(
-            caller, method, path, params=params, body=body, content_type=content_type
-        )
 
-    return write
+def _is_about_object(method: str, error: ApiError) -> bool:
+    """Return whether a refusal is about the object. Any other is about the proxy's rights."""
+    exists = error.is_already_exists or error.is_conflict
+    return exists or error.is_invalid or (method == "PATCH" and error.is_not_found)

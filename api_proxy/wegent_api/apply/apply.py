@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from wegent_api.http.errors import Invalid, Problem, UpstreamStatus
+from wegent_api.http.errors import BadGateway, Invalid, Problem, UpstreamStatus
 from wegent_api.http.manifests import Manifest
 from wegent_api.http.patches import without_quoted_object
 from wegent_api.http.query import ApplyParameters
@@ -24,6 +24,7 @@ from wegent_api.upstream.client import Answer
 from wegent_api.upstream.metadata import metadata_of, version_of
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import BY_PLURAL, Kind
+from wegent_kube.errors import get_or_none
 from wegent_kube.resources import resource_of
 
 AT_ONCE: Final = 8
@@ -31,8 +32,6 @@ AT_ONCE: Final = 8
 """
 MAX_OUTSIDE: Final = 1024
 """Limit of distinct objects outside of the body that it refers to. Each costs one request."""
-ENDING: Final = frozenset({401, 429, 502, 503})
-"""Refusals that concern the whole request, so that further objects would get the same one."""
 
 _WARNING: Final = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 
@@ -123,7 +122,7 @@ class Apply:
                     raise self._end
                 self._outcomes[manifest.key] = await self._send(manifest)
             except Problem as problem:
-                if problem.code in ENDING:
+                if ends_all(problem):
                     self._end = problem
                 self._outcomes[manifest.key] = problem
 
@@ -144,11 +143,22 @@ class Apply:
     async def _before(self, path: str) -> bytes | None:
         """Return the current object, or None if it doesn't exist or the caller may not read it."""
         try:
-            return (await self._user_api.request(self._caller, "GET", path)).body
+            there = await get_or_none(self._user_api.request(self._caller, "GET", path))
         except UpstreamStatus as refused:
-            if refused.code not in {403, 404}:
-                raise
-            return None
+            if refused.is_forbidden:
+                return None
+            raise
+        return None if there is None else there.body
+
+
+def ends_all(problem: Problem) -> bool:
+    """Return whether a refusal concerns the whole request, so that all objects would get it."""
+    return (
+        problem.is_unauthorized
+        or problem.is_too_many_requests
+        or problem.is_service_unavailable
+        or isinstance(problem, BadGateway)
+    )
 
 
 def bound_lookups(manifests: Sequence[Manifest]) -> None:
@@ -164,8 +174,8 @@ def bound_lookups(manifests: Sequence[Manifest]) -> None:
             if reference.target not in inside:
                 outside.add(reference.target)
         if len(outside) > MAX_OUTSIDE:
-            message = f"references to more than {MAX_OUTSIDE} objects that aren't in the body"
-            raise Invalid(f"{message}; send them in parts, or ?validateRefs=false")
+            message = f"too many references to objects outside the body: the limit is {MAX_OUTSIDE}"
+            raise Invalid(f"{message}; split the body, or use ?validateRefs=false")
 
 
 def level_of(kind: Kind) -> int:

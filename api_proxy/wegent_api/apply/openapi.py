@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.examples import APPLIED
 from wegent_api.http.openapi import SCHEMAS, Responses, json_content, statuses
 from wegent_api.http.yaml import YAML
+from wegent_kube.content_types import JSON
 
 _RESULTS: Final = json_content({"$ref": f"{SCHEMAS}ApplyResults"})
 
@@ -13,8 +13,11 @@ _ONE: Final = "One object, or a `List` of them"
 _EXAMPLE: Final = {"apiVersion": "v1", "kind": "List", "items": list(APPLIED)}
 
 RESPONSES: Final[Responses] = {
-    200: {"description": "All are as they are to be.", "content": _RESULTS},
-    207: {"description": "Some failed; their `status` says why.", "content": _RESULTS},
+    200: {"description": "All objects were applied.", "content": _RESULTS},
+    207: {
+        "description": "Some objects failed; the `status` of each has the reason.",
+        "content": _RESULTS,
+    },
     **statuses(400, 401, 408, 413, 415, 422, 429, 502, 503),
 }
 
@@ -25,11 +28,14 @@ BODY: Final[dict[str, Any]] = {
             YAML: {
                 # Swagger UI makes YAML from an object's schema, but can't do so from several
                 # documents.
-                "schema": {"type": "object", "description": f"{_ONE}; or documents of either."},
+                "schema": {
+                    "type": "object",
+                    "description": f"{_ONE}, or several documents of these.",
+                },
                 "example": _EXAMPLE,
             },
             JSON: {
-                "schema": {"type": "object", "description": f"{_ONE}; or an array of either."},
+                "schema": {"type": "object", "description": f"{_ONE}, or an array of these."},
                 "example": _EXAMPLE,
             },
         },

@@ -5,18 +5,18 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from wegent_api.apply.apply import ENDING, Applied, Apply, Outcome
+from wegent_api.apply.apply import Applied, Apply, Outcome, ends_all
 from wegent_api.apply.models import ApplyResult, ApplyResults
 from wegent_api.apply.openapi import BODY, RESPONSES
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import BodyReaderDep, media_type_of, parse
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import Problem
 from wegent_api.http.manifests import Manifest, Unusable, manifests_of
 from wegent_api.http.query import ApplyParameters, no_repeats
 from wegent_api.http.yaml import YAML, documents_of
 from wegent_api.kinds.object_writer import ObjectWriterDep
 from wegent_crds.references import ObjectKey
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
 router: Final = APIRouter(prefix="/api/v1/apply", tags=["apply"])
@@ -83,7 +83,7 @@ def of_the_whole(outcomes: list[Outcome]) -> Problem | None:
     problems = [it for it in outcomes if isinstance(it, Problem)]
     nothing_done = len(problems) == len(outcomes)
     for problem in problems:
-        if problem.code == 401 or (nothing_done and problem.code in ENDING):
+        if problem.is_unauthorized or (nothing_done and ends_all(problem)):
             return problem
     return None
 

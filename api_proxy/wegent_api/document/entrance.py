@@ -1,13 +1,13 @@
-"""``/``: the documentation, or the list of all paths, as Kubernetes has it at its root."""
+"""``/``: the documentation, or the list of all paths, as at the root of Kubernetes."""
 
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
 from wegent_api.document.route import Document
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.redirects import redirect, under_root
 from wegent_api.http.security_headers import DOCS
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
 HTML: Final = "text/html"

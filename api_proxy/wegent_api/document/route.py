@@ -8,7 +8,7 @@ import asyncio
 
 from fastapi import FastAPI, Request, Response
 
-from wegent_api.http.error_responses import JSON
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
 

@@ -22,13 +22,13 @@ LOGIN: Final = "/api/v1/auth/login"
 DESCRIPTION: Final = """\
 Ghosts, Models, Shells, Bots, Teams, Skills and Tasks over REST. Every request is made to the
 Kubernetes API server with the caller's own token and rights; objects, lists and errors are the
-API server's own. **Authorize** logs in by itself, or takes the token of
+API server's own. **Authorize** accepts a user name and a password, or the `accessToken` of
 `POST /api/v1/auth/login`.
 """
 
 STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # the kinds already have a schema "Status"
     "title": "ErrorStatus",
-    "description": "What went wrong, as Kubernetes says it.",
+    "description": "Error, as a Kubernetes Status.",
     "type": "object",
     "required": ["kind", "apiVersion", "status", "code"],
     "properties": {
@@ -36,9 +36,9 @@ STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # the kinds already have a schema "
         "apiVersion": {"const": "v1"},
         "metadata": {"type": "object"},
         "status": {"const": "Failure"},
-        "message": {"type": "string", "description": "For people."},
-        "reason": {"type": "string", "description": "For programs, in one CamelCase word."},
-        "code": {"type": "integer", "description": "The HTTP status."},
+        "message": {"type": "string", "description": "Human-readable description of the error."},
+        "reason": {"type": "string", "description": "Machine-readable reason, in CamelCase."},
+        "code": {"type": "integer", "description": "HTTP status code."},
         "details": {
             "type": "object",
             "properties": {
@@ -66,7 +66,7 @@ STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # the kinds already have a schema "
 
 PENDING_SCHEMA: Final[Mapping[str, Any]] = {
     "title": "PendingStatus",
-    "description": "What was asked for is under way.",
+    "description": "Operation in progress, as a Kubernetes Status.",
     "type": "object",
     "required": ["kind", "apiVersion", "status", "message", "code"],
     "properties": {
@@ -74,7 +74,7 @@ PENDING_SCHEMA: Final[Mapping[str, Any]] = {
         "apiVersion": {"const": "v1"},
         "metadata": {"type": "object"},
         "status": {"const": "Success"},
-        "message": {"type": "string", "description": "For people."},
+        "message": {"type": "string", "description": "Human-readable state of the operation."},
         "code": {"const": 202},
     },
 }
@@ -149,7 +149,7 @@ def _offer_login(document: dict[str, Any]) -> None:
     """
     document["components"]["securitySchemes"]["password"] = {
         "type": "oauth2",
-        "description": "Logs in with a user name and a password. Leave client id and secret empty.",
+        "description": "User name and password. Leave the client ID and secret empty.",
         "flows": {"password": {"tokenUrl": LOGIN, "scopes": {}}},
     }
     for methods in document["paths"].values():

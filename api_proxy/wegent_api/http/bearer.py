@@ -49,15 +49,17 @@ class RequireBearer(SecurityBase):
         """Return the caller of ``request``."""
         values = request.headers.getlist("authorization")
         if not values:
-            raise Unauthorized("log in first: a Bearer token is needed in Authorization")
+            raise Unauthorized("a Bearer token is required in the Authorization header")
         if len(values) > 1:
             raise Unauthorized("more than one Authorization header", error="invalid_request")
         scheme, _, token = values[0].partition(" ")
         token = token.strip(" ")
         if scheme.lower() != "bearer":
-            raise Unauthorized("only Bearer tokens are taken", error="invalid_request")
+            raise Unauthorized(
+                "the Authorization header must have a Bearer token", error="invalid_request"
+            )
         if len(token) > self._max_token_chars or not _B64TOKEN.fullmatch(token):
-            raise Unauthorized("this can't be a token", error="invalid_token")
+            raise Unauthorized("the token is malformed", error="invalid_token")
         return Caller(token)
 
 

@@ -14,14 +14,13 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from email.message import Message
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
 from wegent_api.http.bearer import Caller, CallerDep, bearer
-from wegent_api.http.error_responses import JSON, invalid
+from wegent_api.http.error_responses import invalid
 from wegent_api.http.errors import (
     BadRequest,
     BodyTooLarge,
@@ -32,6 +31,7 @@ from wegent_api.http.errors import (
 from wegent_api.http.rate_limiter import RateLimiter, address_key
 from wegent_api.http.state import FromState
 from wegent_api.http.worker import Worker
+from wegent_kube.content_types import JSON, ContentType, parse_content_type
 
 FORM_BYTES: Final = 64 * 1024
 """Limit for bodies of routes that take a small form, and of callers not yet authenticated."""
@@ -41,9 +41,6 @@ MAX_VALUES: Final = 100_000
 """Limit of values in any other body. Each one takes time here, and again in later checks."""
 READ_TIMEOUT_S: Final = 30.0
 """Seconds for the whole body. A sender of one byte a second can't hold a request for ever."""
-
-MAX_CONTENT_TYPE_CHARS: Final = 256
-"""Limit for a media type with its parameters. Python's parser takes quadratic time for them."""
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 """Mark with which some editors begin a file. RFC 8259 lets JSON parsers ignore it."""
@@ -78,7 +75,7 @@ async def read_bytes(request: Request, limit: int, admit: Admit | None = None) -
         TooManyRequests: the caller has too many bytes in other bodies.
         BadRequest: the body begins with UTF-16's mark and is not UTF-16.
     """
-    too_large = BodyTooLarge(f"the body is longer than the {limit} bytes that are taken")
+    too_large = BodyTooLarge(f"the body is too large: the limit is {limit} bytes")
     declared = request.headers.get("content-length", "")
     length = int(declared) if declared.isdecimal() and len(declared) < 20 else None
     if declared and (length is None or length > limit):
@@ -102,7 +99,7 @@ async def read_bytes(request: Request, limit: int, admit: Admit | None = None) -
         try:
             return body.decode("utf-16").encode()
         except UnicodeDecodeError as error:
-            raise BadRequest(f"the body is not UTF-16: byte {error.start}") from None
+            raise BadRequest(f"the body is not valid UTF-16: byte {error.start}") from None
     return bytes(body).removeprefix(BYTE_ORDER_MARK)
 
 
@@ -189,7 +186,7 @@ def counted(request: Request, refusals: RateLimiter) -> Iterator[None]:
     """
     address = address_key(client_address(request))
     if wait := refusals.take(address):
-        message = f"too many requests that were refused; try again in {wait} s"
+        message = f"too many invalid requests; try again in {wait} s"
         raise TooManyRequests(message, retry_after_s=wait)
     yield
     refusals.refund(address)
@@ -221,7 +218,7 @@ async def no_body(request: Request, _: CallerDep) -> None:
         BadRequest: there is a body.
     """
     if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
-        raise BadRequest(f"{request.method} takes no body")
+        raise BadRequest(f"a {request.method} request must not have a body")
 
 
 def media_type_of(request: Request, types: Sequence[str] = (JSON,)) -> str:
@@ -231,20 +228,16 @@ def media_type_of(request: Request, types: Sequence[str] = (JSON,)) -> str:
         UnsupportedMediaType: the body is declared as something else.
     """
     declared = declared_type(request)
-    charset = declared.get_content_charset("utf-8")
-    content_type = declared.get_content_type()
-    if content_type not in types or charset not in {"utf-8", "us-ascii"}:
+    if declared.media_type not in types or declared.charset not in {"utf-8", "us-ascii"}:
         raise UnsupportedMediaType(f"the Content-Type must be {' or '.join(types)}")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("the body must not be compressed")
-    return content_type
+    return declared.media_type
 
 
-def declared_type(request: Request) -> Message:
-    """Return a message with the request's Content-Type, or without it if it is too long."""
-    declared, value = Message(), request.headers.get("content-type", "")
-    declared["content-type"] = value if len(value) <= MAX_CONTENT_TYPE_CHARS else ""
-    return declared
+def declared_type(request: Request) -> ContentType:
+    """Return the request's Content-Type."""
+    return parse_content_type(request.headers.get("content-type", ""))
 
 
 def parse(raw: bytes, most: int = MAX_VALUES) -> Any:
@@ -256,7 +249,7 @@ def parse(raw: bytes, most: int = MAX_VALUES) -> Any:
         BadRequest: the text is not such JSON. The message names the position.
     """
     if _has_more_than(most, raw):
-        raise BadRequest(f"the body holds more than {most} values")
+        raise BadRequest(f"the body has too many values: the limit is {most}")
     try:
         text = raw.decode("utf-8")
         value = json.loads(
@@ -268,15 +261,17 @@ def parse(raw: bytes, most: int = MAX_VALUES) -> Any:
         if _SURROGATE_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        message = "the body holds one half of a surrogate pair, which is no character"
+        message = "the body has an unpaired surrogate, which is not a character"
     except UnicodeDecodeError as error:
-        message = f"the body is not UTF-8: byte {error.start}"
+        message = f"the body is not valid UTF-8: byte {error.start}"
     except json.JSONDecodeError as error:
-        message = f"the body is not JSON: {error.msg}: line {error.lineno} column {error.colno}"
+        message = (
+            f"the body is not valid JSON: {error.msg}: line {error.lineno} column {error.colno}"
+        )
     except RecursionError:
         message = "the body is nested too deeply"
     except ValueError:  # Python's own limit of digits, against quadratic time
-        message = "the body holds a number with too many digits"
+        message = "the body has a number with too many digits"
     else:
         return value
     raise BadRequest(message) from None
@@ -310,16 +305,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         counts = Counter(key for key, _ in pairs)
         twice = counts.most_common(1)[0][0]
-        raise BadRequest(f"the body has the key {json.dumps(twice[:100])} twice in one object")
+        raise BadRequest(f"the body has the duplicate key {json.dumps(twice[:100])} in an object")
     return members
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise BadRequest(f"the body is not JSON: {name} is no JSON value")
+    raise BadRequest(f"the body is not valid JSON: {name} is not a JSON value")
 
 
 def _finite(digits: str) -> float:
     value = float(digits)
     if value in {float("inf"), float("-inf")}:
-        raise BadRequest("the body holds a number that is out of range")
+        raise BadRequest("the body has a number out of range")
     return value

@@ -28,13 +28,12 @@ from wegent_api.http.errors import (
 from wegent_api.http.redirects import redirect, without_slash
 from wegent_api.http.wording import pydantic_message
 from wegent_kube import ApiError, Unreachable
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
 logger = logging.getLogger(__name__)
 
-JSON: Final = "application/json"
-
-NO_SUCH_PATH: Final = "there is no such path; /docs and /openapi.json describe those that are"
+NO_SUCH_PATH: Final = "path not found; /docs and /openapi.json list the paths"
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _REASONS: Final = {404: "NotFound", 405: "MethodNotAllowed"}
@@ -64,7 +63,7 @@ def problem_response(problem: Problem) -> Response:
 
 
 def pending(message: str, headers: Mapping[str, str]) -> Response:
-    """Return the 202 for an operation in progress: a ``Status`` that is no failure."""
+    """Return the 202 for an operation in progress: a ``Status`` of success."""
     status = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -78,7 +77,7 @@ def pending(message: str, headers: Mapping[str, str]) -> Response:
 
 def internal_error() -> Response:
     """Return the answer to an unexpected error. The log has the rest, with the request's id."""
-    message = "internal error; the proxy's log says more under this answer's X-Request-Id"
+    message = "internal error; the proxy's log has the cause under the ID in X-Request-Id"
     return status_response(status_object(500, "InternalError", message), 500)
 
 
@@ -131,7 +130,9 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if code == 404 and (location := without_slash(request)):
         return redirect(location)
     reason = _REASONS.get(code, http.HTTPStatus(code).phrase.replace(" ", ""))
-    message = {404: NO_SUCH_PATH, 405: "this path has no such method"}.get(code, str(error.detail))
+    message = {404: NO_SUCH_PATH, 405: "method not allowed for this path"}.get(
+        code, str(error.detail)
+    )
     headers = error.headers
     if code == 405:
         headers = {"Allow": ", ".join(allowed_methods(request))}
@@ -163,10 +164,12 @@ async def _on_unreachable(_: Request, error: Exception) -> Response:
 async def _on_api_error(_: Request, error: Exception) -> Response:
     """Answer an error of the proxy's own requests. Its details are not for the caller."""
     assert isinstance(error, ApiError)  # noqa: S101 - registered for this type
-    logger.error("the API server refused the proxy itself: %s", error)
-    if error.code == 429 or error.code >= 500:
+    logger.error("The API server refused a request of the proxy itself: %s", error)
+    if error.is_too_many_requests or error.is_server_error:
         wait = math.ceil(error.retry_after or 1)
-        return problem_response(Unavailable("the API server is busy", retry_after_s=wait))
+        return problem_response(
+            Unavailable("the API server is busy; try again", retry_after_s=wait)
+        )
     return internal_error()
 
 

@@ -23,6 +23,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from wegent_kube.errors import StatusError
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -38,11 +40,8 @@ MAX_CAUSES: Final = 32
 """Limit of causes in one answer. A short body can have errors in a hundred thousand places."""
 
 
-class Problem(Exception):  # noqa: N818 - an answer, not an error of the program
+class Problem(StatusError):  # noqa: N818 - an answer, not an error of the program
     """Base of every refusal. ``message`` is for people, ``reason`` for programs."""
-
-    code: int
-    reason: str
 
     def __init__(
         self,
@@ -171,6 +170,7 @@ class UpstreamStatus(Problem):
     def __init__(self, status: Mapping[str, Any], code: int, headers: Mapping[str, str]) -> None:
         super().__init__(str(status.get("message") or ""), headers=headers)
         self.code = code
+        self.reason = str(status.get("reason") or "")
         self._status = status
 
     @property

@@ -32,6 +32,6 @@ def faults(operations: Sequence[Any]) -> Iterator[Cause]:
             continue
         for member in filter(None, ("path", NEEDS[name])):
             if member not in operation:
-                yield Cause("FieldValueRequired", f"[{place}].{member}", f"{name} needs it")
+                yield Cause("FieldValueRequired", f"[{place}].{member}", f"is required for {name}")
             elif member != "value" and not isinstance(operation[member], str):
                 yield Cause("FieldValueInvalid", f"[{place}].{member}", "must be a string")

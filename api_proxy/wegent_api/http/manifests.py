@@ -60,9 +60,9 @@ def manifests_of(documents: Sequence[Any], namespace: str) -> list[Manifest | Un
     """
     values = [value for document in documents for value in _items(document)]
     if not values:
-        raise BadRequest("the body holds no object")
+        raise BadRequest("the body has no objects")
     if len(values) > MAX_MANIFESTS:
-        raise BadRequest(f"the body holds {len(values)} objects; {MAX_MANIFESTS} are taken at once")
+        raise BadRequest(f"the body has {len(values)} objects: the limit is {MAX_MANIFESTS}")
     found = [_manifest(value, namespace) for value in values]
     times = Counter(it.key for it in found if isinstance(it, Manifest))
     return [_once(it) if isinstance(it, Manifest) and times[it.key] > 1 else it for it in found]
@@ -131,7 +131,7 @@ def _manifest(value: Any, namespace: str) -> Manifest | Unusable:
 
 def _wrong_kind(value: Mapping[str, Any], kind: Kind | None) -> Iterator[Cause]:
     if kind is None or not kind.user_facing:
-        message = f"must be one of {', '.join(SERVED)}; apply everything else with kubectl"
+        message = f"must be one of {', '.join(SERVED)}; apply other kinds with kubectl"
         yield Cause("FieldValueNotSupported", "kind", message)
     elif value.get("apiVersion") != API_VERSION:
         yield Cause("FieldValueNotSupported", "apiVersion", f"must be {API_VERSION}")
@@ -139,7 +139,7 @@ def _wrong_kind(value: Mapping[str, Any], kind: Kind | None) -> Iterator[Cause]:
 
 def _wrong_place(name: object, namespace: object) -> Iterator[Cause]:
     if name in (None, ""):
-        message = "must be there: what is applied again must be the same object"
+        message = "is required; generateName is not supported for an apply"
         yield Cause("FieldValueRequired", "metadata.name", message)
     elif not is_dns_subdomain(name):
         yield Cause("FieldValueInvalid", "metadata.name", "must be a DNS-1123 subdomain")
@@ -149,7 +149,7 @@ def _wrong_place(name: object, namespace: object) -> Iterator[Cause]:
 
 def _once(manifest: Manifest) -> Unusable:
     key = manifest.key
-    message = "is in the body more than once; which of them is meant can't be told"
+    message = "must be unique: the body has several objects of this kind, namespace and name"
     cause = Cause("FieldValueDuplicate", "metadata.name", message)
     return Unusable(BadRequest.of([cause]), manifest.kind.kind, key.namespace, key.name)
 

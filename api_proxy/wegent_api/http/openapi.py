@@ -8,32 +8,32 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from wegent_api.http.error_responses import JSON
+from wegent_kube.content_types import JSON
 
 Responses = dict[int | str, dict[str, Any]]
 
 SCHEMAS: Final = "#/components/schemas/"
 
 MEANINGS: Final = {
-    400: "The request can't be understood; the message says where.",
-    401: "No token, or one that the API server does not take.",
-    403: "The caller may not do this.",
-    404: "There is no such object.",
+    400: "The request is malformed; the message has the details.",
+    401: "The token is missing, or the API server does not accept it.",
+    403: "The caller does not have permission.",
+    404: "The object does not exist.",
     408: "The body did not arrive in time.",
-    409: "The name is taken, or the object has changed.",
-    410: "The continue token is too old; begin again.",
-    412: "The object is another than the request's conditions want.",
-    413: "The body is too long.",
-    415: "The body is of another type than those that are taken.",
-    422: "Something in the body can't be; a cause for each field.",
-    429: "Too many attempts; Retry-After says how long to wait.",
-    502: "What answered in the API server's place wasn't it.",
-    503: "The API server can't be reached, or is not set up yet; worth another try.",
+    409: "The name is in use, or the object has been modified.",
+    410: "The continue token has expired; restart the list.",
+    412: "The object does not match the request's preconditions.",
+    413: "The body is too large.",
+    415: "The body's media type is not supported.",
+    422: "The body has invalid fields; details.causes has one cause for each.",
+    429: "Too many requests; Retry-After has the time to wait in seconds.",
+    502: "The answer did not come from the API server.",
+    503: "The API server is not reachable or not set up yet; try again.",
 }
 
 PENDING: Final[Responses] = {
     202: {
-        "description": "It is under way, and waits for Wegent's operator.",
+        "description": "The operation is in progress; Wegent's operator completes it.",
         "content": {JSON: {"schema": {"$ref": f"{SCHEMAS}PendingStatus"}}},
     }
 }

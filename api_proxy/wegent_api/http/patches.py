@@ -22,7 +22,7 @@ from wegent_api.http.errors import (
 )
 from wegent_api.http.yaml import documents_of
 from wegent_kube.content_types import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
-from wegent_kube.encoding import encode_json, encode_yaml
+from wegent_kube.encoding import encode_json
 
 PATCH_TYPES: Final = (MERGE_PATCH, JSON_PATCH, APPLY_PATCH)
 ACCEPT_PATCH: Final = ", ".join(PATCH_TYPES)
@@ -64,13 +64,8 @@ class Patch:
             return self.raw
         if isinstance(self.value, list):
             test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
-            return _encoded([test, *self.value])
-        return _encoded(with_metadata(self.value, resourceVersion=version))
-
-
-def as_yaml(value: Any) -> bytes:
-    """Return ``value``, made of JSON's types, as YAML for server-side apply."""
-    return encode_yaml(value)
+            return encode_json([test, *self.value])
+        return encode_json(with_metadata(self.value, resourceVersion=version))
 
 
 async def read_patch(request: Request, _: CallerDep, reader: BodyReaderDep) -> Patch:
@@ -80,7 +75,7 @@ async def read_patch(request: Request, _: CallerDep, reader: BodyReaderDep) -> P
         UnsupportedMediaType: the body has none of the three types.
         BadRequest: the body is not valid for its type.
     """
-    content_type = declared_type(request).get_content_type()
+    content_type = declared_type(request).media_type
     encoding = request.headers.get("content-encoding", "identity").lower()
     if content_type not in PATCH_TYPES or encoding != "identity":
         message = f"the Content-Type must be one of {ACCEPT_PATCH}, uncompressed"
@@ -111,7 +106,7 @@ def with_metadata(body: Mapping[str, Any], **fields: str) -> dict[str, Any]:
     if not isinstance(metadata, Mapping):
         raise BadRequest.of([Cause("FieldValueInvalid", "metadata", "must be an object")])
     causes = [
-        Cause("FieldValueInvalid", f"metadata.{field}", f"is not {value}, as the request has it")
+        Cause("FieldValueInvalid", f"metadata.{field}", f"must be {value}, as in the request")
         for field, value in fields.items()
         if metadata.get(field) not in (None, "", value)
     ]
@@ -122,13 +117,12 @@ def with_metadata(body: Mapping[str, Any], **fields: str) -> dict[str, Any]:
 
 def without_quoted_object(refused: UpstreamStatus) -> UpstreamStatus | Invalid:
     """Return a refusal without the whole object that the API server quotes in it."""
-    causes = (refused.status.get("details") or {}).get("causes") or ()
     found = [
         _QUOTED_OBJECT.fullmatch(str(cause.get("message")))
-        for cause in causes
+        for cause in refused.status_causes
         if cause.get("field") == "patch"
     ]
-    if refused.code != 422 or not found or not all(found):
+    if not refused.is_invalid or not found or not all(found):
         return refused
     shorter = [Cause("FieldValueInvalid", "patch", match[1]) for match in found if match]
     return Invalid.of(shorter)
@@ -140,9 +134,5 @@ def _one_document(raw: bytes) -> Any:
             return parse(raw)
     documents = documents_of(raw)
     if len(documents) != 1:
-        raise BadRequest("the body must be one document; POST /api/v1/apply takes several")
+        raise BadRequest("the body must be one document; use POST /api/v1/apply for several")
     return documents[0]
-
-
-def _encoded(value: Any) -> bytes:
-    return encode_json(value)

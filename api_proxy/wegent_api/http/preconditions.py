@@ -47,7 +47,7 @@ class EntityTags:
             tags[tag[1] is None].add(tag[2])
             place = tag.end()
         if place < len(value) or not value:
-            message = 'must be * or entity tags as ETag has them, such as "12345"'
+            message = 'must be * or a list of entity tags, such as "12345"'
             raise BadRequest.of([Cause("FieldValueInvalid", header, message)])
         return cls(strong=frozenset(tags[True]), weak=frozenset(tags[False]))
 

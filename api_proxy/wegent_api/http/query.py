@@ -12,7 +12,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.errors import BadRequest, Cause
-from wegent_api.names import SUBDOMAIN_SCHEMA, dns_label, dns_subdomain, is_dns_label
+from wegent_api.names import (
+    SUBDOMAIN_SCHEMA,
+    USER_NAME_SCHEMA,
+    dns_label,
+    dns_subdomain,
+    is_dns_label,
+    user_name,
+)
 from wegent_api.version import USER_AGENT
 from wegent_crds.kinds.tombstone import TrashedKind
 
@@ -49,9 +56,21 @@ NamespaceOrAll = Annotated[str, AfterValidator(_label_or_all)]
 Name = Annotated[
     str, Path(description="Name of the object."), AfterValidator(dns_subdomain), SUBDOMAIN_SCHEMA
 ]
+Username = Annotated[
+    str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
+]
+Continue = Annotated[
+    str | None,
+    Field(
+        alias="continue",
+        max_length=MAX_CONTINUE_CHARS,
+        description="Token of the next page, from the `continue` of the page before.",
+    ),
+]
+LIMIT: Final = "Maximum number of items in a page."
 DryRun = Annotated[
     Literal["All"] | None,
-    Field(alias="dryRun", description="`All`: judge and answer as if, and store nothing."),
+    Field(alias="dryRun", description="`All`: process the request without storing the result."),
 ]
 FieldManager = Annotated[
     str,
@@ -60,14 +79,14 @@ FieldManager = Annotated[
         min_length=1,
         max_length=MAX_FIELD_MANAGER_CHARS,
         pattern=r"^[ -~]+$",
-        description="Who owns the fields that are written.",
+        description="Name of the manager that owns the written fields.",
     ),
 ]
 Force = Annotated[
     bool | None,
     Field(
-        description="Take over fields that another manager owns; server-side apply alone. Left"
-        " out, those of the caller's own updates are taken over."
+        description="Take over fields of other managers. Only for server-side apply. Default:"
+        " take over only fields that the caller owns by updates."
     ),
 ]
 """``Force`` has no default in the OpenAPI document, since generated clients send defaults."""
@@ -75,7 +94,7 @@ ValidateRefs = Annotated[
     bool,
     Field(
         alias="validateRefs",
-        description="Refuse the object if something that it refers to isn't there.",
+        description="Reject the object if an object that it refers to does not exist.",
     ),
 ]
 
@@ -93,13 +112,15 @@ class Parameters(BaseModel):
 class OneParameters(Parameters):
     """Parameters of requests for one object."""
 
-    namespace: Namespace = DEFAULT_NAMESPACE
+    namespace: Annotated[Namespace, Field(description="Namespace of the object.")] = (
+        DEFAULT_NAMESPACE
+    )
 
 
 class ReferrersParameters(OneParameters):
     """Parameters of a search for referrers."""
 
-    continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+    continue_: Continue = None
 
 
 class DeleteParameters(OneParameters):
@@ -112,7 +133,8 @@ class WriteParameters(Parameters):
     """Parameters of a create or a replace."""
 
     namespace: Annotated[
-        Namespace | None, Field(description="As in the body, if both are given; default: default.")
+        Namespace | None,
+        Field(description="Namespace of the object. Must equal the body's, if both are given."),
     ] = None
     dry_run: DryRun = None
     validate_refs: ValidateRefs = True
@@ -145,32 +167,38 @@ class PatchParameters(WriteParameters):
 class ApplyParameters(PatchParameters):
     """Parameters of an apply of several objects."""
 
-    namespace: Annotated[
-        Namespace, Field(description="Of the documents that don't say theirs.")
-    ] = DEFAULT_NAMESPACE
+    namespace: Annotated[Namespace, Field(description="Namespace of objects without one.")] = (
+        DEFAULT_NAMESPACE
+    )
 
 
 class ListParameters(Parameters):
     """Parameters of a list."""
 
     namespace: Annotated[
-        NamespaceOrAll, Field(description="`*`: all in which the caller may list.")
+        NamespaceOrAll,
+        Field(description="Namespace to list. `*`: all namespaces in which the caller may list."),
     ] = DEFAULT_NAMESPACE
     label_selector: Annotated[
-        str | None, Field(alias="labelSelector", max_length=MAX_SELECTOR_CHARS)
+        str | None,
+        Field(
+            alias="labelSelector",
+            max_length=MAX_SELECTOR_CHARS,
+            description="Label selector, such as `team=a,stage!=test`.",
+        ),
     ] = None
     field_selector: Annotated[
         str | None,
         Field(
             alias="fieldSelector",
             max_length=MAX_FIELD_SELECTOR_CHARS,
-            description="As kubectl's `--field-selector`: `metadata.name`, `metadata.namespace` and"
+            description="Field selector with `metadata.name`, `metadata.namespace` and"
             " the fields of the kind's `selectableFields`.",
             examples=["status.phase=Running"],
         ),
     ] = None
-    limit: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
-    continue_: Annotated[str | None, Field(alias="continue", max_length=MAX_CONTINUE_CHARS)] = None
+    limit: Annotated[int | None, Field(ge=0, le=2**31 - 1, description=LIMIT)] = None
+    continue_: Continue = None
 
     @property
     def everywhere(self) -> bool:
@@ -191,7 +219,9 @@ class TrashParameters(ListParameters):
         Field(description="Kind of the deleted objects."),
     ] = None
     name: Annotated[
-        str | None, AfterValidator(_optional_name), Field(description="Name that they had.")
+        str | None,
+        AfterValidator(_optional_name),
+        Field(description="Name of the deleted objects."),
     ] = None
 
     def upstream(self) -> dict[str, str]:
@@ -207,13 +237,13 @@ class TrashParameters(ListParameters):
 class WatchParameters(ListParameters):
     """Parameters of a list or a watch."""
 
-    watch: Annotated[bool, Field(description="Follow the changes, as Server-Sent Events.")] = False
+    watch: Annotated[bool, Field(description="Watch for changes, as Server-Sent Events.")] = False
     resource_version: Annotated[
         str | None,
         Field(
             alias="resourceVersion",
             max_length=MAX_VERSION_CHARS,
-            description="With `watch`: go on from this version. Left out: from what is there.",
+            description="With `watch`: version to start after. Default: start with all objects.",
         ),
     ] = None
 
@@ -224,9 +254,15 @@ class WatchParameters(ListParameters):
             BadRequest: some parameters are not valid for a watch, or for a list.
         """
         if self.watch:
-            given, message = {"limit": self.limit, "continue": self.continue_}, "not with watch"
+            given, message = (
+                {"limit": self.limit, "continue": self.continue_},
+                "is not allowed with watch",
+            )
         else:
-            given, message = {"resourceVersion": self.resource_version}, "only with watch=true"
+            given, message = (
+                {"resourceVersion": self.resource_version},
+                "is allowed only with watch=true",
+            )
         causes = [
             Cause("FieldValueForbidden", name, message)
             for name, value in given.items()
@@ -257,10 +293,10 @@ async def no_repeats(request: Request, _: CallerDep) -> None:
     """
     counts = Counter(name for name, _ in request.query_params.multi_items())
     if len(counts) > MAX_PARAMETERS:
-        raise BadRequest(f"more than {MAX_PARAMETERS} parameters")
+        raise BadRequest(f"too many parameters: the limit is {MAX_PARAMETERS}")
     if twice := sorted(name for name, count in counts.items() if count > 1):
-        causes = [Cause("FieldValueDuplicate", name, "given more than once") for name in twice]
-        raise BadRequest(f"given more than once: {', '.join(twice)}", causes=causes)
+        causes = [Cause("FieldValueDuplicate", name, "must be given only once") for name in twice]
+        raise BadRequest(f"parameters given more than once: {', '.join(twice)}", causes=causes)
 
 
 def namespace_of(parameter: str | None, body: Mapping[str, Any]) -> str:
@@ -276,7 +312,7 @@ def namespace_of(parameter: str | None, body: Mapping[str, Any]) -> str:
     if not is_dns_label(given):
         message = "must be a DNS-1123 label"
     elif parameter not in (None, given):
-        message = f"is not {parameter}, which the parameter namespace says"
+        message = f"must be {parameter}, as in the parameter namespace"
     else:
         return str(given)
     raise BadRequest.of([Cause("FieldValueInvalid", "metadata.namespace", message)])

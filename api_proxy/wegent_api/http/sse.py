@@ -1,13 +1,13 @@
 """Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-An answer lasts until its events end, the client disconnects or stalls, or the proxy stops. There is
-no queue: the next event is read once the last one is sent. So a slow client slows down its own
-stream, and needs no more memory.
+An answer lasts until its events end, the client disconnects, or the proxy stops. There is no queue:
+the next event is read once the last one is sent. So a slow client slows down its own stream, and
+needs no more memory. The server's protocol disconnects a client that stalls.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Final
 
 from starlette.responses import Response
@@ -24,7 +24,7 @@ HEARTBEAT: Final = b":\n\n"
 """A comment, which clients skip. It keeps intermediaries from closing an idle connection."""
 GOING: Final = b": the server is going away; connect again\n\n"
 LAST_WORDS_S: Final = 1.0
-"""Seconds in which the client must take the last comment."""
+"""Seconds in which the client must take the frame that is being sent, and the last comment."""
 
 Frames = AsyncGenerator[bytes, None]
 
@@ -46,7 +46,6 @@ class EventStream(Response):
         opened: the resources behind the frames, closed at the end in any case.
         draining: set when the proxy is to stop.
         heartbeat_s: seconds of silence before a comment is sent.
-        stall_s: seconds before a client that takes nothing is disconnected.
     """
 
     media_type = MEDIA_TYPE
@@ -58,7 +57,6 @@ class EventStream(Response):
         draining: asyncio.Event,
         *,
         heartbeat_s: float,
-        stall_s: float,
     ) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
@@ -66,73 +64,65 @@ class EventStream(Response):
         self._opened = opened
         self._draining = draining
         self._heartbeat_s = heartbeat_s
-        self._stall_s = stall_s
+        self._sent_at = 0.0
+        self._sending = asyncio.Lock()  # a comment must not be sent within a frame
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send frames until the stream ends."""
         async with self._opened:
-            await self._stream(scope, receive, send)
-
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        sending = asyncio.create_task(self._send_all(send))
-        going = asyncio.create_task(self._draining.wait())
-        left = asyncio.create_task(_disconnected(receive))
-        try:
-            tasks = (sending, going, left)
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            gone = left.done()
-        finally:
-            for task in (sending, going, left):
-                task.cancel()
-            [failure, *_] = await asyncio.gather(sending, going, left, return_exceptions=True)
-            await self._frames.aclose()
-        if gone:
-            return
-        if isinstance(failure, Exception) and not isinstance(failure, _Stalled):
-            raise failure
-        last = GOING if self._draining.is_set() else b""
-        if isinstance(failure, _Stalled) or not await _end(send, last):
-            # Data left in buffers would wait for the client for ever.
-            scope.get("extensions", {}).get(ABORT, {}).get("abort", _nothing)()
-
-    async def _send_all(self, send: Send) -> None:
-        following = asyncio.ensure_future(anext(self._frames, None))
-        try:
-            while True:
-                done, _ = await asyncio.wait({following}, timeout=self._heartbeat_s)
-                if not done:
-                    await self._send(send, HEARTBEAT)
-                elif (found := following.result()) is None:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            self._sent_at = asyncio.get_running_loop().time()
+            frames = asyncio.create_task(self._send_frames(send))
+            heartbeats = asyncio.create_task(self._send_heartbeats(send))
+            going = asyncio.create_task(self._draining.wait())
+            left = asyncio.create_task(_disconnected(receive))
+            tasks = (frames, heartbeats, going, left)
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if left.done():
                     return
-                else:
-                    await self._send(send, found)
-                    following = asyncio.ensure_future(anext(self._frames, None))
-        finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await following
+                if frames.done():
+                    frames.result()  # raises the error, if there was one
+                elif heartbeats.done():
+                    heartbeats.result()
+                elif not await self._say_goodbye(frames, send):
+                    # Data left in buffers would wait for the client for ever.
+                    scope.get("extensions", {}).get(ABORT, {}).get("abort", _nothing)()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await self._frames.aclose()
 
-    async def _send(self, send: Send, body: bytes) -> None:
+    async def _send_frames(self, send: Send) -> None:
+        """Send all frames, and the end of the answer."""
+        async for found in self._frames:
+            await self._send(send, found)
+            await asyncio.sleep(0)  # frames that are ready must not hold up the event loop
+        await self._send(send, b"", more=False)
+
+    async def _send_heartbeats(self, send: Send) -> None:
+        """Send a comment after each silence."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._sent_at + self._heartbeat_s - loop.time())
+            if loop.time() - self._sent_at >= self._heartbeat_s:
+                await self._send(send, HEARTBEAT)
+
+    async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:
+        async with self._sending:
+            await send({"type": "http.response.body", "body": body, "more_body": more})
+            self._sent_at = asyncio.get_running_loop().time()
+
+    async def _say_goodbye(self, frames: asyncio.Task[None], send: Send) -> bool:
+        """End the answer with a comment. Return whether the client took it in time."""
         try:
-            async with asyncio.timeout(self._stall_s):
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+            async with asyncio.timeout(LAST_WORDS_S), self._sending:
+                if not frames.done():  # else the answer has ended meanwhile
+                    await send({"type": "http.response.body", "body": GOING, "more_body": False})
         except TimeoutError:
-            raise _Stalled from None
-
-
-class _Stalled(Exception):  # noqa: N818 - names an event
-    """The client no longer takes data."""
-
-
-async def _end(send: Send, body: bytes) -> bool:
-    """Finish the answer. Return whether the client took the end."""
-    try:
-        async with asyncio.timeout(LAST_WORDS_S):
-            await send({"type": "http.response.body", "body": body, "more_body": False})
-    except TimeoutError:
-        return False
-    return True
+            return False
+        return True
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -20,7 +20,7 @@ SUBDOMAIN: Final = (
     "must be a DNS-1123 subdomain: at most 253 lower case letters, digits, '-' and '.',"
     " beginning and ending with a letter or digit"
 )
-OTHERWISE: Final = "has characters, or an order of them, that are not taken here"
+OTHERWISE: Final = "has an invalid format"
 """Text for an unknown pattern, such as one in the CRDs of another version."""
 
 WORDS: Final[Mapping[str, str]] = {
@@ -29,14 +29,14 @@ WORDS: Final[Mapping[str, str]] = {
     rf"^{DNS_LABEL}$": LABEL,
     rf"^({DNS_LABEL})?$": f"{LABEL}, or empty",
     rf"^{DNS_SUBDOMAIN}$": SUBDOMAIN,
-    LABEL_KEY: "must be a label's key: letters, digits, '-', '_' and '.', at most 63, with a"
-    " DNS-1123 subdomain and a '/' before them, or without",
-    rf"^({LABEL_NAME})?$": "must be a label's value: letters, digits, '-', '_' and '.',"
-    " at most 63, beginning and ending with a letter or digit, or empty",
+    LABEL_KEY: "must be a label key: at most 63 letters, digits, '-', '_' and '.', with an"
+    " optional DNS-1123 subdomain and '/' before them",
+    rf"^({LABEL_NAME})?$": "must be a label value: at most 63 letters, digits, '-', '_' and '.',"
+    " beginning and ending with a letter or digit, or empty",
     r"^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$": "must be lower case letters, digits, '-', '_' and '.',"
     " beginning and ending with a letter or digit",
     r"^[-._a-zA-Z0-9]+$": "must be letters, digits, '-', '_' and '.'",
-    r"^[A-Za-z0-9][-A-Za-z0-9._:/@]*$": "must be an image's name: letters, digits and '-._:/@',"
+    r"^[A-Za-z0-9][-A-Za-z0-9._:/@]*$": "must be an image name: letters, digits and '-._:/@',"
     " beginning with a letter or digit",
     r"^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$": "must be letters, digits and '-._:/@',"
     " beginning and ending with a letter or digit",
@@ -48,11 +48,12 @@ WORDS: Final[Mapping[str, str]] = {
     r"(:[0-9]{1,5})?([/?#][!-~]*)?$": "must be an http or https URL without a user name,"
     " such as https://example.com/v1",
     r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$": "must be one word in CamelCase",
-    rf"^({DNS_SUBDOMAIN}/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$": "must be a condition's"
-    " type: one word in CamelCase, with a DNS-1123 subdomain and a '/' before it, or without",
+    rf"^({DNS_SUBDOMAIN}/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$": "must be a"
+    " condition type: one CamelCase word, with an optional DNS-1123 subdomain and '/'"
+    " before it",
     r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
-    r"(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])$": "must be a time as RFC 3339 has it, such as"
+    r"(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])$": "must be an RFC 3339 time, such as"
     " 2026-01-31T12:00:00Z",
 }
 """The text for each pattern of the kinds and of the parameters."""

@@ -69,20 +69,20 @@ def documents_of(raw: bytes) -> list[Any]:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadRequest(f"the body is not UTF-8: byte {error.start}") from None
+        raise BadRequest(f"the body is not valid UTF-8: byte {error.start}") from None
     if "\ufeff" in text:
         unix = text.replace("\r\n", "\n")  # YAML's own line ends
         text = _BYTE_ORDER_MARK.sub(lambda found: found["before"] or "", unix)
     if _DIRECTIVE.search(text):  # many are quadratic in libyaml, within one call
-        raise BadRequest("the body is no YAML that is taken: a line begins with %, a directive")
+        raise BadRequest("the body is not valid YAML: directives (lines with %) are not allowed")
     try:
         return [value for value in _documents(text) if value is not None]
     except yaml.MarkedYAMLError as error:
         problem = error.problem or error.context or "malformed"
         mark = error.problem_mark or error.context_mark
-        raise BadRequest(f"the body is not YAML: {problem}{_place(mark)}") from None
+        raise BadRequest(f"the body is not valid YAML: {problem}{_place(mark)}") from None
     except yaml.YAMLError:
-        message = "the body is not YAML: it holds characters that may not be there"
+        message = "the body is not valid YAML: it has characters that are not allowed"
         raise BadRequest(message) from None
 
 
@@ -99,7 +99,7 @@ def _documents(text: str) -> Iterator[Any]:
             continue
         nodes += 1
         if nodes > MAX_NODES:
-            raise _refused(event, f"more than {MAX_NODES} values")
+            raise _refused(event, f"too many values: the limit is {MAX_NODES}")
         if open_ and isinstance(open_[-1][0], dict) and not open_[-1][1]:
             open_[-1][1].append(_key(event, open_[-1][0]))
             continue
@@ -111,7 +111,7 @@ def _documents(text: str) -> Iterator[Any]:
         if isinstance(event, yaml.CollectionStartEvent):
             open_.append((value, []))
             if len(open_) > MAX_DEPTH:
-                raise _refused(event, f"nested more than {MAX_DEPTH} deep")
+                raise _refused(event, f"too many nested levels: the limit is {MAX_DEPTH}")
 
 
 def _put(parent: _Open, value: Any) -> None:
@@ -125,13 +125,13 @@ def _put(parent: _Open, value: Any) -> None:
 def _key(event: yaml.NodeEvent, siblings: dict[str, Any]) -> str:
     _check(event)
     if not isinstance(event, yaml.ScalarEvent):
-        raise _refused(event, "a key that is no text")
+        raise _refused(event, "keys must be strings")
     key: str = event.value
     if key == "<<" and event.implicit[0]:
-        raise _refused(event, "merge keys")
+        raise _refused(event, "merge keys are not allowed")
     if key in siblings:
         raise BadRequest(
-            f"the body has the key {json.dumps(key[:100])} twice in one object"
+            f"the body has the duplicate key {json.dumps(key[:100])} in an object"
             f"{_place(event.start_mark)}"
         )
     return key
@@ -149,9 +149,9 @@ def _value(event: yaml.NodeEvent) -> Any:
 
 def _check(event: yaml.NodeEvent) -> None:
     if event.anchor is not None:  # an alias has one too
-        raise _refused(event, "anchors and aliases")
+        raise _refused(event, "anchors and aliases are not allowed")
     if getattr(event, "tag", None) not in _TAGS:
-        raise _refused(event, "tags")
+        raise _refused(event, "tags are not allowed")
 
 
 def _resolved(event: yaml.ScalarEvent) -> Any:
@@ -162,7 +162,7 @@ def _resolved(event: yaml.ScalarEvent) -> Any:
     if text.startswith("_"):
         return text
     if _INFINITE.fullmatch(text):
-        raise _refused(event, "numbers that JSON doesn't have")
+        raise _refused(event, "infinity and NaN are not allowed")
     digits = text.replace("_", "")
     if len(digits) <= _MAX_INTEGER_CHARS and _INTEGER.fullmatch(digits):
         number = int(digits, 8) if _OLD_OCTAL.fullmatch(digits) else int(digits, 0)
@@ -175,13 +175,13 @@ def _resolved(event: yaml.ScalarEvent) -> Any:
 
 def _finite(event: yaml.ScalarEvent, number: float) -> float:
     if number in {float("inf"), float("-inf")}:
-        raise _refused(event, "numbers out of range")
+        raise _refused(event, "a number is out of range")
     whole = number.is_integer() and abs(number) < FLOAT_EXACT_MAX
     return int(number) if whole else number  # 1.0 is 1 in Go's JSON
 
 
 def _refused(event: yaml.Event, what: str) -> BadRequest:
-    return BadRequest(f"the body is no YAML that is taken: {what}{_place(event.start_mark)}")
+    return BadRequest(f"the body is not valid YAML: {what}{_place(event.start_mark)}")
 
 
 def _place(mark: Any) -> str:

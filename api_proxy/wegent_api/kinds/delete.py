@@ -16,20 +16,20 @@ from wegent_api.http.error_responses import pending
 from wegent_api.http.errors import Problem, UpstreamStatus
 from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import DeleteParameters, Name, dry_run
-from wegent_api.kinds.write import encoded
-from wegent_api.upstream.client import METADATA_ONLY, Answer, UserApiDep
+from wegent_api.upstream.client import Answer, UserApiDep
 from wegent_api.upstream.identity import identity
 from wegent_api.upstream.metadata import metadata_of, version_of
 from wegent_api.upstream.target import Target
 from wegent_api.upstream.wait import GONE, EventWaiter, EventWaiterDep
 from wegent_crds.registry import Kind
 from wegent_crds.well_known import DELETED_BY
-from wegent_kube.content_types import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
+from wegent_kube.encoding import encode_json
 from wegent_kube.resources import resource_of
 
 PENDING: Final = (
-    "the deletion is under way and can't be taken back; the object goes when Wegent's operator has"
-    " kept it in the trash"
+    "the deletion is in progress and can't be cancelled; Wegent's operator stores the object in the"
+    " trash, then removes it"
 )
 
 
@@ -84,7 +84,7 @@ async def _delete(target: Target, version: str | None, dry_run_: str | None = No
     if version is not None:
         options = {"preconditions": {"resourceVersion": version}}
     return await target.write(
-        "DELETE", encoded(options) if options else None, params=dry_run(dry_run_), guard=version
+        "DELETE", encode_json(options) if options else None, params=dry_run(dry_run_), guard=version
     )
 
 
@@ -123,9 +123,9 @@ async def _note(target: Target, name: str | None, version: str | None) -> Answer
         target.caller,
         "PATCH",
         target.path,
-        body=encoded({"metadata": metadata}),
+        body=encode_json({"metadata": metadata}),
         content_type=MERGE_PATCH,
-        accept=METADATA_ONLY,
+        accept=METADATA_OBJECT,
     )
 
 

@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import Depends
@@ -57,7 +56,7 @@ class FieldManagers:
         try:
             name = (await identity(self._user_api, caller)).username
         except UpstreamStatus as refused:
-            if refused.code == HTTPStatus.UNAUTHORIZED:
+            if refused.is_unauthorized:
                 raise
             return FIELD_MANAGER
         manager = manager_of(user_of(name, self._accounts_namespace) or name)

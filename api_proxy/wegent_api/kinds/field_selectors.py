@@ -22,10 +22,10 @@ def fields_of(kind: Kind) -> tuple[str, ...]:
 
 def explained(refused: UpstreamStatus, kind: Kind, selector: str | None) -> Problem:
     """Return a refusal with the selectable fields added if it is about the field selector."""
-    if selector is None or refused.code != 400:
+    if selector is None or not refused.is_bad_request:
         return refused
     if not any(words in refused.message for words in REFUSALS):
         return refused
     fields = ", ".join(fields_of(kind))
-    message = f"{refused.message}; a {kind.kind} is selected by {fields}, with =, == or !="
+    message = f"{refused.message}; supported fields of a {kind.kind} are {fields}, with =, == or !="
     return BadRequest.of([Cause("FieldValueInvalid", "fieldSelector", message)])

@@ -8,13 +8,12 @@ the version of the first, so that all pages show the same moment.
 
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import Depends, Response
 from fastapi.responses import StreamingResponse
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.query import ListParameters
 from wegent_api.http.state import FromState
@@ -28,6 +27,7 @@ from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.long_answers import LongAnswers
 from wegent_api.upstream.role_bindings import Bindings
 from wegent_crds.registry import API_VERSION, Kind
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 from wegent_kube.paging import PAGE_SIZE
 from wegent_kube.resources import resource_of
@@ -68,7 +68,7 @@ class Lister:
                 admit = partial(self._long_answers.admit, caller)
                 return await self._user_api.stream(caller, "GET", path, params=query, admit=admit)
             except UpstreamStatus as refused:
-                if not parameters.everywhere or refused.code != 403 or parameters.continue_:
+                if not (parameters.everywhere and refused.is_forbidden) or parameters.continue_:
                     raise
                 refusal = refused
         query = {key: value for key, value in query.items() if key not in PAGING}
@@ -80,7 +80,7 @@ class Lister:
                 raise refusal
             page = Page([], start.version if start else "", None)
         if parameters.limit or page.next is None:
-            chunks = [_opening(kind), _encoded(page.items), _end(page)]
+            chunks = [_opening(kind), encode_json(page.items), _end(page)]
             return Response(b"".join(chunks), media_type=JSON)
         await self._long_answers.admit(caller)
         return StreamingResponse(_all(kind, merged, page), media_type=JSON)
@@ -97,7 +97,7 @@ async def _all(kind: Kind, merged: MultiNamespaceList, page: Page) -> AsyncItera
     separator = b""
     while True:
         if page.items:
-            yield separator + _encoded(page.items)[1:-1]
+            yield separator + encode_json(page.items)[1:-1]
             separator = b","
         more = await merged.page(PAGE_SIZE, page.next) if page.next else None
         if more is None:
@@ -114,8 +114,4 @@ def _end(page: Page) -> bytes:
     metadata = {"resourceVersion": page.version}
     if page.next:
         metadata["continue"] = page.next.encode()
-    return b',"metadata":' + _encoded(metadata) + b"}\n"
-
-
-def _encoded(value: Any) -> bytes:
-    return encode_json(value)
+    return b',"metadata":' + encode_json(metadata) + b"}\n"

@@ -19,6 +19,7 @@ from wegent_api.names import is_dns_label
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity
 from wegent_api.upstream.role_bindings import Bindings
+from wegent_kube.encoding import encode_json
 from wegent_kube.paging import PageLimit
 from wegent_kube.resources import Resource
 
@@ -32,10 +33,6 @@ AT_ONCE: Final = 50
 A request asks for fewer objects where they are large. A Ghost takes 384 KiB with a prompt of full
 length in Chinese, so that one request may return more than `PAGE_BYTES`.
 """
-NOT_HERE: Final = frozenset({403, 404})
-"""Answers of a namespace in which the caller may not list, or that is gone."""
-NOT_YET: Final = 504
-"""The API server's answer, after some seconds, to a version that it has not reached yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +52,8 @@ class ContinueToken:
 
     def encode(self) -> str:
         """Return the position as a token."""
-        raw = json.dumps([self.version, self.namespace, self.continue_], separators=(",", ":"))
-        return PREFIX + base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
+        raw = encode_json([self.version, self.namespace, self.continue_])
+        return PREFIX + base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
     @classmethod
     def decode(cls, token: str) -> Self:
@@ -73,7 +70,7 @@ class ContinueToken:
             version = namespace = continue_ = None
         known = continue_ is None or (isinstance(continue_, str) and continue_)
         if not (is_version(version) and is_dns_label(namespace) and known):
-            message = "must be what a list of all namespaces has given"
+            message = "must be a token from a list of all namespaces"
             raise BadRequest.of([Cause("FieldValueInvalid", "continue", message)])
         return cls(version, namespace, continue_)
 
@@ -164,10 +161,11 @@ class MultiNamespaceList:
         try:
             return (await self._user_api.request(self._caller, "GET", path, params=params)).body
         except UpstreamStatus as refused:
-            if refused.code in NOT_HERE:
+            if refused.is_forbidden or refused.is_not_found:  # of the namespace
                 return None
-            if version and refused.code == NOT_YET:
-                message = "is of a version that the API server doesn't have; begin again"
+            # The API server has waited some seconds for a version that it has not reached.
+            if version and refused.is_timeout:
+                message = "has a version that the API server does not know; restart the list"
                 raise BadRequest.of([Cause("FieldValueInvalid", "continue", message)]) from None
             raise _without_token(refused) from None
 

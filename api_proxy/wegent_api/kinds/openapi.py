@@ -22,7 +22,7 @@ WITH_A_BODY: Final = (404, 408, 409, 413, 415, 422)
 _TAGS: Final = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
 _ETAG: Final = {
     "ETag": {
-        "description": f"The object's version, for `{IF_MATCH}` and `{IF_NONE_MATCH}`.",
+        "description": f"Version of the object, for `{IF_MATCH}` and `{IF_NONE_MATCH}`.",
         "schema": {"type": "string"},
     }
 }
@@ -43,15 +43,15 @@ def one_object(kind: Kind, *codes: int) -> Responses:
 
 
 NOT_MODIFIED: Final[Responses] = {
-    304: {"description": f"It is what `{IF_NONE_MATCH}` names.", "headers": _ETAG}
+    304: {"description": f"The object still has a version of `{IF_NONE_MATCH}`.", "headers": _ETAG}
 }
 
 
 def conditions(*headers: str) -> dict[str, Any]:
     """Return the ``openapi_extra`` of a route with these request headers."""
     described = {
-        IF_MATCH: "Only if the object has one of these versions, as `ETag` has them; `*`: any.",
-        IF_NONE_MATCH: "Only if the object has none of these versions; `*`: if it isn't there.",
+        IF_MATCH: "Required versions of the object (values of `ETag`). `*`: any version.",
+        IF_NONE_MATCH: "Excluded versions of the object (values of `ETag`). `*`: all versions.",
     }
     return {
         "parameters": [
@@ -85,7 +85,7 @@ def resuming() -> dict[str, Any]:
             {
                 "name": LAST_EVENT_ID,
                 "in": "header",
-                "description": "With `watch`: go on from this event. It goes before the parameter.",
+                "description": "With `watch`: event to resume after. Overrides `resourceVersion`.",
                 "schema": {"type": "string", "pattern": "^[0-9]*$", "maxLength": 20},
             }
         ]
@@ -124,7 +124,7 @@ def accept_patch(responses: Responses) -> Responses:
 
 def kind_response(kind: Kind, code: int) -> Responses:
     """Return the ``responses`` of a route that returns one object."""
-    return {code: response(f"The {kind.kind}, as it is stored.", kind.kind)}
+    return {code: response(f"The stored {kind.kind}.", kind.kind)}
 
 
 def kind_list_response(kind: Kind) -> Responses:
@@ -176,7 +176,10 @@ def _list_schema(kind: Kind) -> dict[str, Any]:
                 "type": "object",
                 "properties": {
                     "resourceVersion": {"type": "string"},
-                    "continue": {"type": "string", "description": "Set where there is more."},
+                    "continue": {
+                        "type": "string",
+                        "description": "Token of the next page, if any.",
+                    },
                     "remainingItemCount": {"type": "integer"},
                 },
             },

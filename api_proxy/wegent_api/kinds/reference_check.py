@@ -13,9 +13,11 @@ from typing import Any, Final
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import MAX_CAUSES, Cause, Invalid, UpstreamStatus
 from wegent_api.names import is_dns_label, is_dns_subdomain
-from wegent_api.upstream.client import METADATA_ONLY, UserApi
+from wegent_api.upstream.client import UserApi
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import BY_PLURAL, GROUP, Kind
+from wegent_kube.content_types import METADATA_OBJECT
+from wegent_kube.errors import get_or_none
 from wegent_kube.resources import resource_of
 
 LOOKUPS_AT_ONCE: Final = 8
@@ -46,7 +48,8 @@ def bounded(references: Iterable[Reference]) -> list[Reference]:
     """
     found = list(islice(references, MAX_TARGETS + 1))
     if len(found) > MAX_TARGETS:
-        raise Invalid(f"more than {MAX_TARGETS} references; ?validateRefs=false skips the lookup")
+        message = f"too many references to check: the limit is {MAX_TARGETS}"
+        raise Invalid(f"{message}; use ?validateRefs=false to skip the check")
     return found
 
 
@@ -62,7 +65,7 @@ def unresolved(
     missing: frozenset[ObjectKey],
 ) -> Invalid | None:
     """Return the refusal of ``body`` with a cause for each dangling reference, or None."""
-    all_causes = (_cause(kind, reference, missing) for reference in references)
+    all_causes = (_cause(reference, missing) for reference in references)
     causes = list(islice(filter(None, all_causes), MAX_CAUSES + 1))
     return Invalid.of(causes, what=f'{kind.kind}.{GROUP} "{_name(body)}"') if causes else None
 
@@ -103,13 +106,13 @@ async def look_up(
 
 async def _is_there(user_api: UserApi, caller: Caller, target: ObjectKey) -> bool | None:
     path = resource_of(BY_PLURAL[target.plural]).path(target.namespace, target.name)
+    reading = user_api.request(caller, "GET", path, accept=METADATA_OBJECT)
     try:
-        await user_api.request(caller, "GET", path, accept=METADATA_ONLY)
+        return await get_or_none(reading) is not None
     except UpstreamStatus as refused:
-        if refused.code not in {403, 404}:
-            raise
-        return False if refused.code == 404 else None
-    return True
+        if refused.is_forbidden:
+            return None
+        raise
 
 
 def _name(body: Mapping[str, Any]) -> Any:
@@ -117,7 +120,7 @@ def _name(body: Mapping[str, Any]) -> Any:
     return metadata.get("name", "") if isinstance(metadata, Mapping) else ""
 
 
-def _cause(kind: Kind, reference: Reference, missing: frozenset[ObjectKey]) -> Cause | None:
+def _cause(reference: Reference, missing: frozenset[ObjectKey]) -> Cause | None:
     if wrong := _wrong_name(reference):
         field, message = wrong
         return Cause("FieldValueInvalid", field, message)
@@ -128,7 +131,7 @@ def _cause(kind: Kind, reference: Reference, missing: frozenset[ObjectKey]) -> C
         "FieldValueNotFound",
         reference.field,
         f"{BY_PLURAL[target.plural].kind} {target.name} not found in namespace {target.namespace};"
-        f" create it first, or send ?validateRefs=false to write the {kind.kind} all the same",
+        " create it first, or use ?validateRefs=false to skip this check",
     )
 
 

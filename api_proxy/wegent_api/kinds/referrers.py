@@ -68,7 +68,7 @@ class Search:
                 try:
                     items, rest = await self._page(kind, rest)
                 except UpstreamStatus as refused:
-                    if refused.code != 403 or rest:
+                    if not refused.is_forbidden or rest:
                         raise
                     refusals.append(refused)
                     break
@@ -87,7 +87,7 @@ class Search:
         for index, kind in enumerate(self._kinds):
             if kind.plural == plural:
                 return self._kinds[index:], rest or None
-        message = "must be what a list of referrers has given"
+        message = "must be a token from a list of referrers"
         raise BadRequest.of([Cause("FieldValueInvalid", "continue", message)])
 
     async def _page(self, kind: Kind, token: str | None) -> Found:
@@ -98,7 +98,7 @@ class Search:
         try:
             answer = await self._user_api.request(self._caller, "GET", path, params=params)
         except UpstreamStatus as refused:
-            if refused.code != 403 or token:
+            if not refused.is_forbidden or token:
                 raise
             return await self._merged(kind, None, refused)
         page = json.loads(answer.body)

@@ -17,7 +17,7 @@ from wegent_api.kinds.reference_check import look_up, targets_of
 from wegent_api.kinds.referrers import Search
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.role_bindings import BindingsDep
-from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.conditions import ConditionType, Reason, conditions_of, find_condition
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import BY_PLURAL, Kind
 from wegent_kube.resources import resource_of
@@ -80,15 +80,15 @@ class Relations:
 
 def resolved_refs(body: Mapping[str, Any]) -> ResolvedRefs | None:
     """Return the operator's verdict on the references of an object, or None before the first."""
-    for condition in (body.get("status") or {}).get("conditions") or ():
-        if condition["type"] == ConditionType.RESOLVED_REFS and "observedGeneration" in condition:
-            return ResolvedRefs(
-                status=condition["status"],
-                reason=condition["reason"],
-                message=condition["message"],
-                current=condition["observedGeneration"] == body["metadata"]["generation"],
-            )
-    return None
+    resolved = find_condition(conditions_of(body), ConditionType.RESOLVED_REFS)
+    if resolved is None or resolved.observed_generation is None:
+        return None
+    return ResolvedRefs(
+        status=resolved.status,
+        reason=resolved.reason,
+        message=resolved.message,
+        current=resolved.observed_generation == body["metadata"]["generation"],
+    )
 
 
 def permitted(

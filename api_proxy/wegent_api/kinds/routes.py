@@ -174,13 +174,12 @@ def _add_relation(
     endpoint: Callable[..., Awaitable[Any]],
     model: type[BaseModel],
 ) -> None:
-    what = "a {} refers to" if relation == "references" else "refers to a {}"
     router.add_api_route(
         f"/{kind.plural}/{{name}}/{relation}",
         endpoint,
         methods=["GET"],
         operation_id=f"list{kind.kind}{relation.capitalize()}",
-        summary=f"List what {what.format(kind.kind)}",
+        summary=f"List the {relation} of a {kind.kind}",
         response_model=model,
         response_model_exclude_none=True,
         responses=errors(404) if relation == "references" else errors(410),

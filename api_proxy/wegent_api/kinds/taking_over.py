@@ -7,20 +7,20 @@ Every other conflict remains, with the remedy in its message.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
 from wegent_api.http.errors import UpstreamStatus
-from wegent_api.http.patches import as_yaml, with_metadata
+from wegent_api.http.patches import with_metadata
 from wegent_api.http.query import FIELD_MANAGER, PatchParameters
 from wegent_api.kinds.field_managers import FieldManagers
 from wegent_api.upstream.client import Answer
 from wegent_api.upstream.metadata import version_of
 from wegent_api.upstream.target import Target
 from wegent_kube.content_types import APPLY_PATCH
+from wegent_kube.encoding import encode_yaml
 
 CONFLICT: Final = "FieldManagerConflict"
 """Reason of the causes in the API server's refusal of an apply."""
@@ -100,7 +100,7 @@ class Applying:
         forced = {"force": "true"} if force else {}
         return await self.target.write(
             "PATCH",
-            as_yaml(body),
+            encode_yaml(body),
             params=self.parameters.upstream() | forced,
             content_type=APPLY_PATCH,
             guard=self.guard,
@@ -108,7 +108,7 @@ class Applying:
 
     async def _require_own(self, refused: UpstreamStatus) -> None:
         """Raise ``refused``, unless it is a conflict with the caller's own updates alone."""
-        if not _is_conflict(refused):
+        if not _is_field_conflict(refused):
             raise refused
         owners = conflicting(refused)
         if not owners or not self.parameters.takes_over_own:
@@ -123,7 +123,7 @@ class _Stale(Exception):  # noqa: N818 - names an event
 
 def conflicting(refused: UpstreamStatus) -> set[str]:
     """Return the managers of a conflict that own by updates, or an empty set for other owners."""
-    found = [_MANAGER.fullmatch(str(cause.get("message"))) for cause in _causes(refused)]
+    found = [_MANAGER.fullmatch(str(cause.get("message"))) for cause in refused.status_causes]
     return {match[1] for match in found if match} if all(found) else set()
 
 
@@ -133,18 +133,9 @@ def with_remedy(refused: UpstreamStatus) -> UpstreamStatus:
     return UpstreamStatus({**refused.status, "message": message}, refused.code, refused.headers)
 
 
-def _is_conflict(refused: UpstreamStatus) -> bool:
-    causes = list(_causes(refused))
-    return refused.code == HTTPStatus.CONFLICT and any(
-        cause.get("reason") == CONFLICT for cause in causes
-    )
+def _is_field_conflict(refused: UpstreamStatus) -> bool:
+    return refused.is_conflict and refused.has_cause(CONFLICT)
 
 
 def _is_stale(refused: UpstreamStatus) -> bool:
-    return refused.code == HTTPStatus.CONFLICT and not _is_conflict(refused)
-
-
-def _causes(refused: UpstreamStatus) -> Iterable[Mapping[str, Any]]:
-    details = refused.status.get("details")
-    causes = details.get("causes") if isinstance(details, Mapping) else None
-    return [it for it in causes or () if isinstance(it, Mapping)]
+    return refused.is_conflict and not _is_field_conflict(refused)

@@ -19,7 +19,6 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import BadRequest, Cause, Problem, UpstreamStatus
 from wegent_api.http.preconditions import is_version
 from wegent_api.http.sse import EventStream, Frames, frame
@@ -30,10 +29,10 @@ from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import subject
 from wegent_api.upstream.metadata import event_of, metadata_of, version_of
 from wegent_api.upstream.watches import Watches
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
-EXPIRED: Final = 410
 BOOKMARKS: Final = {"allowWatchBookmarks": "true"}
 FROM_WHAT_IS_THERE: Final = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
 """Query for the initial events, which end with a bookmark (KEP-3157)."""
@@ -65,7 +64,7 @@ class Watcher:
         watches: of the API server, opened as the caller.
         limiter: limits the clients' watches.
         draining: set when the proxy is to stop. All watches then end.
-        settings: interval of upstream watches, heartbeat, and time limit for a stalled client.
+        settings: interval of upstream watches, and heartbeat.
     """
 
     def __init__(
@@ -100,7 +99,6 @@ class Watcher:
             watching.opened,
             self._draining,
             heartbeat_s=self._settings.watch_heartbeat_s,
-            stall_s=self._settings.watch_stall_s,
         )
 
 
@@ -159,7 +157,7 @@ class _Watching:
                     raise
                 await self._open({})  # Kubernetes before 1.34 may not support it
         except UpstreamStatus as refused:
-            if refused.code != EXPIRED:
+            if not refused.is_resource_expired:
                 raise
             self._end = refused
 
@@ -209,4 +207,5 @@ class _Watching:
 def _error(status: bytes) -> bytes:
     """Return the last event. A client that gets "too old" must start again."""
     said: Any = json.loads(status)
-    return frame("ERROR", status.strip(), id_="" if said.get("code") == EXPIRED else None)
+    expired = UpstreamStatus(said, said.get("code") or 500, {}).is_resource_expired
+    return frame("ERROR", status.strip(), id_="" if expired else None)

@@ -74,11 +74,13 @@ class Writes:
             await writer.target(path).must_not_be(if_none_match)
             return await self._replace(writer, parameters, if_match, named)
         if if_match is not None:
-            raise PreconditionFailed("If-None-Match: *, beside If-Match, can't both be met")
+            raise PreconditionFailed(
+                "If-Match and If-None-Match: * exclude each other; send only one of them"
+            )
         try:
             return await self._create(writer, parameters, named)
         except UpstreamStatus as refused:
-            if refused.status.get("reason") != "AlreadyExists":
+            if not refused.is_already_exists:
                 raise
             raise PreconditionFailed(f"If-None-Match: {refused.message}") from refused
 
@@ -140,7 +142,7 @@ class Writes:
         collection = writer.target(self.resource.path(namespace))
         annotated = await writer.annotate(body, namespace)
         params = await writer.update(parameters.upstream())
-        answer = await collection.write("POST", encoded(annotated), params=params)
+        answer = await collection.write("POST", encode_json(annotated), params=params)
         return self.answered(answer, stored=not parameters.dry_run)
 
     async def _replace(
@@ -163,7 +165,7 @@ class Writes:
         if version_of(annotated["metadata"]) is None:
             answer = await _replace_any(target, annotated, params)
         else:
-            answer = await target.write("PUT", encoded(annotated), params=params, guard=version)
+            answer = await target.write("PUT", encode_json(annotated), params=params, guard=version)
         return self.answered(answer, stored=not parameters.dry_run)
 
     def answered(self, answer: Answer, *, stored: bool) -> Response:
@@ -183,18 +185,13 @@ class Writes:
         """
         identity = {"apiVersion": API_VERSION, "kind": self.kind.kind}
         causes = [
-            Cause("FieldValueInvalid", field, f"must be {value}, or left out")
+            Cause("FieldValueInvalid", field, f"must be {value} or omitted")
             for field, value in identity.items()
             if body.get(field, value) != value
         ]
         if causes:
             raise BadRequest.of(causes)
         return {**identity, **body}
-
-
-def encoded(value: Any) -> bytes:
-    """Return ``value`` as compact JSON."""
-    return encode_json(value)
 
 
 async def _replace_any(
@@ -206,10 +203,10 @@ async def _replace_any(
         there = version_of(await target.look()) or ""
         attempts -= 1
         try:
-            current = encoded(with_metadata(body, resourceVersion=there))
+            current = encode_json(with_metadata(body, resourceVersion=there))
             return await target.write("PUT", current, params=params)
         except UpstreamStatus as refused:
-            if refused.code != 409 or not attempts:
+            if not refused.is_conflict or not attempts:
                 raise
 
 

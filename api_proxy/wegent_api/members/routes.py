@@ -10,17 +10,15 @@ from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import body_of, no_body
 from wegent_api.http.openapi import request_body, statuses
+from wegent_api.http.query import Username
 from wegent_api.members.models import Member, MemberChange, MemberList
 from wegent_api.members.store import Members
-from wegent_api.names import LABEL_SCHEMA, USER_NAME_SCHEMA, dns_label, user_name
+from wegent_api.names import LABEL_SCHEMA, dns_label
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.own_api import OwnApiDep
 
 Namespace = Annotated[
     str, Path(description="Name of the namespace."), AfterValidator(dns_label), LABEL_SCHEMA
-]
-Username = Annotated[
-    str, Path(description="Name of the user."), AfterValidator(user_name), USER_NAME_SCHEMA
 ]
 
 router: Final = APIRouter(prefix="/api/v1/namespaces/{namespace}/members", tags=["members"])
@@ -56,7 +54,7 @@ async def list_members(members: MembersDep, namespace: Namespace) -> MemberList:
 
 @router.put(
     "/{username}",
-    summary="Let a user into a namespace, or give them another role there",
+    summary="Add a member to a namespace, or change the member's role",
     responses=statuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
     openapi_extra=request_body(MemberChange, examples.MEMBER_CHANGE),
 )
@@ -74,7 +72,7 @@ async def put_member(
 @router.delete(
     "/{username}",
     status_code=204,
-    summary="Take a user out of a namespace, or leave it",
+    summary="Remove a member from a namespace, or leave it",
     dependencies=[Depends(no_body)],
     response_class=Response,
     responses=statuses(400, 401, 403, 404, 409, 503),

@@ -25,14 +25,12 @@ from wegent_crds.members import (
     binding_name,
     role_name,
 )
-from wegent_kube import ApiError, KubeClient
+from wegent_kube import KubeClient, delete_or_none
 from wegent_kube.resources import ROLE_BINDINGS
 
 HELD_FOR_S: Final = 3.0
 """Seconds that a RoleBinding held by finalizers may take to lose its subject."""
 POLL_S: Final = 0.2
-GONE: Final = frozenset({404, 409})
-"""Answers to a deletion by uid: the object is gone, or has been replaced by another."""
 Delete = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
 _ROLES: Final = {role_name(role): role for role in ROLES}
 
@@ -105,16 +103,16 @@ class Members:
         try:
             roles = _of(await self.list(namespace), username)
         except UpstreamStatus as refused:
-            if refused.code != 403 or not await self._is_caller(username):
+            if not refused.is_forbidden or not await self._is_caller(username):
                 raise
             leaving = True
             roles = _of(await self._memberships_of(namespace, username), username)
         if not roles:
-            raise NotFound(f"{username} is no member of the namespace {namespace}")
+            raise NotFound(f"{username} is not a member of the namespace {namespace}")
         if all(it.by_account for it in roles):
             raise Conflict(
-                f"{username} is a member of the namespace {namespace} by their account;"
-                " only an admin of all accounts can change that, there"
+                f"the Account of {username} gives the role in the namespace {namespace};"
+                " only an admin of all accounts can change the Account"
             )
         given = [it for it in roles if not it.by_account]
         await self._take(namespace, given, self._delete_itself if leaving else self._delete)
@@ -142,13 +140,13 @@ class Members:
 
     async def _give(self, namespace: str, username: str, role: str) -> None:
         if await self._accounts.get(username) is None:
-            raise NotFound(f"there is no user {username}")
+            raise NotFound(f"user {username} not found")
         body = binding(namespace, self._accounts.namespace, username, role)
         path = ROLE_BINDINGS.path(namespace)
         try:
             await self._user_api.request_json(self._caller, "POST", path, body=body)
         except UpstreamStatus as refused:
-            if refused.status.get("reason") != "AlreadyExists":
+            if not refused.is_already_exists:
                 raise
             if body["metadata"]["name"] not in {it.name for it in await self.list(namespace)}:
                 raise  # not of Wegent's form: a user with other rights has written it
@@ -178,27 +176,17 @@ class Members:
                 held = ", ".join(metadata["finalizers"])
                 raise Conflict(
                     f"{membership.username} still has the role {membership.role} in the namespace"
-                    f" {namespace}: the RoleBinding {membership.name} is being deleted, and held"
-                    f" by the finalizers {held}; whoever may write RoleBindings there must take"
-                    " them off"
+                    f" {namespace}: the RoleBinding {membership.name} is being deleted, and the"
+                    f" finalizers {held} keep it; remove them from the RoleBinding"
                 )
             await asyncio.sleep(POLL_S)
 
     async def _delete(self, path: str, options: Mapping[str, Any]) -> Any:
-        try:
-            return await self._user_api.request_json(self._caller, "DELETE", path, body=options)
-        except UpstreamStatus as refused:
-            if refused.code not in GONE:
-                raise
-        return None
+        deletion = self._user_api.request_json(self._caller, "DELETE", path, body=options)
+        return await delete_or_none(deletion)
 
     async def _delete_itself(self, path: str, options: Mapping[str, Any]) -> Any:
-        try:
-            return await self._own_api.request("DELETE", path, body=options)
-        except ApiError as error:
-            if error.code not in GONE:
-                raise
-        return None
+        return await delete_or_none(self._own_api.request("DELETE", path, body=options))
 
 
 def _of(memberships: Iterable[Membership], username: str) -> list[Membership]:

@@ -15,7 +15,6 @@ import aiohttp
 from fastapi import Depends
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import Problem, Unavailable
 from wegent_api.http.sse import Frames, frame
 from wegent_api.http.state import FromState
@@ -27,6 +26,7 @@ from wegent_api.upstream.watches import Watches
 from wegent_crds.phases import FINAL
 from wegent_crds.registry import TASK
 from wegent_kube.backoff import Backoff
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import resource_of
 

@@ -86,7 +86,6 @@ async def events(
             stack.pop_all(),
             draining,
             heartbeat_s=settings.watch_heartbeat_s,
-            stall_s=settings.watch_stall_s,
         )
     raise AssertionError("no context manager in here swallows exceptions")
 

@@ -67,7 +67,7 @@ class Observe:
     async def _answer(self, exchange: "_Exchange", receive: Receive) -> None:
         scope = exchange.scope
         if ambiguous_path(scope):
-            message = "path: must not hold encoded slashes, '.' or '..' as a step"
+            message = "path: must not have encoded slashes, or '.' or '..' as a segment"
             await problem_response(BadRequest(message))(scope, receive, exchange.send)
             return
         try:

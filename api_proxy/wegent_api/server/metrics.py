@@ -32,10 +32,10 @@ class Metrics:
             registry=self.registry,
         )
         self.in_flight = Gauge(
-            "wegent_api_requests_in_flight", "Requests being answered.", registry=self.registry
+            "wegent_api_requests_in_flight", "Requests in progress.", registry=self.registry
         )
         self.watches = Gauge(
-            "wegent_api_watches", "Lists that are followed.", registry=self.registry
+            "wegent_api_watches", "Open watches of clients.", registry=self.registry
         )
         self.upstream_latency = Histogram(
             "wegent_api_upstream_duration_seconds",
@@ -51,7 +51,7 @@ class Metrics:
         )
         self.swept_secrets = Counter(
             "wegent_api_swept_secrets",
-            "Password Secrets that no Account referred to, deleted.",
+            "Deleted password Secrets that no Account referred to.",
             registry=self.registry,
         )
 

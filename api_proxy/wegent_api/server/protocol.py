@@ -2,9 +2,8 @@
 
 uvicorn has one timer, for idle connections that have had an answer. It does not cover a client that
 sends nothing, half a head or half a body, or that never reads its answer. llhttp, the parser below,
-has no limit on a head. h11, uvicorn's other parser, limits only heads. It also spends about ten
-times as long on each chunk of a body, which blocks the event loop. So this class keeps httptools
-and adds two timers: one for reading, one for writing.
+has no limit on a head. So this class adds two timers, one for reading and one for writing, and
+counts bytes. docs/adr/0036 compares uvicorn's other parsers, and a wrapper in place of a subclass.
 
 A read may hold 256 KiB. The parser calls back for each request, header and chunk in it, which may
 be as short as six bytes. So the parser is fed in pieces, for some milliseconds in a turn of the
@@ -15,21 +14,19 @@ lets a server ignore ``Upgrade``, and this one always does.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from wegent_api.http.errors import status_object
-from wegent_api.http.security_headers import ALWAYS
 from wegent_api.http.sse import ABORT
 from wegent_api.server.connections import Connections
+from wegent_api.server.refusals import Refusal
+from wegent_api.server.stall_timer import StallTimer
 
 MAX_HEAD_BYTES: Final = 512 * 1024
 """Limit for a request line and headers.
@@ -61,17 +58,20 @@ TURN_S: Final = 0.002
 """Seconds of parsing for one connection before the event loop turns to others."""
 MAX_PIPELINED: Final = 8
 """Limit of requests that wait for the previous answer. The rest of a read isn't parsed."""
-MIN_PROGRESS_BYTES: Final = 32 * 1024
-"""Bytes of an answer that a client must take within the stall limit."""
-HEAD_TOO_LONG: Final = (
+HEAD_TOO_LONG: Final = Refusal(
     431,
     "RequestHeaderFieldsTooLarge",
-    f"the headers have more than {MAX_HEADERS} lines, or {MAX_HEAD_BYTES} bytes",
+    f"the headers are too large: the limit is {MAX_HEADERS} lines or {MAX_HEAD_BYTES} bytes",
 )
-TARGET_TOO_LONG: Final = (
+TARGET_TOO_LONG: Final = Refusal(
     414,
     "RequestURITooLong",
-    f"the path and its query are longer than {MAX_TARGET_BYTES} bytes",
+    f"the path and query are too long: the limit is {MAX_TARGET_BYTES} bytes",
+)
+HEAD_TOO_LATE: Final = Refusal(408, "Timeout", "the request's headers did not arrive in time")
+NOT_HTTP: Final = Refusal(400, "BadRequest", "the request is not HTTP/1.1")
+MOSTLY_FRAMING: Final = Refusal(
+    400, "BadRequest", "the body has more chunk heads and trailers than data"
 )
 FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 """Headers that define where a body ends, and whether another request may follow."""
@@ -107,11 +107,10 @@ class BoundedProtocol(HttpToolsProtocol):
     registry: Connections
 
     flow: _Flow
+    _stall_timer: StallTimer
     _backlog = memoryview(b"")
     _turn: asyncio.Handle | None = None
     _reading: asyncio.TimerHandle | None = None
-    _writing: asyncio.TimerHandle | None = None
-    _unsent = 0
     _in_head = False
     _in_body = False
     _unparsed_bytes = 0
@@ -129,6 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the timer for a head."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
+        self._stall_timer = StallTimer(transport, self.limits.stall_s, self.cut)
         self.registry.add(self)
         self._expect(self.limits.head_timeout_s, self._no_head)
 
@@ -137,7 +137,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forget_backlog()
         self.registry.remove(self)
         self._expect_nothing()
-        self._stop_writing_timer()
+        self._stall_timer.stop()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
 
@@ -148,7 +148,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def close(self) -> None:
         """Close the connection once all data is sent, or the client stalls."""
         self.transport.close()
-        self._start_writing_timer()
+        self._stall_timer.start()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that has been idle for too long."""
@@ -174,7 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
             try:
                 self._take(bytes(piece))
             except httptools.HttpParserError:
-                self._refuse(400, "BadRequest", "the request is not HTTP/1.1")
+                self._refuse(NOT_HTTP)
             if time.perf_counter() > end:
                 break
         if self._stopped():
@@ -212,7 +212,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             self._unparsed_bytes += len(piece)
             if self._unparsed_bytes > MAX_HEAD_BYTES:
-                self._refuse(*HEAD_TOO_LONG)
+                self._refuse(HEAD_TOO_LONG)
         elif self._in_body and was_in_body:
             self._count_in_body(len(piece))
 
@@ -224,7 +224,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._received_bytes += received
         if self._received_bytes - self._body_bytes > MAX_FRAMING_BYTES + self._body_bytes:
-            self._refuse(400, "BadRequest", "the body has more chunk heads and trailers than data")
+            self._refuse(MOSTLY_FRAMING)
 
     def _feed(self, data: bytes) -> None:
         """Feed the parser. Continue with a new one if it stops for an ``Upgrade``."""
@@ -293,10 +293,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         if len(self.url) > MAX_TARGET_BYTES:
-            self._refuse(*TARGET_TOO_LONG)
+            self._refuse(TARGET_TOO_LONG)
             return
         if self._head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
-            self._refuse(*HEAD_TOO_LONG)
+            self._refuse(HEAD_TOO_LONG)
             return
         self.registry.serves(self)
         self._in_body = True
@@ -325,7 +325,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline:  # uvicorn resumes reading after each answer
             self.flow.pause_reading()
         if self.transport.is_closing():
-            self._start_writing_timer()
+            self._stall_timer.start()
             return
         self._go_on()
         if not self._idle():
@@ -359,8 +359,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._idle():  # the previous answer must not be disturbed
             self._expect(self.limits.head_timeout_s, self._no_head)
         elif self._in_head:
-            message = "the request's headers did not arrive in time"
-            self._refuse(408, "Timeout", message)
+            self._refuse(HEAD_TOO_LATE)
         else:
             self.close()
 
@@ -371,22 +370,12 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.cut()
 
-    def _refuse(self, code: int, reason: str, message: str) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         self._refused = True
         self._expect_nothing()
         if not self.transport.is_closing():
             if self._idle():  # else it would be sent in the middle of another answer
-                body = json.dumps(status_object(code, reason, message), separators=(",", ":"))
-                headers = {
-                    "Content-Type": "application/json",
-                    "Content-Length": str(len(body)),
-                    "Connection": "close",
-                    "Cache-Control": "no-store",
-                    **ALWAYS,
-                }
-                lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-                head = f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n{lines}\r\n"
-                self.transport.write(f"{head}{body}".encode("ascii"))
+                self.transport.write(refusal.answer())
             self.close()
 
     # --- writing
@@ -394,31 +383,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Start the timer for a client that doesn't take its answer."""
         super().pause_writing()
-        self._start_writing_timer()
+        self._stall_timer.start()
 
     def resume_writing(self) -> None:
         """Stop the timer for the client."""
         super().resume_writing()
         if not self.transport.is_closing():
-            self._stop_writing_timer()
-
-    def _start_writing_timer(self) -> None:
-        if self._writing is None:
-            self._unsent = self.transport.get_write_buffer_size()
-            self._writing = self.loop.call_later(self.limits.stall_s, self._check_writing)
-
-    def _stop_writing_timer(self) -> None:
-        if self._writing is not None:
-            self._writing.cancel()
-            self._writing = None
-
-    def _check_writing(self) -> None:
-        self._writing = None
-        unsent = self.transport.get_write_buffer_size()
-        if self._unsent - unsent < MIN_PROGRESS_BYTES:
-            self.cut()
-        else:
-            self._start_writing_timer()
+            self._stall_timer.stop()
 
 
 def protocol_for(limits: Limits) -> type[BoundedProtocol]:

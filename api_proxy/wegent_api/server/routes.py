@@ -12,19 +12,19 @@ from wegent_api.server.readiness import DrainingDep, ReadinessDep
 router: Final = APIRouter(tags=["operations"])
 
 
-@router.get("/healthz", summary="Whether the proxy runs")
+@router.get("/healthz", summary="Check that the proxy runs")
 async def healthz() -> dict[str, str]:
     """Answer 200 while the event loop runs, whatever the state of the API server."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="Whether the proxy can serve", responses=statuses(503))
+@router.get("/readyz", summary="Check that the proxy can serve requests", responses=statuses(503))
 async def readyz(readiness: ReadinessDep, draining: DrainingDep) -> dict[str, str]:
     """Answer 200 if the API server answers the proxy. Otherwise, and before a stop, answer 503."""
     if draining.is_set():
-        raise Unavailable("the proxy is about to stop")
+        raise Unavailable("the proxy is shutting down")
     if not await readiness.ready():
-        raise Unavailable("the API server does not answer, or not to the proxy")
+        raise Unavailable("the API server does not answer the proxy")
     return {"status": "ok"}
 
 

@@ -18,7 +18,7 @@ _ANY_KIND: Final = {
 LIST: Final[Responses] = kind_list_response(TOMBSTONE) | errors(410)
 ONE: Final[Responses] = one_object(TOMBSTONE, 200) | NOT_MODIFIED | errors(404)
 RESTORED: Final[Responses] = (
-    {200: {"description": "The object, as it is again.", "content": json_content(_ANY_KIND)}}
+    {200: {"description": "The restored object.", "content": json_content(_ANY_KIND)}}
     | PENDING
     | errors(404, 409, 422)
 )

@@ -11,15 +11,22 @@ from typing import Any, Final
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Conflict, Invalid, NotFound, Problem, UpstreamStatus
-from wegent_api.kinds.write import encoded
 from wegent_api.upstream.client import Answer, UserApi
 from wegent_api.upstream.metadata import metadata_of
 from wegent_api.upstream.target import Target
 from wegent_api.upstream.wait import GONE, EventWaiter
-from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.conditions import (
+    Condition,
+    ConditionType,
+    Reason,
+    conditions_of,
+    find_condition,
+)
 from wegent_crds.registry import BY_KIND, TOMBSTONE
 from wegent_crds.well_known import RESTORED_FROM
 from wegent_kube.content_types import MERGE_PATCH
+from wegent_kube.encoding import encode_json
+from wegent_kube.errors import get_or_none
 from wegent_kube.resources import resource_of
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)
@@ -41,74 +48,67 @@ async def restore(
     target = Target(user_api, caller, TOMBSTONES.path(namespace, name))
     before = await user_api.request_json(caller, "GET", target.path)
     if "deletionTimestamp" in before["metadata"]:
-        raise Conflict(f'tombstones "{name}" is being deleted, and brings nothing back any more')
+        raise Conflict(f'tombstones "{name}" is being deleted and cannot be restored')
     asked = await _ask(target, wanted=True)
     verdict = _verdict("", asked) or await waiter.wait_for_event(
         caller, (TOMBSTONES, namespace, name), asked["metadata"]["resourceVersion"], _verdict
     )
     if verdict is None:
         return None
-    if verdict is not _GONE:
+    if isinstance(verdict, Condition):
         try:
             if not before["spec"].get("restore"):
                 await _ask(target, wanted=False)
         except UpstreamStatus as refused:
-            if refused.code != 404:  # else it was restored in the meantime
+            if not refused.is_not_found:  # else it was restored in the meantime
                 raise
         else:
             raise _refusal(verdict, asked)
     return await _restored(target, asked)
 
 
-_GONE: Final[Body] = {"reason": GONE}
-
-
 async def _ask(target: Target, *, wanted: bool) -> Body:
-    patch = encoded({"spec": {"restore": wanted}})
+    patch = encode_json({"spec": {"restore": wanted}})
     tombstone: Body = json.loads(
         (await target.write("PATCH", patch, content_type=MERGE_PATCH)).body
     )
     return tombstone
 
 
-def _verdict(event: str, tombstone: Body) -> Body | None:
-    """Return the operator's verdict on the Tombstone's current generation, or None."""
+def _verdict(event: str, tombstone: Body) -> Condition | str | None:
+    """Return the reason for which the Tombstone stays, `GONE` if it is gone, or None.
+
+    Only a verdict on the Tombstone's current generation counts.
+    """
     if event == GONE:
-        return _GONE
-    for condition in (tombstone.get("status") or {}).get("conditions") or ():
-        if (
-            condition["type"] == ConditionType.READY
-            and condition["status"] == "False"
-            # The object itself is still being deleted, and is restored once it is gone.
-            and condition["reason"] != Reason.DELETION_PENDING
-            and condition.get("observedGeneration") == tombstone["metadata"]["generation"]
-        ):
-            found: Body = condition
-            return found
+        return GONE
+    ready = find_condition(conditions_of(tombstone), ConditionType.READY)
+    if (
+        ready is not None
+        and ready.is_false
+        # The object itself is still being deleted, and is restored once it is gone.
+        and ready.reason != Reason.DELETION_PENDING
+        and ready.observed_generation == tombstone["metadata"]["generation"]
+    ):
+        return ready
     return None
 
 
-def _refusal(verdict: Body, tombstone: Body) -> Problem:
+def _refusal(verdict: Condition, tombstone: Body) -> Problem:
     kind, name = tombstone["spec"]["kind"], tombstone["spec"]["name"]
-    if verdict["reason"] == Reason.NAME_TAKEN:
+    if verdict.reason == Reason.NAME_TAKEN:
         where = f"{tombstone['metadata']['namespace']}/{name}"
-        return Conflict(
-            f"another {kind} is named {where}; delete that one, then restore this one again"
-        )
-    return Invalid(f"the {kind} {name} can't come back: {verdict['message']}")
+        return Conflict(f"a {kind} named {where} already exists; delete it, then restore again")
+    return Invalid(f"the {kind} {name} can't be restored: {verdict.message}")
 
 
 async def _restored(target: Target, tombstone: Body) -> Answer:
     """Return the restored object. Check it, since a Tombstone may go for other reasons."""
     spec, metadata = tombstone["spec"], tombstone["metadata"]
     path = resource_of(BY_KIND[spec["kind"]]).path(metadata["namespace"], spec["name"])
-    try:
-        answer = await target.user_api.request(target.caller, "GET", path)
-    except UpstreamStatus as refused:
-        if refused.code != 404:
-            raise
-    else:
+    answer = await get_or_none(target.user_api.request(target.caller, "GET", path))
+    if answer is not None:
         annotations = metadata_of(answer.body).get("annotations") or {}
         if annotations.get(RESTORED_FROM) == metadata["name"]:
             return answer
-    raise NotFound(f'tombstones "{metadata["name"]}" was deleted before its object was back')
+    raise NotFound(f'tombstones "{metadata["name"]}" was deleted before its object was restored')

@@ -34,6 +34,7 @@ from wegent_crds.registry import TOMBSTONE
 from wegent_kube.resources import resource_of
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)
+PENDING: Final = "the restore is in progress; Wegent's operator creates the object"
 
 router: Final = APIRouter(
     prefix="/api/v1/trash",
@@ -76,7 +77,7 @@ async def get(
 @router.post(
     "/{name}/restore",
     operation_id="restoreTombstone",
-    summary="Restore what a Tombstone holds",
+    summary="Restore the object of a Tombstone",
     responses=RESTORED,
     dependencies=[Depends(no_body)],
 )
@@ -94,8 +95,7 @@ async def restore(
     """
     restored = await restore_object(user_api, waiter, caller, parameters.namespace, name)
     if restored is None:
-        message = f'tombstones "{name}": the object comes back when Wegent\'s operator has made it'
-        return pending(message, {})
+        return pending(f'tombstones "{name}": {PENDING}', {})
     return tagged(restored)
 
 
@@ -103,7 +103,7 @@ async def restore(
     "/{name}",
     status_code=204,
     operation_id="purgeTombstone",
-    summary="Delete an object for good",
+    summary="Delete a Tombstone, and its object for good",
     responses=PURGED,
     openapi_extra=conditions(IF_MATCH),
     dependencies=[Depends(no_body)],

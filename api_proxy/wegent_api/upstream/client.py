@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, Unpack
 
 import aiohttp
 from fastapi import Depends, Response
@@ -25,7 +25,6 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import (
     BadGateway,
     Problem,
@@ -41,10 +40,10 @@ from wegent_api.server.metrics import Metrics
 from wegent_api.upstream.misreported import request_fault
 from wegent_api.version import USER_AGENT
 from wegent_kube import Connection, audited_as
+from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
+from wegent_kube.options import RequestOptions
 
-METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-"""Accept header for an object without its spec and status."""
 HELD_BYTES: Final = 1 << 20
 """Bytes of a body that are held before the status is sent on: until then, an error is a 503."""
 PASSED_ON: Final = ("Audit-Id", "Retry-After", "Warning")
@@ -148,7 +147,9 @@ class UserApi:
                 if not HTTPStatus(200) <= response.status < HTTPStatus(300):
                     raise refusal(response, await response.read())
                 if response.content_type != JSON:
-                    raise BadGateway("what answered in the API server's place sent no JSON")
+                    raise BadGateway(
+                        "invalid upstream response: not JSON, and not from the API server"
+                    )
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(_gone(method)) from error
@@ -159,21 +160,12 @@ class UserApi:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str] | None = None,
         body: Any = None,
-        content_type: str = JSON,
-        accept: str = JSON,
+        **options: Unpack[RequestOptions],
     ) -> Any:
         """Send one request with ``body`` as JSON and return the decoded answer. See `open`."""
-        answer = await self.request(
-            caller,
-            method,
-            path,
-            params=params,
-            body=None if body is None else encode_json(body),
-            content_type=content_type,
-            accept=accept,
-        )
+        encoded = None if body is None else encode_json(body)
+        answer = await self.request(caller, method, path, body=encoded, **options)
         return json.loads(answer.body)
 
     async def request(
@@ -182,21 +174,11 @@ class UserApi:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        content_type: str = JSON,
-        accept: str = JSON,
+        **options: Unpack[RequestOptions],
     ) -> Answer:
         """Send one request and return its complete answer, a few MiB at most (etcd). See `open`."""
-        async with self.open(
-            caller,
-            method,
-            path,
-            params=params,
-            body=body,
-            content_type=content_type,
-            accept=accept,
-        ) as response:
+        async with self.open(caller, method, path, body=body, **options) as response:
             return Answer(response.status, passed_on(response), await response.read())
 
     @asynccontextmanager
@@ -210,7 +192,7 @@ class UserApi:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._turns.acquire()
         except TimeoutError:
-            raise Unavailable("too many lists at once") from None
+            raise Unavailable("too many concurrent lists; try again") from None
         try:
             yield
         finally:
@@ -296,7 +278,7 @@ def refusal(response: aiohttp.ClientResponse, raw: bytes) -> Problem:
         return Unavailable("the API server does not serve this kind; are the CRDs installed?")
     if code >= 500 or code == HTTPStatus.TOO_MANY_REQUESTS:
         return Unavailable("the API server is not available")
-    return BadGateway(f"an answer in the API server's place: {code}")
+    return BadGateway(f"invalid upstream response: status {code} without a Kubernetes Status")
 
 
 def passed_on(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -315,8 +297,8 @@ def passed_on(response: aiohttp.ClientResponse) -> dict[str, str]:
 
 
 def _gone(method: str) -> str:
-    message = "the API server can't be reached, or went away before it had answered"
-    return message if method == "GET" else message + "; what was asked for may have been done"
+    message = "the API server is not reachable, or closed the connection before it answered"
+    return message if method == "GET" else message + "; the request may have taken effect"
 
 
 def _resource(path: str) -> str:

@@ -47,10 +47,15 @@ class ConcurrencyLimiter:
             Unavailable: all slots are in use.
         """
         if self._taken[user] + size > self._per_user:
-            message = f"too many {self._what} at once: the limit is {self._per_user} per user"
+            message = (
+                f"too many concurrent {self._what}: the limit is {self._per_user} per user;"
+                " wait until others have ended"
+            )
             raise TooManyRequests(message, retry_after_s=RETRY_AFTER_S)
         if self._taken.total() + size > self._at_once:
-            raise Unavailable(f"too many {self._what} at once", retry_after_s=RETRY_AFTER_S)
+            raise Unavailable(
+                f"too many concurrent {self._what}; try again", retry_after_s=RETRY_AFTER_S
+            )
         self._taken[user] += size
         try:
             with self._gauge():

@@ -8,7 +8,7 @@ import logging
 from contextlib import suppress
 from typing import Final
 
-from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_kube.resources import Resource
 
 logger = logging.getLogger(__name__)
@@ -39,10 +39,10 @@ class CreatorPolicy:
             try:
                 there = await self._look()
                 if there is not self._there and not there:
-                    logger.warning("no policy %s: the proxy notes creators itself", POLICY)
+                    logger.warning("Policy %s not found: the proxy records creators itself", POLICY)
                 self._there = there
             except KubeError as error:
-                logger.warning("not known whether there is a policy %s: %s", POLICY, error)
+                logger.warning("Lookup of policy %s failed: %s", POLICY, error)
             self._looked.set()
             await asyncio.sleep(RETRY_S if self._there is None else LOOK_EVERY_S)
 
@@ -56,10 +56,6 @@ class CreatorPolicy:
 
     async def _look(self) -> bool:
         for path in POLICIES:
-            try:
-                await self._own_api.request("GET", path)
-            except ApiError as error:
-                if error.code != 404:
-                    raise
+            if await get_or_none(self._own_api.request("GET", path)) is None:
                 return False
         return True

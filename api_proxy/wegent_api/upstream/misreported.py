@@ -27,9 +27,9 @@ def request_fault(status: Mapping[str, Any]) -> Problem | None:
         lines = [line.strip() for line in found[1].splitlines()]
         return Invalid.of([_cause(line) for line in lines if line != "errors:"])
     if _VERSION.fullmatch(message):
-        what = "must be one that the API server has given"
+        what = "must be a version from the API server"
     elif message == _VERSION_OF_NEW:
-        what = "must be left out of a new object"
+        what = "must be omitted for a new object"
     else:
         return None
     return BadRequest.of([Cause("FieldValueInvalid", "metadata.resourceVersion", what)])

@@ -82,7 +82,7 @@ class Bindings:
             async with asyncio.timeout(FIRST_WITHIN_S):
                 await self._tried.wait()
         if not self._tried.is_set():
-            raise Unavailable("the API server did not say yet who may see which namespaces")
+            raise Unavailable("the RoleBindings of the cluster are not known yet; try again")
         if self._problem:
             raise self._problem
 
@@ -135,9 +135,9 @@ def _subjects(item: Mapping[str, Any]) -> Iterator[Subject]:
 
 
 def _problem(error: Exception) -> Problem:
-    if isinstance(error, ApiError) and error.code == 403:
+    if isinstance(error, ApiError) and error.is_forbidden:
         return Forbidden(
-            "namespace=*: only for who may list in the whole cluster, since the proxy may not"
-            " look where others have rights; name a namespace"
+            "namespace=*: requires the right to list in the whole cluster, because the proxy may"
+            " not list RoleBindings; name a namespace"
         )
-    return Unavailable("the API server did not say who may see which namespaces")
+    return Unavailable("the RoleBindings of the cluster can't be listed; try again")

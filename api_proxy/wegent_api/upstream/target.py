@@ -8,17 +8,14 @@ the same words.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import PreconditionFailed, UpstreamStatus
 from wegent_api.http.preconditions import IF_MATCH, IF_NONE_MATCH, EntityTags, entity_tag
-from wegent_api.upstream.client import METADATA_ONLY, Answer, UserApi
+from wegent_api.upstream.client import Answer, UserApi
 from wegent_api.upstream.metadata import Metadata, metadata_of, version_of
-
-AMBIGUOUS: Final = frozenset({409, 422})
-"""Codes for a stale version, among other causes: a conflict, or a JSON patch's failed test."""
+from wegent_kube.content_types import JSON, METADATA_OBJECT
+from wegent_kube.errors import get_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ class Target:
         Raises:
             UpstreamStatus: the caller may not read the object, or it doesn't exist.
         """
-        answer = await self.user_api.request(self.caller, "GET", self.path, accept=METADATA_ONLY)
+        answer = await self.user_api.request(self.caller, "GET", self.path, accept=METADATA_OBJECT)
         return metadata_of(answer.body)
 
     async def look_if_there(self) -> Metadata | None:
@@ -44,12 +41,7 @@ class Target:
         Raises:
             UpstreamStatus: the caller may not read the object.
         """
-        try:
-            return await self.look()
-        except UpstreamStatus as refused:
-            if refused.code != 404:
-                raise
-            return None
+        return await get_or_none(self.look())
 
     async def required_version(self, tags: EntityTags | None) -> str | None:
         """Return the version that ``If-Match`` requires, or None if any version will do.
@@ -75,7 +67,9 @@ class Target:
             return
         version = version_of(await self.look_if_there() or {})
         if version is not None and tags.name(version):
-            raise PreconditionFailed(f"{IF_NONE_MATCH}: the object is at {entity_tag(version)}")
+            raise PreconditionFailed(
+                f"{IF_NONE_MATCH}: the object has the version {entity_tag(version)}"
+            )
 
     async def write(
         self,
@@ -97,7 +91,8 @@ class Target:
                 self.caller, method, self.path, params=params, body=body, content_type=content_type
             )
         except UpstreamStatus as refused:
-            if guard is None or refused.code not in AMBIGUOUS:
+            # A stale version is a conflict, or a failed test of a JSON patch. So are other causes.
+            if guard is None or not (refused.is_conflict or refused.is_invalid):
                 raise
             try:
                 current = version_of(await self.look_if_there() or {})
@@ -127,17 +122,17 @@ def weak(current: str | None) -> PreconditionFailed:
 
     A client that reads the object again gets a weak tag again if a gateway on the way weakens it.
     """
-    now = "" if current is None else f", which is {entity_tag(current)} now"
+    now = "" if current is None else f", {entity_tag(current)}"
     return PreconditionFailed(
         f'{IF_MATCH}: a weak entity tag (W/"...") never matches (RFC 9110, section 13.1.1);'
-        f" send the strong one{now}. Where answers arrive with weak ones, a gateway on the way,"
-        " such as one that compresses, has changed them"
+        f" send the strong one{now}. A gateway that changes responses, for example by compression,"
+        " makes entity tags weak"
     )
 
 
 def failed(current: str | None) -> PreconditionFailed:
     """Return the answer to an ``If-Match`` that names another version than the current one."""
-    now = "isn't there" if current is None else f"is at {entity_tag(current)} now"
+    now = "does not exist" if current is None else f"has the version {entity_tag(current)}"
     return PreconditionFailed(
-        f"{IF_MATCH}: the object {now}; read it again and decide whether the change still holds"
+        f"{IF_MATCH}: the object {now}; read it again, and retry if the change still applies"
     )

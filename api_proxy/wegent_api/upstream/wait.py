@@ -13,11 +13,11 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import Depends
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.error_responses import JSON
 from wegent_api.http.errors import Problem
 from wegent_api.http.state import FromState
 from wegent_api.upstream.metadata import event_of
 from wegent_api.upstream.watches import Watches
+from wegent_kube.content_types import JSON
 from wegent_kube.resources import Resource
 
 GONE: Final = "DELETED"

@@ -69,6 +69,8 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         async for line in lines_of(content, MAX_FRAME_BYTES):
             yield line
     except LineTooLong as error:
-        raise BadGateway("what answered in the API server's place sent no events") from error
+        raise BadGateway(
+            "invalid upstream response: not a watch, and not from the API server"
+        ) from error
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable("the API server went away") from error
+        raise Unavailable("the API server closed the connection") from error

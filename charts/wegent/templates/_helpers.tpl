@@ -87,7 +87,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- $all := .root.Values.image }}
 {{- with (index .root.Values .component).image }}
 {{- if not (or .repository $all.repository) }}
-{{- fail (printf "image.repository: must say where the images are, such as registry.example.com/wegent for registry.example.com/wegent-operator and -api; `make image` makes them. Or set %s.image.repository" $.component) }}
+{{- fail (printf "image.repository: is required, such as registry.example.com/wegent for registry.example.com/wegent-operator and -api; `make image` builds the images. Or set %s.image.repository" $.component) }}
 {{- end }}
 {{- .repository | default (printf "%s-%s" $all.repository $.component) -}}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $all.tag | default $.root.Chart.AppVersion }}{{ end }}

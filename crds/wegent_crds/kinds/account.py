@@ -66,8 +66,8 @@ class AccountSpec(Schema):
     """E-mail address of the user, at most 254 characters. It is not verified."""
     role: Literal["user", "admin"] = "user"
     """Role of the user in the whole cluster. An admin has all rights on Wegent's kinds and on
-    Accounts; a user has none beyond the own namespace, the shared ones and those in namespaces.
-    Defaults to user."""
+    Accounts. A user has rights only in the user's own namespace, in the shared namespaces and in
+    those of the field namespaces. Defaults to user."""
     namespaces: (
         Annotated[
             list[NamespaceGrant], Field(max_length=64), map_by("name"), NOT_IN_SYSTEM_NAMESPACES
@@ -77,12 +77,12 @@ class AccountSpec(Schema):
     """Roles of the user in further namespaces, at most 64, each namespace once. The user's own
     namespace and the shared namespaces need no entry."""
     suspended: bool = False
-    """Specifies that the user's access is withdrawn until this is false again. Defaults to
-    false."""
+    """Specifies whether the user's access is withdrawn. Setting it to false restores the access.
+    Defaults to false."""
     password_secret_ref: LocalReference | None = None
     """Reference to the Secret with the Argon2id hash of the password, under the key hash. The
-    Secret is in the namespace of the Account. Without it, or if it does not exist, the user can't
-    log in. A new password is stored in a new Secret, which ends all sessions."""
+    Secret is in the namespace of the Account. If it is not set or does not exist, the user
+    can't log in. A new password is stored in a new Secret, which ends all sessions."""
 
 
 class Account(CustomResource):

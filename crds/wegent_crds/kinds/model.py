@@ -35,9 +35,9 @@ class ModelSpec(ReferableSpec):
     """Base URL of the API without a user or a password, at most 2,048 characters. Must be https,
     unless allowInsecureBaseUrl is true. Defaults to the provider's own address."""
     allow_insecure_base_url: bool = False
-    """Specifies that baseUrl may be http, which exposes the API key and the prompts to the network.
-    Use it for a server in the Shell's own Pod, or where a service mesh encrypts. Defaults to
-    false."""
+    """Specifies whether baseUrl may be http, which exposes the API key and the prompts to the
+    network. Use it for a server in the Shell's own Pod, or where a service mesh encrypts. Defaults
+    to false."""
     api_key_secret_ref: SecretKeyReference | None = None
     """Reference to the Secret key with the API key, in the namespace of the Model. The operator
     doesn't read Secrets, so a missing Secret doesn't show in the conditions."""

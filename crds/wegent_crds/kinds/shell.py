@@ -17,7 +17,7 @@ class ShellSpec(ReferableSpec):
     """ShellSpec describes a runtime."""
 
     type: Literal["Chat", "ClaudeCode", "Agno", "Dify", "Codex"]
-    """Type of the runtime."""
+    """Type of the runtime: Chat, ClaudeCode, Agno, Dify or Codex."""
     description: Description | None = None
     """Human-readable description of the Shell, at most 1,024 characters."""
     supported_providers: Annotated[list[Provider], Field(max_length=64), SET] | None = None

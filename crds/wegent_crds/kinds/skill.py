@@ -15,7 +15,7 @@ class SkillSpec(ReferableSpec):
     """SkillSpec describes a capability."""
 
     description: Annotated[str, Field(min_length=1, max_length=1024, examples=["Reviews a diff"])]
-    """Purpose of the Skill and the occasions for it, 1 to 1,024 characters."""
+    """Purpose of the Skill and the situations to use it in, 1 to 1,024 characters."""
     content: Annotated[str, Field(max_length=PROMPT_MAX_CHARACTERS)] | None = None
     """Content of the SKILL.md with the instructions, at most 131,072 characters."""
     version: (

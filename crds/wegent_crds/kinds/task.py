@@ -33,13 +33,13 @@ class TaskSpec(Schema):
     title: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Human-readable title of the work, 1 to 256 characters."""
     cancel: bool = False
-    """Specifies that the work is cancelled. A Pending Task becomes Cancelled at once; the runner of
+    """Specifies whether to cancel the work. A Pending Task becomes Cancelled at once; the runner of
     a Running Task is asked to stop. Can't be set back to false. Defaults to false."""
     timeout_seconds: Annotated[int, Field(ge=1, le=WEEK_S), INT32] | None = None
-    """Duration in seconds after startTime, after which a Running Task fails, 1 to 604,800 (a week).
+    """Duration in seconds from startTime until a Running Task fails, 1 to 604,800 (a week).
     Defaults to no limit."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR_S), INT32] | None = None
-    """Duration in seconds after completionTime, after which the Task is deleted for good without a
+    """Duration in seconds from completionTime until the Task is deleted for good, without a
     Tombstone, 0 to 31,536,000 (a year). Defaults to no deletion."""
 
     rules = (

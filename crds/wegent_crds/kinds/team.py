@@ -44,8 +44,8 @@ class TeamSpec(ReferableSpec):
     this order. If a Bot does not exist, ResolvedRefs and Ready are False with the reason
     RefNotFound."""
     collaboration_mode: Literal["solo", "pipeline", "route", "coordinate", "collaborate"] = "solo"
-    """Mode of collaboration of the Bots. Runners interpret it; the operator doesn't. Defaults to
-    solo."""
+    """Mode of collaboration of the Bots: solo, pipeline, route, coordinate or collaborate. Only
+    runners interpret it. Defaults to solo."""
     description: Description | None = None
     """Human-readable description of the Team, at most 1,024 characters."""
 

@@ -45,7 +45,7 @@ class TombstoneSpec(Schema):
     """Time after which the operator deletes the Tombstone and with it the object for good, in
     RFC 3339 form."""
     restore: bool = False
-    """Specifies that the object is to be restored. The operator then creates the object again and
+    """Specifies whether to restore the object. If true, the operator creates the object again and
     deletes the Tombstone. If another object has the name, Ready is False with the reason NameTaken.
     Defaults to false."""
 

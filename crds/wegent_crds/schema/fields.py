@@ -120,7 +120,7 @@ class LabelSelectorRequirement(Schema):
 class LabelSelector(Schema):
     """LabelSelector selects namespaces by their labels, as metav1.LabelSelector.
 
-    All requirements must hold. An empty selector matches every namespace.
+    The requirements are ANDed. An empty selector matches all namespaces.
     """
 
     match_labels: (

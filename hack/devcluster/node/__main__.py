@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="wegent-node-") as directory:
         missing = requirements.missing(Path(directory))
     print(
-        "No pods can be run here. What is missing:" if missing else "Pods run on a node of our own."
+        "No pods can be run here. Missing requirements:"
+        if missing
+        else "Pods run on a node of our own."
     )
     for line in missing:
         print(f"  {line}")

@@ -30,10 +30,9 @@ class Cgroups:
         self._parents = [MOUNT] if self.unified else _own_groups()
         self.directories = [parent / self._name for parent in self._parents]
 
-    @property
-    def hierarchies(self) -> list[tuple[str, str]]:
-        """Version 1's: where each is mounted below :data:`MOUNT`, and its options."""
-        return _hierarchies()
+    def hierarchies(self) -> list[str]:
+        """Return the name below :data:`MOUNT` and the options of each hierarchy of version 1."""
+        return [] if self.unified else [word for pair in _hierarchies() for word in pair]
 
     def create(self) -> None:
         """Make the groups, after removing what runs left that were killed.

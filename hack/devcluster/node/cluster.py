@@ -4,24 +4,25 @@ import contextlib
 import hashlib
 import json
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from string import Template
+from typing import Final, Self
 
 from devcluster.addresses import Addresses
-from devcluster.binaries import Programs, cache_root, find_binaries
+from devcluster.binaries import Binaries, Programs, cache_root, find_binaries
 from devcluster.controlplane import ControlPlane
 from devcluster.errors import NodeUnavailable
 from devcluster.kubeconfig import write_kubeconfig
 from devcluster.locks import locked
-from devcluster.node import configs, requirements
+from devcluster.node import requirements
 from devcluster.node.cgroups import Cgroups
 from devcluster.node.namespaces import INSIDE, Namespaces
 from devcluster.node.network import UPLINK, NodeNetwork, claim, release
 from devcluster.node.pause import write_pause_image
-from devcluster.pki import Authority, KeyPair
+from devcluster.pki import KeyPair
 from devcluster.processes import Daemon, wait_ready
+from devcluster.shell import output_of
 
 PROGRAMS: Final = (
     "containerd",
@@ -34,6 +35,17 @@ PROGRAMS: Final = (
     "coredns",
     "pause",
 )
+TEMPLATES: Final = Path(__file__).parent / "templates"
+"""The programs' configuration: options that differ from upstream's defaults.
+
+Each pod has a routed link and no bridge: what one pod sends another through a Service comes
+back the way it went only if the node routes it, or if the kernel filters bridged packets,
+which is a module more.
+"""
+NAME: Final = "node"
+"""Of the Node object."""
+PAUSE_IMAGE: Final = "wegent.invalid/pause:1"
+SOCKET: Final = INSIDE / "containerd.sock"
 READY_WITHIN_S: Final = 90.0
 """For each program; two seconds are usual, a loaded machine takes more."""
 STOP_WITHIN_S: Final = 5.0
@@ -55,8 +67,10 @@ class NodeCluster:
         self.directory = directory.absolute()
         self._programs = programs or Programs.of_this_machine()
         self._node = self.directory / "node"
-        self._daemons = {name: self._daemon(name) for name in DAEMONS}
-        self._holder = self._daemon("holder")
+        self._daemons = {
+            name: Daemon(name, self.directory, die_with_parent=True) for name in DAEMONS
+        }
+        self._holder = Daemon("holder", self.directory, die_with_parent=True)
         self.cgroups = Cgroups(hashlib.sha256(bytes(self.directory)).hexdigest()[:8])
         """The node's, there while it runs."""
         self._paths: Mapping[str, Path] = {}
@@ -98,11 +112,11 @@ class NodeCluster:
         missing = requirements.missing(self.directory)
         if missing:
             lines = "".join(f"\n  {line}" for line in missing)
-            raise NodeUnavailable(f"no node can be run here; what is missing:{lines}")
+            raise NodeUnavailable(f"no node can be run here; missing requirements:{lines}")
         binaries = find_binaries(self._programs)
         self._paths = self._programs.ensure(PROGRAMS)
         try:
-            self._start(lambda addresses: self._new_control_plane(binaries, addresses))
+            self._start(binaries)
         except BaseException:
             self.stop()
             raise
@@ -142,16 +156,11 @@ class NodeCluster:
         """
         self._control("tasks", "kill", "--signal=SIGKILL", container)
 
-    def _control(self, *command: str, stdin: Path | None = None) -> None:
-        control = ("--address", str(configs.SOCKET), "--namespace", "k8s.io")
+    def _control(self, *command: str, stdin: Path = Path("/dev/null")) -> None:
+        control = ("--address", str(SOCKET), "--namespace", "k8s.io")
         self._inside().run(str(self._paths["ctr"]), *control, *command, stdin=stdin)
 
-    def apply(self, *objects: Mapping[str, Any]) -> None:
-        """Apply objects as cluster administrator."""
-        document = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        self._kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(document))
-
-    def _start(self, make: Callable[[Addresses], ControlPlane]) -> None:
+    def _start(self, binaries: Binaries) -> None:
         shutil.rmtree(self._node, ignore_errors=True)  # addresses are new with every start
         self._node.mkdir(parents=True)
         self._namespaces = Namespaces(self._node, self._holder, self._paths["pause"], self.cgroups)
@@ -162,41 +171,40 @@ class NodeCluster:
         self._configure_link(network)
         self._write_configs(network)
         self._run("containerd", f"--config={INSIDE}/containerd.toml")
-        self._control_plane = make(
-            Addresses(apiserver=str(network.host), services=network.services, nodes=True)
+        directory = self.directory / "control-plane"
+        shutil.rmtree(directory, ignore_errors=True)  # its keys and data are for other addresses
+        self._control_plane = ControlPlane(
+            binaries,
+            directory,
+            fsync=False,
+            audit=True,
+            name="wegent-node",
+            addresses=Addresses(str(network.host), network.services, nodes=True),
         )
         self._control_plane.start()
         self._write_identities(network)
-        self.apply(*configs.dns_manifests(network))
+        self._kubectl("apply", "--server-side", f"--filename={self._node}/dns.yaml")
         self._run(
             "kube-scheduler",
             f"--kubeconfig={INSIDE}/kube-scheduler.kubeconfig",
             "--leader-elect=false",
         )
-        self._run("kube-proxy", f"--config={INSIDE}/kube-proxy.json")
+        self._run("kube-proxy", f"--config={INSIDE}/kube-proxy.yaml")
         self._run("coredns", "-conf", f"{INSIDE}/Corefile")
         self._wait("containerd", self._probe_containerd)
         pause = self._node / "pause.tar"
-        write_pause_image(self._paths["pause"], pause, configs.PAUSE_IMAGE)
+        write_pause_image(self._paths["pause"], pause, PAUSE_IMAGE)
         self.load(pause)
         self._run(
             "kubelet",
-            f"--config={INSIDE}/kubelet.json",
+            f"--config={INSIDE}/kubelet.yaml",
             f"--kubeconfig={INSIDE}/kubelet.kubeconfig",
-            f"--hostname-override={configs.NAME}",
+            f"--hostname-override={NAME}",
             f"--node-ip={network.node}",
             f"--root-dir={INSIDE}/kubelet",
         )
         self._wait("kubelet", self._probe_node)
         self._wait("coredns", self._probe_coredns)
-
-    def _new_control_plane(self, binaries: Any, addresses: Addresses) -> ControlPlane:
-        # Keys and data of an earlier start are for other addresses.
-        directory = self.directory / "control-plane"
-        shutil.rmtree(directory, ignore_errors=True)
-        return ControlPlane(
-            binaries, directory, fsync=False, audit=True, name="wegent-node", addresses=addresses
-        )
 
     def _configure_link(self, network: NodeNetwork) -> None:
         for command in (
@@ -209,31 +217,35 @@ class NodeCluster:
             self._inside().run(*command)
 
     def _write_configs(self, network: NodeNetwork) -> None:
-        (self._node / "cni").mkdir()
-        runc, plugins = self._paths["runc"], requirements.plugin_directories()
-        for name, text in {
-            "containerd.toml": configs.containerd(plugins, runc),
-            "cni/10-pods.conflist": json.dumps(configs.cni(network)),
-            "kubelet.json": json.dumps(configs.kubelet(network)),
-            "kube-proxy.json": json.dumps(configs.kube_proxy(network)),
-            "Corefile": configs.corefile(network),
-            "resolv.conf": "",
-        }.items():
-            (self._node / name).write_text(text, encoding="utf-8")
+        """Fill in the templates: all paths in them are as seen from inside the node."""
+        values = {
+            "name": NAME,
+            "inside": INSIDE,
+            "node": network.node,
+            "pods": network.pods,
+            "dns": network.dns,
+            "runc": self._paths["runc"],
+            "pause_image": PAUSE_IMAGE,
+            "plugins": json.dumps(list(map(str, requirements.plugin_directories()))),
+        }
+        for template in filter(Path.is_file, TEMPLATES.rglob("*")):
+            target = self._node / template.relative_to(TEMPLATES)
+            target.parent.mkdir(exist_ok=True)
+            text = Template(template.read_text(encoding="utf-8")).substitute(values)
+            target.write_text(text, encoding="utf-8")
 
     def _write_identities(self, network: NodeNetwork) -> None:
         """Give each program a certificate and a kubeconfig; the kubelet one to serve with too."""
         control_plane = self.control_plane
-        authority = Authority(control_plane.credentials.authority)
-        keys = self._node / "pki"
-        for name, user, groups in (
-            ("kubelet", f"system:node:{configs.NAME}", ("system:nodes",)),
-            ("kube-scheduler", "system:kube-scheduler", ()),
-            ("kube-proxy", "system:kube-proxy", ()),
-            ("coredns", "system:coredns", ()),
+        sign, keys = control_plane.credentials.sign, self._node / "pki"
+        for name, user, group in (
+            ("kubelet", f"system:node:{NAME}", "system:nodes"),
+            ("kube-scheduler", "system:kube-scheduler", None),
+            ("kube-proxy", "system:kube-proxy", None),
+            ("coredns", "system:coredns", None),
         ):
             pair = KeyPair.in_directory(keys, name)
-            authority.issue(pair, user, organizations=groups)
+            sign(pair, user, group=group)
             write_kubeconfig(
                 self._node / f"{name}.kubeconfig",
                 name=name,
@@ -242,7 +254,7 @@ class NodeCluster:
                 credentials=pair,
             )
         serving = KeyPair.in_directory(keys, "kubelet-serving")
-        authority.issue(serving, f"system:node:{configs.NAME}", hosts=(str(network.node),))
+        sign(serving, f"system:node:{NAME}", hosts=(str(network.node),))
         shutil.copy(control_plane.ca_file, keys / "ca.crt")
 
     def _inside(self) -> Namespaces:
@@ -250,24 +262,15 @@ class NodeCluster:
             raise NodeUnavailable("the node does not run")
         return self._namespaces
 
-    def _daemon(self, name: str) -> Daemon:
-        return Daemon(
-            name,
-            run_dir=self.directory / "run",
-            log_dir=self.directory / "logs",
-            die_with_parent=True,
-        )
-
     def _run(self, name: str, *arguments: str) -> None:
         self._daemons[name].start(self._inside().enter(str(self._paths[name]), *arguments))
 
     def _wait(self, name: str, probe: Callable[[], str | None]) -> None:
-        needs: Iterator[Daemon] = (daemon for daemon in self._daemons.values())
-        started = [daemon for daemon in needs if daemon.log.exists()]
+        started = [daemon for daemon in self._daemons.values() if daemon.log.exists()]
         wait_ready(self._daemons[name], probe, within_s=READY_WITHIN_S, needs=started)
 
     def _probe_containerd(self) -> str | None:
-        return self._try(str(self._paths["ctr"]), "--address", str(configs.SOCKET), "version")
+        return self._try(str(self._paths["ctr"]), "--address", str(SOCKET), "version")
 
     def _probe_coredns(self) -> str | None:
         assert self._network is not None  # noqa: S101
@@ -279,7 +282,7 @@ class NodeCluster:
     def _probe_node(self) -> str | None:
         ready = '{.status.conditions[?(@.type=="Ready")]}'
         try:
-            said = self._kubectl("get", "node", configs.NAME, f"-o=jsonpath={ready}")
+            said = self._kubectl("get", "node", NAME, f"-o=jsonpath={ready}")
         except NodeUnavailable as error:
             return str(error)
         condition = json.loads(said or "{}")
@@ -292,11 +295,6 @@ class NodeCluster:
             return str(error)
         return None
 
-    def _kubectl(self, *arguments: str, stdin: str = "") -> str:
-        command: Sequence[str] = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", *arguments]
-        done = subprocess.run(
-            command, input=stdin, capture_output=True, encoding="utf-8", check=False
-        )
-        if done.returncode:
-            raise NodeUnavailable(f"kubectl {arguments[0]}: {done.stderr.strip()}")
-        return done.stdout
+    def _kubectl(self, *arguments: str) -> str:
+        command = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", *arguments]
+        return output_of(command, f"kubectl {arguments[0]}", error=NodeUnavailable)

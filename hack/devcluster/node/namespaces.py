@@ -6,20 +6,20 @@ packet filter rules. ``--kill-child`` and the death signal of the program that s
 see to it that the holder does not outlive either.
 """
 
-import subprocess
+import os
 import time
 from pathlib import Path
 from typing import Final
 
 from devcluster.errors import NodeUnavailable
-from devcluster.identity import Identity
 from devcluster.node.cgroups import MOUNT, Cgroups
-from devcluster.node.mounts import mount_script
-from devcluster.processes import Daemon
+from devcluster.processes import Daemon, has_ended
+from devcluster.shell import output_of
 
 STARTED_WITHIN_S: Final = 10.0
 GONE_WITHIN_S: Final = 15.0
 POLL_S: Final = 0.02
+MOUNTS: Final = Path(__file__).with_name("mounts.sh")
 INSIDE: Final = Path("/run/wegent-node")
 """The node's directory, inside: short, since the paths of sockets may not be long."""
 KINDS: Final = ("--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup")
@@ -42,14 +42,15 @@ class Namespaces:
         self._holder = holder
         self._pause = pause
         self._cgroups = cgroups
-        self._first: Identity | None = None
+        self._first: int | None = None
+        self._pidfd: int | None = None
 
     @property
     def pid(self) -> int:
         """The holder's, as this machine counts."""
         if self._first is None:
             raise NodeUnavailable("the node does not run")
-        return self._first.pid
+        return self._first
 
     def start(self) -> None:
         """Make the namespaces, with the mounts that keep the node to itself.
@@ -63,6 +64,7 @@ class Namespaces:
         unshare = ("unshare", *KINDS, *options, str(self._pause))
         self._holder.start(["sh", "-c", JOIN, "sh", groups, *unshare])
         self._first = self._wait_for_first()
+        self._pidfd = os.pidfd_open(self._first)
         self._mount()
 
     def enter(self, *command: str) -> list[str]:
@@ -70,23 +72,14 @@ class Namespaces:
         groups = f"{MOUNT}/{'programs' if self._cgroups.unified else '*'}/cgroup.procs"
         return self._enter("sh", "-c", JOIN, "sh", groups, *command)
 
-    def run(self, *command: str, stdin: Path | None = None) -> str:
+    def run(self, *command: str, stdin: Path = Path("/dev/null")) -> str:
         """Run a command inside and return what it printed.
 
         Raises:
             NodeUnavailable: it failed; the message has what it said.
         """
-        with (stdin or Path("/dev/null")).open("rb") as source:
-            done = subprocess.run(
-                self.enter(*command),
-                stdin=source,
-                capture_output=True,
-                check=False,
-            )
-        if done.returncode:
-            said = (done.stderr or done.stdout).decode(errors="replace").strip()
-            raise NodeUnavailable(f"{' '.join(command)}: {said}")
-        return done.stdout.decode(errors="replace")
+        what = " ".join(command)
+        return output_of(self.enter(*command), what, error=NodeUnavailable, stdin=stdin)
 
     def stop(self) -> None:
         """End everything inside; fine if nothing runs.
@@ -95,37 +88,36 @@ class Namespaces:
             NodeUnavailable: something of it did not go.
         """
         self._holder.stop(deadline_s=0)
-        if self._first is not None and not self._first.end(within_s=GONE_WITHIN_S):
-            raise NodeUnavailable(f"the node's process {self._first.pid} can't be ended")
-        self._first = None
+        if self._pidfd is not None:
+            # It waits for all other processes of its namespace.
+            if not has_ended(self._pidfd, GONE_WITHIN_S):
+                raise NodeUnavailable(f"the node's process {self._first} can't be ended")
+            os.close(self._pidfd)
+        self._first = self._pidfd = None
         if not self._cgroups.remove(GONE_WITHIN_S):
             raise NodeUnavailable(f"control groups are left: {self._cgroups.directories}")
 
     def _enter(self, *command: str) -> list[str]:
         return ["nsenter", "--target", str(self.pid), *KINDS, "--", *command]
 
-    def _wait_for_first(self) -> Identity:
+    def _wait_for_first(self) -> int:
         deadline = time.monotonic() + STARTED_WITHIN_S
         while time.monotonic() < deadline:
-            outer = self._holder.identity()
+            outer = self._holder.pid()
             if outer is None:
                 raise self._holder.failure("ended by itself")
-            children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
-            pids = children.read_text(encoding="ascii").split()
-            first = Identity.of(int(pids[0])) if pids else None
+            pids = Path(f"/proc/{outer}/task/{outer}/children").read_text(encoding="ascii").split()
             # Until it is the holder, it is still unshare, which mounts /proc for it.
-            if first and _program(first.pid) == self._pause.resolve():
-                return first
+            if pids and _program(int(pids[0])) == self._pause.resolve():
+                return int(pids[0])
             time.sleep(POLL_S)
         raise self._holder.failure(f"was not ready after {STARTED_WITHIN_S:.0f} s")
 
     def _mount(self) -> None:
         """Give the node a /run and a /var of its own, and its control groups."""
-        script = mount_script(self._cgroups, INSIDE)
-        command = self._enter("sh", "-c", script, "sh", str(self._directory))
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-        if done.returncode:
-            raise NodeUnavailable(f"the node's mounts: {done.stderr.strip()}")
+        places = (str(self._directory), str(INSIDE))
+        command = self._enter("sh", str(MOUNTS), *places, *self._cgroups.hierarchies())
+        output_of(command, "the node's mounts", error=NodeUnavailable)
 
 
 def _program(pid: int) -> Path | None:

@@ -4,13 +4,14 @@ The host sends what is for pods and Services over the link; the node has them. N
 on the host is configured but the link and two routes, which go when the link goes.
 """
 
+import contextlib
 import json
-import subprocess
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from devcluster.errors import NodeUnavailable
+from devcluster.shell import output_of
 
 BLOCK: Final = IPv4Network("198.18.0.0/15")
 """For tests of networks (RFC 2544): no site and no cluster has them."""
@@ -62,7 +63,7 @@ class NodeNetwork:
 
     @property
     def dns(self) -> IPv4Address:
-        """The Service of the cluster's DNS, the tenth address as kubeadm has it."""
+        """The Service of the cluster's DNS, the tenth address, as with kubeadm."""
         return self.services[10]
 
 
@@ -82,11 +83,12 @@ def claim(pid: int, alias: str) -> NodeNetwork:
         if any(network.block.overlaps(route) for route in taken):
             continue
         peer = ("peer", "name", UPLINK, "netns", str(pid))
-        done = _ip("link", "add", network.interface, "type", "veth", *peer)
-        if done.returncode and ALREADY_THERE in done.stderr:
-            continue  # another node, which has no routes yet
-        if done.returncode:
-            raise NodeUnavailable(f"no link to the node: {done.stderr.strip()}")
+        try:
+            _ip("link", "add", network.interface, "type", "veth", *peer)
+        except NodeUnavailable as error:
+            if ALREADY_THERE in str(error):
+                continue  # another node, which has no routes yet
+            raise
         try:
             _lay(network, alias[-MAX_ALIAS:])
         except BaseException:
@@ -98,28 +100,23 @@ def claim(pid: int, alias: str) -> NodeNetwork:
 
 def release(network: NodeNetwork) -> None:
     """Remove the link, and with it the routes; fine if it is gone."""
-    _ip("link", "delete", network.interface)
+    with contextlib.suppress(NodeUnavailable):
+        _ip("link", "delete", network.interface)
 
 
 def _lay(network: NodeNetwork, alias: str) -> None:
     device, via = ("dev", network.interface), ("via", str(network.node))
-    for arguments in (
-        ("address", "add", f"{network.host}/30", *device),
-        ("link", "set", network.interface, "alias", alias, "up"),
-        ("route", "add", str(network.pods), *via),
-        ("route", "add", str(network.services), *via),
-    ):
-        done = _ip(*arguments)
-        if done.returncode:
-            raise NodeUnavailable(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+    _ip("address", "add", f"{network.host}/30", *device)
+    _ip("link", "set", network.interface, "alias", alias, "up")
+    _ip("route", "add", str(network.pods), *via)
+    _ip("route", "add", str(network.services), *via)
 
 
 def _routes() -> list[IPv4Network]:
     """Return where packets are sent already, but for the default route."""
-    routes = json.loads(_ip("-json", "-4", "route", "show", "table", "all").stdout or "[]")
+    routes = json.loads(_ip("-json", "-4", "route", "show", "table", "all") or "[]")
     return [IPv4Network(route["dst"]) for route in routes if route["dst"] != "default"]
 
 
-def _ip(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["ip", *arguments]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+def _ip(*arguments: str) -> str:
+    return output_of(["ip", *arguments], f"ip {' '.join(arguments)}", error=NodeUnavailable)

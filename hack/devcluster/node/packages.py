@@ -2,20 +2,19 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable
 from typing import Final
 
 from devcluster.binaries import Programs
-from devcluster.errors import NodeUnavailable
+from devcluster.errors import ClusterError, NodeUnavailable
 from devcluster.node.requirements import PLUGIN_PACKAGE, TOOLS, plugin_directories
 from devcluster.progress import Progress
+from devcluster.shell import output_of
+from imagebuild.run import PACKAGES as IMAGE_TOOLS
 
-IMAGE_TOOLS: Final = {"debootstrap": "debootstrap"}
 RUNC_TOOLS: Final = {"gcc": "gcc", "pkg-config": "pkg-config"}
 RUNC_LIBRARY: Final = "libseccomp"
 RUNC_PACKAGE: Final = "libseccomp-dev"
-QUIET: Final = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
 def missing_packages() -> list[str]:
@@ -43,31 +42,27 @@ def install(packages: Iterable[str]) -> None:
     spelled = " ".join(names)
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
-        raise NodeUnavailable(f"install these Debian packages, or what they are here: {spelled}")
-    command = [apt, "install", "--yes", "--quiet", "--no-install-recommends", *names]
+        raise NodeUnavailable(
+            f"install these Debian packages, or this system's equivalents: {spelled}"
+        )
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+
+    def run(*command: str) -> None:
+        what = f"apt-get can't install {spelled}"
+        output_of([apt, *command], what, error=NodeUnavailable, env=environment)
+
+    command = ("install", "--yes", "--quiet", "--no-install-recommends", *names)
     with Progress(f"installing Debian packages on this machine, which a node needs: {spelled}"):
-        done = _run(command)
-        if done.returncode:  # the lists may be old, or were never fetched
-            _run([apt, "update", "--quiet"])
-            done = _run(command)
-    if done.returncode:
-        tail = "\n".join(f"  {line}" for line in done.stdout.splitlines()[-8:])
-        raise NodeUnavailable(f"apt-get can't install {spelled}:\n{tail}")
+        try:
+            run(*command)
+        except NodeUnavailable:  # the lists may be old, or were never fetched
+            run("update", "--quiet")
+            run(*command)
 
 
 def _has_library(name: str) -> bool:
-    program = shutil.which("pkg-config")
-    return program is not None and _run([program, "--exists", name]).returncode == 0
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        env=os.environ | QUIET,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    try:
+        output_of(["pkg-config", "--exists", name], "pkg-config")
+    except ClusterError:
+        return False
+    return True

@@ -1,22 +1,28 @@
-"""The image of what holds a pod's namespaces: one static program."""
+"""The image of the program that holds a pod's namespaces: one static program."""
 
-from io import BytesIO
+import shutil
+import tempfile
 from pathlib import Path
+from typing import Final
 
-from devcluster.platforms import platform_name
-from imagebuild.oci import compress, file_layer, write_archive
+from imagebuild.run import run
+
+DOCKERFILE: Final = """\
+FROM scratch
+COPY pause /
+USER 65535:65535
+ENTRYPOINT ["/pause"]
+"""
 
 
 def write_pause_image(program: Path, target: Path, name: str) -> None:
-    """Write the image ``name`` as an OCI archive."""
-    tar = file_layer({"pause": program.read_bytes()}, mode=0o755, epoch=0)
-    layer = compress(BytesIO(tar), target.with_suffix(".layer"), "pause")
-    write_archive(
-        target,
-        name=name,
-        architecture=platform_name().partition("-")[2],
-        config={"Entrypoint": ["/pause"], "User": "65535:65535"},
-        layers=[layer],
-        epoch=0,
-        created="1970-01-01T00:00:00Z",
-    )
+    """Write the image ``name`` as an archive.
+
+    Raises:
+        BuildError: buildah is missing or fails.
+    """
+    with tempfile.TemporaryDirectory() as context:
+        shutil.copy(program, Path(context) / "pause")
+        (Path(context) / "Dockerfile").write_text(DOCKERFILE, encoding="utf-8")
+        run("buildah", "build", "--timestamp=0", f"--tag={name}", context)
+    run("buildah", "push", "--quiet", name, f"docker-archive:{target}:{name}")

@@ -2,9 +2,11 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Final
+
+from devcluster.errors import NodeUnavailable
+from devcluster.shell import output_of
 
 PLUGIN_DIRECTORIES: Final = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 """Debian's, and where everybody else puts network plugins."""
@@ -16,6 +18,7 @@ TOOLS: Final = {
     "unshare": "util-linux",
     "mount": "mount",
     "setpriv": "util-linux",
+    "buildah": "buildah",
 }
 """Each with the Debian package that has it."""
 PLUGIN_PACKAGE: Final = "containernetworking-plugins"
@@ -80,13 +83,7 @@ def _refused(script: str) -> list[str]:
     command = ["unshare", "--mount", "--net", "--pid", "--cgroup", "--fork", "--kill-child"]
     command += ["--mount-proc", "sh", "-c", script]
     try:
-        done = subprocess.run(
-            command, capture_output=True, encoding="utf-8", check=False, timeout=TRY_WITHIN_S
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return [str(error)]
-    return (
-        [done.stderr.strip().splitlines()[-1]]
-        if done.returncode and done.stderr
-        else (["it failed"] if done.returncode else [])
-    )
+        output_of(command, "refused", error=NodeUnavailable, within_s=TRY_WITHIN_S)
+    except NodeUnavailable as error:
+        return [str(error).splitlines()[-1].removeprefix("refused: ")]
+    return []

@@ -17,13 +17,15 @@ from wegent_crds.references import ObjectKey
 from wegent_crds.registry import ACCOUNT
 from wegent_kube import ApiError, KubeError
 from wegent_kube.resources import NAMESPACES, RESOURCE_QUOTAS, SERVICE_ACCOUNTS
-from wegent_operator.accounts.plan import PROVISIONED, Plan, ProvisionKey, plan
+from wegent_operator.accounts.plan import Plan, plan
+from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.accounts.quota import QUOTA_NAME, Counted, Pauses, quota_manifest
 from wegent_operator.accounts.verdict import verdict
 from wegent_operator.accounts.writer import ProvisionWriter
 from wegent_operator.runtime.held import HeldKeys
 from wegent_operator.runtime.queue import KeyedQueue
+from wegent_operator.runtime.refusals import is_refusal
 from wegent_operator.runtime.sight import Sight, unseen_referent
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.runtime.verdict_writer import VerdictWriter
@@ -35,10 +37,8 @@ logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES: Final = 1024
 """Bytes of the API server's answer that a condition repeats. A webhook's answer may be longer."""
-PASSING: Final = frozenset({409, 429, 503, 504})
-"""Status codes after which another try usually succeeds soon."""
 QUIET_TRIES: Final = 3
-"""Tries with such an answer before the Account's condition reports it."""
+"""Tries with a passing refusal before the Account's condition reports it."""
 Refusal = tuple[str, KubeError]
 """Description of a failed step of a plan, and the error."""
 _KINDS: Final = {
@@ -113,7 +113,7 @@ class AccountController:
             return [
                 Problem(
                     Reason.WRONG_NAMESPACE,
-                    "metadata.namespace: an Account gives access only in"
+                    "metadata.namespace: an Account has an effect only in the namespace"
                     f" {self._accounts_namespace}; create it there",
                 )
             ]
@@ -162,13 +162,13 @@ class AccountController:
             return True
 
         for key in todo.delete:
-            await tried(f"{_title(key)} was not removed", self._provision_writer.delete(key))
+            await tried(f"{_title(key)} can't be deleted", self._provision_writer.delete(key))
         clean = not refusals
         homeless = ""
         if todo.create_namespace is not None:
             name = todo.create_namespace["metadata"]["name"]
             creating = self._create_namespace(todo.create_namespace)
-            if not await tried(f"Namespace {name} was refused", creating):
+            if not await tried(f"Namespace {name} can't be created", creating):
                 homeless = name
         if todo.home and not homeless:
             new = any(key.plural == SERVICE_ACCOUNTS.plural for key in todo.apply)
@@ -181,7 +181,7 @@ class AccountController:
                 continue
             if not (homeless and key.namespace == homeless):
                 await tried(
-                    f"{_title(key)} was refused", self._provision_writer.apply(key, manifest)
+                    f"{_title(key)} can't be applied", self._provision_writer.apply(key, manifest)
                 )
         return refusals
 
@@ -221,7 +221,7 @@ class AccountController:
         elif there["counted"] is Counted.WHOLLY:
             self._pauses.over(home)
         elif required:
-            message = "the cluster's controller manager has not counted what is there"
+            message = "the cluster's controller manager has not counted the existing objects yet"
             raise ApiError(503, {"kind": "Status", "message": message})
 
 
@@ -231,11 +231,12 @@ def _loses_access(state: AccountState) -> bool:
 
 
 def _passes(error: KubeError) -> bool:
-    return not isinstance(error, ApiError) or error.code in PASSING
+    """Return whether another try usually succeeds soon."""
+    return not isinstance(error, ApiError) or not is_refusal(error)
 
 
 def _problem(step: str, error: KubeError) -> Problem:
-    said = error.message if isinstance(error, ApiError) else "the API server gave no answer"
+    said = error.message if isinstance(error, ApiError) else "the API server did not answer"
     raw = said.encode()
     if len(raw) > MAX_MESSAGE_BYTES:
         said = raw[:MAX_MESSAGE_BYTES].decode(errors="ignore") + "..."

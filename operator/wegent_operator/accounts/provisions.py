@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wegent_kube.resources import Resource
-from wegent_operator.accounts.plan import ProvisionKey, account_of, managed_subset
+from wegent_operator.accounts.provisioned import ProvisionKey, account_of, managed_subset
 from wegent_operator.state.cache import Gone
 
 

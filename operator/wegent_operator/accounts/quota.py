@@ -113,8 +113,8 @@ class Pauses:
         self._left_out |= dict.fromkeys(unknown, self._clock() + LEFT_OUT_S)
         if new:
             logger.warning(
-                "WEGENT_OPERATOR_ACCOUNT_QUOTA: the cluster does not count %s, and users are not"
-                " limited there; if that is not the name of a resource of this cluster, mend it",
+                "WEGENT_OPERATOR_ACCOUNT_QUOTA: the cluster does not count %s, so users have no"
+                " limit for it; correct the name if it is wrong",
                 ", ".join(new),
             )
         return 0.0

@@ -2,7 +2,8 @@
 
 from wegent_crds.references import ObjectKey
 from wegent_kube.resources import ROLE_BINDINGS
-from wegent_operator.accounts.plan import managed_subset, serves_everybody, shared_binding
+from wegent_operator.accounts.manifests import shared_binding
+from wegent_operator.accounts.provisioned import managed_subset, serves_everybody
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.accounts.writer import ProvisionWriter
 from wegent_operator.runtime.sight import Sight

@@ -13,7 +13,7 @@ SUSPENDED: Final = Outcome(
     ConditionType.READY,
     status=True,
     reason=Reason.SUSPENDED,
-    message="spec.suspended: access is withdrawn; set it to false to give it back",
+    message="spec.suspended: the user has no access; set it to false to restore the access",
 )
 """The condition of a suspended Account. Ready is True, because the Account is as its spec says.
 For kstatus, Ready=False would mean work in progress."""
@@ -46,7 +46,7 @@ def _last_admin(key: ObjectKey, admins: Collection[ObjectKey]) -> Outcome | None
             ConditionType.LAST_ADMIN, status=False, reason=Reason.OTHER_ADMINS, message=""
         )
     message = (
-        "no other Account is an admin that isn't suspended: users can't demote, suspend or "
-        "delete this one before there is another"
+        "this Account is the last admin that is not suspended, so users can't demote, suspend or "
+        "delete it; give another Account the role admin first"
     )
     return Outcome(ConditionType.LAST_ADMIN, status=True, reason=Reason.LAST_ADMIN, message=message)

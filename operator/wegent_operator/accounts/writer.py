@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import APPLY_PATCH, MERGE_PATCH
+from wegent_kube.content_types import APPLY_PATCH, MERGE_PATCH
 from wegent_kube.resources import NAMESPACES, SERVICE_ACCOUNTS
-from wegent_operator.accounts.plan import PROVISIONED, ProvisionKey
+from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.status_writer import FIELD_MANAGER
@@ -78,7 +78,7 @@ class ProvisionWriter:
                     content_type=MERGE_PATCH,
                 )
         except ApiError as error:
-            if error.code != 404:
+            if not error.is_not_found:
                 raise
             left = None
         self._metrics.provisions.labels(key.plural, "delete").inc()
@@ -88,7 +88,7 @@ class ProvisionWriter:
         self._provisions.put(resource, left)
         if key.plural == SERVICE_ACCOUNTS.plural:
             finalizers = ", ".join(left["metadata"]["finalizers"])
-            message = f"it is being deleted, and held by the finalizers {finalizers}; remove them"
+            message = f"the finalizers {finalizers} remain; remove them"
             raise ApiError(409, {"kind": "Status", "message": message})
 
 

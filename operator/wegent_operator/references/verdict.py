@@ -7,7 +7,7 @@ the order in which events came.
 
 The message of an object that isn't ready goes down that chain to the root causes. The
 chain ends at an object of another namespace that isn't a shared one: permission to use
-an object is no permission to read what its spec names. So each message repeats only
+an object doesn't include permission to read what its spec names. So each message repeats only
 what objects of its own namespace and of the shared ones say.
 """
 
@@ -71,8 +71,8 @@ def _resolve(state: ObjectState, reference: Reference, view: View) -> Problem | 
         # The same words whether the referent exists or not: nothing is learnt by guessing names.
         return Problem(
             Reason.REF_NOT_PERMITTED,
-            f"{reference.field}: {title(target)} may not be used from namespace "
-            f"{state.key.namespace}; its owner can allow that in its spec.accessFrom",
+            f"{reference.field}: {title(target)} does not allow references from namespace "
+            f"{state.key.namespace}; its owner can allow them in spec.accessFrom",
             root=(Reason.REF_NOT_PERMITTED, state.key.namespace, target),
         )
     if referent is None:
@@ -103,7 +103,7 @@ def _duplicates(state: ObjectState) -> list[Problem]:
     return [
         Problem(
             Reason.DUPLICATE_REF,
-            f"{reference.field}: {title(reference.target)} is listed already, at"
+            f"{reference.field}: duplicate reference to {title(reference.target)}, which is also at"
             f" {first[reference.target].field}; remove one of the two",
             root=(Reason.DUPLICATE_REF, state.key, reference.target),
         )
@@ -139,7 +139,7 @@ def _through(
     message = f"{reference.field}: {title(reference.target)} is not ready"
     namespace = reference.target.namespace
     if namespace != state.key.namespace and namespace not in view.shared_namespaces:
-        hidden = f"{message} ({causes[0].reason}); its conditions in namespace {namespace} say why"
+        hidden = f"{message} ({causes[0].reason}); see its conditions in namespace {namespace}"
         yield Problem(Reason.REF_NOT_READY, hidden, root=reference.target)
         return
     for cause in causes:
@@ -164,9 +164,9 @@ def _unsupported_provider(state: ObjectState, view: View) -> list[Problem]:
     return [
         Problem(
             Reason.PROVIDER_NOT_SUPPORTED,
-            f"spec.shellRef: {title(shell.key)} takes the providers "
-            f"{_listed(shell.supported_providers)}, and {title(model.key)} of spec.modelRef "
-            f"has {model.provider}; choose another Model or Shell",
+            f"spec.shellRef: {title(shell.key)} supports the providers "
+            f"{_listed(shell.supported_providers)}, but {title(model.key)} in spec.modelRef "
+            f"has the provider {model.provider}; choose another Model or Shell",
             root=(Reason.PROVIDER_NOT_SUPPORTED, state.key),
         )
     ]

@@ -83,10 +83,10 @@ class Dispatcher:
                 refusal = error.error if isinstance(error, Hindered) else error
                 after = refusal.retry_after if isinstance(refusal, ApiError) else None
                 delay = self._queue.retry(key, after)
-                logger.warning("%s: trying again in %.1f s: %s", title(key), delay, error)
+                logger.warning("%s: retrying in %.1f s: %s", title(key), delay, error)
             except Exception:
                 delay = self._queue.retry(key)
-                logger.exception("%s: trying again in %.1f s", title(key), delay)
+                logger.exception("%s: retrying in %.1f s", title(key), delay)
             finally:
                 self._queue.done(key)
             await asyncio.sleep(0)  # a full queue must not block the event loop

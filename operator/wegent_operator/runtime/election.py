@@ -69,7 +69,7 @@ class Elector:
         """
         while True:
             held_at = await self._wait()
-            logger.info("%s leads now", self._identity)
+            logger.info("%s is the leader now", self._identity)
             self._leading.set(1)
             leader = asyncio.create_task(lead(), name="wegent leader")
             try:
@@ -79,7 +79,7 @@ class Elector:
                 leader.cancel()
                 await asyncio.gather(leader, return_exceptions=True)
                 await self._give_back()
-            logger.warning("%s leads no more", self._identity)
+            logger.warning("%s is not the leader any more", self._identity)
 
     async def _wait(self) -> float:
         """Wait for the Lease; return the time at which it was requested.
@@ -99,7 +99,7 @@ class Elector:
         while time.monotonic() - held_at < self._timing.give_up_s:
             ended, _ = await asyncio.wait([leader], timeout=self._timing.retry_s)
             if ended:
-                logger.error("The work ended by itself", exc_info=leader.exception())
+                logger.error("The leader's work ended unexpectedly", exc_info=leader.exception())
                 return
             asked_at = time.monotonic()
             try:
@@ -118,16 +118,15 @@ class Elector:
         try:
             held = await self._take(path)
         except ApiError as error:
-            if error.code == 409:  # another operator wrote first, or our last write was unanswered
+            # Another operator wrote first, or an earlier write of this one was unanswered.
+            if error.is_conflict or error.is_already_exists:
                 return None
             self.problem = f"{error.code}: the Lease can't be read or written"
-            logger.warning("The Lease %s: %s", path, error)
+            logger.warning("Lease %s: %s", path, error)
             return None
         except Exception as error:
-            self.problem = "the API server gave no answer that is a Lease"
-            logger.warning(
-                "The Lease %s: %s", path, error, exc_info=not isinstance(error, KubeError)
-            )
+            self.problem = "the API server did not return a Lease"
+            logger.warning("Lease %s: %s", path, error, exc_info=not isinstance(error, KubeError))
             return None
         self.problem = ""
         return held
@@ -140,7 +139,7 @@ class Elector:
             lease["spec"] = self._claim(lease.get("spec") or {})
             await self._client.request("PUT", path, body=lease)
         except ApiError as error:
-            if error.code != 404:
+            if not error.is_not_found:
                 raise
             lease = {"metadata": {"name": self._name}, "spec": self._claim({})}
             await self._client.request("POST", LEASES.path(self._namespace), body=lease)
@@ -177,4 +176,4 @@ class Elector:
                     del lease["spec"]["holderIdentity"]
                     await self._client.request("PUT", path, body=lease)
         except Exception as error:  # noqa: BLE001 - as in _try
-            logger.info("The Lease %s is not given back, and runs out: %s", path, error)
+            logger.info("Lease %s not released; it expires by itself: %s", path, error)

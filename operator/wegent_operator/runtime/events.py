@@ -10,14 +10,13 @@ import logging
 from datetime import datetime
 from typing import Final
 
-from wegent_crds.conditions import ConditionType
+from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient, KubeError
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import EVENTS
 from wegent_operator.runtime.event_series import Correlator, Series, Story
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.state.conditions import find
 from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Outcome
 
@@ -43,11 +42,11 @@ class Recorder:
 
         An object that is ready from the beginning, as most are, gets no Event.
         """
-        before = find(state.conditions, ConditionType.READY)
-        if outcome.status and (before is None or before.status != "False"):
+        before = find_condition(state.conditions, ConditionType.READY)
+        if outcome.status and (before is None or not before.is_false):
             return
         story = Story(
-            action="Judge",
+            action="Reconcile",
             reason=str(outcome.reason),
             note=outcome.message or f"{BY_PLURAL[state.key.plural].kind} is ready",
             normal=outcome.status,
@@ -76,10 +75,10 @@ class Recorder:
                     await self._post(series)
                 except KubeError as error:
                     self._metrics.events.labels("failed").inc()
-                    logger.warning("An event was not posted: %s", error)
+                    logger.warning("Event not posted: %s", error)
                 except Exception:
                     self._metrics.events.labels("failed").inc()
-                    logger.exception("An event was not posted")
+                    logger.exception("Event not posted")
 
     async def _post(self, series: Series) -> None:
         namespace = series.key.namespace
@@ -90,7 +89,7 @@ class Recorder:
                     "PATCH", path, body=series.changes(), content_type=MERGE_PATCH
                 )
             except ApiError as error:
-                if error.code != 404:
+                if not error.is_not_found:
                     raise
                 series.stored = False  # Events are kept for an hour
             else:
@@ -101,7 +100,7 @@ class Recorder:
                 "POST", EVENTS.path(namespace), body=series.body(self._instance)
             )
         except ApiError as error:
-            if error.code != 409:  # an answer that got lost; the next story is its repeat
+            if not error.is_already_exists:  # an answer that got lost; the next story is its repeat
                 raise
         series.stored = True
         self._metrics.events.labels("posted").inc()

@@ -6,10 +6,11 @@ that a refused write never counts as a late one.
 """
 
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Unpack
 
-from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import METADATA_OBJECT
+from wegent_kube import ApiError, KubeClient, get_or_none
+from wegent_kube.content_types import METADATA_OBJECT
+from wegent_kube.options import RequestOptions
 
 
 class Missed(Enum):
@@ -36,7 +37,7 @@ class Guarded:
         uid: str,
         version: str | None = None,
         subresource: str = "",
-        **request: Any,
+        **options: Unpack[RequestOptions],
     ) -> Any:
         """Send a write and return the answer; `Missed` if the object is gone or has changed.
 
@@ -47,7 +48,7 @@ class Guarded:
             uid: uid of the object in the cache.
             version: the resourceVersion that the body names; None if it names only the uid.
             subresource: a subresource such as status.
-            request: further arguments of `KubeClient.request`.
+            options: further options of the request.
 
         Raises:
             KubeError: the request failed.
@@ -57,25 +58,21 @@ class Guarded:
                 method,
                 f"{path}/{subresource}" if subresource else path,
                 body=body,
-                **request,
+                **options,
             )
         except ApiError as error:
-            # Another uid causes 422. With a version in the body, 422 is always a refusal.
-            misses = {404, 409} if version is not None else {404, 409, 422}
-            if error.code in misses and (missed := await self._missed(path, uid, version)):
+            # Another uid makes the object invalid. With a version in the body, that is a refusal.
+            other_uid = version is None and error.is_invalid
+            late = error.is_not_found or error.is_conflict or other_uid
+            if late and (missed := await self._missed(path, uid, version)):
                 return missed
             raise
         return answer or {}
 
     async def _missed(self, path: str, uid: str, version: str | None) -> Missed | None:
         """Return the difference to the known object; None if there is none."""
-        try:
-            there = await self._client.request("GET", path, accept=METADATA_OBJECT)
-        except ApiError as error:
-            if error.code == 404:
-                return Missed.GONE
-            raise
-        metadata = there["metadata"]
-        if metadata["uid"] != uid:
+        there = await get_or_none(self._client.request("GET", path, accept=METADATA_OBJECT))
+        if there is None or there["metadata"]["uid"] != uid:
             return Missed.GONE
+        metadata = there["metadata"]
         return None if version in {None, metadata["resourceVersion"]} else Missed.CHANGED

@@ -46,7 +46,7 @@ class HeldKeys:
 
     def hold(self, key: ObjectKey, unlisted: str) -> None:
         """Let a key wait until the resource ``unlisted``, a plural, is listed."""
-        logger.info("%s: waiting until %s are seen", title(key), unlisted)
+        logger.info("%s: waiting for a list of %s", title(key), unlisted)
         self._keys.add(key)
         self._queue.forget(key)
         state, refusal = self._cache.get(key), self._sight.refusal(unlisted)
@@ -54,10 +54,10 @@ class HeldKeys:
         if state is None or not refusal or state.observed_generation == state.generation:
             return
         note = (
-            f"no verdict until the operator can list {unlisted} ({refusal}): a referent may be"
-            " among them; see the operator's /readyz"
+            f"the operator can't list {unlisted} ({refusal}), so it does not know whether the"
+            " referenced object exists; see the operator's /readyz"
         )
-        story = Story(action="Judge", reason=KIND_REFUSED, note=note, normal=False)
+        story = Story(action="Reconcile", reason=KIND_REFUSED, note=note, normal=False)
         self._recorder.tell(state, story, self._clock())
 
     def discard(self, key: ObjectKey) -> None:

@@ -32,7 +32,7 @@ class Metrics:
         )
         self.task_steps = Counter(
             "wegent_operator_task_steps_total",
-            "What the operator did to Tasks, by cause.",
+            "Steps of the operator on Tasks, by cause.",
             ["cause"],
             registry=self.registry,
         )
@@ -45,12 +45,12 @@ class Metrics:
         )
         self.hindered = Gauge(
             "wegent_operator_hindered_objects",
-            "Objects that tell in an Event or a condition what keeps the operator from its work.",
+            "Objects with an Event or a condition about an obstacle to the operator's work.",
             registry=self.registry,
         )
         self.reconciles = Counter(
             "wegent_operator_reconciles_total",
-            "Keys reconciled, with a status write or without.",
+            "Reconciled keys, with or without a status write.",
             registry=self.registry,
         )
         self.events = Counter(
@@ -61,13 +61,13 @@ class Metrics:
         )
         self.provisions = Counter(
             "wegent_operator_provisions_total",
-            "Writes of what Accounts need, by resource and action (apply, delete).",
+            "Writes of Accounts' objects, by resource and action (apply, delete).",
             ["resource", "action"],
             registry=self.registry,
         )
         self.tombstones = Counter(
             "wegent_operator_tombstones_total",
-            "Tombstones by what became of them (stored, restored, expired).",
+            "Tombstones by outcome (stored, restored, expired).",
             ["outcome"],
             registry=self.registry,
         )
@@ -96,7 +96,7 @@ class Metrics:
         )
         self.watch_refused = Gauge(
             "wegent_operator_watch_refused",
-            "1 while the watch of a resource is refused and tried again, else 0.",
+            "1 while the watch of a resource is refused and retried, else 0.",
             ["resource"],
             registry=self.registry,
         )
@@ -107,7 +107,7 @@ class Metrics:
         )
         self.objects = Gauge(
             "wegent_operator_objects",
-            "Objects by kind and by the reason of their Ready.",
+            "Objects by kind and by the reason of the condition Ready.",
             ["kind", "reason"],
             registry=self.registry,
         )
@@ -116,17 +116,17 @@ class Metrics:
         )
         self.queue_oldest = Gauge(
             "wegent_operator_queue_oldest_seconds",
-            "How long the oldest waiting key has waited.",
+            "Seconds since the oldest waiting key was added.",
             registry=self.registry,
         )
         self.pending = Gauge(
             "wegent_operator_pending_seconds",
-            "How long the oldest change has been without a verdict, retries included.",
+            "Seconds since the oldest change without a verdict, retries included.",
             registry=self.registry,
         )
         self.verdict_seconds = Histogram(
             "wegent_operator_verdict_seconds",
-            "From the event of a change to the write of its verdict.",
+            "Seconds from the event of a change to the write of its verdict.",
             registry=self.registry,
         )
 

@@ -10,22 +10,19 @@ policy may refuse the condition; then only the Event remains.
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from wegent_crds.conditions import ConditionType
+from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import KubeError
-from wegent_kube.client import METADATA_OBJECT
 from wegent_operator.runtime.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.refusals import Hindered, Step
 from wegent_operator.runtime.status_writer import StatusWriter
-from wegent_operator.state.cache import Cache
-from wegent_operator.state.conditions import find, rfc3339, status_patch, with_outcome
+from wegent_operator.state.conditions import rfc3339, with_outcome
 from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Outcome
 
@@ -48,13 +45,11 @@ class Obstacles:
 
     def __init__(
         self,
-        cache: Cache,
         writer: StatusWriter,
         recorder: Recorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
-        self._cache = cache
         self._writer = writer
         self._recorder = recorder
         self._metrics = metrics
@@ -87,22 +82,15 @@ class Obstacles:
             ConditionType.DELETED, status=False, reason=hindered.reason, message=hindered.message
         )
         self.event(state, hindered)
-        desired = with_outcome(state, outcome, rfc3339(self._clock()))
-        if desired == state:
-            return
         try:
-            answer = await self._writer.write(state, status_patch(desired), accept=METADATA_OBJECT)
+            await self._writer.put(state, with_outcome(state, outcome, rfc3339(self._clock())))
         except KubeError as error:
-            logger.warning("%s: the condition was not written: %s", state.key, error)
-            return
-        if answer is not None:
-            version = int(answer["metadata"]["resourceVersion"])
-            self._cache.put(replace(desired, version=version))
+            logger.warning("%s: condition not written: %s", state.key, error)
 
     def event(self, state: ObjectState, hindered: Hindered, reason: str = "") -> None:
         """Report an obstacle in an Event, unless the last Event or the condition says the same."""
         key, told = state.key, (state.uid, hindered.message)
-        there = find(state.conditions, ConditionType.DELETED)
+        there = find_condition(state.conditions, ConditionType.DELETED)
         fresh = time.monotonic() - self._told_at.get(key, -TELL_AGAIN_S) < TELL_AGAIN_S
         if fresh and self._told.get(key) == told:
             return

@@ -10,8 +10,8 @@ from wegent_crds.well_known import STORED_IN, TRASH_FINALIZER
 from wegent_kube import ApiError, KubeError
 from wegent_operator.state.objects import ObjectState
 
-TRANSIENT: Final = frozenset({401, 408, 409, 429, 502, 503, 504})
-"""Status codes after which the same write may soon succeed."""
+OF_GATEWAYS: Final = frozenset({408, 502})
+"""Status codes of a gateway before the API server, for which Kubernetes has no reasons."""
 MAX_QUOTED: Final = 1024
 """Characters of the API server's message. The message quotes an invalid object in full."""
 GRACE_S: Final = 5.0
@@ -19,12 +19,10 @@ GRACE_S: Final = 5.0
 MAX_NAMED: Final = 8
 """Maximum of finalizers that a message names."""
 _WITHOUT_A_TOMBSTONE: Final = (
-    f"or remove the finalizer {TRASH_FINALIZER}, which takes the verb bypass on tombstones and"
+    f"or remove the finalizer {TRASH_FINALIZER}, which requires the verb bypass on tombstones and"
     " loses the object"
 )
-_FREEZE_FAILED: Final = (
-    f"the annotation {STORED_IN}, which keeps others from changing it, could not be set"
-)
+_FREEZE_FAILED: Final = f"the annotation {STORED_IN}, which prevents changes, can't be set"
 
 
 class Step(StrEnum):
@@ -42,30 +40,30 @@ class Step(StrEnum):
 
 _WORDS: Final = {
     Step.HOLD: (
-        f"the finalizer {TRASH_FINALIZER} could not be added, and a deletion loses the object",
+        f"the finalizer {TRASH_FINALIZER} can't be added, and a deletion loses the object",
         "allow the operator to add it",
     ),
     Step.STORE: (
-        "the object can't be deleted: its Tombstone could not be stored",
-        f"allow it or make room for it, {_WITHOUT_A_TOMBSTONE}",
+        "the object can't be deleted: its Tombstone can't be stored",
+        f"allow the operator to create it, raise the quota, {_WITHOUT_A_TOMBSTONE}",
     ),
     Step.FREEZE: (
         f"the object can't be deleted: it keeps changing, and {_FREEZE_FAILED}",
-        "allow the operator to set it, or stop what changes the object",
+        "allow the operator to set it, or stop the client that changes the object",
     ),
     Step.RELEASE: (
-        f"the object can't be deleted: the finalizer {TRASH_FINALIZER} could not be removed",
+        f"the object can't be deleted: the finalizer {TRASH_FINALIZER} can't be removed",
         "allow the operator to remove it, or remove it with the verb bypass on tombstones",
     ),
     Step.COLLECT: (
-        "spec.ttlSecondsAfterFinished has passed, and the Task could not be deleted",
-        "allow the operator to delete it, or take spec.ttlSecondsAfterFinished out",
+        "spec.ttlSecondsAfterFinished has passed, but the Task can't be deleted",
+        "allow the operator to delete it, or remove spec.ttlSecondsAfterFinished",
     ),
     Step.DROP: (
-        "the Tombstone has served its purpose and could not be deleted",
+        "the Tombstone is no longer needed, but can't be deleted",
         "allow the operator to delete it, or delete it yourself",
     ),
-    Step.STATUS: ("the status could not be written", "allow the operator to write it"),
+    Step.STATUS: ("the status can't be written", "allow the operator to write it"),
 }
 
 
@@ -121,6 +119,8 @@ def quoted(error: ApiError) -> str:
 
 def is_refusal(error: ApiError) -> bool:
     """Return whether the same write would fail again until something else changes."""
-    if error.code == 401:  # a policy may answer Unauthorized; its answer names the object
-        return bool(error.status.get("details"))
-    return error.code not in TRANSIENT
+    if error.is_unauthorized:  # a policy may answer Unauthorized; its answer names the object
+        return bool(error.details)
+    raced = error.is_conflict or error.is_already_exists
+    busy = error.is_too_many_requests or error.is_service_unavailable or error.is_timeout
+    return not (raced or busy or error.code in OF_GATEWAYS)

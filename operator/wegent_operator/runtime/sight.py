@@ -114,7 +114,7 @@ class Sight:
         Args:
             name: plural of the resource.
             error: cause of the failure; only its code is shown.
-            silent: True if the API server gave no answer at all.
+            silent: True if the API server did not answer at all.
             gone: True if the API server said that the CRD does not exist.
         """
         state = self._states[name]
@@ -193,15 +193,15 @@ def _is_blind(state: _State) -> bool:
 
 def _reason(error: Exception, *, gone: bool = False) -> str:
     if not isinstance(error, ApiError):
-        return "the API server gave no answer"
+        return "the API server did not answer"
     if gone:
         return "404: the CustomResourceDefinition is missing"
-    if error.code == 404:
-        return "404: the API server doesn't serve this version of it"
-    if error.code == 403:
-        return "403: the operator's ServiceAccount may not list or watch it"
-    if error.code == 401:
-        return "401: the operator's token is refused"
+    if error.is_not_found:
+        return "404: the API server does not serve this version"
+    if error.is_forbidden:
+        return "403: the operator's ServiceAccount may not list or watch this resource"
+    if error.is_unauthorized:
+        return "401: the API server does not accept the operator's token"
     return str(error.code)
 
 

@@ -1,17 +1,19 @@
 """Writes statuses, each with one guarded patch, and counts the outcomes."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import MERGE_PATCH
+from wegent_kube.content_types import JSON, MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.refusals import Hindered, Step, is_refusal
 from wegent_operator.state.cache import Cache
+from wegent_operator.state.conditions import status_patch
 from wegent_operator.state.objects import ObjectState
 
 FIELD_MANAGER: Final = "wegent-operator"
@@ -28,9 +30,21 @@ class StatusWriter:
         self._queue = queue
         self._metrics = metrics
 
-    async def write(
-        self, state: ObjectState, patch: dict[str, Any], *, accept: str = "application/json"
-    ) -> Any:
+    async def put(self, state: ObjectState, desired: ObjectState) -> bool:
+        """Write the status of ``desired`` if it differs, and cache it; return whether it did.
+
+        Raises:
+            KubeError: a request failed; try again.
+        """
+        if desired == state:
+            return False
+        answer = await self.write(state, status_patch(desired), accept=METADATA_OBJECT)
+        if answer is None:
+            return False
+        self._cache.put(replace(desired, version=int(answer["metadata"]["resourceVersion"])))
+        return True
+
+    async def write(self, state: ObjectState, patch: dict[str, Any], *, accept: str = JSON) -> Any:
         """Send a merge patch; return the answer, or None if the object has changed or is gone.
 
         The event of a change adds the object to the queue again.

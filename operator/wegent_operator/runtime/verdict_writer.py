@@ -3,18 +3,15 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
-from wegent_crds.conditions import ConditionType
+from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.registry import BY_PLURAL
-from wegent_kube.client import METADATA_OBJECT
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.pending import Pending
 from wegent_operator.runtime.status_writer import StatusWriter
-from wegent_operator.state.cache import Cache
-from wegent_operator.state.conditions import find, rfc3339, status_patch, with_verdict
+from wegent_operator.state.conditions import rfc3339, with_verdict
 from wegent_operator.state.objects import ObjectState, title
 from wegent_operator.state.verdict import Outcome, Verdict
 
@@ -26,14 +23,12 @@ class VerdictWriter:
 
     def __init__(
         self,
-        cache: Cache,
         writer: StatusWriter,
         pending: Pending,
         recorder: Recorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
-        self._cache = cache
         self._writer = writer
         self._pending = pending
         self._recorder = recorder
@@ -56,18 +51,13 @@ class VerdictWriter:
         Raises:
             KubeError: a request failed; try again.
         """
-        if desired == state:
-            return False
-        answer = await self._writer.write(state, status_patch(desired), accept=METADATA_OBJECT)
-        if answer is None:
-            return False
-        if (since := self._pending.since(state.key)) is not None:
+        written = await self._writer.put(state, desired)
+        if written and (since := self._pending.since(state.key)) is not None:
             self._metrics.verdict_seconds.observe(time.monotonic() - since)
-        self._cache.put(replace(desired, version=int(answer["metadata"]["resourceVersion"])))
-        return True
+        return written
 
     def _record(self, state: ObjectState, outcome: Outcome, now: datetime) -> None:
-        before = find(state.conditions, ConditionType.READY)
+        before = find_condition(state.conditions, ConditionType.READY)
         if before is not None and before.reason == outcome.reason:
             return
         kind = BY_PLURAL[state.key.plural].kind

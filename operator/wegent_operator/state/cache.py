@@ -9,10 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Final, Generic, TypeVar
 
-from wegent_crds.conditions import ConditionType
+from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
-from wegent_operator.state.conditions import find
 from wegent_operator.state.objects import (
     AccountState,
     ModelState,
@@ -210,7 +209,7 @@ class Cache:
 
 
 def _entry(state: ObjectState) -> tuple[str, str]:
-    ready = find(state.conditions, ConditionType.READY)
+    ready = find_condition(state.conditions, ConditionType.READY)
     return BY_PLURAL[state.key.plural].kind, ready.reason if ready else ""
 
 

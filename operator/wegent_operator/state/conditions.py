@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from wegent_crds.conditions import ConditionType
+from wegent_crds.conditions import Condition, ConditionType, find_condition
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, READINESS
-from wegent_operator.state.objects import Condition, ObjectState
+from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Outcome, Verdict
 
 _S = TypeVar("_S", bound=ObjectState)
@@ -54,7 +54,7 @@ def without_obstacle(state: _S) -> _S:
 def with_conditions(state: _S, conditions: Iterable[Condition]) -> _S:
     """Return the state with these conditions, and with the matching ``status.ready``."""
     kept = tuple(conditions)
-    ready = find(kept, ConditionType.READY)
+    ready = find_condition(kept, ConditionType.READY)
     return replace(state, conditions=kept, ready=ready.status if ready else READINESS)
 
 
@@ -71,11 +71,6 @@ def status_patch(desired: ObjectState) -> dict[str, Any]:
             "ready": desired.ready,
         },
     }
-
-
-def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
-    """Return the condition of a type."""
-    return next((condition for condition in conditions if condition.type == type_), None)
 
 
 def condition_of(outcome: Outcome, seen: Condition | None, generation: int, now: str) -> Condition:

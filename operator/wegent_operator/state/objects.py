@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from wegent_crds.conditions import Condition, conditions_of
 from wegent_crds.members import ROLES
 from wegent_crds.moments import moment
 from wegent_crds.phases import Phase
+from wegent_crds.reading import integer, mapping, mappings, text, texts
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import ACCOUNT, BY_KIND, BY_PLURAL, MODEL, SHELL, TASK, TOMBSTONE, Kind
 from wegent_crds.schema.status import READINESS
 from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
 from wegent_kube.resources import NAMESPACES
-from wegent_operator.state.reading import integer, mapping, mappings, text, texts
 from wegent_operator.state.selectors import LabelSelector, selectors_of
 from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
@@ -24,31 +25,6 @@ UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
 """Creation time of an object that has none. With it, the object is never older than another."""
 OWN_NAMESPACE_PREFIX: Final = "wegent-"
 """Prefix of the name of a user's own namespace."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One entry of ``status.conditions``, with the fields of metav1.Condition."""
-
-    type: str
-    status: str
-    reason: str
-    message: str
-    observed_generation: int | None
-    last_transition_time: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the condition as JSON for the API."""
-        body: dict[str, Any] = {
-            "type": self.type,
-            "status": self.status,
-            "reason": self.reason,
-            "message": self.message,
-            "lastTransitionTime": self.last_transition_time,
-        }
-        if self.observed_generation is not None:
-            body["observedGeneration"] = self.observed_generation
-        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +162,7 @@ def _common(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
         "generation": metadata.get("generation", 0),
         "references": tuple(_references(kind, metadata, spec, body)),
         "access_from": selectors_of(mapping(spec.get("accessFrom")).get("namespaceSelectors")),
-        "conditions": conditions_of(status),
+        "conditions": conditions_of(body),
         "observed_generation": integer(status.get("observedGeneration")),
         "ready": text(status.get("ready")) or READINESS,
         "deleting": "deletionTimestamp" in metadata,
@@ -194,22 +170,6 @@ def _common(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
         "finalizers": tuple(metadata.get("finalizers") or ()),
         "restored_from": (metadata.get("annotations") or {}).get(RESTORED_FROM),
     }
-
-
-def conditions_of(status: Mapping[str, Any]) -> tuple[Condition, ...]:
-    """Return the conditions of a status."""
-    return tuple(
-        Condition(
-            type=condition["type"],
-            status=text(condition.get("status"), "Unknown"),
-            reason=text(condition.get("reason")),
-            message=text(condition.get("message")),
-            observed_generation=integer(condition.get("observedGeneration")),
-            last_transition_time=text(condition.get("lastTransitionTime")),
-        )
-        for _, condition in mappings(status.get("conditions"))
-        if isinstance(condition.get("type"), str)
-    )
 
 
 def version_of(body: Mapping[str, Any]) -> int:

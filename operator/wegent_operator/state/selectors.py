@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from wegent_operator.state.reading import items, mapping, text, texts
+from wegent_crds.reading import items, mapping, text, texts
 
 
 @dataclass(frozen=True, slots=True)

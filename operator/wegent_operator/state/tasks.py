@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from wegent_crds.moments import moment
 from wegent_crds.phases import FINAL, Phase
-from wegent_operator.state.reading import integer, mapping, text
+from wegent_crds.reading import integer, mapping, text
 
 MESSAGE_MAX: Final = 512
 """Characters of ``status.message`` that a condition repeats, and that are kept in memory."""

@@ -74,7 +74,9 @@ def _steps(task: TaskProgress, seen: Seen) -> list[Step]:
     if task.phase is Phase.PENDING:
         if not task.cancel:
             return []
-        return [Step(seen.cancel, Cause.CANCELLED, Phase.CANCELLED, "Cancelled before it began")]
+        return [
+            Step(seen.cancel, Cause.CANCELLED, Phase.CANCELLED, "Cancelled before it was claimed")
+        ]
     return [*_cancellation(task, seen), *_timeout(task), *_expiry(task, seen)]
 
 
@@ -83,7 +85,7 @@ def _collection(task: TaskProgress) -> list[Step]:
         return []
     # A Task that was restored from the trash has ended long ago, and is still wanted.
     since = max(task.ended_at, task.created_at or task.ended_at)
-    message = f"Deleted {task.ttl_s} s after its end, as spec.ttlSecondsAfterFinished says"
+    message = f"Deleted after spec.ttlSecondsAfterFinished: {task.ttl_s} s after completionTime"
     return [Step(_after(since, task.ttl_s), Cause.COLLECTED, None, message)]
 
 
@@ -98,7 +100,7 @@ def _cancellation(task: TaskProgress, seen: Seen) -> list[Step]:
 def _timeout(task: TaskProgress) -> list[Step]:
     if task.timeout_s is None or task.started_at is None:
         return []
-    message = f"Not done within spec.timeoutSeconds, {task.timeout_s} s"
+    message = f"Not completed within spec.timeoutSeconds: {task.timeout_s} s"
     return [Step(_after(task.started_at, task.timeout_s), Cause.TIMED_OUT, Phase.FAILED, message)]
 
 
@@ -106,13 +108,15 @@ def _expiry(task: TaskProgress, seen: Seen) -> list[Step]:
     if task.claim is None:
         return []
     due = _after(seen.claim, task.claim.lease_s)
-    ran_out = f"the lease of {task.claim.holder} ran out, {task.claim.lease_s} s without a renewal"
+    ran_out = (
+        f"the lease of {task.claim.holder} expired after {task.claim.lease_s} s without a renewal"
+    )
     if task.cancel:
         return [Step(due, Cause.CANCELLED, Phase.CANCELLED, f"Cancelled; {ran_out}")]
     if task.attempts >= MAX_ATTEMPTS:
-        message = f"Given up at attempt {task.attempts}: {ran_out}"
+        message = f"Failed after {task.attempts} attempts: {ran_out}"
         return [Step(due, Cause.GIVEN_UP, Phase.FAILED, message)]
-    message = f"Waiting to be claimed again: at attempt {task.attempts} {ran_out}"
+    message = f"Waiting for another claim after attempt {task.attempts}: {ran_out}"
     return [Step(due, Cause.LEASE_RAN_OUT, Phase.PENDING, message)]
 
 

@@ -1,4 +1,4 @@
-"""The conditions of a Task that has left Pending: its end as Jobs and kstatus have it.
+"""The conditions of a Task that has left Pending: its end, as for Jobs and kstatus.
 
 Pure. ``kubectl wait`` waits for ``Complete`` and ``Failed``, as on Jobs. Flux reads custom
 resources by the rules of kstatus: an ``observedGeneration`` that is behind is work in progress,
@@ -49,11 +49,11 @@ def with_progress(state: TaskState, phase: Phase, message: str, now: str) -> Tas
     conditions = {condition.type: condition for condition in state.conditions}
     if phase in FINAL:
         ready = conditions.get(ConditionType.READY)
-        if ready is not None and ready.status != "True":
+        if ready is not None and not ready.is_true:
             del conditions[ConditionType.READY]
         for type_, reason in SAID[phase]:
             seen = conditions.get(type_)
-            if seen is None or seen.status != "True":
+            if seen is None or not seen.is_true:
                 outcome = Outcome(type_, status=True, reason=reason, message=message)
                 conditions[type_] = condition_of(outcome, seen, state.generation, now)
     acknowledged = replace(state, observed_generation=state.generation)

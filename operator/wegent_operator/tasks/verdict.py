@@ -15,7 +15,9 @@ def verdict(state: TaskState, view: View) -> Verdict:
     if not state.progress.cancel:
         accepted = outcome_of(ConditionType.ACCEPTED, Reason.ACCEPTED, [])
         return replace(references, accepted=accepted)
-    cancelled = [Problem(Reason.CANCELLED, "spec.cancel: the Task was cancelled before it began")]
+    cancelled = [
+        Problem(Reason.CANCELLED, "spec.cancel: the Task was cancelled before it was claimed")
+    ]
     return replace(
         references,
         ready=outcome_of(ConditionType.READY, Reason.READY, cancelled),

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from wegent_crds.conditions import Reason
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import BY_KIND, BY_PLURAL, TASK, TOMBSTONE, Kind
-from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import MERGE_PATCH, METADATA_OBJECT
+from wegent_crds.registry import BY_KIND, BY_PLURAL, TASK, Kind
+from wegent_kube import ApiError, KubeClient, get_or_none
+from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
@@ -23,11 +23,11 @@ from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Problem
 from wegent_operator.trash.field_managers import given_back
 from wegent_operator.trash.task_replay import steps_to
+from wegent_operator.trash.tombstone_store import TOMBSTONES
 from wegent_operator.trash.tombstones import is_restored, restored, tombstone_name
 
 logger = logging.getLogger(__name__)
 
-TOMBSTONES: Final = resource_of(TOMBSTONE)
 GUARDED_TRIES: Final = 5
 """Tries for the patch of managedFields. The first verdict may change the object meanwhile."""
 
@@ -59,8 +59,8 @@ class Restorer:
         except (AttributeError, LookupError, TypeError):
             return Problem(
                 Reason.NOT_RESTORED,
-                "spec.object: it is no object of a kind that is known; create it yourself from"
-                " what is left of it, and delete the Tombstone",
+                "spec.object: not an object of a known kind; create the object from the remaining"
+                " fields, then delete the Tombstone",
             )
         try:
             there = await self._recreate(kind, body, state.uid)
@@ -74,7 +74,7 @@ class Restorer:
                 raise
             return Problem(
                 Reason.NOT_RESTORED,
-                f"spec.restore: the API server refused the {kind.kind}: {quoted(error)}",
+                f"spec.restore: the {kind.kind} can't be created: {quoted(error)}",
             )
         await self._give_fields_back(kind, there, tombstone)
         return None
@@ -84,17 +84,14 @@ class Restorer:
         for place in (reference.target for reference in state.references):
             kind = BY_PLURAL[place.plural]
             path = resource_of(kind).path(place.namespace, place.name)
-            try:
-                there = await self._client.request("GET", path, accept=METADATA_OBJECT)
-            except ApiError as error:
-                if error.code != 404:
-                    raise
+            there = await get_or_none(self._client.request("GET", path, accept=METADATA_OBJECT))
+            if there is None:
                 continue
             if tombstone_name(kind, there["metadata"]["uid"]) == key.name:
                 return Problem(
                     Reason.DELETION_PENDING,
-                    f"spec.restore: the {kind.kind} {place.namespace}/{place.name} itself is still"
-                    " being deleted; see its condition Deleted. Once it is gone, it comes back",
+                    f"spec.restore: waiting until the {kind.kind} {place.namespace}/{place.name} is"
+                    " deleted; see its condition Deleted",
                 )
         return None
 
@@ -113,7 +110,7 @@ class Restorer:
             )
             self._made[tombstone] = str(there["metadata"]["uid"])
         except ApiError as error:
-            if error.reason != "AlreadyExists":
+            if not error.is_already_exists:
                 raise
             path = resource.path(metadata["namespace"], metadata["name"])
             there = await self._client.request("GET", path)
@@ -169,15 +166,15 @@ class Restorer:
                     accept=METADATA_OBJECT,
                 )
             except ApiError as error:
-                if error.code == 409 and left:
+                if error.is_conflict and left:
                     continue
-                if error.code == 404:
+                if error.is_not_found:
                     return
                 if not is_refusal(error):
                     raise
                 self._metrics.refusals.labels(kind.kind, Step.OWNERS).inc()
                 logger.warning(
-                    "%s %s/%s is back, and its managedFields were not taken: %s",
+                    "%s %s/%s restored without its managedFields: %s",
                     kind.kind,
                     metadata["namespace"],
                     metadata["name"],
@@ -210,8 +207,8 @@ def _taken(kind: Kind, there: Mapping[str, Any]) -> Problem:
     place = f"{metadata['namespace']}/{metadata['name']}"
     return Problem(
         Reason.NAME_TAKEN,
-        f"spec.restore: another {kind.kind} is named {place}; delete that one, and this one comes"
-        " back",
+        f"spec.restore: a {kind.kind} named {place} already exists; delete it to continue the"
+        " restore",
     )
 
 

@@ -64,7 +64,7 @@ def _waiting(kept: Mapping[str, Any], attempts: int) -> dict[str, Any]:
         "attempts": attempts,
         "startTime": None,
         "claim": None,
-        "message": "Brought back from the trash; waiting to be claimed again"
+        "message": "Restored from the trash; waiting for another claim"
         if kept.get("phase") == Phase.RUNNING
         else kept.get("message"),
         # The schema's default makes the conditions Unknown again.

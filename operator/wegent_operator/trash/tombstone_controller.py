@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from wegent_crds.conditions import ConditionType, Reason
+from wegent_crds.conditions import ConditionType, Reason, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.refusals import named, waiting_for
 from wegent_operator.runtime.sight import Sight, unseen_tombstone
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.conditions import find, without_obstacle
+from wegent_operator.state.conditions import without_obstacle
 from wegent_operator.state.objects import TombstoneState
 from wegent_operator.state.verdict import Problem, Verdict, verdict_of
 from wegent_operator.trash.restorer import Restorer
@@ -72,8 +72,8 @@ class TombstoneController:
             raise waiting_for(
                 state,
                 self._clock(),
-                f"metadata.finalizers: the Tombstone is no longer needed, and waits for"
-                f" {named(state.finalizers)}; the controller that added a finalizer removes it",
+                f"metadata.finalizers: the Tombstone is no longer needed, but waits for"
+                f" {named(state.finalizers)}; each controller removes its own finalizer",
             )
         if state.spec.expires_at is not None and self._clock() >= state.spec.expires_at:
             await self._restorer.drop(key, state.uid, "expired")
@@ -82,7 +82,7 @@ class TombstoneController:
             return verdict(None)
         # The condition Deleted means that the object is restored and the Tombstone could not be
         # deleted. A second restore would bring back objects that were deleted since.
-        if find(state.conditions, ConditionType.DELETED) is None:
+        if find_condition(state.conditions, ConditionType.DELETED) is None:
             problem = await self._restorer.restore(key, state)
             if problem is not None:
                 return verdict(problem)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from wegent_crds.conditions import ConditionType
+from wegent_crds.reading import items, mapping
 from wegent_crds.registry import API_VERSION, TASK, TOMBSTONE, Kind
 from wegent_crds.well_known import (
     DELETED_BY,
@@ -14,7 +15,6 @@ from wegent_crds.well_known import (
     TRASH_FINALIZER,
 )
 from wegent_operator.state.conditions import rfc3339
-from wegent_operator.state.reading import items, mapping
 from wegent_operator.trash.field_managers import without_annotation
 
 NOT_KEPT: Final = frozenset({"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"})
@@ -95,7 +95,7 @@ def restored(tombstone: Mapping[str, Any]) -> dict[str, Any]:
 def is_restored(body: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Return whether an object contains all of ``wanted``, and so comes from an earlier restore.
 
-    The annotation alone is no proof in a cluster without the policy that protects it. An object
+    The annotation alone is not proof in a cluster without the policy that protects it. An object
     with the complete content is proof enough, because nothing is lost then.
     """
     metadata = ("labels", "annotations")

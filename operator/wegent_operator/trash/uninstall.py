@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from wegent_crds.registry import GROUP, KINDS, Kind
 from wegent_crds.well_known import TRASH_FINALIZER
-from wegent_kube import ApiError, KubeClient
-from wegent_kube.client import MERGE_PATCH, METADATA_LIST, METADATA_OBJECT
+from wegent_kube import ApiError, KubeClient, get_or_none
+from wegent_kube.content_types import MERGE_PATCH, METADATA_LIST, METADATA_OBJECT
 from wegent_kube.resources import CRDS, Resource, resource_of
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.refusals import is_refusal, quoted
@@ -55,7 +55,7 @@ async def stop_operator(client: KubeClient, namespace: str, deployment: str) -> 
     deadline = time.monotonic() + GONE_WITHIN_S
     while await _exists(client, path):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Deployment {namespace}/{deployment} is still ending")
+            raise TimeoutError(f"Deployment {namespace}/{deployment} is still terminating")
         await asyncio.sleep(POLL_S)
     await settled
 
@@ -64,18 +64,13 @@ async def _delete(client: KubeClient, path: str, options: dict[str, str] | None 
     try:
         await client.request("DELETE", path, body=options)
     except ApiError as error:
-        if error.code != 404:
+        if not error.is_not_found:
             raise
 
 
 async def _exists(client: KubeClient, path: str) -> bool:
-    try:
-        await client.request("GET", path, accept=METADATA_OBJECT)
-    except ApiError as error:
-        if error.code == 404:
-            return False
-        raise
-    return True
+    found = await get_or_none(client.request("GET", path, accept=METADATA_OBJECT))
+    return found is not None
 
 
 @dataclass(slots=True)
@@ -97,18 +92,16 @@ async def uninstall(client: KubeClient, *, pause_s: float = PAUSE_S) -> Uninstal
     Raises:
         KubeError: the API server gave no answer; a second run continues from there.
     """
-    released = Uninstalled()
+    result = Uninstalled()
     for kind in (kind for kind in KINDS if kind.user_facing):
-        refused = await _uninstall_kind(client, kind, released, pause_s)
-        released.left += [
-            f"{kind.kind}{place}: {words}" for place, words in sorted(refused.items())
-        ]
-        logger.info("%s: %d are still held", kind.kind, len(refused))
-    return released
+        refused = await _uninstall_kind(client, kind, result, pause_s)
+        result.left += [f"{kind.kind}{place}: {words}" for place, words in sorted(refused.items())]
+        logger.info("%s: %d objects still have the finalizer", kind.kind, len(refused))
+    return result
 
 
 async def _uninstall_kind(
-    client: KubeClient, kind: Kind, released: Uninstalled, pause_s: float
+    client: KubeClient, kind: Kind, result: Uninstalled, pause_s: float
 ) -> dict[str, str]:
     """Remove the finalizer from a kind's objects, in rounds; return failures by object.
 
@@ -122,14 +115,14 @@ async def _uninstall_kind(
             held = [it for it in await _held(client, kind) if _place(it) not in refused]
             answers = await _remove_finalizers(client, kind, held)
         except ApiError as error:
-            if is_refusal(error) and error.code != 410:  # a list that took too long
-                return refused | {"": f"its objects could not be listed: {quoted(error)}"}
-            held, answers, passing = [], [], {"": f"they could not be listed: {quoted(error)}"}
+            if is_refusal(error) and not error.is_resource_expired:
+                return refused | {"": f"its objects can't be listed: {quoted(error)}"}
+            held, answers, passing = [], [], {"": f"its objects can't be listed: {quoted(error)}"}
         else:
             if not held:
                 return refused
-            passing = {_place(it): "it keeps changing" for it in held}
-        released.count += sum(answer is None for answer in answers)
+            passing = {_place(it): "another client keeps changing it" for it in held}
+        result.count += sum(answer is None for answer in answers)
         for metadata, answer in zip(held, answers, strict=True):
             if isinstance(answer, ApiError):
                 (refused if is_refusal(answer) else passing)[_place(metadata)] = quoted(answer)
@@ -155,7 +148,7 @@ async def _held(client: KubeClient, kind: Kind) -> list[dict[str, Any]]:
             if TRASH_FINALIZER in (item["metadata"].get("finalizers") or ())
         ]
     except ApiError as error:
-        if error.code == 404 and await _is_gone(client, kind):
+        if error.is_not_found and await _is_gone(client, kind):
             return []
         raise
 
@@ -165,7 +158,7 @@ async def _is_gone(client: KubeClient, kind: Kind) -> bool:
     try:
         return not await _exists(client, CRDS.path(name=f"{kind.plural}.{GROUP}"))
     except ApiError as error:
-        return error.code == 403  # without the right to read CRDs, nothing more can be known
+        return error.is_forbidden  # without the right to read CRDs, nothing more can be known
 
 
 async def _remove_finalizers(
@@ -174,7 +167,7 @@ async def _remove_finalizers(
     """Remove the finalizer from objects; return None or the failure for each object."""
     gate, guarded = asyncio.Semaphore(AT_ONCE), Guarded(client)
 
-    async def release(metadata: dict[str, Any]) -> Missed | ApiError | None:
+    async def remove(metadata: dict[str, Any]) -> Missed | ApiError | None:
         async with gate:
             try:
                 answer = await guarded.send(
@@ -190,7 +183,7 @@ async def _remove_finalizers(
                 return error
             return answer if isinstance(answer, Missed) else None
 
-    return await asyncio.gather(*map(release, held))
+    return await asyncio.gather(*map(remove, held))
 
 
 def _place(metadata: dict[str, Any]) -> str:

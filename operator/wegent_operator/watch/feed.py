@@ -10,7 +10,7 @@ from typing import Any
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import ACCOUNT, Kind
 from wegent_kube.resources import Resource
-from wegent_operator.accounts.plan import ProvisionKey
+from wegent_operator.accounts.provisioned import ProvisionKey
 from wegent_operator.accounts.provisions import Provisions, provision_key
 from wegent_operator.runtime.dispatcher import Dispatcher
 from wegent_operator.state.cache import Cache
@@ -58,7 +58,7 @@ class Feed:
             state = state_of(kind, body)
         except (AttributeError, KeyError, TypeError, ValueError):
             # One broken object must not keep the others from being listed and reconciled.
-            logger.exception("%s is left out: it can't be read", _named(kind, body))
+            logger.exception("%s ignored: it is malformed", _named(kind, body))
             return False
         before, admins = self.cache.get(state.key), self.cache.admins
         is_new = self.cache.put(state)

@@ -25,7 +25,7 @@ import yarl
 from wegent_crds.registry import GROUP
 from wegent_kube import ApiError, KubeClient, KubeError
 from wegent_kube.backoff import Backoff
-from wegent_kube.client import METADATA_LIST, METADATA_OBJECT
+from wegent_kube.content_types import METADATA_LIST, METADATA_OBJECT
 from wegent_kube.informer import STEADY_S
 from wegent_kube.resources import CLUSTER_ROLE_BINDINGS, CRDS, NAMESPACES, Resource
 from wegent_operator.runtime.sight import Sight
@@ -79,7 +79,7 @@ class KopfSession:
             return Reply(self._discovery[path])
         resource = self._resources.get(path)
         if method.lower() != "get" or resource is None:
-            raise NotImplementedError(f"Kopf asks for {method} {path}")
+            raise NotImplementedError(f"Kopf requests {method} {path}")
         if query.pop("watch", "") == "true":
             query.pop("timeoutSeconds", None)
             return Reply({}, Stream(self._events(resource, query)))
@@ -128,7 +128,7 @@ class KopfSession:
         steady = time.monotonic() - began >= min(STEADY_S, self._lasts_s / 2)
         if steady:
             backoff.reset()
-        if isinstance(failure, ApiError) and failure.code == 410 and steady:
+        if isinstance(failure, ApiError) and failure.is_resource_expired and steady:
             logger.info("%s: the version is too old; listing it again", resource.plural)
             yield TOO_OLD
         elif failure is not None:
@@ -138,12 +138,12 @@ class KopfSession:
             await backoff.wait()
 
     async def _failed(self, resource: Resource, error: Exception) -> None:
-        missing = isinstance(error, ApiError) and error.code == 404
+        missing = isinstance(error, ApiError) and error.is_not_found
         gone = missing and resource.group == GROUP and await self._has_no_crd(resource)
         self._sight.refused(resource.plural, error, silent=_is_silence(error), gone=gone)
         pause_s = self._backoffs[resource.path()].next_s()
         logger.warning(
-            "%s: watching again in %.1f s: %s",
+            "%s: retrying the watch in %.1f s: %s",
             resource.plural,
             pause_s,
             error,
@@ -157,11 +157,9 @@ class KopfSession:
         try:
             await self._client.request("GET", CRDS.path(name=name), accept=METADATA_OBJECT)
         except ApiError as error:
-            details = error.status.get("details")
-            named = details.get("name") if isinstance(details, dict) else None
-            return error.code == 404 and named == name
+            return error.is_not_found and error.details.get("name") == name
         except Exception as error:  # noqa: BLE001 - as above
-            logger.info("Whether there is a CRD %s is not known: %s", name, error)
+            logger.info("Lookup of CRD %s failed: %s", name, error)
         return False
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import kopf
 
 from wegent_kube.resources import Resource
-from wegent_operator.accounts.plan import PROVISIONED, list_params
+from wegent_operator.accounts.provisioned import PROVISIONED, list_params
 from wegent_operator.settings import Settings
 
 WATCH_GRACE_S = 15

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL, KINDS, Kind
-from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_kube.backoff import Backoff
-from wegent_kube.client import METADATA_LIST
+from wegent_kube.content_types import METADATA_LIST
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
-from wegent_operator.accounts.plan import PROVISIONED, ProvisionKey, list_params
+from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey, list_params
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.sight import Sight
 from wegent_operator.watch.feed import Feed
@@ -80,7 +80,7 @@ class Resyncer:
                     self._sight.unlisted(resource.plural, error)
                 pause_s = backoff.next_s()
                 logger.warning(
-                    "%s: listing again in %.1f s: %s",
+                    "%s: retrying the list in %.1f s: %s",
                     resource.plural,
                     pause_s,
                     error,
@@ -142,13 +142,9 @@ class Resyncer:
             await self._fetch(kind, resource, key)
 
     async def _fetch(self, kind: Kind, resource: Resource, key: ObjectKey) -> None:
-        try:
-            body = await self._client.request("GET", resource.path(key.namespace, key.name))
-        except ApiError as error:
-            if error.code != 404:
-                raise
-            return
-        if self._feed.upsert(kind, body):
+        path = resource.path(key.namespace, key.name)
+        body = await get_or_none(self._client.request("GET", path))
+        if body is not None and self._feed.upsert(kind, body):
             self._count_correction(kind)
 
     def _count_correction(self, kind: Kind) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from wegent_crds.phases import Phase
 from wegent_crds.registry import TASK
-from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube import ApiError, KubeClient, KubeError, get_or_none
 from wegent_kube.backoff import Backoff
 from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import resource_of
@@ -77,7 +77,7 @@ class Claim:
         try:
             claimed = await _patch_status(client, task, status)
         except ApiError as error:
-            if error.code in {404, 409}:
+            if error.is_not_found or error.is_conflict:
                 return None
             raise
         return cls(client, claimed, sent + lease_s, clock)
@@ -173,7 +173,7 @@ class Claim:
             try:
                 self.task = await _patch_status(self._client, self.task, {"claim": claim})
             except ApiError as error:
-                if error.code not in {404, 409}:
+                if not (error.is_not_found or error.is_conflict):
                     raise
                 await self._look_again()
                 self.task = await _patch_status(self._client, self.task, {"claim": claim})
@@ -188,7 +188,7 @@ class Claim:
         try:
             task = await self._client.request("GET", TASKS.path(self.namespace, self.name))
         except ApiError as error:
-            if error.code == 404:
+            if error.is_not_found:
                 raise ClaimLost("the Task is deleted") from error
             raise
         if "deletionTimestamp" in task["metadata"]:
@@ -207,13 +207,8 @@ class Claim:
         Raises:
             KubeError: it couldn't be read.
         """
-        try:
-            task = await self._client.request("GET", TASKS.path(self.namespace, name))
-        except ApiError as error:
-            if error.code == 404:
-                return None
-            raise
-        return str(task["metadata"]["uid"])
+        task = await get_or_none(self._client.request("GET", TASKS.path(self.namespace, name)))
+        return None if task is None else str(task["metadata"]["uid"])
 
     async def give_back(self, message: str) -> None:
         """Make the Task Pending again, for another runner, by one guarded write.
@@ -243,10 +238,10 @@ class Claim:
             try:
                 self.task = await _patch_status(self._client, self.task, status)
             except ApiError as error:
-                if error.code in {404, 409}:
+                if error.is_not_found or error.is_conflict:
                     await self._look_again()
                     continue
-                if error.code in {400, 403, 413, 422}:
+                if error.is_bad_request or error.is_forbidden or error.is_invalid:
                     raise
                 logger.warning("%s/%s: its end: %s", self.namespace, self.name, error)
             except KubeError as error:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, Generic, TypeVar
 
-from wegent_kube import ApiError, KubeClient, KubeError
+from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_runner.claims.claim import TASKS, Claim, ClaimLost
 from wegent_runner.claims.outcome import Outcome
 from wegent_runner.claims.own_tasks import OwnTasks
@@ -111,13 +111,10 @@ class Worker(Generic[P]):
             self._own.remove(claim)
 
     async def _claim(self, pending: PendingTask) -> tuple[Claim, P] | None:
-        try:
-            task = await self._client.request("GET", TASKS.path(pending.namespace, pending.name))
-        except ApiError as error:
-            if error.code == 404:
-                return None
-            raise
-        if not claimable(task) or (plan := await self._plan(task)) is None:
+        task = await get_or_none(
+            self._client.request("GET", TASKS.path(pending.namespace, pending.name))
+        )
+        if task is None or not claimable(task) or (plan := await self._plan(task)) is None:
             return None
         claim = await Claim.take(self._client, task, self._holder, self._lease_s)
         return None if claim is None else (claim, plan)

@@ -82,9 +82,9 @@ class Keys:
         try:
             secret = await self._client.request("GET", SECRETS.path(place.namespace, place.name))
         except ApiError as error:
-            if error.code == 404:
+            if error.is_not_found:
                 raise KeyNotUsable(f"Secret {place.name} does not exist") from error
-            if error.code == 403:
+            if error.is_forbidden:
                 raise KeyNotUsable(
                     f"Secret {place.name}: the runner may not read it yet; no Model that is"
                     " Ready refers to it"

@@ -56,7 +56,7 @@ class PlanLoader:
         except NotServed:
             return None
         except ApiError as error:
-            if error.code == 404:  # the operator will say so on the Task
+            if error.is_not_found:  # the operator will say so on the Task
                 return None
             raise
 

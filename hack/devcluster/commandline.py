@@ -1,0 +1,56 @@
+"""Running a group of commands: exit codes, signals, and errors as one line."""
+
+import signal
+from collections.abc import Sequence
+from types import FrameType
+from typing import Final
+
+import click
+
+from devcluster.checkout import require_own_environment
+from devcluster.errors import ClusterError
+from devcluster.progress import say
+
+OK, FAILURE, INTERRUPTED = 0, 1, 130
+"""Exit codes; 2, wrong usage, is click's, and 130 what shells give for Ctrl-C."""
+EXIT_CODES: Final = "Exit codes: 0 done, 1 failed or not up, 2 wrong usage, 130 interrupted."
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Interrupted(BaseException):
+    """A signal came; unlike KeyboardInterrupt, click has no message of its own for it."""
+
+
+def run(
+    commands: click.Group, *, name: str, interrupted: str, arguments: Sequence[str] | None
+) -> int:
+    """Run one of ``commands`` and return its exit code.
+
+    Args:
+        commands: each returns its exit code, or None for success.
+        name: the name of the program in messages.
+        interrupted: the state that an interrupt leaves, for a message.
+        arguments: the command line; the process's own if None.
+    """
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        require_own_environment()
+        prog_name = f"python -m {commands.name}"
+        return commands.main(arguments, prog_name, standalone_mode=False) or OK
+    except ClusterError as error:
+        say(f"{name}: {error}")
+        return FAILURE
+    except _Interrupted:
+        say(f"{name}: interrupted; {interrupted}")
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # Once is enough: what follows is the orderly stop, which has deadlines of its own.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise _Interrupted

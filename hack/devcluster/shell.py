@@ -1,0 +1,48 @@
+"""Running other programs for their output."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from devcluster.errors import ClusterError
+
+
+def output_of(
+    command: Sequence[str | Path],
+    what: str,
+    *,
+    error: type[ClusterError] = ClusterError,
+    env: Mapping[str, str] | None = None,
+    stdin: Path = Path("/dev/null"),
+    within_s: float | None = None,
+) -> str:
+    """Return the output of a command.
+
+    Args:
+        command: the program and its arguments.
+        what: names the command in messages.
+        error: the class of the error.
+        env: its environment, if not this program's.
+        stdin: the file that it reads.
+        within_s: its deadline.
+
+    Raises:
+        ClusterError: the command failed, with its own message, or did not end in time.
+    """
+    try:
+        with stdin.open("rb") as source:
+            done = subprocess.run(
+                command,
+                env=env,
+                stdin=source,
+                capture_output=True,
+                check=False,
+                timeout=within_s,
+                encoding="utf-8",
+                errors="replace",
+            )
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        raise error(f"{what}: {problem}") from problem
+    if done.returncode:
+        raise error(f"{what}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout

@@ -1,0 +1,306 @@
+"""A table of verdicts: the existing objects, and the resulting conditions."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.objects import BOT_SPEC, evaluate, state
+from wegent_operator.state.cache import Cache
+from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.verdict import MAX_PROBLEMS
+
+GHOST = state("Ghost", "g", {"systemPrompt": "x"})
+MODEL = state("Model", "m", {"provider": "openai"})
+SHELL = state("Shell", "s", {"type": "Chat"})
+BOT = state("Bot", "b", BOT_SPEC)
+TEAM = state("Team", "t", {"bots": [{"name": "b"}]})
+SKILL = state("Skill", "k")
+TASK = state("Task", "k", {"teamRef": {"name": "t"}})
+
+NO_GHOST = "spec.ghostRef: Ghost default/g does not exist; create it or change the reference"
+
+
+def selector(**labels: str) -> dict[str, Any]:
+    return {"namespaceSelectors": [{"matchLabels": labels}]}
+
+
+def cache(*objects: ObjectState, shared: frozenset[str] = frozenset()) -> Cache:
+    made = Cache(shared)
+    for item in objects:
+        made.put(item)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("judged", "there", "resolved", "ready", "message"),
+    [
+        pytest.param(GHOST, [], "ResolvedRefs", "Ready", "", id="no references"),
+        pytest.param(
+            BOT,
+            [MODEL, SHELL],
+            "RefNotFound",
+            "RefNotFound",
+            NO_GHOST,
+            id="one is missing",
+        ),
+        pytest.param(BOT, [GHOST, MODEL, SHELL], "ResolvedRefs", "Ready", "", id="all there"),
+        pytest.param(
+            BOT,
+            [GHOST, MODEL, state("Shell", "s", {"supportedProviders": ["anthropic", "google"]})],
+            "ResolvedRefs",
+            "ProviderNotSupported",
+            "spec.shellRef: Shell default/s supports the providers anthropic, google, but "
+            "Model default/m in spec.modelRef has the provider openai; choose another Model or "
+            "Shell",
+            id="the shell does not take the model's provider",
+        ),
+        pytest.param(
+            BOT,
+            [GHOST, MODEL, state("Shell", "s", {"supportedProviders": ["openai"]})],
+            "ResolvedRefs",
+            "Ready",
+            "",
+            id="the shell takes the model's provider",
+        ),
+        pytest.param(
+            TEAM,
+            [BOT, MODEL, SHELL],
+            "ResolvedRefs",
+            "RefNotReady",
+            "spec.bots[0]: Bot default/b is not ready: " + NO_GHOST,
+            id="a bot of the team is not ready",
+        ),
+        pytest.param(
+            TASK,
+            [TEAM, BOT, MODEL, SHELL],
+            "ResolvedRefs",
+            "RefNotReady",
+            "spec.teamRef: Team default/t is not ready: spec.bots[0]: Bot default/b is not ready: "
+            + NO_GHOST,
+            id="through the whole chain",
+        ),
+        pytest.param(
+            TASK, [TEAM, BOT, GHOST, MODEL, SHELL], "ResolvedRefs", "Ready", "", id="a whole chain"
+        ),
+        pytest.param(
+            state("Ghost", "g", {"skillRefs": [{"name": "a"}, {"name": "b"}]}),
+            [state("Skill", "a")],
+            "RefNotFound",
+            "RefNotFound",
+            "spec.skillRefs[1]: Skill default/b does not exist; create it or change the reference",
+            id="the item of a list is named",
+        ),
+    ],
+)
+def test_the_verdict(
+    judged: ObjectState, there: list[ObjectState], resolved: str, ready: str, message: str
+) -> None:
+    verdict = evaluate(judged, cache(judged, *there))
+    assert (verdict.resolved_refs.reason, verdict.ready.reason) == (resolved, ready)
+    assert verdict.ready.message == message
+    assert verdict.ready.status is (ready == "Ready")
+    assert verdict.resolved_refs.status is (resolved == "ResolvedRefs")
+
+
+ABROAD = state("Team", "t", {"bots": [{"name": "b", "namespace": "theirs"}]}, namespace="ours")
+
+
+def their_bot(access: dict[str, Any] | None) -> list[ObjectState]:
+    return [
+        state(
+            "Bot", "b", BOT_SPEC | ({"accessFrom": access} if access else {}), namespace="theirs"
+        ),
+        state("Ghost", "g", namespace="theirs"),
+        state("Model", "m", {"provider": "openai"}, namespace="theirs"),
+        state("Shell", "s", namespace="theirs"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("access", "labels", "shared", "reason"),
+    [
+        pytest.param(None, {}, frozenset(), "RefNotPermitted", id="no grant"),
+        pytest.param(selector(team="a"), {"team": "b"}, frozenset(), "RefNotPermitted", id="other"),
+        pytest.param(selector(team="a"), {"team": "a"}, frozenset(), "Ready", id="granted"),
+        pytest.param({"namespaceSelectors": []}, {}, frozenset(), "RefNotPermitted", id="nobody"),
+        pytest.param({"namespaceSelectors": [{}]}, {}, frozenset(), "Ready", id="everybody"),
+        pytest.param(None, {}, frozenset({"theirs"}), "Ready", id="a shared namespace"),
+    ],
+)
+def test_a_reference_abroad_needs_a_grant(
+    access: dict[str, Any] | None, labels: dict[str, str], shared: frozenset[str], reason: str
+) -> None:
+    view = cache(ABROAD, *their_bot(access), shared=shared)
+    view.put_namespace("ours", labels)
+    assert evaluate(ABROAD, view).ready.reason == reason
+
+
+def test_without_a_grant_nothing_is_learnt_of_what_is_there() -> None:
+    there, missing = cache(ABROAD, *their_bot(None)), cache(ABROAD)
+    assert evaluate(ABROAD, there) == evaluate(ABROAD, missing)
+
+
+def test_a_missing_object_in_a_shared_namespace_is_said_to_be_missing() -> None:
+    verdict = evaluate(ABROAD, cache(ABROAD, shared=frozenset({"theirs"})))
+    assert verdict.ready.reason == "RefNotFound"
+
+
+@pytest.mark.parametrize("there", [[], [TEAM, BOT, GHOST, MODEL, SHELL]])
+def test_a_task_is_accepted_whether_it_can_begin_or_not(there: list[ObjectState]) -> None:
+    accepted = evaluate(TASK, cache(TASK, *there)).accepted
+    assert accepted is not None
+    assert (accepted.status, accepted.reason) == (True, "Accepted")
+
+
+def test_a_cancelled_task_is_neither_accepted_nor_ready() -> None:
+    task = state("Task", "k", {"teamRef": {"name": "t"}, "cancel": True})
+    verdict = evaluate(task, cache(task, TEAM, BOT, GHOST, MODEL, SHELL))
+    assert verdict.accepted is not None
+    for outcome in (verdict.accepted, verdict.ready):
+        assert (outcome.status, outcome.reason) == (False, "Cancelled")
+        assert outcome.message == "spec.cancel: the Task was cancelled before it was claimed"
+    assert verdict.resolved_refs.status
+
+
+def test_only_tasks_are_accepted() -> None:
+    assert evaluate(GHOST, cache(GHOST)).accepted is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "item", "title"),
+    [("Team", "bots", BOT, "Bot default/b"), ("Ghost", "skillRefs", SKILL, "Skill default/k")],
+)
+@pytest.mark.parametrize("namespaces", [("", "default"), ("default", "")])
+def test_two_items_for_one_object_are_told(
+    kind: str, field: str, item: ObjectState, title: str, namespaces: tuple[str, str]
+) -> None:
+    items = [{"name": item.key.name, "namespace": namespace} for namespace in namespaces]
+    judged = state(kind, "x", {field: items})
+    verdict = evaluate(judged, cache(judged, item, GHOST, MODEL, SHELL))
+    assert verdict.resolved_refs.status
+    assert (verdict.ready.status, verdict.ready.reason) == (False, "DuplicateRef")
+    assert verdict.stalled
+    assert verdict.ready.message == (
+        f"spec.{field}[1]: duplicate reference to {title}, which is also at spec.{field}[0];"
+        " remove one of the two"
+    )
+
+
+def test_a_name_in_two_namespaces_is_two_objects() -> None:
+    items = [{"name": "b"}, {"name": "b", "namespace": "theirs"}]
+    team = state("Team", "t", {"bots": items})
+    bots = [BOT, GHOST, MODEL, SHELL, *their_bot(None)]
+    assert evaluate(team, cache(team, *bots, shared=frozenset({"theirs"}))).ready.status
+
+
+def test_a_task_names_the_duplicate_of_its_team() -> None:
+    team = state("Team", "t", {"bots": [{"name": "b"}, {"name": "b", "namespace": "default"}]})
+    ready = evaluate(TASK, cache(TASK, team, BOT, GHOST, MODEL, SHELL)).ready
+    assert ready.reason == "RefNotReady"
+    assert ready.message.endswith("; remove one of the two")
+
+
+def test_a_message_spells_out_only_so_many_problems() -> None:
+    team = state("Team", "t", {"bots": [{"name": f"bot-{n}"} for n in range(64)]})
+    message = evaluate(team, cache(team)).ready.message
+    assert message.count("does not exist") == MAX_PROBLEMS
+    assert message.endswith(f"; and {64 - MAX_PROBLEMS} more")
+
+
+SKILLED = state("Ghost", "g", {"skillRefs": [{"name": "lint"}, {"name": "diff"}]})
+
+
+def test_a_task_names_the_missing_skill_of_its_teams_bots_ghost() -> None:
+    view = cache(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, state("Skill", "lint"))
+    assert evaluate(TASK, view).ready.message == (
+        "spec.teamRef: Team default/t is not ready: spec.bots[0]: Bot default/b is not ready: "
+        "spec.ghostRef: Ghost default/g is not ready: spec.skillRefs[1]: Skill default/diff does "
+        "not exist; create it or change the reference"
+    )
+
+
+def test_a_message_follows_the_root_cause() -> None:
+    view = cache(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, state("Skill", "lint"))
+    view.put(state("Skill", "diff"))
+    view.put(state("Shell", "s", {"supportedProviders": ["anthropic"]}))
+    assert evaluate(TASK, view).ready.message.endswith(
+        "Bot default/b is not ready: spec.shellRef: Shell default/s supports the providers "
+        "anthropic, but Model default/m in spec.modelRef has the provider openai; choose another "
+        "Model or Shell"
+    )
+
+
+def team_of(*bots: str) -> ObjectState:
+    return state("Team", "t", {"bots": [{"name": name} for name in bots]})
+
+
+def test_one_root_cause_on_many_ways_leaves_room_for_others() -> None:
+    names = [f"b{number}" for number in range(32)]
+    bots = [state("Bot", name, BOT_SPEC) for name in names]
+    odd = state("Bot", "odd", BOT_SPEC | {"modelRef": {"name": "gone"}})
+    view = cache(TASK, team_of(*names, "odd"), *bots, odd, SHELL, MODEL)
+    message = evaluate(TASK, view).ready.message
+    assert message.count("Ghost default/g does not exist") == 1
+    assert message.count("Model default/gone does not exist") == 1
+    assert "more" not in message
+
+
+def test_each_reference_of_the_object_itself_is_named_before_further_causes() -> None:
+    names = [f"b{number}" for number in range(MAX_PROBLEMS)]
+    team = team_of(*names)
+    message = evaluate(team, cache(team, *(state("Bot", name, BOT_SPEC) for name in names)))
+    assert [name for name in names if f"Bot default/{name} is not ready" not in str(message)] == []
+    assert message.ready.message.endswith("; and 2 more"), "Model and Shell are missing too"
+
+
+def test_a_message_says_nothing_of_what_an_object_elsewhere_refers_to() -> None:
+    bot = state(
+        "Bot", "b", BOT_SPEC | {"accessFrom": {"namespaceSelectors": [{}]}}, namespace="theirs"
+    )
+    task = state("Task", "k", {"teamRef": {"name": "t"}}, namespace="ours")
+    view = cache(task, ABROAD, bot)
+    hidden = (
+        "spec.bots[0]: Bot theirs/b is not ready (RefNotFound); see its conditions in namespace "
+        "theirs"
+    )
+    assert evaluate(ABROAD, view).ready.message == hidden
+    assert evaluate(task, view).ready.message == f"spec.teamRef: Team ours/t is not ready: {hidden}"
+
+
+def test_the_chain_goes_on_in_a_shared_namespace_and_ends_beyond_it() -> None:
+    team = state("Team", "t", {"bots": [{"name": "b"}]}, namespace="shared")
+    ghost = {"ghostRef": {"name": "g", "namespace": "theirs"}}
+    bot = state("Bot", "b", BOT_SPEC | ghost, namespace="shared")
+    task = state("Task", "k", {"teamRef": {"name": "t", "namespace": "shared"}}, namespace="ours")
+    secret = state(
+        "Ghost",
+        "g",
+        {"skillRefs": [{"name": "x"}], "accessFrom": {"namespaceSelectors": [{}]}},
+        namespace="theirs",
+    )
+    needed = [
+        state(kind, name, namespace="shared") for kind, name in (("Model", "m"), ("Shell", "s"))
+    ]
+    view = cache(task, team, bot, secret, *needed, shared=frozenset({"shared"}))
+    assert evaluate(task, view).ready.message == (
+        "spec.teamRef: Team shared/t is not ready: spec.bots[0]: Bot shared/b is not ready: "
+        "spec.ghostRef: Ghost theirs/g is not ready (RefNotFound); see its conditions in namespace "
+        "theirs"
+    )
+
+
+def test_the_longest_message_fits_the_schema() -> None:
+    long, home = ".".join(["n" * 63] * 3) + "." + "n" * 50, "h" * 63
+    names = [f"{long}{number:02}" for number in range(64)]
+    task = state("Task", long, {"teamRef": {"name": long}}, namespace=home)
+    team = state("Team", long, {"bots": [{"name": name} for name in names]}, namespace=home)
+    spec = {f"{field}Ref": {"name": long} for field in ("ghost", "model", "shell")}
+    bots = [state("Bot", name, spec, namespace=home) for name in names]
+    ghost = state("Ghost", long, {"skillRefs": [{"name": name} for name in names]}, namespace=home)
+    model = state("Model", long, {"provider": "p" * 63}, namespace=home)
+    providers = [f"{number:063}" for number in range(64)]
+    shell = state("Shell", long, {"supportedProviders": providers}, namespace=home)
+    for there in ([ghost, model, shell], [state("Ghost", long, namespace=home), model, shell]):
+        message = evaluate(task, cache(task, team, *bots, *there)).ready.message
+        assert 8_000 < len(message.encode()) < 20_000
+        assert message.endswith("more")

@@ -1,0 +1,293 @@
+"""The Task's transitions by deadlines, with their times: a table."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.unit.objects import state
+from wegent_crds.phases import FINAL, Phase
+from wegent_crds.references import ObjectKey
+from wegent_operator.state.objects import TaskState
+from wegent_operator.state.tasks import Claim, TaskProgress, task_progress_of
+from wegent_operator.tasks.deadlines import (
+    CANCEL_GRACE_S,
+    MAX_ATTEMPTS,
+    NEVER_ENDS,
+    Cause,
+    Seen,
+    Step,
+    next_step,
+    step_status,
+)
+from wegent_operator.tasks.first_seen import Sightings
+
+START = datetime(2026, 1, 31, 12, tzinfo=UTC)
+PENDING = TaskProgress(
+    phase=Phase.PENDING,
+    cancel=False,
+    timeout_s=None,
+    ttl_s=None,
+    created_at=START - timedelta(hours=1),
+    started_at=None,
+    ended_at=None,
+    attempts=0,
+    claim=None,
+)
+RUNNING = replace(
+    PENDING,
+    phase=Phase.RUNNING,
+    started_at=START,
+    attempts=1,
+    claim=Claim("a", 60, "2026-01-31T12:00:00Z"),
+)
+DONE = replace(
+    RUNNING, phase=Phase.COMPLETED, claim=None, ended_at=START + timedelta(minutes=1), ttl_s=600
+)
+
+
+RAN_OUT = "the lease of a expired after 60 s without a renewal"
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A Task, the times when its claim and its cancellation were first seen, and the next step."""
+
+    what: str
+    task: TaskProgress
+    claim_seen: float
+    cancel_seen: float
+    due: float | None
+    """Seconds after START; None if nothing ever happens."""
+    cause: Cause | None = None
+    to: Phase | None = None
+
+
+CASES = [
+    Case("pending", PENDING, 0, 0, None),
+    Case("pending, with a timeout", replace(PENDING, timeout_s=1, ttl_s=1), 0, 0, None),
+    Case(
+        "pending, cancelled",
+        replace(PENDING, cancel=True),
+        0,
+        5,
+        5,
+        Cause.CANCELLED,
+        Phase.CANCELLED,
+    ),
+    Case("running", RUNNING, 10, 0, 70, Cause.LEASE_RAN_OUT, Phase.PENDING),
+    Case(
+        "its last attempt but one",
+        replace(RUNNING, attempts=MAX_ATTEMPTS - 1),
+        0,
+        0,
+        60,
+        Cause.LEASE_RAN_OUT,
+        Phase.PENDING,
+    ),
+    Case(
+        "its last attempt",
+        replace(RUNNING, attempts=MAX_ATTEMPTS),
+        0,
+        0,
+        60,
+        Cause.GIVEN_UP,
+        Phase.FAILED,
+    ),
+    Case(
+        "running, cancelled: the grace ends first",
+        replace(RUNNING, cancel=True),
+        10,
+        10,
+        10 + CANCEL_GRACE_S,
+        Cause.CANCELLED,
+        Phase.CANCELLED,
+    ),
+    Case(
+        "running, cancelled: the lease ends first",
+        replace(RUNNING, cancel=True),
+        10,
+        50,
+        70,
+        Cause.CANCELLED,
+        Phase.CANCELLED,
+    ),
+    Case(
+        "cancelled at its last attempt",
+        replace(RUNNING, cancel=True, attempts=MAX_ATTEMPTS),
+        0,
+        50,
+        60,
+        Cause.CANCELLED,
+        Phase.CANCELLED,
+    ),
+    Case(
+        "a timeout before the lease",
+        replace(RUNNING, timeout_s=30),
+        10,
+        0,
+        30,
+        Cause.TIMED_OUT,
+        Phase.FAILED,
+    ),
+    Case(
+        "a lease before the timeout",
+        replace(RUNNING, timeout_s=90),
+        10,
+        0,
+        70,
+        Cause.LEASE_RAN_OUT,
+        Phase.PENDING,
+    ),
+    Case(
+        "a timeout before the grace",
+        replace(RUNNING, timeout_s=30, cancel=True),
+        10,
+        10,
+        30,
+        Cause.TIMED_OUT,
+        Phase.FAILED,
+    ),
+    Case(
+        "a start that is no time",
+        replace(RUNNING, timeout_s=30, started_at=None),
+        10,
+        0,
+        70,
+        Cause.LEASE_RAN_OUT,
+        Phase.PENDING,
+    ),
+    Case("done", DONE, 0, 0, 660, Cause.COLLECTED, None),
+    Case("done, and to be gone at once", replace(DONE, ttl_s=0), 0, 0, 60, Cause.COLLECTED, None),
+    Case("done, for ever", replace(DONE, ttl_s=None), 0, 0, None),
+    Case(
+        "done, cancelled too late", replace(DONE, cancel=True, timeout_s=1, ttl_s=None), 0, 0, None
+    ),
+    Case("an end that is no time", replace(DONE, ended_at=None), 0, 0, None),
+    Case(
+        "brought back from the trash",
+        replace(DONE, created_at=at(5000)),
+        0,
+        0,
+        5600,
+        Cause.COLLECTED,
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
+def test_next_step(case: Case) -> None:
+    step = next_step(case.task, Seen(claim=at(case.claim_seen), cancel=at(case.cancel_seen)))
+    if case.due is None:
+        assert step is None
+    else:
+        assert step is not None
+        assert (step.due, step.cause, step.to) == (at(case.due), case.cause, case.to)
+
+
+@pytest.mark.parametrize("phase", FINAL)
+def test_whatever_ended_is_collected(phase: Phase) -> None:
+    step = next_step(replace(DONE, phase=phase), Seen(START, START))
+    assert step is not None
+    assert step.cause is Cause.COLLECTED
+
+
+def test_beyond_the_end_of_time_is_never() -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    step = next_step(replace(DONE, ended_at=last), Seen(START, START))
+    assert step is not None
+    assert step.due == NEVER_ENDS
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (replace(PENDING, cancel=True), "Cancelled before it was claimed"),
+        (
+            RUNNING,
+            f"Waiting for another claim after attempt 1: {RAN_OUT}",
+        ),
+        (
+            replace(RUNNING, attempts=6),
+            f"Failed after 6 attempts: {RAN_OUT}",
+        ),
+        (replace(RUNNING, timeout_s=9), "Not completed within spec.timeoutSeconds: 9 s"),
+        (replace(RUNNING, cancel=True), "Cancelled; a did not stop within 30 s"),
+        (DONE, "Deleted after spec.ttlSecondsAfterFinished: 600 s after completionTime"),
+    ],
+)
+def test_messages_say_what_happened(task: TaskProgress, words: str) -> None:
+    step = next_step(task, Seen(START, START))
+    assert step is not None
+    assert step.message == words
+
+
+def test_what_a_step_writes() -> None:
+    now = at(0.5)
+    freed = step_status(Step(now, Cause.LEASE_RAN_OUT, Phase.PENDING, "m"), now)
+    assert freed == {"phase": "Pending", "message": "m", "claim": None, "startTime": None}
+    failed = step_status(Step(now, Cause.TIMED_OUT, Phase.FAILED, "m"), now)
+    assert failed == {
+        "phase": "Failed",
+        "message": "m",
+        "claim": None,
+        "completionTime": "2026-01-31T12:00:00Z",
+    }
+
+
+def test_facts_of_a_task_that_nobody_has_looked_at() -> None:
+    body = {"metadata": {}, "spec": {"prompt": "Do it."}}
+    assert task_progress_of(body) == replace(PENDING, created_at=None)
+
+
+def test_times_that_do_not_exist_are_none() -> None:
+    status = {
+        "startTime": "2026-02-30T00:00:00Z",
+        "completionTime": "2026-02-28T00:00:00.123456789Z",
+    }
+    task = task_progress_of({"metadata": {}, "spec": {}, "status": status})
+    assert task.started_at is None
+    assert task.ended_at is not None
+
+
+def test_only_a_task_that_left_pending_has_run() -> None:
+    assert not state("Task", "t").has_run
+    assert state("Task", "t", status={"phase": "Failed"}).has_run
+    assert not isinstance(state("Ghost", "g"), TaskState)
+
+
+KEY = ObjectKey("tasks", "default", "t")
+
+
+def test_a_claim_is_seen_once_and_anew_with_each_renewal() -> None:
+    sightings = Sightings()
+    assert sightings.of(KEY, "u", RUNNING, at(0)).claim == at(0)
+    assert sightings.of(KEY, "u", RUNNING, at(9)).claim == at(0)
+    renewed = replace(RUNNING, claim=Claim("a", 60, "2001-01-01T00:00:00Z"))
+    assert sightings.of(KEY, "u", renewed, at(10)).claim == at(10)
+    again = replace(renewed, attempts=2)
+    assert sightings.of(KEY, "u", again, at(20)).claim == at(20)
+    assert sightings.of(KEY, "another", again, at(30)).claim == at(30)
+
+
+def test_a_renewal_does_not_put_off_a_cancellation() -> None:
+    sightings = Sightings()
+    cancelled = replace(RUNNING, cancel=True)
+    sightings.of(KEY, "u", cancelled, at(0))
+    renewed = replace(cancelled, claim=Claim("a", 60, "later"))
+    assert sightings.of(KEY, "u", renewed, at(9)) == Seen(claim=at(9), cancel=at(0))
+
+
+def test_what_is_over_is_not_remembered() -> None:
+    sightings = Sightings()
+    sightings.of(KEY, "u", RUNNING, at(0))
+    sightings.of(KEY, "u", DONE, at(1))
+    assert len(sightings) == 0
+    sightings.of(KEY, "u", RUNNING, at(2))
+    sightings.forget(KEY)
+    assert len(sightings) == 0

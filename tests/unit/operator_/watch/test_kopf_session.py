@@ -1,0 +1,208 @@
+"""The session that Kopf gets never reports an error to it."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+
+from tests.support.stub_api import LIST_FAULTS, WATCH_FAULTS, StubApi, connection_to, stub_api
+from tests.support.waiting import eventually
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.backoff import Backoff
+from wegent_kube.resources import NAMESPACES, Resource
+from wegent_operator.runtime.metrics import Metrics
+from wegent_operator.runtime.sight import ABSENT_AFTER_S, Sight
+from wegent_operator.watch.kopf_session import KopfSession
+
+THINGS = Resource("example.org", "v1", "things")
+OTHERS = Resource("example.org", "v1", "others")
+FAILING_S = 1.0
+FIRST_S, CAP_S = 0.05, 0.2
+
+
+@pytest.fixture
+async def stub() -> AsyncIterator[StubApi]:
+    async with stub_api() as served:
+        yield served
+
+
+class Watched:
+    """A session, and a watcher of one resource that acts like Kopf."""
+
+    def __init__(self, stub: StubApi) -> None:
+        self.sight = Sight([THINGS.plural, OTHERS.plural, NAMESPACES.plural], Metrics())
+        self.lists: list[str] = []
+        self.session = KopfSession(
+            KubeClient(connection_to(stub)),
+            (THINGS, OTHERS, NAMESPACES),
+            self.sight,
+            self.lists.append,
+            lasts_s=1,
+        )
+        for path in self.session._backoffs:
+            self.session._backoffs[path] = Backoff(FIRST_S, CAP_S)
+
+    async def run(self, resource: Resource) -> None:
+        """List and watch for ever, as Kopf does."""
+        while True:
+            listed = await self.session.request(method="get", url=f"{resource.path()}?limit=500")
+            version = (await listed.json())["metadata"]["resourceVersion"]
+            too_old = False
+            while not too_old:
+                too_old = await self._watch(resource, version)
+
+    async def _watch(self, resource: Resource, version: str) -> bool:
+        url = f"{resource.path()}?watch=true&resourceVersion={version}&timeoutSeconds=9"
+        reply = await self.session.request(method="get", url=url)
+        async with reply:
+            assert reply.status == 200
+            assert reply.content is not None
+            async for line in reply.content.iter_chunked(1 << 20):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    assert event["object"]["code"] == 410
+                    return True
+                # Kopf identifies objects by these, and ends if one isn't a string.
+                metadata = event["object"]["metadata"]
+                assert all(isinstance(metadata[it], str) for it in ("name", "resourceVersion"))
+                assert isinstance(metadata.get("uid", ""), str)
+        return False
+
+
+async def follow_through(verb: str, fault: str) -> None:
+    """Let a list or a watch fail for a while, then check that the resource is watched."""
+    async with stub_api() as stub:
+        stub.faults[THINGS.path(), verb] = (LIST_FAULTS if verb == "list" else WATCH_FAULTS)[fault]
+        watched = Watched(stub)
+        running = asyncio.create_task(watched.run(THINGS))
+        others = asyncio.create_task(watched.run(OTHERS))
+        began = time.monotonic()
+        await eventually(lambda: stub.asked[THINGS.path(), verb] >= 3, within_s=60, what=fault)
+        await eventually(
+            lambda: stub.asked[OTHERS.path(), "watch"], within_s=60, what="others to be watched"
+        )
+        await asyncio.sleep(FAILING_S)
+        # aiohttp itself repeats a request whose connection is cut.
+        most = 10 + 2 * (time.monotonic() - began) / (CAP_S / 2)
+        assert stub.asked[THINGS.path(), verb] <= most, (fault, stub.asked)
+        stub.faults.clear()
+
+        def well() -> bool:
+            watched.sight.listed(THINGS.plural)
+            problems = [it for it in watched.sight.problems() if it.startswith("things:")]
+            assert not problems, (fault, problems)
+            return stub.asked[THINGS.path(), "watch"] > 0
+
+        await eventually(well, within_s=60, what="it to be watched")
+        assert not running.done(), fault
+        assert not watched.sight.silent_since(30), fault
+        for task in (running, others):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await watched.session.close()
+
+
+async def test_kopf_waits_for_a_list_that_fails() -> None:
+    await asyncio.gather(*(follow_through("list", fault) for fault in LIST_FAULTS))
+
+
+async def test_kopf_lists_again_after_a_watch_that_fails() -> None:
+    await asyncio.gather(*(follow_through("watch", fault) for fault in WATCH_FAULTS))
+
+
+async def test_kopf_finds_its_resources_whatever_is_there(stub: StubApi) -> None:
+    session = Watched(stub).session
+    reply = await session.request(method="get", url="/apis")
+    assert [it["name"] for it in (await reply.json())["groups"]] == ["example.org"]
+    reply = await session.request(method="get", url="/apis/example.org/v1")
+    assert [it["name"] for it in (await reply.json())["resources"]] == ["things", "others"]
+    assert not stub.asked
+    await session.close()
+
+
+def test_a_resource_is_absent_once_it_is_missing_for_long() -> None:
+    now = 0.0
+    absent: list[str] = []
+    sight = Sight(["things"], Metrics(), clock=lambda: now)
+    sight.on_absent = absent.append
+    missing = ApiError(404, None)
+    sight.refused("things", missing, gone=True)
+    assert sight.is_blind("things")
+    now = ABSENT_AFTER_S / 2
+    sight.refused("things", ApiError(403, None))
+    now = ABSENT_AFTER_S + 1
+    sight.refused("things", missing, gone=True)
+    assert sight.is_blind("things"), "not every answer was 404"
+    assert not absent
+    now += ABSENT_AFTER_S
+    sight.refused("things", missing, gone=True)
+    assert not sight.is_blind("things")
+    assert absent == ["things"]
+    sight.relisting("things")
+    assert sight.is_blind("things"), "it is back, and not listed yet"
+    sight.opened("things")
+    assert sight.is_blind("things")
+    sight.listed("things")
+    assert not sight.is_blind("things")
+    assert not sight.problems()
+
+
+def test_a_404_alone_makes_nothing_absent() -> None:
+    now = 0.0
+    sight = Sight(["things"], Metrics(), clock=lambda: now)
+    sight.on_absent = pytest.fail
+    for _ in range(10):
+        now += ABSENT_AFTER_S
+        sight.refused("things", ApiError(404, None))
+    assert sight.is_blind("things")
+    assert "does not serve" in sight.problems()[0]
+
+
+def test_of_resources_that_are_absent_nothing_is_known_once_one_is_back() -> None:
+    """CRDs come back together, but each is retried at its own time."""
+    now = 0.0
+    seen: list[str] = []
+    sight = Sight(["things", "others", "more"], Metrics(), clock=lambda: now)
+    sight.on_seen = seen.append
+    sight.listed("more")
+    for _ in range(2):
+        for name in ("things", "others"):
+            sight.refused(name, ApiError(404, None), gone=True)
+        now += ABSENT_AFTER_S
+    assert not sight.any_blind()
+    sight.relisting("things")
+    assert sight.is_blind("others")
+    assert not sight.is_blind("more")
+    seen.clear()
+    for _ in range(2):
+        sight.refused("others", ApiError(404, None), gone=True)
+        now += ABSENT_AFTER_S
+    assert not sight.is_blind("others"), "it is still missing"
+    assert seen == ["others"]
+
+
+def test_a_list_that_fails_while_watches_work_is_told() -> None:
+    sight = Sight(["things"], Metrics())
+    sight.relisting("things")
+    sight.opened("things")
+    sight.unlisted("things", ApiError(500, None))
+    assert sight.problems() == ["things: 500"]
+    sight.listed("things")
+    assert not sight.problems()
+
+
+def test_a_refusal_is_no_silence() -> None:
+    now = 0.0
+    sight = Sight(["things"], Metrics(), clock=lambda: now)
+    now = 100.0
+    assert sight.silent_since(60) == ["things"]
+    sight.refused("things", ApiError(403, None))
+    assert not sight.silent_since(60)
+    now = 200.0
+    sight.refused("things", TimeoutError(), silent=True)
+    assert sight.silent_since(60) == ["things"]
+    assert sight.problems() == ["things: the API server did not answer"]

@@ -1,0 +1,183 @@
+"""The policies are written by hand; these tests compare their names with the code's constants."""
+
+import re
+from itertools import chain
+from typing import Any, Final
+
+import pytest
+
+from codegen.policies import filled
+from tests.support.policy_files import (
+    Manifest,
+    expressions,
+    metadata_bounds,
+    policies,
+    policy_files,
+    validating,
+    variable,
+)
+from wegent_crds import members, well_known
+from wegent_crds.conditions import ConditionType
+from wegent_crds.kinds.account import AccountSpec
+from wegent_crds.kinds.tombstone import TombstoneSpec
+from wegent_crds.registry import ACCOUNT, GROUP, KINDS, TOMBSTONE
+from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
+from wegent_operator.accounts.quota import QUOTA_NAME
+from wegent_operator.state.objects import OWN_NAMESPACE_PREFIX
+
+OPERATOR = "system:serviceaccount:wegent-system:wegent-operator"
+PROXY = "system:serviceaccount:wegent-system:wegent-api"
+ACCOUNTS = "system:serviceaccount:wegent-accounts:"
+ON_OBJECTS = {
+    value
+    for name, value in vars(well_known).items()
+    if name.isupper() and isinstance(value, str) and name not in ("GROUP", "TOMBSTONE_OF")
+}
+"""Annotations and the finalizer. Users can change the label TOMBSTONE_OF as any other."""
+NAMES: Final = {
+    *ON_OBJECTS,
+    *map(members.role_name, members.ROLES),
+    *members.SYSTEM_NAMESPACES,
+    members.ACCOUNT_LABEL,
+    members.ACCOUNT_PREFIX.removesuffix("-"),
+    members.MANAGED_BY,
+    members.MANAGER,
+    members.PREFIX,
+    members.SYSTEM_PREFIX,
+    ACCOUNT_UID_LABEL,
+    OWN_NAMESPACE_PREFIX,
+    QUOTA_NAME,
+    OPERATOR,
+    PROXY,
+    ACCOUNTS,
+}
+"""Names that the programs use too. Each occurs in a policy."""
+OTHERS: Final = {
+    # The API's
+    *("CREATE", "UPDATE", "DELETE", "True", "update", "delete"),
+    *("ServiceAccount", "ClusterRole", "rolebindings", members.RBAC_GROUP),
+    *("add", "remove", "/metadata/annotations", "/metadata/annotations/"),
+    *("/metadata/finalizers", "/metadata/finalizers/-"),
+    # Of Wegent's kinds
+    *(GROUP, ACCOUNT.plural, TOMBSTONE.plural, ConditionType.LAST_ADMIN.value),
+    *("Ghost", "Team", "user", "admin"),
+    # Verbs that only policies check
+    *("grant-admin", "bypass", "purge", "keep-creator"),
+    # Text between names, characters with a longer form in JSON
+    *("", "-", r"[<>&\\x00-\\x1f\\x{2028}\\x{2029}]", r'["\\\\]'),
+}
+LITERAL = re.compile(r"'([^']*)'")
+IN_MESSAGE = re.compile(r"\b(?:agent\.wecode\.io/|wegent-)[a-z-]*")
+FIELD = re.compile(r"\bobject\.spec\.\??(\w+) == oldObject\.spec\.\??(\w+)")
+
+POLICIES = policies()
+IDS = [f"{it['kind']}-{it['metadata']['name']}" for it in POLICIES]
+
+
+def literals(policy: Manifest) -> set[str]:
+    return set(chain.from_iterable(map(LITERAL.findall, expressions(policy))))
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=IDS)
+def test_each_text_in_an_expression_is_a_known_name(policy: Manifest) -> None:
+    assert literals(policy) - NAMES - OTHERS == set()
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=IDS)
+def test_each_name_in_a_message_is_a_known_one(policy: Manifest) -> None:
+    messages = [it["message"] for it in policy["spec"].get("validations", ())]
+    named = set(chain.from_iterable(map(IN_MESSAGE.findall, messages)))
+    assert named <= NAMES
+
+
+def test_each_name_of_the_programs_occurs() -> None:
+    assert set(chain.from_iterable(map(literals, POLICIES))) >= NAMES | OTHERS
+
+
+@pytest.mark.parametrize("file", policy_files().values(), ids=policy_files())
+def test_each_policy_is_bound_and_fails_closed(file: list[Manifest]) -> None:
+    found, bindings = file[::2], file[1::2]
+    assert {it["metadata"]["labels"]["app.kubernetes.io/part-of"] for it in file} == {"wegent"}
+    for policy, binding in zip(found, bindings, strict=True):
+        name = policy["metadata"]["name"]
+        assert policy["spec"]["failurePolicy"] == "Fail"
+        assert binding["kind"] == f"{policy['kind']}Binding"
+        assert binding["metadata"]["name"] == name
+        action = {"validationActions": ["Warn" if name == "wegent-duplicates" else "Deny"]}
+        bound = {} if binding["kind"].startswith("Mutating") else action
+        assert binding["spec"] == {"policyName": name, **bound}
+
+
+def test_mutating_policies_have_a_file_of_their_own() -> None:
+    """The chart installs no file with a mutating policy on a cluster that doesn't know the kind."""
+    for name, file in policy_files().items():
+        mutating = {it["kind"].startswith("Mutating") for it in file}
+        assert mutating == {name == "mutating.yaml"}
+
+
+def fields(model: type[Any]) -> set[str]:
+    return {field.alias for field in model.model_fields.values()}
+
+
+@pytest.mark.parametrize(
+    ("policy", "model", "changeable"),
+    [
+        ("wegent-api-accounts", AccountSpec, "passwordSecretRef"),
+        ("wegent-tombstones", TombstoneSpec, "restore"),
+    ],
+)
+def test_all_other_fields_of_a_model_stay_the_same(
+    policy: str, model: type[Any], changeable: str
+) -> None:
+    compared = FIELD.findall(variable("sameSpec", validating(policy)))
+    assert {field for pair in compared for field in pair} == fields(model) - {changeable}
+    assert all(field == old for field, old in compared)
+
+
+def test_each_list_of_references_has_its_warning() -> None:
+    wanted = [
+        (kind.kind, reference.path.removeprefix("spec.").removesuffix("[]"))
+        for kind in KINDS
+        for reference in kind.references
+        if reference.path.endswith("[]")
+    ]
+    policy = validating("wegent-duplicates")
+    assert [it["message"].partition(":")[0] for it in policy["validations"]] == [
+        f"spec.{field}" for _, field in wanted
+    ]
+    for (kind, field), rule in zip(wanted, policy["validations"], strict=True):
+        assert rule["expression"].startswith(f"!variables.{field}.exists(")
+        assert f"the {kind} is not Ready" in rule["message"]
+        items = variable(field, policy)
+        assert items == f"object.kind == '{kind}' ? dyn(object).spec.?{field}.orValue([]) : []"
+
+
+def test_each_bound_is_in_its_message() -> None:
+    rules = validating("wegent-bounds")["validations"]
+    for (count, bound), rule in zip(metadata_bounds().items(), rules, strict=True):
+        grown = f"variables.{count} <= variables.old{count[0].upper()}{count[1:]}"
+        assert " ".join(rule["expression"].split()) == f"variables.{count} <= {bound} || {grown}"
+        assert f"at most {bound} " in rule["message"]
+
+
+def test_a_list_is_filled_in_below_its_comment() -> None:
+    comment = "    # generated: kinds with a trash, and their status\n"
+    text = f"a: b\n{comment}    resources: [ghosts,\n      old]\nc: d\n"
+    after = filled(text)
+    assert after.startswith(f"a: b\n{comment}    resources: [ghosts, ghosts/status, models,")
+    assert after.endswith("tasks, tasks/status]\nc: d\n")
+    assert max(map(len, after.splitlines())) <= 100
+    assert filled(after) == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# generated: all sorts\nresources: []\n",
+        "# generated: all kinds\nverbs: []\n",
+        "# generated: all kinds\n\nresources: []\n",
+    ],
+)
+def test_a_comment_without_its_list_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="above a list of resources: # generated: all"):
+        filled(text)
