@@ -138,6 +138,17 @@ async def test_readers_wait_for_more_and_for_the_end() -> None:
     await asyncio.wait_for(log.wait(log.end), 1)
 
 
+async def test_readers_of_a_run_that_is_given_up_wait_no_longer() -> None:
+    log = RunLog(1)
+    log.begin()
+    waiting = asyncio.create_task(log.wait(log.end))
+    await asyncio.sleep(0)
+    log.abandon()
+    await asyncio.wait_for(waiting, 1)
+    assert log.ended
+    assert "run.ended" not in [event.type for event in log.read(0)]
+
+
 def test_a_run_that_writes_too_much_is_stopped() -> None:
     log = RunLog(2, [Message(0, 1, 1, "abc")], max_characters=8)
     log.begin()

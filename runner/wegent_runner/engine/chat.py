@@ -66,6 +66,7 @@ class ChatEngine:
             log.close(end)
             return outcome
         finally:
+            log.abandon()
             self._hub.remove(claim.uid, log)
 
     async def _previous_uid(self, claim: Claim, plan: Plan) -> str | None:

@@ -90,6 +90,7 @@ class RunLog:
         self._tail = carried[-1].end if carried else FIRST_POSITION
         """Position after the last finished or dropped message."""
         self._ended: Event | None = None
+        self._abandoned = False
         self._room = max_characters - sum(len(message.text) for message in carried)
         self._more: asyncio.Event = asyncio.Event()
 
@@ -101,7 +102,7 @@ class RunLog:
     @property
     def ended(self) -> bool:
         """True if no more events will come."""
-        return self._ended is not None
+        return self._ended is not None or self._abandoned
 
     @property
     def is_writing(self) -> bool:
@@ -166,6 +167,15 @@ class RunLog:
         """End the log with ``run.ended`` and the outcome. It is told once."""
         if self._ended is None:
             self._ended = Event(self.end + 1, "run.ended", outcome)
+            self._notify()
+
+    def abandon(self) -> None:
+        """End the log without ``run.ended``: the run goes on elsewhere, or not at all.
+
+        Its readers' streams end, and the API proxy looks where the Task runs now.
+        """
+        if self._ended is None:
+            self._abandoned = True
             self._notify()
 
     def resume(self, attempt: int, position: int) -> tuple[int, list[Event]]:
