@@ -13,12 +13,14 @@ from pydantic_settings import BaseSettings
 
 import wegent_api.settings
 import wegent_operator.settings
+from wegent_crds.kinds.shell import ShellType
 from wegent_crds.schema.fields import DNS_LABEL
 from wegent_operator.settings import ACCOUNT_QUOTA
 
 SET_BY_THE_CHART: Final = frozenset(
     {"host", "port", "listen_host", "listen_port", "kubeconfig"}
     | {"accounts_namespace", "shared_namespaces", "shared_role", "account_quota"}
+    | {"served_shells"}
     | {"registration_open", "first_admin"}
     | {"leader_election", "lease_namespace", "drain_delay_s"}
 )
@@ -499,6 +501,9 @@ class Values(ValuesModel):
     shared_role: Literal["viewer", "editor", "none"] = "viewer"
     """Role of every user in the shared namespaces. With `editor`, any user may change and delete
     what others made there; with `none`, users are let in one by one."""
+    served_shells: list[ShellType] = ["Chat"]
+    """Types of Shells that the runners serve. Bots with other Shells, their Teams and Tasks get the
+    condition `Served` with the status False."""
     first_admin: FirstAdmin = FirstAdmin()
     """The first admin."""
     operator: Operator = Operator()

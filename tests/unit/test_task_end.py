@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.tasks import ended, running
+from tests.support.tasks import condition, ended, running
 from tests.unit.objects import state
 from wegent_crds.phases import FINAL, Phase
 from wegent_operator.state.objects import TaskState
@@ -51,6 +51,12 @@ def test_each_end(phase: Phase, conditions: dict[str, tuple[str, str]]) -> None:
 def test_no_ready_that_is_not_true_is_left(phase: Phase, value: str) -> None:
     ready = {"type": "Ready", "status": value, "reason": "Any", "lastTransitionTime": NOW}
     assert "Ready" not in said(told(task(ended(phase, attempts=0, conditions=[ready]))))
+
+
+def test_whether_it_is_served_is_told_only_until_it_has_ended() -> None:
+    served = condition("Served", "False")
+    assert "Served" in said(told(task(running(conditions=[served]))))
+    assert "Served" not in said(told(task(ended("Completed", conditions=[served]))))
 
 
 def test_an_edit_while_it_runs_is_acknowledged_and_a_cancellation_only_by_the_end() -> None:

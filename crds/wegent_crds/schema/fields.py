@@ -51,6 +51,9 @@ HttpUrl = Annotated[
     ),
 ]
 Generation = Annotated[int, Field(ge=0), INT64]
+Money = Annotated[str, Field(max_length=16, pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$")]
+"""An amount in decimal notation. It is text, as a float of JSON can't represent 0.1 exactly, and
+the Kubernetes API conventions advise against floats."""
 
 
 class ObjectReference(Schema):
