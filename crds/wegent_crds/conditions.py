@@ -20,7 +20,7 @@ class ConditionType(StrEnum):
     """Only on Tasks, as on Jobs: True if the work failed or was cancelled."""
     SERVED = "Served"
     """Only on Bots, Teams and Tasks: True if runners serve the type of each Shell. It doesn't
-    affect Ready. Absent while a Shell is not known, and on a Task that has ended."""
+    affect Ready. Absent while a Shell is not known, and never False on a Task that has ended."""
     STALLED = "Stalled"
     """As in kstatus: True on a failed Task, and on an object that only a change of its own can
     make ready. Absent otherwise."""

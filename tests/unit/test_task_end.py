@@ -53,10 +53,11 @@ def test_no_ready_that_is_not_true_is_left(phase: Phase, value: str) -> None:
     assert "Ready" not in said(told(task(ended(phase, attempts=0, conditions=[ready]))))
 
 
-def test_whether_it_is_served_is_told_only_until_it_has_ended() -> None:
-    served = condition("Served", "False")
-    assert "Served" in said(told(task(running(conditions=[served]))))
-    assert "Served" not in said(told(task(ended("Completed", conditions=[served]))))
+def test_no_task_that_has_ended_is_said_to_wait_for_a_runner() -> None:
+    served, unserved = condition("Served"), condition("Served", "False")
+    assert "Served" in said(told(task(running(conditions=[unserved]))))
+    assert "Served" in said(told(task(ended("Completed", conditions=[served]))))
+    assert "Served" not in said(told(task(ended("Completed", conditions=[unserved]))))
 
 
 def test_an_edit_while_it_runs_is_acknowledged_and_a_cancellation_only_by_the_end() -> None:
