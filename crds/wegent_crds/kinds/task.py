@@ -7,7 +7,7 @@ from pydantic import Field
 
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.schema.base import Schema
-from wegent_crds.schema.custom_resource import Column, CustomResource
+from wegent_crds.schema.custom_resource import SERVED_COLUMN, Column, CustomResource
 from wegent_crds.schema.extensions import INT32, INT64, Rule, Transition, defaulted, unchanged
 from wegent_crds.schema.fields import LocalReference, Money, ObjectReference, Prompt
 
@@ -125,6 +125,7 @@ class Task(CustomResource):
         Column("Holder", ".status.claim.holder", priority=1),
         Column("Attempts", ".status.attempts", "integer", priority=1),
         Column("Previous", ".spec.previousTaskRef.name", priority=1),
+        SERVED_COLUMN,
     )
     # With `.status.ready`, these are the eight selectable fields that a CRD may have.
     selectable = (
