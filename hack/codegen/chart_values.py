@@ -39,6 +39,7 @@ SET_BY_THE_CHART: Final = frozenset(
     | {"accounts_namespace", "shared_namespaces", "shared_role", "account_quota"}
     | {"registration_open", "first_admin"}
     | {"leader_election", "lease_namespace", "drain_delay_s"}
+    | {"served_shells"}
 )
 """Settings that the rest of the chart determines."""
 

@@ -14,7 +14,7 @@ from codegen.fields import field_table, rule_list
 from codegen.files import ROOT, Generated, GeneratedRegion
 from codegen.markdown import cell, code, table
 from wegent_crds.models import model_of
-from wegent_crds.registry import BY_PLURAL, GHOST, KINDS, Kind
+from wegent_crds.registry import BY_PLURAL, GHOST, KINDS, Kind, referrers_of
 from wegent_crds.schema.custom_resource import VERDICT_COLUMNS
 
 PAGES: Final = Path("docs/kinds")
@@ -62,8 +62,7 @@ def names(kind: Kind) -> str:
         f"- Refers to: {_link(BY_PLURAL[reference.to])}, by `{reference.path}`"
         for reference in kind.references
     ]
-    referrers = [other for other in KINDS if any(r.to == kind.plural for r in other.references)]
-    if referrers:
+    if referrers := referrers_of(kind):
         lines.append(f"- Referred to by: {', '.join(map(_link, referrers))}")
     return "\n".join(lines)
 

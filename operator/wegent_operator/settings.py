@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from wegent_crds.kinds.shell import ShellType
 from wegent_crds.members import RBAC_GROUP
 from wegent_crds.registry import GROUP
 
@@ -34,6 +35,9 @@ class Settings(BaseSettings):
     """Comma-separated namespaces whose objects all namespaces may reference. See `shared_role`."""
     shared_role: Literal["viewer", "editor", "none"] = "viewer"
     """Role of every user in the shared namespaces. With `none`, access is given user by user."""
+    served_shells: Annotated[frozenset[ShellType], NoDecode] = frozenset({"Chat"})
+    """Comma-separated types of Shells that the runners of this cluster serve. Bots with other
+    Shells, their Teams and Tasks get the condition `Served` with the status False."""
     account_quota: Annotated[dict[str, PositiveInt], NoDecode] = dict(ACCOUNT_QUOTA)
     """Limits on the objects in a user's own namespace: `RESOURCE=COUNT,...`, as in
     `kubectl create quota --hard`. Empty: no ResourceQuota."""
@@ -64,7 +68,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{broken[0]!r} has no count; write RESOURCE=COUNT,...")
         return {name.strip(): count.strip() for name, _, count in pairs}
 
-    @field_validator("shared_namespaces", mode="before")
+    @field_validator("shared_namespaces", "served_shells", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -58,7 +58,7 @@ def test_what_the_chart_sets_by_itself(offline_helm: Helm, monkeypatch: pytest.M
     manifests = render(
         offline_helm,
         {"accounts": {"namespace": "people"}, "sharedNamespaces": ["a", "b"], "api": {"port": 81}}
-        | {"sharedRole": "none"},
+        | {"sharedRole": "none", "servedShells": ["Chat", "Codex"]},
         namespace="agents",
     )
     for program in PROGRAMS:
@@ -68,6 +68,7 @@ def test_what_the_chart_sets_by_itself(offline_helm: Helm, monkeypatch: pytest.M
     assert operator.accounts_namespace == api.accounts_namespace == "people"
     assert operator.shared_namespaces == {"a", "b"}
     assert operator.shared_role == "none"
+    assert operator.served_shells == {"Chat", "Codex"}
     assert operator.account_quota == wegent_operator.settings.ACCOUNT_QUOTA
     assert api.registration_open is False
     assert (operator.leader_election, operator.lease_namespace) == (True, "agents")

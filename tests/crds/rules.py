@@ -52,6 +52,8 @@ INSECURE = "must be https, unless allowInsecureBaseUrl is true"
 LEADER = "at most one Bot may be the leader"
 PROMPTS = "all prompts together may have at most 131072 characters"
 ONE_REF = "exactly one of teamRef and botRef is required"
+ITSELF = "previousTaskRef must not name the Task itself"
+ABOVE_ZERO = "must be greater than 0"
 ACCOUNT_NAME = (
     "an Account's name must be a DNS-1123 label (lower case letters, digits and dashes)"
     " of at most 50 characters"
@@ -195,6 +197,18 @@ CEL_RULES = [
     ),
     RuleCase("tasks", ONE_REF, {"teamRef": REF, "botRef": REF}, {"teamRef": REF, "botRef": None}),
     RuleCase("tasks", ONE_REF, {"botRef": None}, {"botRef": REF}),
+    RuleCase(
+        "tasks",
+        ITSELF,
+        {"previousTaskRef": {"name": "sample"}},
+        {"previousTaskRef": {"name": "another"}},
+    ),
+    RuleCase(
+        "tasks",
+        ABOVE_ZERO,
+        {"budget": {"costUSD": "0.000000"}},
+        {"budget": {"costUSD": "0.000001"}},
+    ),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "a" * 51, "a" * 50),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "ada.lovelace", "ada-lovelace"),
     RuleCase("accounts", RESERVED, {}, {}, "accounts", "account"),
@@ -278,4 +292,41 @@ OTHER_RULES = [
         _expression(key="a.b/c", operator="Exists"),
     ),
     RuleCase("models", "must be of type", {"maxTokens": 1.5}, {"maxTokens": 2.0}),
+    RuleCase("models", "Unsupported value", {"apiFormat": "grpc"}, {"apiFormat": "responses"}),
+    RuleCase(
+        "models",
+        "Duplicate value",
+        {"fallbackRefs": [{"name": "a"}, {"name": "a", "namespace": ""}]},
+        {"fallbackRefs": [{"name": "a"}, {"name": "a", "namespace": "b"}]},
+    ),
+    RuleCase(
+        "models",
+        "must have at most 8 items",
+        {"fallbackRefs": [{"name": f"m{i}"} for i in range(9)]},
+        {"fallbackRefs": [{"name": f"m{i}"} for i in range(8)]},
+    ),
+    RuleCase(
+        "tasks", SHOULD_MATCH, {"budget": {"costUSD": "1e3"}}, {"budget": {"costUSD": "999999999"}}
+    ),
+    RuleCase(
+        "tasks", "must be of type", {"budget": {"costUSD": 0.5}}, {"budget": {"costUSD": "0.5"}}
+    ),
+    RuleCase(
+        "tasks",
+        "greater than or equal to 1",
+        {"budget": {"totalTokens": 0}},
+        {"budget": {"totalTokens": 1}},
+    ),
+    RuleCase(
+        "tasks",
+        "greater than or equal to 1",
+        {"budget": {"modelRequests": 0}},
+        {"budget": {"modelRequests": 1}},
+    ),
+    RuleCase(
+        "tasks",
+        "unknown field",
+        {"previousTaskRef": {"name": "a", "namespace": "b"}},
+        {"previousTaskRef": {"name": "a"}},
+    ),
 ]

@@ -221,7 +221,8 @@ def unseen_referent(state: ObjectState, view: Cache, sight: Sight) -> str | None
     """Return the resource that must become visible before an object gets a verdict, or None.
 
     An object that is referenced, directly or indirectly, may be missing in the cache and
-    exist nevertheless, as long as its resource isn't visible.
+    exist nevertheless, as long as its resource isn't visible. The references of a referent of the
+    same kind don't matter to the verdict, and may form a cycle.
     """
     if not sight.any_blind():
         return None
@@ -246,6 +247,9 @@ def _unseen(state: ObjectState, view: Cache, sight: Sight) -> str | None:
         if referent is None:
             if sight.is_blind(target.plural):
                 return target.plural
-        elif (unseen := _unseen(referent, view, sight)) is not None:
+        elif (
+            target.plural != state.key.plural
+            and (unseen := _unseen(referent, view, sight)) is not None
+        ):
             return unseen
     return None

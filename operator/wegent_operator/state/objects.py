@@ -11,7 +11,7 @@ from typing import Any, Final
 from wegent_crds.conditions import Condition, conditions_of
 from wegent_crds.members import ROLES
 from wegent_crds.moments import moment
-from wegent_crds.phases import Phase
+from wegent_crds.phases import FINAL, Phase
 from wegent_crds.reading import integer, mapping, mappings, text, texts
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import ACCOUNT, BY_KIND, BY_PLURAL, MODEL, SHELL, TASK, TOMBSTONE, Kind
@@ -98,6 +98,7 @@ class ModelState(ObjectState):
 class ShellState(ObjectState):
     """A Shell."""
 
+    type: str | None
     supported_providers: tuple[str, ...]
     """Empty means all."""
 
@@ -112,6 +113,11 @@ class TaskState(ObjectState):
     def has_run(self) -> bool:
         """True once the Task has left Pending. From then on its runner sets its conditions."""
         return self.progress.phase is not Phase.PENDING
+
+    @property
+    def end(self) -> Phase | None:
+        """The final phase; None if the Task has not ended."""
+        return self.progress.phase if self.progress.phase in FINAL else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,11 @@ def state_of(kind: Kind, body: Mapping[str, Any]) -> ObjectState:
     if kind is MODEL:
         return ModelState(**common, provider=text(spec.get("provider")) or None)
     if kind is SHELL:
-        return ShellState(**common, supported_providers=texts(spec.get("supportedProviders")))
+        return ShellState(
+            **common,
+            type=text(spec.get("type")) or None,
+            supported_providers=texts(spec.get("supportedProviders")),
+        )
     if kind is TASK:
         return TaskState(**common, progress=task_progress_of(body))
     if kind is ACCOUNT:

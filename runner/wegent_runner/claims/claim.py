@@ -36,6 +36,8 @@ class Claim:
     Attributes:
         task: The Task as it was last read or written.
         cancelled: True once a user has cancelled the Task.
+        usage: ``status.usage`` so far, of all attempts. It is written with each renewal and when
+            the Task is given back.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Claim:
         self._stirred = asyncio.Event()
         self.task = task
         self.cancelled = False
+        self.usage: Mapping[str, Any] = task["status"].get("usage") or {}
 
     @classmethod
     async def take(
@@ -168,15 +171,15 @@ class Claim:
 
     async def _renew(self) -> None:
         sent = self._clock()
-        claim = {"renewedAt": now()}
+        status = {"claim": {"renewedAt": now()}, **self._usage()}
         async with asyncio.timeout(max(0.1, self._mine_until - sent)):
             try:
-                self.task = await _patch_status(self._client, self.task, {"claim": claim})
+                self.task = await _patch_status(self._client, self.task, status)
             except ApiError as error:
                 if not (error.is_not_found or error.is_conflict):
                     raise
                 await self._look_again()
-                self.task = await _patch_status(self._client, self.task, {"claim": claim})
+                self.task = await _patch_status(self._client, self.task, status)
         self._mine_until = sent + self.lease_s
 
     async def _look_again(self) -> None:
@@ -201,17 +204,21 @@ class Claim:
         self.task = task
         self.cancelled = bool(task["spec"].get("cancel"))
 
-    async def uid_of(self, name: str) -> str | None:
-        """Return the UID of another Task of the namespace, or None if it does not exist.
+    def _usage(self) -> Mapping[str, Any]:
+        return {"usage": self.usage} if self.usage else {}
+
+    async def read(self, name: str) -> Mapping[str, Any] | None:
+        """Return another Task of the namespace, or None if it does not exist.
 
         Raises:
             KubeError: it couldn't be read.
         """
-        task = await get_or_none(self._client.request("GET", TASKS.path(self.namespace, name)))
-        return None if task is None else str(task["metadata"]["uid"])
+        return await get_or_none(self._client.request("GET", TASKS.path(self.namespace, name)))
 
     async def give_back(self, message: str) -> None:
         """Make the Task Pending again, for another runner, by one guarded write.
+
+        The write counts the release, so that the attempt doesn't count towards the limit.
 
         Raises:
             KubeError: the API server didn't take it. The lease then expires.
@@ -221,7 +228,9 @@ class Claim:
             "phase": Phase.PENDING.value,
             "claim": None,
             "startTime": None,
+            "releases": self.task["status"].get("releases", 0) + 1,
             "message": message,
+            **self._usage(),
         }
         self.task = await _patch_status(self._client, self.task, status)
 

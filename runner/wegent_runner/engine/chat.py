@@ -10,9 +10,10 @@ from typing import Any, Final
 from wegent_crds.phases import Phase
 from wegent_runner.claims.claim import Claim
 from wegent_runner.claims.outcome import Outcome
-from wegent_runner.engine.conversation import shortened, turns_of
+from wegent_runner.engine.conversation import shortened, turns_of, turns_of_task
 from wegent_runner.engine.failures import CallFailed, ContextExceeded
-from wegent_runner.engine.model_stream import Done, ModelCaller, Turn, Usage
+from wegent_runner.engine.meter import BudgetExceeded, Meter
+from wegent_runner.engine.model_stream import Done, ModelCaller, Turn
 from wegent_runner.plan.plan import ModelPlan, Plan
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.log import LogFull, RunLog
@@ -48,19 +49,24 @@ class ChatEngine:
             StoreError: the store failed.
             asyncio.CancelledError: the claim is lost, or the runner stops.
         """
-        previous = await self._previous_uid(claim, plan)
+        previous = None if plan.previous is None else await claim.read(plan.previous)
         stored = await self._store.open(
             claim.uid,
             claim.attempt,
             namespace=claim.namespace,
             name=claim.name,
             prompt=plan.prompt,
-            previous=previous,
+            previous=previous["metadata"]["uid"] if previous else None,
         )
         log = RunLog(claim.attempt, stored.items)
         self._hub.add(claim.uid, log)
         try:
-            outcome = await self._answer(claim, plan, log, stored)
+            if plan.previous is not None and stored.previous is None:
+                what = f"spec.previousTaskRef: Task {claim.namespace}/{plan.previous}"
+                outcome = Outcome(Phase.FAILED, message=f"{what} was deleted")
+            else:
+                before = await self._turns_before(stored, previous)
+                outcome = await self._answer(claim, plan, before, log)
             end = {"phase": outcome.phase.value, "message": outcome.message, **_shown(outcome)}
             await self._store.close(claim.uid, claim.attempt, end)
             log.close(end)
@@ -69,50 +75,61 @@ class ChatEngine:
             log.abandon()
             self._hub.remove(claim.uid, log)
 
-    async def _previous_uid(self, claim: Claim, plan: Plan) -> str | None:
-        if plan.previous is None:
-            return None
-        return await claim.uid_of(plan.previous)
+    async def _turns_before(
+        self, stored: Transcript, previous: Mapping[str, Any] | None
+    ) -> Sequence[Turn]:
+        """Return the conversation that a Task continues; empty if it begins one."""
+        if stored.previous is None:
+            return []
+        turns = turns_of(await self._store.conversation(stored.previous))
+        return turns or (turns_of_task(previous) if previous else [])
 
-    async def _answer(self, claim: Claim, plan: Plan, log: RunLog, stored: Transcript) -> Outcome:
+    async def _answer(
+        self, claim: Claim, plan: Plan, before: Sequence[Turn], log: RunLog
+    ) -> Outcome:
         if log.messages and log.messages[-1].status == "completed":
             # A former attempt was killed between the answer and the end of its Task.
             return Outcome(Phase.COMPLETED, result=log.messages[-1].text)
-        usage = Usage()
-        before = (
-            turns_of(await self._store.conversation(stored.previous)) if stored.previous else []
-        )
+        meter = Meter(claim)
         try:
-            await self._call_any(plan, before, log, usage)
+            await self._call_any(plan, before, log, meter)
             message = log.finish()
         except asyncio.CancelledError:
             if not claim.cancelled:
                 raise
             await self._store_partial(claim, log)
-            return Outcome(Phase.CANCELLED, message="The Task was cancelled.", usage=_told(usage))
+            return Outcome(Phase.CANCELLED, message="The Task was cancelled.", usage=claim.usage)
+        except BudgetExceeded as error:
+            text = await self._store_partial(claim, log)
+            return Outcome(Phase.FAILED, result=text, message=str(error), usage=claim.usage)
         except (CallFailed, LogFull) as error:
             await self._store_partial(claim, log)
             reason = str(error) or "the answer is longer than a run may be"
-            return Outcome(Phase.FAILED, message=reason, usage=_told(usage))
+            return Outcome(Phase.FAILED, message=reason, usage=claim.usage)
         await self._store.add(claim.uid, message)
-        return Outcome(Phase.COMPLETED, result=message.text, usage=_told(usage))
+        return Outcome(Phase.COMPLETED, result=message.text, usage=claim.usage)
 
-    async def _store_partial(self, claim: Claim, log: RunLog) -> None:
-        if log.is_writing:
-            await self._store.add(claim.uid, log.finish("incomplete"))
+    async def _store_partial(self, claim: Claim, log: RunLog) -> str | None:
+        """Store the message that is being written, if any, and return its text."""
+        if not log.is_writing:
+            return None
+        message = log.finish("incomplete")
+        await self._store.add(claim.uid, message)
+        return message.text
 
     async def _call_any(
-        self, plan: Plan, before: Sequence[Turn], log: RunLog, usage: Usage
+        self, plan: Plan, before: Sequence[Turn], log: RunLog, meter: Meter
     ) -> None:
         """Call the Bot's Model, and those to fall back to in turn, until one has answered.
 
         Raises:
             CallFailed: all have failed; it is the failure of the last one.
+            BudgetExceeded: the Task's budget is used up.
         """
         failure: CallFailed | None = None
         for model in plan.bot.models:
             try:
-                await self._call(model, plan, before, log, usage)
+                await self._call(model, plan, before, log, meter)
             except CallFailed as error:
                 logger.warning("%s: %s", error.reason, error)
                 failure = error
@@ -122,13 +139,13 @@ class ChatEngine:
             raise failure
 
     async def _call(
-        self, model: ModelPlan, plan: Plan, before: Sequence[Turn], log: RunLog, usage: Usage
+        self, model: ModelPlan, plan: Plan, before: Sequence[Turn], log: RunLog, meter: Meter
     ) -> None:
         """Call one Model, several times if need be."""
         tries = 0
         while True:
             try:
-                await self._stream(model, plan, before, log, usage)
+                await self._stream(model, plan, before, log, meter)
             except ContextExceeded:
                 if not before:
                     raise
@@ -143,15 +160,16 @@ class ChatEngine:
             log.discard()
 
     async def _stream(
-        self, model: ModelPlan, plan: Plan, before: Sequence[Turn], log: RunLog, usage: Usage
+        self, model: ModelPlan, plan: Plan, before: Sequence[Turn], log: RunLog, meter: Meter
     ) -> None:
         log.discard()
+        meter.begin_request()
         log.begin(plan.bot.name)
         turns = [*before, Turn("user", plan.prompt)]
         async with aclosing(self._caller.stream(model, plan.bot.instructions, turns)) as stream:
             async for piece in stream:
                 if isinstance(piece, Done):
-                    usage.add(piece.usage)
+                    meter.end_request(piece.usage)
                 else:
                     log.append(piece)
 
@@ -161,19 +179,6 @@ class ChatEngine:
         if retry_after_s is not None:
             return min(retry_after_s, MAX_PAUSE_S) + self._chance(0.0, FIRST_PAUSE_S)
         return self._chance(pause_s / 2, pause_s)
-
-
-def _told(usage: Usage) -> Mapping[str, Any]:
-    """Return ``status.usage``."""
-    told: dict[str, Any] = {
-        "inputTokens": usage.input_tokens,
-        "outputTokens": usage.output_tokens,
-        "cachedInputTokens": usage.cached_input_tokens,
-        "modelRequests": usage.model_requests,
-    }
-    if usage.cost_usd is not None:
-        told["costUSD"] = f"{usage.cost_usd:.6f}"
-    return told
 
 
 def _shown(outcome: Outcome) -> dict[str, Any]:

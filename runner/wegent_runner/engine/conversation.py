@@ -1,7 +1,7 @@
 """The turns that precede a call: earlier Tasks, and what this run has said already."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from wegent_runner.engine.model_stream import Turn
 from wegent_runner.store.transcripts import Transcript
@@ -18,6 +18,15 @@ def turns_of(transcripts: Sequence[Transcript]) -> list[Turn]:
         if answer:  # an LLM expects user and assistant in turn
             turns += [Turn("user", transcript.prompt), Turn("assistant", answer)]
     return turns
+
+
+def turns_of_task(task: Mapping[str, Any]) -> list[Turn]:
+    """Return the turns of a Task without a transcript, by its own fields.
+
+    A Task that was restored from the trash, or that another kind of runner ran, has none.
+    """
+    result = task["status"].get("result")
+    return [Turn("user", task["spec"]["prompt"]), Turn("assistant", result)] if result else []
 
 
 def shortened(turns: Sequence[Turn]) -> list[Turn]:

@@ -161,7 +161,6 @@ def _done(response: ModelResponse, plan: ModelPlan) -> Done:
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
             cached_input_tokens=used.cache_read_tokens,
-            model_requests=1,
             cost_usd=_cost(response, plan),
         ),
         truncated=response.finish_reason == "length",
