@@ -1,11 +1,11 @@
 """Refusals of requests that never reach the application, such as one with too long a head."""
 
-import json
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from wegent_api.http.errors import status_object
 from wegent_api.http.security_headers import ALWAYS
+from wegent_kube.encoding import encode_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,7 @@ class Refusal:
 
     def answer(self) -> bytes:
         """Return the whole answer. It ends the connection."""
-        status = status_object(self.code, self.reason, self.message)
-        body = json.dumps(status, separators=(",", ":"))
+        body = encode_json(status_object(self.code, self.reason, self.message))
         headers = {
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
@@ -29,4 +28,4 @@ class Refusal:
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"HTTP/1.1 {self.code} {HTTPStatus(self.code).phrase}\r\n{lines}\r\n"
-        return f"{head}{body}".encode("ascii")
+        return head.encode("ascii") + body
