@@ -2,7 +2,8 @@
 
 An answer lasts until its events end, the client disconnects, or the proxy stops. There is no queue:
 the next event is read once the last one is sent. So a slow client slows down its own stream, and
-needs no more memory. The server's protocol disconnects a client that stalls.
+needs no more memory. The server's protocol disconnects a client that stalls. docs/adr/0036 compares
+libraries.
 """
 
 import asyncio
