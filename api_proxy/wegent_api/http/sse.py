@@ -89,6 +89,8 @@ class EventStream(Response):
                 elif not await self._say_goodbye(frames, send):
                     # Data left in buffers would wait for the client for ever.
                     scope.get("extensions", {}).get(ABORT, {}).get("abort", _nothing)()
+                elif frames.done():
+                    frames.result()  # they have ended meanwhile, perhaps with an error
             finally:
                 for task in tasks:
                     task.cancel()
