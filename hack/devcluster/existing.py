@@ -35,25 +35,21 @@ class ExistingCluster:
 
     def up(self) -> bool:
         """Pin the context and see that its API server answers."""
-        if not self._source and self.kubeconfig.exists():
-            self._ask()
-            return False
-        if not self._source:
+        fresh = not self.kubeconfig.exists()
+        if self._source:
+            view = ("config", "view", "--raw", "--minify", "--flatten")
+            chosen = self._run(*view, kubeconfig=self._source)
+            if not fresh and _server(chosen) != self._address():
+                raise ProviderRefused(
+                    f"this checkout works with {self._address()}, but KUBECONFIG now names"
+                    f" {_server(chosen)}; run `clean` to use another cluster"
+                )
+            write_private(self.kubeconfig, chosen.encode())
+        elif fresh:
             raise ProviderRefused(
                 "an existing cluster is taken from the environment variable KUBECONFIG, which is"
                 " not set"
             )
-        view = ("config", "view", "--raw", "--minify", "--flatten")
-        chosen = self._run(*view, kubeconfig=self._source)
-        if self.kubeconfig.exists() and (
-            _server(chosen) != _server(self.kubeconfig.read_text(encoding="utf-8"))
-        ):
-            raise ProviderRefused(
-                f"this checkout works with {self._address()}, but KUBECONFIG now names"
-                f" {_server(chosen)}; run `clean` to use another cluster"
-            )
-        fresh = not self.kubeconfig.exists()
-        write_private(self.kubeconfig, chosen.encode())
         try:
             self._ask()
         except ProviderRefused:

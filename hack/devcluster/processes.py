@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -45,8 +45,13 @@ class Daemon:
         self._die_with_parent = die_with_parent
         self._child: subprocess.Popen[bytes] | None = None
 
-    def start(self, argv: Sequence[str]) -> None:
-        """Start the server unless it runs; it outlives this program unless told otherwise."""
+    def start(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        """Start the server unless it runs; it outlives this program unless told otherwise.
+
+        Args:
+            argv: its command line.
+            env: its environment; this program's if left out.
+        """
         if self.running():
             return
         for file in (self._pid_file, self.log):
@@ -59,6 +64,7 @@ class Daemon:
                 self._child = subprocess.Popen(
                     [*self._wrapper(), *argv],
                     cwd=self._directory,
+                    env=env,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

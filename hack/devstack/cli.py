@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(devstack, name="wegent", interrupted=interrupted, arguments=arguments)
 
 
-@click.group(epilog=EPILOG)
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--state",
     type=click.Path(path_type=Path),

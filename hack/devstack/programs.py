@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from devcluster.health import fault_of
 from devcluster.ports import is_free
 from devcluster.processes import Daemon, wait_ready
 from devcluster.shell import output_of
-from devstack.settings import SYSTEM_NAMESPACE, strays
+from devstack.settings import SYSTEM_NAMESPACE, is_setting
 
 READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
@@ -35,7 +36,7 @@ class Program:
         address: host and port at which it answers /readyz.
         port_variable: the environment variable for that port.
         directory: the place of its kubeconfig, log and process record.
-        settings: variables of its environment, each as NAME=value.
+        settings: variables of its environment.
     """
 
     def __init__(
@@ -46,9 +47,9 @@ class Program:
         port_variable: str,
         directory: Path,
         *,
-        settings: tuple[str, ...] = (),
+        settings: Mapping[str, str] | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings = dict(settings or {})
         self.name = name
         self._address = address
         self._port_variable = port_variable
@@ -94,7 +95,7 @@ class Program:
         """
         wanted = {
             "source": fingerprint(),
-            "settings": "\n".join(self._settings),
+            "settings": self._settings,
             "url": self._wanted_url(),
         }
         if self.daemon.running():
@@ -107,9 +108,9 @@ class Program:
             raise ClusterError(taken)
         self._source.unlink(missing_ok=True)
         self._write_kubeconfig(kubectl, admin_kubeconfig)
-        without = [f"--unset={name}" for name in strays(os.environ)]
-        environment = ["env", *without, f"KUBECONFIG={self._kubeconfig}", *self._settings]
-        self.daemon.start([*environment, sys.executable, "-m", self._module])
+        environment = {name: it for name, it in os.environ.items() if not is_setting(name)}
+        environment |= {"KUBECONFIG": str(self._kubeconfig), **self._settings}
+        self.daemon.start([sys.executable, "-m", self._module], environment)
         try:
             wait_ready(self.daemon, self._missing, within_s=READY_WITHIN_S)
         except BaseException:
@@ -122,7 +123,7 @@ class Program:
         """Stop it, if it runs."""
         self.daemon.stop(STOP_WITHIN_S)
 
-    def _running_as(self) -> dict[str, str] | None:
+    def _running_as(self) -> dict[str, Any] | None:
         try:
             found: object = json.loads(self._source.read_text(encoding="utf-8"))
         except (OSError, ValueError):

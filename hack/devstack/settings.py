@@ -9,7 +9,7 @@ programs; other commands print that they ignore a differing variable.
 import difflib
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -148,15 +148,11 @@ class StackSettings:
             name not in self.values and _is_default(name, value)
         )
 
-    def of(self, prefix: str) -> tuple[str, ...]:
-        """Return one program's settings as NAME=value, the fixed ones included."""
+    def of(self, prefix: str) -> dict[str, str]:
+        """Return one program's settings, the fixed ones included."""
         fixed = {name: value for name, value in FIXED.items() if value}
-        mine = dict(DEFAULTS) | dict(self.values) | fixed
-        return tuple(
-            f"{name}={value}"
-            for name, value in sorted(mine.items())
-            if name.startswith(prefix) and name in NAMES
-        )
+        mine = {**DEFAULTS, **self.values, **fixed}
+        return {name: value for name, value in mine.items() if name.startswith(prefix)}
 
     def address(self, host: str, port: str) -> tuple[str, int]:
         """Return a program's host and port, by the names of its two variables."""
@@ -192,16 +188,16 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
     """Return a line for each variable that looks like a setting but isn't one."""
     lines = []
     for name in sorted(environment):
-        if name.upper().startswith((API, OPERATOR)) and name.upper() not in NAMES:
+        if is_setting(name) and name.upper() not in NAMES:
             close = difflib.get_close_matches(name.upper(), NAMES, n=1)
             meant = f"; did you mean {close[0]}?" if close else ""
             lines.append(f"{name} is not a setting and has no effect{meant}")
     return lines
 
 
-def strays(environment: Iterable[str]) -> list[str]:
-    """Return the variables that a program must not inherit."""
-    return [name for name in environment if name.upper().startswith((API, OPERATOR))]
+def is_setting(name: str) -> bool:
+    """Return True if a variable looks like a setting; a program must not inherit it."""
+    return name.upper().startswith((API, OPERATOR))
 
 
 def _default(name: str) -> str:

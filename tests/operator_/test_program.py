@@ -1,5 +1,6 @@
 """The operator as a program: its messages and exit status if it can't start."""
 
+import json
 import os
 import socket
 import subprocess
@@ -44,3 +45,7 @@ def test_a_taken_port_ends_it(operator_kubeconfig: Path) -> None:
         done = run(operator_kubeconfig, listen_port=str(taken.getsockname()[1]))
     assert done.returncode != 0
     assert "address already in use" in done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert lines
+    for line in lines:  # the proxy's fields
+        assert list(line)[:4] == ["time", "level", "logger", "message"], line

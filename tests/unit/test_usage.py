@@ -42,23 +42,25 @@ each = pytest.mark.parametrize("program", PROGRAMS)
 
 
 def exit_of(main: Main, *arguments: str) -> object:
-    with pytest.raises(SystemExit) as ended:
-        main([*arguments])
-    return ended.value.code
+    """Return the exit code, which argparse raises and click's programs return."""
+    try:
+        return main([*arguments])
+    except SystemExit as ended:
+        return ended.code
 
 
 @each
 def test_help(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--help", "-h"):
         assert exit_of(PROGRAMS[program], option) == 0
-        assert capsys.readouterr().out.startswith(f"usage: {program} ")
+        assert capsys.readouterr().out.lower().startswith(f"usage: {program} ")
 
 
 @each
 @pytest.mark.parametrize("argument", ["--bogus", "bogus", "--hel"])
 def test_a_wrong_argument(program: str, argument: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of(PROGRAMS[program], argument) == 2
-    assert f"usage: {program} " in capsys.readouterr().err
+    assert f"usage: {program} " in capsys.readouterr().err.lower()
 
 
 @pytest.mark.parametrize("program", SERVERS)

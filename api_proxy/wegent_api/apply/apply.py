@@ -10,10 +10,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import groupby
 from typing import Any, Final
 
-from wegent_api.http.errors import BadGateway, Invalid, Problem, UpstreamStatus
+from wegent_api.http.errors import Invalid, Problem, UpstreamStatus
 from wegent_api.http.manifests import Manifest
 from wegent_api.http.patches import without_quoted_object
 from wegent_api.http.query import ApplyParameters
@@ -158,7 +159,7 @@ def ends_all(problem: Problem) -> bool:
         problem.is_unauthorized
         or problem.is_too_many_requests
         or problem.is_service_unavailable
-        or isinstance(problem, BadGateway)
+        or problem.code == HTTPStatus.BAD_GATEWAY
     )
 
 

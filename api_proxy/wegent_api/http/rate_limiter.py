@@ -3,6 +3,9 @@
 Each replica of the proxy counts separately: with N replicas, N times as many attempts pass. A limit
 across replicas would need a write to the API server for each wrong password. That write would help
 an attacker more than the additional guesses.
+
+Memory is bounded whatever clients send, and a correct password returns its token. The library
+``limits`` has neither (docs/adr/0036).
 """
 
 import ipaddress

@@ -2,7 +2,8 @@
 
 An answer lasts until its events end, the client disconnects, or the proxy stops. There is no queue:
 the next event is read once the last one is sent. So a slow client slows down its own stream, and
-needs no more memory. The server's protocol disconnects a client that stalls.
+needs no more memory. The server's protocol disconnects a client that stalls. docs/adr/0036 compares
+libraries.
 """
 
 import asyncio
@@ -88,6 +89,8 @@ class EventStream(Response):
                 elif not await self._say_goodbye(frames, send):
                     # Data left in buffers would wait for the client for ever.
                     scope.get("extensions", {}).get(ABORT, {}).get("abort", _nothing)()
+                elif frames.done():
+                    frames.result()  # they have ended meanwhile, perhaps with an error
             finally:
                 for task in tasks:
                     task.cancel()

@@ -19,8 +19,7 @@ class Refusal:
 
     def answer(self) -> bytes:
         """Return the whole answer. It ends the connection."""
-        status = status_object(self.code, self.reason, self.message)
-        body = encode_json(status)
+        body = encode_json(status_object(self.code, self.reason, self.message))
         headers = {
             "Content-Type": JSON,
             "Content-Length": str(len(body)),

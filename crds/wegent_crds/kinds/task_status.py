@@ -90,8 +90,7 @@ class TaskStatus(Status):
     work is to be done, Ready if a runner may claim the Task. Complete or Failed is True at the
     end."""
     phase: Literal["Pending", "Running", "Completed", "Failed", "Cancelled"] = "Pending"
-    """Phase of the work: Pending, Running, or finally Completed, Failed or Cancelled. Defaults to
-    Pending."""
+    """Phase of the work. Completed, Failed and Cancelled are final. Defaults to Pending."""
     claim: Claim | None = None
     """Claim of the runner that works on the Task. Set while the Task is Running."""
     attempts: Annotated[int, Field(ge=0), INT32] = 0

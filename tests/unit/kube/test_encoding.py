@@ -24,9 +24,7 @@ OWN_DUMPS = {
     ("api_proxy/wegent_api/http/bodies.py", "parse"),  # finds lone surrogates, sends nothing
     ("api_proxy/wegent_api/http/bodies.py", "_unique"),  # a key in a message
     ("api_proxy/wegent_api/http/yaml.py", "_key"),  # a key in a message
-    ("api_proxy/wegent_api/server/logs.py", "format"),  # to a terminal or a file
     ("api_proxy/wegent_api/kinds/list_all_namespaces.py", "encode"),  # ASCII by nature
-    ("api_proxy/wegent_api/server/protocol.py", "_refuse"),  # Wegent's own text
 }
 """The places where ``json.dumps`` may be called, by file and function."""
 

@@ -2,9 +2,23 @@
 
 import pytest
 
-from wegent_api.apply.apply import MAX_OUTSIDE, Applied, Outcome, bound_lookups, level_of
+from wegent_api.apply.apply import (
+    MAX_OUTSIDE,
+    Applied,
+    Outcome,
+    bound_lookups,
+    ends_all,
+    level_of,
+)
 from wegent_api.apply.routes import of_the_whole
-from wegent_api.http.errors import Invalid, TooManyRequests, Unauthorized, Unavailable
+from wegent_api.http.errors import (
+    BadGateway,
+    Invalid,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    UpstreamStatus,
+)
 from wegent_api.http.manifests import Manifest
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL, KINDS
@@ -33,6 +47,14 @@ AWAY, BUSY, WRONG, UNKNOWN = (
 )
 def test_of_the_whole(outcomes: list[Outcome], whole: Outcome | None) -> None:
     assert of_the_whole(outcomes) is whole
+
+
+def test_a_gateways_status_ends_an_apply_too() -> None:
+    """A gateway before the API server may answer 502 with a ``Status`` of its own."""
+    status = {"kind": "Status", "code": 502, "message": "bad gateway"}
+    assert ends_all(UpstreamStatus(status, 502, {}))
+    assert ends_all(BadGateway("no API server"))
+    assert not ends_all(UpstreamStatus({"kind": "Status", "code": 422}, 422, {}))
 
 
 def test_what_is_referred_to_goes_first() -> None:

@@ -160,3 +160,20 @@ async def test_a_client_that_does_not_read_is_cut_off_at_a_stop(
     assert server.aborted
     assert server.closed
     assert not server.complete
+
+
+async def test_an_error_at_a_stop_leaves_the_answer_incomplete(source: Source) -> None:
+    """The frames fail while the goodbye waits for a heartbeat that is being sent."""
+    source.error = ValueError("broken")
+    server = Server(source.frames(), heartbeat_s=0.05)
+    await server.took(1)
+    server.reading.clear()
+    await asyncio.sleep(0.1)  # a heartbeat is being sent
+    server.draining.set()
+    await asyncio.sleep(0.05)
+    source.end.set()
+    await asyncio.sleep(0.05)
+    server.reading.set()
+    with pytest.raises(ValueError, match="broken"):
+        await asyncio.wait_for(server.answer, 5)
+    assert not server.complete
