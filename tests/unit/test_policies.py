@@ -60,7 +60,7 @@ OTHERS: Final = {
     *("/metadata/finalizers", "/metadata/finalizers/-"),
     # Of Wegent's kinds
     *(GROUP, ACCOUNT.plural, TOMBSTONE.plural, ConditionType.LAST_ADMIN.value),
-    *("Ghost", "Team", "user", "admin"),
+    *("Ghost", "Model", "Team", "user", "admin"),
     # Verbs that only policies check
     *("grant-admin", "bypass", "purge", "keep-creator"),
     # Text between names, characters with a longer form in JSON

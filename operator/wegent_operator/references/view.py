@@ -40,8 +40,8 @@ def resolve(state: ObjectState, reference: Reference, view: View) -> Problem | N
         # The same words whether the referent exists or not: nothing is learnt by guessing names.
         return Problem(
             Reason.REF_NOT_PERMITTED,
-            f"{reference.field}: {title(target)} may not be used from namespace "
-            f"{state.key.namespace}; its owner can allow that in its spec.accessFrom",
+            f"{reference.field}: {title(target)} does not allow references from namespace "
+            f"{state.key.namespace}; its owner can allow them in spec.accessFrom",
             root=(Reason.REF_NOT_PERMITTED, state.key.namespace, target),
         )
     if referent is None:

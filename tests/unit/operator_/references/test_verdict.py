@@ -366,8 +366,9 @@ def test_the_shell_must_take_the_fallbacks_provider_too(home: str, named: str) -
     bot = state("Bot", "b", spec, namespace=home)
     view = cache(bot, model, other, shell, state("Ghost", "g", namespace=home))
     assert evaluate(bot, view).ready.message == (
-        f"spec.shellRef: Shell {home}/s takes the providers openai, and {named} that Model "
-        "default/m of spec.modelRef falls back to has anthropic; choose another Model or Shell"
+        f"spec.shellRef: Shell {home}/s supports the providers openai, but {named}, a fallback of "
+        "Model default/m in spec.modelRef, has the provider anthropic; choose another Model or"
+        " Shell"
     )
 
 
