@@ -96,22 +96,31 @@ class Follower:
             yield frame("error", encode_json(problem.status))
 
     async def _relayed(self, task: dict[str, Any], blocks: Blocks) -> Frames:
-        """Yield a runner's frames until it ends them, is gone, or a minute has passed."""
-        status = task["status"]
-        holder = (status.get("claim") or {}).get("holder")
-        if (address := self._runners.address(holder)) is None:
-            return
+        """Yield a runner's frames until it ends them, is gone, or a minute has passed.
+
+        A Task that has ended is read from any runner; a runner may have been killed just now.
+        """
+        holder = (task["status"].get("claim") or {}).get("holder")
         path = f"/v1/runs/{task['metadata']['uid']}/events"
+        for address in self._runners.addresses(holder):
+            try:
+                async with aclosing(self._read(address, path, blocks)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except Unavailable:
+                continue
+            except (NotHere, TimeoutError):
+                pass
+            return
+
+    async def _read(self, address: str, path: str, blocks: Blocks) -> Frames:
         params = {"after": blocks.last_id} if blocks.last_id else None
         blocks.restart()
         until = time.monotonic() + LOOK_AGAIN_S
-        try:
-            async with self._runners.open(address, path, params) as response:
-                while chunk := await _read(response, until):
-                    if whole := blocks.feed(chunk):
-                        yield whole
-        except (NotHere, TimeoutError, Unavailable):
-            return
+        async with self._runners.open(address, path, params) as response:
+            while chunk := await _read(response, until):
+                if whole := blocks.feed(chunk):
+                    yield whole
 
     async def _change(self, caller: Caller, task: dict[str, Any]) -> None:
         """Wait until the Task is no longer as it is, or its watch ends."""

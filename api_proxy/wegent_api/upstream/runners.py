@@ -108,15 +108,18 @@ class Runners:
     def failed(self, error: Exception) -> None:
         """Keep what is known. Leases that are not seen renewed expire."""
 
-    def address(self, holder: str | None = None) -> str | None:
-        """Return the address of a runner, or of any live one; None if it is not alive."""
+    def addresses(self, holder: str | None = None) -> list[str]:
+        """Return the address of a runner, or of all live ones in random order; empty if none lives.
+
+        A runner that was killed counts as live until its Lease has expired.
+        """
         now = time.monotonic()
         alive = {
             name: it.address for name, it in self._known.items() if now - it.seen_at <= it.lasts_s
         }
         if holder is not None:
-            return alive.get(holder)
-        return random.choice(list(alive.values())) if alive else None  # noqa: S311 - no secret
+            return [alive[holder]] if holder in alive else []
+        return random.sample(list(alive.values()), len(alive))
 
     @asynccontextmanager
     async def open(
@@ -144,19 +147,23 @@ class Runners:
             raise Unavailable("the runner gave no answer", retry_after_s=RETRY_AFTER_S) from error
 
     async def read(self, uid: str) -> Any:
-        """Return the transcript of a Task, from any live runner.
+        """Return the transcript of a Task, from the first live runner that answers.
 
         Raises:
             NotFound: there is none.
-            Unavailable: no runner is alive, or it gave no answer.
+            Unavailable: no runner is alive, or none gave an answer.
         """
-        if (address := self.address()) is None:
-            raise Unavailable("no runner is running", retry_after_s=RETRY_AFTER_S)
-        try:
-            async with self.open(address, f"/v1/runs/{uid}/transcript") as response:
-                return await response.json()
-        except NotHere:
-            raise NotFound("there is no transcript: no runner has begun the Task") from None
+        failure = Unavailable("no runner is running", retry_after_s=RETRY_AFTER_S)
+        for address in self.addresses():
+            try:
+                async with self.open(address, f"/v1/runs/{uid}/transcript") as response:
+                    return await response.json()
+            except NotHere:
+                message = "there is no transcript: no runner has begun the Task"
+                raise NotFound(message) from None
+            except Unavailable as error:
+                failure = error
+        raise failure
 
     async def _current_token(self) -> str:
         async with self._asking:
