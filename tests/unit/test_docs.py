@@ -20,7 +20,7 @@ from tests.unit.pages import PAGES, PATHS, Page, rows, slug
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.models import model_of
 from wegent_crds.registry import BY_KIND, GROUP, KINDS, TOMBSTONE, Kind
-from wegent_operator.runtime.refusals import Step
+from wegent_operator.state.refusals import Step
 
 CONDITIONS = Page.read("docs/conditions.md")
 OPERATOR = Page.read("docs/operator.md")

@@ -23,14 +23,14 @@ from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.accounts.quota import QUOTA_NAME, Counted, Pauses, quota_manifest
 from wegent_operator.accounts.verdict import verdict
 from wegent_operator.accounts.writer import ProvisionWriter
+from wegent_operator.names import FIELD_MANAGER
 from wegent_operator.runtime.held import HeldKeys
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.refusals import is_refusal
 from wegent_operator.runtime.sight import Sight, unseen_referent
-from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import AccountState, version_of
+from wegent_operator.state.refusals import is_refusal
 from wegent_operator.state.verdict import Problem
 
 logger = logging.getLogger(__name__)

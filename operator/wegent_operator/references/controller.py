@@ -5,11 +5,11 @@ from typing import Generic, TypeVar
 from wegent_crds.references import ObjectKey
 from wegent_operator.references.verdict import verdict
 from wegent_operator.runtime.held import HeldKeys
-from wegent_operator.runtime.refusals import Hindered, Step
 from wegent_operator.runtime.sight import Sight, unseen_referent, unseen_tombstone
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.refusals import Hindered, Step
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.trash.controller import TrashController
 

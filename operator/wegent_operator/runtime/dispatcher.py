@@ -18,9 +18,9 @@ from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.obstacles import PATIENCE, Obstacles
 from wegent_operator.runtime.pending import Pending
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.refusals import Hindered, is_refusal
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, title
+from wegent_operator.state.refusals import Hindered, is_refusal
 
 logger = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from wegent_kube import KubeError
 from wegent_operator.runtime.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.refusals import Hindered, Step
 from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.state.conditions import rfc3339, with_outcome
 from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.refusals import Hindered, Step
 from wegent_operator.state.verdict import Outcome
 
 logger = logging.getLogger(__name__)

@@ -21,9 +21,9 @@ from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeError
 from wegent_operator.runtime.guarded import Missed
-from wegent_operator.runtime.refusals import Hindered, Step, is_refusal
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, state_of
+from wegent_operator.state.refusals import Hindered, Step, is_refusal
 from wegent_operator.trash.object_writer import ObjectWriter
 from wegent_operator.trash.tombstone_store import TombstoneStore
 from wegent_operator.trash.tombstones import is_frozen

@@ -9,11 +9,11 @@ from wegent_crds.well_known import TRASH_FINALIZER
 from wegent_kube import ApiError, KubeClient, KubeError, get_or_none
 from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
+from wegent_operator.names import FIELD_MANAGER
 from wegent_operator.runtime.guarded import Guarded, Missed
-from wegent_operator.runtime.refusals import Hindered, Step
-from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, state_of
+from wegent_operator.state.refusals import Hindered, Step
 from wegent_operator.trash.tombstones import (
     add_finalizer_patch,
     freeze_patch,

@@ -15,11 +15,11 @@ from wegent_crds.registry import BY_KIND, BY_PLURAL, TASK, Kind
 from wegent_kube import ApiError, KubeClient, get_or_none
 from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
+from wegent_operator.names import FIELD_MANAGER
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, quoted
-from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.refusals import Hindered, Step, is_refusal, quoted
 from wegent_operator.state.verdict import Problem
 from wegent_operator.trash.field_managers import given_back
 from wegent_operator.trash.task_replay import steps_to

@@ -6,19 +6,15 @@ from datetime import datetime
 from wegent_crds.conditions import ConditionType, Reason, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.refusals import named, waiting_for
 from wegent_operator.runtime.sight import Sight, unseen_tombstone
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import without_obstacle
 from wegent_operator.state.objects import TombstoneState
-from wegent_operator.state.verdict import Problem, Verdict, verdict_of
+from wegent_operator.state.refusals import named, waiting_for
+from wegent_operator.state.verdict import Verdict
 from wegent_operator.trash.restorer import Restorer
-
-
-def verdict(problem: Problem | None) -> Verdict:
-    """Return the verdict on a Tombstone: Ready unless ``problem`` prevents the restore."""
-    return verdict_of([], [problem] if problem else [])
+from wegent_operator.trash.verdict import verdict
 
 
 class TombstoneController:

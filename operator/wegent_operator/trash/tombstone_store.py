@@ -11,7 +11,7 @@ from wegent_kube.content_types import METADATA_OBJECT
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import CRDS, resource_of
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.refusals import Hindered, Step, named
+from wegent_operator.state.refusals import Hindered, Step, named
 from wegent_operator.trash.tombstones import lean, tombstone_of
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)

@@ -5,9 +5,9 @@ from datetime import datetime
 from wegent_crds.conditions import ConditionType, Reason, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import TOMBSTONE
-from wegent_operator.runtime.refusals import Hindered, named, waiting_for
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, TombstoneState
+from wegent_operator.state.refusals import Hindered, named, waiting_for
 from wegent_operator.trash.tombstones import others
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from wegent_crds.conditions import Reason
 from wegent_crds.well_known import STORED_IN, TRASH_FINALIZER
-from wegent_kube import ApiError, KubeError
+from wegent_kube.errors import ApiError, KubeError
 from wegent_operator.state.objects import ObjectState
 
 OF_GATEWAYS: Final = frozenset({408, 502})
