@@ -20,7 +20,7 @@ from tests.unit.pages import PAGES, PATHS, Page, rows, slug
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.models import model_of
 from wegent_crds.registry import BY_KIND, GROUP, KINDS, TOMBSTONE, Kind
-from wegent_operator.state.refusals import Step
+from wegent_operator.state.refusals import WriteStep
 
 CONDITIONS = Page.read("docs/conditions.md")
 OPERATOR = Page.read("docs/operator.md")
@@ -320,4 +320,4 @@ def test_the_steps_that_can_be_refused_are_documented() -> None:
     [row] = [
         line for line in OPERATOR.text.splitlines() if "wegent_operator_refusals_total" in line
     ]
-    assert set(re.findall(r"`([a-z]+)`", row.split("|")[3])) == {step.value for step in Step}
+    assert set(re.findall(r"`([a-z_]+)`", row.split("|")[3])) == {step.value for step in WriteStep}

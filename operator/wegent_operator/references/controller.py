@@ -9,7 +9,7 @@ from wegent_operator.runtime.sight import Sight, unseen_referent, unseen_tombsto
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState
-from wegent_operator.state.refusals import Hindered, Step
+from wegent_operator.state.refusals import Hindered, WriteStep
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.trash.controller import TrashController
 
@@ -52,7 +52,7 @@ class ReferencesController(Generic[S]):
             if await self._trash.reconcile_finalizer(state):
                 return True
         except Hindered as hindered:
-            if hindered.step is not Step.HOLD:
+            if hindered.step is not WriteStep.ADD_FINALIZER:
                 raise
             # An object that can't get the finalizer gets its verdict nevertheless.
             unprotected = hindered

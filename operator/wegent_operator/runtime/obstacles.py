@@ -23,7 +23,7 @@ from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.state.conditions import rfc3339, with_outcome
 from wegent_operator.state.objects import ObjectState
-from wegent_operator.state.refusals import Hindered, Step
+from wegent_operator.state.refusals import Hindered, WriteStep
 from wegent_operator.state.verdict import Outcome
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ TELL_AGAIN_S: Final = 900.0
 """Seconds after which the same obstacle is reported again. The API server deletes Events after
 an hour, and an Event may never have arrived."""
 REASONS: Final = {
-    Step.HOLD: "NotProtected",
-    Step.STATUS: "StatusNotWritten",
+    WriteStep.ADD_FINALIZER: "NotProtected",
+    WriteStep.STATUS: "StatusNotWritten",
 }
 """Reasons of the Events for steps whose failure doesn't stop the object from working."""
 

@@ -25,45 +25,45 @@ _WITHOUT_A_TOMBSTONE: Final = (
 _FREEZE_FAILED: Final = f"the annotation {STORED_IN}, which prevents changes, can't be set"
 
 
-class Step(StrEnum):
+class WriteStep(StrEnum):
     """A write to a user's object or to a Tombstone; the values are a label of the metric."""
 
-    HOLD = "hold"
+    ADD_FINALIZER = "add_finalizer"
     STORE = "store"
     FREEZE = "freeze"
-    RELEASE = "release"
-    COLLECT = "collect"
-    OWNERS = "owners"
-    DROP = "drop"
+    REMOVE_FINALIZER = "remove_finalizer"
+    DELETE_EXPIRED = "delete_expired"
+    RESTORE_MANAGED_FIELDS = "restore_managed_fields"
+    DELETE_TOMBSTONE = "delete_tombstone"
     STATUS = "status"
 
 
 _WORDS: Final = {
-    Step.HOLD: (
+    WriteStep.ADD_FINALIZER: (
         f"the finalizer {TRASH_FINALIZER} can't be added, and a deletion loses the object",
         "allow the operator to add it",
     ),
-    Step.STORE: (
+    WriteStep.STORE: (
         "the object can't be deleted: its Tombstone can't be stored",
         f"allow the operator to create it, raise the quota, {_WITHOUT_A_TOMBSTONE}",
     ),
-    Step.FREEZE: (
+    WriteStep.FREEZE: (
         f"the object can't be deleted: it keeps changing, and {_FREEZE_FAILED}",
         "allow the operator to set it, or stop the client that changes the object",
     ),
-    Step.RELEASE: (
+    WriteStep.REMOVE_FINALIZER: (
         f"the object can't be deleted: the finalizer {TRASH_FINALIZER} can't be removed",
         "allow the operator to remove it, or remove it with the verb bypass on tombstones",
     ),
-    Step.COLLECT: (
+    WriteStep.DELETE_EXPIRED: (
         "spec.ttlSecondsAfterFinished has passed, but the Task can't be deleted",
         "allow the operator to delete it, or remove spec.ttlSecondsAfterFinished",
     ),
-    Step.DROP: (
+    WriteStep.DELETE_TOMBSTONE: (
         "the Tombstone is no longer needed, but can't be deleted",
         "allow the operator to delete it, or delete it yourself",
     ),
-    Step.STATUS: ("the status can't be written", "allow the operator to write it"),
+    WriteStep.STATUS: ("the status can't be written", "allow the operator to write it"),
 }
 
 
@@ -75,7 +75,7 @@ class Hindered(KubeError):  # noqa: N818 - what happened, in one word
         reason: Reason,
         message: str,
         *,
-        step: Step | None = None,
+        step: WriteStep | None = None,
         error: ApiError | None = None,
         after_s: float = 0.0,
     ) -> None:
@@ -89,7 +89,7 @@ class Hindered(KubeError):  # noqa: N818 - what happened, in one word
         super().__init__(message if error is None else f"{step}: {error}")
 
     @classmethod
-    def at(cls, step: Step, error: ApiError) -> "Hindered":
+    def at(cls, step: WriteStep, error: ApiError) -> "Hindered":
         """Return the obstacle for a refused write."""
         failed, remedy = _WORDS[step]
         message = f"{failed}: {quoted(error)}; {remedy}"

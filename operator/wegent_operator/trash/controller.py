@@ -23,7 +23,7 @@ from wegent_kube import ApiError, KubeError
 from wegent_operator.runtime.guarded import Missed
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, state_of
-from wegent_operator.state.refusals import Hindered, Step, is_refusal
+from wegent_operator.state.refusals import Hindered, WriteStep, is_refusal
 from wegent_operator.trash.object_writer import ObjectWriter
 from wegent_operator.trash.tombstone_store import TombstoneStore
 from wegent_operator.trash.tombstones import is_frozen
@@ -105,11 +105,11 @@ class TrashController:
         """
         version = str(state.version)
         if state.has_finalizer:
-            answer = await self._writer.remove_finalizer(state, Step.COLLECT)
+            answer = await self._writer.remove_finalizer(state, WriteStep.DELETE_EXPIRED)
             if isinstance(answer, Missed):
                 return False
             version = answer["metadata"]["resourceVersion"]
-        answer = await self._writer.delete(state, version, Step.COLLECT)
+        answer = await self._writer.delete(state, version, WriteStep.DELETE_EXPIRED)
         return not isinstance(answer, Missed)
 
     async def _move_to_trash(self, state: ObjectState) -> None:
@@ -121,7 +121,7 @@ class TrashController:
             body = await self._writer.freeze(state)
         except ApiError as error:
             if not is_refusal(error):
-                raise Hindered.at(Step.FREEZE, error) from error
+                raise Hindered.at(WriteStep.FREEZE, error) from error
             freezing, body = error, await self._writer.get_deleted(state)
         if body is None:
             return
@@ -178,12 +178,12 @@ class TrashController:
         answer = await self._remove_last_finalizer(state_of(kind, body))
         since = self._clock() - (state.deleted_at or self._clock())
         if answer is Missed.CHANGED and freezing is not None and since > HELD_UP:
-            raise Hindered.at(Step.FREEZE, freezing)
+            raise Hindered.at(WriteStep.FREEZE, freezing)
         # If the object has changed, the event of that change will arrive.
 
     async def _remove_last_finalizer(self, state: ObjectState) -> Any:
         """Remove the finalizer of an object, and record that nothing is left to do for it."""
-        answer = await self._writer.remove_finalizer(state, Step.RELEASE)
+        answer = await self._writer.remove_finalizer(state, WriteStep.REMOVE_FINALIZER)
         if not isinstance(answer, Missed):
             self._done[state.key] = state.uid
         return answer

@@ -13,7 +13,7 @@ from wegent_operator.names import FIELD_MANAGER
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, state_of
-from wegent_operator.state.refusals import Hindered, Step
+from wegent_operator.state.refusals import Hindered, WriteStep
 from wegent_operator.trash.tombstones import (
     add_finalizer_patch,
     freeze_patch,
@@ -44,9 +44,9 @@ class ObjectWriter:
             KubeError: the API server gave no answer; try again.
         """
         patch = add_finalizer_patch(state.version, state.finalizers)
-        await self._patch(state, patch, state.version, Step.HOLD)
+        await self._patch(state, patch, state.version, WriteStep.ADD_FINALIZER)
 
-    async def remove_finalizer(self, state: ObjectState, step: Step) -> Any:
+    async def remove_finalizer(self, state: ObjectState, step: WriteStep) -> Any:
         """Remove the trash's finalizer; return the object's metadata, or `Missed`.
 
         Raises:
@@ -65,9 +65,9 @@ class ObjectWriter:
         """
         # The patch names no version, so that edits meanwhile don't change the answer.
         patch = {"metadata": {"uid": state.uid, "finalizers": None}}
-        await self._patch(state, patch, None, Step.RELEASE, dry_run=True)
+        await self._patch(state, patch, None, WriteStep.REMOVE_FINALIZER, dry_run=True)
 
-    async def delete(self, state: ObjectState, version: str, step: Step) -> Any:
+    async def delete(self, state: ObjectState, version: str, step: WriteStep) -> Any:
         """Delete this version of an object; return the answer, or `Missed`.
 
         Raises:
@@ -116,7 +116,7 @@ class ObjectWriter:
         try:
             body = await get_or_none(self._client.request("GET", _path(state.key)))
         except ApiError as error:
-            raise Hindered.at(Step.STORE, error) from error
+            raise Hindered.at(WriteStep.STORE, error) from error
         return None if body is None else _if_deleted(state, body)
 
     async def _mark(self, state: ObjectState, tombstone: str | None) -> Any:
@@ -138,7 +138,7 @@ class ObjectWriter:
         state: ObjectState,
         patch: dict[str, Any],
         version: int | str | None,
-        step: Step,
+        step: WriteStep,
         *,
         dry_run: bool = False,
     ) -> Any:

@@ -11,7 +11,7 @@ from wegent_kube.content_types import METADATA_OBJECT
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import CRDS, resource_of
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.state.refusals import Hindered, Step, named
+from wegent_operator.state.refusals import Hindered, WriteStep, named
 from wegent_operator.trash.tombstones import lean, tombstone_of
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)
@@ -48,7 +48,7 @@ class TombstoneStore:
         try:
             await self._write_or_shorten(tombstone)
         except ApiError as error:
-            raise Hindered.at(Step.STORE, error) from error
+            raise Hindered.at(WriteStep.STORE, error) from error
 
     async def _write_or_shorten(self, tombstone: dict[str, Any]) -> None:
         try:
