@@ -185,7 +185,7 @@ class Operator:
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
         self.metrics.pending.set_function(lambda: self._pending.age_s)
-        self.metrics.hindered.set_function(lambda: self._obstacles.told)
+        self.metrics.blocked.set_function(lambda: self._obstacles.blocked)
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
         logger.info("Serving health and metrics on port %d.", self._health.port)
         self._spawn("events", self._recorder.run())

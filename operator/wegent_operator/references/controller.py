@@ -9,7 +9,7 @@ from wegent_operator.runtime.sight import Sight, unseen_referent, unseen_tombsto
 from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState
-from wegent_operator.state.refusals import Hindered, WriteStep
+from wegent_operator.state.refusals import Blocked, WriteStep
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.trash.controller import TrashController
 
@@ -41,21 +41,21 @@ class ReferencesController(Generic[S]):
         """Add or remove the trash's finalizer, and write the verdict.
 
         Raises:
-            Hindered: the object can't be stored, or can't be deleted yet.
+            Blocked: the object can't be stored, or can't be deleted yet.
             KubeError: a request failed; try again.
         """
         if state is None:
             self._trash.forget(key)
             return True
-        unprotected: Hindered | None = None
+        unprotected: Blocked | None = None
         try:
             if await self._trash.reconcile_finalizer(state):
                 return True
-        except Hindered as hindered:
-            if hindered.step is not WriteStep.ADD_FINALIZER:
+        except Blocked as blocked:
+            if blocked.step is not WriteStep.ADD_FINALIZER:
                 raise
             # An object that can't get the finalizer gets its verdict nevertheless.
-            unprotected = hindered
+            unprotected = blocked
         await self._reconcile_status(state)
         if unprotected is not None:
             raise unprotected

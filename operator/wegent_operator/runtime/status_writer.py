@@ -15,7 +15,7 @@ from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import status_patch
 from wegent_operator.state.objects import ObjectState
-from wegent_operator.state.refusals import Hindered, WriteStep, is_refusal
+from wegent_operator.state.refusals import Blocked, WriteStep, is_refusal
 
 
 class StatusWriter:
@@ -69,7 +69,7 @@ class StatusWriter:
             outcomes.labels(kind.kind, "failed").inc()
             if not is_refusal(error):
                 raise
-            raise Hindered.at(WriteStep.STATUS, error) from error
+            raise Blocked.at(WriteStep.STATUS, error) from error
         if answer is Missed.CHANGED:
             # Another client wrote meanwhile. The event of that write enqueues the object again.
             outcomes.labels(kind.kind, "conflict").inc()

@@ -67,7 +67,7 @@ _WORDS: Final = {
 }
 
 
-class Hindered(KubeError):  # noqa: N818 - what happened, in one word
+class Blocked(KubeError):  # noqa: N818 - what happened, in one word
     """A step of the operator failed. It is reported on the object and tried again."""
 
     def __init__(
@@ -89,7 +89,7 @@ class Hindered(KubeError):  # noqa: N818 - what happened, in one word
         super().__init__(message if error is None else f"{step}: {error}")
 
     @classmethod
-    def at(cls, step: WriteStep, error: ApiError) -> "Hindered":
+    def at(cls, step: WriteStep, error: ApiError) -> "Blocked":
         """Return the obstacle for a refused write."""
         failed, remedy = _WORDS[step]
         message = f"{failed}: {quoted(error)}; {remedy}"
@@ -105,10 +105,10 @@ def named(finalizers: Sequence[str]) -> str:
 
 def waiting_for(
     state: ObjectState, now: datetime, message: str, *, reason: Reason = Reason.FINALIZERS_REMAIN
-) -> Hindered:
+) -> Blocked:
     """Return an obstacle that may go away by itself; it is reported after ``GRACE_S``."""
     since = (now - (state.deleted_at or now)).total_seconds()
-    return Hindered(reason, message, after_s=min(GRACE_S - since, GRACE_S))
+    return Blocked(reason, message, after_s=min(GRACE_S - since, GRACE_S))
 
 
 def quoted(error: ApiError) -> str:

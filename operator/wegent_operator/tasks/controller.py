@@ -39,7 +39,7 @@ class TaskController(ReferencesController[TaskState]):
         """Take the step that is due; without one, reconcile the Task like other kinds.
 
         Raises:
-            Hindered: the Task can't be stored, or can't be deleted yet.
+            Blocked: the Task can't be stored, or can't be deleted yet.
             KubeError: a request failed; try again.
         """
         if state is None:

@@ -19,7 +19,7 @@ from wegent_operator.names import FIELD_MANAGER
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.state.objects import ObjectState
-from wegent_operator.state.refusals import Hindered, WriteStep, is_refusal, quoted
+from wegent_operator.state.refusals import Blocked, WriteStep, is_refusal, quoted
 from wegent_operator.state.verdict import Problem
 from wegent_operator.trash.field_managers import given_back
 from wegent_operator.trash.task_replay import steps_to
@@ -186,7 +186,7 @@ class Restorer:
         """Delete a Tombstone that has served its purpose; ``outcome`` labels the metric.
 
         Raises:
-            Hindered: the API server refused the deletion.
+            Blocked: the API server refused the deletion.
         """
         try:
             answer = await self._guarded.send(
@@ -196,7 +196,7 @@ class Restorer:
                 uid=uid,
             )
         except ApiError as error:
-            raise Hindered.at(WriteStep.DELETE_TOMBSTONE, error) from error
+            raise Blocked.at(WriteStep.DELETE_TOMBSTONE, error) from error
         self._made.pop(uid, None)
         if not isinstance(answer, Missed):
             self._metrics.tombstones.labels(outcome).inc()

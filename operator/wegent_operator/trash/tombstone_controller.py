@@ -44,7 +44,7 @@ class TombstoneController:
         """Restore the object that a Tombstone contains, or delete an expired Tombstone.
 
         Raises:
-            Hindered: the Tombstone has served its purpose and can't be deleted.
+            Blocked: the Tombstone has served its purpose and can't be deleted.
             KubeError: a request failed; try again.
         """
         if state is None:
