@@ -6,8 +6,8 @@ from datetime import datetime
 from wegent_crds.conditions import ConditionType, Reason, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.sight import Sight, unseen_tombstone
 from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.runtime.visibility import Visibility, hidden_tombstone
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import without_obstacle
 from wegent_operator.state.objects import TombstoneState
@@ -26,19 +26,19 @@ class TombstoneController:
         queue: KeyedQueue[ObjectKey],
         restorer: Restorer,
         writer: VerdictWriter,
-        sight: Sight,
+        visibility: Visibility,
         clock: Callable[[], datetime],
     ) -> None:
         self._cache = cache
         self._queue = queue
         self._restorer = restorer
         self._writer = writer
-        self._sight = sight
+        self._visibility = visibility
         self._clock = clock
 
     def unlisted(self, _: ObjectKey, state: TombstoneState | None) -> str | None:
         """Return the resource that must be listed first. A Tombstone has no other references."""
-        return None if state is None else unseen_tombstone(state, self._cache, self._sight)
+        return None if state is None else hidden_tombstone(state, self._cache, self._visibility)
 
     async def reconcile(self, key: ObjectKey, state: TombstoneState | None) -> bool:
         """Restore the object that a Tombstone contains, or delete an expired Tombstone.
