@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from wegent_crds.conditions import Condition, conditions_of
+from wegent_crds.conditions import StoredCondition, conditions_of
 from wegent_crds.members import ROLES
 from wegent_crds.moments import moment
 from wegent_crds.phases import Phase
@@ -69,7 +69,7 @@ class ObjectState:
     generation: int
     references: tuple[Reference, ...]
     access_from: tuple[LabelSelector, ...]
-    conditions: tuple[Condition, ...]
+    conditions: tuple[StoredCondition, ...]
     """The status as last seen or written, foreign condition types included."""
     observed_generation: int | None
     ready: str
