@@ -49,7 +49,7 @@ ACCOUNTS: Final = {
 
 HOOKS: Final = {
     "first-admin": (".firstAdmin.enabled", "post-install,post-upgrade"),
-    "uninstall": (".uninstall.releaseObjects", "pre-delete"),
+    "uninstall": (".uninstall.removeFinalizers", "pre-delete"),
 }
 """The chart's Jobs: the value that turns each on, and when Helm runs it."""
 

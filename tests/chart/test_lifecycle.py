@@ -312,7 +312,7 @@ def test_uninstalling_keeps_objects_and_lets_them_go(
     # In reality, too, its Pods are gone when the finalizers are removed.
     running_operator.stop()
     change(bare_helm, "uninstall").ok()
-    assert any("released " in log for log in pods.logs.values())
+    assert any("removed the finalizer from " in log for log in pods.logs.values())
 
     left = kubectl.run(
         *("get", "deployments,services,pods,roles,rolebindings,serviceaccounts"),

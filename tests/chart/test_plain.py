@@ -54,9 +54,9 @@ def test_installed_and_taken_out_with_kubectl(
     deployment = ("delete", "deployment", "wegent-operator", f"-n={NAMESPACE}")
     kubectl(*deployment, "--cascade=foreground")
     kubectl("delete", "-f", ROOT / "config" / "policies")
-    release = [sys.executable, "-m", "wegent_operator", "--release-everything"]
+    removal = [sys.executable, "-m", "wegent_operator", "--remove-finalizers"]
     env = {**os.environ, "KUBECONFIG": str(bare_cluster.kubeconfig)}
-    subprocess.run(release, env=env, check=True, capture_output=True)
+    subprocess.run(removal, env=env, check=True, capture_output=True)
     ours = ("-l", "app.kubernetes.io/part-of=wegent")
     kubectl("delete", "deployment,service,pdb", *ours, f"-n={NAMESPACE}")
     kubectl("delete", "-f", ROOT / "config" / "rbac")
