@@ -21,7 +21,7 @@ class _Interrupted(BaseException):
     """A signal came; unlike KeyboardInterrupt, click has no message of its own for it."""
 
 
-def run(
+def run_group(
     commands: click.Group, *, name: str, interrupted: str, arguments: Sequence[str] | None
 ) -> int:
     """Run one of ``commands`` and return its exit code.
@@ -37,7 +37,8 @@ def run(
     try:
         require_own_environment()
         prog_name = f"python -m {commands.name}"
-        return commands.main(arguments, prog_name, standalone_mode=False) or OK
+        helped = {"help_option_names": ["-h", "--help"]}  # as the programs with argparse
+        return commands.main(arguments, prog_name, standalone_mode=False, **helped) or OK
     except ClusterError as error:
         say(f"{name}: {error}")
         return FAILURE
