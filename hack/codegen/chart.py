@@ -15,7 +15,8 @@ import yaml
 
 from codegen import chart_policies, chart_values, crds, policies, rbac
 from codegen.chart_policies import LABELS, TEMPLATED_LABELS
-from codegen.files import MARK, ROOT, Generated, GeneratedFile
+from codegen.files import MARK, Generated, GeneratedFile
+from devcluster.checkout import CHECKOUT
 from wegent_crds.registry import KINDS
 
 CHART: Final = Path("charts/wegent")
@@ -165,7 +166,7 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
 def _roles() -> Iterator[tuple[str, list[Manifest]]]:
     for file in rbac.generate():
         yield file.path.stem, _load(file.text)
-    yield "api", _load((ROOT / "config/rbac/api.yaml").read_text(encoding="utf-8"))
+    yield "api", _load((CHECKOUT / "config/rbac/api.yaml").read_text(encoding="utf-8"))
 
 
 def _load(text: str) -> list[Manifest]:
@@ -173,7 +174,7 @@ def _load(text: str) -> list[Manifest]:
 
 
 def _chart_yaml() -> GeneratedFile:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     fields = {
         "apiVersion": "v2",
         "name": "wegent",

@@ -37,8 +37,13 @@ def run_group(
     try:
         require_own_environment()
         prog_name = f"python -m {commands.name}"
-        helped = {"help_option_names": ["-h", "--help"]}  # as the programs with argparse
-        return commands.main(arguments, prog_name, standalone_mode=False, **helped) or OK
+        # -h as well, as the programs with argparse have it.
+        return (
+            commands.main(
+                arguments, prog_name, standalone_mode=False, help_option_names=["-h", "--help"]
+            )
+            or OK
+        )
     except ClusterError as error:
         say(f"{name}: {error}")
         return FAILURE

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 import yaml
 
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from tests.chart.conftest import CHART
 from tests.support.commands import Result
@@ -38,7 +38,7 @@ VALUES = (
 )
 SECRET = "prod-wegent-first-admin"
 WITHIN = "--timeout=150s"
-GHOST = ROOT / "examples" / "ghost.yaml"
+GHOST = CHECKOUT / "examples" / "ghost.yaml"
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -10,8 +10,9 @@ from codegen.chart_policies import template
 from codegen.chart_values import VALUES, Value, type_of, values
 from codegen.docs import names, targets
 from codegen.fields import field_table, rule_list, type_and_bounds
-from codegen.files import ROOT, GeneratedRegion, differences, write
+from codegen.files import GeneratedRegion, differences, write
 from codegen.rights import refusals, rights
+from devcluster.checkout import CHECKOUT
 from wegent_crds.registry import ACCOUNT, GHOST
 
 PAGE = Path("page.md")
@@ -185,7 +186,7 @@ def test_every_value_of_the_chart_is_documented_above_its_default() -> None:
             if sections[prefix + name]:
                 walk(f"{prefix}{name}.", default)
 
-    walk("", yaml.safe_load((ROOT / VALUES).read_text(encoding="utf-8")))
+    walk("", yaml.safe_load((CHECKOUT / VALUES).read_text(encoding="utf-8")))
     assert len(sections) > 150
 
 
