@@ -15,7 +15,7 @@ import yaml
 
 from codegen import chart_policies, chart_values, crds, policies, rbac
 from codegen.chart_policies import LABELS, TEMPLATED_LABELS
-from codegen.files import MARK, Generated, GeneratedFile
+from codegen.files import MARK, Generated, GeneratedFile, WithoutAliases
 from devcluster.checkout import CHECKOUT
 from wegent_crds.registry import KINDS
 
@@ -102,7 +102,9 @@ def _hook(event: str) -> str:
 
 def _document(manifest: Manifest) -> str:
     """Return one document, with Helm's expressions."""
-    text = yaml.safe_dump(_named(manifest), sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.dump(
+        _named(manifest), Dumper=WithoutAliases, sort_keys=False, allow_unicode=True, width=100
+    )
     # Text that looks like Helm's syntax must reach the API server unchanged.
     text = text.replace("{{", '{{ "{{" }}')
     text = re.sub(r"@([a-z-]+)@", lambda found: f"{{{{ {NAMES[found[1]]} }}}}", text)
@@ -187,5 +189,5 @@ def _chart_yaml() -> GeneratedFile:
         "annotations": {"artifacthub.io/license": project["license"]},
     }
     header = f"{MARK}\n# from pyproject.toml and hack/codegen/chart.py. Change those.\n"
-    body = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    body = yaml.dump(fields, Dumper=WithoutAliases, sort_keys=False, allow_unicode=True)
     return GeneratedFile(CHART / "Chart.yaml", header + body)

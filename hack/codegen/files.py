@@ -58,11 +58,24 @@ class GeneratedRegion:
 Generated = GeneratedFile | GeneratedRegion
 
 
+class WithoutAliases(yaml.SafeDumper):
+    """Writes an object that occurs twice in full: reviewers should not have to follow anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - holds for all data
+        """Return True: no object gets an anchor."""
+        return True
+
+
 def yaml_file(path: str, source: str, *documents: Any) -> GeneratedFile:
     """Return ``documents`` as a YAML file whose header names ``source``."""
     header = f"{MARK}\n# from {source}. Change that, not this file.\n"
-    body = yaml.safe_dump_all(
-        documents, sort_keys=False, allow_unicode=True, width=100, explicit_start=True
+    body = yaml.dump_all(
+        documents,
+        Dumper=WithoutAliases,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+        explicit_start=True,
     )
     return GeneratedFile(Path(path), header + body)
 
