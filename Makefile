@@ -40,7 +40,7 @@ DIST := dist
 IMAGES ?= localhost/wegent
 # What kubectl can apply without Helm: nothing that Helm alone knows of the cluster or keeps in order.
 PLAIN := template wegent charts/wegent --namespace wegent-system --set policies.mutating=always \
-	--set uninstall.releaseObjects=false --set firstAdmin.existingSecret=wegent-first-admin \
+	--set uninstall.removeFinalizers=false --set firstAdmin.existingSecret=wegent-first-admin \
 	--set image.repository=$(IMAGES)
 
 .DEFAULT_GOAL := help

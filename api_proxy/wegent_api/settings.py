@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     watch_stall_s: Annotated[float, Field(gt=0)] = 30.0
     """Seconds after which a client that reads none of its answer is disconnected, in watches
     too."""
-    settle_wait_s: Annotated[float, Field(ge=0, le=30)] = 5.0
+    operator_wait_s: Annotated[float, Field(ge=0, le=30)] = 5.0
     """Seconds that a deletion or a restore waits for the operator before it answers 202."""
     upstream_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """Seconds without a byte from the API server before the answer is 503."""

@@ -11,13 +11,13 @@ from typing import Final, Self
 
 from devcluster.addresses import Addresses
 from devcluster.binaries import Binaries, find_binaries
-from devcluster.commands import apiserver_command, controller_manager_command, etcd_command
 from devcluster.errors import PortTaken, ProgramFailed
 from devcluster.health import admin_context, fault_of
 from devcluster.kubeconfig import write_kubeconfig
 from devcluster.pki import Credentials
 from devcluster.ports import free_ports, is_free
 from devcluster.processes import Daemon, wait_ready
+from devcluster.server_flags import apiserver_command, controller_manager_command, etcd_command
 
 READY_WITHIN_S: Final = 60.0
 """For each server; three seconds are usual, a loaded machine takes more."""

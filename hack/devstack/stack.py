@@ -16,7 +16,7 @@ from devcluster.ownership import copied_from
 from devcluster.progress import say
 from devcluster.state import DevCluster
 from devstack.admin import Login, ensure_admin, read_login
-from devstack.programs import Program, release_everything
+from devstack.programs import Program, remove_finalizers
 from devstack.settings import API, LISTENING, OPERATOR, StackSettings
 
 MANIFESTS: Final = (CHECKOUT / "crds", CHECKOUT / "config")
@@ -111,7 +111,7 @@ class Stack:
             installer = Installer(self._kubectl(), kubeconfig)
             installer.uninstall([CHECKOUT / "config" / "policies"])
             say("Removing the trash's finalizers ...")
-            release_everything(kubeconfig)
+            remove_finalizers(kubeconfig)
             installer.uninstall([CHECKOUT / "config" / "rbac"])
             return True
 

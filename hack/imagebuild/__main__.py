@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from devcluster.binaries import cache_root
-from devcluster.checkout import require_own_environment
+from devcluster.checkout import CHECKOUT, require_own_environment
 from devcluster.errors import ClusterError
 from devcluster.kind import engine_answers
 from devcluster.locks import locked
 from devcluster.progress import Progress, say
 from imagebuild.builders import BuildahBuilder, DockerBuilder
-from imagebuild.images import IMAGES, ROOT
+from imagebuild.images import IMAGES
 from imagebuild.release import Release
 
-TARGET: Final = ROOT / ".dev" / "image"
+TARGET: Final = CHECKOUT / ".dev" / "image"
 BILLS: Final = "bills"
 """The Dockerfile's target with the bills of materials."""
 

@@ -2,8 +2,8 @@
 
 import base64
 from dataclasses import dataclass
-from pathlib import Path
 
+from devcluster.checkout import CHECKOUT
 from tests.e2e.clusters import PodCluster
 from tests.e2e.pods import Pods
 from tests.e2e.rest import Rest
@@ -11,8 +11,7 @@ from tests.support.commands import Result
 from tests.support.helm import Helm
 from tests.support.kubectl import Kubectl
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts" / "wegent"
+CHART = CHECKOUT / "charts" / "wegent"
 WITHIN = "--timeout=170s"
 LOADED = "--set=image.repository=localhost/wegent"
 """The names that `make image` gives. They have no registry: the images are on the nodes."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from wegent_crds.conditions import Condition, conditions_of
-from wegent_crds.members import ROLES
+from wegent_crds.conditions import StoredCondition, conditions_of
+from wegent_crds.members import ROLES, own_namespace
 from wegent_crds.moments import moment
 from wegent_crds.phases import Phase
 from wegent_crds.reading import integer, mapping, mappings, text, texts
@@ -23,8 +23,6 @@ from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
 UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
 """Creation time of an object that has none. With it, the object is never older than another."""
-OWN_NAMESPACE_PREFIX: Final = "wegent-"
-"""Prefix of the name of a user's own namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class ObjectState:
     generation: int
     references: tuple[Reference, ...]
     access_from: tuple[LabelSelector, ...]
-    conditions: tuple[Condition, ...]
+    conditions: tuple[StoredCondition, ...]
     """The status as last seen or written, foreign condition types included."""
     observed_generation: int | None
     ready: str
@@ -175,17 +173,6 @@ def _common(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
 def version_of(body: Mapping[str, Any]) -> int:
     """Return an object's version; 0, which is older than all others, where it names none."""
     return int(body["metadata"].get("resourceVersion") or 0)
-
-
-def own_namespace(account: str) -> str:
-    """Return the name of a user's own namespace."""
-    return f"{OWN_NAMESPACE_PREFIX}{account}"
-
-
-def account_at_home_in(namespace: str) -> str | None:
-    """Return the name of the user whose own namespace this would be, or None if there is none."""
-    account = namespace.removeprefix(OWN_NAMESPACE_PREFIX)
-    return account if account and account != namespace else None
 
 
 def title(key: ObjectKey) -> str:

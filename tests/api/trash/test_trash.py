@@ -142,7 +142,7 @@ async def test_a_refused_deletion_leaves_no_name(
 async def test_while_the_operator_is_down_a_deletion_is_under_way(
     user: User, start_proxy: ProxyFactory, stopped: OperatorProcess
 ) -> None:
-    proxy = start_proxy(settle_wait_s="0.5")
+    proxy = start_proxy(operator_wait_s="0.5")
     client = Client(user.client.session, proxy.url, user.client.token)
     name = unique("pending")
     (await client.post(GHOSTS, ghost(name))).expect(201)
@@ -317,7 +317,7 @@ async def test_while_the_operator_is_down_a_restoring_is_under_way(
     name = unique("slow")
     tombstone = await deleted(user.client, name)
     await asyncio.to_thread(stopped.stop)
-    proxy = start_proxy(settle_wait_s="0.3")
+    proxy = start_proxy(operator_wait_s="0.3")
     client = Client(user.client.session, proxy.url, user.client.token)
     answer = (await client.send("POST", path_of(tombstone, "/restore"))).expect(202)
     assert "the restore is in progress" in answer["message"]

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
-from tests.support.cluster import ROOT
+from devcluster.checkout import CHECKOUT
 from tests.unit.objects import body, evaluate
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_KIND, KINDS, Kind
@@ -96,7 +96,7 @@ def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind
 
 
 def kind_properties(kind: Kind) -> dict[str, list[str]]:
-    crd = yaml.safe_load((ROOT / "crds" / f"{kind.singular}.yaml").read_text())
+    crd = yaml.safe_load((CHECKOUT / "crds" / f"{kind.singular}.yaml").read_text())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     return {part: list(schema[part]["properties"]) for part in ("spec", "status")}
 
