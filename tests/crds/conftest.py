@@ -12,7 +12,7 @@ from codegen.files import ROOT
 from devcluster.binaries import Binaries
 from devcluster.controlplane import ControlPlane
 from devcluster.install import Installer
-from tests.crds.judge import ApiServer
+from tests.crds.validation import ApiServer
 from tests.support.kubectl import Kubectl
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES
