@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     upstream_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """Seconds without a byte from the API server before the answer is 503."""
     forwarded_allow_ips: Annotated[str, AfterValidator(_networks)] = ""
-    """Proxies (comma-separated addresses or networks) whose ``X-Forwarded-For`` is trusted."""
+    """Proxies (comma-separated addresses or networks) whose `X-Forwarded-For` is trusted."""
     drain_delay_s: Annotated[float, Field(ge=0, le=300)] = 0.0
     """Seconds after SIGTERM in which the proxy still serves, while ``/readyz`` reports the stop."""
     drain_timeout_s: Annotated[int, Field(ge=1)] = 30

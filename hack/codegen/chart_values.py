@@ -152,7 +152,7 @@ def _schema_of(section: str) -> dict[str, Any]:
 
 
 def type_of(value: Value) -> Mapping[str, Any]:
-    """Return the schema of a value that is no section.
+    """Return the schema of a value that isn't a section.
 
     Raises:
         ValueError: neither its default nor the table of types tells it.

@@ -38,8 +38,8 @@ def name_references() -> Iterator[Mapping[str, Any]]:
             for reference in kind.references
             if reference.to == referent.plural
         ]
-        # The object has the namespace, which kustomize compares and changes. Where that is
-        # empty, which is how a list's items are stored, it compares nothing: hence the name.
+        # The object has the namespace, which kustomize compares and changes. If that is
+        # empty, as in a list's stored items, it compares nothing: hence the name.
         specs = [_spec(kind, path) for kind, path in fields]
         specs += [_spec(kind, f"{path}.name") for kind, path in fields]
         if specs:

@@ -82,7 +82,7 @@ def clean(cluster: DevCluster) -> None:
 @devcluster.command()
 @the_cluster
 def status(cluster: DevCluster) -> int:
-    """Tell whether it runs."""
+    """Print whether it runs."""
     found = cluster.status()
     print("up" if found.running else "down", *found.details, sep="\n  ")
     return OK if found.running else FAILURE

@@ -1,4 +1,8 @@
-"""Upstream's released programs, checked against the checksums published beside them."""
+"""Upstream's released programs, checked against the checksums published beside them.
+
+Not pooch: the checksum comes first, a cut download is tried once more, and an unreachable mirror is
+not asked again.
+"""
 
 import hashlib
 import re

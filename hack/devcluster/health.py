@@ -21,7 +21,7 @@ def admin_context(credentials: Credentials) -> ssl.SSLContext:
 def fault_of(url: str, context: ssl.SSLContext | None = None) -> str | None:
     """Return None if ``url`` answers 200, otherwise the answer or the error."""
     try:
-        # Whatever proxy the environment names, it is not for this machine.
+        # A proxy that the environment names is not for this machine.
         answer = httpx.get(url, verify=context or False, timeout=TIMEOUT_S, trust_env=False)
     except httpx.HTTPError as error:
         return f"GET {url}: {str(error) or type(error).__name__}"

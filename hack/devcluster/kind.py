@@ -118,7 +118,7 @@ class KindCluster:
 
 
 def engine_answers() -> bool:
-    """Tell whether a Docker engine answers."""
+    """Return whether a Docker engine answers."""
     try:
         _require_engine()
     except ProviderRefused:

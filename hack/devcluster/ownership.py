@@ -1,4 +1,4 @@
-"""Whose a state directory is: its own, or a copy of another checkout's.
+"""Detection of state directories that were copied from another checkout.
 
 A checkout may be copied together with its state. The copied files then name ports and clusters of
 the original, which commands in the copy must leave alone. A record in the directory names the
@@ -26,7 +26,7 @@ def claim(directory: Path) -> None:
 def copied_from(directory: Path) -> Path | None:
     """Return the path of the original if ``directory`` is a copy, else None.
 
-    A directory that came back from a backup has another inode too, and is no copy.
+    A directory restored from a backup has another inode too, and does not count as a copy.
 
     Raises:
         ForeignState: it is the original itself, reached by a link from another checkout.
@@ -46,7 +46,7 @@ def copied_from(directory: Path) -> Path | None:
 
 
 def was_moved(directory: Path) -> bool:
-    """Tell whether ``directory`` was elsewhere when it was claimed."""
+    """Return whether ``directory`` was elsewhere when it was claimed."""
     path, _ = _recorded(directory)
     return path not in {"", str(directory.absolute())}
 

@@ -24,7 +24,7 @@ from devcluster.errors import ProgramFailed
 TAIL_LINES: Final = 15
 POLL_S: Final = 0.05
 KILL_DEADLINE_S: Final = 10.0
-"""How long the kernel may take to end a process after SIGKILL."""
+"""Seconds that the kernel may take to end a process after SIGKILL."""
 
 
 class Daemon:
@@ -92,15 +92,15 @@ class Daemon:
         return None
 
     def recorded(self) -> bool:
-        """Tell whether the server was started and not stopped, running or not."""
+        """Return whether the server was started and not stopped, running or not."""
         return self._pid_file.exists()
 
     def running(self) -> bool:
-        """Tell whether the server runs."""
+        """Return whether the server runs."""
         return self.pid() is not None
 
     def signal(self, *numbers: signal.Signals, within_s: float = 0) -> bool:
-        """Send signals and tell whether the server ended in time; true if it did not run."""
+        """Send signals and return whether the server ended in time; true if it did not run."""
         pid = self.pid()
         try:
             # A pidfd stays with its process: between looking and signalling, nobody
@@ -153,7 +153,7 @@ class Daemon:
 
 
 def has_ended(pidfd: int, within_s: float) -> bool:
-    """Tell whether the process has ended in time."""
+    """Return whether the process has ended in time."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(within_s * 1000))

@@ -113,7 +113,7 @@ class DevCluster:
             shutil.rmtree(self.directory)
 
     def status(self) -> Status:
-        """Say how the cluster is."""
+        """Return the state of the cluster."""
         cluster = self._cluster()
         if cluster is None:
             return Status(running=False, details=(f"there is no cluster in {self.directory}",))

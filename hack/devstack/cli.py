@@ -25,8 +25,8 @@ Environment variables of `up`:
   KUBECONFIG                   the cluster of `--provider existing`
   WEGENT_API_PORT              port of the REST API (8000)
   WEGENT_OPERATOR_LISTEN_PORT  port of the operator's health and metrics (8081)
-  WEGENT_API_*                 the programs' other settings:
-  WEGENT_OPERATOR_*            `python -m wegent_api --help` lists them
+  WEGENT_API_*                 settings of the API proxy: python -m wegent_api --help
+  WEGENT_OPERATOR_*            settings of the operator: python -m wegent_operator --help
 
 {EXIT_CODES}"""
 WELCOME: Final = """

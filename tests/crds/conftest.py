@@ -12,7 +12,7 @@ from devcluster.binaries import Binaries
 from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from devcluster.install import Installer
-from tests.crds.judge import ApiServer
+from tests.crds.validation import ApiServer
 from tests.support.kubectl import Kubectl
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES

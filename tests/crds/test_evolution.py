@@ -42,7 +42,7 @@ def with_a_second_version(crd: dict[str, Any]) -> dict[str, Any]:
     second["name"] = "v2"
     spec = second["schema"]["openAPIV3Schema"]["properties"]["spec"]
     spec["properties"]["tone"] = {"type": "string", "default": "plain", "maxLength": 40}
-    # Where all versions have the same list, the API server hoists it to the CRD's top, and refuses
+    # If all versions have the same list, the API server hoists it to the CRD's top, and refuses
     # it there, since the schemas differ ("may only be set when validations.schema is included").
     second["selectableFields"].append({"jsonPath": ".spec.tone"})
     first["storage"] = False

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from devcluster.checkout import CHECKOUT
-from tests.crds.judge import by_model
+from tests.crds.validation import by_model
 from tests.support.kubectl import Kubectl
 from tests.unit.pages import PAGES, Page
 from wegent_crds import dump, load

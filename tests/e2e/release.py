@@ -49,7 +49,7 @@ class Release:
         return self.name in self._run("list", "--short").stdout.split()
 
     def ensure(self) -> None:
-        """Install the release unless it is there, and return when all of it is ready."""
+        """Install the release unless it exists, and return when all of it is ready."""
         if not self.installed:
             self._ensure_namespace()
             self._run("install", self.name, str(CHART), "--wait", WITHIN, LOADED, OPEN)

@@ -1,7 +1,7 @@
 """``/api/v1/kinds/{plural}``: one set of routes for each row of the table of kinds.
 
-Each request becomes one request to the API server, with the caller's token. Its answer is passed on
-unchanged. Every decision is the API server's.
+Each request acts with the caller's token. Writes first check references and note the creator; the
+object in the answer is the API server's, unchanged. The API server decides on rights and validity.
 """
 
 from collections.abc import Awaitable, Callable

@@ -34,7 +34,7 @@ def install(packages: Iterable[str]) -> None:
     """Install packages with apt-get, and say so.
 
     Raises:
-        NodeUnavailable: this is no Debian, we are not root, or apt-get failed.
+        NodeUnavailable: this isn't Debian, the user isn't root, or apt-get failed.
     """
     names = list(packages)
     if not names:

@@ -187,7 +187,10 @@ def namespace_key(name: str) -> ObjectKey:
 
 
 def _namespaces_of(account: str, spec: Mapping[str, Any]) -> Iterator[Reference]:
-    """Yield the namespaces that an Account needs: when one comes or goes the Account is seen to."""
+    """Yield references to the namespaces that an Account needs.
+
+    The Account is reconciled when one of them changes.
+    """
     yield Reference("metadata.name", namespace_key(own_namespace(account)))
     for index, item in mappings(spec.get("namespaces")):
         if name := text(item.get("name")):
@@ -195,7 +198,11 @@ def _namespaces_of(account: str, spec: Mapping[str, Any]) -> Iterator[Reference]
 
 
 def _account_spec(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> AccountSpec:
-    """Return what an Account asks for; where it can't be read, the least that it may mean."""
+    """Return an Account's spec.
+
+    An invalid role is a plain user's, an invalid membership is ignored, and any true value of
+    ``suspended`` suspends.
+    """
     return AccountSpec(
         role="admin" if spec.get("role") == "admin" else "user",
         memberships=tuple(
@@ -225,7 +232,10 @@ def _references(
 
 
 def _place_of(namespace: str, spec: Mapping[str, Any]) -> Iterator[Reference]:
-    """Yield where a Tombstone's object belongs: when that place is free it may come back."""
+    """Yield a reference to the name that a restore needs.
+
+    The Tombstone is reconciled when the name is free.
+    """
     kind, name = BY_KIND.get(text(spec.get("kind"))), text(spec.get("name"))
     if kind is not None and name:
         yield Reference("spec.name", ObjectKey(kind.plural, namespace, name))

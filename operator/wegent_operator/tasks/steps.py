@@ -97,7 +97,7 @@ class TaskSteps:
             self._metrics.task_phases.labels(*phases).inc()
 
     def _is_coming_back(self, state: TaskState) -> bool:
-        """Return whether the Task is being brought back from the trash: its status isn't yet."""
+        """Return whether a restore of the Task is not complete: its status is still missing."""
         if state.restored_from is None:
             return False
         key = ObjectKey(TOMBSTONE.plural, state.key.namespace, state.restored_from)

@@ -74,7 +74,7 @@ async def test_the_order_does_not_matter_and_the_same_again_changes_nothing(
 async def test_what_the_operator_says_meanwhile_is_no_change_of_ours(
     client: Client, kubectl: Kubectl
 ) -> None:
-    document = of("ghosts", ghost(unique("judged")))
+    document = of("ghosts", ghost(unique("reconciled")))
     results(await apply(client, document))
     status = json.dumps({"status": {"observedGeneration": 1}})
     name = document["metadata"]["name"]

@@ -134,7 +134,7 @@ async def test_a_status_may_not_be_written(api: Api, namespace: str) -> None:
     await api.settled("ghosts", namespace, "g")
 
 
-async def test_an_object_that_the_trash_may_not_hold_is_judged_all_the_same(
+async def test_an_object_that_the_trash_may_not_hold_is_still_reconciled(
     api: Api, namespace: str
 ) -> None:
     held = await api.create("ghosts", namespace, "g", GHOST)

@@ -74,7 +74,7 @@ def values() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
-def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind) -> None:
+def test_an_object_with_any_spec_and_status_is_kept_and_evaluated(kind: Kind) -> None:
     """An object missing in the cache counts as deleted: its finalizer stays, its access ends."""
     properties = kind_properties(kind)
     for value in values():
