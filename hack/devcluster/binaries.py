@@ -60,7 +60,7 @@ class Programs:
         return cls(
             platform,
             cache=cache_root(),
-            assets=Path(assets) if assets else None,
+            assets=Path(assets).absolute() if assets else None,
             getters=[Downloader(platform), GoBuilder(platform)],
         )
 
@@ -118,7 +118,7 @@ class Programs:
                 getter.get(program, part)
                 part.chmod(0o755)
                 part.replace(path)
-            except (DownloadError, BuildError) as error:
+            except (DownloadError, BuildError, OSError) as error:
                 say(f"{getter.title}: {error}")
                 refusals.append(f"{getter.title}: {error}")
             else:
@@ -139,7 +139,7 @@ def is_program(path: Path) -> bool:
 def cache_root() -> Path:
     """Return the cache's directory: outside the checkout, shared by all checkouts."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "wegent"
+    return (Path(base).absolute() if base else Path.home() / ".cache") / "wegent"
 
 
 @dataclass(frozen=True, slots=True)

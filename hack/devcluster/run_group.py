@@ -33,7 +33,8 @@ def run_group(
         arguments: the command line; the process's own if None.
     """
     for number in SIGNALS:
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, _interrupt)
     try:
         require_own_environment()
         prog_name = f"python -m {commands.name}"

@@ -133,8 +133,9 @@ class Stack:
         lines = [f"cluster: {'up' if cluster.running else 'down'}"]
         lines += [f"  {detail}" for detail in cluster.details]
         running = cluster.running
+        original = copied_from(self.cluster.directory)
         for program in (self.operator, self.api):
-            runs = program.daemon.running()
+            runs = original is None and program.daemon.running()
             running = running and runs
             lines.append(f"{program.name}: {f'up, {program.url}' if runs else 'down'}")
         if self.settings.values:
@@ -158,6 +159,9 @@ class Stack:
         )
 
     def _stop_programs(self) -> None:
+        """Stop the programs, unless they are the original's of a copy, whose files may be links."""
+        if copied_from(self.cluster.directory) is not None:
+            return
         self.api.stop()
         self.operator.stop()
 
