@@ -5,7 +5,7 @@
 # A secret has this machine's settings for package indexes (hack/imagebuild/settings.py). It is
 # mounted while a command runs, is in no image, and may be left out.
 
-# By tag, for a digest can't be kept right here by hand. Where builds must be the same again, name
+# By tag, for a digest can't be kept right here by hand. For a build that must be the same again, name
 # it: --build-arg BASE=debian:trixie-slim@sha256:... (docs/images.md#the-base).
 ARG BASE=debian:trixie-slim
 FROM ${BASE} AS base

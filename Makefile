@@ -20,8 +20,8 @@ HERE := $(shell cd -P -- "$$(dirname -- '$(lastword $(MAKEFILE_LIST))')" && pwd)
 ifneq ($(HERE),$(shell pwd -P))
 $(error This Makefile works in its own directory: make -C $(or $(HERE),DIRECTORY) $(MAKECMDGOALS))
 endif
-# An environment is this checkout's if its scripts and its packages are. One that was copied or
-# moved along runs other code, or none.
+# An environment is this checkout's if its scripts and its packages are. A copied or moved
+# environment runs other code, or none.
 ifneq ($(wildcard $(VENV)/.),)
 OWN := $(shell grep -qsF -- '$(HERE)/$(VENV)/bin/python' $(BIN)/pip \
 	&& $(BIN)/python -I -c 'import devcluster; print(devcluster.__file__)' 2> /dev/null)
@@ -31,16 +31,16 @@ AGAIN := --again
 endif
 endif
 
-# Got before pytest starts, whose time limits are for tests and not for builds.
+# Fetched before pytest starts, because its time limits don't allow for builds.
 ON_NODES := etcd kube-apiserver kube-controller-manager kubectl helm kind containerd \
 	containerd-shim-runc-v2 ctr runc kubelet kube-proxy kube-scheduler coredns pause
 
 DIST := dist
-# What the images' names begin with in what is rendered: a registry's, or what `make image` makes.
+# Prefix of the image names in the rendered manifests: a registry's, or that of `make image`.
 IMAGES ?= localhost/wegent
-# What kubectl can apply without Helm: nothing that Helm alone knows of the cluster or keeps in order.
+# Options for manifests that kubectl can apply, without hooks, lookups and ordering by Helm.
 PLAIN := template wegent charts/wegent --namespace wegent-system --set policies.mutating=always \
-	--set uninstall.releaseObjects=false --set firstAdmin.existingSecret=wegent-first-admin \
+	--set uninstall.removeFinalizers=false --set firstAdmin.existingSecret=wegent-first-admin \
 	--set image.repository=$(IMAGES)
 
 .DEFAULT_GOAL := help

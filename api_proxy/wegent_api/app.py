@@ -8,11 +8,10 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 
-from wegent_api.accounts import admin_routes as admin
+from wegent_api.accounts import admin_routes, own_account_routes
 from wegent_api.accounts import openapi as accounts_openapi
-from wegent_api.accounts import own_account_routes as account_routes
-from wegent_api.accounts import routes as auth
-from wegent_api.apply import routes as apply
+from wegent_api.accounts import routes as account_routes
+from wegent_api.apply import routes as apply_routes
 from wegent_api.apply.models import ApplyResults
 from wegent_api.document.entrance import install_entrance
 from wegent_api.document.page import install_docs_page
@@ -24,13 +23,13 @@ from wegent_api.kinds import openapi as kinds_openapi
 from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
 from wegent_api.members.models import MemberChange
-from wegent_api.runs import routes as runs
-from wegent_api.server import routes as operations
+from wegent_api.runs import routes as run_routes
+from wegent_api.server import routes as server_routes
 from wegent_api.server.access_log import Observe
 from wegent_api.server.head_requests import HeadRequests
 from wegent_api.server.metrics import Metrics
 from wegent_api.settings import Settings
-from wegent_api.trash import routes as trash
+from wegent_api.trash import routes as trash_routes
 from wegent_api.version import VERSION
 from wegent_api.wiring import State, open_state
 from wegent_kube.tracing import Tracing
@@ -74,15 +73,15 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.add_middleware(HeadRequests)
     app.add_middleware(Observe, metrics=metrics, draining=stopping, tracing=tracing)
     install_error_handlers(app)
-    app.include_router(auth.router)
     app.include_router(account_routes.router)
-    app.include_router(admin.router)
+    app.include_router(own_account_routes.router)
+    app.include_router(admin_routes.router)
     app.include_router(member_routes.router)
-    app.include_router(runs.router)
+    app.include_router(run_routes.router)
     app.include_router(kinds_router())
-    app.include_router(apply.router)
-    app.include_router(trash.router)
-    app.include_router(operations.router)
+    app.include_router(apply_routes.router)
+    app.include_router(trash_routes.router)
+    app.include_router(server_routes.router)
     install_openapi(app, bodies_and_answers(), kinds_openapi.derived_schemas)
     document = install_document_route(app)
     install_docs_page(app)

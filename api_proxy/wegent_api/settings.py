@@ -102,12 +102,12 @@ class Settings(BaseSettings):
     watch_stall_s: Annotated[float, Field(gt=0)] = 30.0
     """Seconds after which a client that reads none of its answer is disconnected, in watches
     too."""
-    settle_wait_s: Annotated[float, Field(ge=0, le=30)] = 5.0
+    operator_wait_s: Annotated[float, Field(ge=0, le=30)] = 5.0
     """Seconds that a deletion or a restore waits for the operator before it answers 202."""
     upstream_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """Seconds without a byte from the API server before the answer is 503."""
     forwarded_allow_ips: Annotated[str, AfterValidator(_networks)] = ""
-    """Proxies (comma-separated addresses or networks) whose ``X-Forwarded-For`` is trusted."""
+    """Proxies (comma-separated addresses or networks) whose `X-Forwarded-For` is trusted."""
     drain_delay_s: Annotated[float, Field(ge=0, le=300)] = 0.0
     """Seconds after SIGTERM in which the proxy still serves, while ``/readyz`` reports the stop."""
     drain_timeout_s: Annotated[int, Field(ge=1)] = 30

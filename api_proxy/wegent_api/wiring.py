@@ -169,7 +169,7 @@ async def open_state(
             refusals=RateLimiter(settings.logins_per_address_per_minute),
             user_api=user_api,
             own_api=own_api,
-            event_waiter=EventWaiter(waits, within_s=settings.settle_wait_s),
+            event_waiter=EventWaiter(waits, within_s=settings.operator_wait_s),
             bindings=bindings,
             lister=Lister(user_api, bindings, long_answers),
             watcher=Watcher(user_api, watches, watch_limiter, draining, settings),

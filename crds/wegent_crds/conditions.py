@@ -92,7 +92,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class StoredCondition:
     """One entry of ``status.conditions`` as it is stored, with the fields of metav1.Condition."""
 
     type: str
@@ -126,10 +126,10 @@ class Condition:
         return body
 
 
-def conditions_of(body: Mapping[str, Any]) -> tuple[Condition, ...]:
+def conditions_of(body: Mapping[str, Any]) -> tuple[StoredCondition, ...]:
     """Return the conditions of an object; an entry without a type is left out."""
     return tuple(
-        Condition(
+        StoredCondition(
             type=condition["type"],
             status=text(condition.get("status"), "Unknown"),
             reason=text(condition.get("reason")),
@@ -142,6 +142,6 @@ def conditions_of(body: Mapping[str, Any]) -> tuple[Condition, ...]:
     )
 
 
-def find_condition(conditions: Iterable[Condition], type_: str) -> Condition | None:
+def find_condition(conditions: Iterable[StoredCondition], type_: str) -> StoredCondition | None:
     """Return the condition of a type, or None if there is none."""
     return next((condition for condition in conditions if condition.type == type_), None)

@@ -16,6 +16,8 @@ PREFIX: Final = "wegent-member-"
 """Prefix of the names of these RoleBindings."""
 ACCOUNT_PREFIX: Final = "wegent-account-"
 """Prefix of the names of the RoleBindings that the operator creates for Accounts."""
+OWN_NAMESPACE_PREFIX: Final = "wegent-"
+"""Prefix of the name of a user's own namespace."""
 SHARED_BINDING: Final = "wegent-accounts"
 """Name of the RoleBinding that gives all Accounts access to a shared namespace."""
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -32,6 +34,17 @@ SYSTEM_PREFIX: Final = "kube-"
 def is_system_namespace(name: str) -> bool:
     """Return True if the namespace can't have members."""
     return name in SYSTEM_NAMESPACES or name.startswith(SYSTEM_PREFIX)
+
+
+def own_namespace(username: str) -> str:
+    """Return the name of a user's own namespace."""
+    return f"{OWN_NAMESPACE_PREFIX}{username}"
+
+
+def account_at_home_in(namespace: str) -> str | None:
+    """Return the name of the user whose own namespace this would be, or None if there is none."""
+    account = namespace.removeprefix(OWN_NAMESPACE_PREFIX)
+    return account if account and account != namespace else None
 
 
 def role_name(role: str) -> str:

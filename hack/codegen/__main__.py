@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from codegen import chart, crds, docs, kustomize, policies, rbac, rights
-from codegen.files import ROOT, Generated, differences, write
-from devcluster.checkout import require_own_environment
+from codegen.files import Generated, differences, write
+from devcluster.checkout import CHECKOUT, require_own_environment
 from devcluster.errors import ClusterError
 
 GENERATORS: Final[tuple[Callable[[], Iterable[Generated]], ...]] = (
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="write nothing; show a diff and exit 1 if anything differs",
     )
-    parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
+    parser.add_argument("--root", type=Path, default=CHECKOUT, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
         require_own_environment()

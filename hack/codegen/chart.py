@@ -15,7 +15,8 @@ import yaml
 
 from codegen import chart_policies, chart_values, crds, policies, rbac
 from codegen.chart_policies import LABELS, TEMPLATED_LABELS
-from codegen.files import MARK, ROOT, Generated, GeneratedFile
+from codegen.files import MARK, Generated, GeneratedFile, WithoutAliases
+from devcluster.checkout import CHECKOUT
 from wegent_crds.registry import KINDS
 
 CHART: Final = Path("charts/wegent")
@@ -49,7 +50,7 @@ ACCOUNTS: Final = {
 
 HOOKS: Final = {
     "first-admin": (".firstAdmin.enabled", "post-install,post-upgrade"),
-    "uninstall": (".uninstall.releaseObjects", "pre-delete"),
+    "uninstall": (".uninstall.removeFinalizers", "pre-delete"),
 }
 """The chart's Jobs: the value that turns each on, and when Helm runs it."""
 
@@ -101,7 +102,9 @@ def _hook(event: str) -> str:
 
 def _document(manifest: Manifest) -> str:
     """Return one document, with Helm's expressions."""
-    text = yaml.safe_dump(_named(manifest), sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.dump(
+        _named(manifest), Dumper=WithoutAliases, sort_keys=False, allow_unicode=True, width=100
+    )
     # Text that looks like Helm's syntax must reach the API server unchanged.
     text = text.replace("{{", '{{ "{{" }}')
     text = re.sub(r"@([a-z-]+)@", lambda found: f"{{{{ {NAMES[found[1]]} }}}}", text)
@@ -165,7 +168,7 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
 def _roles() -> Iterator[tuple[str, list[Manifest]]]:
     for file in rbac.generate():
         yield file.path.stem, _load(file.text)
-    yield "api", _load((ROOT / "config/rbac/api.yaml").read_text(encoding="utf-8"))
+    yield "api", _load((CHECKOUT / "config/rbac/api.yaml").read_text(encoding="utf-8"))
 
 
 def _load(text: str) -> list[Manifest]:
@@ -173,7 +176,7 @@ def _load(text: str) -> list[Manifest]:
 
 
 def _chart_yaml() -> GeneratedFile:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     fields = {
         "apiVersion": "v2",
         "name": "wegent",
@@ -186,5 +189,5 @@ def _chart_yaml() -> GeneratedFile:
         "annotations": {"artifacthub.io/license": project["license"]},
     }
     header = f"{MARK}\n# from pyproject.toml and hack/codegen/chart.py. Change those.\n"
-    body = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    body = yaml.dump(fields, Dumper=WithoutAliases, sort_keys=False, allow_unicode=True)
     return GeneratedFile(CHART / "Chart.yaml", header + body)

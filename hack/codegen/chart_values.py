@@ -20,8 +20,9 @@ from pydantic_settings import BaseSettings
 
 import wegent_api.settings
 import wegent_operator.settings
-from codegen.files import MARK, ROOT, Generated, GeneratedFile, GeneratedRegion
+from codegen.files import MARK, Generated, GeneratedFile, GeneratedRegion
 from codegen.markdown import cell, code, table
+from devcluster.checkout import CHECKOUT
 
 CHART: Final = Path("charts/wegent")
 VALUES: Final = CHART / "values.yaml"
@@ -72,7 +73,7 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema of the values; only ``values.yaml`` has the defaults."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$comment": f"{MARK.removeprefix('# ')} from {VALUES} and {TYPES.relative_to(ROOT)}",
+        "$comment": f"{MARK.removeprefix('# ')} from {VALUES} and {TYPES.relative_to(CHECKOUT)}",
         **_schema_of(""),
     }
 
@@ -85,7 +86,7 @@ def values_table() -> list[tuple[str, str, str]]:
 @cache
 def values() -> list[Value]:
     """Return all documented values, and those of the programs' settings."""
-    text = (ROOT / VALUES).read_text(encoding="utf-8")
+    text = (CHECKOUT / VALUES).read_text(encoding="utf-8")
     defaults = yaml.safe_load(text)
     found: dict[str, Value] = {}
     above: list[str] = []
@@ -152,7 +153,7 @@ def _schema_of(section: str) -> dict[str, Any]:
 
 
 def type_of(value: Value) -> Mapping[str, Any]:
-    """Return the schema of a value that is no section.
+    """Return the schema of a value that isn't a section.
 
     Raises:
         ValueError: neither its default nor the table of types tells it.

@@ -11,8 +11,9 @@ from typing import Final
 
 from codegen.crds import root_schema
 from codegen.fields import field_table, rule_list
-from codegen.files import ROOT, Generated, GeneratedRegion
+from codegen.files import Generated, GeneratedRegion
 from codegen.markdown import cell, code, table
+from devcluster.checkout import CHECKOUT
 from wegent_crds.models import model_of
 from wegent_crds.registry import BY_PLURAL, GHOST, KINDS, Kind, referrers_of
 from wegent_crds.schema.custom_resource import VERDICT_COLUMNS
@@ -34,7 +35,7 @@ def generate() -> Iterator[Generated]:
     for kind in KINDS:
         page = PAGES / f"{kind.singular}.md"
         yield GeneratedRegion(page, "names", names(kind))
-        if (example := ROOT / "examples" / f"{kind.singular}.yaml").exists():
+        if (example := CHECKOUT / "examples" / f"{kind.singular}.yaml").exists():
             text = example.read_text(encoding="utf-8")
             yield GeneratedRegion(page, "example", f"```yaml\n{text}```")
         yield GeneratedRegion(page, "fields", fields(kind))
@@ -45,7 +46,7 @@ def generate() -> Iterator[Generated]:
     access, conditions = shared("spec.accessFrom", GHOST), shared("status.conditions", GHOST)
     yield GeneratedRegion(Path("docs/references.md"), "accessFrom", access)
     yield GeneratedRegion(Path("docs/conditions.md"), "fields", conditions)
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
     yield GeneratedRegion(Path("CONTRIBUTING.md"), "targets", targets(makefile))
 
 
@@ -114,7 +115,7 @@ def kinds(folder: str) -> str:
 
 def decisions() -> str:
     """Return the list of architecture decisions, by their headings."""
-    pages = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    pages = sorted((CHECKOUT / "docs" / "adr").glob("[0-9]*.md"))
     headings = (page.read_text(encoding="utf-8").partition("\n")[0] for page in pages)
     return "\n".join(
         f"- [{heading.removeprefix('# ')}](adr/{page.name})"

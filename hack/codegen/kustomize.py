@@ -38,8 +38,8 @@ def name_references() -> Iterator[Mapping[str, Any]]:
             for reference in kind.references
             if reference.to == referent.plural
         ]
-        # The object has the namespace, which kustomize compares and changes. Where that is
-        # empty, which is how a list's items are stored, it compares nothing: hence the name.
+        # The object has the namespace, which kustomize compares and changes. If that is
+        # empty, as in a list's stored items, it compares nothing: hence the name.
         # kustomize would add a namespace to an object, and a local reference can't have one.
         specs = [_spec(kind, path) for kind, path, local in fields if not local]
         specs += [_spec(kind, f"{path}.name") for kind, path, _ in fields]

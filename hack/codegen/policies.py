@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from codegen.files import ROOT, GeneratedFile
+from codegen.files import GeneratedFile
+from devcluster.checkout import CHECKOUT
 from wegent_crds.registry import KINDS, TOMBSTONE
 
 FOLDER: Final = Path("config/policies")
@@ -36,7 +37,7 @@ COMMENT: Final = re.compile(r"^( *)# generated: (.*)\n(?: *resources: \[[^]]*\]$
 
 def generate() -> Iterator[GeneratedFile]:
     """Yield the policies' files with their lists."""
-    for path in sorted((ROOT / FOLDER).glob("*.yaml")):
+    for path in sorted((CHECKOUT / FOLDER).glob("*.yaml")):
         yield GeneratedFile(FOLDER / path.name, filled(path.read_text(encoding="utf-8")))
 
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 import yaml
 
 from codegen import policies, rbac
-from codegen.files import ROOT, GeneratedRegion
+from codegen.files import GeneratedRegion
 from codegen.markdown import cell, code, table
+from devcluster.checkout import CHECKOUT
 
 PAGE: Final = Path("docs/security.md")
 API: Final = Path("config/rbac/api.yaml")
@@ -54,7 +55,7 @@ def refusals(manifests: Iterable[Manifest]) -> str:
 
 def _manifests() -> Iterator[Manifest]:
     generated = (file.text for file in (*policies.generate(), *rbac.generate()))
-    for text in (*generated, (ROOT / API).read_text(encoding="utf-8")):
+    for text in (*generated, (CHECKOUT / API).read_text(encoding="utf-8")):
         yield from filter(None, yaml.safe_load_all(text))
     for job in rbac.chart_jobs().values():
         yield from job

@@ -1,4 +1,4 @@
-"""Where an API server is reached, and what it gives to Services."""
+"""The addresses of an API server and of its Services."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -12,7 +12,7 @@ SERVICES: Final = IPv4Network("10.96.0.0/16")
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of one control plane; by itself it has nobody to reach but this machine."""
+    """The addresses of one control plane; without nodes, it serves this machine only."""
 
     apiserver: str = LOOPBACK
     """The address that the API server listens on and that its clients use."""

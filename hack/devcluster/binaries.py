@@ -1,4 +1,4 @@
-"""Finding programs: what is there already, else upstream's releases, else Go.
+"""Programs of this machine, from a directory, the cache, upstream's releases, or a Go build.
 
 Programs of one release come from one place or are all of our version: a controller
 manager newer than its API server is a combination that Kubernetes does not support.
@@ -20,7 +20,7 @@ from devcluster.releases import PROGRAMS, Program, Release
 
 CONTROL_PLANE: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
 ASSETS_VARIABLE: Final = "KUBEBUILDER_ASSETS"
-"""Where controller-runtime's envtest, and with it most Kubernetes projects, look."""
+"""Names the directory in which controller-runtime's envtest, and with it most projects, looks."""
 
 
 class Getter(Protocol):
@@ -39,7 +39,7 @@ class Programs:
 
     Args:
         platform: such as ``linux-amd64``.
-        cache: the directory that keeps what was got, for all checkouts.
+        cache: the directory of fetched programs, for all checkouts.
         assets: a directory with programs of the user's own.
         getters: tried in turn for what neither has.
     """
@@ -60,12 +60,12 @@ class Programs:
         return cls(
             platform,
             cache=cache_root(),
-            assets=Path(assets) if assets else None,
+            assets=Path(assets).absolute() if assets else None,
             getters=[Downloader(platform), GoBuilder(platform)],
         )
 
     def has(self, name: str) -> bool:
-        """Tell whether the named program is there already."""
+        """Return whether the named program is present."""
         program = PROGRAMS[name]
         directory = self._cache / program.release.directory_name(self._platform)
         places = [directory / name, *([self._assets / name] if self._assets else [])]
@@ -118,7 +118,7 @@ class Programs:
                 getter.get(program, part)
                 part.chmod(0o755)
                 part.replace(path)
-            except (DownloadError, BuildError) as error:
+            except (DownloadError, BuildError, OSError) as error:
                 say(f"{getter.title}: {error}")
                 refusals.append(f"{getter.title}: {error}")
             else:
@@ -132,14 +132,14 @@ class Programs:
 
 
 def is_program(path: Path) -> bool:
-    """Tell whether ``path`` can be run."""
+    """Return whether ``path`` can be run."""
     return path.is_file() and os.access(path, os.X_OK)
 
 
 def cache_root() -> Path:
     """Return the cache's directory: outside the checkout, shared by all checkouts."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "wegent"
+    return (Path(base).absolute() if base else Path.home() / ".cache") / "wegent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,6 @@ class Binaries:
 
 
 def find_binaries(programs: Programs | None = None) -> Binaries:
-    """Return the control plane's programs, got if need be; raises what ``Programs.ensure`` does."""
+    """Return the control plane's programs, fetched if missing; raises as ``Programs.ensure``."""
     paths = (programs or Programs.of_this_machine()).ensure(CONTROL_PLANE)
     return Binaries(*(paths[name] for name in CONTROL_PLANE))

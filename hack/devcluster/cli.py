@@ -9,8 +9,8 @@ import click
 
 from devcluster.binaries import ASSETS_VARIABLE, CONTROL_PLANE, Programs
 from devcluster.checkout import CHECKOUT
-from devcluster.commandline import EXIT_CODES, FAILURE, OK, run
 from devcluster.releases import PROGRAMS
+from devcluster.run_group import EXIT_CODES, FAILURE, OK, run_group
 from devcluster.state import PROVIDERS, DevCluster
 
 STATE: Final = CHECKOUT / ".dev" / "cluster"
@@ -28,7 +28,7 @@ the_cluster = click.make_pass_decorator(DevCluster)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     interrupted = "started processes are stopped"
-    return run(devcluster, name="devcluster", interrupted=interrupted, arguments=arguments)
+    return run_group(devcluster, name="devcluster", interrupted=interrupted, arguments=arguments)
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,7 +82,7 @@ def clean(cluster: DevCluster) -> None:
 @devcluster.command()
 @the_cluster
 def status(cluster: DevCluster) -> int:
-    """Tell whether it runs."""
+    """Print whether it runs."""
     found = cluster.status()
     print("up" if found.running else "down", *found.details, sep="\n  ")
     return OK if found.running else FAILURE

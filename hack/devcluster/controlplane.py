@@ -5,19 +5,21 @@ itself: CRDs, RBAC, admission policies, TokenRequest, garbage collection, namesp
 """
 
 import signal
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
 from devcluster.addresses import Addresses
 from devcluster.binaries import Binaries, find_binaries
-from devcluster.commands import apiserver_command, controller_manager_command, etcd_command
 from devcluster.errors import PortTaken, ProgramFailed
+from devcluster.files import write_whole
 from devcluster.health import admin_context, fault_of
 from devcluster.kubeconfig import write_kubeconfig
 from devcluster.pki import Credentials
 from devcluster.ports import free_ports, is_free
 from devcluster.processes import Daemon, wait_ready
+from devcluster.server_flags import apiserver_command, controller_manager_command, etcd_command
 
 READY_WITHIN_S: Final = 60.0
 """For each server; three seconds are usual, a loaded machine takes more."""
@@ -27,6 +29,10 @@ for a minute, and what it serves is in etcd anyway."""
 PORT_ATTEMPTS: Final = 3
 """Between finding a free port and listening on it, somebody else may take it."""
 DEFAULT_ACCOUNT: Final = "/api/v1/namespaces/default/serviceaccounts/default"
+UNUSED_ACCOUNT: Final = "/api/v1/namespaces/kube-public/serviceaccounts/default"
+"""An account that no pod and no token has: while the controllers work, it comes back."""
+OWNER_ONLY: Final = 0o077
+"""The servers' umask: RBAC does not apply to a user who can write to etcd's socket."""
 
 
 class ControlPlane:
@@ -141,8 +147,9 @@ class ControlPlane:
         """Start the API server again where it was, and wait until it serves."""
         log = self.audit_log if self._audit else None
         program = self.binaries.kube_apiserver
-        self.apiserver.start(
-            apiserver_command(program, self.port, self.credentials, self._addresses, log)
+        self._run(
+            self.apiserver,
+            apiserver_command(program, self.port, self.credentials, self._addresses, log),
         )
         self._wait_for_apiserver()
 
@@ -167,13 +174,19 @@ class ControlPlane:
                 path, name=name, server=self.server, ca_file=self.ca_file, credentials=pair
             )
         data = self.directory / "etcd"
-        self.etcd.start(etcd_command(programs.etcd, data, fsync=self._fsync))
+        self._run(self.etcd, etcd_command(programs.etcd, data, fsync=self._fsync))
         self.start_apiserver()
-        self.manager.start(
-            controller_manager_command(programs.kube_controller_manager, managers, keys)
+        # An account from the last start would say nothing about this start's controllers.
+        fault_of(self.server + UNUSED_ACCOUNT, admin_context(keys), method="DELETE")
+        self._run(
+            self.manager,
+            controller_manager_command(programs.kube_controller_manager, managers, keys),
         )
-        # Pods and tokens need it; that it is there shows the controllers at work.
-        self._wait(self.manager, DEFAULT_ACCOUNT, needs=(self.etcd, self.apiserver))
+        for account in (UNUSED_ACCOUNT, DEFAULT_ACCOUNT):  # pods and tokens need the latter
+            self._wait(self.manager, account, needs=(self.etcd, self.apiserver))
+
+    def _run(self, server: Daemon, command: Sequence[str]) -> None:
+        server.start(command, cwd=self.directory, umask=OWNER_ONLY)
 
     def _wait_for_apiserver(self) -> None:
         self._wait(self.apiserver, "/readyz", needs=(self.etcd,))
@@ -189,8 +202,7 @@ class ControlPlane:
             PortTaken: another program has it now.
         """
         if not self.port_file.exists():
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self.port_file.write_text(str(*free_ports(1)), encoding="ascii")
+            write_whole(self.port_file, str(*free_ports(1)))
         elif not is_free(self.port, self._addresses.apiserver):
             raise PortTaken(
                 f"port {self.port} of {self._addresses.apiserver}, which this cluster's API server"

@@ -1,10 +1,16 @@
-"""Upstream's released programs, checked against the checksums published beside them."""
+"""Upstream's released programs, checked against the checksums published beside them.
+
+Not pooch: the checksum comes first, a cut download is tried once more, and an unreachable mirror is
+not asked again.
+"""
 
 import hashlib
 import re
 import shutil
 import tarfile
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
@@ -15,12 +21,20 @@ from devcluster.progress import Progress
 from devcluster.releases import Program
 
 SMALL_WITHIN_S: Final = 6.0
-"""For a checksum: where upstream can't be reached, another source is tried after this."""
+"""For a checksum: where upstream can't be reached, another source is tried after this.
+
+It bounds all of it: a resolver without an answer takes much longer, and httpx can't bound that.
+"""
+FAULTS: Final = (httpx.HTTPError, httpx.InvalidURL, ImportError, OSError, ValueError)
+"""Errors of a download: the network's, a full disk's, and those of proxies and certificates in the
+environment, of which a SOCKS proxy without its package is an ImportError."""
 STALL_S: Final = 15.0
 """A server that sends nothing for so long has cut the connection without saying so."""
 ATTEMPTS: Final = 2
 """A cut connection is tried once more; from the start, so that one hash covers it all."""
 CHUNK: Final = 1 << 20
+AS_PUBLISHED: Final = {"Accept-Encoding": "identity"}
+"""The checksum is that of the file, not of a compressed transfer."""
 MEGABYTE: Final = 1e6
 
 
@@ -59,9 +73,8 @@ class Downloader:
         try:
             with Progress(label) as progress:
                 try:
-                    answer = httpx.get(checksums, timeout=SMALL_WITHIN_S, follow_redirects=True)
-                    listing = answer.raise_for_status().text
-                except httpx.HTTPError as error:
+                    listing = _text_of(checksums)
+                except FAULTS as error:
                     refusal = _failed(checksums, error)
                     if not isinstance(error, httpx.HTTPStatusError):
                         self._unreachable[base] = refusal
@@ -72,8 +85,27 @@ class Downloader:
                 archive.replace(target)
             else:
                 _extract(archive, program.expand(download.member, self._platform), target)
+        except FAULTS as error:
+            raise _failed(url, error) from error
         finally:
             archive.unlink(missing_ok=True)
+
+
+def _text_of(url: str) -> str:
+    answer: Future[str] = Future()
+
+    def ask() -> None:
+        try:
+            response = httpx.get(url, timeout=SMALL_WITHIN_S, follow_redirects=True)
+            answer.set_result(response.raise_for_status().text)
+        except Exception as error:  # noqa: BLE001 - raised by result()
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()  # it may outlive the deadline
+    try:
+        return answer.result(SMALL_WITHIN_S)
+    except TimeoutError as error:
+        raise httpx.ConnectTimeout(f"no answer within {SMALL_WITHIN_S:.0f} s") from error
 
 
 def _fetch(url: str, target: Path, expected: str, progress: Progress) -> None:
@@ -83,7 +115,7 @@ def _fetch(url: str, target: Path, expected: str, progress: Progress) -> None:
             break
         except httpx.HTTPError as error:
             if isinstance(error, httpx.HTTPStatusError) or attempt == ATTEMPTS:
-                raise _failed(url, error) from error
+                raise
     with target.open("rb") as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     if actual != expected:
@@ -95,7 +127,9 @@ def _fetch(url: str, target: Path, expected: str, progress: Progress) -> None:
 
 def _stream(url: str, target: Path, progress: Progress) -> None:
     with (
-        httpx.stream("GET", url, timeout=STALL_S, follow_redirects=True) as response,
+        httpx.stream(
+            "GET", url, timeout=STALL_S, follow_redirects=True, headers=AS_PUBLISHED
+        ) as response,
         target.open("wb") as file,
     ):
         total = int(response.raise_for_status().headers.get("Content-Length", 0))
@@ -106,7 +140,7 @@ def _stream(url: str, target: Path, progress: Progress) -> None:
             progress.update(f"{done / MEGABYTE:.1f}{share}")
 
 
-def _failed(url: str, error: httpx.HTTPError) -> DownloadError:
+def _failed(url: str, error: Exception) -> DownloadError:
     if isinstance(error, httpx.HTTPStatusError):
         return DownloadError(
             f"GET {url}: {error.response.status_code} {error.response.reason_phrase}"

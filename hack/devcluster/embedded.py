@@ -15,7 +15,7 @@ class EmbeddedCluster:
         self.kubeconfig = self._plane.kubeconfig
 
     def up(self) -> bool:
-        """Start it with the programs of this machine, got if need be."""
+        """Start it with the programs of this machine, fetched if missing."""
         return self._plane.start()
 
     def adopt(self, original: Path) -> None:

@@ -4,14 +4,14 @@
 
     ClusterError
     ├── BinariesUnavailable     no source has the programs
-    ├── DownloadError           upstream's releases can't be had
-    ├── ChecksumMismatch        they can, and are not what was published
-    ├── BuildError              Go
+    ├── DownloadError           upstream's releases can't be downloaded
+    ├── ChecksumMismatch        a download does not match the published checksum
+    ├── BuildError              a program or an image can't be built
     ├── ProgramFailed           a server died or never got ready; carries its log's tail
-    ├── PortTaken               somebody else listens where we have to
+    ├── PortTaken               another program listens on a port of this cluster
     ├── ProviderRefused         an existing cluster or kind that can't be used
     ├── ForeignState            the state is another checkout's, from which it was copied
-    └── NodeUnavailable         this machine has not what a node needs
+    └── NodeUnavailable         this machine lacks a requirement of a node
 """
 
 
@@ -28,11 +28,11 @@ class DownloadError(ClusterError):
 
 
 class ChecksumMismatch(ClusterError):  # noqa: N818 - what happened
-    """A release is not what its publisher says it is; nothing else is tried."""
+    """A download does not match the published checksum; no other source is tried."""
 
 
 class BuildError(ClusterError):
-    """Go is missing, too old, or refused to build; the message carries its last lines."""
+    """A build by Go, Docker or buildah failed, or its program is missing."""
 
 
 class ProgramFailed(ClusterError):  # noqa: N818 - what happened

@@ -66,7 +66,7 @@ class ExistingCluster:
         """Do nothing: it is not ours to stop."""
 
     def status(self) -> Status:
-        """Say whether its API server answers."""
+        """Return the state: running if the API server answers."""
         try:
             self._ask()
         except ProviderRefused as error:

@@ -18,11 +18,13 @@ def admin_context(credentials: Credentials) -> ssl.SSLContext:
     return context
 
 
-def fault_of(url: str, context: ssl.SSLContext | None = None) -> str | None:
+def fault_of(url: str, context: ssl.SSLContext | None = None, *, method: str = "GET") -> str | None:
     """Return None if ``url`` answers 200, otherwise the answer or the error."""
     try:
-        # Whatever proxy the environment names, it is not for this machine.
-        answer = httpx.get(url, verify=context or False, timeout=TIMEOUT_S, trust_env=False)
+        # A proxy that the environment names is not for this machine.
+        answer = httpx.request(
+            method, url, verify=context or False, timeout=TIMEOUT_S, trust_env=False
+        )
     except httpx.HTTPError as error:
-        return f"GET {url}: {str(error) or type(error).__name__}"
+        return f"{method} {url}: {str(error) or type(error).__name__}"
     return None if answer.is_success else f"{answer.status_code}: {answer.text[:300]}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from devcluster.errors import ProviderRefused
+from devcluster.files import write_whole
 from devcluster.ownership import refusal
 from devcluster.progress import Progress
 from devcluster.providers import Status
@@ -41,8 +42,7 @@ class KindCluster:
         """Create the cluster, or start the containers of a stopped one."""
         _require_engine()
         states = self._states()
-        self._name_file.parent.mkdir(parents=True, exist_ok=True)
-        self._name_file.write_text(f"{self.cluster}\n", encoding="utf-8")
+        write_whole(self._name_file, f"{self.cluster}\n")
         if not states:
             wait = f"--wait={READY_WITHIN_S:.0f}s"
             with Progress(f"kind creates the cluster {self.cluster} (minutes, the first time)"):
@@ -118,9 +118,18 @@ class KindCluster:
 
 
 def engine_answers() -> bool:
-    """Tell whether a Docker engine answers."""
+    """Return whether a Docker engine answers."""
     try:
         _require_engine()
+    except ProviderRefused:
+        return False
+    return True
+
+
+def has_buildkit() -> bool:
+    """Tell whether Docker builds with BuildKit, without which builds get no secrets."""
+    try:
+        _docker("buildx", "version")
     except ProviderRefused:
         return False
     return True
@@ -135,6 +144,6 @@ def _docker(*arguments: str) -> str:
     program = shutil.which("docker")
     if program is None:
         raise ProviderRefused("kind needs Docker, and there is no `docker` on PATH")
-    within_s = ENGINE_WITHIN_S if arguments[0] == "version" else None
+    within_s = ENGINE_WITHIN_S if arguments[0] in {"version", "buildx"} else None
     what = f"docker {arguments[0]}"
     return output_of([program, *arguments], what, error=ProviderRefused, within_s=within_s)

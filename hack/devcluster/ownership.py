@@ -1,8 +1,9 @@
-"""Whose a state directory is: its own, or a copy of another checkout's.
+"""Detection of state directories that were copied from another checkout.
 
 A checkout may be copied together with its state. The copied files then name ports and clusters of
 the original, which commands in the copy must leave alone. A record in the directory names the
-directory's inode: a copy has another one, a moved directory keeps it.
+directory's inode and file system: a copy has another inode, a moved directory keeps both. A
+snapshot of a file system keeps the inodes, and is another file system at another path.
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from devcluster.errors import ForeignState
+from devcluster.files import write_whole
 
 RECORD: Final = "home.json"
 
@@ -17,37 +19,35 @@ RECORD: Final = "home.json"
 def claim(directory: Path) -> None:
     """Record that ``directory``, which is made if need be, belongs where it is."""
     directory.mkdir(parents=True, exist_ok=True)
-    home = {"path": str(directory.absolute()), "inode": directory.stat().st_ino}
-    part = directory / f"{RECORD}.part"
-    part.write_text(json.dumps(home), encoding="utf-8")
-    part.replace(directory / RECORD)
+    found = directory.stat()
+    home = {"path": str(directory.absolute()), "device": found.st_dev, "inode": found.st_ino}
+    write_whole(directory / RECORD, json.dumps(home))
 
 
 def copied_from(directory: Path) -> Path | None:
     """Return the path of the original if ``directory`` is a copy, else None.
 
-    A directory that came back from a backup has another inode too, and is no copy.
+    A directory restored from a backup has another inode too, and does not count as a copy.
 
     Raises:
         ForeignState: it is the original itself, reached by a link from another checkout.
     """
     if not was_moved(directory):
         return None
-    path, inode = _recorded(directory)
+    path, device, inode = _recorded(directory)
     original = Path(path)
-    if inode != directory.stat().st_ino:
-        return original
     if original.exists() and original.samefile(directory):
         raise ForeignState(
             f"{directory.absolute()} leads to {original}, which another checkout works with. Work"
             f" there, or remove the link"
         )
-    return None
+    found = directory.stat()
+    return None if (found.st_dev, found.st_ino) == (device, inode) else original
 
 
 def was_moved(directory: Path) -> bool:
-    """Tell whether ``directory`` was elsewhere when it was claimed."""
-    path, _ = _recorded(directory)
+    """Return whether ``directory`` was elsewhere when it was claimed."""
+    path, *_ = _recorded(directory)
     return path not in {"", str(directory.absolute())}
 
 
@@ -59,10 +59,10 @@ def refusal(directory: Path, original: Path, why: str = "") -> ForeignState:
     )
 
 
-def _recorded(directory: Path) -> tuple[str, int]:
-    """Return path and inode as they were when it was claimed; no path if it never was."""
+def _recorded(directory: Path) -> tuple[str, int, int]:
+    """Return path, device and inode from when it was claimed; no path if it never was."""
     try:
         home = json.loads((directory / RECORD).read_text(encoding="utf-8"))
-        return home["path"], home["inode"]
+        return home["path"], home["device"], home["inode"]
     except (OSError, ValueError, TypeError, KeyError):
-        return "", 0
+        return "", 0, 0

@@ -31,11 +31,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Tell whether a server could listen on ``port`` now."""
+    """Return whether a server could listen on ``port`` now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family) as probe:
-            # As Go's listeners do: connections in TIME_WAIT are no obstacle.
+            # As Go's listeners do: connections in TIME_WAIT don't count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError:

@@ -10,7 +10,7 @@ from typing import Final, Self, TextIO
 
 TERMINAL_INTERVAL_S: Final = 0.2
 LOG_INTERVAL_S: Final = 5.0
-"""Where lines can't be redrawn, fewer of them."""
+"""For streams whose lines can't be redrawn."""
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

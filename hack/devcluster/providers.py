@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a cluster is."""
+    """The state of a cluster."""
 
     running: bool
     details: tuple[str, ...]
@@ -22,7 +22,7 @@ class Provider(Protocol):
         """The file with the rights to install; there once the cluster has been up."""
 
     def up(self) -> bool:
-        """Start it and wait until it serves; tell whether there was anything to start."""
+        """Start it and wait until it serves; return whether it had to be started."""
 
     def adopt(self, original: Path) -> None:
         """Make its state, which was copied from ``original``, its own.
@@ -35,7 +35,7 @@ class Provider(Protocol):
         """Stop it and keep its data; fine if it does not run."""
 
     def status(self) -> Status:
-        """Say whether it runs."""
+        """Return the state of the cluster."""
 
     def clean(self) -> None:
         """Stop it and remove its data, as far as that is not in its state directory."""

@@ -12,7 +12,7 @@ TABLE: Final = Path(__file__).parent / "releases.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Where a project publishes its programs; ``releases.yaml`` explains the fields."""
+    """The source of a project's programs; ``releases.yaml`` explains the fields."""
 
     base: str
     location: str

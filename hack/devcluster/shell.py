@@ -3,8 +3,12 @@
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from devcluster.errors import ClusterError
+
+TAIL_LINES: Final = 12
+"""Lines at the end of a failed command's output that its error shows."""
 
 
 def output_of(
@@ -27,7 +31,7 @@ def output_of(
         within_s: its deadline.
 
     Raises:
-        ClusterError: the command failed, with its own message, or did not end in time.
+        ClusterError: the command failed, with the end of its own output, or did not end in time.
     """
     try:
         with stdin.open("rb") as source:
@@ -44,5 +48,18 @@ def output_of(
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise error(f"{what}: {problem}") from problem
     if done.returncode:
-        raise error(f"{what}: {(done.stderr or done.stdout).strip()}")
+        raise error(f"{what}:{_tail(done.stderr or done.stdout)}")
     return done.stdout
+
+
+def output_or_empty(*command: str | Path) -> str:
+    """Return the output of a command; an empty one if the program is missing or fails."""
+    try:
+        return output_of(command, str(command[0]))
+    except ClusterError:
+        return ""
+
+
+def _tail(output: str) -> str:
+    lines = output.strip().splitlines()[-TAIL_LINES:]
+    return f" {lines[0]}" if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)

@@ -11,6 +11,7 @@ from devcluster.binaries import Programs
 from devcluster.embedded import EmbeddedCluster
 from devcluster.errors import ClusterError, ProviderRefused
 from devcluster.existing import ExistingCluster
+from devcluster.files import write_whole
 from devcluster.kind import KindCluster
 from devcluster.locks import locked
 from devcluster.ownership import claim, copied_from, refusal, was_moved
@@ -86,7 +87,7 @@ class DevCluster:
             elif was_moved(self.directory):
                 cluster.down()  # its servers know their files by the paths from before
             try:
-                self._marker.write_text(name, encoding="utf-8")
+                write_whole(self._marker, name)
                 claim(self.directory)
                 return cluster.up()
             except BaseException:
@@ -113,7 +114,7 @@ class DevCluster:
             shutil.rmtree(self.directory)
 
     def status(self) -> Status:
-        """Say how the cluster is."""
+        """Return the state of the cluster."""
         cluster = self._cluster()
         if cluster is None:
             return Status(running=False, details=(f"there is no cluster in {self.directory}",))

@@ -10,9 +10,9 @@ import click
 
 from devcluster.binaries import Programs
 from devcluster.checkout import CHECKOUT
-from devcluster.commandline import EXIT_CODES, FAILURE, OK, run
 from devcluster.errors import ClusterError
 from devcluster.progress import say
+from devcluster.run_group import EXIT_CODES, FAILURE, OK, run_group
 from devcluster.state import PROVIDERS
 from devstack.admin import Login, log_in
 from devstack.settings import unknown
@@ -25,8 +25,8 @@ Environment variables of `up`:
   KUBECONFIG                   the cluster of `--provider existing`
   WEGENT_API_PORT              port of the REST API (8000)
   WEGENT_OPERATOR_LISTEN_PORT  port of the operator's health and metrics (8081)
-  WEGENT_API_*                 the programs' other settings:
-  WEGENT_OPERATOR_*            `python -m wegent_api --help` lists them
+  WEGENT_API_*                 settings of the API proxy: python -m wegent_api --help
+  WEGENT_OPERATOR_*            settings of the operator: python -m wegent_operator --help
 
 {EXIT_CODES}"""
 WELCOME: Final = """
@@ -51,7 +51,7 @@ the_stack = click.make_pass_decorator(Stack)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     interrupted = "`make status` shows the state, `make down` stops it"
-    return run(devstack, name="wegent", interrupted=interrupted, arguments=arguments)
+    return run_group(devstack, name="wegent", interrupted=interrupted, arguments=arguments)
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

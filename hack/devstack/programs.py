@@ -144,17 +144,17 @@ class Program:
         write_private(self._kubeconfig, yaml.safe_dump(document).encode())
 
 
-def release_everything(kubeconfig: Path) -> None:
+def remove_finalizers(kubeconfig: Path) -> None:
     """Remove the trash's finalizer from all objects, with the rights of ``kubeconfig``.
 
     Raises:
         ClusterError: some objects still have it.
     """
-    command = [sys.executable, "-m", "wegent_operator", "--release-everything"]
+    command = [sys.executable, "-m", "wegent_operator", "--remove-finalizers"]
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
     done = subprocess.run(command, env=environment, check=False)
     if done.returncode:
-        raise ClusterError("not every object could be released; run it again")
+        raise ClusterError("some objects still have the finalizer; run it again")
 
 
 def fingerprint() -> str:

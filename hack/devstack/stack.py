@@ -16,7 +16,7 @@ from devcluster.ownership import copied_from
 from devcluster.progress import say
 from devcluster.state import DevCluster
 from devstack.admin import Login, ensure_admin, read_login
-from devstack.programs import Program, release_everything
+from devstack.programs import Program, remove_finalizers
 from devstack.settings import API, LISTENING, OPERATOR, StackSettings
 
 MANIFESTS: Final = (CHECKOUT / "crds", CHECKOUT / "config")
@@ -111,7 +111,7 @@ class Stack:
             installer = Installer(self._kubectl(), kubeconfig)
             installer.uninstall([CHECKOUT / "config" / "policies"])
             say("Removing the trash's finalizers ...")
-            release_everything(kubeconfig)
+            remove_finalizers(kubeconfig)
             installer.uninstall([CHECKOUT / "config" / "rbac"])
             return True
 
@@ -133,8 +133,9 @@ class Stack:
         lines = [f"cluster: {'up' if cluster.running else 'down'}"]
         lines += [f"  {detail}" for detail in cluster.details]
         running = cluster.running
+        original = copied_from(self.cluster.directory)
         for program in (self.operator, self.api):
-            runs = program.daemon.running()
+            runs = original is None and program.daemon.running()
             running = running and runs
             lines.append(f"{program.name}: {f'up, {program.url}' if runs else 'down'}")
         if self.settings.values:
@@ -158,6 +159,9 @@ class Stack:
         )
 
     def _stop_programs(self) -> None:
+        """Stop the programs, unless they are the original's of a copy, whose files may be links."""
+        if copied_from(self.cluster.directory) is not None:
+            return
         self.api.stop()
         self.operator.stop()
 

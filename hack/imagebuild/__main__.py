@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from devcluster.binaries import cache_root
-from devcluster.checkout import require_own_environment
+from devcluster.checkout import CHECKOUT, require_own_environment
 from devcluster.errors import ClusterError
-from devcluster.kind import engine_answers
+from devcluster.kind import engine_answers, has_buildkit
 from devcluster.locks import locked
 from devcluster.progress import Progress, say
 from imagebuild.builders import BuildahBuilder, DockerBuilder
-from imagebuild.images import IMAGES, ROOT
+from imagebuild.images import IMAGES
 from imagebuild.release import Release
 
-TARGET: Final = ROOT / ".dev" / "image"
+TARGET: Final = CHECKOUT / ".dev" / "image"
 BILLS: Final = "bills"
 """The Dockerfile's target with the bills of materials."""
 
@@ -63,7 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _build(options: argparse.Namespace, release: Release) -> None:
     output, tag = options.output.absolute(), options.tag or release.version
     output.mkdir(parents=True, exist_ok=True)
-    use_docker = engine_answers() and not options.without_engine
+    use_docker = not options.without_engine and engine_answers()
+    if use_docker and not has_buildkit():
+        say("Docker has no BuildKit (`docker buildx version` fails), so buildah builds the images")
+        use_docker = False
     with (
         # Names of images are the same in all checkouts.
         locked(cache_root() / "image.lock", "it builds images"),

@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from devcluster.image_tools import run_tool
 from devcluster.progress import Progress
-from imagebuild.run import run
 
 SUITE: Final = "trixie"
 """The Debian release; a test compares it and the packages with the Dockerfile's."""
@@ -38,7 +38,10 @@ def ensure_base(apt_settings: Path, *, refresh: bool) -> str:
     """
     key = hashlib.sha256("\n".join((SUITE, *OPTIONS, DOCKERFILE)).encode()).hexdigest()
     name = f"localhost/wegent-base:{SUITE}-{key[:12]}"
-    if not refresh and run("buildah", "images", "--quiet", f"--filter=reference={name}").strip():
+    if (
+        not refresh
+        and run_tool("buildah", "images", "--quiet", f"--filter=reference={name}").strip()
+    ):
         return name
     with (
         Progress(f"making a Debian {SUITE} base image (a minute, the first time)"),
@@ -46,7 +49,7 @@ def ensure_base(apt_settings: Path, *, refresh: bool) -> str:
     ):
         context = Path(directory)
         archive = str(context / "base.tar")
-        run("mmdebstrap", *OPTIONS, f"--aptopt={apt_settings}", SUITE, archive)
+        run_tool("mmdebstrap", *OPTIONS, f"--aptopt={apt_settings}", SUITE, archive)
         (context / "Dockerfile").write_text(DOCKERFILE, encoding="utf-8")
-        run("buildah", "build", "--timestamp=0", f"--tag={name}", directory)
+        run_tool("buildah", "build", "--timestamp=0", f"--tag={name}", directory)
     return name

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import Final
 
+from devcluster.checkout import CHECKOUT
 from devcluster.errors import BuildError
+from devcluster.image_tools import run_tool
 from imagebuild.base import ensure_base
-from imagebuild.images import ROOT
 from imagebuild.release import Release
-from imagebuild.run import run
 from imagebuild.settings import APT_CONFIG, write_secrets
 
 BY_DIGEST: Final = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
@@ -63,10 +63,10 @@ class DockerBuilder:
         self._build(f"--target={target}", f"--output=type=local,dest={directory}")
 
     def _build(self, *options: str) -> None:
-        self._run("build", *self._options, *options, str(ROOT))
+        self._run("build", *self._options, *options, str(CHECKOUT))
 
     def _run(self, *arguments: str) -> str:
-        return run(self.program, *arguments)
+        return run_tool(self.program, *arguments)
 
 
 class BuildahBuilder(DockerBuilder):

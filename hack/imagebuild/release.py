@@ -1,13 +1,13 @@
 """The labels of an image that depend on the checkout: version, revision and time."""
 
 import os
-import subprocess
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from imagebuild.images import ROOT
+from devcluster.checkout import CHECKOUT
+from devcluster.shell import output_or_empty
 
 LABEL: Final = "org.opencontainers.image."
 
@@ -26,7 +26,7 @@ class Release:
     def of_the_checkout(cls) -> Self:
         """Return the checkout's release."""
         project: dict[str, Any] = tomllib.loads(
-            (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+            (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
         )["project"]
         revision = _git("rev-parse", "HEAD")
         if revision and _git("status", "--porcelain", "--untracked-files=no"):
@@ -43,9 +43,4 @@ class Release:
 
 
 def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(ROOT), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return output_or_empty("git", "-C", CHECKOUT, *arguments).strip()

@@ -7,10 +7,11 @@ import ast
 import configparser
 import re
 import ssl
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
+
+from devcluster.shell import output_or_empty
 
 APT_CONFIG: Final = "apt.conf"
 PIP_CONFIG: Final = "pip.conf"
@@ -24,9 +25,10 @@ PIP_SETTING: Final = re.compile(r"^(?P<source>[^.]+)\.(?P<name>[a-z-]+)=(?P<valu
 
 def write_secrets(directory: Path) -> list[str]:
     """Write the settings into ``directory``, and return the options of a build with them."""
-    settings = pip_settings(_output(sys.executable, "-m", "pip", "config", "list"))
+    settings = pip_settings(output_or_empty(sys.executable, "-m", "pip", "config", "list"))
     authorities = settings.pop("cert", None) or ssl.get_default_verify_paths().cafile
-    texts = {APT_CONFIG: apt_settings(_output("apt-config", "dump"))}
+    # Outside Debian there is no apt-config, and no setting.
+    texts = {APT_CONFIG: apt_settings(output_or_empty("apt-config", "dump"))}
     if authorities:
         texts[AUTHORITIES] = Path(authorities).read_text(encoding="utf-8")
         settings["cert"] = str(MOUNTED / AUTHORITIES)
@@ -50,11 +52,3 @@ def pip_settings(listing: str) -> dict[str, str]:
     found.sort(key=lambda it: it["source"] == ":env:")  # variables take precedence over files
     values = {it["name"]: str(ast.literal_eval(it["value"])) for it in found}
     return {name: value for name, value in values.items() if name in (*OF_PIP, "cert")}
-
-
-def _output(*command: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    except OSError:  # no Debian
-        return ""
-    return done.stdout

@@ -1,4 +1,9 @@
-"""The connection of Wegent's programs to the Kubernetes API server, and one pooled client."""
+"""The API server: connection, pooled client, errors with predicates, informer.
+
+This module exports the connection, the client and the errors. The other modules are imported by
+path, among them ``informer`` (list and watch without an end), ``backoff``, ``paging``, ``encoding``
+(the JSON encoder), ``content_types`` (media types) and ``resources`` (URL paths).
+"""
 
 from wegent_kube.client import KubeClient, audited_as
 from wegent_kube.connection import Connection, ConnectionConfigError, load_connection

@@ -10,7 +10,9 @@ The dispatcher (``runtime.dispatcher``) finds the controller of a kind in the ta
 builds. Each kind's decision is a function called ``verdict``, in the folder of its controller:
 ``references``, ``tasks``, ``accounts``, ``trash``.
 
-Imports go one way: app > watch > accounts, tasks > references > trash > runtime > state.
+Imports go one way: app > watch > accounts, tasks > references > trash > runtime > state
+> settings, names. The decisions import no client and no runtime; a contract in pyproject.toml holds
+that.
 
 See docs/operator.md for the whole picture and docs/adr/ for the reasons.
 """

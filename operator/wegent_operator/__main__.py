@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run until told to stop, or remove all finalizers. Exit with 2 if there is no cluster."""
     parser = argument_parser("wegent-operator", "Wegent's operator: runs until SIGTERM.", Settings)
     parser.add_argument(
-        "--release-everything",
+        "--remove-finalizers",
         action="store_true",
         help="remove the trash's finalizer from every object, then exit; to uninstall Wegent after"
         " the operator and the admission policies have been deleted",
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--stop-operator",
         metavar="NAMESPACE/DEPLOYMENT",
-        help="with --release-everything: first delete the operator's Deployment and the policy"
+        help="with --remove-finalizers: first delete the operator's Deployment and the policy"
         " binding that adds the finalizer",
     )
     options = parser.parse_args(arguments)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ConnectionConfigError as error:
         sys.stderr.write(f"wegent-operator: {error}\n")
         sys.exit(2)
-    if options.release_everything:
+    if options.remove_finalizers:
         sys.exit(asyncio.run(_uninstall(options.stop_operator)))
     # Otherwise Kopf looks up the user's name, and a container's user may have only a number.
     os.environ.setdefault("POD_ID", socket.gethostname())
@@ -99,11 +99,11 @@ async def _uninstall(operator: str | None) -> int:
         except (KubeError, TimeoutError) as error:
             sys.stderr.write(f"wegent-operator: {error}\n")
             return 1
-    sys.stdout.write(f"released {result.count} objects\n")
+    sys.stdout.write(f"removed the finalizer from {result.count} objects\n")
     if not result.left:
         return 0
     for line in result.left[:MAX_NAMED]:
-        sys.stderr.write(f"wegent-operator: not released: {line}\n")
+        sys.stderr.write(f"wegent-operator: finalizer not removed: {line}\n")
     if len(result.left) > MAX_NAMED:
         sys.stderr.write(f"wegent-operator: and {len(result.left) - MAX_NAMED} more\n")
     sys.stderr.write(

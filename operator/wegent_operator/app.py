@@ -35,9 +35,9 @@ from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.obstacles import Obstacles
 from wegent_operator.runtime.pending import Pending
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.sight import Sight
 from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.runtime.visibility import Visibility
 from wegent_operator.settings import Settings
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, version_of
@@ -71,9 +71,9 @@ class Operator:
         self.settings = settings
         self.connection = load_connection()
         self.metrics = Metrics()
-        self.sight = Sight((resource.plural for resource in RESOURCES), self.metrics)
+        self.visibility = Visibility((resource.plural for resource in RESOURCES), self.metrics)
         self.monitor = WatchMonitor(
-            self.sight, limit_s=2 * settings.watch_timeout_s + WATCH_GRACE_S
+            self.visibility, limit_s=2 * settings.watch_timeout_s + WATCH_GRACE_S
         )
         self._tracing = Tracing(USER_AGENT)
         self._client = KubeClient(
@@ -102,7 +102,7 @@ class Operator:
             clock,
         )
         self._provisions = Provisions(settings.accounts_namespace)
-        held = HeldKeys(self._cache, self._queue, self.sight, self._recorder, clock)
+        held = HeldKeys(self._cache, self._queue, self.visibility, self._recorder, clock)
         self._dispatcher = Dispatcher(
             self._controllers(held),
             self._cache,
@@ -119,9 +119,9 @@ class Operator:
             self._task_steps,
             settings.accounts_namespace,
         )
-        self.resyncer = Resyncer(self._client, self.feed, self.metrics, self.sight)
-        self.sight.on_seen = lambda _: self._dispatcher.enqueue_held()
-        self.sight.on_absent = self.feed.remove_kind
+        self.resyncer = Resyncer(self._client, self.feed, self.metrics, self.visibility)
+        self.visibility.on_visible = lambda _: self._dispatcher.enqueue_held()
+        self.visibility.on_absent = self.feed.remove_kind
         self._health = HealthServer(
             self.monitor,
             self.metrics,
@@ -136,16 +136,16 @@ class Operator:
 
         A kind that isn't named here gets its verdict from its references alone.
         """
-        cache, sight, settings = self._cache, self.sight, self.settings
+        cache, visibility, settings = self._cache, self.visibility, self.settings
         writer = VerdictWriter(
             self._status_writer, self._pending, self._recorder, self.metrics, clock
         )
         provision_writer = ProvisionWriter(self._client, self._provisions, self.metrics)
-        references = ReferencesController[ObjectState](cache, self._trash, writer, held, sight)
+        references = ReferencesController[ObjectState](cache, self._trash, writer, held, visibility)
         return {
             **{kind.plural: references for kind in KINDS},
             TASK.plural: TaskController(
-                cache, self._trash, writer, held, sight, self._task_steps, clock
+                cache, self._trash, writer, held, visibility, self._task_steps, clock
             ),
             ACCOUNT.plural: AccountController(
                 cache,
@@ -154,7 +154,7 @@ class Operator:
                 provision_writer,
                 writer,
                 held,
-                sight,
+                visibility,
                 settings.accounts_namespace,
                 settings.account_quota,
             ),
@@ -163,14 +163,14 @@ class Operator:
                 self._queue,
                 Restorer(self._client, self.metrics),
                 writer,
-                sight,
+                visibility,
                 clock,
             ),
             NAMESPACES.plural: SharedNamespaceController(
                 cache,
                 self._provisions,
                 provision_writer,
-                sight,
+                visibility,
                 settings.accounts_namespace,
                 settings.shared_role,
             ),
@@ -185,7 +185,7 @@ class Operator:
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
         self.metrics.pending.set_function(lambda: self._pending.age_s)
-        self.metrics.hindered.set_function(lambda: self._obstacles.told)
+        self.metrics.blocked.set_function(lambda: self._obstacles.blocked)
         await self._health.start(self.settings.listen_host, self.settings.listen_port)
         logger.info("Serving health and metrics on port %d.", self._health.port)
         self._spawn("events", self._recorder.run())
@@ -206,7 +206,7 @@ class Operator:
         session = KopfSession(
             KubeClient(self.connection, limit=0, user_agent=USER_AGENT),
             RESOURCES,
-            self.sight,
+            self.visibility,
             self.resyncer.listed,
             lasts_s=self.settings.watch_timeout_s,
         )
@@ -216,7 +216,7 @@ class Operator:
 
     async def _run(self) -> None:
         """Reconcile for ever; with leader election, only while this operator leads."""
-        await self.sight.all_tried()
+        await self.visibility.all_tried()
         logger.info("Listed %d objects.", len(self._cache))
         if self._elector is not None:
             await self._elector.run(self._lead)
@@ -238,7 +238,7 @@ class Operator:
     def _problems(self) -> list[str]:
         """Return one line for each resource or Lease without which objects get no verdict."""
         lease = self._elector.problem if self._elector else ""
-        return [*self.sight.problems(), *([f"leases: {lease}"] if lease else [])]
+        return [*self.visibility.problems(), *([f"leases: {lease}"] if lease else [])]
 
     def _new_elector(self) -> Elector:
         return Elector(

@@ -9,11 +9,11 @@ from pathlib import Path
 import aiohttp
 
 from devcluster.binaries import find_binaries
+from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from devcluster.install import Installer
 from tests.benchmarks import long_prompts, operator_size, proxy_cost
 from tests.support.api import Api
-from tests.support.cluster import ROOT
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
@@ -27,7 +27,7 @@ THROUGH = "/api/v1/kinds/ghosts/g11?namespace=bench"
 async def run(steps: Sequence[int], prompts: int, directory: Path) -> None:
     with ControlPlane(find_binaries(), directory, fsync=False) as plane:
         Installer(plane.binaries.kubectl, plane.kubeconfig).install(
-            [ROOT / "crds", ROOT / "config"]
+            [CHECKOUT / "crds", CHECKOUT / "config"]
         )
         admin = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
         identities = {

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from codegen.files import ROOT
 from devcluster.binaries import Binaries
+from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from tests.support.helm import Helm
 from tests.support.kubectl import Kubectl
 
-CHART = ROOT / "charts" / "wegent"
+CHART = CHECKOUT / "charts" / "wegent"
 EVERYTHING = Path(__file__).with_name("everything.yaml")
 """A file with a value for every setting of the chart."""
 

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 import yaml
 
-from codegen.files import ROOT
 from codegen.kustomize import FOLDER, secret_refs
 from devcluster.binaries import Binaries
+from devcluster.checkout import CHECKOUT
 from tests.support.kubectl import Kubectl
 from wegent_crds.references import ObjectKey, references_of
 from wegent_crds.registry import API_VERSION, BY_KIND, BY_PLURAL, KINDS, referrers_of
 
 Body = dict[str, Any]
-EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.yaml")) if path.stem != "account"]
+EXAMPLES = [
+    path for path in sorted((CHECKOUT / "examples").glob("*.yaml")) if path.stem != "account"
+]
 WITH_SECRETS = [(kind, path) for kind in KINDS for path in secret_refs(kind)]
 
 
@@ -32,7 +34,7 @@ class Builder:
         for name in ("base", "overlay"):
             (root / name).mkdir()
         (root / "component").mkdir()
-        for path in (ROOT / FOLDER).glob("*.yaml"):
+        for path in (CHECKOUT / FOLDER).glob("*.yaml"):
             (root / "component" / path.name).write_text(path.read_text("utf-8"), "utf-8")
 
     def build(self, objects: list[Body], base: Body, overlay: Body) -> list[Body]:

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 import yaml
 
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from tests.chart.conftest import CHART
 from tests.support.commands import Result
@@ -38,7 +38,7 @@ VALUES = (
 )
 SECRET = "prod-wegent-first-admin"
 WITHIN = "--timeout=150s"
-GHOST = ROOT / "examples" / "ghost.yaml"
+GHOST = CHECKOUT / "examples" / "ghost.yaml"
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -312,7 +312,7 @@ def test_uninstalling_keeps_objects_and_lets_them_go(
     # In reality, too, its Pods are gone when the finalizers are removed.
     running_operator.stop()
     change(bare_helm, "uninstall").ok()
-    assert any("released " in log for log in pods.logs.values())
+    assert any("removed the finalizer from " in log for log in pods.logs.values())
 
     left = kubectl.run(
         *("get", "deployments,services,pods,roles,rolebindings,serviceaccounts"),

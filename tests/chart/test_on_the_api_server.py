@@ -26,7 +26,7 @@ RENDERINGS: dict[str, dict[str, Any]] = {
             "crds": {"enabled": True},
             "policies": {"enabled": True},
             "accounts": {"createNamespace": True},
-            "uninstall": {"releaseObjects": True},
+            "uninstall": {"removeFinalizers": True},
             "operator": {"podDisruptionBudget": {"maxUnavailable": 1}},
             "api": {
                 "autoscaling": {"enabled": False},

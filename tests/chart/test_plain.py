@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from tests.support.kubectl import Kubectl
 from tests.support.pods import JobPods
@@ -25,7 +25,7 @@ def dist(helm_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # The environment is not rebuilt, since it runs this test.
     images = f"IMAGES={IMAGES}"
     make = ["make", "--old-file=env", "chart", binaries, f"DIST={directory}", images]
-    subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(make, cwd=CHECKOUT, check=True, capture_output=True)
     return directory
 
 
@@ -38,7 +38,7 @@ def test_installed_and_taken_out_with_kubectl(
     rendered = [(dist / file).read_text() for file in ("wegent.yaml", "wegent-first-admin.yaml")]
     assert sum(text.count(f'image: "{IMAGES}-') for text in rendered) == 3
 
-    kubectl("apply", "-f", ROOT / "config" / "namespaces.yaml")
+    kubectl("apply", "-f", CHECKOUT / "config" / "namespaces.yaml")
     kubectl("apply", "--server-side", "-f", dist / "wegent.yaml")
     literal = "--from-literal=password=correct-horse-battery"
     kubectl("create", "secret", "generic", "wegent-first-admin", literal, f"-n={NAMESPACE}")
@@ -49,17 +49,17 @@ def test_installed_and_taken_out_with_kubectl(
     kubectl("delete", "-f", dist / "wegent-first-admin.yaml")
     assert "admin" in kubectl("get", "account", "admin", "-n=wegent-accounts", "-o=name")
     assert "first-admin" not in kubectl("get", "roles,rolebindings,serviceaccounts", "-A")
-    kubectl("create", "-f", ROOT / "examples" / "ghost.yaml")
+    kubectl("create", "-f", CHECKOUT / "examples" / "ghost.yaml")
 
     deployment = ("delete", "deployment", "wegent-operator", f"-n={NAMESPACE}")
     kubectl(*deployment, "--cascade=foreground")
-    kubectl("delete", "-f", ROOT / "config" / "policies")
-    release = [sys.executable, "-m", "wegent_operator", "--release-everything"]
+    kubectl("delete", "-f", CHECKOUT / "config" / "policies")
+    removal = [sys.executable, "-m", "wegent_operator", "--remove-finalizers"]
     env = {**os.environ, "KUBECONFIG": str(bare_cluster.kubeconfig)}
-    subprocess.run(release, env=env, check=True, capture_output=True)
+    subprocess.run(removal, env=env, check=True, capture_output=True)
     ours = ("-l", "app.kubernetes.io/part-of=wegent")
     kubectl("delete", "deployment,service,pdb", *ours, f"-n={NAMESPACE}")
-    kubectl("delete", "-f", ROOT / "config" / "rbac")
+    kubectl("delete", "-f", CHECKOUT / "config" / "rbac")
     kubectl("delete", "ghosts", "--all", "-n=default", "--timeout=20s")
     everything = "clusterroles,clusterrolebindings,deployments,services,pdb,roles,rolebindings"
     assert not kubectl("get", everything, *ours, "-A", "-o", "name")

@@ -14,7 +14,7 @@ import wegent_api.server.metrics
 import wegent_operator.runtime.metrics
 from codegen import rbac
 from codegen.chart_values import values_table
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 from tests.chart.conftest import CHART, EVERYTHING
 from tests.chart.rendering import (
     EVERY_VALUE,
@@ -108,7 +108,7 @@ def test_golden(offline_helm: Helm, name: str) -> None:
 
 def config() -> Iterator[Manifest]:
     for directory in ("config", "crds"):
-        for path in sorted((ROOT / directory).rglob("*.yaml")):
+        for path in sorted((CHECKOUT / directory).rglob("*.yaml")):
             yield from filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 
@@ -162,7 +162,7 @@ def test_no_role_is_there_that_is_not_documented(default: list[Manifest]) -> Non
 
 
 def test_each_right_of_a_job_is_documented() -> None:
-    security = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    security = (CHECKOUT / "docs" / "security.md").read_text(encoding="utf-8")
     for job in rbac.chart_jobs().values():
         for role in of_kind(list(job), "Role", "ClusterRole"):
             assert f"generated: {role['kind']} {role['metadata']['name']} " in security
@@ -320,7 +320,7 @@ def test_the_charts_test_and_prometheus_reach_the_proxy(offline_helm: Helm) -> N
 
 
 def test_each_alert_is_documented_with_its_remedy(offline_helm: Helm) -> None:
-    page = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
+    page = (CHECKOUT / "docs" / "observability.md").read_text(encoding="utf-8")
     rule = named(render(offline_helm, EVERY_VALUE), "PrometheusRule", "everything")
     for alert in rule["spec"]["groups"][0]["rules"]:
         said = alert["annotations"]

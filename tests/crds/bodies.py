@@ -57,7 +57,7 @@ def _map_of(schema: Schema, keys: list[dict[str, str]]) -> Schema:
     }
 
 
-def judged_schema(plural: str) -> Schema:
+def new_object_schema(plural: str) -> Schema:
     """Return the schema of a new object as a whole; its status is ignored."""
     return {
         "type": "object",

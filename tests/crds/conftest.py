@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from codegen.files import ROOT
 from devcluster.binaries import Binaries
+from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from devcluster.install import Installer
-from tests.crds.judge import ApiServer
+from tests.crds.validation import ApiServer
 from tests.support.kubectl import Kubectl
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.resources import NAMESPACES
@@ -27,7 +27,7 @@ def schema_cluster(
     """A cluster with only the CRDs installed."""
     directory = tmp_path_factory.mktemp("schema-cluster")
     with ControlPlane(binaries, directory, fsync=False) as cluster:
-        Installer(cluster.binaries.kubectl, cluster.kubeconfig).install([ROOT / "crds"])
+        Installer(cluster.binaries.kubectl, cluster.kubeconfig).install([CHECKOUT / "crds"])
         yield cluster
 
 

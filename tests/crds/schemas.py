@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 from wegent_crds.registry import BY_PLURAL
 
 Schema = Mapping[str, Any]
@@ -16,7 +16,7 @@ Path = tuple[str | int, ...]
 
 def definition(plural: str) -> dict[str, Any]:
     """Return the repository's CustomResourceDefinition of a kind."""
-    text = (ROOT / "crds" / f"{BY_PLURAL[plural].singular}.yaml").read_text(encoding="utf-8")
+    text = (CHECKOUT / "crds" / f"{BY_PLURAL[plural].singular}.yaml").read_text(encoding="utf-8")
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded
 

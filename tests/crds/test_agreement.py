@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.crds.bodies import judged_schema
-from tests.crds.judge import LARGE_BODIES, ApiServer, Verdict, by_model, by_transition
+from tests.crds.bodies import new_object_schema
 from tests.crds.mutations import bodies
 from tests.crds.samples import body
 from tests.crds.schemas import Schema, root_schema
+from tests.crds.validation import LARGE_BODIES, ApiServer, Verdict, by_model, by_transition
 from tests.support.tasks import running
 from wegent_crds.models import MODELS
 from wegent_crds.registry import KINDS
@@ -48,11 +48,11 @@ STATUSES: Final[Mapping[str, tuple[str, dict[str, Any] | None]]] = {
 it may change.
 """
 
-Judge = Callable[[list[Any]], Coroutine[Any, Any, list[tuple[Verdict, Verdict]]]]
+Validate = Callable[[list[Any]], Coroutine[Any, Any, list[tuple[Verdict, Verdict]]]]
 
 
 def _examine(
-    schema: Schema, judge: Judge, loop: asyncio.AbstractEventLoop, name: str = ""
+    schema: Schema, validate: Validate, loop: asyncio.AbstractEventLoop, name: str = ""
 ) -> Counter[bool]:
     """Let both sides validate generated bodies; return the counts of accepted and refused ones.
 
@@ -72,7 +72,7 @@ def _examine(
     )
     @given(st.lists(bodies(schema, name), min_size=BATCH, max_size=BATCH))
     def compare(batch: list[Any]) -> None:
-        verdicts = asyncio.run_coroutine_threadsafe(judge(batch), loop).result(ANSWER_WITHIN_S)
+        verdicts = asyncio.run_coroutine_threadsafe(validate(batch), loop).result(ANSWER_WITHIN_S)
         for item, (server, model) in zip(batch, verdicts, strict=True):
             tally[server.accepted] += 1
             said = f"WEGENT_TEST_SEED={number}\n{item!r}\nAPI server: {server}\npydantic: {model}"
@@ -89,16 +89,16 @@ def _assert_both_verdicts(tally: Counter[bool]) -> None:
 
 
 @pytest.fixture(scope="module")
-def judged() -> Counter[str]:
+def validated() -> Counter[str]:
     """The number of validated bodies of each kind."""
     return Counter()
 
 
 @pytest.mark.parametrize("plural", PLURALS)
-async def test_bodies_are_judged_alike(
-    plural: str, api_server: ApiServer, judged: Counter[str]
+async def test_bodies_are_validated_alike(
+    plural: str, api_server: ApiServer, validated: Counter[str]
 ) -> None:
-    async def judge(batch: list[Any]) -> list[tuple[Verdict, Verdict]]:
+    async def validate(batch: list[Any]) -> list[tuple[Verdict, Verdict]]:
         answers = await api_server.create_all(plural, batch)
         return [
             (_of_spec(answer), _of_spec(by_model(plural, item)))
@@ -106,13 +106,13 @@ async def test_bodies_are_judged_alike(
         ]
 
     loop = asyncio.get_running_loop()
-    tally = await asyncio.to_thread(_examine, judged_schema(plural), judge, loop)
-    judged[plural] = tally.total()
+    tally = await asyncio.to_thread(_examine, new_object_schema(plural), validate, loop)
+    validated[plural] = tally.total()
     _assert_both_verdicts(tally)
 
 
 @pytest.mark.parametrize("which", STATUSES)
-async def test_statuses_are_judged_alike(which: str, api_server: ApiServer) -> None:
+async def test_statuses_are_validated_alike(which: str, api_server: ApiServer) -> None:
     plural, before = STATUSES[which]
     model = MODELS[plural].model_fields["status"].annotation
     assert isinstance(model, type)
@@ -121,7 +121,7 @@ async def test_statuses_are_judged_alike(which: str, api_server: ApiServer) -> N
         (stored,) = await api_server.write_statuses(plural, stored.result, [before], dry_run=False)
         assert stored.accepted, stored.said
 
-    async def judge(batch: list[Any]) -> list[tuple[Verdict, Verdict]]:
+    async def validate(batch: list[Any]) -> list[tuple[Verdict, Verdict]]:
         answers = await api_server.write_statuses(plural, stored.result, batch)
         return [
             (_of_status(answer), by_transition(model, stored.result["status"], item))
@@ -130,17 +130,17 @@ async def test_statuses_are_judged_alike(which: str, api_server: ApiServer) -> N
 
     schema = root_schema(plural)["properties"]["status"]
     loop = asyncio.get_running_loop()
-    tally = await asyncio.to_thread(_examine, schema, judge, loop, "status")
+    tally = await asyncio.to_thread(_examine, schema, validate, loop, "status")
     _assert_both_verdicts(tally)
     kind = next(kind for kind in KINDS if kind.plural == plural)
     path = resource_of(kind).path(api_server.namespace, which)
     await api_server.client.request("DELETE", path)
 
 
-def test_enough_bodies_were_judged(judged: Counter[str]) -> None:
-    if set(judged) != set(PLURALS):
+def test_enough_bodies_were_validated(validated: Counter[str]) -> None:
+    if set(validated) != set(PLURALS):
         pytest.skip("only some kinds were chosen")
-    assert judged.total() >= LEAST_IN_ALL, judged
+    assert validated.total() >= LEAST_IN_ALL, validated
 
 
 def _of_spec(verdict: Verdict) -> Verdict:

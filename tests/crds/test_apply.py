@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.crds.conftest import NAMESPACE
-from tests.crds.judge import ApiServer
 from tests.crds.samples import body
+from tests.crds.validation import ApiServer
 from tests.support.kubectl import Kubectl
 
 Apply = Callable[[str, str, dict[str, Any]], dict[str, Any]]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.crds.edges import cases
-from tests.crds.judge import LARGE_BODIES, ApiServer, by_model
 from tests.crds.samples import full_bodies
 from tests.crds.schemas import root_schema, subschemas
+from tests.crds.validation import LARGE_BODIES, ApiServer, by_model
 from wegent_crds.registry import KINDS
 
 pytestmark = pytest.mark.filterwarnings(LARGE_BODIES)

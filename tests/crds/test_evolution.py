@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from devcluster.binaries import Binaries
-from tests.support.cluster import ROOT, installed_plane
+from devcluster.checkout import CHECKOUT
+from tests.support.cluster import installed_plane
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import eventually
 
@@ -30,7 +31,7 @@ AS_V1 = ("get", "ghosts.v1.agent.wecode.io", "-n", "default", "-o", "json")
 
 @pytest.fixture
 def kubectl(binaries: Binaries, tmp_path: Path) -> Iterator[Kubectl]:
-    with installed_plane(binaries, tmp_path / "plane", (ROOT / "crds",)) as plane:
+    with installed_plane(binaries, tmp_path / "plane", (CHECKOUT / "crds",)) as plane:
         yield Kubectl(plane.binaries.kubectl, plane.kubeconfig)
 
 
@@ -41,7 +42,7 @@ def with_a_second_version(crd: dict[str, Any]) -> dict[str, Any]:
     second["name"] = "v2"
     spec = second["schema"]["openAPIV3Schema"]["properties"]["spec"]
     spec["properties"]["tone"] = {"type": "string", "default": "plain", "maxLength": 40}
-    # Where all versions have the same list, the API server hoists it to the CRD's top, and refuses
+    # If all versions have the same list, the API server hoists it to the CRD's top, and refuses
     # it there, since the schemas differ ("may only be set when validations.schema is included").
     second["selectableFields"].append({"jsonPath": ".spec.tone"})
     first["storage"] = False
@@ -50,7 +51,7 @@ def with_a_second_version(crd: dict[str, Any]) -> dict[str, Any]:
 
 async def test_a_second_version_beside_the_first(kubectl: Kubectl) -> None:
     kubectl.run("apply", "-f", "-", stdin=GHOST).ok()
-    shipped = yaml.safe_load((ROOT / "crds" / "ghost.yaml").read_text(encoding="utf-8"))
+    shipped = yaml.safe_load((CHECKOUT / "crds" / "ghost.yaml").read_text(encoding="utf-8"))
     kubectl.run("replace", "-f", "-", stdin=with_a_second_version(shipped)).ok()
 
     def served() -> bool:

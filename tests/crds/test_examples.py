@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from codegen.files import ROOT
-from tests.crds.judge import by_model
+from devcluster.checkout import CHECKOUT
+from tests.crds.validation import by_model
 from tests.support.kubectl import Kubectl
 from tests.unit.pages import PAGES, Page
 from wegent_crds import dump, load
 from wegent_crds.references import ObjectKey, references_of
 from wegent_crds.registry import GROUP, KINDS, TOMBSTONE
 
-FOLDER = ROOT / "examples"
+FOLDER = CHECKOUT / "examples"
 FILES = sorted(FOLDER.glob("*.yaml"))
 MADE_BY_USERS = [kind for kind in KINDS if kind != TOMBSTONE]
 ACCOUNTS = "wegent-accounts"

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from codegen.__main__ import main
-from codegen.files import MARK, ROOT
+from codegen.files import MARK
 from codegen.structural import NotStructuralError, structural_schema
+from devcluster.checkout import CHECKOUT
 from tests.crds.schemas import definition, root_schema, subschemas
 from wegent_crds.models import model_of
 from wegent_crds.registry import KINDS, TOMBSTONE, Kind
@@ -47,7 +48,7 @@ def test_check_shows_what_differs_and_what_is_stale(
 
 def test_each_file_says_what_it_is_generated_from() -> None:
     for kind in KINDS:
-        header = (ROOT / "crds" / f"{kind.singular}.yaml").read_text().splitlines()[:2]
+        header = (CHECKOUT / "crds" / f"{kind.singular}.yaml").read_text().splitlines()[:2]
         assert header[0] == MARK
         assert f"crds/wegent_crds/kinds/{kind.singular}.py" in header[1]
 

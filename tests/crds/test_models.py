@@ -77,7 +77,7 @@ def test_what_the_server_adds_to_metadata_is_let_by() -> None:
         ({**META, "surprise": None}, "surprise"),
     ],
 )
-def test_metadata_is_judged_as_kubernetes_does(metadata: dict[str, Any], said: str) -> None:
+def test_metadata_is_validated_as_kubernetes_does(metadata: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         ObjectMeta.model_validate(metadata)
 

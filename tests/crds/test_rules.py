@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.crds.judge import ApiServer, by_model
 from tests.crds.rules import CEL_RULES, OTHER_RULES, RuleCase
 from tests.crds.samples import body
 from tests.crds.schemas import root_schema, subschemas
+from tests.crds.validation import ApiServer, by_model
 from wegent_crds.registry import KINDS
 
 
@@ -35,7 +35,7 @@ async def test_a_rule_says_the_same_on_both_sides(case: RuleCase, api_server: Ap
 
 
 @pytest.mark.parametrize("case", OTHER_RULES, ids=lambda case: f"{case.plural}-{case.refused}")
-async def test_a_pattern_or_list_type_judges_the_same_on_both_sides(
+async def test_a_pattern_or_list_type_validates_the_same_on_both_sides(
     case: RuleCase, api_server: ApiServer
 ) -> None:
     refused = await api_server.create(case.plural, case.refused_body)

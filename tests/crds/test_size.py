@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.crds.judge import LARGE_BODIES, ApiServer
 from tests.crds.largest import largest_body, stored_size
 from tests.crds.samples import MINIMAL, body
+from tests.crds.validation import LARGE_BODIES, ApiServer
 from wegent_crds.registry import BY_PLURAL, KINDS, TOMBSTONE
 from wegent_kube.resources import resource_of
 

@@ -15,9 +15,9 @@ from tests.crds.changes import (
     SpecChange,
     natural,
 )
-from tests.crds.judge import ApiServer, Verdict, by_transition
 from tests.crds.samples import body
 from tests.crds.schemas import root_schema, subschemas
+from tests.crds.validation import ApiServer, Verdict, by_transition
 from wegent_crds.kinds.task import TaskSpec
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.phases import FINAL, TRANSITIONS, Phase, may_become
@@ -52,7 +52,7 @@ async def _brought_to(api_server: ApiServer, phase: str) -> dict[str, Any]:
     return task
 
 
-async def _judge(api_server: ApiServer, task: dict[str, Any], after: dict[str, Any]) -> Verdict:
+async def _validate(api_server: ApiServer, task: dict[str, Any], after: dict[str, Any]) -> Verdict:
     """Validate a change of the status by the API server and the models, which must agree."""
     (verdict,) = await api_server.write_statuses("tasks", task, [after])
     twin = by_transition(TaskStatus, task["status"], after)
@@ -65,7 +65,7 @@ async def _judge(api_server: ApiServer, task: dict[str, Any], after: dict[str, A
 async def test_each_transition(
     before: str, after: str, stored: Stored, api_server: ApiServer
 ) -> None:
-    verdict = await _judge(api_server, stored[before], natural(before, after))
+    verdict = await _validate(api_server, stored[before], natural(before, after))
     if (before, after) in ALLOWED:
         assert verdict.accepted, verdict.said
     else:
@@ -77,7 +77,7 @@ async def test_each_transition(
 async def test_each_rule_over_the_status(
     change: Change, stored: Stored, api_server: ApiServer
 ) -> None:
-    verdict = await _judge(api_server, stored[change.before], change.after)
+    verdict = await _validate(api_server, stored[change.before], change.after)
     if change.said is None:
         assert verdict.accepted, verdict.said
     else:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.crds.judge import ApiServer, by_model
 from tests.crds.samples import MINIMAL, body
+from tests.crds.validation import ApiServer, by_model
 from wegent_crds.moments import moment
 
 TIMES = {
@@ -35,7 +35,7 @@ TIMES = {
 
 
 @pytest.mark.parametrize("text", TIMES)
-async def test_a_time_is_judged_alike(text: str, api_server: ApiServer) -> None:
+async def test_a_time_is_validated_alike(text: str, api_server: ApiServer) -> None:
     given_ = body("tombstones", MINIMAL["tombstones"] | {"expiresAt": text})
     made = await api_server.create("tombstones", given_)
     assert made.accepted is TIMES[text], made.said

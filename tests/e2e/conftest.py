@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from devcluster.checkout import CHECKOUT
 from imagebuild.images import IMAGES
 from tests.e2e.clusters import PodCluster, pod_cluster
-from tests.e2e.release import ROOT, Release
+from tests.e2e.release import Release
 from tests.e2e.rest import Rest
 from tests.support.helm import Helm
 
-ARCHIVES = ROOT / ".dev" / "image"
+ARCHIVES = CHECKOUT / ".dev" / "image"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

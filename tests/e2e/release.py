@@ -2,8 +2,8 @@
 
 import base64
 from dataclasses import dataclass
-from pathlib import Path
 
+from devcluster.checkout import CHECKOUT
 from tests.e2e.clusters import PodCluster
 from tests.e2e.pods import Pods
 from tests.e2e.rest import Rest
@@ -11,8 +11,7 @@ from tests.support.commands import Result
 from tests.support.helm import Helm
 from tests.support.kubectl import Kubectl
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts" / "wegent"
+CHART = CHECKOUT / "charts" / "wegent"
 WITHIN = "--timeout=170s"
 LOADED = "--set=image.repository=localhost/wegent"
 """The names that `make image` gives. They have no registry: the images are on the nodes."""
@@ -50,7 +49,7 @@ class Release:
         return self.name in self._run("list", "--short").stdout.split()
 
     def ensure(self) -> None:
-        """Install the release unless it is there, and return when all of it is ready."""
+        """Install the release unless it exists, and return when all of it is ready."""
         if not self.installed:
             self._ensure_namespace()
             self._run("install", self.name, str(CHART), "--wait", WITHIN, LOADED, OPEN)

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
+from devcluster.checkout import CHECKOUT
 from tests.e2e.clusters import PodCluster
-from tests.e2e.release import ROOT, Release
+from tests.e2e.release import Release
 from tests.support.api import is_ready
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(400)
-EXAMPLES = ROOT / "examples"
+EXAMPLES = CHECKOUT / "examples"
 WALKTHROUGH = "WEGENT_E2E_WALKTHROUGH"
 """The variable that names a script to run too, with the API's base URL as its argument."""
 

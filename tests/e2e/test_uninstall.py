@@ -4,12 +4,13 @@ import functools
 
 import pytest
 
+from devcluster.checkout import CHECKOUT
 from tests.e2e.pods import Pods
-from tests.e2e.release import ROOT, Release
+from tests.e2e.release import Release
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(400)
-GHOST = ROOT / "examples" / "ghost.yaml"
+GHOST = CHECKOUT / "examples" / "ghost.yaml"
 
 
 async def test_what_users_made_stays_and_can_be_deleted(release: Release) -> None:

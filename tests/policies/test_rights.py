@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.cluster import ROOT
+from devcluster.checkout import CHECKOUT
 from tests.support.kubectl import Kubectl
 
 SYSTEM, ACCOUNTS = "wegent-system", "wegent-accounts"
@@ -48,7 +48,7 @@ def told(kubectl: Kubectl, account: str, namespace: str) -> set[Right]:
 
 def documented(program: str, namespace: str) -> set[Right]:
     """Return the rights that the manifests give in a namespace, by all bindings."""
-    path = ROOT / "config" / "rbac" / f"{program}.yaml"
+    path = CHECKOUT / "config" / "rbac" / f"{program}.yaml"
     objects = list(filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8"))))
     roles = {
         (it["kind"], it["metadata"].get("namespace"), it["metadata"]["name"]): it["rules"]

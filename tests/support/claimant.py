@@ -17,7 +17,7 @@ TASKS = resource_of(TASK)
 
 
 def claimable(task: dict[str, Any]) -> bool:
-    """Tell whether a runner may try to claim a Task."""
+    """Return whether a runner may try to claim a Task."""
     status = task["status"]
     stopped = task["spec"]["cancel"] or "deletionTimestamp" in task["metadata"]
     return status["phase"] == "Pending" and is_ready(task) and not stopped

@@ -8,12 +8,12 @@ from typing import Final
 import pytest
 
 from devcluster.binaries import Binaries, find_binaries
+from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from devcluster.install import Installer
 from tests.support.kubectl import Kubectl
 
-ROOT = Path(__file__).parents[2]
-SHIPPED: Final = (ROOT / "crds", ROOT / "config")
+SHIPPED: Final = (CHECKOUT / "crds", CHECKOUT / "config")
 """The kinds, roles and policies of the checkout."""
 
 

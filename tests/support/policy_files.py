@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import yaml
 
-from codegen.files import ROOT
 from codegen.policies import FOLDER
+from devcluster.checkout import CHECKOUT
 
 Manifest = dict[str, Any]
 
@@ -18,7 +18,7 @@ def policy_files() -> dict[str, list[Manifest]]:
     """Return the manifests of each file, by the file's name."""
     return {
         path.name: list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-        for path in sorted((ROOT / FOLDER).glob("*.yaml"))
+        for path in sorted((CHECKOUT / FOLDER).glob("*.yaml"))
     }
 
 

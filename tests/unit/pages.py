@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -25,7 +25,7 @@ class Page:
     @classmethod
     def read(cls, path: str) -> "Page":
         """Return the page at a path below the repository's root."""
-        return cls(Path(path), (ROOT / path).read_text(encoding="utf-8"))
+        return cls(Path(path), (CHECKOUT / path).read_text(encoding="utf-8"))
 
     @cached_property
     def prose(self) -> str:
@@ -99,6 +99,6 @@ PATHS = [
     "CODE_OF_CONDUCT.md",
     "SECURITY.md",
     "charts/wegent/README.md",
-    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
+    *sorted(str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "docs").rglob("*.md")),
 ]
 PAGES = [Page.read(path) for path in PATHS]

@@ -15,19 +15,19 @@ import wegent_api.settings
 import wegent_operator.runtime.metrics
 import wegent_operator.settings
 from codegen.docs import TARGET
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 from tests.unit.pages import PAGES, PATHS, Page, rows, slug
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.models import model_of
 from wegent_crds.registry import BY_KIND, GROUP, KINDS, TOMBSTONE, Kind
-from wegent_operator.runtime.refusals import Step
+from wegent_operator.state.refusals import WriteStep
 
 CONDITIONS = Page.read("docs/conditions.md")
 OPERATOR = Page.read("docs/operator.md")
 SECURITY = Page.read("docs/security.md")
 REASONS = list(rows(CONDITIONS.section("The reasons")))
 KIND_IDS = [kind.singular for kind in KINDS]
-TARGETS = {name for name, _ in TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8"))}
+TARGETS = {name for name, _ in TARGET.findall((CHECKOUT / "Makefile").read_text(encoding="utf-8"))}
 SETTINGS: dict[str, type[BaseSettings]] = {
     "operator": wegent_operator.settings.Settings,
     "api": wegent_api.settings.Settings,
@@ -211,13 +211,13 @@ def test_each_kind_has_a_page(kind: Kind) -> None:
 
 
 def test_each_page_of_a_kind_has_a_kind() -> None:
-    pages = {path.stem for path in (ROOT / "docs" / "kinds").glob("*.md")}
+    pages = {path.stem for path in (CHECKOUT / "docs" / "kinds").glob("*.md")}
     assert pages == {kind.singular for kind in KINDS}
 
 
 def fields_of(kind: Kind) -> Iterator[str]:
     """Yield the path of each field, from the CRD's schema."""
-    crd = yaml.safe_load((ROOT / "crds" / f"{kind.singular}.yaml").read_text(encoding="utf-8"))
+    crd = yaml.safe_load((CHECKOUT / "crds" / f"{kind.singular}.yaml").read_text(encoding="utf-8"))
     [version] = crd["spec"]["versions"]
     for part in ("spec", "status"):
         yield from _paths(part, version["schema"]["openAPIV3Schema"]["properties"][part])
@@ -260,7 +260,7 @@ def test_json_can_be_read(page: Page) -> None:
 
 
 def manifests() -> Iterator[dict[str, Any]]:
-    for path in sorted((ROOT / "config").rglob("*.yaml")):
+    for path in sorted((CHECKOUT / "config").rglob("*.yaml")):
         yield from filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 
@@ -294,11 +294,11 @@ def test_links_lead_somewhere(page: Page) -> None:
         if re.match(r"[a-z]+:", link):
             continue
         target, _, anchor = link.partition("#")
-        path = (ROOT / page.path.parent / target).resolve() if target else ROOT / page.path
+        path = (CHECKOUT / page.path.parent / target).resolve() if target else CHECKOUT / page.path
         assert path.exists(), link
-        assert path.is_relative_to(ROOT), link
+        assert path.is_relative_to(CHECKOUT), link
         if anchor:
-            assert anchor in Page.read(str(path.relative_to(ROOT))).anchors, link
+            assert anchor in Page.read(str(path.relative_to(CHECKOUT))).anchors, link
 
 
 def test_each_page_can_be_reached_from_the_readme() -> None:
@@ -311,8 +311,8 @@ def test_each_page_can_be_reached_from_the_readme() -> None:
         for link in Page.read(path).links:
             target = link.partition("#")[0]
             if target.endswith(".md") and ":" not in target:
-                found = (ROOT / path).parent / target
-                waiting.append(str(found.resolve().relative_to(ROOT)))
+                found = (CHECKOUT / path).parent / target
+                waiting.append(str(found.resolve().relative_to(CHECKOUT)))
     assert reached == set(PATHS)
 
 
@@ -320,4 +320,4 @@ def test_the_steps_that_can_be_refused_are_documented() -> None:
     [row] = [
         line for line in OPERATOR.text.splitlines() if "wegent_operator_refusals_total" in line
     ]
-    assert set(re.findall(r"`([a-z]+)`", row.split("|")[3])) == {step.value for step in Step}
+    assert set(re.findall(r"`([a-z_]+)`", row.split("|")[3])) == {step.value for step in WriteStep}

@@ -42,7 +42,7 @@ def _section(reason: Reason) -> Page:
 
 
 @pytest.mark.parametrize(
-    ("reason", "judged", "there"),
+    ("reason", "evaluated", "there"),
     [
         (Reason.REF_NOT_FOUND, state("Bot", "reviewer", BOT_SPEC), [MODEL, SHELL]),
         (
@@ -81,11 +81,11 @@ def _section(reason: Reason) -> Page:
         ),
     ],
 )
-def test_of_references(reason: Reason, judged: ObjectState, there: list[ObjectState]) -> None:
+def test_of_references(reason: Reason, evaluated: ObjectState, there: list[ObjectState]) -> None:
     cache = Cache()
     for item in there:
         cache.put(item)
-    ready = evaluate(judged, cache).ready
+    ready = evaluate(evaluated, cache).ready
     assert ready.reason is reason
     assert ready.message in shown(reason)
 

@@ -23,7 +23,6 @@ from wegent_crds.kinds.tombstone import TombstoneSpec
 from wegent_crds.registry import ACCOUNT, GROUP, KINDS, TOMBSTONE
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 from wegent_operator.accounts.quota import QUOTA_NAME
-from wegent_operator.state.objects import OWN_NAMESPACE_PREFIX
 
 OPERATOR = "system:serviceaccount:wegent-system:wegent-operator"
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
@@ -45,7 +44,7 @@ NAMES: Final = {
     members.PREFIX,
     members.SYSTEM_PREFIX,
     ACCOUNT_UID_LABEL,
-    OWN_NAMESPACE_PREFIX,
+    members.OWN_NAMESPACE_PREFIX,
     QUOTA_NAME,
     OPERATOR,
     PROXY,

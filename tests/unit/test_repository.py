@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 
 REGISTRIES = [
     ".".join(parts)
@@ -33,34 +33,34 @@ ARCHIVES = ("tar" + ".gz", "tgz", "whl", "zip")
 
 def committed() -> list[Path]:
     listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, encoding="utf-8"
+        ["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, check=True, encoding="utf-8"
     )
-    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    paths = [CHECKOUT / name for name in listed.stdout.split("\0") if name]
     return [path for path in paths if path.is_file()]  # not files that are being deleted
 
 
 TEXTS = {
-    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8", errors="replace")
+    str(path.relative_to(CHECKOUT)): path.read_text(encoding="utf-8", errors="replace")
     for path in committed()
 }
 
 
 @pytest.mark.parametrize("path", ["operator/__init__.py", "tests/operator", "crds/__init__.py"])
 def test_nothing_shadows_the_standard_library(path: str) -> None:
-    assert not (ROOT / path).exists(), "docs/adr/0001-operator-is-a-plain-folder.md says why"
+    assert not (CHECKOUT / path).exists(), "docs/adr/0001-operator-is-a-plain-folder.md says why"
 
 
 def test_python_starts_at_the_root() -> None:
     # -S excludes site-packages, so that the current folder comes first.
     done = subprocess.run(
         [sys.executable, "-S", "-c", "import collections, operator; print(operator.__file__)"],
-        cwd=ROOT,
+        cwd=CHECKOUT,
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert not Path(done.stdout.strip()).is_relative_to(ROOT)
+    assert not Path(done.stdout.strip()).is_relative_to(CHECKOUT)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_changelog_knows_the_version() -> None:
 
 
 def test_each_example_is_of_one_kind_that_users_write() -> None:
-    assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} == {
+    assert {path.stem for path in (CHECKOUT / "examples").glob("*.yaml")} == {
         "account", "bot", "ghost", "model", "shell", "skill", "task", "team",
     }  # fmt: skip
 

@@ -17,7 +17,7 @@ import tests.benchmarks.__main__
 import wegent_api.__main__
 import wegent_api.accounts.first_admin
 import wegent_operator.__main__
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 from wegent_api.settings import Settings as ApiSettings
 from wegent_operator.settings import Settings as OperatorSettings
 
@@ -92,14 +92,16 @@ def test_help_lists_each_setting_with_its_default(
 def test_every_program_is_among_them() -> None:
     folders = ("hack", "operator", "api_proxy", "tests/benchmarks")
     found = {
-        path.relative_to(ROOT)
+        path.relative_to(CHECKOUT)
         for folder in folders
-        for path in (ROOT / folder).rglob("*.py")
+        for path in (CHECKOUT / folder).rglob("*.py")
         if "argument_parser(" in (text := path.read_text(encoding="utf-8"))
         or "ArgumentParser(" in text
         or path.name == "__main__.py"
         or '__name__ == "__main__"' in text
     }
-    known = {Path(str(main.__code__.co_filename)).relative_to(ROOT) for main in PROGRAMS.values()}
+    known = {
+        Path(str(main.__code__.co_filename)).relative_to(CHECKOUT) for main in PROGRAMS.values()
+    }
     entry = {path for path in found if path.parent / "cli.py" in known}
     assert found - entry == known - {path for path in known if path.name == "cli.py"}

@@ -8,9 +8,9 @@ from pydantic import Field
 from wegent_api.accounts.models import Answer, Body, EmailAddress, NamespaceGrants, Password, Role
 from wegent_api.accounts.store import Account
 from wegent_crds.conditions import (
-    Condition,
     ConditionType,
     Reason,
+    StoredCondition,
     conditions_of,
     find_condition,
 )
@@ -70,7 +70,7 @@ class AccountView(Answer):
         )
 
 
-def _ready(body: Mapping[str, Any]) -> Condition | None:
+def _ready(body: Mapping[str, Any]) -> StoredCondition | None:
     """Return the condition Ready, or None if it is not current."""
     if (body.get("status") or {}).get("observedGeneration") != body["metadata"]["generation"]:
         return None

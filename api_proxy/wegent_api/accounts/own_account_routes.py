@@ -18,8 +18,9 @@ from wegent_api.http.errors import Cause, Conflict, Forbidden, Invalid, Unauthor
 from wegent_api.http.openapi import request_body, statuses
 from wegent_api.http.state import SettingsDep
 from wegent_api.upstream.client import UserApiDep
-from wegent_api.upstream.identity import own_namespace, subject, user_of
+from wegent_api.upstream.identity import subject, user_of
 from wegent_api.upstream.own_api import OwnApiDep
+from wegent_crds.members import own_namespace
 from wegent_kube import KubeError
 
 YAML: Final = "application/yaml"

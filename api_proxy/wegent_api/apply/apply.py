@@ -20,7 +20,7 @@ from wegent_api.http.patches import without_quoted_object
 from wegent_api.http.query import ApplyParameters
 from wegent_api.kinds.object_writer import ObjectWriter
 from wegent_api.kinds.reference_check import bounded, missing_of, targets_of, unresolved
-from wegent_api.kinds.taking_over import Applying
+from wegent_api.kinds.take_over import OwnershipTransfer
 from wegent_api.upstream.client import Answer
 from wegent_api.upstream.metadata import metadata_of, version_of
 from wegent_crds.references import ObjectKey, Reference, references_of
@@ -136,8 +136,8 @@ class Apply:
         body = await self._writer.annotate(manifest.body, namespace, target)
         try:
             seen = None if before is None else version_of(metadata_of(before))
-            applying = Applying(self._writer.field_managers, target, self._parameters)
-            answer = await applying.run(body, seen=seen)
+            transfer = OwnershipTransfer(self._writer.field_managers, target, self._parameters)
+            answer = await transfer.run(body, seen=seen)
         except UpstreamStatus as refused:
             raise without_quoted_object(refused) from None
         return Applied(_how(before, answer), tuple(warnings_of(answer.headers)))

@@ -1,1 +1,1 @@
-"""HTTP without the API server: bodies, queries, errors, streams. Nothing here calls it."""
+"""HTTP alone: bodies, queries, errors, streams. No module here calls the API server."""

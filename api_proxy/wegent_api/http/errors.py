@@ -16,7 +16,7 @@
     ├── TooManyRequests        429  with Retry-After
     ├── BadGateway             502  the answer did not come from the API server
     ├── Unavailable            503  the API server can't be reached, or something is not ready yet
-    └── UpstreamStatus       any 4xx, 5xx: the Status of the API server, unchanged
+    └── UpstreamStatus       any 4xx, 5xx: the API server's Status; messages may be reworded
 """
 
 from collections.abc import Mapping, Sequence

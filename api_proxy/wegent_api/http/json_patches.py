@@ -20,7 +20,7 @@ NEEDS: Final[Mapping[str, str | None]] = {
 """Each operation, with its required member besides the path."""
 
 
-def faults(operations: Sequence[Any]) -> Iterator[Cause]:
+def operation_errors(operations: Sequence[Any]) -> Iterator[Cause]:
     """Yield a cause for each error in a patch's operations, with the operation's place."""
     for place, operation in enumerate(operations):
         if not isinstance(operation, dict):

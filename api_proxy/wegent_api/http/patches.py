@@ -86,7 +86,7 @@ async def read_patch(request: Request, _: CallerDep, reader: BodyReaderDep) -> P
         what = "a JSON array of operations" if content_type == JSON_PATCH else "an object"
         raise BadRequest(f"the body must be {what}")
     if isinstance(value, list) and (
-        causes := list(islice(json_patches.faults(value), MAX_CAUSES + 1))
+        causes := list(islice(json_patches.operation_errors(value), MAX_CAUSES + 1))
     ):
         raise BadRequest.of(causes)
     return Patch(content_type, raw, value)

@@ -1,7 +1,7 @@
 """Notes the creator of an object where the API server has no policy for it.
 
-Where the mutating policies ``wegent-creator`` and ``wegent-keep-marks`` are in force, the proxy
-notes nothing, because the policies hold for every client. Kubernetes before 1.36 has no such
+If the mutating policies ``wegent-creator`` and ``wegent-keep-marks`` are in force, the proxy notes
+nothing, because the policies hold for every client. Kubernetes before 1.36 has no such
 policies. The validating policy, which refuses a forged or changed creator, exists in all versions.
 """
 

@@ -58,7 +58,7 @@ class Deletes:
         place = (self.resource, parameters.namespace, name)
         path = self.resource.path(parameters.namespace, name)
         target = Target(user_api, caller, path)
-        await target.must_not_be(if_none_match)
+        await target.check_if_none_match(if_none_match)
         if parameters.dry_run:
             answer = await delete(target, if_match, parameters.dry_run)
         else:

@@ -4,7 +4,7 @@ A create, replace, merge patch or JSON patch is an update. Its manager names the
 later apply can tell the caller's own updates from those of others. Applies have one manager for all
 callers, because a manifest that two people apply in turn is one manifest.
 
-``taking_over`` describes how an apply treats the caller's own updates.
+``take_over`` describes how an apply treats the caller's own updates.
 """
 
 import hashlib

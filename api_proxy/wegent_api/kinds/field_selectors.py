@@ -20,7 +20,7 @@ def fields_of(kind: Kind) -> tuple[str, ...]:
     return (*OF_ALL, *(path.removeprefix(".") for path in model_of(kind).selectable_fields()))
 
 
-def explained(refused: UpstreamStatus, kind: Kind, selector: str | None) -> Problem:
+def with_supported_fields(refused: UpstreamStatus, kind: Kind, selector: str | None) -> Problem:
     """Return a refusal with the selectable fields added if it is about the field selector."""
     if selector is None or not refused.is_bad_request:
         return refused

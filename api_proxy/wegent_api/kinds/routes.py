@@ -1,7 +1,7 @@
 """``/api/v1/kinds/{plural}``: one set of routes for each row of the table of kinds.
 
-Each request becomes one request to the API server, with the caller's token. Its answer is passed on
-unchanged. Every decision is the API server's.
+Each request acts with the caller's token. Writes first check references and note the creator; the
+object in the answer is the API server's, unchanged. The API server decides on rights and validity.
 """
 
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ from wegent_api.http.query import (
     no_repeats,
 )
 from wegent_api.kinds.delete import Deletes
-from wegent_api.kinds.field_selectors import explained
+from wegent_api.kinds.field_selectors import with_supported_fields
 from wegent_api.kinds.list import ListerDep
 from wegent_api.kinds.models import ReferenceList, ReferrerList
 from wegent_api.kinds.openapi import (
@@ -49,8 +49,8 @@ from wegent_api.kinds.relations import Relations
 from wegent_api.kinds.watch import WatcherDep, starting_point
 from wegent_api.kinds.write import Writes
 from wegent_api.upstream.client import UserApiDep
+from wegent_api.upstream.etag import or_not_modified
 from wegent_api.upstream.metadata import metadata_of
-from wegent_api.upstream.tagged import unless_known
 from wegent_api.upstream.target import required
 from wegent_crds.registry import KINDS, Kind, referrers_of
 from wegent_kube.resources import resource_of
@@ -85,7 +85,7 @@ class KindRoutes:
             since = starting_point(request, parameters.resource_version)
             return await watcher.watch(caller, path, parameters.upstream(), since)
         except UpstreamStatus as refused:
-            raise explained(refused, self.kind, parameters.field_selector) from refused
+            raise with_supported_fields(refused, self.kind, parameters.field_selector) from refused
 
     async def get(
         self,
@@ -101,7 +101,7 @@ class KindRoutes:
         answer = await user_api.request(caller, "GET", path)
         if if_match is not None:
             required(metadata_of(answer.body), if_match)
-        return unless_known(answer, if_none_match)
+        return or_not_modified(answer, if_none_match)
 
 
 def kinds_router() -> APIRouter:

@@ -19,10 +19,10 @@ from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import Name, PatchParameters, WriteParameters, namespace_of
 from wegent_api.kinds.object_writer import ObjectWriter, ObjectWriterDep
 from wegent_api.kinds.reference_check import check_references
-from wegent_api.kinds.taking_over import Applying
+from wegent_api.kinds.take_over import OwnershipTransfer
 from wegent_api.upstream.client import Answer
+from wegent_api.upstream.etag import tagged
 from wegent_api.upstream.metadata import metadata_of, version_of
-from wegent_api.upstream.tagged import tagged
 from wegent_api.upstream.target import Target, required
 from wegent_crds.registry import API_VERSION, Kind
 from wegent_kube.encoding import encode_json
@@ -71,7 +71,7 @@ class Writes:
         if not if_none_match.any:
             place = namespace_of(parameters.namespace, named)
             path = self.resource.path(place, name)
-            await writer.target(path).must_not_be(if_none_match)
+            await writer.target(path).check_if_none_match(if_none_match)
             return await self._replace(writer, parameters, if_match, named)
         if if_match is not None:
             raise PreconditionFailed(
@@ -106,7 +106,7 @@ class Writes:
         completed = self.completed(patch.object)
         namespace = namespace_of(parameters.namespace, completed)
         target = writer.target(self.resource.path(namespace, name))
-        await target.must_not_be(if_none_match)
+        await target.check_if_none_match(if_none_match)
         if patch.applies:
             # Version and uid stay: in a request for one object they are conditions.
             wanted = as_wanted(completed, keep=frozenset({"resourceVersion", "uid"}))
@@ -118,9 +118,9 @@ class Writes:
             annotated = await writer.annotate(applied, namespace, target)
             version, tied = await _tied(target, if_match, annotated)
             try:
-                answer = await Applying(writer.field_managers, target, parameters, version).run(
-                    tied
-                )
+                answer = await OwnershipTransfer(
+                    writer.field_managers, target, parameters, version
+                ).run(tied)
             except UpstreamStatus as refused:
                 raise without_quoted_object(refused) from None
         else:

@@ -1,1 +1,1 @@
-"""Members of a namespace."""
+"""Members of a namespace: RoleBindings that its admins write, over REST."""

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wegent_api.http.error_responses import internal_error, problem_response
 from wegent_api.http.errors import BadRequest
-from wegent_api.http.holding import request_scope
+from wegent_api.http.request_scope import request_scope
 from wegent_api.http.security_headers import protect
 from wegent_api.server.logs import request_id
 from wegent_api.server.metrics import Metrics

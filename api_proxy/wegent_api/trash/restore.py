@@ -16,9 +16,9 @@ from wegent_api.upstream.metadata import metadata_of
 from wegent_api.upstream.target import Target
 from wegent_api.upstream.wait import GONE, EventWaiter
 from wegent_crds.conditions import (
-    Condition,
     ConditionType,
     Reason,
+    StoredCondition,
     conditions_of,
     find_condition,
 )
@@ -55,7 +55,7 @@ async def restore(
     )
     if verdict is None:
         return None
-    if isinstance(verdict, Condition):
+    if isinstance(verdict, StoredCondition):
         try:
             if not before["spec"].get("restore"):
                 await _ask(target, wanted=False)
@@ -75,7 +75,7 @@ async def _ask(target: Target, *, wanted: bool) -> Body:
     return tombstone
 
 
-def _verdict(event: str, tombstone: Body) -> Condition | str | None:
+def _verdict(event: str, tombstone: Body) -> StoredCondition | str | None:
     """Return the reason for which the Tombstone stays, `GONE` if it is gone, or None.
 
     Only a verdict on the Tombstone's current generation counts.
@@ -94,7 +94,7 @@ def _verdict(event: str, tombstone: Body) -> Condition | str | None:
     return None
 
 
-def _refusal(verdict: Condition, tombstone: Body) -> Problem:
+def _refusal(verdict: StoredCondition, tombstone: Body) -> Problem:
     kind, name = tombstone["spec"]["kind"], tombstone["spec"]["name"]
     if verdict.reason == Reason.NAME_TAKEN:
         where = f"{tombstone['metadata']['namespace']}/{name}"

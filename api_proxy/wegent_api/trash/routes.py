@@ -21,13 +21,13 @@ from wegent_api.http.preconditions import (
 )
 from wegent_api.http.query import DeleteParameters, Name, OneParameters, TrashParameters, no_repeats
 from wegent_api.kinds.delete import delete
-from wegent_api.kinds.field_selectors import explained
+from wegent_api.kinds.field_selectors import with_supported_fields
 from wegent_api.kinds.list import ListerDep
 from wegent_api.kinds.openapi import conditions
 from wegent_api.trash.openapi import LIST, ONE, PURGED, RESTORED
 from wegent_api.trash.restore import restore as restore_object
 from wegent_api.upstream.client import UserApiDep
-from wegent_api.upstream.tagged import tagged, unless_known
+from wegent_api.upstream.etag import or_not_modified, tagged
 from wegent_api.upstream.target import Target
 from wegent_api.upstream.wait import EventWaiterDep
 from wegent_crds.registry import TOMBSTONE
@@ -52,7 +52,7 @@ async def list_(
     try:
         return await lister.list(caller, TOMBSTONE, parameters)
     except UpstreamStatus as refused:
-        raise explained(refused, TOMBSTONE, parameters.field_selector) from refused
+        raise with_supported_fields(refused, TOMBSTONE, parameters.field_selector) from refused
 
 
 @router.get(
@@ -71,7 +71,7 @@ async def get(
 ) -> Response:
     """Get one Tombstone, with the deleted object in `spec.object`."""
     path = TOMBSTONES.path(parameters.namespace, name)
-    return unless_known(await user_api.request(caller, "GET", path), if_none_match)
+    return or_not_modified(await user_api.request(caller, "GET", path), if_none_match)
 
 
 @router.post(

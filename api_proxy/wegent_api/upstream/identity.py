@@ -39,8 +39,3 @@ def user_of(name: str, accounts_namespace: str) -> str | None:
     """Return the Wegent user with the API server's user name ``name``, or None for others."""
     prefix = f"system:serviceaccount:{accounts_namespace}:"
     return name.removeprefix(prefix) if name.startswith(prefix) else None
-
-
-def own_namespace(username: str) -> str:
-    """Return the name of the user's own namespace."""
-    return f"wegent-{username}"

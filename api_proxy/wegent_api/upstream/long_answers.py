@@ -7,7 +7,7 @@ connection is held.
 """
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.holding import until_answered
+from wegent_api.http.request_scope import until_answered
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import identity

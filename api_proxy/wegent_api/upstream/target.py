@@ -56,7 +56,7 @@ class Target:
             return None
         return tags.only or required(await self.look(), tags)
 
-    async def must_not_be(self, tags: EntityTags | None) -> None:
+    async def check_if_none_match(self, tags: EntityTags | None) -> None:
         """Check the existing object against ``If-None-Match``.
 
         Raises:

@@ -40,7 +40,7 @@ class TombstoneSpec(Schema):
     """Time of the deletion in RFC 3339 form."""
     deleted_by: Annotated[str, Field(max_length=1024)] | None = None
     """Kubernetes user name of the user who deleted the object. Set for deletions over REST; a
-    deletion with `kubectl delete` doesn't record the user."""
+    deletion with kubectl delete doesn't record the user."""
     expires_at: Timestamp
     """Time after which the operator deletes the Tombstone and with it the object for good, in
     RFC 3339 form."""

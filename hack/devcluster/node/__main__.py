@@ -16,7 +16,7 @@ from devcluster.node.packages import install, missing_packages
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Say it; exit status 0 where pods can be run."""
+    """Print the missing requirements; return 0 if pods can run."""
     parser = argparse.ArgumentParser(
         prog="python -m devcluster.node", description=__doc__, allow_abbrev=False
     )

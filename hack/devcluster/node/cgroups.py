@@ -72,7 +72,7 @@ class Cgroups:
 
 
 def _in_use(group: Path) -> bool:
-    """Tell whether a node runs in the group; below it, a pod's may be empty for a moment."""
+    """Return whether a node runs in the group; below it, a pod's may be empty for a moment."""
     try:
         return any(file.read_bytes() for file in group.rglob("cgroup.procs"))
     except OSError:  # it goes just now

@@ -7,10 +7,10 @@ from typing import Final
 
 from devcluster.binaries import Programs
 from devcluster.errors import ClusterError, NodeUnavailable
+from devcluster.image_tools import PACKAGES as IMAGE_TOOLS
 from devcluster.node.requirements import PLUGIN_PACKAGE, TOOLS, plugin_directories
 from devcluster.progress import Progress
 from devcluster.shell import output_of
-from imagebuild.run import PACKAGES as IMAGE_TOOLS
 
 RUNC_TOOLS: Final = {"gcc": "gcc", "pkg-config": "pkg-config"}
 RUNC_LIBRARY: Final = "libseccomp"
@@ -34,7 +34,7 @@ def install(packages: Iterable[str]) -> None:
     """Install packages with apt-get, and say so.
 
     Raises:
-        NodeUnavailable: this is no Debian, we are not root, or apt-get failed.
+        NodeUnavailable: this isn't Debian, the user isn't root, or apt-get failed.
     """
     names = list(packages)
     if not names:

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from imagebuild.run import run
+from devcluster.image_tools import run_tool
 
 DOCKERFILE: Final = """\
 FROM scratch
@@ -24,5 +24,5 @@ def write_pause_image(program: Path, target: Path, name: str) -> None:
     with tempfile.TemporaryDirectory() as context:
         shutil.copy(program, Path(context) / "pause")
         (Path(context) / "Dockerfile").write_text(DOCKERFILE, encoding="utf-8")
-        run("buildah", "build", "--timestamp=0", f"--tag={name}", context)
-    run("buildah", "push", "--quiet", name, f"docker-archive:{target}:{name}")
+        run_tool("buildah", "build", "--timestamp=0", f"--tag={name}", context)
+    run_tool("buildah", "push", "--quiet", name, f"docker-archive:{target}:{name}")

@@ -18,7 +18,6 @@ TOOLS: Final = {
     "unshare": "util-linux",
     "mount": "mount",
     "setpriv": "util-linux",
-    "buildah": "buildah",
 }
 """Each with the Debian package that has it."""
 PLUGIN_PACKAGE: Final = "containernetworking-plugins"
@@ -85,5 +84,5 @@ def _refused(script: str) -> list[str]:
     try:
         output_of(command, "refused", error=NodeUnavailable, within_s=TRY_WITHIN_S)
     except NodeUnavailable as error:
-        return [str(error).splitlines()[-1].removeprefix("refused: ")]
+        return [str(error).splitlines()[-1].removeprefix("refused: ") or "it failed"]
     return []

@@ -23,14 +23,14 @@ from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.accounts.quota import QUOTA_NAME, Counted, Pauses, quota_manifest
 from wegent_operator.accounts.verdict import verdict
 from wegent_operator.accounts.writer import ProvisionWriter
+from wegent_operator.names import FIELD_MANAGER
 from wegent_operator.runtime.held import HeldKeys
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.refusals import is_refusal
-from wegent_operator.runtime.sight import Sight, unseen_referent
-from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.runtime.visibility import Visibility, hidden_referent
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import AccountState, version_of
+from wegent_operator.state.refusals import is_refusal
 from wegent_operator.state.verdict import Problem
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class AccountController:
         provision_writer: ProvisionWriter,
         writer: VerdictWriter,
         held: HeldKeys,
-        sight: Sight,
+        visibility: Visibility,
         accounts_namespace: str,
         quota: Mapping[str, int],
     ) -> None:
@@ -71,7 +71,7 @@ class AccountController:
         self._provision_writer = provision_writer
         self._writer = writer
         self._held = held
-        self._sight = sight
+        self._visibility = visibility
         self._accounts_namespace = accounts_namespace
         self._quota = quota
         self._pauses = Pauses()
@@ -79,12 +79,12 @@ class AccountController:
     def unlisted(self, _: ObjectKey, state: AccountState | None) -> str | None:
         """Return the first resource that must be listed before access is given or removed."""
         # An Account that isn't in the cache counts as deleted, and loses its access.
-        if state is None and self._sight.is_blind(ACCOUNT.plural):
+        if state is None and self._visibility.is_hidden(ACCOUNT.plural):
             return ACCOUNT.plural
         # To remove access, the ServiceAccount is enough: without it its tokens are invalid.
         # Bindings are removed once they are listed.
         taken = state is None or _loses_access(state)
-        return self._sight.first_unlisted((SERVICE_ACCOUNTS,) if taken else PROVISIONED)
+        return self._visibility.first_unlisted((SERVICE_ACCOUNTS,) if taken else PROVISIONED)
 
     async def reconcile(self, key: ObjectKey, state: AccountState | None) -> bool:
         """Apply the plan for an Account's objects, and write the verdict on the Account.
@@ -94,7 +94,7 @@ class AccountController:
                 condition could report it; try again.
         """
         if state is not None and not _loses_access(state):
-            unlisted = unseen_referent(state, self._cache, self._sight)
+            unlisted = hidden_referent(state, self._cache, self._visibility)
             if unlisted is not None:
                 self._held.hold(key, unlisted)
                 return True

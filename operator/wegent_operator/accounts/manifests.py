@@ -9,6 +9,7 @@ from wegent_crds.members import (
     RBAC_GROUP,
     SHARED_BINDING,
     account_binding_name,
+    own_namespace,
     role_name,
 )
 from wegent_crds.registry import ACCOUNT, API_VERSION
@@ -20,7 +21,7 @@ from wegent_kube.resources import (
     Resource,
 )
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL, ProvisionKey
-from wegent_operator.state.objects import AccountState, own_namespace
+from wegent_operator.state.objects import AccountState
 
 MANAGER: Final = "wegent-operator"
 Manifest = dict[str, Any]

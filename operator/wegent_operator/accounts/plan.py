@@ -14,7 +14,7 @@ from typing import Any, Final, TypeGuard
 
 from wegent_crds import members
 from wegent_crds.conditions import Reason
-from wegent_crds.members import ACCOUNT_LABEL, MANAGED_BY, is_system_namespace
+from wegent_crds.members import ACCOUNT_LABEL, MANAGED_BY, is_system_namespace, own_namespace
 from wegent_kube.resources import (
     CLUSTER_ROLE_BINDINGS,
     RESOURCE_QUOTAS,
@@ -33,7 +33,7 @@ from wegent_operator.accounts.provisioned import (
     ProvisionKey,
     managed_subset,
 )
-from wegent_operator.state.objects import AccountState, own_namespace
+from wegent_operator.state.objects import AccountState
 from wegent_operator.state.verdict import Problem
 
 OWN_ROLE: Final = "admin"

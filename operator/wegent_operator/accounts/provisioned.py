@@ -17,6 +17,7 @@ from wegent_crds.members import (
     MANAGED_BY,
     ROLES,
     SHARED_BINDING,
+    account_at_home_in,
     role_name,
 )
 from wegent_crds.registry import ACCOUNT, API_VERSION, GROUP
@@ -28,7 +29,6 @@ from wegent_kube.resources import (
     Resource,
 )
 from wegent_operator.accounts.quota import QUOTA_NAME, counted, hard_of, uncounted
-from wegent_operator.state.objects import account_at_home_in
 
 ACCOUNT_UID_LABEL: Final = f"{GROUP}/account-uid"
 MAX_SUBJECTS: Final = 2

@@ -6,7 +6,7 @@ from wegent_operator.accounts.manifests import shared_binding
 from wegent_operator.accounts.provisioned import managed_subset, serves_everybody
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.accounts.writer import ProvisionWriter
-from wegent_operator.runtime.sight import Sight
+from wegent_operator.runtime.visibility import Visibility
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState
 
@@ -19,20 +19,20 @@ class SharedNamespaceController:
         cache: Cache,
         provisions: Provisions,
         writer: ProvisionWriter,
-        sight: Sight,
+        visibility: Visibility,
         accounts_namespace: str,
         shared_role: str,
     ) -> None:
         self._cache = cache
         self._provisions = provisions
         self._writer = writer
-        self._sight = sight
+        self._visibility = visibility
         self._accounts_namespace = accounts_namespace
         self._shared_role = shared_role
 
     def unlisted(self, _: ObjectKey, __: ObjectState | None) -> str | None:
         """Return ``rolebindings`` until RoleBindings are listed."""
-        return self._sight.first_unlisted([ROLE_BINDINGS])
+        return self._visibility.first_unlisted([ROLE_BINDINGS])
 
     async def reconcile(self, key: ObjectKey, _: ObjectState | None) -> bool:
         """Apply the binding of the shared role in a namespace, or remove it.

@@ -8,8 +8,8 @@ from wegent_kube.content_types import APPLY_PATCH, MERGE_PATCH
 from wegent_kube.resources import NAMESPACES, SERVICE_ACCOUNTS
 from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey
 from wegent_operator.accounts.provisions import Provisions
+from wegent_operator.names import FIELD_MANAGER
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.status_writer import FIELD_MANAGER
 
 _RESOURCES: Final = {resource.plural: resource for resource in PROVISIONED}
 

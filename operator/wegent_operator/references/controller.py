@@ -5,11 +5,11 @@ from typing import Generic, TypeVar
 from wegent_crds.references import ObjectKey
 from wegent_operator.references.verdict import verdict
 from wegent_operator.runtime.held import HeldKeys
-from wegent_operator.runtime.refusals import Hindered, Step
-from wegent_operator.runtime.sight import Sight, unseen_referent, unseen_tombstone
 from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.runtime.visibility import Visibility, hidden_referent, hidden_tombstone
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.refusals import Blocked, WriteStep
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.trash.controller import TrashController
 
@@ -25,37 +25,37 @@ class ReferencesController(Generic[S]):
         trash: TrashController,
         writer: VerdictWriter,
         held: HeldKeys,
-        sight: Sight,
+        visibility: Visibility,
     ) -> None:
         self._cache = cache
         self._trash = trash
         self._writer = writer
         self._held = held
-        self._sight = sight
+        self._visibility = visibility
 
     def unlisted(self, _: ObjectKey, state: S | None) -> str | None:
-        """Return ``tombstones`` if a Tombstone may exist unseen and still restore the object."""
-        return None if state is None else unseen_tombstone(state, self._cache, self._sight)
+        """Return ``tombstones`` if a hidden Tombstone may still restore the object."""
+        return None if state is None else hidden_tombstone(state, self._cache, self._visibility)
 
     async def reconcile(self, key: ObjectKey, state: S | None) -> bool:
         """Add or remove the trash's finalizer, and write the verdict.
 
         Raises:
-            Hindered: the object can't be stored, or can't be deleted yet.
+            Blocked: the object can't be stored, or can't be deleted yet.
             KubeError: a request failed; try again.
         """
         if state is None:
             self._trash.forget(key)
             return True
-        unprotected: Hindered | None = None
+        unprotected: Blocked | None = None
         try:
             if await self._trash.reconcile_finalizer(state):
                 return True
-        except Hindered as hindered:
-            if hindered.step is not Step.HOLD:
+        except Blocked as blocked:
+            if blocked.step is not WriteStep.ADD_FINALIZER:
                 raise
             # An object that can't get the finalizer gets its verdict nevertheless.
-            unprotected = hindered
+            unprotected = blocked
         await self._reconcile_status(state)
         if unprotected is not None:
             raise unprotected
@@ -66,7 +66,7 @@ class ReferencesController(Generic[S]):
         return verdict(state, self._cache)
 
     async def _reconcile_status(self, state: S) -> None:
-        if (unlisted := unseen_referent(state, self._cache, self._sight)) is not None:
+        if (unlisted := hidden_referent(state, self._cache, self._visibility)) is not None:
             self._held.hold(state.key, unlisted)
         else:
             await self._writer.write(state, self.verdict(state))

@@ -25,6 +25,6 @@ class Controller(Protocol[S_contra]):
             state: the cached object; None if it does not exist.
 
         Raises:
-            Hindered: a step was refused or has to wait; report it on the object.
+            Blocked: a step was refused or has to wait; report it on the object.
             KubeError: a request failed; try again.
         """

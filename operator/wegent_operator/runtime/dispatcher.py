@@ -18,9 +18,9 @@ from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.obstacles import PATIENCE, Obstacles
 from wegent_operator.runtime.pending import Pending
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.refusals import Hindered, is_refusal
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, title
+from wegent_operator.state.refusals import Blocked, is_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Dispatcher:
                 with tracing.span("reconcile", **{"wegent.object": title(key)}):
                     await self.reconcile(key)
             except KubeError as error:
-                refusal = error.error if isinstance(error, Hindered) else error
+                refusal = error.error if isinstance(error, Blocked) else error
                 after = refusal.retry_after if isinstance(refusal, ApiError) else None
                 delay = self._queue.retry(key, after)
                 logger.warning("%s: retrying in %.1f s: %s", title(key), delay, error)
@@ -109,12 +109,12 @@ class Dispatcher:
             self._queue.add_after(key, None)
         try:
             done = await controller.reconcile(key, state)
-        except Hindered as hindered:
+        except Blocked as blocked:
             if state is None:
                 raise
             # The controller may have changed the object.
             now = self._cache.get(key)
-            await self._tell(now if now is not None and now.uid == state.uid else state, hindered)
+            await self._tell(now if now is not None and now.uid == state.uid else state, blocked)
             return
         if key in self._held:
             return
@@ -124,24 +124,24 @@ class Dispatcher:
         else:
             self._pending.retry(key)  # the cause of the refusal may end without an event
 
-    async def _tell(self, state: ObjectState, hindered: Hindered) -> None:
+    async def _tell(self, state: ObjectState, blocked: Blocked) -> None:
         """Report an obstacle on its object, and schedule another try.
 
         Raises:
-            Hindered: the refusal may be transient; try again before it is reported.
+            Blocked: the refusal may be transient; try again before it is reported.
         """
-        key, error = state.key, hindered.error
+        key, error = state.key, blocked.error
         if error is None:
-            if hindered.after_s > 0:
-                self._queue.add_after(key, hindered.after_s)
+            if blocked.after_s > 0:
+                self._queue.add_after(key, blocked.after_s)
             else:
-                await self._obstacles.tell(state, hindered)
+                await self._obstacles.tell(state, blocked)
                 self._queue.add_after(key, LOOK_AGAIN_S)
             # In most cases the wait ends with an event of the object itself.
             self._pending.settle(key)
             return
-        self._obstacles.counted(state, hindered)
+        self._obstacles.counted(state, blocked)
         if not is_refusal(error) and self._queue.failures(key) < PATIENCE:
-            raise hindered
-        await self._obstacles.tell(state, hindered)
+            raise blocked
+        await self._obstacles.tell(state, blocked)
         self._pending.retry(key, error.retry_after)

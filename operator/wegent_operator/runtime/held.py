@@ -13,7 +13,7 @@ from wegent_crds.references import ObjectKey
 from wegent_operator.runtime.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.sight import Sight
+from wegent_operator.runtime.visibility import Visibility
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import title
 
@@ -30,13 +30,13 @@ class HeldKeys:
         self,
         cache: Cache,
         queue: KeyedQueue[ObjectKey],
-        sight: Sight,
+        visibility: Visibility,
         recorder: Recorder,
         clock: Callable[[], datetime],
     ) -> None:
         self._cache = cache
         self._queue = queue
-        self._sight = sight
+        self._visibility = visibility
         self._recorder = recorder
         self._clock = clock
         self._keys: set[ObjectKey] = set()
@@ -49,7 +49,7 @@ class HeldKeys:
         logger.info("%s: waiting for a list of %s", title(key), unlisted)
         self._keys.add(key)
         self._queue.forget(key)
-        state, refusal = self._cache.get(key), self._sight.refusal(unlisted)
+        state, refusal = self._cache.get(key), self._visibility.refusal(unlisted)
         # Report nothing if the object has a current verdict, or if the list is only under way.
         if state is None or not refusal or state.observed_generation == state.generation:
             return

@@ -43,8 +43,8 @@ class Metrics:
             ["kind", "step"],
             registry=self.registry,
         )
-        self.hindered = Gauge(
-            "wegent_operator_hindered_objects",
+        self.blocked = Gauge(
+            "wegent_operator_blocked_objects",
             "Objects with an Event or a condition about an obstacle to the operator's work.",
             registry=self.registry,
         )

@@ -20,10 +20,10 @@ from wegent_kube import KubeError
 from wegent_operator.runtime.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.refusals import Hindered, Step
 from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.state.conditions import rfc3339, with_outcome
 from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.refusals import Blocked, WriteStep
 from wegent_operator.state.verdict import Outcome
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ TELL_AGAIN_S: Final = 900.0
 """Seconds after which the same obstacle is reported again. The API server deletes Events after
 an hour, and an Event may never have arrived."""
 REASONS: Final = {
-    Step.HOLD: "NotProtected",
-    Step.STATUS: "StatusNotWritten",
+    WriteStep.ADD_FINALIZER: "NotProtected",
+    WriteStep.STATUS: "StatusNotWritten",
 }
 """Reasons of the Events for steps whose failure doesn't stop the object from working."""
 
@@ -59,7 +59,7 @@ class Obstacles:
         self._told_at: dict[ObjectKey, float] = {}
 
     @property
-    def told(self) -> int:
+    def blocked(self) -> int:
         """Number of objects with an obstacle that was reported and still exists."""
         return len(self._told)
 
@@ -68,40 +68,40 @@ class Obstacles:
         self._told.pop(key, None)
         self._told_at.pop(key, None)
 
-    def counted(self, state: ObjectState, hindered: Hindered) -> None:
+    def counted(self, state: ObjectState, blocked: Blocked) -> None:
         """Count a refusal in the metrics."""
         kind = BY_PLURAL[state.key.plural].kind
-        self._metrics.refusals.labels(kind, str(hindered.step)).inc()
+        self._metrics.refusals.labels(kind, str(blocked.step)).inc()
 
-    async def tell(self, state: ObjectState, hindered: Hindered) -> None:
+    async def tell(self, state: ObjectState, blocked: Blocked) -> None:
         """Report an obstacle on its object. Errors of the API server are logged, not raised."""
-        if hindered.step in REASONS:
-            self.event(state, hindered, REASONS[hindered.step])
+        if blocked.step in REASONS:
+            self.event(state, blocked, REASONS[blocked.step])
             return
         outcome = Outcome(
-            ConditionType.DELETED, status=False, reason=hindered.reason, message=hindered.message
+            ConditionType.DELETED, status=False, reason=blocked.reason, message=blocked.message
         )
-        self.event(state, hindered)
+        self.event(state, blocked)
         try:
             await self._writer.put(state, with_outcome(state, outcome, rfc3339(self._clock())))
         except KubeError as error:
             logger.warning("%s: condition not written: %s", state.key, error)
 
-    def event(self, state: ObjectState, hindered: Hindered, reason: str = "") -> None:
+    def event(self, state: ObjectState, blocked: Blocked, reason: str = "") -> None:
         """Report an obstacle in an Event, unless the last Event or the condition says the same."""
-        key, told = state.key, (state.uid, hindered.message)
+        key, told = state.key, (state.uid, blocked.message)
         there = find_condition(state.conditions, ConditionType.DELETED)
         fresh = time.monotonic() - self._told_at.get(key, -TELL_AGAIN_S) < TELL_AGAIN_S
         if fresh and self._told.get(key) == told:
             return
         self._told[key], self._told_at[key] = told, time.monotonic()
-        if there is not None and there.message == hindered.message:
+        if there is not None and there.message == blocked.message:
             return
-        logger.warning("%s: %s", state.key, hindered.message)
+        logger.warning("%s: %s", state.key, blocked.message)
         story = Story(
             action="Delete",
-            reason=reason or hindered.reason,
-            note=hindered.message,
-            normal=hindered.error is None,
+            reason=reason or blocked.reason,
+            note=blocked.message,
+            normal=blocked.error is None,
         )
         self._recorder.tell(state, story, self._clock())

@@ -1,22 +1,21 @@
 """Writes statuses, each with one guarded patch, and counts the outcomes."""
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.content_types import JSON, MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
+from wegent_operator.names import FIELD_MANAGER
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.refusals import Hindered, Step, is_refusal
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import status_patch
 from wegent_operator.state.objects import ObjectState
-
-FIELD_MANAGER: Final = "wegent-operator"
+from wegent_operator.state.refusals import Blocked, WriteStep, is_refusal
 
 
 class StatusWriter:
@@ -70,7 +69,7 @@ class StatusWriter:
             outcomes.labels(kind.kind, "failed").inc()
             if not is_refusal(error):
                 raise
-            raise Hindered.at(Step.STATUS, error) from error
+            raise Blocked.at(WriteStep.STATUS, error) from error
         if answer is Missed.CHANGED:
             # Another client wrote meanwhile. The event of that write enqueues the object again.
             outcomes.labels(kind.kind, "conflict").inc()

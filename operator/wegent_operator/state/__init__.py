@@ -1,1 +1,1 @@
-"""The objects of the cluster in memory, reduced to the parts that verdicts need."""
+"""The objects of the cluster in memory, reduced to the parts that verdicts need, and verdicts."""

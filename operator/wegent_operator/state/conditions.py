@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from wegent_crds.conditions import Condition, ConditionType, find_condition
+from wegent_crds.conditions import ConditionType, StoredCondition, find_condition
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, READINESS
 from wegent_operator.state.objects import ObjectState
 from wegent_operator.state.verdict import Outcome, Verdict
@@ -56,7 +56,7 @@ def without_obstacle(state: _S) -> _S:
     )
 
 
-def with_conditions(state: _S, conditions: Iterable[Condition]) -> _S:
+def with_conditions(state: _S, conditions: Iterable[StoredCondition]) -> _S:
     """Return the state with these conditions, and with the matching ``status.ready``."""
     kept = tuple(conditions)
     ready = find_condition(kept, ConditionType.READY)
@@ -78,11 +78,13 @@ def status_patch(desired: ObjectState) -> dict[str, Any]:
     }
 
 
-def condition_of(outcome: Outcome, seen: Condition | None, generation: int, now: str) -> Condition:
+def condition_of(
+    outcome: Outcome, seen: StoredCondition | None, generation: int, now: str
+) -> StoredCondition:
     """Return the condition of an outcome; ``seen`` is the present condition of that type."""
     status = "True" if outcome.status else "False"
     unchanged = seen is not None and seen.status == status
-    return Condition(
+    return StoredCondition(
         type=str(outcome.type),
         status=status,
         reason=str(outcome.reason),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from wegent_crds.conditions import Condition, conditions_of
-from wegent_crds.members import ROLES
+from wegent_crds.conditions import StoredCondition, conditions_of
+from wegent_crds.members import ROLES, own_namespace
 from wegent_crds.moments import moment
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.reading import integer, mapping, mappings, text, texts
@@ -23,8 +23,6 @@ from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
 UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
 """Creation time of an object that has none. With it, the object is never older than another."""
-OWN_NAMESPACE_PREFIX: Final = "wegent-"
-"""Prefix of the name of a user's own namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class ObjectState:
     generation: int
     references: tuple[Reference, ...]
     access_from: tuple[LabelSelector, ...]
-    conditions: tuple[Condition, ...]
+    conditions: tuple[StoredCondition, ...]
     """The status as last seen or written, foreign condition types included."""
     observed_generation: int | None
     ready: str
@@ -187,17 +185,6 @@ def version_of(body: Mapping[str, Any]) -> int:
     return int(body["metadata"].get("resourceVersion") or 0)
 
 
-def own_namespace(account: str) -> str:
-    """Return the name of a user's own namespace."""
-    return f"{OWN_NAMESPACE_PREFIX}{account}"
-
-
-def account_at_home_in(namespace: str) -> str | None:
-    """Return the name of the user whose own namespace this would be, or None if there is none."""
-    account = namespace.removeprefix(OWN_NAMESPACE_PREFIX)
-    return account if account and account != namespace else None
-
-
 def title(key: ObjectKey) -> str:
     """Return an object's kind and full name, for messages and logs."""
     kind = BY_PLURAL[key.plural].kind if key.plural in BY_PLURAL else "Namespace"
@@ -210,7 +197,10 @@ def namespace_key(name: str) -> ObjectKey:
 
 
 def _namespaces_of(account: str, spec: Mapping[str, Any]) -> Iterator[Reference]:
-    """Yield the namespaces that an Account needs: when one comes or goes the Account is seen to."""
+    """Yield references to the namespaces that an Account needs.
+
+    The Account is reconciled when one of them changes.
+    """
     yield Reference("metadata.name", namespace_key(own_namespace(account)))
     for index, item in mappings(spec.get("namespaces")):
         if name := text(item.get("name")):
@@ -218,7 +208,11 @@ def _namespaces_of(account: str, spec: Mapping[str, Any]) -> Iterator[Reference]
 
 
 def _account_spec(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> AccountSpec:
-    """Return what an Account asks for; where it can't be read, the least that it may mean."""
+    """Return an Account's spec.
+
+    An invalid role is a plain user's, an invalid membership is ignored, and any true value of
+    ``suspended`` suspends.
+    """
     return AccountSpec(
         role="admin" if spec.get("role") == "admin" else "user",
         memberships=tuple(
@@ -248,7 +242,10 @@ def _references(
 
 
 def _place_of(namespace: str, spec: Mapping[str, Any]) -> Iterator[Reference]:
-    """Yield where a Tombstone's object belongs: when that place is free it may come back."""
+    """Yield a reference to the name that a restore needs.
+
+    The Tombstone is reconciled when the name is free.
+    """
     kind, name = BY_KIND.get(text(spec.get("kind"))), text(spec.get("name"))
     if kind is not None and name:
         yield Reference("spec.name", ObjectKey(kind.plural, namespace, name))

@@ -6,8 +6,8 @@ from datetime import datetime
 from wegent_crds.references import ObjectKey
 from wegent_operator.references.controller import ReferencesController
 from wegent_operator.runtime.held import HeldKeys
-from wegent_operator.runtime.sight import Sight
 from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.runtime.visibility import Visibility
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import rfc3339, without_obstacle
 from wegent_operator.state.objects import TaskState
@@ -27,11 +27,11 @@ class TaskController(ReferencesController[TaskState]):
         trash: TrashController,
         writer: VerdictWriter,
         held: HeldKeys,
-        sight: Sight,
+        visibility: Visibility,
         steps: TaskSteps,
         clock: Callable[[], datetime],
     ) -> None:
-        super().__init__(cache, trash, writer, held, sight)
+        super().__init__(cache, trash, writer, held, visibility)
         self._steps = steps
         self._clock = clock
 
@@ -39,7 +39,7 @@ class TaskController(ReferencesController[TaskState]):
         """Take the step that is due; without one, reconcile the Task like other kinds.
 
         Raises:
-            Hindered: the Task can't be stored, or can't be deleted yet.
+            Blocked: the Task can't be stored, or can't be deleted yet.
             KubeError: a request failed; try again.
         """
         if state is None:

@@ -53,7 +53,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TaskStep:
     """One change that is due at a certain time."""
 
     due: datetime
@@ -63,49 +63,53 @@ class Step:
     message: str
 
 
-def next_step(task: TaskProgress, seen: Seen) -> Step | None:
+def next_step(task: TaskProgress, seen: Seen) -> TaskStep | None:
     """Return the next step of a Task that nobody writes; None if there is none."""
     steps = _steps(task, seen)
     return min(steps, key=lambda step: step.due) if steps else None
 
 
-def _steps(task: TaskProgress, seen: Seen) -> list[Step]:
+def _steps(task: TaskProgress, seen: Seen) -> list[TaskStep]:
     if task.phase in FINAL:
         return _collection(task)
     if task.phase is Phase.PENDING:
         if not task.cancel:
             return []
         return [
-            Step(seen.cancel, Cause.CANCELLED, Phase.CANCELLED, "Cancelled before it was claimed")
+            TaskStep(
+                seen.cancel, Cause.CANCELLED, Phase.CANCELLED, "Cancelled before it was claimed"
+            )
         ]
     return [*_cancellation(task, seen), *_timeout(task), *_expiry(task, seen)]
 
 
-def _collection(task: TaskProgress) -> list[Step]:
+def _collection(task: TaskProgress) -> list[TaskStep]:
     if task.ttl_s is None or task.ended_at is None:
         return []
     # A Task that was restored from the trash has ended long ago, and is still wanted.
     since = max(task.ended_at, task.created_at or task.ended_at)
     message = f"Deleted after spec.ttlSecondsAfterFinished: {task.ttl_s} s after completionTime"
-    return [Step(_after(since, task.ttl_s), Cause.COLLECTED, None, message)]
+    return [TaskStep(_after(since, task.ttl_s), Cause.COLLECTED, None, message)]
 
 
-def _cancellation(task: TaskProgress, seen: Seen) -> list[Step]:
+def _cancellation(task: TaskProgress, seen: Seen) -> list[TaskStep]:
     if not task.cancel:
         return []
     message = f"Cancelled; {_holder(task)} did not stop within {CANCEL_GRACE_S} s"
     due = _after(seen.cancel, CANCEL_GRACE_S)
-    return [Step(due, Cause.CANCELLED, Phase.CANCELLED, message)]
+    return [TaskStep(due, Cause.CANCELLED, Phase.CANCELLED, message)]
 
 
-def _timeout(task: TaskProgress) -> list[Step]:
+def _timeout(task: TaskProgress) -> list[TaskStep]:
     if task.timeout_s is None or task.started_at is None:
         return []
     message = f"Not completed within spec.timeoutSeconds: {task.timeout_s} s"
-    return [Step(_after(task.started_at, task.timeout_s), Cause.TIMED_OUT, Phase.FAILED, message)]
+    return [
+        TaskStep(_after(task.started_at, task.timeout_s), Cause.TIMED_OUT, Phase.FAILED, message)
+    ]
 
 
-def _expiry(task: TaskProgress, seen: Seen) -> list[Step]:
+def _expiry(task: TaskProgress, seen: Seen) -> list[TaskStep]:
     if task.claim is None:
         return []
     due = _after(seen.claim, task.claim.lease_s)
@@ -113,15 +117,15 @@ def _expiry(task: TaskProgress, seen: Seen) -> list[Step]:
         f"the lease of {task.claim.holder} expired after {task.claim.lease_s} s without a renewal"
     )
     if task.cancel:
-        return [Step(due, Cause.CANCELLED, Phase.CANCELLED, f"Cancelled; {ran_out}")]
+        return [TaskStep(due, Cause.CANCELLED, Phase.CANCELLED, f"Cancelled; {ran_out}")]
     if task.attempts - task.releases >= MAX_ATTEMPTS:
         message = f"Failed after {task.attempts} attempts: {ran_out}"
-        return [Step(due, Cause.GIVEN_UP, Phase.FAILED, message)]
+        return [TaskStep(due, Cause.GIVEN_UP, Phase.FAILED, message)]
     message = f"Waiting for another claim after attempt {task.attempts}: {ran_out}"
-    return [Step(due, Cause.LEASE_RAN_OUT, Phase.PENDING, message)]
+    return [TaskStep(due, Cause.LEASE_RAN_OUT, Phase.PENDING, message)]
 
 
-def step_status(step: Step, now: datetime) -> dict[str, Any]:
+def step_status(step: TaskStep, now: datetime) -> dict[str, Any]:
     """Return the changes of a step to a Task's status, as a merge patch."""
     status: dict[str, Any] = {"phase": step.to, "message": step.message, "claim": None}
     if step.to in FINAL:

@@ -35,14 +35,14 @@ SAID: Final[Mapping[Phase, tuple[tuple[ConditionType, Reason], ...]]] = MappingP
 
 
 def with_progress(state: TaskState, phase: Phase, message: str, now: str) -> TaskState:
-    """Return the state of a Task in ``phase``, which isn't Pending, as it should be.
+    """Return the state with the conditions for ``phase``, which isn't Pending.
 
     Equal to ``state`` where all of it is written already, by the operator or by the runner.
 
     Args:
-        state: of the Task.
-        phase: the one that it has, or is about to have.
-        message: why, in words for people.
+        state: the Task.
+        phase: its phase, or its next phase.
+        message: human-readable cause.
         now: an RFC 3339 time.
     """
     if phase not in FINAL and state.progress.cancel:

@@ -15,7 +15,7 @@ from wegent_operator.runtime.status_writer import StatusWriter
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import rfc3339, status_patch, with_verdict
 from wegent_operator.state.objects import ObjectState, TaskState, state_of
-from wegent_operator.tasks.deadlines import Cause, Step, next_step, step_status
+from wegent_operator.tasks.deadlines import Cause, TaskStep, next_step, step_status
 from wegent_operator.tasks.end import with_progress
 from wegent_operator.tasks.first_seen import Sightings
 from wegent_operator.tasks.verdict import verdict
@@ -97,13 +97,13 @@ class TaskSteps:
             self._metrics.task_phases.labels(*phases).inc()
 
     def _is_coming_back(self, state: TaskState) -> bool:
-        """Return whether the Task is being brought back from the trash: its status isn't yet."""
+        """Return whether a restore of the Task is not complete: its status is still missing."""
         if state.restored_from is None:
             return False
         key = ObjectKey(TOMBSTONE.plural, state.key.namespace, state.restored_from)
         return self._cache.get(key) is not None
 
-    async def _take(self, state: TaskState, step: Step, now: datetime) -> None:
+    async def _take(self, state: TaskState, step: TaskStep, now: datetime) -> None:
         patch = status_patch(self._after(state, step, now))
         patch["status"] |= step_status(step, now)
         answer = await self._writer.write(state, patch)
@@ -115,7 +115,7 @@ class TaskSteps:
         self._done(state, step, now)
         self._queue.add(state.key)  # for the step after this one
 
-    def _after(self, state: TaskState, step: Step, now: datetime) -> TaskState:
+    def _after(self, state: TaskState, step: TaskStep, now: datetime) -> TaskState:
         """Return the state with the conditions that the Task is to have after the step."""
         at = rfc3339(now)
         after = state
@@ -125,7 +125,7 @@ class TaskSteps:
             return after
         return with_progress(after, step.to, step.message, at)
 
-    def _done(self, state: TaskState, step: Step, now: datetime) -> None:
+    def _done(self, state: TaskState, step: TaskStep, now: datetime) -> None:
         self._metrics.task_steps.labels(step.cause).inc()
         as_wished = step.cause in (Cause.CANCELLED, Cause.COLLECTED)
         story = Story(action="Step", reason=step.cause, note=step.message, normal=as_wished)

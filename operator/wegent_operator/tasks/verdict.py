@@ -10,7 +10,7 @@ from wegent_operator.state.verdict import Problem, Verdict, outcome_of
 
 
 def verdict(state: TaskState, view: View) -> Verdict:
-    """Return the verdict on a Task as things stand in ``view``."""
+    """Return the verdict on a Task, given the other objects in ``view``."""
     references = verdict_on_references(state, view)
     if not state.progress.cancel:
         accepted = outcome_of(ConditionType.ACCEPTED, Reason.ACCEPTED, [])

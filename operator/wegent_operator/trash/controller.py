@@ -21,9 +21,9 @@ from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeError
 from wegent_operator.runtime.guarded import Missed
-from wegent_operator.runtime.refusals import Hindered, Step, is_refusal
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, state_of
+from wegent_operator.state.refusals import Blocked, WriteStep, is_refusal
 from wegent_operator.trash.object_writer import ObjectWriter
 from wegent_operator.trash.tombstone_store import TombstoneStore
 from wegent_operator.trash.tombstones import is_frozen
@@ -67,7 +67,7 @@ class TrashController:
             True if nothing is left to do; False if the object stays and needs a verdict.
 
         Raises:
-            Hindered: the object can't be stored, or can't be deleted yet.
+            Blocked: the object can't be stored, or can't be deleted yet.
             KubeError: the API server gave no answer; try again.
         """
         if self._done.get(state.key) == state.uid:
@@ -82,10 +82,10 @@ class TrashController:
         if state.deleting:
             if state.has_finalizer:
                 now = self._clock()
-                hindered = waits_for_finalizers(state, now)
-                hindered = hindered or waits_for_restore(state, self._cache, now)
-                if hindered is not None:
-                    raise hindered
+                blocked = waits_for_finalizers(state, now)
+                blocked = blocked or waits_for_restore(state, self._cache, now)
+                if blocked is not None:
+                    raise blocked
                 await self._move_to_trash(state)
             return True
         if not state.has_finalizer:
@@ -100,16 +100,16 @@ class TrashController:
         The next operator deletes that Task.
 
         Raises:
-            Hindered: the API server refused one of the writes.
+            Blocked: the API server refused one of the writes.
             KubeError: the API server gave no answer; try again.
         """
         version = str(state.version)
         if state.has_finalizer:
-            answer = await self._writer.remove_finalizer(state, Step.COLLECT)
+            answer = await self._writer.remove_finalizer(state, WriteStep.DELETE_EXPIRED)
             if isinstance(answer, Missed):
                 return False
             version = answer["metadata"]["resourceVersion"]
-        answer = await self._writer.delete(state, version, Step.COLLECT)
+        answer = await self._writer.delete(state, version, WriteStep.DELETE_EXPIRED)
         return not isinstance(answer, Missed)
 
     async def _move_to_trash(self, state: ObjectState) -> None:
@@ -121,7 +121,7 @@ class TrashController:
             body = await self._writer.freeze(state)
         except ApiError as error:
             if not is_refusal(error):
-                raise Hindered.at(Step.FREEZE, error) from error
+                raise Blocked.at(WriteStep.FREEZE, error) from error
             freezing, body = error, await self._writer.get_deleted(state)
         if body is None:
             return
@@ -148,7 +148,7 @@ class TrashController:
         try would send an event to all clients that watch the object, this operator included.
 
         Raises:
-            Hindered: the move is refused.
+            Blocked: the move is refused.
         """
         body = await self._writer.get_deleted(state)
         if body is None:
@@ -156,10 +156,10 @@ class TrashController:
         try:
             await self._tombstones.store(BY_PLURAL[state.key.plural], body)
             await self._writer.try_removal(state)
-        except Hindered as hindered:
+        except Blocked as blocked:
             if is_frozen(body):
                 await self._writer.thaw(state)  # an operator died meanwhile
-            if hindered.error is None or not _takes_no_dry_run(hindered.error):
+            if blocked.error is None or not _takes_no_dry_run(blocked.error):
                 raise
         return True
 
@@ -178,12 +178,12 @@ class TrashController:
         answer = await self._remove_last_finalizer(state_of(kind, body))
         since = self._clock() - (state.deleted_at or self._clock())
         if answer is Missed.CHANGED and freezing is not None and since > HELD_UP:
-            raise Hindered.at(Step.FREEZE, freezing)
+            raise Blocked.at(WriteStep.FREEZE, freezing)
         # If the object has changed, the event of that change will arrive.
 
     async def _remove_last_finalizer(self, state: ObjectState) -> Any:
         """Remove the finalizer of an object, and record that nothing is left to do for it."""
-        answer = await self._writer.remove_finalizer(state, Step.RELEASE)
+        answer = await self._writer.remove_finalizer(state, WriteStep.REMOVE_FINALIZER)
         if not isinstance(answer, Missed):
             self._done[state.key] = state.uid
         return answer

@@ -12,7 +12,7 @@ from typing import Any
 
 from wegent_crds.registry import API_VERSION
 from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
-from wegent_operator.runtime.status_writer import FIELD_MANAGER
+from wegent_operator.names import FIELD_MANAGER
 
 Entry = Mapping[str, Any]
 

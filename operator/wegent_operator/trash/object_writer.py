@@ -9,11 +9,11 @@ from wegent_crds.well_known import TRASH_FINALIZER
 from wegent_kube import ApiError, KubeClient, KubeError, get_or_none
 from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
+from wegent_operator.names import FIELD_MANAGER
 from wegent_operator.runtime.guarded import Guarded, Missed
-from wegent_operator.runtime.refusals import Hindered, Step
-from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, state_of
+from wegent_operator.state.refusals import Blocked, WriteStep
 from wegent_operator.trash.tombstones import (
     add_finalizer_patch,
     freeze_patch,
@@ -40,17 +40,17 @@ class ObjectWriter:
         """Add the trash's finalizer.
 
         Raises:
-            Hindered: the API server refused it.
+            Blocked: the API server refused it.
             KubeError: the API server gave no answer; try again.
         """
         patch = add_finalizer_patch(state.version, state.finalizers)
-        await self._patch(state, patch, state.version, Step.HOLD)
+        await self._patch(state, patch, state.version, WriteStep.ADD_FINALIZER)
 
-    async def remove_finalizer(self, state: ObjectState, step: Step) -> Any:
+    async def remove_finalizer(self, state: ObjectState, step: WriteStep) -> Any:
         """Remove the trash's finalizer; return the object's metadata, or `Missed`.
 
         Raises:
-            Hindered: the API server refused it.
+            Blocked: the API server refused it.
             KubeError: the API server gave no answer; try again.
         """
         patch = remove_finalizer_patch(state.version, state.finalizers)
@@ -60,18 +60,18 @@ class ObjectWriter:
         """Remove all finalizers in a dry run.
 
         Raises:
-            Hindered: the API server would refuse it.
+            Blocked: the API server would refuse it.
             KubeError: the API server gave no answer; try again.
         """
         # The patch names no version, so that edits meanwhile don't change the answer.
         patch = {"metadata": {"uid": state.uid, "finalizers": None}}
-        await self._patch(state, patch, None, Step.RELEASE, dry_run=True)
+        await self._patch(state, patch, None, WriteStep.REMOVE_FINALIZER, dry_run=True)
 
-    async def delete(self, state: ObjectState, version: str, step: Step) -> Any:
+    async def delete(self, state: ObjectState, version: str, step: WriteStep) -> Any:
         """Delete this version of an object; return the answer, or `Missed`.
 
         Raises:
-            Hindered: the API server refused it.
+            Blocked: the API server refused it.
             KubeError: the API server gave no answer; try again.
         """
         preconditions = {"uid": state.uid, "resourceVersion": version}
@@ -81,7 +81,7 @@ class ObjectWriter:
                 "DELETE", _path(state.key), body, uid=state.uid, version=version
             )
         except ApiError as error:
-            raise Hindered.at(step, error) from error
+            raise Blocked.at(step, error) from error
 
     async def freeze(self, state: ObjectState) -> dict[str, Any] | None:
         """Mark an object so that others can't edit it.
@@ -110,13 +110,13 @@ class ObjectWriter:
         """Return an object that is ready to be deleted; None if it is gone or isn't ready.
 
         Raises:
-            Hindered: the API server refused the read.
+            Blocked: the API server refused the read.
             KubeError: the API server gave no answer; try again.
         """
         try:
             body = await get_or_none(self._client.request("GET", _path(state.key)))
         except ApiError as error:
-            raise Hindered.at(Step.STORE, error) from error
+            raise Blocked.at(WriteStep.STORE, error) from error
         return None if body is None else _if_deleted(state, body)
 
     async def _mark(self, state: ObjectState, tombstone: str | None) -> Any:
@@ -138,7 +138,7 @@ class ObjectWriter:
         state: ObjectState,
         patch: dict[str, Any],
         version: int | str | None,
-        step: Step,
+        step: WriteStep,
         *,
         dry_run: bool = False,
     ) -> Any:
@@ -155,7 +155,7 @@ class ObjectWriter:
                 params={"dryRun": "All"} if dry_run else None,
             )
         except ApiError as error:
-            raise Hindered.at(step, error) from error
+            raise Blocked.at(step, error) from error
 
 
 def _if_deleted(state: ObjectState, body: dict[str, Any]) -> dict[str, Any] | None:

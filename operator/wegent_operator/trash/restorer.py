@@ -15,11 +15,11 @@ from wegent_crds.registry import BY_KIND, BY_PLURAL, TASK, Kind
 from wegent_kube import ApiError, KubeClient, get_or_none
 from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import resource_of
+from wegent_operator.names import FIELD_MANAGER
 from wegent_operator.runtime.guarded import Guarded, Missed
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.refusals import Hindered, Step, is_refusal, quoted
-from wegent_operator.runtime.status_writer import FIELD_MANAGER
 from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.refusals import Blocked, WriteStep, is_refusal, quoted
 from wegent_operator.state.verdict import Problem
 from wegent_operator.trash.field_managers import given_back
 from wegent_operator.trash.task_replay import steps_to
@@ -172,7 +172,7 @@ class Restorer:
                     return
                 if not is_refusal(error):
                     raise
-                self._metrics.refusals.labels(kind.kind, Step.OWNERS).inc()
+                self._metrics.refusals.labels(kind.kind, WriteStep.RESTORE_MANAGED_FIELDS).inc()
                 logger.warning(
                     "%s %s/%s restored without its managedFields: %s",
                     kind.kind,
@@ -186,7 +186,7 @@ class Restorer:
         """Delete a Tombstone that has served its purpose; ``outcome`` labels the metric.
 
         Raises:
-            Hindered: the API server refused the deletion.
+            Blocked: the API server refused the deletion.
         """
         try:
             answer = await self._guarded.send(
@@ -196,7 +196,7 @@ class Restorer:
                 uid=uid,
             )
         except ApiError as error:
-            raise Hindered.at(Step.DROP, error) from error
+            raise Blocked.at(WriteStep.DELETE_TOMBSTONE, error) from error
         self._made.pop(uid, None)
         if not isinstance(answer, Missed):
             self._metrics.tombstones.labels(outcome).inc()

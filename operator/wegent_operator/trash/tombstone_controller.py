@@ -6,19 +6,15 @@ from datetime import datetime
 from wegent_crds.conditions import ConditionType, Reason, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_operator.runtime.queue import KeyedQueue
-from wegent_operator.runtime.refusals import named, waiting_for
-from wegent_operator.runtime.sight import Sight, unseen_tombstone
 from wegent_operator.runtime.verdict_writer import VerdictWriter
+from wegent_operator.runtime.visibility import Visibility, hidden_tombstone
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.conditions import without_obstacle
 from wegent_operator.state.objects import TombstoneState
-from wegent_operator.state.verdict import Problem, Verdict, verdict_of
+from wegent_operator.state.refusals import named, waiting_for
+from wegent_operator.state.verdict import Verdict
 from wegent_operator.trash.restorer import Restorer
-
-
-def verdict(problem: Problem | None) -> Verdict:
-    """Return the verdict on a Tombstone: Ready unless ``problem`` prevents the restore."""
-    return verdict_of([], [problem] if problem else [])
+from wegent_operator.trash.verdict import verdict
 
 
 class TombstoneController:
@@ -30,25 +26,25 @@ class TombstoneController:
         queue: KeyedQueue[ObjectKey],
         restorer: Restorer,
         writer: VerdictWriter,
-        sight: Sight,
+        visibility: Visibility,
         clock: Callable[[], datetime],
     ) -> None:
         self._cache = cache
         self._queue = queue
         self._restorer = restorer
         self._writer = writer
-        self._sight = sight
+        self._visibility = visibility
         self._clock = clock
 
     def unlisted(self, _: ObjectKey, state: TombstoneState | None) -> str | None:
         """Return the resource that must be listed first. A Tombstone has no other references."""
-        return None if state is None else unseen_tombstone(state, self._cache, self._sight)
+        return None if state is None else hidden_tombstone(state, self._cache, self._visibility)
 
     async def reconcile(self, key: ObjectKey, state: TombstoneState | None) -> bool:
         """Restore the object that a Tombstone contains, or delete an expired Tombstone.
 
         Raises:
-            Hindered: the Tombstone has served its purpose and can't be deleted.
+            Blocked: the Tombstone has served its purpose and can't be deleted.
             KubeError: a request failed; try again.
         """
         if state is None:

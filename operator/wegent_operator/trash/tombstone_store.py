@@ -11,7 +11,7 @@ from wegent_kube.content_types import METADATA_OBJECT
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import CRDS, resource_of
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.refusals import Hindered, Step, named
+from wegent_operator.state.refusals import Blocked, WriteStep, named
 from wegent_operator.trash.tombstones import lean, tombstone_of
 
 TOMBSTONES: Final = resource_of(TOMBSTONE)
@@ -41,14 +41,14 @@ class TombstoneStore:
         Tombstones.
 
         Raises:
-            Hindered: the Tombstone was refused, or one of an earlier try is being deleted.
+            Blocked: the Tombstone was refused, or one of an earlier try is being deleted.
             KubeError: the API server gave no answer; try again.
         """
         tombstone = tombstone_of(kind, body, self._clock(), self._retention)
         try:
             await self._write_or_shorten(tombstone)
         except ApiError as error:
-            raise Hindered.at(Step.STORE, error) from error
+            raise Blocked.at(WriteStep.STORE, error) from error
 
     async def _write_or_shorten(self, tombstone: dict[str, Any]) -> None:
         try:
@@ -81,7 +81,7 @@ class TombstoneStore:
         The rest of the Tombstone stays: a user may have requested a restore already.
 
         Raises:
-            Hindered: the Tombstone is being deleted, and the object would be lost with it.
+            Blocked: the Tombstone is being deleted, and the object would be lost with it.
         """
         metadata = tombstone["metadata"]
         path = TOMBSTONES.path(metadata["namespace"], metadata["name"])
@@ -89,7 +89,7 @@ class TombstoneStore:
         if there is None:
             return False
         if "deletionTimestamp" in there["metadata"]:
-            raise Hindered(
+            raise Blocked(
                 Reason.DELETION_BLOCKED,
                 f"the object can't be deleted: the Tombstone {metadata['name']} of an earlier try"
                 f" is being deleted and waits for {named(there['metadata']['finalizers'])};"

@@ -17,7 +17,7 @@ from wegent_kube import ApiError, KubeClient, get_or_none
 from wegent_kube.content_types import MERGE_PATCH, METADATA_LIST, METADATA_OBJECT
 from wegent_kube.resources import CRDS, Resource, resource_of
 from wegent_operator.runtime.guarded import Guarded, Missed
-from wegent_operator.runtime.refusals import is_refusal, quoted
+from wegent_operator.state.refusals import is_refusal, quoted
 from wegent_operator.trash.tombstones import remove_finalizer_patch
 
 logger = logging.getLogger(__name__)

@@ -5,13 +5,13 @@ from datetime import datetime
 from wegent_crds.conditions import ConditionType, Reason, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import TOMBSTONE
-from wegent_operator.runtime.refusals import Hindered, named, waiting_for
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, TombstoneState
+from wegent_operator.state.refusals import Blocked, named, waiting_for
 from wegent_operator.trash.tombstones import others
 
 
-def waits_for_finalizers(state: ObjectState, now: datetime) -> Hindered | None:
+def waits_for_finalizers(state: ObjectState, now: datetime) -> Blocked | None:
     """Return the obstacle of finalizers that belong to other controllers, or None.
 
     While such a finalizer is on the object, the object may be edited, and a restore must bring
@@ -28,7 +28,7 @@ def waits_for_finalizers(state: ObjectState, now: datetime) -> Hindered | None:
     )
 
 
-def waits_for_restore(state: ObjectState, cache: Cache, now: datetime) -> Hindered | None:
+def waits_for_restore(state: ObjectState, cache: Cache, now: datetime) -> Blocked | None:
     """Return the obstacle of a Tombstone that is still restoring the object, or None.
 
     An operator may have died during the restore. The Tombstone would restore the object a

@@ -11,14 +11,14 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.sight import Sight
+from wegent_operator.runtime.visibility import Visibility
 
 
 class WatchMonitor:
     """Finds the failures that a restart of the program would fix."""
 
-    def __init__(self, sight: Sight, limit_s: float) -> None:
-        self._sight = sight
+    def __init__(self, visibility: Visibility, limit_s: float) -> None:
+        self._visibility = visibility
         self._limit_s = limit_s
         self._ended: set[str] = set()
 
@@ -31,7 +31,7 @@ class WatchMonitor:
 
         Parts that have ended are listed too, because only a restart brings them back.
         """
-        return sorted({*self._sight.silent_since(self._limit_s), *self._ended})
+        return sorted({*self._visibility.silent_since(self._limit_s), *self._ended})
 
 
 class HealthServer:

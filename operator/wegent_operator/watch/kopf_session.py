@@ -28,7 +28,7 @@ from wegent_kube.backoff import Backoff
 from wegent_kube.content_types import METADATA_LIST, METADATA_OBJECT
 from wegent_kube.informer import STEADY_S
 from wegent_kube.resources import CLUSTER_ROLE_BINDINGS, CRDS, NAMESPACES, Resource
-from wegent_operator.runtime.sight import Sight
+from wegent_operator.runtime.visibility import Visibility
 from wegent_operator.watch.kopf_settings import WATCH_GRACE_S
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class KopfSession:
     Args:
         client: sends the lists and watches. It is closed with the session.
         resources: all resources that Kopf watches.
-        sight: records the successes and failures of lists and watches.
+        visibility: records the successes and failures of lists and watches.
         on_list: is called with the plural of a resource whose watch begins from a new version.
         lasts_s: seconds that a watch lasts.
     """
@@ -53,7 +53,7 @@ class KopfSession:
         self,
         client: KubeClient,
         resources: tuple[Resource, ...],
-        sight: Sight,
+        visibility: Visibility,
         on_list: Callable[[str], None],
         lasts_s: int,
     ) -> None:
@@ -62,7 +62,7 @@ class KopfSession:
         self._client = client
         self._resources = {resource.path(): resource for resource in resources}
         self._backoffs = {path: Backoff() for path in self._resources}
-        self._sight = sight
+        self._visibility = visibility
         self._on_list = on_list
         self._lasts_s = lasts_s
         self._discovery = _discovery(resources)
@@ -102,7 +102,7 @@ class KopfSession:
             except Exception as error:  # noqa: BLE001 - Kopf would end at any of them
                 await self._failed(resource, error)
             else:
-                self._sight.relisting(resource.plural)
+                self._visibility.relisting(resource.plural)
                 self._on_list(resource.plural)
                 return {"metadata": {"resourceVersion": version}, "items": []}
 
@@ -118,7 +118,7 @@ class KopfSession:
             params=query,
             lasts_s=self._lasts_s,
             quiet_s=WATCH_GRACE_S,
-            opened=lambda: self._sight.opened(resource.plural),
+            opened=lambda: self._visibility.opened(resource.plural),
         )
         try:
             async for line, _ in lines:
@@ -140,7 +140,7 @@ class KopfSession:
     async def _failed(self, resource: Resource, error: Exception) -> None:
         missing = isinstance(error, ApiError) and error.is_not_found
         gone = missing and resource.group == GROUP and await self._has_no_crd(resource)
-        self._sight.refused(resource.plural, error, silent=_is_silence(error), gone=gone)
+        self._visibility.refused(resource.plural, error, silent=_is_silence(error), gone=gone)
         pause_s = self._backoffs[resource.path()].next_s()
         logger.warning(
             "%s: retrying the watch in %.1f s: %s",

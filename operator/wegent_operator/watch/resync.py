@@ -20,7 +20,7 @@ from wegent_kube.content_types import METADATA_LIST
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
 from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey, list_params
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.sight import Sight
+from wegent_operator.runtime.visibility import Visibility
 from wegent_operator.watch.feed import Feed
 
 logger = logging.getLogger(__name__)
@@ -38,11 +38,13 @@ RESOURCES: Final = (*(resource_of(kind) for kind in KINDS), NAMESPACES, *PROVISI
 class Resyncer:
     """Fills and corrects the cache from lists."""
 
-    def __init__(self, client: KubeClient, feed: Feed, metrics: Metrics, sight: Sight) -> None:
+    def __init__(
+        self, client: KubeClient, feed: Feed, metrics: Metrics, visibility: Visibility
+    ) -> None:
         self._client = client
         self._feed = feed
         self._metrics = metrics
-        self._sight = sight
+        self._visibility = visibility
         self._wanted = {resource.plural: asyncio.Event() for resource in RESOURCES}
 
     async def fill(self) -> None:
@@ -67,7 +69,7 @@ class Resyncer:
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(wanted.wait(), interval_s)
-                if self._sight.ever_listed(resource.plural) and not backoff.failures:
+                if self._visibility.ever_listed(resource.plural) and not backoff.failures:
                     await asyncio.sleep(SETTLE_S)
             # Clear this before the resync: a request during the resync needs another resync.
             wanted.clear()
@@ -75,9 +77,9 @@ class Resyncer:
                 await self._resync(resource)
             except Exception as error:
                 # Without a CRD the watch tries again, and requests a list once the CRD exists.
-                if not self._sight.is_missing(resource.plural):
+                if not self._visibility.is_missing(resource.plural):
                     wanted.set()
-                    self._sight.unlisted(resource.plural, error)
+                    self._visibility.unlisted(resource.plural, error)
                 pause_s = backoff.next_s()
                 logger.warning(
                     "%s: retrying the list in %.1f s: %s",
@@ -90,7 +92,7 @@ class Resyncer:
             else:
                 backoff.reset()
                 if not wanted.is_set():
-                    self._sight.listed(resource.plural)
+                    self._visibility.listed(resource.plural)
 
     def _resync(self, resource: Resource) -> Coroutine[Any, Any, None]:
         """Return the coroutine that resyncs one resource, or lists it for the first time."""
@@ -99,7 +101,11 @@ class Resyncer:
         if resource in PROVISIONED:
             return self._resync_provisioned(resource)
         kind = BY_PLURAL[resource.plural]
-        return self.resync(kind) if self._sight.ever_listed(kind.plural) else self._fill_kind(kind)
+        return (
+            self.resync(kind)
+            if self._visibility.ever_listed(kind.plural)
+            else self._fill_kind(kind)
+        )
 
     async def _retry_forever(self, resource: Resource) -> None:
         backoff = Backoff(RETRY_S)
@@ -110,7 +116,7 @@ class Resyncer:
                 logger.warning("Waiting for the API server and the CRDs: %s", error)
                 await backoff.wait()
             else:
-                self._sight.listed(resource.plural)
+                self._visibility.listed(resource.plural)
                 return
 
     async def resync(self, kind: Kind) -> None:

@@ -84,7 +84,7 @@ async def test_models_that_fall_back_to_each_other(client: Client) -> None:
 async def test_what_the_operator_says_meanwhile_is_no_change_of_ours(
     client: Client, kubectl: Kubectl
 ) -> None:
-    document = of("ghosts", ghost(unique("judged")))
+    document = of("ghosts", ghost(unique("reconciled")))
     results(await apply(client, document))
     status = json.dumps({"status": {"observedGeneration": 1}})
     name = document["metadata"]["name"]

@@ -224,7 +224,7 @@ async def test_a_dry_run_stores_nothing(
     assert (await kubectl.call("get", "ghost", name, "-ojson")).ok().json == before
 
 
-async def test_a_dry_run_judges(client: Client) -> None:
+async def test_a_dry_run_validates(client: Client) -> None:
     path, _ = await made(client)
     wrong = {"spec": {"systemPrompt": ""}}
     (await client.put(f"{path}?dryRun=All", wrong)).refused(422, "Invalid")

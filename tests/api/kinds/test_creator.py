@@ -8,11 +8,12 @@ import aiohttp
 import pytest
 
 from devcluster.binaries import Binaries
+from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from tests.api.objects import BASE, ghost
 from tests.api.users import ACCOUNTS, User, role_binding, unique
 from tests.support.audit import AuditLog
-from tests.support.cluster import ROOT, installed_plane
+from tests.support.cluster import installed_plane
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
@@ -31,9 +32,9 @@ def old_plane(
 ) -> Iterator[ControlPlane]:
     """A cluster with all of Wegent's manifests but the mutating policies."""
     directory = tmp_path_factory.mktemp("old")
-    config = shutil.copytree(ROOT / "config", directory / "config")
+    config = shutil.copytree(CHECKOUT / "config", directory / "config")
     (config / MUTATING).unlink()
-    manifests = (ROOT / "crds", config)
+    manifests = (CHECKOUT / "crds", config)
     with installed_plane(binaries, directory / "cluster", manifests, audit=True) as plane:
         yield plane
 

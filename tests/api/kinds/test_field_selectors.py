@@ -64,11 +64,11 @@ async def test_what_is_ready_and_what_is_not(user: User) -> None:
         for where in (place, "*"):
             path = f"{BASE}/{plural}?namespace={where}&fieldSelector={own},status.ready"
 
-            async def judged(path: str = path, value: str = value) -> bool:
+            async def reconciled(path: str = path, value: str = value) -> bool:
                 assert await names(user.client, f"{path}={value}") == [tag]
                 return True
 
-            await eventually(judged, within_s=20, what=f"{plural} to be selected by {value}")
+            await eventually(reconciled, within_s=20, what=f"{plural} to be selected by {value}")
             assert await names(user.client, f"{path}={other}") == []
             assert await names(user.client, f"{path}!={value}") == []
 

@@ -183,7 +183,7 @@ async def test_all_pages_are_of_one_moment(world: World, kubectl: Kubectl) -> No
 async def test_a_right_that_comes_or_goes_is_seen(
     new_user: Callable[[], Awaitable[User]], kubectl: Kubectl
 ) -> None:
-    """A change between two pages counts too; a deleted namespace is no error there."""
+    """A change between two pages counts too; a deleted namespace causes no error there."""
     user, names = await new_user(), sorted(unique("gone") for _ in range(2))
     tag = unique("t")
     for name in names:

@@ -78,7 +78,7 @@ async def test_one_user_has_so_many_whatever_their_tokens(
 async def test_streams_take_nothing_from_what_waits_for_the_operator(
     user: User, place: str, kubectl: Kubectl, start_proxy: ProxyFactory
 ) -> None:
-    client = through(start_proxy(watches="1", settle_wait_s="30").url, user)
+    client = through(start_proxy(watches="1", operator_wait_s="30").url, user)
     await make(user.client, place, "leaving")
     async with following(client, watching(place)) as stream:
         deleting = asyncio.create_task(client.delete(url(place, name="leaving")))

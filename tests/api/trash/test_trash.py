@@ -87,7 +87,7 @@ async def test_a_deletion_is_three_requests_and_a_name(user: User, audit: AuditL
     await eventually(ended, within_s=2, what="a deletion and a watch that ends with it")
 
 
-async def judged(client: Client, path: str) -> bool:
+async def reconciled(client: Client, path: str) -> bool:
     """Return True if the operator has written an object's verdict."""
     found = (await client.get(path)).expect(200)
     return bool(found.get("status", {}).get("ready") == "True")
@@ -103,7 +103,7 @@ async def test_the_tombstone_names_the_user_who_deleted(
         tag = if_match
         if if_match == "version":
             # After the verdict, no other write comes between.
-            probe = partial(judged, user.client, f"{GHOSTS}/{name}")
+            probe = partial(reconciled, user.client, f"{GHOSTS}/{name}")
             await eventually(probe, within_s=20, what="the operator's verdict")
             tag = (await user.client.get(f"{GHOSTS}/{name}")).headers["ETag"]
         headers = {"If-Match": tag} if tag else {}
@@ -142,7 +142,7 @@ async def test_a_refused_deletion_leaves_no_name(
 async def test_while_the_operator_is_down_a_deletion_is_under_way(
     user: User, start_proxy: ProxyFactory, stopped: OperatorProcess
 ) -> None:
-    proxy = start_proxy(settle_wait_s="0.5")
+    proxy = start_proxy(operator_wait_s="0.5")
     client = Client(user.client.session, proxy.url, user.client.token)
     name = unique("pending")
     (await client.post(GHOSTS, ghost(name))).expect(201)
@@ -317,7 +317,7 @@ async def test_while_the_operator_is_down_a_restoring_is_under_way(
     name = unique("slow")
     tombstone = await deleted(user.client, name)
     await asyncio.to_thread(stopped.stop)
-    proxy = start_proxy(settle_wait_s="0.3")
+    proxy = start_proxy(operator_wait_s="0.3")
     client = Client(user.client.session, proxy.url, user.client.token)
     answer = (await client.send("POST", path_of(tombstone, "/restore"))).expect(202)
     assert "the restore is in progress" in answer["message"]

@@ -92,7 +92,7 @@ def test_cache_is_keyed_by_release_version_and_platform(tmp_path: Path) -> None:
     assert found["kubectl"].stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.parametrize("error", [DownloadError("404"), BuildError("no Go")])
+@pytest.mark.parametrize("error", [DownloadError("404"), BuildError("no Go"), OSError("full")])
 def test_next_way_is_tried_when_one_fails(
     tmp_path: Path, error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,6 +167,17 @@ def test_cache_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert cache_root() == Path("/home/somebody/.cache/wegent")
+
+
+def test_relative_directories_are_those_of_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    put(tmp_path / "assets", CONTROL_PLANE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", "assets")
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert find_binaries().etcd == tmp_path / "assets" / "etcd"
+    assert cache_root() == tmp_path / "cache" / "wegent"
 
 
 def test_programs_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

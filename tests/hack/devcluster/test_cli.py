@@ -189,6 +189,34 @@ async def test_interrupted_start_leaves_nothing_running(
     assert processes_naming(state) == []
 
 
+def signals_ignored_by(pid: int) -> set[int]:
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    mask = int(next(line for line in lines if line.startswith("SigIgn")).split()[1], 16)
+    return {number for number in range(1, 65) if mask >> number - 1 & 1}
+
+
+async def test_ignored_signal_stays_ignored(tmp_path: Path, binaries: Binaries) -> None:
+    hanging = assets(tmp_path / "assets", binaries, kube_apiserver=HANGING)
+    state = tmp_path / "cluster"
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        process = Shell(state, hanging).begin("up")
+    finally:
+        signal.signal(signal.SIGHUP, former)
+    with process:
+        await eventually(
+            lambda: any("kube-apiserver" in line for line in processes_naming(state)),
+            within_s=30,
+            what="kube-apiserver's start",
+        )
+        ignored = signals_ignored_by(process.pid)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert signal.SIGHUP in ignored
+    assert signal.SIGTERM not in ignored
+    assert process.returncode == 130
+
+
 def test_cluster_outlives_its_terminal(running: Shell) -> None:
     running.run("down")
     with running.begin("up") as process:

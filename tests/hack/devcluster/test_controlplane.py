@@ -90,15 +90,6 @@ class TestShared:
                     listening.add(address)
         assert listening == {f"0100007F:{control_plane.port:04X}"}
 
-    def test_etcd_is_closed_to_other_users_of_the_machine(
-        self, control_plane: ControlPlane
-    ) -> None:
-        for name in ("etcd.sock", "etcd-peer.sock"):
-            found = (control_plane.directory / name).stat()
-            assert stat.S_ISSOCK(found.st_mode)
-            assert found.st_uid == os.getuid()
-            assert not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH), "writing is connecting"
-
     def test_api_server_knows_nobody_without_credentials(self, control_plane: ControlPlane) -> None:
         context = ssl.create_default_context(cafile=str(control_plane.ca_file))
         address = control_plane.server.removeprefix("https://")
@@ -112,7 +103,13 @@ class TestShared:
 def own(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A second cluster beside the shared one, for tests that break it."""
     directory = tmp_path_factory.mktemp("own")
-    with ControlPlane(binaries, directory, fsync=False) as cluster:
+    cluster = ControlPlane(binaries, directory, fsync=False)
+    former = os.umask(0o002)  # where each user has a group, it is usual
+    try:
+        cluster.start()
+    finally:
+        os.umask(former)
+    with cluster:
         yield cluster
     assert processes_naming(directory) == []
 
@@ -126,6 +123,13 @@ class TestBroken:
         assert own.server != control_plane.server
         stranger = replace(kubectl_of(own), kubeconfig=own.kubeconfig)
         assert stranger.run("get", "crd", "-o", "name").ok().stdout == ""
+
+    def test_etcd_is_closed_to_other_users_of_the_machine(self, own: ControlPlane) -> None:
+        for name in ("etcd.sock", "etcd-peer.sock"):
+            found = (own.directory / name).stat()
+            assert stat.S_ISSOCK(found.st_mode)
+            assert found.st_uid == os.getuid()
+            assert not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH), "writing is connecting"
 
     def test_api_server_comes_back_where_it_was_with_its_data(self, own: ControlPlane) -> None:
         server, kubectl = own.server, kubectl_of(own)
@@ -175,6 +179,16 @@ class TestBroken:
         ):
             own.start()
         assert processes_naming(own.directory) == []
+        own.start()
+
+    def test_dying_controllers_are_noticed_in_a_later_start_too(
+        self, own: ControlPlane, tmp_path: Path
+    ) -> None:
+        own.stop()
+        dying = program(tmp_path / "dying", "sleep 2; echo 'no such flag' >&2; exit 1")
+        binaries = replace(own.binaries, kube_controller_manager=dying)
+        with pytest.raises(ProgramFailed, match=r"(?s)ended by itself; .*no such flag"):
+            ControlPlane(binaries, own.directory, fsync=False).start()
         own.start()
 
     def test_stops_in_time_without_its_etcd(

@@ -3,9 +3,12 @@
 import hashlib
 import io
 import tarfile
+import threading
 import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import httpx
 import pytest
 
 from devcluster import download
@@ -141,6 +144,57 @@ def test_server_that_stalls_in_mid_file(
     upstream.file(f"{PATH}.sha256", sha256(CONTENT).encode())
     with pytest.raises(DownloadError, match="timed out"):
         downloader(upstream).get(KUBECTL, target)
+
+
+def test_server_that_can_not_be_found_in_time(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(download, "SMALL_WITHIN_S", 0.2)
+    # A resolver that does not answer; httpx's own limits begin after it.
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: released.wait(10))
+    begun = time.monotonic()
+    with pytest.raises(DownloadError, match=r"kubectl\.sha256: no answer within"):
+        Downloader("linux-amd64", {"kubernetes": "http://no.example/"}).get(KUBECTL, target)
+    released.set()
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("socks5://127.0.0.1:9", "socksio"),
+        ("gopher://127.0.0.1:9", "scheme"),
+        ("http://a:b", "port"),
+    ],
+)
+def test_proxy_that_can_not_be_used(
+    target: Path, monkeypatch: pytest.MonkeyPatch, proxy: str, said: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(DownloadError, match=said):
+        Downloader("linux-amd64", {"kubernetes": "http://no.example/"}).get(KUBECTL, target)
+
+
+def test_target_that_can_not_be_written(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.file(PATH, CONTENT)
+    upstream.file(f"{PATH}.sha256", sha256(CONTENT).encode())
+    with pytest.raises(DownloadError, match="No such file or directory"):
+        downloader(upstream).get(KUBECTL, tmp_path / "missing" / "program")
+
+
+def test_file_is_asked_for_as_it_was_published(upstream: Upstream, target: Path) -> None:
+    accepted = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        accepted.append(request.headers["Accept-Encoding"])
+        whole(request)
+
+    upstream.file(PATH, CONTENT)
+    whole, upstream.answers[PATH] = upstream.answers[PATH], answer
+    upstream.file(f"{PATH}.sha256", sha256(CONTENT).encode())
+    downloader(upstream).get(KUBECTL, target)
+    assert accepted == ["identity"]
 
 
 def test_only_web_addresses(target: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devcluster.errors import ProviderRefused
-from devcluster.kind import KindCluster
+from devcluster.kind import KindCluster, has_buildkit
 
 DOCKER = """
 case "$1" in
@@ -46,6 +46,12 @@ def nodes(log: Path, state: str) -> str:
 
 def said(log: Path) -> list[str]:
     return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_buildkit(log: Path, *, there: bool) -> None:
+    (log.parent / "bin" / "docker").write_text(f"#!/bin/sh\n{'true' if there else 'false'}\n")
+    assert has_buildkit() == there
 
 
 def test_engine_that_does_not_answer(tmp_path: Path) -> None:

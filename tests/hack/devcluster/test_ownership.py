@@ -59,6 +59,19 @@ def test_a_moved_directory_stays_its_own(original: Path) -> None:
     assert not was_moved(original)
 
 
+@pytest.mark.parametrize("changed", ["path", "device", "both"])
+def test_a_snapshot_is_a_copy(original: Path, changed: str) -> None:
+    """Its inodes are the original's; after a reboot, a device may have another number."""
+    directory = original
+    if changed != "device":
+        directory = original.parent.rename(original.parents[1] / "moved") / "cluster"
+    if changed != "path":
+        recorded = json.loads((directory / RECORD).read_text("utf-8"))
+        recorded["device"] += 1
+        (directory / RECORD).write_text(json.dumps(recorded), encoding="utf-8")
+    assert copied_from(directory) == (original if changed == "both" else None)
+
+
 def test_a_link_to_another_checkouts_state_is_refused(original: Path, tmp_path: Path) -> None:
     (tmp_path / "linked").symlink_to(original.parent)
     for command in (DevCluster.up, DevCluster.down, DevCluster.clean, DevCluster.status):

@@ -1,14 +1,18 @@
 """Background servers are found again, never confused with other processes, and always ended."""
 
+import fcntl
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from devcluster import processes
 from devcluster.errors import ProgramFailed
 from devcluster.processes import Daemon, wait_ready
 from tests.support.waiting import eventually
@@ -102,6 +106,92 @@ def test_moved_server_is_found(tmp_path: Path) -> None:
     server.stop(deadline_s=0)
 
 
+def test_server_of_another_container_is_left_alone(tmp_path: Path) -> None:
+    server = started(tmp_path, "sleep", "60")
+    pid_file = tmp_path / "run" / "server.pid"
+    ours = pid_file.read_text("ascii")
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        # A lock is seen across PID namespaces, and the pid means another process there.
+        pid_file.write_text(f"{bystander.pid} 1", encoding="ascii")
+        later = daemon(tmp_path)
+        with pytest.raises(ProgramFailed, match="server runs in another container"):
+            later.start(["true"])
+        with pytest.raises(ProgramFailed, match="server runs in another container"):
+            later.stop(0)
+        assert bystander.poll() is None
+        assert pid_file.exists()
+    finally:
+        bystander.kill()
+        bystander.wait()
+        server.stop(deadline_s=5)
+    assert ours.split() == [ours.split()[0], str(Path("/proc/self/ns/pid").stat().st_ino)]
+
+
+def test_server_whose_starter_was_killed_before_it_wrote_the_pid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "SETTLE_S", 0.1)
+    server = started(tmp_path, "sleep", "60")
+    (tmp_path / "run" / "server.pid").write_text("", encoding="ascii")
+    later = daemon(tmp_path)
+    assert later.pid() == server.pid() is not None
+    later.stop(deadline_s=5)
+    assert not server.running()
+    server.stop(deadline_s=0)
+
+
+def test_lock_without_a_pid_and_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "SETTLE_S", 0.1)
+    pid_file = tmp_path / "run" / "server.pid"
+    pid_file.parent.mkdir()
+    with pid_file.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ProgramFailed, match="server runs in another container"):
+            daemon(tmp_path).stop(0)
+    assert pid_file.exists()
+
+
+def test_start_while_another_command_looks(tmp_path: Path) -> None:
+    pid_file = tmp_path / "run" / "server.pid"
+    pid_file.parent.mkdir()
+    with pid_file.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as `pid` does
+        unlock = threading.Timer(0.3, fcntl.flock, (file, fcntl.LOCK_UN))
+        unlock.start()
+        server = started(tmp_path, "sleep", "60")
+        unlock.join()
+    assert daemon(tmp_path).pid() == server.pid() is not None
+    server.stop(deadline_s=5)
+
+
+def test_server_of_an_earlier_version_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "server.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ProgramFailed, match="run `make down` of that version"):
+        daemon(tmp_path).start(["true"])
+    with pytest.raises(ProgramFailed, match="run `make down` of that version"):
+        daemon(tmp_path).stop(0)
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_server_has_the_directory_and_the_umask_that_it_is_told(
+    tmp_path: Path, *, told: bool
+) -> None:
+    server, own = daemon(tmp_path), os.umask(0o022)
+    os.umask(own)
+    server.start(
+        ["sh", "-c", "pwd; umask; exec sleep 60"],
+        cwd=tmp_path if told else None,
+        umask=0o077 if told else -1,
+    )
+    expected = f"{tmp_path}\n0077\n" if told else f"{Path.cwd()}\n{own:04o}\n"
+    await eventually(
+        lambda: server.log.read_text("utf-8") == expected, within_s=10, what="its first words"
+    )
+    server.stop(deadline_s=5)
+
+
 @pytest.mark.parametrize("content", ["", "{", "1", "99999999"])
 def test_pid_file_without_a_lock_means_that_nothing_runs(tmp_path: Path, content: str) -> None:
     (tmp_path / "run").mkdir()
@@ -161,6 +251,15 @@ def test_server_that_is_never_ready(tmp_path: Path) -> None:
     with pytest.raises(ProgramFailed, match=r"not ready after 0 s \(503: etcd\)(?s:.*)it is empty"):
         wait_ready(server, lambda: "503: etcd", within_s=0.2)
     server.stop(deadline_s=5)
+
+
+def test_answer_of_another_server_does_not_count(tmp_path: Path) -> None:
+    server = started(tmp_path, "false")
+    while server.running():
+        time.sleep(0.01)
+    with pytest.raises(ProgramFailed, match="server ended by itself"):
+        wait_ready(server, lambda: None, within_s=10)
+    server.stop(deadline_s=0)
 
 
 def test_wait_ends_with_the_server_that_is_needed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 from imagebuild.images import IMAGES
 from tests.support.package_index import PackageIndex, package_index
 
@@ -27,6 +27,7 @@ BUILD_TOOLS = (
 """The packages that build the checkout's editable wheel: their code is run."""
 MAKE_AGAIN = """
 import sys; sys.path.insert(0, "hack")
+from devcluster.checkout import CHECKOUT
 from devstack.environment import main
 main(["--again", ".venv"])
 """
@@ -80,7 +81,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     directory = tmp_path_factory.mktemp("first-run") / "checkout"
     directory.mkdir()
     for name in SOURCES:
-        source = ROOT / name
+        source = CHECKOUT / name
         if source.is_dir():
             shutil.copytree(
                 source, directory / name, ignore=shutil.ignore_patterns("__pycache__", "modules")
@@ -148,7 +149,7 @@ def test_a_lock_file_that_lacks_something_is_noticed(project: Project) -> None:
 def test_the_dockerfiles_installs_take_the_locks_versions(
     project: Project, name: str, least: int, tmp_path: Path
 ) -> None:
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
+    text = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
     [options] = re.findall(r"install='/venv/bin/pip (install .*?)'", text)
     spelled = "build" if name == "build" else "$program"
     [more] = re.findall(rf"\$install ([^;]*-r requirements-{re.escape(spelled)}\.lock);", text)
@@ -260,4 +261,4 @@ def test_a_copied_environment_is_refused(program: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert f"the code of {ROOT}, and change that. `make env` in {tmp_path}" in done.stderr
+    assert f"the code of {CHECKOUT}, and change that. `make env` in {tmp_path}" in done.stderr

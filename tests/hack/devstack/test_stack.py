@@ -123,11 +123,12 @@ def test_up_down_and_up(commands: Commands, kubectl: Kubectl) -> None:
 
 
 @pytest.mark.usefixtures("kubectl")
-def test_commands_in_a_copy_of_a_running_stack_leave_it_alone(commands: Commands) -> None:
+@pytest.mark.parametrize("how", ["--recursive", "--archive --link"])
+def test_commands_in_a_copy_of_a_running_stack_leave_it_alone(commands: Commands, how: str) -> None:
     commands.ok("up")
     copy = Commands(commands.directory.with_name("copy"))
     # shutil.copytree does not copy etcd's socket.
-    subprocess.run(["cp", "-r", commands.directory, copy.directory], check=True)
+    subprocess.run(["cp", *how.split(), commands.directory, copy.directory], check=True)
     pid = commands.operator_pid()
     assert copy.run("status").stdout.count(": down\n") == 3
     remedy = "`make clean` here deletes the copy and leaves the original alone"
@@ -138,6 +139,7 @@ def test_commands_in_a_copy_of_a_running_stack_leave_it_alone(commands: Commands
     copy.ok("down")
     assert "whose cluster is left alone" in copy.run("clean").stderr
     assert not (copy.directory / "cluster").exists()
+    shutil.rmtree(copy.directory)
     assert commands.operator_pid() == pid
     assert "down" not in commands.ok("status")
     assert commands.ok("token").count(".") == 2

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from devcluster.checkout import CHECKOUT
 from devcluster.errors import BuildError
 from imagebuild.base import ensure_base
 from imagebuild.builders import BuildahBuilder, DockerBuilder
-from imagebuild.images import ROOT
 from imagebuild.release import Release
 from imagebuild.settings import apt_settings, pip_settings, write_secrets
 
@@ -80,7 +80,7 @@ def test_docker_builds_with_labels(programs: Programs, work: Path) -> None:
         f"--secret=id=pip.conf,src={work / 'pip.conf'}",
     ):
         assert option in build.split()
-    assert build.split()[-1] == str(ROOT)
+    assert build.split()[-1] == str(CHECKOUT)
     assert save == f"docker save --output {work / 'api.tar'} api:test"
 
 

@@ -6,12 +6,13 @@ import subprocess
 
 import pytest
 
+from devcluster.checkout import CHECKOUT
 from imagebuild.base import PACKAGES, SUITE
-from imagebuild.images import IMAGES, ROOT
+from imagebuild.images import IMAGES
 from imagebuild.release import Release
 from imagebuild.settings import APT_CONFIG, AUTHORITIES, MOUNTED, PIP_CONFIG
 
-DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+DOCKERFILE = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8")
 PREFIX = "/opt/wegent"
 
 
@@ -24,7 +25,7 @@ def stage(name: str) -> str:
 
 
 def locked(program: str) -> set[str]:
-    lock = (ROOT / f"requirements-{program}.lock").read_text(encoding="utf-8")
+    lock = (CHECKOUT / f"requirements-{program}.lock").read_text(encoding="utf-8")
     return set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
 
 
@@ -82,7 +83,7 @@ def test_labels_say_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
     assert labels[f"{prefix}created"] == "1970-01-02T00:00:00Z"
     assert labels[f"{prefix}version"] == "0.1.0"
     head = subprocess.run(
-        ["git", "-C", ROOT, "rev-parse", "HEAD"],
+        ["git", "-C", CHECKOUT, "rev-parse", "HEAD"],
         capture_output=True,
         encoding="utf-8",
         check=False,

@@ -330,7 +330,7 @@ async def test_the_longest_messages_are_taken(api: Api, namespace: str, characte
     state = state_of(GHOST_KIND, ghost)
     told = with_verdict(state, verdict_of([], [problem]), rfc3339(now))
     await api.merge("ghosts", namespace, "g", status_patch(told), "status")
-    story = Story("Judge", "Any", character * 100_000, normal=True)
+    story = Story("Reconcile", "Any", character * 100_000, normal=True)
     series = Correlator().correlate(state, story, now)
     assert series
     await api.client.request("POST", EVENTS.path(namespace), body=series.body("host" * 60))

@@ -36,7 +36,7 @@ class Pair:
         found = await eventually(
             self.leading, within_s=TAKEN_OVER_WITHIN_S, what="an operator to lead"
         )
-        assert len(found) == 1, "two of them judge"
+        assert len(found) == 1, "two of them lead"
         return found[0]
 
     def other(self, leader: OperatorProcess) -> OperatorProcess:
@@ -57,7 +57,7 @@ def pair(operator: OperatorProcess, operator_kubeconfig: Path) -> Iterator[Pair]
     operator.start()
 
 
-async def test_one_judges_and_both_are_ready(
+async def test_one_reconciles_and_both_are_ready(
     api: Api, namespace: str, pair: Pair, audit: AuditLog
 ) -> None:
     leader = await pair.leader()

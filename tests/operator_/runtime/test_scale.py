@@ -84,11 +84,11 @@ async def test_a_fleet(
     assert operator.stop() == 0
     before_restart = len(status_writes())
     operator.start()
-    judged: int = await eventually(
-        lambda: _judged(operator), within_s=VERDICT_WITHIN_S, what="everything judged again"
+    evaluated: int = await eventually(
+        lambda: _evaluated(operator), within_s=VERDICT_WITHIN_S, what="everything evaluated again"
     )
-    assert judged >= len(set(made))
-    # A change made now is judged after all that the restart brought: the queue is a queue.
+    assert evaluated >= len(set(made))
+    # A change made now is evaluated after all that the restart brought: the queue is a queue.
     await api.create("ghosts", namespace, "g7", {"systemPrompt": "You are back."})
     await all_say(api, "teams", namespace, "Ready", GHOSTS)
     await all_say(api, "bots", namespace, "Ready", GHOSTS * BOTS_EACH)
@@ -96,7 +96,7 @@ async def test_a_fleet(
     assert len(written) == before_restart + 1 + BOTS_EACH + 1, "g7, its Bots and their Team"
 
 
-def _judged(operator: OperatorProcess) -> int:
+def _evaluated(operator: OperatorProcess) -> int:
     """Return the number of verdicts that the operator has computed, once its queue is empty."""
     _, page = operator.get("/metrics")
     values = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
@@ -129,7 +129,7 @@ async def test_killed_in_the_middle_of_work_nothing_is_lost(
     await all_say(api, "bots", namespace, "Ready", 100)
 
 
-async def test_replaced_while_its_referrers_are_being_judged(
+async def test_replaced_while_its_referrers_are_being_evaluated(
     api: Api, namespace: str, operator: OperatorProcess, operator_kubeconfig: Path
 ) -> None:
     """Bots that get a verdict between the Shell's deletion and return must be updated too."""

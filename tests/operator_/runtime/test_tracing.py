@@ -26,7 +26,7 @@ async def test_a_verdict_and_its_write_are_one_trace(
             assert await asyncio.to_thread(traced.stop) == 0
     spans = [span for service, span in collected.spans if service == "wegent-operator"]
     about = f"Ghost {namespace}/g"
-    judged = {span.span_id for span in spans if attributes_of(span).get("wegent.object") == about}
-    writes = [span for span in spans if span.name == "PATCH" and span.parent_span_id in judged]
+    verdicts = {it.span_id for it in spans if attributes_of(it).get("wegent.object") == about}
+    writes = [span for span in spans if span.name == "PATCH" and span.parent_span_id in verdicts]
     assert len(writes) == 1
     assert b"You help." not in collected.raw

@@ -162,7 +162,7 @@ async def test_each_change_of_phase_is_counted_once_whoever_wrote_it(
     await make_task("unwanted")
     await api.merge("tasks", namespace, "unwanted", {"spec": {"cancel": True}})
     await in_phase(api, namespace, "Cancelled", "unwanted")
-    await make_task("later")  # whose news came after theirs
+    await make_task("later")  # reconciled after the others
     assert task_metrics(operator) - before == Counter(
         {
             'phases_total{after="Running",before="Pending"}': 1,

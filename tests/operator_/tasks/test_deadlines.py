@@ -144,7 +144,7 @@ async def test_a_restart_over_settled_tasks_writes_nothing(
     await in_phase(api, namespace, "Completed", "done")
     assert operator.stop() == 0
     operator.start()
-    await make_task("later")  # judged after all that the restart brought
+    await make_task("later")  # reconciled after all that the restart brought
     for name, count in (("waiting", 1), ("running", 1), ("done", 2)):
         assert writes.of(name) == {"patch status": count}
 

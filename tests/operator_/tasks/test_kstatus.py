@@ -89,7 +89,7 @@ async def test_a_runner_may_tell_the_end_itself(
     assert await claimant.claim(task)
     complete = condition(task, "Ready") | {"type": "Complete", "reason": "Answered"}
     await claimant.finish(conditions=[*task["status"]["conditions"], complete])
-    await make_task("later")  # judged after all that
+    await make_task("later")  # reconciled after all that
     task = await settles(api, namespace, "t", "Current")
     assert condition(task, "Complete")["reason"] == "Answered"
     assert writes.of() == {"patch status": 1}, "the one that made it Ready"
@@ -130,7 +130,7 @@ async def test_a_cancellation_is_work_in_progress_until_the_end(
     assert await claimant.claim(await make_task())
     await api.merge("tasks", namespace, "t", {"spec": {"cancel": True}})
     assert kstatus(await claimant.look_again()) == "InProgress"
-    await make_task("later")  # judged after that
+    await make_task("later")  # reconciled after that
     await claimant.renew()  # nobody else wrote
     await claimant.finish("Cancelled", observedGeneration=1)
     assert kstatus(await observed(api, namespace, 2)) == "Current"

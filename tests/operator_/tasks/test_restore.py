@@ -83,7 +83,7 @@ async def test_what_was_done_is_done_and_nobody_does_it_again(
     assert condition(after, "Ready")["status"] == "True"
     generation = after["metadata"]["generation"]
     assert after["status"]["observedGeneration"] == generation == 1
-    # Judged twice while Pending, and its end told; marked as stored and released; then created,
+    # Evaluated twice while Pending, and its end told; marked as stored and released; then created,
     # begun and ended once more, and its fields given back to those who owned them.
     assert writes.of() == {"patch status": 5, "patch": 3, "create": 1}
 
@@ -140,7 +140,7 @@ async def test_it_is_not_collected_at_once_for_having_ended_long_ago(
     await make_task(ttlSecondsAfterFinished=3600)
     await finish(api, namespace, completionTime=ENDED)
     await deleted_and_restored(api, namespace)
-    await make_task("later")  # judged after all that
+    await make_task("later")  # reconciled after all that
     await in_phase(api, namespace, "Completed")
     assert "delete" not in writes.of()
 

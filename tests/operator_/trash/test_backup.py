@@ -14,10 +14,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from tests.api.users import PASSWORD
 from tests.support.api import Api
-from tests.support.cluster import ROOT, installed_plane
+from tests.support.cluster import installed_plane
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
@@ -26,7 +27,7 @@ from tests.support.waiting import eventually
 from wegent_crds.well_known import CREATED_BY
 from wegent_kube import KubeClient, load_connection
 
-PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGE = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8")
 KINDS = "/api/v1/kinds"
 DEVELOPER = "system:serviceaccount:wegent-accounts:developer"
 FLEET: list[tuple[str, str, dict[str, Any]]] = [
@@ -101,7 +102,7 @@ async def test_everything_is_there_in_another_cluster(
 ) -> None:
     saved = tmp_path / "saved"
     saved.mkdir()
-    (saved / "config").symlink_to(ROOT / "config")
+    (saved / "config").symlink_to(CHECKOUT / "config")
     binaries = control_plane.binaries
     async with cluster(binaries, tmp_path / "old") as old:
         account = {"username": "developer", "email": "developer@example.com", "password": PASSWORD}

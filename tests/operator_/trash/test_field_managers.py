@@ -65,8 +65,8 @@ async def through_the_trash(api: Api, plural: str, namespace: str, name: str = "
     return await api.get(plural, namespace, name)
 
 
-async def judged(api: Api, plural: str, namespace: str) -> dict[str, Any]:
-    """Wait until the operator has said something of the object."""
+async def reconciled(api: Api, plural: str, namespace: str) -> dict[str, Any]:
+    """Wait until the operator has evaluated the object."""
 
     async def probe() -> dict[str, Any]:
         body = await api.get(plural, namespace, "x")
@@ -83,15 +83,15 @@ async def test_a_changed_apply_of_the_same_manager_is_no_conflict(
 ) -> None:
     await apply(api, plural, namespace, APPLIED[plural], "pipeline", app="x", old="y")
     await api.merge(plural, namespace, "x", {"metadata": {"annotations": {"note": "z"}}})
-    before = await judged(api, plural, namespace)
+    before = await reconciled(api, plural, namespace)
     for _ in range(2):
         after = await through_the_trash(api, plural, namespace)
         assert owners(after) == owners(before)
-        before = await judged(api, plural, namespace)
+        before = await reconciled(api, plural, namespace)
     after = await apply(api, plural, namespace, CHANGED[plural], "pipeline", app="changed")
     # The pipeline owned the label that it no longer applies, so the label is gone.
     assert after["metadata"]["labels"] == {"app": "changed"}
-    changed = await judged(api, plural, namespace)
+    changed = await reconciled(api, plural, namespace)
     assert owners(changed)[("pipeline", "Apply", "")] != owners(before)[("pipeline", "Apply", "")]
     if plural == "teams":
         assert [it["name"] for it in after["spec"]["bots"]] == ["b"]

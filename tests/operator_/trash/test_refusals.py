@@ -50,7 +50,7 @@ def refusals(operator: OperatorProcess, kind: str, step: str) -> float:
 async def test_a_policy_keeps_the_finalizer_on(
     api: Api, namespace: str, operator: OperatorProcess, reason: str | None
 ) -> None:
-    before = refusals(operator, "Ghost", "release")
+    before = refusals(operator, "Ghost", "remove_finalizer")
     await api.create("ghosts", namespace, "g", GHOST)
     await api.settled("ghosts", namespace, "g")
     async with refusing(api.client, namespace, "ghosts", expression=FINALIZERS_STAY, reason=reason):
@@ -64,7 +64,7 @@ async def test_a_policy_keeps_the_finalizer_on(
         await poke(api, "ghosts", namespace, "g")
 
         async def tried_again() -> bool:
-            count = refusals(operator, "Ghost", "release")
+            count = refusals(operator, "Ghost", "remove_finalizer")
             assert count >= before + 2, count
             return True
 
@@ -134,7 +134,7 @@ async def test_a_status_may_not_be_written(api: Api, namespace: str) -> None:
     await api.settled("ghosts", namespace, "g")
 
 
-async def test_an_object_that_the_trash_may_not_hold_is_judged_all_the_same(
+async def test_an_object_that_the_trash_may_not_hold_is_still_reconciled(
     api: Api, namespace: str
 ) -> None:
     held = await api.create("ghosts", namespace, "g", GHOST)

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from devcluster.binaries import Binaries
+from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from devcluster.install import Installer
 from tests.support.api import VERDICT_WITHIN_S, Api, condition
-from tests.support.cluster import ROOT, installed_plane
+from tests.support.cluster import installed_plane
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
@@ -52,7 +53,7 @@ async def test_the_first_admin_is_ready_again_and_nobody_else_inherits(
         await sign_up("cleo", "Ready", role="admin")
         before = await client.request("GET", SERVICE_ACCOUNTS.path(ACCOUNTS, "admin"))
         assert operator.stop() == 0
-        crds = ROOT / "crds"
+        crds = CHECKOUT / "crds"
         (await kubectl.call("delete", "-f", crds, "--timeout=60s")).ok()
         Installer(plane.binaries.kubectl, plane.kubeconfig).install([crds])
         operator.start()

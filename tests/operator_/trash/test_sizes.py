@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.crds.judge import LARGE_BODIES
 from tests.crds.largest import largest_body, stored_size
+from tests.crds.validation import LARGE_BODIES
 from tests.operator_.trash.obstacles import hangs, poke
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.cluster_policies import without_policy

@@ -37,7 +37,7 @@ async def restore(api: Api, namespace: str, tombstone: Mapping[str, Any]) -> Non
 
 
 async def back(api: Api, namespace: str, before: Mapping[str, Any]) -> dict[str, Any]:
-    """Wait until another Ghost of the name is there, and return it."""
+    """Wait for another Ghost of the name, and return it."""
 
     async def probe() -> dict[str, Any]:
         found = await api.get("ghosts", namespace, "g")

@@ -317,7 +317,7 @@ async def test_a_whole_team_comes_back_in_any_order(
     here = f"--namespace={namespace}"
     patch = json.dumps({"spec": {"restore": True}})
     for plural in order:
-        # As docs/trash.md has it: labels are those of the object that the Tombstone holds.
+        # As in docs/trash.md: labels are those of the object that the Tombstone holds.
         path = "{range .items[?(@.spec.object.metadata.labels.fleet=='one')]}{.metadata.name} {end}"
         listing = (f"--selector={TOMBSTONE_OF}={plural}", "-o", f"jsonpath={path}")
         found = (await kubectl.call("get", "tomb", here, *listing)).ok().stdout.split()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import wegent_crds
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 from tests.unit.pages import FENCED, Page, rows
 from wegent_crds import Bot, ManifestError, dump, load
 from wegent_crds.models import MODELS
@@ -38,7 +38,11 @@ status:
 
 def run(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+        [sys.executable, "-c", code],
+        cwd=CHECKOUT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -85,7 +89,9 @@ def test_the_package_is_imported_without_the_models() -> None:
     assert run(code) == "False\n"
 
 
-@pytest.mark.parametrize("file", sorted(ROOT.glob("examples/*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", sorted(CHECKOUT.glob("examples/*.yaml")), ids=lambda file: file.stem
+)
 def test_an_example_is_the_same_after_load_and_dump(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     written = dump(*load(text))

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.cluster import ROOT
+from devcluster.checkout import CHECKOUT
 from wegent_kube.encoding import encode_json, encode_yaml
 
 JSON_VALUES = st.recursive(
@@ -51,11 +51,11 @@ def test_a_lone_surrogate_is_escaped() -> None:
 def test_nothing_else_encodes_what_is_sent() -> None:
     found = set()
     for package in ("crds", "kube", "api_proxy", "operator"):
-        for path in sorted((ROOT / package).rglob("*.py")):
+        for path in sorted((CHECKOUT / package).rglob("*.py")):
             for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                     found |= {
-                        (str(path.relative_to(ROOT)), function.name)
+                        (str(path.relative_to(CHECKOUT)), function.name)
                         for node in ast.walk(function)
                         if isinstance(node, ast.Call) and ast.unparse(node.func) == "json.dumps"
                     }

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from devcluster.checkout import CHECKOUT
 from tests.support.api import Api
-from tests.support.cluster import ROOT
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
 from wegent_crds.registry import BY_PLURAL, GROUP
@@ -37,7 +37,9 @@ async def delete_crd(admin: Api, plural: str) -> None:
 
 
 async def put_crd_back(admin: Api, plural: str) -> None:
-    manifest = yaml.safe_load((ROOT / "crds" / f"{BY_PLURAL[plural].singular}.yaml").read_text())
+    manifest = yaml.safe_load(
+        (CHECKOUT / "crds" / f"{BY_PLURAL[plural].singular}.yaml").read_text()
+    )
     await admin.client.request("POST", CRDS.path(), body=manifest)
 
 

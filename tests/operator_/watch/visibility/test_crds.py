@@ -26,7 +26,7 @@ from wegent_kube import ApiError
 from wegent_kube.backoff import CAP_S
 from wegent_kube.content_types import JSON_PATCH, MERGE_PATCH
 from wegent_kube.resources import CRDS, RESOURCE_QUOTAS, ROLE_BINDINGS, SERVICE_ACCOUNTS
-from wegent_operator.runtime.sight import ABSENT_AFTER_S
+from wegent_operator.runtime.visibility import ABSENT_AFTER_S
 
 
 async def test_a_crd_that_is_deleted_stops_no_other_kind_and_is_watched_again_when_it_is_back(

@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from codegen.files import ROOT
+from devcluster.checkout import CHECKOUT
 from wegent_api.app import create_app
 from wegent_api.http import examples
 from wegent_api.settings import Settings
@@ -72,7 +72,7 @@ def test_one_body_of_an_operation_has_a_schema_in_json(operation: dict[str, Any]
 def test_examples_are_not_those_of_the_folder() -> None:
     there = [
         yaml.safe_load(path.read_text(encoding="utf-8"))
-        for path in (ROOT / "examples").glob("*.yaml")
+        for path in (CHECKOUT / "examples").glob("*.yaml")
     ]
     taken = {(BY_KIND[it["kind"]].plural, it["metadata"]["name"]) for it in there}
     assert not taken & {(plural, it["metadata"]["name"]) for plural, it in examples.KINDS.items()}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wegent_api.http.json_patches import faults
+from wegent_api.http.json_patches import operation_errors
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from wegent_api.http.json_patches import faults
     ],
 )
 def test_nothing_is_wrong_with(operation: dict[str, Any]) -> None:
-    assert not list(faults([operation]))
+    assert not list(operation_errors([operation]))
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_nothing_is_wrong_with(operation: dict[str, Any]) -> None:
 )
 def test_what_is_wrong_is_named_by_its_place(operation: Any, field: str) -> None:
     fine = {"op": "remove", "path": "/a"}
-    assert [cause.field for cause in faults([fine, operation])] == [field]
+    assert [cause.field for cause in operation_errors([fine, operation])] == [field]

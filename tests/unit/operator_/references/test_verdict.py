@@ -36,7 +36,7 @@ def cache(
 
 
 @pytest.mark.parametrize(
-    ("judged", "there", "resolved", "ready", "message"),
+    ("evaluated", "there", "resolved", "ready", "message"),
     [
         pytest.param(GHOST, [], "ResolvedRefs", "Ready", "", id="no references"),
         pytest.param(
@@ -97,9 +97,9 @@ def cache(
     ],
 )
 def test_the_verdict(
-    judged: ObjectState, there: list[ObjectState], resolved: str, ready: str, message: str
+    evaluated: ObjectState, there: list[ObjectState], resolved: str, ready: str, message: str
 ) -> None:
-    verdict = evaluate(judged, cache(judged, *there))
+    verdict = evaluate(evaluated, cache(evaluated, *there))
     assert (verdict.resolved_refs.reason, verdict.ready.reason) == (resolved, ready)
     assert verdict.ready.message == message
     assert verdict.ready.status is (ready == "Ready")
@@ -179,8 +179,8 @@ def test_two_items_for_one_object_are_told(
     kind: str, field: str, item: ObjectState, title: str, namespaces: tuple[str, str]
 ) -> None:
     items = [{"name": item.key.name, "namespace": namespace} for namespace in namespaces]
-    judged = state(kind, "x", {field: items})
-    verdict = evaluate(judged, cache(judged, item, GHOST, MODEL, SHELL))
+    evaluated = state(kind, "x", {field: items})
+    verdict = evaluate(evaluated, cache(evaluated, item, GHOST, MODEL, SHELL))
     assert verdict.resolved_refs.status
     assert (verdict.ready.status, verdict.ready.reason) == (False, "DuplicateRef")
     assert verdict.stalled

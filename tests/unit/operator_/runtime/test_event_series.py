@@ -21,9 +21,9 @@ from wegent_operator.runtime.event_series import (
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BOT = state("Bot", "b")
 MISSING = Story(
-    "Judge", "RefNotFound", "spec.ghostRef: Ghost default/g does not exist", normal=False
+    "Reconcile", "RefNotFound", "spec.ghostRef: Ghost default/g does not exist", normal=False
 )
-READY = Story("Judge", "Ready", "Bot is ready", normal=True)
+READY = Story("Reconcile", "Ready", "Bot is ready", normal=True)
 
 
 def later(seconds: float) -> datetime:
@@ -36,7 +36,7 @@ def told(series: Series | None) -> Series:
 
 
 def noted(note: str) -> Story:
-    return Story("Judge", "RefNotFound", note, normal=False)
+    return Story("Reconcile", "RefNotFound", note, normal=False)
 
 
 def test_the_first_story_is_an_event_with_both_forms_of_time() -> None:

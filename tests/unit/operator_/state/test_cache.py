@@ -101,7 +101,7 @@ def test_an_object_that_changes_beside_its_referent_concerns_its_own_kind() -> N
 
 
 def test_what_is_undone_before_its_turn_is_passed_on() -> None:
-    """Those judged in between have seen it, and must be judged once more."""
+    """Referrers evaluated in between have seen the change, and must be evaluated again."""
     cache, bot, ghost = Cache(), state("Bot", "b", BOT_SPEC), state("Ghost", "g")
     cache.put(bot)
     cache.put(ghost)

@@ -48,7 +48,7 @@ def test_foreign_conditions_stay() -> None:
     assert types == ["Audited", "Ready", "ResolvedRefs"]
 
 
-def test_the_patch_is_guarded_by_the_version_that_was_judged() -> None:
+def test_the_patch_is_guarded_by_the_version_that_was_evaluated() -> None:
     item = bot([])
     assert status_patch(missing(item))["metadata"] == {"resourceVersion": str(item.version)}
 

@@ -16,7 +16,7 @@ from wegent_operator.tasks.deadlines import (
     NEVER_ENDS,
     Cause,
     Seen,
-    Step,
+    TaskStep,
     next_step,
     step_status,
 )
@@ -247,9 +247,9 @@ def test_messages_say_what_happened(task: TaskProgress, words: str) -> None:
 
 def test_what_a_step_writes() -> None:
     now = at(0.5)
-    freed = step_status(Step(now, Cause.LEASE_RAN_OUT, Phase.PENDING, "m"), now)
+    freed = step_status(TaskStep(now, Cause.LEASE_RAN_OUT, Phase.PENDING, "m"), now)
     assert freed == {"phase": "Pending", "message": "m", "claim": None, "startTime": None}
-    failed = step_status(Step(now, Cause.TIMED_OUT, Phase.FAILED, "m"), now)
+    failed = step_status(TaskStep(now, Cause.TIMED_OUT, Phase.FAILED, "m"), now)
     assert failed == {
         "phase": "Failed",
         "message": "m",

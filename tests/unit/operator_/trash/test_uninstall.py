@@ -1,4 +1,4 @@
-"""``--release-everything`` when requests for kinds and objects fail in different ways."""
+"""``--remove-finalizers`` when requests for kinds and objects fail in different ways."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -14,7 +14,7 @@ from wegent_operator.trash.uninstall import Uninstalled, uninstall
 
 GHOSTS, SKILLS = (resource_of(BY_PLURAL[it]).path() for it in ("ghosts", "skills"))
 SKILL = resource_of(BY_PLURAL["skills"]).path("default", "k")
-Release = Callable[[], Awaitable[Uninstalled]]
+Removal = Callable[[], Awaitable[Uninstalled]]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def stub() -> AsyncIterator[StubApi]:
 
 
 @pytest.fixture
-async def release(stub: StubApi) -> AsyncIterator[Release]:
+async def removal(stub: StubApi) -> AsyncIterator[Removal]:
     async with KubeClient(connection_to(stub)) as client:
         yield lambda: uninstall(client, pause_s=0.01)
 
@@ -56,26 +56,26 @@ def first(times: int, fault: Fault, then: Fault) -> Fault:
 
 
 async def test_a_kind_that_may_not_be_listed_is_named_and_the_others_are_let_go(
-    stub: StubApi, release: Release
+    stub: StubApi, removal: Removal
 ) -> None:
     stub.faults[GHOSTS, "list"] = refusal(403)
-    found = await release()
+    found = await removal()
     assert found.count == 1
     assert found.left == ["Ghost: its objects can't be listed: no"]
 
 
 @pytest.mark.parametrize("code", [429, 503, 504])
 async def test_an_answer_that_may_pass_is_asked_for_again(
-    stub: StubApi, release: Release, code: int
+    stub: StubApi, removal: Removal, code: int
 ) -> None:
     stub.faults[SKILL, "list"] = first(2, refusal(code), let_go(stub))
-    found = await release()
+    found = await removal()
     assert (found.count, found.left) == (1, [])
 
 
 @pytest.mark.parametrize("code", [410, 429, 503])
 async def test_a_list_that_may_be_read_in_a_moment_is_read_again(
-    stub: StubApi, release: Release, code: int
+    stub: StubApi, removal: Removal, code: int
 ) -> None:
     skills = stub.answer
 
@@ -86,24 +86,24 @@ async def test_a_list_that_may_be_read_in_a_moment_is_read_again(
         return answer
 
     stub.faults[SKILLS, "list"] = first(2, refusal(code), listed)
-    found = await release()
+    found = await removal()
     assert (found.count, found.left) == (1, [])
 
 
-async def test_what_passes_never_is_left_in_the_end(stub: StubApi, release: Release) -> None:
+async def test_what_passes_never_is_left_in_the_end(stub: StubApi, removal: Removal) -> None:
     stub.faults[SKILL, "list"] = refusal(503)
     stub.faults[GHOSTS, "list"] = refusal(503)
-    found = await release()
+    found = await removal()
     assert (found.count, len(found.left)) == (0, 2)
     assert found.left[1] == "Skill default/k: no"
 
 
 async def test_a_kind_whose_version_is_not_served_is_named_and_one_that_is_gone_is_not(
-    stub: StubApi, release: Release
+    stub: StubApi, removal: Removal
 ) -> None:
     for plural in ("bots", "ghosts"):
         stub.faults[resource_of(BY_PLURAL[plural]).path(), "list"] = refusal(404)
     stub.faults[CRDS.path(name="bots.agent.wecode.io"), "list"] = refusal(404)
-    found = await release()
+    found = await removal()
     assert found.count == 1
     assert found.left == ["Ghost: its objects can't be listed: no"]

@@ -14,7 +14,7 @@ from wegent_kube import ApiError, KubeClient
 from wegent_kube.backoff import Backoff
 from wegent_kube.resources import NAMESPACES, Resource
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.sight import ABSENT_AFTER_S, Sight
+from wegent_operator.runtime.visibility import ABSENT_AFTER_S, Visibility
 from wegent_operator.watch.kopf_session import KopfSession
 
 THINGS = Resource("example.org", "v1", "things")
@@ -33,12 +33,12 @@ class Watched:
     """A session, and a watcher of one resource that acts like Kopf."""
 
     def __init__(self, stub: StubApi) -> None:
-        self.sight = Sight([THINGS.plural, OTHERS.plural, NAMESPACES.plural], Metrics())
+        self.visibility = Visibility([THINGS.plural, OTHERS.plural, NAMESPACES.plural], Metrics())
         self.lists: list[str] = []
         self.session = KopfSession(
             KubeClient(connection_to(stub)),
             (THINGS, OTHERS, NAMESPACES),
-            self.sight,
+            self.visibility,
             self.lists.append,
             lasts_s=1,
         )
@@ -91,14 +91,14 @@ async def follow_through(verb: str, fault: str) -> None:
         stub.faults.clear()
 
         def well() -> bool:
-            watched.sight.listed(THINGS.plural)
-            problems = [it for it in watched.sight.problems() if it.startswith("things:")]
+            watched.visibility.listed(THINGS.plural)
+            problems = [it for it in watched.visibility.problems() if it.startswith("things:")]
             assert not problems, (fault, problems)
             return stub.asked[THINGS.path(), "watch"] > 0
 
         await eventually(well, within_s=60, what="it to be watched")
         assert not running.done(), fault
-        assert not watched.sight.silent_since(30), fault
+        assert not watched.visibility.silent_since(30), fault
         for task in (running, others):
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -127,82 +127,82 @@ async def test_kopf_finds_its_resources_whatever_is_there(stub: StubApi) -> None
 def test_a_resource_is_absent_once_it_is_missing_for_long() -> None:
     now = 0.0
     absent: list[str] = []
-    sight = Sight(["things"], Metrics(), clock=lambda: now)
-    sight.on_absent = absent.append
+    visibility = Visibility(["things"], Metrics(), clock=lambda: now)
+    visibility.on_absent = absent.append
     missing = ApiError(404, None)
-    sight.refused("things", missing, gone=True)
-    assert sight.is_blind("things")
+    visibility.refused("things", missing, gone=True)
+    assert visibility.is_hidden("things")
     now = ABSENT_AFTER_S / 2
-    sight.refused("things", ApiError(403, None))
+    visibility.refused("things", ApiError(403, None))
     now = ABSENT_AFTER_S + 1
-    sight.refused("things", missing, gone=True)
-    assert sight.is_blind("things"), "not every answer was 404"
+    visibility.refused("things", missing, gone=True)
+    assert visibility.is_hidden("things"), "not every answer was 404"
     assert not absent
     now += ABSENT_AFTER_S
-    sight.refused("things", missing, gone=True)
-    assert not sight.is_blind("things")
+    visibility.refused("things", missing, gone=True)
+    assert not visibility.is_hidden("things")
     assert absent == ["things"]
-    sight.relisting("things")
-    assert sight.is_blind("things"), "it is back, and not listed yet"
-    sight.opened("things")
-    assert sight.is_blind("things")
-    sight.listed("things")
-    assert not sight.is_blind("things")
-    assert not sight.problems()
+    visibility.relisting("things")
+    assert visibility.is_hidden("things"), "it is back, and not listed yet"
+    visibility.opened("things")
+    assert visibility.is_hidden("things")
+    visibility.listed("things")
+    assert not visibility.is_hidden("things")
+    assert not visibility.problems()
 
 
 def test_a_404_alone_makes_nothing_absent() -> None:
     now = 0.0
-    sight = Sight(["things"], Metrics(), clock=lambda: now)
-    sight.on_absent = pytest.fail
+    visibility = Visibility(["things"], Metrics(), clock=lambda: now)
+    visibility.on_absent = pytest.fail
     for _ in range(10):
         now += ABSENT_AFTER_S
-        sight.refused("things", ApiError(404, None))
-    assert sight.is_blind("things")
-    assert "does not serve" in sight.problems()[0]
+        visibility.refused("things", ApiError(404, None))
+    assert visibility.is_hidden("things")
+    assert "does not serve" in visibility.problems()[0]
 
 
 def test_of_resources_that_are_absent_nothing_is_known_once_one_is_back() -> None:
     """CRDs come back together, but each is retried at its own time."""
     now = 0.0
     seen: list[str] = []
-    sight = Sight(["things", "others", "more"], Metrics(), clock=lambda: now)
-    sight.on_seen = seen.append
-    sight.listed("more")
+    visibility = Visibility(["things", "others", "more"], Metrics(), clock=lambda: now)
+    visibility.on_visible = seen.append
+    visibility.listed("more")
     for _ in range(2):
         for name in ("things", "others"):
-            sight.refused(name, ApiError(404, None), gone=True)
+            visibility.refused(name, ApiError(404, None), gone=True)
         now += ABSENT_AFTER_S
-    assert not sight.any_blind()
-    sight.relisting("things")
-    assert sight.is_blind("others")
-    assert not sight.is_blind("more")
+    assert not visibility.any_hidden()
+    visibility.relisting("things")
+    assert visibility.is_hidden("others")
+    assert not visibility.is_hidden("more")
     seen.clear()
     for _ in range(2):
-        sight.refused("others", ApiError(404, None), gone=True)
+        visibility.refused("others", ApiError(404, None), gone=True)
         now += ABSENT_AFTER_S
-    assert not sight.is_blind("others"), "it is still missing"
+    assert not visibility.is_hidden("others"), "it is still missing"
     assert seen == ["others"]
 
 
 def test_a_list_that_fails_while_watches_work_is_told() -> None:
-    sight = Sight(["things"], Metrics())
-    sight.relisting("things")
-    sight.opened("things")
-    sight.unlisted("things", ApiError(500, None))
-    assert sight.problems() == ["things: 500"]
-    sight.listed("things")
-    assert not sight.problems()
+    visibility = Visibility(["things"], Metrics())
+    visibility.relisting("things")
+    visibility.opened("things")
+    visibility.unlisted("things", ApiError(500, None))
+    assert visibility.problems() == ["things: 500"]
+    visibility.listed("things")
+    assert not visibility.problems()
 
 
 def test_a_refusal_is_no_silence() -> None:
     now = 0.0
-    sight = Sight(["things"], Metrics(), clock=lambda: now)
+    visibility = Visibility(["things"], Metrics(), clock=lambda: now)
     now = 100.0
-    assert sight.silent_since(60) == ["things"]
-    sight.refused("things", ApiError(403, None))
-    assert not sight.silent_since(60)
+    assert visibility.silent_since(60) == ["things"]
+    visibility.refused("things", ApiError(403, None))
+    assert not visibility.silent_since(60)
     now = 200.0
-    sight.refused("things", TimeoutError(), silent=True)
-    assert sight.silent_since(60) == ["things"]
-    assert sight.problems() == ["things: the API server did not answer"]
+    visibility.refused("things", TimeoutError(), silent=True)
+    assert visibility.silent_since(60) == ["things"]
+    assert visibility.problems() == ["things: the API server did not answer"]

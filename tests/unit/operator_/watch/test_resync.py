@@ -15,7 +15,7 @@ from wegent_kube import KubeClient
 from wegent_kube.resources import NAMESPACES, ROLE_BINDINGS, resource_of
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.runtime.metrics import Metrics
-from wegent_operator.runtime.sight import Sight
+from wegent_operator.runtime.visibility import Visibility
 from wegent_operator.state.cache import Cache
 from wegent_operator.watch import resync as resync_module
 from wegent_operator.watch.feed import Feed
@@ -38,8 +38,8 @@ async def resyncing(stub: StubApi) -> AsyncIterator[Resyncer]:
     feed = Feed(Cache(), Provisions(accounts), untouched, untouched, accounts)
     metrics = Metrics()
     async with KubeClient(connection_to(stub)) as client:
-        sight = Sight([it.plural for it in RESOURCES], metrics)
-        yield Resyncer(client, feed, metrics, sight)
+        visibility = Visibility([it.plural for it in RESOURCES], metrics)
+        yield Resyncer(client, feed, metrics, visibility)
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ async def test_one_kind_that_cannot_be_listed_keeps_no_other_waiting(
             resyncer.listed(resource.plural)
 
         def others() -> bool:
-            unlisted = {it.split(":")[0] for it in resyncer._sight.problems()}
+            unlisted = {it.split(":")[0] for it in resyncer._visibility.problems()}
             assert unlisted == {"skills", "rolebindings"}, unlisted
             return resyncer._feed.cache.has_namespace("n")
 
@@ -73,7 +73,7 @@ async def test_one_kind_that_cannot_be_listed_keeps_no_other_waiting(
         assert stub.asked[resource_of(SKILL).path(), "list"] <= MOST
         stub.faults.clear()
         await eventually(
-            lambda: not resyncer._sight.problems(), within_s=20, what="all to be listed"
+            lambda: not resyncer._visibility.problems(), within_s=20, what="all to be listed"
         )
 
 
@@ -83,7 +83,7 @@ async def test_the_first_lists_keep_no_other_waiting_either(stub: StubApi) -> No
         filling = asyncio.create_task(resyncer.fill())
 
         def others() -> bool:
-            problems = resyncer._sight.problems()
+            problems = resyncer._visibility.problems()
             assert problems == ["skills: not listed yet"], problems
             return True
 

@@ -21,7 +21,7 @@ class _Interrupted(BaseException):
     """A signal came; unlike KeyboardInterrupt, click has no message of its own for it."""
 
 
-def run(
+def run_group(
     commands: click.Group, *, name: str, interrupted: str, arguments: Sequence[str] | None
 ) -> int:
     """Run one of ``commands`` and return its exit code.
@@ -33,11 +33,18 @@ def run(
         arguments: the command line; the process's own if None.
     """
     for number in SIGNALS:
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, _interrupt)
     try:
         require_own_environment()
         prog_name = f"python -m {commands.name}"
-        return commands.main(arguments, prog_name, standalone_mode=False) or OK
+        # -h as well, as the programs with argparse have it.
+        return (
+            commands.main(
+                arguments, prog_name, standalone_mode=False, help_option_names=["-h", "--help"]
+            )
+            or OK
+        )
     except ClusterError as error:
         say(f"{name}: {error}")
         return FAILURE

@@ -1,4 +1,4 @@
-"""``--release-everything`` ends, prints the objects that are left, and counts its removals.
+"""``--remove-finalizers`` ends, prints the objects that are left, and counts its removals.
 
 On a control plane of its own: the shared one is full of other tests' objects.
 """
@@ -33,7 +33,7 @@ GHOST = {"systemPrompt": "You help."}
 
 @pytest.fixture(scope="module")
 def plane(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with installed_plane(binaries, tmp_path_factory.mktemp("release"), audit=True) as made:
+    with installed_plane(binaries, tmp_path_factory.mktemp("uninstall"), audit=True) as made:
         yield made
 
 
@@ -41,7 +41,7 @@ def plane(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def kubeconfig(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the rights of the operator."""
     admin = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
-    directory = tmp_path_factory.mktemp("release-operator")
+    directory = tmp_path_factory.mktemp("uninstall-operator")
     return kubectl_as(plane, admin, "wegent-system", "wegent-operator", directory).kubeconfig
 
 
@@ -68,9 +68,9 @@ def held(body: dict[str, Any] | None) -> bool:
     return TRASH_FINALIZER in (body["metadata"].get("finalizers") or ())
 
 
-def released(kubeconfig: Path) -> subprocess.CompletedProcess[str]:
+def remove_finalizers(kubeconfig: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "wegent_operator", "--release-everything"],
+        [sys.executable, "-m", "wegent_operator", "--remove-finalizers"],
         env={**os.environ, "KUBECONFIG": str(kubeconfig)},
         capture_output=True,
         encoding="utf-8",
@@ -94,7 +94,7 @@ async def test_what_a_policy_keeps_is_named_and_the_rest_is_let_go(
     assert operator.stop() == 0
     async with refusing(api.client, namespace, "ghosts", expression=FINALIZERS_STAY):
         began = time.monotonic()
-        done = await asyncio.to_thread(released, kubeconfig)
+        done = await asyncio.to_thread(remove_finalizers, kubeconfig)
         took = time.monotonic() - began
         assert done.returncode == 1, done.stdout
         assert took < 60
@@ -110,9 +110,9 @@ async def test_what_a_policy_keeps_is_named_and_the_rest_is_let_go(
         if (write.resource, write.verb, write.subresource) == ("ghosts", "patch", "")
     ]
     assert len(tries) == 3, "each was asked for once"
-    done = await asyncio.to_thread(released, kubeconfig)
+    done = await asyncio.to_thread(remove_finalizers, kubeconfig)
     assert done.returncode == 0, done.stderr
-    assert "not released" not in done.stderr
+    assert "finalizer not removed" not in done.stderr
 
 
 async def test_what_changes_all_the_time_is_tried_again_for_a_while(

@@ -7,7 +7,7 @@ from typing import Final
 
 from wegent_crds.conditions import Reason
 from wegent_crds.well_known import STORED_IN, TRASH_FINALIZER
-from wegent_kube import ApiError, KubeError
+from wegent_kube.errors import ApiError, KubeError
 from wegent_operator.state.objects import ObjectState
 
 OF_GATEWAYS: Final = frozenset({408, 502})
@@ -25,49 +25,49 @@ _WITHOUT_A_TOMBSTONE: Final = (
 _FREEZE_FAILED: Final = f"the annotation {STORED_IN}, which prevents changes, can't be set"
 
 
-class Step(StrEnum):
+class WriteStep(StrEnum):
     """A write to a user's object or to a Tombstone; the values are a label of the metric."""
 
-    HOLD = "hold"
+    ADD_FINALIZER = "add_finalizer"
     STORE = "store"
     FREEZE = "freeze"
-    RELEASE = "release"
-    COLLECT = "collect"
-    OWNERS = "owners"
-    DROP = "drop"
+    REMOVE_FINALIZER = "remove_finalizer"
+    DELETE_EXPIRED = "delete_expired"
+    RESTORE_MANAGED_FIELDS = "restore_managed_fields"
+    DELETE_TOMBSTONE = "delete_tombstone"
     STATUS = "status"
 
 
 _WORDS: Final = {
-    Step.HOLD: (
+    WriteStep.ADD_FINALIZER: (
         f"the finalizer {TRASH_FINALIZER} can't be added, and a deletion loses the object",
         "allow the operator to add it",
     ),
-    Step.STORE: (
+    WriteStep.STORE: (
         "the object can't be deleted: its Tombstone can't be stored",
         f"allow the operator to create it, raise the quota, {_WITHOUT_A_TOMBSTONE}",
     ),
-    Step.FREEZE: (
+    WriteStep.FREEZE: (
         f"the object can't be deleted: it keeps changing, and {_FREEZE_FAILED}",
         "allow the operator to set it, or stop the client that changes the object",
     ),
-    Step.RELEASE: (
+    WriteStep.REMOVE_FINALIZER: (
         f"the object can't be deleted: the finalizer {TRASH_FINALIZER} can't be removed",
         "allow the operator to remove it, or remove it with the verb bypass on tombstones",
     ),
-    Step.COLLECT: (
+    WriteStep.DELETE_EXPIRED: (
         "spec.ttlSecondsAfterFinished has passed, but the Task can't be deleted",
         "allow the operator to delete it, or remove spec.ttlSecondsAfterFinished",
     ),
-    Step.DROP: (
+    WriteStep.DELETE_TOMBSTONE: (
         "the Tombstone is no longer needed, but can't be deleted",
         "allow the operator to delete it, or delete it yourself",
     ),
-    Step.STATUS: ("the status can't be written", "allow the operator to write it"),
+    WriteStep.STATUS: ("the status can't be written", "allow the operator to write it"),
 }
 
 
-class Hindered(KubeError):  # noqa: N818 - what happened, in one word
+class Blocked(KubeError):  # noqa: N818 - what happened, in one word
     """A step of the operator failed. It is reported on the object and tried again."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Hindered(KubeError):  # noqa: N818 - what happened, in one word
         reason: Reason,
         message: str,
         *,
-        step: Step | None = None,
+        step: WriteStep | None = None,
         error: ApiError | None = None,
         after_s: float = 0.0,
     ) -> None:
@@ -89,7 +89,7 @@ class Hindered(KubeError):  # noqa: N818 - what happened, in one word
         super().__init__(message if error is None else f"{step}: {error}")
 
     @classmethod
-    def at(cls, step: Step, error: ApiError) -> "Hindered":
+    def at(cls, step: WriteStep, error: ApiError) -> "Blocked":
         """Return the obstacle for a refused write."""
         failed, remedy = _WORDS[step]
         message = f"{failed}: {quoted(error)}; {remedy}"
@@ -105,10 +105,10 @@ def named(finalizers: Sequence[str]) -> str:
 
 def waiting_for(
     state: ObjectState, now: datetime, message: str, *, reason: Reason = Reason.FINALIZERS_REMAIN
-) -> Hindered:
+) -> Blocked:
     """Return an obstacle that may go away by itself; it is reported after ``GRACE_S``."""
     since = (now - (state.deleted_at or now)).total_seconds()
-    return Hindered(reason, message, after_s=min(GRACE_S - since, GRACE_S))
+    return Blocked(reason, message, after_s=min(GRACE_S - since, GRACE_S))
 
 
 def quoted(error: ApiError) -> str:

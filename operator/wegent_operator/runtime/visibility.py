@@ -43,7 +43,7 @@ class _State:
     absent: bool = False
 
 
-class Sight:
+class Visibility:
     """The visibility of each watched resource.
 
     Args:
@@ -62,7 +62,7 @@ class Sight:
         self._metrics = metrics
         self._states = {name: _State(clock()) for name in resources}
         self._all_tried = asyncio.Event()
-        self.on_seen: Callable[[str], None] = lambda _: None
+        self.on_visible: Callable[[str], None] = lambda _: None
         """Called with a resource that has become visible, again or for the first time."""
         self.on_absent: Callable[[str], None] = lambda _: None
         """Called with a resource whose CRD is gone."""
@@ -81,7 +81,7 @@ class Sight:
         if state.refused:
             state.refused = ""
             self._metrics.watch_refused.labels(name).set(0)
-            self._changed(name, state, was_blind=True)
+            self._changed(name, state, was_hidden=True)
 
     def relisting(self, name: str) -> None:
         """Record that a watch begins from a new version. The cache may be older than that."""
@@ -100,11 +100,11 @@ class Sight:
     def listed(self, name: str) -> None:
         """Record that the cache contains the result of a complete list."""
         state = self._states[name]
-        was_blind = _is_blind(state)
+        was_hidden = _is_hidden(state)
         state.listed = True
         state.owed = False
         state.unlisted = ""
-        self._changed(name, state, was_blind=was_blind)
+        self._changed(name, state, was_hidden=was_hidden)
 
     def refused(
         self, name: str, error: Exception, *, silent: bool = False, gone: bool = False
@@ -118,7 +118,7 @@ class Sight:
             gone: True if the API server said that the CRD does not exist.
         """
         state = self._states[name]
-        was_blind = _is_blind(state)
+        was_hidden = _is_hidden(state)
         code = str(error.code) if isinstance(error, ApiError) else "unreachable"
         self._metrics.watch_failures.labels(name, code).inc()
         self._metrics.watch_refused.labels(name).set(1)
@@ -135,16 +135,16 @@ class Sight:
             state.owed = False
             state.unlisted = ""
             self.on_absent(name)
-        self._changed(name, state, was_blind=was_blind)
+        self._changed(name, state, was_hidden=was_hidden)
 
-    def is_blind(self, name: str) -> bool:
+    def is_hidden(self, name: str) -> bool:
         """Return whether a resource may have objects that the cache doesn't contain."""
         state = self._states.get(name)
-        return state is not None and _is_blind(state)
+        return state is not None and _is_hidden(state)
 
-    def any_blind(self) -> bool:
+    def any_hidden(self) -> bool:
         """Return whether any resource isn't visible."""
-        return any(map(_is_blind, self._states.values()))
+        return any(map(_is_hidden, self._states.values()))
 
     def ever_listed(self, name: str) -> bool:
         """Return whether a resource was listed at least once, or is absent."""
@@ -178,14 +178,14 @@ class Sight:
         oldest = self._clock() - limit_s
         return sorted(name for name, state in self._states.items() if state.answered_at < oldest)
 
-    def _changed(self, name: str, state: _State, *, was_blind: bool) -> None:
+    def _changed(self, name: str, state: _State, *, was_hidden: bool) -> None:
         if all(it.listed or it.refused for it in self._states.values()):
             self._all_tried.set()
-        if was_blind and not _is_blind(state):
-            self.on_seen(name)
+        if was_hidden and not _is_hidden(state):
+            self.on_visible(name)
 
 
-def _is_blind(state: _State) -> bool:
+def _is_hidden(state: _State) -> bool:
     if state.absent:
         return False
     return not state.listed or state.owed or bool(state.refused)
@@ -205,51 +205,51 @@ def _reason(error: Exception, *, gone: bool = False) -> str:
     return str(error.code)
 
 
-def unseen_tombstone(state: ObjectState, view: Cache, sight: Sight) -> str | None:
-    """Return ``tombstones`` if an object's Tombstone may exist unseen; None otherwise.
+def hidden_tombstone(state: ObjectState, view: Cache, visibility: Visibility) -> str | None:
+    """Return ``tombstones`` if an object's Tombstone may exist, hidden from the cache; else None.
 
     A restored object isn't complete while its Tombstone exists.
     """
     if state.restored_from is None:
         return None
     place = ObjectKey(TOMBSTONE.plural, state.key.namespace, state.restored_from)
-    blind = view.get(place) is None and sight.is_blind(TOMBSTONE.plural)
-    return TOMBSTONE.plural if blind else None
+    hidden = view.get(place) is None and visibility.is_hidden(TOMBSTONE.plural)
+    return TOMBSTONE.plural if hidden else None
 
 
-def unseen_referent(state: ObjectState, view: Cache, sight: Sight) -> str | None:
+def hidden_referent(state: ObjectState, view: Cache, visibility: Visibility) -> str | None:
     """Return the resource that must become visible before an object gets a verdict, or None.
 
     An object that is referenced, directly or indirectly, may be missing in the cache and
     exist nevertheless, as long as its resource isn't visible. The references of a referent of the
     same kind don't matter to the verdict, and may form a cycle.
     """
-    if not sight.any_blind():
+    if not visibility.any_hidden():
         return None
-    return _unseen(state, view, sight)
+    return _hidden(state, view, visibility)
 
 
-def _unseen(state: ObjectState, view: Cache, sight: Sight) -> str | None:
+def _hidden(state: ObjectState, view: Cache, visibility: Visibility) -> str | None:
     home = state.key.namespace
     for reference in state.references:
         target = reference.target
         if target.plural == NAMESPACES.plural:
-            if not view.has_namespace(target.name) and sight.is_blind(target.plural):
+            if not view.has_namespace(target.name) and visibility.is_hidden(target.plural):
                 return target.plural
             continue
         if (
             target.namespace != home
             and not view.has_namespace(home)
-            and sight.is_blind(NAMESPACES.plural)
+            and visibility.is_hidden(NAMESPACES.plural)
         ):
             return NAMESPACES.plural
         referent = view.get(target)
         if referent is None:
-            if sight.is_blind(target.plural):
+            if visibility.is_hidden(target.plural):
                 return target.plural
         elif (
             target.plural != state.key.plural
-            and (unseen := _unseen(referent, view, sight)) is not None
+            and (hidden := _hidden(referent, view, visibility)) is not None
         ):
-            return unseen
+            return hidden
     return None

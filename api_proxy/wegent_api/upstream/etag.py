@@ -15,7 +15,7 @@ def tagged(answer: Answer, *, stored: bool = True) -> Response:
     return response
 
 
-def unless_known(answer: Answer, known: EntityTags | None) -> Response:
+def or_not_modified(answer: Answer, known: EntityTags | None) -> Response:
     """Return an object with its ``ETag``, or 304 if ``If-None-Match`` names its version."""
     response = tagged(answer)
     version = version_of(metadata_of(answer.body)) if known else None

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
-from tests.support.cluster import ROOT
+from devcluster.checkout import CHECKOUT
 from tests.unit.objects import body, evaluate
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_KIND, KINDS, Kind
@@ -74,7 +74,7 @@ def values() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
-def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind) -> None:
+def test_an_object_with_any_spec_and_status_is_kept_and_evaluated(kind: Kind) -> None:
     """An object missing in the cache counts as deleted: its finalizer stays, its access ends."""
     properties = kind_properties(kind)
     for value in values():
@@ -96,7 +96,7 @@ def test_whatever_spec_and_status_hold_the_object_is_there_and_judged(kind: Kind
 
 
 def kind_properties(kind: Kind) -> dict[str, list[str]]:
-    crd = yaml.safe_load((ROOT / "crds" / f"{kind.singular}.yaml").read_text())
+    crd = yaml.safe_load((CHECKOUT / "crds" / f"{kind.singular}.yaml").read_text())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     return {part: list(schema[part]["properties"]) for part in ("spec", "status")}
 

@@ -19,11 +19,11 @@ def test_an_object_waits_for_the_finalizers_of_others() -> None:
     own = state("Ghost", "g", metadata={**DELETED, "finalizers": [TRASH_FINALIZER]})
     assert waits_for_finalizers(own, NOW) is None
     both = state("Ghost", "g", metadata={**DELETED, "finalizers": ["a.b/c", TRASH_FINALIZER]})
-    hindered = waits_for_finalizers(both, NOW)
-    assert hindered is not None
-    assert hindered.reason == Reason.FINALIZERS_REMAIN
-    assert "a.b/c" in hindered.message
-    assert TRASH_FINALIZER not in hindered.message
+    blocked = waits_for_finalizers(both, NOW)
+    assert blocked is not None
+    assert blocked.reason == Reason.FINALIZERS_REMAIN
+    assert "a.b/c" in blocked.message
+    assert TRASH_FINALIZER not in blocked.message
 
 
 def condition(type_: str, reason: str) -> dict[str, Any]:
@@ -55,8 +55,8 @@ def test_an_object_waits_for_the_tombstone_that_restores_it(
     spec = {"kind": "Ghost", "name": "g", "restore": True, **changes.get("spec", {})}
     more = {key: value for key, value in changes.items() if key != "spec"}
     cache.put(state("Tombstone", "ghost-1", spec, **more))
-    hindered = waits_for_restore(restored, cache, NOW)
-    assert (hindered is not None) is waits
-    if hindered is not None:
-        assert hindered.reason == Reason.DELETION_BLOCKED
-        assert "ghost-1" in hindered.message
+    blocked = waits_for_restore(restored, cache, NOW)
+    assert (blocked is not None) is waits
+    if blocked is not None:
+        assert blocked.reason == Reason.DELETION_BLOCKED
+        assert "ghost-1" in blocked.message

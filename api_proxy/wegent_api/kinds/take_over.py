@@ -40,7 +40,7 @@ doesn't match.
 
 
 @dataclass(frozen=True, slots=True)
-class Applying:
+class OwnershipTransfer:
     """The apply of one request to one object."""
 
     managers: FieldManagers
