@@ -24,6 +24,10 @@ def largest_body(plural: str) -> dict[str, Any]:
         # All prompts together have at most 131,072 characters, which eight members can fill.
         for bot in spec["bots"][8:]:
             del bot["prompt"]
+    if plural == "tasks":
+        # Prompt, instructions and history together have at most 163,840 characters.
+        spec["instructions"] = ESCAPED * (32768 - len(spec["history"]))
+        spec["history"] = [{"role": "assistant", "content": ESCAPED}] * len(spec["history"])
     return body(plural, spec, name="largest")
 
 

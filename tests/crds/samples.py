@@ -121,6 +121,12 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
         {
             "teamRef": _REFERENCE,
             "prompt": "Do it.",
+            "previousTaskRef": {"name": "one"},
+            "instructions": "Be brief.",
+            "history": [
+                {"role": "user", "content": "Who?"},
+                {"role": "assistant", "content": "I."},
+            ],
             "title": "It",
             "cancel": False,
             "timeoutSeconds": 60,

@@ -7,11 +7,24 @@ from pydantic import Field
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.schema.base import Schema
 from wegent_crds.schema.custom_resource import Column, CustomResource
-from wegent_crds.schema.extensions import INT32, Rule, Transition, defaulted, unchanged
-from wegent_crds.schema.fields import ObjectReference, Prompt
+from wegent_crds.schema.extensions import ATOMIC, INT32, Rule, Transition, defaulted, unchanged
+from wegent_crds.schema.fields import LocalReference, ObjectReference, Prompt
 
 WEEK_S: Final = 7 * 24 * 3600
 YEAR_S: Final = 365 * 24 * 3600
+HISTORY_MAX_TURNS: Final = 256
+TEXT_MAX_CHARACTERS: Final = 163840
+"""Of prompt, instructions and history together. With the longest result, the Task still fits into
+etcd, where one character can take six bytes."""
+
+
+class TaskTurn(Schema):
+    """TaskTurn is one turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    """Author of the turn: user or assistant."""
+    content: Prompt
+    """Text of the turn, 1 to 131,072 characters."""
 
 
 class TaskSpec(Schema):
@@ -30,6 +43,18 @@ class TaskSpec(Schema):
     RefNotFound."""
     prompt: Annotated[Prompt, Field(examples=["Review the open pull requests."])]
     """Instructions for the work, 1 to 131,072 characters. Immutable."""
+    previous_task_ref: LocalReference | None = None
+    """Reference to the Task whose conversation goes on: its transcript precedes the prompt. The
+    Task is in the same namespace. Several Tasks may continue the same Task. Immutable. If the Task
+    does not exist, ResolvedRefs and Ready are False with the reason RefNotFound; until it is
+    Completed, Ready is False with the reason RefNotReady."""
+    instructions: Prompt | None = None
+    """Instructions for this Task that follow the system prompt of the Ghost, 1 to 131,072
+    characters. Immutable. Defaults to none."""
+    history: Annotated[list[TaskTurn], Field(max_length=HISTORY_MAX_TURNS), ATOMIC] | None = None
+    """Turns of the conversation before the prompt, at most 256, for clients that keep the
+    conversation themselves. They follow the transcript of the previous Task. Prompt, instructions
+    and history together have at most 163,840 characters. Immutable. Defaults to none."""
     title: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Human-readable title of the work, 1 to 256 characters."""
     cancel: bool = False
@@ -48,6 +73,14 @@ class TaskSpec(Schema):
             message="exactly one of teamRef and botRef is required",
             check=lambda self: (self.team_ref is None) != (self.bot_ref is None),
         ),
+        Rule(
+            cel="size(self.prompt) + size(self.?instructions.orValue(''))"
+            " + (has(self.history) ? self.history.map(turn, size(turn.content)).sum() : 0)"
+            f" <= {TEXT_MAX_CHARACTERS}",
+            message="prompt, instructions and history together may have at most"
+            f" {TEXT_MAX_CHARACTERS} characters",
+            check=lambda self: self.text_characters <= TEXT_MAX_CHARACTERS,
+        ),
     )
     transitions = (
         Transition(
@@ -64,12 +97,31 @@ class TaskSpec(Schema):
             ),
         ),
         Transition(
+            cel=unchanged("previousTaskRef"),
+            message="previousTaskRef can't be changed; create another Task",
+            check=lambda before, after: before.previous_task_ref == after.previous_task_ref,
+            field_path=".previousTaskRef",
+        ),
+        Transition(
+            cel=unchanged("instructions", "history"),
+            message="instructions and history can't be changed; create another Task",
+            check=lambda before, after: (
+                (before.instructions, before.history) == (after.instructions, after.history)
+            ),
+        ),
+        Transition(
             cel="self.cancel || !oldSelf.cancel",
             message="cancel can't be set back to false; create another Task",
             check=lambda before, after: after.cancel or not before.cancel,
             field_path=".cancel",
         ),
     )
+
+    @property
+    def text_characters(self) -> int:
+        """Number of characters of prompt, instructions and history together."""
+        turns = sum(len(turn.content) for turn in self.history or ())
+        return len(self.prompt) + len(self.instructions or "") + turns
 
 
 class Task(CustomResource):

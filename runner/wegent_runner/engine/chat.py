@@ -81,6 +81,7 @@ class ChatEngine:
         before = (
             turns_of(await self._store.conversation(stored.previous)) if stored.previous else []
         )
+        before += [Turn(turn.role, turn.text) for turn in plan.history]
         try:
             await self._call_any(plan, before, log, usage)
             message = log.finish()
