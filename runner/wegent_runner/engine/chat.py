@@ -56,6 +56,7 @@ class ChatEngine:
             name=claim.name,
             prompt=plan.prompt,
             previous=previous,
+            history=[{"role": turn.role, "content": turn.text} for turn in plan.history],
         )
         log = RunLog(claim.attempt, stored.items)
         self._hub.add(claim.uid, log)
