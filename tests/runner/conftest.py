@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from openai import AsyncOpenAI
 
 from devcluster.controlplane import ControlPlane
 from tests.support.api import Api
@@ -118,6 +119,14 @@ async def bot(api: Api, namespace: str, provider: Provider) -> str:
 
 
 @pytest.fixture
+async def model(api: Api, namespace: str, bot: str) -> str:
+    """A Team as a model."""
+    await api.create("teams", namespace, "helpers", {"bots": [{"name": bot}]})
+    await api.settled("teams", namespace, "helpers")
+    return f"{namespace}/helpers"
+
+
+@pytest.fixture
 def make_task(api: Api, namespace: str, bot: str) -> MakeTask:
     async def make(name: str = "t", **spec: Any) -> dict[str, Any]:
         body = {"botRef": {"name": bot}, "prompt": "Say hello.", **spec}
@@ -169,3 +178,11 @@ async def client(kubectl: Kubectl, namespace: str, proxy: ProxyProcess) -> Async
     ).ok()
     async with aiohttp.ClientSession() as session:
         yield Client(session, proxy.url, token_for(kubectl, namespace, "editor"))
+
+
+@pytest.fixture
+async def sdk(client: Client) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(
+        base_url=f"{client.base}/v1", api_key=client.token, max_retries=0, timeout=60
+    ) as sdk:
+        yield sdk

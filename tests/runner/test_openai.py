@@ -1,7 +1,6 @@
 """OpenAI's own Python SDK against the proxy: a Team is a model, and each request makes a Task."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -10,26 +9,9 @@ from openai import AsyncOpenAI
 
 from tests.support.api import Api
 from tests.support.provider import Provider, Script
-from tests.support.proxy import Client
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
-
-
-@pytest.fixture
-async def model(api: Api, namespace: str, bot: str) -> str:
-    """A Team as a model."""
-    await api.create("teams", namespace, "helpers", {"bots": [{"name": bot}]})
-    await api.settled("teams", namespace, "helpers")
-    return f"{namespace}/helpers"
-
-
-@pytest.fixture
-async def sdk(client: Client) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url=f"{client.base}/v1", api_key=client.token, max_retries=0, timeout=60
-    ) as sdk:
-        yield sdk
 
 
 async def test_a_response_is_answered_by_the_team(

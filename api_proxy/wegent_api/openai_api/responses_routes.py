@@ -287,9 +287,12 @@ def _id(response_id: str) -> TaskId:
 
 async def _task(conversations: Conversations, response_id: str) -> dict[str, Any]:
     try:
-        return await conversations.get(_id(response_id))
+        task = await conversations.get(_id(response_id))
     except UpstreamStatus as refused:
         raise _not_found(response_id, refused) from refused
+    if "deletionTimestamp" in task["metadata"]:  # the operator still stores its Tombstone
+        raise _missing(response_id)
+    return task
 
 
 def _not_found(response_id: str, refused: UpstreamStatus) -> Refusal | UpstreamStatus:
