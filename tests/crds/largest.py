@@ -25,9 +25,10 @@ def largest_body(plural: str) -> dict[str, Any]:
         for bot in spec["bots"][8:]:
             del bot["prompt"]
     if plural == "tasks":
-        # Prompt, instructions and history together have at most 163,840 characters.
-        spec["instructions"] = ESCAPED * (32768 - len(spec["history"]))
-        spec["history"] = [{"role": "assistant", "content": ESCAPED}] * len(spec["history"])
+        # Prompt, instructions and history together have at most 131,072 characters.
+        spec["instructions"] = ESCAPED
+        spec["history"] = [{"role": "assistant", "content": ESCAPED}] * 256
+        spec["prompt"] = ESCAPED * (131072 - 1 - 256)
     return body(plural, spec, name="largest")
 
 

@@ -51,7 +51,7 @@ SERVER_NAMES = "names must be 1 to 63 letters, digits, dashes, underscores and d
 INSECURE = "must be https, unless allowInsecureBaseUrl is true"
 LEADER = "at most one Bot may be the leader"
 PROMPTS = "all prompts together may have at most 131072 characters"
-TEXTS = "prompt, instructions and history together may have at most 163840 characters"
+TEXTS = "prompt, instructions and history together may have at most 131072 characters"
 ONE_REF = "exactly one of teamRef and botRef is required"
 ACCOUNT_NAME = (
     "an Account's name must be a DNS-1123 label (lower case letters, digits and dashes)"
@@ -65,7 +65,7 @@ SYSTEM = (
 TIME = "must be a valid time"
 URL = "https://mcp.example.com"
 REF = {"name": "one"}
-LONG_TURN = {"role": "user", "content": "p" * 65534}
+LONG_TURN = {"role": "user", "content": "p" * 65533}
 LONG_PROMPTS = [{"name": f"b{i}", "prompt": "p" * 16384} for i in range(8)]
 SHOULD_MATCH = "in body should match"
 
@@ -200,14 +200,14 @@ CEL_RULES = [
     RuleCase(
         "tasks",
         TEXTS,
-        {"instructions": "p" * 131072, "history": [{"role": "user", "content": "p" * 32763}]},
-        {"instructions": "p" * 131072, "history": [{"role": "user", "content": "p" * 32762}]},
+        {"instructions": "p" * 65534, "history": [LONG_TURN]},
+        {"instructions": "p" * 65533, "history": [LONG_TURN]},
     ),
     RuleCase(
         "tasks",
         TEXTS,
-        {"history": [LONG_TURN, LONG_TURN, {"role": "assistant", "content": "p" * 32767}]},
-        {"history": [LONG_TURN, LONG_TURN, {"role": "assistant", "content": "p" * 32766}]},
+        {"prompt": "pp", "history": [LONG_TURN, {"role": "assistant", "content": "p" * 65538}]},
+        {"prompt": "p", "history": [LONG_TURN, {"role": "assistant", "content": "p" * 65538}]},
     ),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "a" * 51, "a" * 50),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "ada.lovelace", "ada-lovelace"),

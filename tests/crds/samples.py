@@ -122,17 +122,22 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "teamRef": _REFERENCE,
             "prompt": "Do it.",
             "previousTaskRef": {"name": "one"},
-            "instructions": "Be brief.",
-            "history": [
-                {"role": "user", "content": "Who?"},
-                {"role": "assistant", "content": "I."},
-            ],
             "title": "It",
             "cancel": False,
             "timeoutSeconds": 60,
             "ttlSecondsAfterFinished": 60,
         },
         {"botRef": _REFERENCE, "prompt": "Do it."},
+        # Beside them, a prompt can't have its full length.
+        {
+            "botRef": _REFERENCE,
+            "prompt": "Do it.",
+            "instructions": "Be brief.",
+            "history": [
+                {"role": "user", "content": "Who?"},
+                {"role": "assistant", "content": "I."},
+            ],
+        },
     ),
     "accounts": (
         {

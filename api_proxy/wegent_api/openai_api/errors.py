@@ -27,7 +27,7 @@ NO_RETRY: Final = {"x-should-retry": "false"}
 """Header by which OpenAI's SDKs don't send the request again. A second one would make a Task."""
 
 
-class Refusal(Problem):
+class Refusal(Exception):  # noqa: N818 - names the answer
     """A refusal with OpenAI's ``param`` and ``code``.
 
     Args:
@@ -41,10 +41,10 @@ class Refusal(Problem):
         self, status: int, message: str, *, param: str | None = None, code: str | None = None
     ) -> None:
         super().__init__(message)
-        self.code = status
-        self.reason = code or ""
+        self.status = status
+        self.message = message
         self.param = param
-        self.error_code = code
+        self.code = code
 
 
 def unsupported(param: str, message: str) -> Refusal:
@@ -62,8 +62,6 @@ def error_body(problem: Problem) -> dict[str, Any]:
     default = (SERVER_ERROR if problem.code >= 500 else INVALID_REQUEST, None)
     kind, code = _TYPES.get(problem.code, default)
     param = problem.causes[0].field if problem.causes else None
-    if isinstance(problem, Refusal):
-        param, code = problem.param, problem.error_code
     return {"message": problem.message, "type": kind, "param": param, "code": code}
 
 
@@ -74,6 +72,17 @@ def error_response(problem: Problem) -> Response:
         headers["Retry-After"] = str(problem.retry_after_s)
     body = encode_json({"error": error_body(problem)})
     return Response(body, problem.code, headers, media_type=JSON)
+
+
+def refused(refusal: Refusal) -> Response:
+    """Return the answer for a refusal."""
+    error = {
+        "message": refusal.message,
+        "type": INVALID_REQUEST,
+        "param": refusal.param,
+        "code": refusal.code,
+    }
+    return Response(encode_json({"error": error}), refusal.status, media_type=JSON)
 
 
 class OpenAIRoute(APIRoute):
@@ -90,5 +99,7 @@ class OpenAIRoute(APIRoute):
                 return error_response(BadRequest.of(causes_of(error.errors(), skip=1)))
             except Problem as problem:
                 return error_response(problem)
+            except Refusal as refusal:
+                return refused(refusal)
 
         return handled

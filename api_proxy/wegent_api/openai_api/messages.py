@@ -1,12 +1,15 @@
 """Reads messages of OpenAI's APIs as the conversation of a Task."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from wegent_api.openai_api.errors import Refusal, invalid, unsupported
-from wegent_crds.kinds.task import HISTORY_MAX_TURNS, TEXT_MAX_CHARACTERS
-from wegent_crds.schema.fields import PROMPT_MAX_CHARACTERS
+from wegent_crds.kinds.task import (
+    HISTORY_MAX_TURNS,
+    TEXT_MAX_CHARACTERS,
+    TURN_MAX_CHARACTERS,
+)
 
 INSTRUCTING: Final = frozenset({"system", "developer"})
 TURNS: Final = frozenset({"user", "assistant"})
@@ -33,11 +36,13 @@ class Conversation:
         return spec
 
 
-def conversation_of(value: str | Sequence[Any], param: str, instructions: str = "") -> Conversation:
+def conversation_of(
+    value: str | Sequence[Any], param: str, instructions: str = "", *, shorten: bool = False
+) -> Conversation:
     """Return the conversation in a prompt or a list of messages.
 
     The last message is the prompt. Those of ``system`` and ``developer`` are instructions, wherever
-    they are in the list.
+    they are in the list. With ``shorten``, the oldest messages of a long conversation are dropped.
 
     Raises:
         Refusal: a message is not text, or the last one is not the user's.
@@ -59,21 +64,22 @@ def conversation_of(value: str | Sequence[Any], param: str, instructions: str = 
             turns.append({"role": role, "content": text})
     if not turns or turns[-1]["role"] != "user":
         raise invalid(param, "the last message must be the user's, with some text")
-    return _bounded(Conversation(turns[-1]["content"], told, turns[:-1]), param)
+    conversation = Conversation(turns[-1]["content"], told, turns[:-1])
+    return _bounded(_shortened(conversation) if shorten else conversation, param)
 
 
 def _role(message: Mapping[str, Any], place: str) -> str:
     if message.get("type", "message") != "message":
         raise unsupported(f"{place}.type", "only messages are supported")
     role = message.get("role")
-    if role in {"tool", "function"}:
+    if role in ("tool", "function"):
         raise unsupported(f"{place}.role", "results of tools are not supported")
-    if role not in INSTRUCTING | TURNS:
+    if not isinstance(role, str) or role not in INSTRUCTING | TURNS:
         raise invalid(f"{place}.role", "must be user, assistant, system or developer")
     for name in CALLS:
         if message.get(name):
             raise unsupported(f"{place}.{name}", "only text is supported")
-    return str(role)
+    return role
 
 
 def _text(message: Mapping[str, Any], place: str) -> str:
@@ -99,17 +105,31 @@ def _part(part: Any, place: str) -> str:
     return text
 
 
+def _shortened(conversation: Conversation) -> Conversation:
+    """Return the conversation with as many of its newest turns as a Task takes."""
+    room = TEXT_MAX_CHARACTERS - len(conversation.prompt)
+    room -= len("\n\n".join(conversation.instructions))
+    kept: list[dict[str, str]] = []
+    for turn in reversed(conversation.history[-HISTORY_MAX_TURNS:]):
+        size = len(turn["content"])
+        room -= size
+        if room < 0 or size > TURN_MAX_CHARACTERS:
+            break
+        kept.append(turn)
+    return replace(conversation, history=kept[::-1])
+
+
 def _bounded(conversation: Conversation, param: str) -> Conversation:
     if not conversation.prompt:
         raise invalid(param, "must not be empty")
     turns = [turn["content"] for turn in conversation.history]
     instructions = "\n\n".join(conversation.instructions)
-    texts = [conversation.prompt, instructions, *turns]
+    texts = [instructions, *turns]
     if len(turns) > HISTORY_MAX_TURNS:
         raise _too_long(param, f"at most {HISTORY_MAX_TURNS} earlier messages")
-    if max(map(len, texts)) > PROMPT_MAX_CHARACTERS:
-        raise _too_long(param, f"at most {PROMPT_MAX_CHARACTERS} characters in one message")
-    if sum(map(len, texts)) > TEXT_MAX_CHARACTERS:
+    if max(map(len, texts)) > TURN_MAX_CHARACTERS:
+        raise _too_long(param, f"at most {TURN_MAX_CHARACTERS} characters in one earlier message")
+    if len(conversation.prompt) + sum(map(len, texts)) > TEXT_MAX_CHARACTERS:
         raise _too_long(param, f"at most {TEXT_MAX_CHARACTERS} characters in all messages")
     return conversation
 

@@ -29,7 +29,7 @@ router: Final = APIRouter(
 
 @router.get(
     "",
-    operation_id="listModels",
+    operation_id="listOpenaiModels",
     summary="List the models",
     response_class=Response,
     responses=documented("ModelList", 400, 410, 429),
@@ -42,7 +42,7 @@ async def list_models(user_api: UserApiDep, bindings: BindingsDep, caller: Calle
 
 @router.get(
     "/{namespace}/{name}",
-    operation_id="getModel",
+    operation_id="getOpenaiModel",
     summary="Get a model",
     response_class=Response,
     responses=documented("Model", 400, 404),

@@ -6,7 +6,7 @@ name. So is an unknown one, as OpenAI does.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
@@ -45,6 +45,7 @@ class CreateResponse(_Body):
     previous_response_id: Annotated[str, Field(max_length=ID_MAX)] | None = None
     store: StrictBool | None = None
     metadata: Metadata | None = None
+    truncation: Literal["auto", "disabled"] | None = None
 
 
 class StreamOptions(BaseModel):
@@ -71,7 +72,7 @@ IGNORED: Final = frozenset(
         *("max_tokens", "max_tool_calls", "moderation", "parallel_tool_calls", "prediction"),
         *("presence_penalty", "prompt_cache_key", "prompt_cache_options"),
         *("prompt_cache_retention", "reasoning", "reasoning_effort", "safety_identifier", "seed"),
-        *("service_tier", "temperature", "top_p", "truncation", "user", "verbosity"),
+        *("service_tier", "temperature", "top_p", "user", "verbosity"),
     }
 )
 """Parameters that the Bot's Model fixes, or that only OpenAI's own service has a use for."""

@@ -97,7 +97,12 @@ async def create(
     wanted = read_parameters(CreateResponse, body)
     if wanted.background and wanted.store is False:
         raise invalid("store", "must be true for a response in the background")
-    conversation = conversation_of(wanted.input, "input", wanted.instructions or "")
+    conversation = conversation_of(
+        wanted.input,
+        "input",
+        wanted.instructions or "",
+        shorten=wanted.truncation == "auto",
+    )
     team = await conversations.team(wanted.model)
     namespace = namespace_of(request, team)
     previous = await _previous(conversations, wanted.previous_response_id, namespace)

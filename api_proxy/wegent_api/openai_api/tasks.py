@@ -115,7 +115,7 @@ class Conversations:
         }
         if previous is not None:
             spec["previousTaskRef"] = {"name": previous}
-        annotations = {CLIENT_METADATA: json.dumps(metadata)} if metadata else {}
+        annotations = {CLIENT_METADATA: encode_json(metadata).decode()} if metadata else {}
         body = {
             "apiVersion": API_VERSION,
             "kind": TASK.kind,

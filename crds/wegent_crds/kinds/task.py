@@ -8,14 +8,19 @@ from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.schema.base import Schema
 from wegent_crds.schema.custom_resource import Column, CustomResource
 from wegent_crds.schema.extensions import ATOMIC, INT32, Rule, Transition, defaulted, unchanged
-from wegent_crds.schema.fields import LocalReference, ObjectReference, Prompt
+from wegent_crds.schema.fields import PROMPT_MAX_CHARACTERS, LocalReference, ObjectReference, Prompt
 
 WEEK_S: Final = 7 * 24 * 3600
 YEAR_S: Final = 365 * 24 * 3600
 HISTORY_MAX_TURNS: Final = 256
-TEXT_MAX_CHARACTERS: Final = 163840
-"""Of prompt, instructions and history together. With the longest result, the Task still fits into
-etcd, where one character can take six bytes."""
+TURN_MAX_CHARACTERS: Final = 98304
+"""Of instructions, and of one turn. All texts together leave no more beside a prompt."""
+TEXT_MAX_CHARACTERS: Final = PROMPT_MAX_CHARACTERS
+"""Of prompt, instructions and history together. With the longest result, a Task and its Tombstone
+just fit into etcd, where one character can take six bytes."""
+
+
+Text = Annotated[str, Field(min_length=1, max_length=TURN_MAX_CHARACTERS)]
 
 
 class TaskTurn(Schema):
@@ -23,8 +28,8 @@ class TaskTurn(Schema):
 
     role: Literal["user", "assistant"]
     """Author of the turn: user or assistant."""
-    content: Prompt
-    """Text of the turn, 1 to 131,072 characters."""
+    content: Text
+    """Text of the turn, 1 to 98,304 characters."""
 
 
 class TaskSpec(Schema):
@@ -48,13 +53,13 @@ class TaskSpec(Schema):
     Task is in the same namespace. Several Tasks may continue the same Task. Immutable. If the Task
     does not exist, ResolvedRefs and Ready are False with the reason RefNotFound; until it is
     Completed, Ready is False with the reason RefNotReady."""
-    instructions: Prompt | None = None
-    """Instructions for this Task that follow the system prompt of the Ghost, 1 to 131,072
+    instructions: Text | None = None
+    """Instructions for this Task that follow the system prompt of the Ghost, 1 to 98,304
     characters. Immutable. Defaults to none."""
     history: Annotated[list[TaskTurn], Field(max_length=HISTORY_MAX_TURNS), ATOMIC] | None = None
     """Turns of the conversation before the prompt, at most 256, for clients that keep the
     conversation themselves. They follow the transcript of the previous Task. Prompt, instructions
-    and history together have at most 163,840 characters. Immutable. Defaults to none."""
+    and history together have at most 131,072 characters. Immutable. Defaults to none."""
     title: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Human-readable title of the work, 1 to 256 characters."""
     cancel: bool = False
