@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,23 @@ def proxy(
     ).kubeconfig
     with ProxyProcess(kubeconfig, directory / "log") as proxy:
         yield proxy
+
+
+@pytest.fixture
+def start_proxy(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> Iterator[Callable[..., ProxyProcess]]:
+    """Starts API proxies with settings of their own."""
+    kubeconfig = kubectl_as(
+        control_plane, kubectl, "wegent-system", "wegent-api", tmp_path
+    ).kubeconfig
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> ProxyProcess:
+            process = ProxyProcess(kubeconfig, tmp_path / "proxy.log", **settings)
+            return stack.enter_context(process)
+
+        yield start
 
 
 @pytest.fixture

@@ -1,14 +1,17 @@
 """OpenAI's own Python SDK against the proxy: a Team is a model, and each request makes a Task."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import openai
 import pytest
 from openai import AsyncOpenAI
 
+from tests.runner.conftest import Running
 from tests.support.api import Api
 from tests.support.provider import Provider, Script
+from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
@@ -325,3 +328,29 @@ async def test_errors_are_those_of_the_sdk(sdk: AsyncOpenAI, model: str, namespa
         await stranger.models.list()
     assert refused.value.code == "invalid_api_key"
     assert (await sdk.models.retrieve(model)).owned_by == namespace
+
+
+async def test_a_user_with_too_many_streams_has_to_wait(
+    runner: Running,
+    client: Client,
+    model: str,
+    provider: Provider,
+    start_proxy: Callable[..., ProxyProcess],
+    api: Api,
+    namespace: str,
+) -> None:
+    assert runner.settings.slots > 1
+    provider.script = lambda _: Script(pieces=["word "] * 20, pause_s=0.1)
+    proxy = start_proxy(streams_per_user="1")
+    async with AsyncOpenAI(
+        base_url=f"{proxy.url}/v1", api_key=client.token, max_retries=0, timeout=60
+    ) as sdk:
+        first = asyncio.create_task(sdk.responses.create(model=model, input="Hi"))
+        await eventually(lambda: provider.calls, within_s=20, what="the call")
+        with pytest.raises(openai.RateLimitError) as refused:
+            await sdk.responses.create(model=model, input="Hi", stream=True)
+        assert refused.value.code == "rate_limit_exceeded"
+        assert int(refused.value.response.headers["Retry-After"]) > 0
+        assert len(await api.list("tasks", namespace)) == 1, "a refused request makes no Task"
+        assert (await first).status == "completed"
+        assert (await sdk.responses.create(model=model, input="Hi")).status == "completed"
