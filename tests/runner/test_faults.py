@@ -88,7 +88,7 @@ async def test_openais_clients_after_a_runner_was_killed(
     await reading
     assert (events[-1].type, events[-1].code) == ("error", "run_restarted")
     id_ = events[0].response.id
-    again = [event async for event in await sdk.responses.retrieve(id_, stream=True)]
+    again: list[Any] = [event async for event in await sdk.responses.retrieve(id_, stream=True)]
     assert "".join(it.delta for it in again if it.type.endswith("text.delta")) == "".join(pieces)
     # The numbers say that the events are of the second attempt, so this client misses nothing.
     middle = again[len(again) // 2]

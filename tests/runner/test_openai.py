@@ -47,8 +47,8 @@ async def test_a_response_is_answered_by_the_team(
     assert again.output == response.output
     assert again.usage == response.usage
     assert again.metadata == {"ticket": "4711"}
-    items = await sdk.responses.input_items.list(response.id)
-    assert [it.content[0].text async for it in items] == ["Say hello to all of them."]  # type: ignore[union-attr]
+    items: list[Any] = [it async for it in sdk.responses.input_items.list(response.id)]
+    assert [it.content[0].text for it in items] == ["Say hello to all of them."]
 
 
 async def test_a_response_streams(sdk: AsyncOpenAI, model: str) -> None:

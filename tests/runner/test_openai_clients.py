@@ -18,14 +18,14 @@ from tests.support.proxy import Client
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
 SCRIPTS = Path(__file__).parent / "openai_js"
-NODE = shutil.which("node")
+NODE = shutil.which("node") or ""
 
 
-@pytest.mark.skipif(NODE is None, reason="node is not installed")
+@pytest.mark.skipif(not NODE, reason="node is not installed")
 async def test_the_javascript_sdk(client: Client, model: str) -> None:
     directory = await asyncio.to_thread(installed, SCRIPTS)
     process = await asyncio.create_subprocess_exec(
-        str(NODE), "talk.mjs", f"{client.base}/v1", client.token, model,
+        NODE, "talk.mjs", f"{client.base}/v1", str(client.token), model,
         cwd=directory,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -94,8 +94,9 @@ def test_a_conversation_that_is_too_long_is_refused(messages: list[Any]) -> None
 
 
 def test_the_longest_conversation_is_taken() -> None:
-    assert conversation_of([user("p" * 98304), user("p" * 32768)], "messages")
-    assert conversation_of([user("p" * 131072)], "messages")
+    found = conversation_of([user("p" * 98304), user("p" * 32768)], "messages")
+    assert len(found.prompt) == 32768
+    assert len(conversation_of([user("p" * 131072)], "messages").prompt) == 131072
     assert len(conversation_of([user("a")] * 257, "messages").history) == 256
 
 
