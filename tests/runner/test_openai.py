@@ -10,11 +10,20 @@ from openai import AsyncOpenAI
 
 from tests.runner.conftest import Running
 from tests.support.api import Api
+from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
+
+
+@pytest.fixture
+def other(kubectl: Kubectl, namespace: str) -> str:
+    """Another namespace."""
+    name = f"{namespace}-other"
+    kubectl.run("create", "namespace", name).ok()
+    return name
 
 
 async def test_a_response_is_answered_by_the_team(
@@ -328,6 +337,30 @@ async def test_errors_are_those_of_the_sdk(sdk: AsyncOpenAI, model: str, namespa
         await stranger.models.list()
     assert refused.value.code == "invalid_api_key"
     assert (await sdk.models.retrieve(model)).owned_by == namespace
+
+
+async def test_a_user_of_the_whole_cluster_sees_all_teams(
+    sdk: AsyncOpenAI, model: str, kubectl: Kubectl, api: Api, namespace: str, other: str
+) -> None:
+    await api.create("teams", other, "elsewhere", {"bots": [{"name": "b"}]})
+    elsewhere = f"{other}/elsewhere"
+    assert elsewhere not in [it.id async for it in sdk.models.list()]
+    with pytest.raises(openai.PermissionDeniedError):
+        await sdk.models.retrieve(elsewhere)
+    binding = ("clusterrolebinding", f"all-{namespace}")
+    account = f"--serviceaccount={namespace}:editor"
+    kubectl.run("create", *binding, "--clusterrole=wegent-viewer", account).ok()
+    try:
+
+        async def seen() -> bool:
+            return {model, elsewhere} <= {it.id async for it in sdk.models.list()}
+
+        await eventually(seen, within_s=20, what="the Teams of both namespaces")
+        with pytest.raises(openai.BadRequestError) as refused:
+            await sdk.responses.create(model=elsewhere, input="Hi")
+        assert refused.value.code == "model_not_ready"
+    finally:
+        kubectl.run("delete", *binding).ok()
 
 
 async def test_a_user_with_too_many_streams_has_to_wait(
