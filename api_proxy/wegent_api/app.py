@@ -23,6 +23,8 @@ from wegent_api.kinds import openapi as kinds_openapi
 from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
 from wegent_api.members.models import MemberChange
+from wegent_api.openai_api import chat_routes, models_routes, responses_routes
+from wegent_api.openai_api.requests import CreateChatCompletion, CreateResponse
 from wegent_api.runs import routes as run_routes
 from wegent_api.server import routes as server_routes
 from wegent_api.server.access_log import Observe
@@ -37,7 +39,8 @@ from wegent_kube.tracing import Tracing
 
 def bodies_and_answers() -> list[type[BaseModel]]:
     """Return the models of bodies and answers whose schemas FastAPI doesn't find itself."""
-    return [*kinds_openapi.models(), *accounts_openapi.BODIES, MemberChange, ApplyResults]
+    openai = (CreateResponse, CreateChatCompletion)
+    return [*kinds_openapi.models(), *accounts_openapi.BODIES, MemberChange, ApplyResults, *openai]
 
 
 def create_app(settings: Settings, draining: asyncio.Event | None = None) -> FastAPI:
@@ -81,6 +84,9 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(kinds_router())
     app.include_router(apply_routes.router)
     app.include_router(trash_routes.router)
+    app.include_router(models_routes.router)
+    app.include_router(responses_routes.router)
+    app.include_router(chat_routes.router)
     app.include_router(server_routes.router)
     install_openapi(app, bodies_and_answers(), kinds_openapi.derived_schemas)
     document = install_document_route(app)

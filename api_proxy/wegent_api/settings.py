@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     """Streams of runs at once."""
     streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Streams of runs at once of one user."""
+    openai_ttl_s: Annotated[int, Field(ge=0, le=31_536_000)] = 604_800
+    """Seconds for which a Task that OpenAI's API made is kept after its end. With ``store: false``
+    it is an hour."""
     registration_open: bool = True
     """True if every client may register a user. Otherwise only admins create Accounts."""
     first_admin: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,50}$")] = ""

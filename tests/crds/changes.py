@@ -48,6 +48,7 @@ RESULT = "result is allowed only when Completed or Failed"
 PROMPT = "prompt can't be changed; create another Task"
 REFERENCES = "teamRef and botRef can't be changed; create another Task"
 PREVIOUS = "previousTaskRef can't be changed; create another Task"
+CONVERSATION = "instructions and history can't be changed; create another Task"
 CANCEL = "cancel can't be set back to false; create another Task"
 TIME = "must be a valid time"
 
@@ -151,6 +152,7 @@ STATUS_CHANGES: Final = (
 )
 
 REF: Final = {"name": "one"}
+HISTORY: Final = [{"role": "user", "content": "Who?"}]
 SPEC: Final = {"teamRef": REF, "prompt": "Do it.", "title": "It"}
 
 
@@ -178,6 +180,11 @@ SPEC_CHANGES: Final = (
     ),
     SpecChange(SPEC, SPEC | {"budget": {"totalTokens": 9}}, None),
     SpecChange(SPEC | {"budget": {"totalTokens": 9}}, SPEC, None),
+    SpecChange(SPEC, SPEC | {"instructions": "Be brief."}, CONVERSATION),
+    SpecChange(SPEC | {"instructions": "Be brief."}, SPEC, CONVERSATION),
+    SpecChange(SPEC, SPEC | {"history": HISTORY}, CONVERSATION),
+    SpecChange(SPEC | {"history": HISTORY}, SPEC | {"history": HISTORY * 2}, CONVERSATION),
+    SpecChange(SPEC | {"history": HISTORY}, SPEC | {"history": HISTORY, "title": "That"}, None),
     SpecChange(SPEC | {"cancel": True}, SPEC, CANCEL),
     SpecChange(SPEC | {"cancel": True}, SPEC | {"cancel": False}, CANCEL),
     SpecChange(SPEC, SPEC | {"cancel": True}, None),

@@ -51,6 +51,7 @@ SERVER_NAMES = "names must be 1 to 63 letters, digits, dashes, underscores and d
 INSECURE = "must be https, unless allowInsecureBaseUrl is true"
 LEADER = "at most one Bot may be the leader"
 PROMPTS = "all prompts together may have at most 131072 characters"
+TEXTS = "prompt, instructions and history together may have at most 131072 characters"
 ONE_REF = "exactly one of teamRef and botRef is required"
 ITSELF = "previousTaskRef must not name the Task itself"
 ABOVE_ZERO = "must be greater than 0"
@@ -66,6 +67,7 @@ SYSTEM = (
 TIME = "must be a valid time"
 URL = "https://mcp.example.com"
 REF = {"name": "one"}
+LONG_TURN = {"role": "user", "content": "p" * 65533}
 LONG_PROMPTS = [{"name": f"b{i}", "prompt": "p" * 16384} for i in range(8)]
 SHOULD_MATCH = "in body should match"
 
@@ -208,6 +210,18 @@ CEL_RULES = [
         ABOVE_ZERO,
         {"budget": {"costUSD": "0.000000"}},
         {"budget": {"costUSD": "0.000001"}},
+    ),
+    RuleCase(
+        "tasks",
+        TEXTS,
+        {"instructions": "p" * 65534, "history": [LONG_TURN]},
+        {"instructions": "p" * 65533, "history": [LONG_TURN]},
+    ),
+    RuleCase(
+        "tasks",
+        TEXTS,
+        {"prompt": "pp", "history": [LONG_TURN, {"role": "assistant", "content": "p" * 65538}]},
+        {"prompt": "p", "history": [LONG_TURN, {"role": "assistant", "content": "p" * 65538}]},
     ),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "a" * 51, "a" * 50),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "ada.lovelace", "ada-lovelace"),

@@ -3,12 +3,14 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from openai import AsyncOpenAI
 
 from devcluster.controlplane import ControlPlane
 from tests.support.api import Api
@@ -118,6 +120,14 @@ async def bot(api: Api, namespace: str, provider: Provider) -> str:
 
 
 @pytest.fixture
+async def model(api: Api, namespace: str, bot: str) -> str:
+    """A Team as a model."""
+    await api.create("teams", namespace, "helpers", {"bots": [{"name": bot}]})
+    await api.settled("teams", namespace, "helpers")
+    return f"{namespace}/helpers"
+
+
+@pytest.fixture
 def make_task(api: Api, namespace: str, bot: str) -> MakeTask:
     async def make(name: str = "t", **spec: Any) -> dict[str, Any]:
         body = {"botRef": {"name": bot}, "prompt": "Say hello.", **spec}
@@ -156,6 +166,23 @@ def proxy(
 
 
 @pytest.fixture
+def start_proxy(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> Iterator[Callable[..., ProxyProcess]]:
+    """Starts API proxies with settings of their own."""
+    kubeconfig = kubectl_as(
+        control_plane, kubectl, "wegent-system", "wegent-api", tmp_path
+    ).kubeconfig
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> ProxyProcess:
+            process = ProxyProcess(kubeconfig, tmp_path / "proxy.log", **settings)
+            return stack.enter_context(process)
+
+        yield start
+
+
+@pytest.fixture
 async def client(kubectl: Kubectl, namespace: str, proxy: ProxyProcess) -> AsyncIterator[Client]:
     """An editor of the namespace."""
     kubectl.run("create", "serviceaccount", "editor", f"--namespace={namespace}").ok()
@@ -169,3 +196,11 @@ async def client(kubectl: Kubectl, namespace: str, proxy: ProxyProcess) -> Async
     ).ok()
     async with aiohttp.ClientSession() as session:
         yield Client(session, proxy.url, token_for(kubectl, namespace, "editor"))
+
+
+@pytest.fixture
+async def sdk(client: Client) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(
+        base_url=f"{client.base}/v1", api_key=client.token, max_retries=0, timeout=60
+    ) as sdk:
+        yield sdk

@@ -5,8 +5,10 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from openai import AsyncOpenAI
 
 from tests.runner.conftest import MakeTask
 from tests.runner.viewer import Viewer
@@ -59,6 +61,45 @@ async def test_a_killed_runners_task_is_taken_up_and_its_stream_goes_on(
     assert task["status"]["attempts"] == 2
     assert task["status"]["result"] == "".join(pieces)
     assert len(provider.calls) == 2, "one model call is repeated"
+
+
+async def test_openais_clients_after_a_runner_was_killed(
+    sdk: AsyncOpenAI, model: str, provider: Provider, process: RunnerProcess
+) -> None:
+    """A client that waits gets the whole answer. One that has void text is told, and reads anew."""
+    pieces = [f"{number} " for number in range(40)]
+    provider.script = lambda _: Script(pieces=pieces, pause_s=0.05)
+    waiting = asyncio.create_task(sdk.responses.create(model=model, input="Hi"))
+    events: list[Any] = []
+
+    async def read() -> None:
+        stream = await sdk.responses.create(model=model, input="Hi", stream=True)
+        async for event in stream:
+            events.append(event)  # noqa: PERF401 - the test reads the list meanwhile
+
+    reading = asyncio.create_task(read())
+    await eventually(lambda: len(events) > 8, within_s=20, what="some text")
+    await eventually(lambda: len(provider.calls) == 2, within_s=20, what="both calls")
+    process.kill()
+    process.start()
+    response = await waiting
+    assert response.status == "completed"
+    assert response.output_text == "".join(pieces)
+    await reading
+    assert (events[-1].type, events[-1].code) == ("error", "run_restarted")
+    id_ = events[0].response.id
+    again: list[Any] = [event async for event in await sdk.responses.retrieve(id_, stream=True)]
+    assert "".join(it.delta for it in again if it.type.endswith("text.delta")) == "".join(pieces)
+    # The numbers say that the events are of the second attempt, so this client misses nothing.
+    middle = again[len(again) // 2]
+    assert middle.sequence_number > 1 << 32
+    rest = await sdk.responses.retrieve(id_, stream=True, starting_after=middle.sequence_number)
+    assert [it async for it in rest][-1].type == "response.completed"
+    # A client that has text of the first attempt is told.
+    stale = await sdk.responses.retrieve(
+        id_, stream=True, starting_after=events[-2].sequence_number
+    )
+    assert [it.type async for it in stale] == ["error"]
 
 
 async def test_a_cancelled_task_lets_go_of_its_provider_at_once(

@@ -4,8 +4,10 @@ A runner writes one line for each field, and JSON has no line breaks of its own.
 at the first empty line.
 """
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 END: Final = b"\n\n"
 ENDED: Final = b"\nevent: run.ended\n"
@@ -47,3 +49,30 @@ class Blocks:
             stop = whole.index(b"\n", start)
             self.last_id = whole[start + len(ID) : stop].decode("ascii", "replace")
         self.ended = self.ended or ENDED in b"\n" + whole
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """One event of a run.
+
+    Attributes:
+        type: Name of the event.
+        data: Its JSON.
+        id: ``<attempt>.<position>``; empty for an event of the proxy itself.
+    """
+
+    type: str
+    data: dict[str, Any]
+    id: str = ""
+
+
+def events_in(whole: bytes) -> Iterator[RunEvent]:
+    """Yield the events in whole blocks. Comments are skipped."""
+    for block in whole.split(END):
+        fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line[1:])
+        if b"event" in fields:
+            yield RunEvent(
+                fields[b"event"].decode(),
+                json.loads(fields[b"data"]),
+                fields.get(b"id", b"").decode("ascii"),
+            )

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, Field
 
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import no_body
+from wegent_api.http.openapi import response, statuses
 from wegent_api.http.query import Name, OneParameters, no_repeats
-from wegent_api.http.sse import EventStream
+from wegent_api.http.sse import MEDIA_TYPE, EventStream
 from wegent_api.http.state import FromState, SettingsDep
 from wegent_api.runs.follow import TASKS, FollowerDep
 from wegent_api.upstream.client import UserApiDep
@@ -26,6 +27,8 @@ router: Final = APIRouter(
     prefix="/api/v1/kinds/tasks", tags=["tasks"], dependencies=[Depends(no_repeats)]
 )
 
+REFUSED: Final = (400, 401, 403, 429, 502, 503)
+"""Statuses of errors that each of these routes may answer."""
 EVENT_ID: Final = r"^[0-9]{1,18}\.[0-9]{1,18}$"
 
 
@@ -59,6 +62,15 @@ DrainingDep = Annotated[Any, Depends(FromState("draining"))]
     operation_id="followTask",
     summary="Follow the run of a Task",
     response_class=Response,
+    responses={
+        200: {
+            "description": "The events of the run.",
+            "content": {
+                MEDIA_TYPE: {"schema": {"type": "string", "description": "Server-Sent Events."}}
+            },
+        },
+        **statuses(*REFUSED, 404),
+    },
 )
 async def events(
     follower: FollowerDep,
@@ -94,6 +106,7 @@ async def events(
     "/{name}/transcript",
     operation_id="getTaskTranscript",
     summary="Get the transcript of a Task",
+    responses=statuses(*REFUSED, 404),
 )
 async def transcript(
     follower: FollowerDep,
@@ -114,6 +127,7 @@ async def transcript(
     summary="Cancel a Task",
     status_code=202,
     response_class=Response,
+    responses={202: response("The Task.", "Task"), **statuses(*REFUSED, 404, 409, 422)},
     dependencies=[Depends(no_body)],
 )
 async def cancel(

@@ -8,11 +8,43 @@ from pydantic import Field
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.schema.base import Schema
 from wegent_crds.schema.custom_resource import SERVED_COLUMN, Column, CustomResource
-from wegent_crds.schema.extensions import INT32, INT64, Rule, Transition, defaulted, unchanged
-from wegent_crds.schema.fields import LocalReference, Money, ObjectReference, Prompt
+from wegent_crds.schema.extensions import (
+    ATOMIC,
+    INT32,
+    INT64,
+    Rule,
+    Transition,
+    defaulted,
+    unchanged,
+)
+from wegent_crds.schema.fields import (
+    PROMPT_MAX_CHARACTERS,
+    LocalReference,
+    Money,
+    ObjectReference,
+    Prompt,
+)
 
 WEEK_S: Final = 7 * 24 * 3600
 YEAR_S: Final = 365 * 24 * 3600
+HISTORY_MAX_TURNS: Final = 256
+TURN_MAX_CHARACTERS: Final = 98304
+"""Of instructions, and of one turn. All texts together leave no more beside a prompt."""
+TEXT_MAX_CHARACTERS: Final = PROMPT_MAX_CHARACTERS
+"""Of prompt, instructions and history together. With the longest result, a Task and its Tombstone
+just fit into etcd, where one character can take six bytes."""
+
+
+Text = Annotated[str, Field(min_length=1, max_length=TURN_MAX_CHARACTERS)]
+
+
+class TaskTurn(Schema):
+    """TaskTurn is one turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    """Author of the turn: user or assistant."""
+    content: Text
+    """Text of the turn, 1 to 98,304 characters."""
 
 
 class TaskBudget(Schema):
@@ -62,6 +94,13 @@ class TaskSpec(Schema):
     Task is in the same namespace. Several Tasks may continue the same Task. Immutable. If the Task
     does not exist, ResolvedRefs and Ready are False with the reason RefNotFound; until it is
     Completed, Ready is False with the reason RefNotReady."""
+    instructions: Text | None = None
+    """Instructions for this Task that follow the system prompt of the Ghost, 1 to 98,304
+    characters. Immutable. Defaults to none."""
+    history: Annotated[list[TaskTurn], Field(max_length=HISTORY_MAX_TURNS), ATOMIC] | None = None
+    """Turns of the conversation before the prompt, at most 256, for clients that keep the
+    conversation themselves. They follow the transcript of the previous Task. Prompt, instructions
+    and history together have at most 131,072 characters. Immutable. Defaults to none."""
     title: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Human-readable title of the work, 1 to 256 characters."""
     cancel: bool = False
@@ -83,6 +122,14 @@ class TaskSpec(Schema):
             cel="has(self.teamRef) != has(self.botRef)",
             message="exactly one of teamRef and botRef is required",
             check=lambda self: (self.team_ref is None) != (self.bot_ref is None),
+        ),
+        Rule(
+            cel="size(self.prompt) + size(self.?instructions.orValue(''))"
+            " + (has(self.history) ? self.history.map(turn, size(turn.content)).sum() : 0)"
+            f" <= {TEXT_MAX_CHARACTERS}",
+            message="prompt, instructions and history together may have at most"
+            f" {TEXT_MAX_CHARACTERS} characters",
+            check=lambda self: self.text_characters <= TEXT_MAX_CHARACTERS,
         ),
     )
     transitions = (
@@ -106,12 +153,25 @@ class TaskSpec(Schema):
             field_path=".previousTaskRef",
         ),
         Transition(
+            cel=unchanged("instructions", "history"),
+            message="instructions and history can't be changed; create another Task",
+            check=lambda before, after: (
+                (before.instructions, before.history) == (after.instructions, after.history)
+            ),
+        ),
+        Transition(
             cel="self.cancel || !oldSelf.cancel",
             message="cancel can't be set back to false; create another Task",
             check=lambda before, after: after.cancel or not before.cancel,
             field_path=".cancel",
         ),
     )
+
+    @property
+    def text_characters(self) -> int:
+        """Number of characters of prompt, instructions and history together."""
+        turns = sum(len(turn.content) for turn in self.history or ())
+        return len(self.prompt) + len(self.instructions or "") + turns
 
 
 class Task(CustomResource):

@@ -57,6 +57,7 @@ class ChatEngine:
             name=claim.name,
             prompt=plan.prompt,
             previous=previous["metadata"]["uid"] if previous else None,
+            history=[{"role": turn.role, "content": turn.text} for turn in plan.history],
         )
         log = RunLog(claim.attempt, stored.items)
         self._hub.add(claim.uid, log)
@@ -90,6 +91,7 @@ class ChatEngine:
         if log.messages and log.messages[-1].status == "completed":
             # A former attempt was killed between the answer and the end of its Task.
             return Outcome(Phase.COMPLETED, result=log.messages[-1].text)
+        before = [*before, *(Turn(turn.role, turn.text) for turn in plan.history)]
         meter = Meter(claim)
         try:
             await self._call_any(plan, before, log, meter)

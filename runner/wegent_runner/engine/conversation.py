@@ -14,6 +14,7 @@ def turns_of(transcripts: Sequence[Transcript]) -> list[Turn]:
     """Return the turns of earlier Tasks, the oldest first."""
     turns: list[Turn] = []
     for transcript in transcripts:
+        turns += [Turn(turn["role"], turn["content"]) for turn in transcript.history]
         answer = "\n\n".join(item.text for item in transcript.items if item.text)
         if answer:  # an LLM expects user and assistant in turn
             turns += [Turn("user", transcript.prompt), Turn("assistant", answer)]
@@ -31,5 +32,6 @@ def turns_of_task(task: Mapping[str, Any]) -> list[Turn]:
 
 def shortened(turns: Sequence[Turn]) -> list[Turn]:
     """Return the newer part of the turns; it begins with the user's. Empty if none is left."""
-    keep = int(len(turns) * SHORTER) // 2 * 2
-    return list(turns[len(turns) - keep :])
+    newer = turns[len(turns) - int(len(turns) * SHORTER) :]
+    first = next((index for index, turn in enumerate(newer) if turn.role == "user"), len(newer))
+    return list(newer[first:])

@@ -7,7 +7,7 @@ from typing import Any
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import resource_of
-from wegent_runner.plan.plan import NotServed, Plan, bot_plan, member_of
+from wegent_runner.plan.plan import NotServed, Plan, bot_plan, history_of, member_of
 
 Body = Mapping[str, Any]
 
@@ -50,8 +50,11 @@ class PlanLoader:
             )
             return Plan(
                 prompt=spec["prompt"],
-                bot=bot_plan(bot, ghost, shell, (model, *fallbacks), team_prompt),
+                bot=bot_plan(
+                    bot, ghost, shell, (model, *fallbacks), team_prompt, spec.get("instructions")
+                ),
                 previous=(spec.get("previousTaskRef") or {}).get("name"),
+                history=history_of(spec),
             )
         except NotServed:
             return None

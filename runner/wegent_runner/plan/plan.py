@@ -48,13 +48,22 @@ class BotPlan:
 
     Attributes:
         name: ``namespace/name`` of the Bot.
-        instructions: System prompt of its Ghost, with the Team's prompt for it.
+        instructions: System prompt of its Ghost, the Team's prompt for it, and the Task's
+            instructions.
         models: The Bot's Model, and those to fall back to, in order.
     """
 
     name: str
     instructions: str
     models: tuple[ModelPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PastTurn:
+    """One turn of the conversation before the prompt."""
+
+    role: Literal["user", "assistant"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +74,13 @@ class Plan:
         prompt: The Task's prompt.
         bot: The Bot that answers.
         previous: Name of the Task whose conversation goes on, in the Task's namespace.
+        history: Turns between the previous Task's transcript and the prompt.
     """
 
     prompt: str
     bot: BotPlan
     previous: str | None = None
+    history: tuple[PastTurn, ...] = ()
 
 
 def member_of(team: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -91,16 +102,18 @@ def bot_plan(
     ghost: Mapping[str, Any],
     shell: Mapping[str, Any],
     models: tuple[Mapping[str, Any], ...],
-    team_prompt: str | None = None,
+    *further: str | None,
 ) -> BotPlan:
     """Return the plan of a Bot with its parts.
+
+    ``further`` instructions follow the Ghost's: those of the Team for this Bot, and of the Task.
 
     Raises:
         NotServed: no runner like this serves the Shell's type.
     """
     if shell["spec"]["type"] not in SERVED_SHELLS:
         raise NotServed(f"Shell type {shell['spec']['type']}")
-    instructions = [ghost["spec"]["systemPrompt"], *([team_prompt] if team_prompt else [])]
+    instructions = [ghost["spec"]["systemPrompt"], *filter(None, further)]
     return BotPlan(
         name=full_name(bot),
         instructions="\n\n".join(instructions),
@@ -124,6 +137,11 @@ def model_plan(model: Mapping[str, Any]) -> ModelPlan:
         top_p=spec.get("topP"),
         max_tokens=spec.get("maxTokens"),
     )
+
+
+def history_of(spec: Mapping[str, Any]) -> tuple[PastTurn, ...]:
+    """Return the turns in a Task's spec."""
+    return tuple(PastTurn(turn["role"], turn["content"]) for turn in spec.get("history") or ())
 
 
 def default_format(provider: str) -> ApiFormat:

@@ -1,7 +1,7 @@
 """The HTTP server: streams and transcripts for the API proxy, health, and metrics."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -111,14 +111,17 @@ def _log_of(transcript: Transcript) -> RunLog:
 
 
 def transcript_body(transcript: Transcript) -> dict[str, Any]:
-    """Return a transcript as JSON: the prompt, then the items in OpenAI's Responses form."""
-    prompt = {
-        "type": "message",
-        "role": "user",
-        "content": [{"type": "input_text", "text": transcript.prompt}],
-    }
+    """Return a transcript as JSON: history and prompt, then the items, in OpenAI's form."""
+    turns = [*transcript.history, {"role": "user", "content": transcript.prompt}]
     return {
         "attempt": transcript.attempt,
-        "items": [prompt, *map(item_of, transcript.items)],
+        "items": [*map(_said, turns), *map(item_of, transcript.items)],
         "outcome": transcript.outcome,
     }
+
+
+def _said(turn: Mapping[str, str]) -> dict[str, Any]:
+    """Return a turn of the Task's spec as an item."""
+    part = "input_text" if turn["role"] == "user" else "output_text"
+    content = [{"type": part, "text": turn["content"]}]
+    return {"type": "message", "role": turn["role"], "content": content}

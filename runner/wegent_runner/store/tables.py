@@ -22,6 +22,8 @@ class Run(Base):
     previous: Mapped[str | None] = mapped_column(String(64))
     """UID of the Task whose conversation goes on."""
     prompt: Mapped[str] = mapped_column(Text)
+    history: Mapped[str | None] = mapped_column(Text)
+    """JSON of the turns between the previous Task's transcript and the prompt; NULL for none."""
     outcome: Mapped[str | None] = mapped_column(Text)
     """JSON of the run's end; NULL until then."""
     created_at: Mapped[int] = mapped_column(BigInteger)

@@ -41,6 +41,8 @@ class Transcript:
     prompt: str
     items: tuple[Message, ...]
     outcome: Mapping[str, Any] | None
+    history: tuple[Mapping[str, str], ...] = ()
+    """Turns before the prompt, each with ``role`` and ``content``."""
 
 
 class TranscriptStore:
@@ -58,6 +60,7 @@ class TranscriptStore:
         name: str,
         prompt: str,
         previous: str | None = None,
+        history: Sequence[Mapping[str, str]] = (),
     ) -> Transcript:
         """Begin an attempt at a Task, and return what earlier attempts have stored.
 
@@ -78,6 +81,7 @@ class TranscriptStore:
                             attempt=attempt,
                             previous=previous,
                             prompt=prompt,
+                            history=json.dumps(history) if history else None,
                             created_at=now,
                             used_at=now,
                         )
@@ -209,6 +213,7 @@ async def _transcript(connection: AsyncConnection, uid: str) -> Transcript:
             Message(it.number, it.attempt, it.start, it.text, it.status, it.bot) for it in items
         ),
         outcome=json.loads(run.outcome) if run.outcome else None,
+        history=tuple(json.loads(run.history)) if run.history else (),
     )
 
 

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("previous", sa.String(64)),
         sa.Column("prompt", sa.Text, nullable=False),
+        sa.Column("history", sa.Text),
         sa.Column("outcome", sa.Text),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("used_at", sa.BigInteger, nullable=False),
