@@ -14,12 +14,11 @@ from typing import Any, Final
 
 import httpx2
 
+from wegent_crds.api_keys import HOSTS_ANNOTATION, SECRET_TYPE
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import SECRETS
 from wegent_runner.plan.plan import SecretKey
 
-SECRET_TYPE: Final = "agent.wecode.io/api-key"  # noqa: S105 - the name of a type
-HOSTS_ANNOTATION: Final = "agent.wecode.io/hosts"
 KEPT_S: Final = 60.0
 MAX_KEPT: Final = 1000
 
