@@ -20,6 +20,8 @@ from wegent_api.document.route import install_document_route
 from wegent_api.document.schema import DESCRIPTION, install_openapi, operation_id
 from wegent_api.http.error_responses import install_error_handlers
 from wegent_api.http.security_headers import ASSETS
+from wegent_api.keys import routes as keys
+from wegent_api.keys.models import ModelKeyChange
 from wegent_api.kinds import openapi as kinds_openapi
 from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
@@ -38,7 +40,8 @@ from wegent_kube.tracing import Tracing
 
 def bodies_and_answers() -> list[type[BaseModel]]:
     """Return the models of bodies and answers whose schemas FastAPI doesn't find itself."""
-    return [*kinds_openapi.models(), *accounts_openapi.BODIES, MemberChange, ApplyResults]
+    own = (MemberChange, ModelKeyChange, ApplyResults)
+    return [*kinds_openapi.models(), *accounts_openapi.BODIES, *own]
 
 
 def create_app(settings: Settings, draining: asyncio.Event | None = None) -> FastAPI:
@@ -79,6 +82,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(admin.router)
     app.include_router(member_routes.router)
     app.include_router(runs.router)
+    app.include_router(keys.router)
     app.include_router(kinds_router())
     app.include_router(apply.router)
     app.include_router(trash.router)
