@@ -12,6 +12,7 @@ from wegent_api.accounts import admin_routes as admin
 from wegent_api.accounts import openapi as accounts_openapi
 from wegent_api.accounts import own_account_routes as account_routes
 from wegent_api.accounts import routes as auth
+from wegent_api.accounts import session_routes
 from wegent_api.apply import routes as apply
 from wegent_api.apply.models import ApplyResults
 from wegent_api.document.entrance import install_entrance
@@ -79,6 +80,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     install_error_handlers(app)
     app.include_router(auth.router)
     app.include_router(account_routes.router)
+    app.include_router(session_routes.router)
     app.include_router(admin.router)
     app.include_router(member_routes.router)
     app.include_router(runs.router)
