@@ -28,7 +28,6 @@ STEPS = [
     ("POST", "secrets"),
     ("PATCH", "accounts"),
     ("DELETE", "secrets"),
-    ("GET", "secrets"),  # API tokens
     ("PATCH", "secrets"),
 ]
 """The requests of a change to the API server, in order."""

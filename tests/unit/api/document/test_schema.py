@@ -22,7 +22,7 @@ OPERATIONS = [
 ]
 VERBS = (
     *("apply", "change", "create", "delete", "get", "list", "login", "purge", "put", "register"),
-    *("replace", "reset", "restore", "leave", "revoke"),
+    *("replace", "refresh", "reset", "restore", "leave", "revoke"),
 )
 each = pytest.mark.parametrize(
     "operation", [it for _, it in OPERATIONS], ids=[name for name, _ in OPERATIONS]
