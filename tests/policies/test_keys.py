@@ -67,7 +67,7 @@ def test_users_write_keys(user_with: Callable[..., Kubectl], role: str, name: st
 
 
 def test_viewers_write_none(user_with: Callable[..., Kubectl], name: str) -> None:
-    done = create(user_with("wegent-viewer"), secret(name))
+    done = create(user_with("wegent-viewer", home="default"), secret(name))
     assert 'cannot create resource "secrets"' in done.stderr
 
 
