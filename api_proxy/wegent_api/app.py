@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 
-from wegent_api.accounts import admin_routes, own_account_routes
+from wegent_api.accounts import admin_routes, own_account_routes, session_routes
 from wegent_api.accounts import openapi as accounts_openapi
 from wegent_api.accounts import routes as account_routes
 from wegent_api.apply import routes as apply_routes
@@ -19,6 +19,8 @@ from wegent_api.document.route import install_document_route
 from wegent_api.document.schema import DESCRIPTION, install_openapi, operation_id
 from wegent_api.http.error_responses import install_error_handlers
 from wegent_api.http.security_headers import ASSETS
+from wegent_api.keys import routes as key_routes
+from wegent_api.keys.models import ModelKeyChange
 from wegent_api.kinds import openapi as kinds_openapi
 from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
@@ -39,8 +41,9 @@ from wegent_kube.tracing import Tracing
 
 def bodies_and_answers() -> list[type[BaseModel]]:
     """Return the models of bodies and answers whose schemas FastAPI doesn't find itself."""
+    own = (MemberChange, ModelKeyChange, ApplyResults)
     openai = (CreateResponse, CreateChatCompletion)
-    return [*kinds_openapi.models(), *accounts_openapi.BODIES, MemberChange, ApplyResults, *openai]
+    return [*kinds_openapi.models(), *accounts_openapi.BODIES, *own, *openai]
 
 
 def create_app(settings: Settings, draining: asyncio.Event | None = None) -> FastAPI:
@@ -78,9 +81,11 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     install_error_handlers(app)
     app.include_router(account_routes.router)
     app.include_router(own_account_routes.router)
+    app.include_router(session_routes.router)
     app.include_router(admin_routes.router)
     app.include_router(member_routes.router)
     app.include_router(run_routes.router)
+    app.include_router(key_routes.router)
     app.include_router(kinds_router())
     app.include_router(apply_routes.router)
     app.include_router(trash_routes.router)

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """Minimum length of new passwords, in characters."""
     token_lifetime_s: Annotated[int, Field(ge=600, le=86_400)] = 1800
     """Lifetime of a token in seconds. The API server's minimum is 600."""
+    login_max_s: Annotated[int, Field(ge=600, le=2_592_000)] = 86_400
+    """Seconds after the password was given for which a login can be renewed without it."""
     login_wait_s: Annotated[float, Field(ge=0, le=60)] = 10.0
     """Seconds that a login waits for a new Account's ServiceAccount before it answers 503."""
     logins_per_user_per_minute: Annotated[int, Field(ge=1)] = 10

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TypedDict
 
 from wegent_api.accounts import password_strength
+from wegent_api.accounts.api_tokens import ApiTokens
 from wegent_api.accounts.first_admin_gate import FirstAdminGate
 from wegent_api.accounts.kubeconfig import Kubeconfigs
 from wegent_api.accounts.last_admin import LastAdmin
@@ -81,6 +82,7 @@ class State(TypedDict):
     last_admin: LastAdmin
     login: Login
     tokens: TokenIssuer
+    api_tokens: ApiTokens
     password_changer: PasswordChanger
     kubeconfigs: Kubeconfigs
     runners: Runners
@@ -154,7 +156,8 @@ async def open_state(
             per_user=settings.watches_per_user,
             gauge=metrics.watches.track_inprogress,
         )
-        sweeper = Sweeper(accounts, secrets, metrics, age_s=settings.orphan_age_s)
+        api_tokens = ApiTokens(own_api, accounts, tokens, namespace)
+        sweeper = Sweeper(accounts, secrets, api_tokens, metrics, age_s=settings.orphan_age_s)
         stack.push_async_callback(asyncio.to_thread, tracing.shutdown)
         await stack.enter_async_context(_running(policy.run()))
         await stack.enter_async_context(_running(sweeper.run(settings.sweep_interval_s)))
@@ -185,7 +188,8 @@ async def open_state(
             last_admin=LastAdmin(user_api, accounts),
             login=Login(accounts, secrets, passwords, tokens, throttle, metrics),
             tokens=tokens,
-            password_changer=PasswordChanger(accounts, secrets, passwords),
+            api_tokens=api_tokens,
+            password_changer=PasswordChanger(accounts, secrets, passwords, api_tokens),
             kubeconfigs=Kubeconfigs(connection, settings.kubernetes_url),
             runners=runners,
             follower=Follower(user_api, watches, runners),

@@ -39,7 +39,7 @@ SET_BY_THE_CHART: Final = frozenset(
     {"host", "port", "listen_host", "listen_port", "kubeconfig"}
     | {"accounts_namespace", "shared_namespaces", "shared_role", "account_quota"}
     | {"registration_open", "first_admin"}
-    | {"leader_election", "lease_namespace", "drain_delay_s"}
+    | {"leader_election", "lease_namespace", "runner_service_account", "drain_delay_s"}
     | {"served_shells"}
 )
 """Settings that the rest of the chart determines."""

@@ -17,6 +17,7 @@ ACCOUNT_QUOTA: Final[Mapping[str, int]] = MappingProxyType(
         **{f"count/{plural}.{GROUP}": 100 for plural in ("bots", "teams")},
         **{f"count/{plural}.{GROUP}": 200 for plural in ("tasks", "tombstones")},
         f"count/rolebindings.{RBAC_GROUP}": 100,
+        "count/secrets": 50,
     }
 )
 """Quota of a user's own namespace. It covers all kinds that the role admin lets users write."""
@@ -47,6 +48,10 @@ class Settings(BaseSettings):
     """Set to `true` to run several replicas. The holder of the Lease leads, the others wait."""
     lease_namespace: str = "wegent-system"
     """Namespace of the Lease ``wegent-operator``."""
+    runner_service_account: Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$")] = (
+        "wegent-system/wegent-runner"
+    )
+    """ServiceAccount of the runner, as `NAMESPACE/NAME`. It may read the API keys of Models."""
     writers: int = Field(default=8, ge=1, le=64)
     """Keys that are reconciled at once. More than 8 don't make status writes faster."""
     watch_timeout_s: int = Field(default=60, ge=1, le=3600)

@@ -16,6 +16,7 @@ from wegent_runner.claims.worker import Worker
 from wegent_runner.engine.chat import ChatEngine
 from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.keys import Keys
+from wegent_runner.engine.model_events import ModelEvents
 from wegent_runner.engine.model_stream import ModelCaller
 from wegent_runner.plan.loader import PlanLoader
 from wegent_runner.runs.hub import Hub
@@ -41,7 +42,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await migrate(database)
         store, hub = TranscriptStore(database), Hub()
         policy = EgressPolicy(map(ip_network, settings.egress_allow))
-        caller = await stack.enter_async_context(ModelCaller(Keys(client), policy))
+        events = ModelEvents(client, settings.name)
+        caller = await stack.enter_async_context(ModelCaller(Keys(client), policy, events))
         pending, own = PendingTasks(), OwnTasks()
         worker = Worker(
             client,

@@ -34,6 +34,7 @@ ROLE = {
             "verbs": ["get", "list", "watch"],
         },
         {"apiGroups": [GROUP], "resources": ["tasks/status"], "verbs": ["patch"]},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
         {
             "apiGroups": ["coordination.k8s.io"],
             "resources": ["leases"],

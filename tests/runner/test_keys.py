@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from wegent_runner.engine.keys import HOSTS_ANNOTATION, SECRET_TYPE, ApiKey, KeyNotUsable, api_key
+from wegent_crds.api_keys import HOSTS_ANNOTATION, SECRET_TYPE
+from wegent_runner.engine.keys import ApiKey, KeyNotUsable, api_key
 from wegent_runner.plan.plan import SecretKey
 
 PLACE = SecretKey("ns", "openai", "key")

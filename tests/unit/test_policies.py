@@ -16,15 +16,16 @@ from tests.support.policy_files import (
     validating,
     variable,
 )
-from wegent_crds import members, well_known
+from wegent_crds import api_keys, members, well_known
 from wegent_crds.conditions import ConditionType
 from wegent_crds.kinds.account import AccountSpec
 from wegent_crds.kinds.tombstone import TombstoneSpec
-from wegent_crds.registry import ACCOUNT, GROUP, KINDS, TOMBSTONE
+from wegent_crds.registry import ACCOUNT, GROUP, KINDS, MODEL, TOMBSTONE
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 from wegent_operator.accounts.quota import QUOTA_NAME
 
 OPERATOR = "system:serviceaccount:wegent-system:wegent-operator"
+RUNNER = "wegent-system:wegent-runner"
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
 ACCOUNTS = "system:serviceaccount:wegent-accounts:"
 ON_OBJECTS = {
@@ -46,24 +47,29 @@ NAMES: Final = {
     ACCOUNT_UID_LABEL,
     members.OWN_NAMESPACE_PREFIX,
     QUOTA_NAME,
+    api_keys.HOSTS_ANNOTATION,
+    api_keys.ROLE,
+    api_keys.SECRET_TYPE,
     OPERATOR,
+    RUNNER,
     PROXY,
     ACCOUNTS,
 }
 """Names that the programs use too. Each occurs in a policy."""
 OTHERS: Final = {
     # The API's
-    *("CREATE", "UPDATE", "DELETE", "True", "update", "delete"),
-    *("ServiceAccount", "ClusterRole", "rolebindings", members.RBAC_GROUP),
+    *("CREATE", "UPDATE", "DELETE", "True", "create", "get", "update", "delete"),
+    *("ServiceAccount", "ClusterRole", "Role", "rolebindings", members.RBAC_GROUP),
+    *("secrets", "Background"),
     *("add", "remove", "/metadata/annotations", "/metadata/annotations/"),
     *("/metadata/finalizers", "/metadata/finalizers/-"),
     # Of Wegent's kinds
-    *(GROUP, ACCOUNT.plural, TOMBSTONE.plural, ConditionType.LAST_ADMIN.value),
+    *(GROUP, ACCOUNT.plural, MODEL.plural, TOMBSTONE.plural, ConditionType.LAST_ADMIN.value),
     *("Ghost", "Model", "Team", "user", "admin"),
     # Verbs that only policies check
     *("grant-admin", "bypass", "purge", "keep-creator"),
     # Text between names, characters with a longer form in JSON
-    *("", "-", r"[<>&\\x00-\\x1f\\x{2028}\\x{2029}]", r'["\\\\]'),
+    *("", "-", ":", r"[<>&\\x00-\\x1f\\x{2028}\\x{2029}]", r'["\\\\]'),
 }
 LITERAL = re.compile(r"'([^']*)'")
 IN_MESSAGE = re.compile(r"\b(?:agent\.wecode\.io/|wegent-)[a-z-]*")

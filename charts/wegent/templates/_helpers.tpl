@@ -47,6 +47,10 @@ a letter first, as Services have it. */}}
 {{- end }}
 {{- end }}
 
+{{- define "wegent.runner.serviceAccountName" -}}
+wegent-runner
+{{- end }}
+
 {{- define "wegent.labels" -}}
 {{- include "wegent.labelsOf" (dict "root" .) }}
 {{- end }}

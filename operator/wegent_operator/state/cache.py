@@ -11,13 +11,14 @@ from typing import Final, Generic, TypeVar
 
 from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import BY_PLURAL
+from wegent_crds.registry import BY_PLURAL, MODEL
 from wegent_operator.state.objects import (
     AccountState,
     ModelState,
     ObjectState,
     ShellState,
     TaskState,
+    key_role_key,
     namespace_key,
 )
 
@@ -58,6 +59,7 @@ class Cache:
         self._referrers: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._crossing: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._by_namespace: defaultdict[str, set[ObjectKey]] = defaultdict(set)
+        self._with_keys: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self.admins: frozenset[ObjectKey] = frozenset()
         """Accounts of admins that are neither suspended nor being deleted. Each change creates a
         new set."""
@@ -103,6 +105,8 @@ class Cache:
         self.counts_by_reason[_entry(state)] += 1
         self._count_admin(state.key, counts=_is_active_admin(state))
         self._by_namespace[state.key.namespace].add(state.key)
+        if _key_secret(state) is not None:
+            self._with_keys[state.key.namespace].add(state.key)
         for reference in state.references:
             self._referrers[reference.target].add(state.key)
             if reference.target.namespace not in ("", state.key.namespace):
@@ -126,6 +130,15 @@ class Cache:
         self._dirty[key] = True
         return True
 
+    def key_secrets(self, namespace: str) -> frozenset[str]:
+        """Return the names of the Secrets to which the Models of a namespace refer."""
+        found = (_key_secret(self._objects[key]) for key in self._with_keys.get(namespace, ()))
+        return frozenset(filter(None, found))
+
+    def namespaces_with_keys(self) -> frozenset[str]:
+        """Return the namespaces with a Model that refers to a Secret."""
+        return frozenset(self._with_keys)
+
     def pop_dependents(self, key: ObjectKey) -> frozenset[ObjectKey]:
         """Return the objects that depend on the changes of ``key``, and mark them as changed.
 
@@ -140,6 +153,8 @@ class Cache:
         concerned = self.referrers(key)
         if not itself:
             concerned = frozenset(it for it in concerned if it.plural != key.plural)
+        if itself and key.plural == MODEL.plural:
+            concerned |= {key_role_key(key.namespace)}
         self._mark_dependents(concerned)
         return concerned
 
@@ -219,6 +234,7 @@ class Cache:
         for reference in state.references:
             _discard(self._referrers, reference.target, state.key)
         _discard(self._crossing, state.key.namespace, state.key)
+        _discard(self._with_keys, state.key.namespace, state.key)
 
 
 def _entry(state: ObjectState) -> tuple[str, str]:
@@ -236,15 +252,19 @@ def _is_active_admin(state: ObjectState) -> bool:
 
 
 def _outward(state: ObjectState) -> tuple[object, ...]:
-    """Return the fields on which the verdicts of direct and indirect referrers depend."""
+    """Return the fields on which other objects depend, directly or indirectly."""
     own: tuple[object, ...] = ()
     if isinstance(state, ModelState):
-        own = (state.provider,)
+        own = (state.provider, state.key_secret)
     elif isinstance(state, ShellState):
         own = (state.type, state.supported_providers)
     elif isinstance(state, TaskState):
         own = (state.end,)
     return state.references, state.access_from, own
+
+
+def _key_secret(state: ObjectState) -> str | None:
+    return state.key_secret if isinstance(state, ModelState) else None
 
 
 def _discard(index: defaultdict[_K, set[ObjectKey]], key: _K, value: ObjectKey) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from wegent_crds.api_keys import ROLE
 from wegent_crds.conditions import StoredCondition, conditions_of
 from wegent_crds.members import ROLES, own_namespace
 from wegent_crds.moments import moment
@@ -17,10 +18,11 @@ from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import ACCOUNT, BY_KIND, BY_PLURAL, MODEL, SHELL, TASK, TOMBSTONE, Kind
 from wegent_crds.schema.status import READINESS
 from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
-from wegent_kube.resources import NAMESPACES
+from wegent_kube.resources import NAMESPACES, RBAC_ROLES
 from wegent_operator.state.selectors import LabelSelector, selectors_of
 from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
+_OTHER_KINDS: Final = {NAMESPACES.plural: "Namespace", RBAC_ROLES.plural: "Role"}
 UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
 """Creation time of an object that has none. With it, the object is never older than another."""
 
@@ -90,6 +92,8 @@ class ModelState(ObjectState):
     """A Model."""
 
     provider: str | None
+    key_secret: str | None
+    """Name of the Secret with the API key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,11 @@ def state_of(kind: Kind, body: Mapping[str, Any]) -> ObjectState:
     metadata, spec = body["metadata"], mapping(body.get("spec"))
     common = _common(kind, body)
     if kind is MODEL:
-        return ModelState(**common, provider=text(spec.get("provider")) or None)
+        return ModelState(
+            **common,
+            provider=text(spec.get("provider")) or None,
+            key_secret=text(mapping(spec.get("apiKeySecretRef")).get("name")) or None,
+        )
     if kind is SHELL:
         return ShellState(
             **common,
@@ -187,13 +195,18 @@ def version_of(body: Mapping[str, Any]) -> int:
 
 def title(key: ObjectKey) -> str:
     """Return an object's kind and full name, for messages and logs."""
-    kind = BY_PLURAL[key.plural].kind if key.plural in BY_PLURAL else "Namespace"
+    kind = BY_PLURAL[key.plural].kind if key.plural in BY_PLURAL else _OTHER_KINDS[key.plural]
     return f"{kind} {key.namespace}/{key.name}" if key.namespace else f"{kind} {key.name}"
 
 
 def namespace_key(name: str) -> ObjectKey:
     """Return the key under which a namespace stands in the index of references."""
     return ObjectKey(NAMESPACES.plural, "", name)
+
+
+def key_role_key(namespace: str) -> ObjectKey:
+    """Return the key of the Role that lets the runner read the API keys of a namespace."""
+    return ObjectKey(RBAC_ROLES.plural, namespace, ROLE)
 
 
 def _namespaces_of(account: str, spec: Mapping[str, Any]) -> Iterator[Reference]:

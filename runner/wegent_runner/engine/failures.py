@@ -12,6 +12,8 @@ from typing import Final
 
 from pydantic_ai import exceptions as ai
 
+from wegent_runner.engine.redaction import struck
+
 MAX_TOLD_CHARACTERS: Final = 500
 
 
@@ -90,9 +92,7 @@ def _message(model: str, words: str, error: Exception, secret: str | None) -> st
     code = getattr(error, "status_code", None)
     told = f"Model {model}: {words}" + (f" (HTTP {code})" if code else "")
     if detail := _detail(getattr(error, "body", None)):
-        if secret:
-            detail = detail.replace(secret, "***")
-        told += f": {detail[:MAX_TOLD_CHARACTERS]}"
+        told += f": {struck(detail, secret)[:MAX_TOLD_CHARACTERS]}"
     return told
 
 

@@ -14,18 +14,25 @@ from typing import Any, Final
 
 import httpx2
 
+from wegent_crds.api_keys import HOSTS_ANNOTATION, SECRET_TYPE
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import SECRETS
 from wegent_runner.plan.plan import SecretKey
 
-SECRET_TYPE: Final = "agent.wecode.io/api-key"  # noqa: S105 - the name of a type
-HOSTS_ANNOTATION: Final = "agent.wecode.io/hosts"
 KEPT_S: Final = 60.0
 MAX_KEPT: Final = 1000
 
 
 class KeyNotUsable(Exception):  # noqa: N818 - the reason of a condition
-    """An API key can't be used. The message names the Secret, the fault and the remedy."""
+    """An API key can't be used. The message names the Secret, the fault and the remedy.
+
+    Attributes:
+        passing: True if the fault may end by itself.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +92,11 @@ class Keys:
             if error.is_not_found:
                 raise KeyNotUsable(f"Secret {place.name} does not exist") from error
             if error.is_forbidden:
+                # The operator gives the right shortly after a Model begins to refer to the Secret.
                 raise KeyNotUsable(
-                    f"Secret {place.name}: the runner may not read it yet; no Model that is"
-                    " Ready refers to it"
+                    f"Secret {place.name}: the runner may not read it yet; if this persists, check"
+                    " that Wegent's operator is running",
+                    passing=True,
                 ) from error
             raise
         return api_key(secret, place)

@@ -13,6 +13,7 @@ from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
     ModelResponse,
+    ModelResponseStreamEvent,
     PartDeltaEvent,
     PartStartEvent,
     TextPart,
@@ -24,9 +25,13 @@ from pydantic_ai.models import StreamedResponse
 from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
 from wegent_runner.engine.failures import CallFailed, failure_of
 from wegent_runner.engine.keys import KeyNotUsable, Keys
+from wegent_runner.engine.model_events import ModelEvents
 from wegent_runner.engine.providers import base_url, model_of, settings_of
+from wegent_runner.engine.redaction import Redactor, struck
 from wegent_runner.plan.plan import ModelPlan
 
+KEY_FAULTS: Final = frozenset({"KeyNotUsable", "KeyRefused"})
+"""Reasons of failures that the owner of the Model can mend."""
 SILENCE_S: Final = 120.0
 """Seconds without a byte after which a provider counts as hung."""
 
@@ -75,8 +80,9 @@ class Done:
 class ModelCaller:
     """Calls Models over one guarded pool of connections. It is an async context manager."""
 
-    def __init__(self, keys: Keys, policy: EgressPolicy) -> None:
+    def __init__(self, keys: Keys, policy: EgressPolicy, events: ModelEvents | None = None) -> None:
         self._keys = keys
+        self._events = events
         self._http = httpx2.AsyncClient(
             transport=GuardedTransport(policy),
             timeout=httpx2.Timeout(SILENCE_S, connect=10.0),
@@ -100,26 +106,28 @@ class ModelCaller:
         Raises:
             CallFailed: the call failed, perhaps after some deltas.
         """
-        key = await self._key(plan)
+        key: str | None = None
         try:
+            key = await self._key(plan)
+            redactor = Redactor(key)
             model = model_of(plan, key, self._http)
             opened = model_request_stream(
                 model, _messages(instructions, turns), model_settings=settings_of(plan)
             )
             async with _mapped(opened, plan, key) as response:
                 async for event in response:
-                    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-                        if event.part.content:
-                            yield event.part.content
-                    elif isinstance(event, PartDeltaEvent) and isinstance(
-                        event.delta, TextPartDelta
-                    ):
-                        yield event.delta.content_delta
+                    if text := redactor.feed(_text(event)):
+                        yield text
+                if rest := redactor.flush():
+                    yield rest
                 yield _done(response.get(), plan)
-        except CallFailed:
+        except CallFailed as error:
+            if error.reason in KEY_FAULTS:
+                await self._key_failed(plan, error)
             raise
         except ai.UserError as error:
-            raise CallFailed("RequestRejected", f"Model {plan.name}: {error}") from error
+            message = f"Model {plan.name}: {struck(str(error), key)}"
+            raise CallFailed("RequestRejected", message) from None
 
     async def _key(self, plan: ModelPlan) -> str | None:
         if plan.api_key is None:
@@ -127,7 +135,25 @@ class ModelCaller:
         try:
             return await self._keys.get(plan.api_key, base_url(plan))
         except KeyNotUsable as error:
-            raise CallFailed("KeyNotUsable", f"Model {plan.name}: {error}") from error
+            raise CallFailed(
+                "KeyNotUsable", f"Model {plan.name}: {error}", retryable=error.passing
+            ) from error
+
+    async def _key_failed(self, plan: ModelPlan, error: CallFailed) -> None:
+        """Read the key anew for the next call, and report the failure on the Model."""
+        if plan.api_key is not None:
+            self._keys.forget(plan.api_key)
+        if self._events is not None and not error.retryable:
+            await self._events.warn(plan, error.reason, str(error))
+
+
+def _text(event: ModelResponseStreamEvent) -> str:
+    """Return the text that an event adds to the answer."""
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """The LLM APIs: OpenAI's chat completions and Responses, and Anthropic's messages."""
 
-from types import MappingProxyType
 from typing import Final
 
 import httpx2
@@ -13,22 +12,10 @@ from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
 
+from wegent_crds.providers import BASE_URLS
 from wegent_runner.engine.failures import CallFailed
 from wegent_runner.plan.plan import ModelPlan
 
-BASE_URLS: Final = MappingProxyType(
-    {
-        "openai": "https://api.openai.com/v1",
-        "anthropic": "https://api.anthropic.com",
-        "deepseek": "https://api.deepseek.com/v1",
-        "groq": "https://api.groq.com/openai/v1",
-        "mistral": "https://api.mistral.ai/v1",
-        "openrouter": "https://openrouter.ai/api/v1",
-        "together": "https://api.together.xyz/v1",
-        "xai": "https://api.x.ai/v1",
-    }
-)
-"""Addresses of providers whose Models need no baseUrl."""
 NO_KEY: Final = "none"
 """Sent where a Model names no key. The SDKs insist on one, and local servers ignore it."""
 

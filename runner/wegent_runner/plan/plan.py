@@ -28,6 +28,7 @@ class ModelPlan:
 
     Attributes:
         name: ``namespace/name`` of the Model, for messages.
+        uid: UID of the Model, for Events; empty if it isn't known.
         base_url: None for the provider's own.
     """
 
@@ -40,6 +41,7 @@ class ModelPlan:
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def model_plan(model: Mapping[str, Any]) -> ModelPlan:
         temperature=spec.get("temperature"),
         top_p=spec.get("topP"),
         max_tokens=spec.get("maxTokens"),
+        uid=model["metadata"].get("uid", ""),
     )
 
 

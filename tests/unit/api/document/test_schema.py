@@ -22,7 +22,7 @@ OPERATIONS = [
 ]
 VERBS = (
     *("apply", "cancel", "change", "create", "delete", "follow", "get", "leave", "list", "login"),
-    *("purge", "put", "register", "replace", "reset", "restore", "revoke"),
+    *("purge", "put", "refresh", "register", "replace", "reset", "restore", "revoke"),
 )
 each = pytest.mark.parametrize(
     "operation", [it for _, it in OPERATIONS], ids=[name for name, _ in OPERATIONS]
