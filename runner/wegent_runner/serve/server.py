@@ -13,7 +13,8 @@ from wegent_runner.runs.items import item_of
 from wegent_runner.runs.log import RunLog
 from wegent_runner.serve.callers import Callers
 from wegent_runner.serve.sse import EventIdError, parse_id, stream
-from wegent_runner.store.transcripts import StoreError, Transcript, TranscriptStore
+from wegent_runner.store.failures import StoreError
+from wegent_runner.store.transcripts import Transcript, TranscriptStore
 
 logger = logging.getLogger(__name__)
 
