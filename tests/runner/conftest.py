@@ -32,6 +32,8 @@ ROLE = {
             "verbs": ["get", "list", "watch"],
         },
         {"apiGroups": [GROUP], "resources": ["tasks/status"], "verbs": ["patch"]},
+        {"apiGroups": [GROUP], "resources": ["tombstones"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
         {
             "apiGroups": ["coordination.k8s.io"],
             "resources": ["leases"],

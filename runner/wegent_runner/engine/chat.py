@@ -8,19 +8,22 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from wegent_crds.phases import Phase
-from wegent_runner.claims.claim import Claim
-from wegent_runner.claims.outcome import Outcome
-from wegent_runner.engine.conversation import shortened, turns_of
-from wegent_runner.engine.failures import CallFailed, ContextExceeded
+from wegent_kube import KubeError
+from wegent_runner.claims.claim import Claim, ClaimLost
+from wegent_runner.claims.outcome import GiveBack, Outcome
+from wegent_runner.engine.conversation import left_out, shortened, turns_of
+from wegent_runner.engine.failures import CallFailed, ContextExceeded, empty_answer
 from wegent_runner.engine.model_stream import Done, ModelCaller, Turn, Usage
 from wegent_runner.plan.plan import ModelPlan, Plan
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.log import LogFull, RunLog
+from wegent_runner.store.failures import Fenced, StoreError
+from wegent_runner.store.retention import former_uid
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
+from wegent_runner.telemetry.observer import Observer, stopwatch
 
 logger = logging.getLogger(__name__)
 
-TRIES_PER_MODEL: Final = 4
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 30.0
 
@@ -33,21 +36,34 @@ class ChatEngine:
         caller: ModelCaller,
         store: TranscriptStore,
         hub: Hub,
+        observer: Observer,
         chance: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._caller = caller
         self._store = store
         self._hub = hub
+        self._observer = observer
         self._chance = chance
 
     async def run(self, claim: Claim, plan: Plan) -> Outcome:
         """Run a claimed Task, and return its outcome.
 
         Raises:
-            Fenced: a later attempt has begun.
-            StoreError: the store failed.
+            ClaimLost: a later attempt has begun.
+            GiveBack: the store or the API server failed.
             asyncio.CancelledError: the claim is lost, or the runner stops.
         """
+        try:
+            return await self._run(claim, plan)
+        except Fenced as error:
+            raise ClaimLost(str(error)) from error
+        except StoreError as error:
+            raise GiveBack("StoreUnavailable", f"{error}; waiting for another claim") from error
+        except KubeError as error:
+            told = f"spec.previousTaskRef can't be read now: {error}"
+            raise GiveBack("ApiServerUnavailable", told) from error
+
+    async def _run(self, claim: Claim, plan: Plan) -> Outcome:
         previous = await self._previous_uid(claim, plan)
         stored = await self._store.open(
             claim.uid,
@@ -67,22 +83,31 @@ class ChatEngine:
             return outcome
         finally:
             self._hub.remove(claim.uid, log)
+            if not log.ended:
+                log.abandon()
 
     async def _previous_uid(self, claim: Claim, plan: Plan) -> str | None:
-        if plan.previous is None:
+        """Return the UID under which the transcript of the previous Task is stored."""
+        if plan.previous is None or (task := await claim.other_task(plan.previous)) is None:
             return None
-        return await claim.uid_of(plan.previous)
+        metadata = task["metadata"]
+        uid = str(metadata["uid"])
+        if former := former_uid(metadata):
+            await self._store.adopt(
+                uid, former, namespace=metadata["namespace"], name=metadata["name"]
+            )
+        return uid
 
     async def _answer(self, claim: Claim, plan: Plan, log: RunLog, stored: Transcript) -> Outcome:
         if log.messages and log.messages[-1].status == "completed":
             # A former attempt was killed between the answer and the end of its Task.
             return Outcome(Phase.COMPLETED, result=log.messages[-1].text)
-        usage = Usage()
+        usage, notices = Usage(), list[str]()
         before = (
             turns_of(await self._store.conversation(stored.previous)) if stored.previous else []
         )
         try:
-            await self._call_any(plan, before, log, usage)
+            await self._call_any(claim, plan, before, log, usage, notices)
             message = log.finish()
         except asyncio.CancelledError:
             if not claim.cancelled:
@@ -91,17 +116,30 @@ class ChatEngine:
             return Outcome(Phase.CANCELLED, message="The Task was cancelled.", usage=_told(usage))
         except (CallFailed, LogFull) as error:
             await self._store_partial(claim, log)
-            reason = str(error) or "the answer is longer than a run may be"
-            return Outcome(Phase.FAILED, message=reason, usage=_told(usage))
+            return Outcome(
+                Phase.FAILED,
+                message=str(error) or "the answer is longer than a run may be",
+                usage=_told(usage),
+                reason=error.reason if isinstance(error, CallFailed) else "AnswerTooLong",
+                notices=tuple(notices),
+            )
         await self._store.add(claim.uid, message)
-        return Outcome(Phase.COMPLETED, result=message.text, usage=_told(usage))
+        return Outcome(
+            Phase.COMPLETED, result=message.text, usage=_told(usage), notices=tuple(notices)
+        )
 
     async def _store_partial(self, claim: Claim, log: RunLog) -> None:
         if log.is_writing:
             await self._store.add(claim.uid, log.finish("incomplete"))
 
     async def _call_any(
-        self, plan: Plan, before: Sequence[Turn], log: RunLog, usage: Usage
+        self,
+        claim: Claim,
+        plan: Plan,
+        before: Sequence[Turn],
+        log: RunLog,
+        usage: Usage,
+        notices: list[str],
     ) -> None:
         """Call the Bot's Model, and those to fall back to in turn, until one has answered.
 
@@ -110,8 +148,10 @@ class ChatEngine:
         """
         failure: CallFailed | None = None
         for model in plan.bot.models:
+            if failure is not None:
+                self._observer.fell_back(claim.task, str(failure), model.name)
             try:
-                await self._call(model, plan, before, log, usage)
+                await self._call(claim, model, plan, before, log, usage, notices)
             except CallFailed as error:
                 logger.warning("%s: %s", error.reason, error)
                 failure = error
@@ -121,23 +161,37 @@ class ChatEngine:
             raise failure
 
     async def _call(
-        self, model: ModelPlan, plan: Plan, before: Sequence[Turn], log: RunLog, usage: Usage
+        self,
+        claim: Claim,
+        model: ModelPlan,
+        plan: Plan,
+        before: Sequence[Turn],
+        log: RunLog,
+        usage: Usage,
+        notices: list[str],
     ) -> None:
         """Call one Model, several times if need be."""
-        tries = 0
+        tries, told = 0, before
         while True:
             try:
-                await self._stream(model, plan, before, log, usage)
-            except ContextExceeded:
-                if not before:
+                await self._stream(model, plan, told, log, usage)
+            except ContextExceeded as error:
+                self._observer.call_failed(model.provider, error.reason)
+                if not told:
                     raise
-                before = shortened(before)
+                told = shortened(told)
             except CallFailed as error:
+                self._observer.call_failed(model.provider, error.reason)
                 tries += 1
-                if not error.retryable or tries == TRIES_PER_MODEL:
+                if not error.retryable or tries >= error.max_tries:
                     raise
-                await asyncio.sleep(self._pause_s(tries, error.retry_after_s))
+                pause_s = self._pause_s(tries, error.retry_after_s)
+                self._observer.retrying(claim.task, str(error), pause_s)
+                await asyncio.sleep(pause_s)
             else:
+                if len(told) < len(before):
+                    notices.append(left_out(before, told))
+                    self._observer.shortened(claim.task, notices[-1])
                 return
             log.discard()
 
@@ -147,12 +201,29 @@ class ChatEngine:
         log.discard()
         log.begin(plan.bot.name)
         turns = [*before, Turn("user", plan.prompt)]
+        since_call_s, wrote, spoke = stopwatch(), False, False
         async with aclosing(self._caller.stream(model, plan.bot.instructions, turns)) as stream:
             async for piece in stream:
                 if isinstance(piece, Done):
                     usage.add(piece.usage)
-                else:
-                    log.append(piece)
+                    self._count(model, piece.usage)
+                    if not spoke:
+                        raise empty_answer(model.name, truncated=piece.truncated)
+                    continue
+                if not wrote:
+                    wrote = True
+                    self._observer.metrics.first_text.observe(since_call_s())
+                spoke = spoke or not piece.isspace()
+                log.append(piece)
+
+    def _count(self, model: ModelPlan, usage: Usage) -> None:
+        self._observer.call_ended(
+            model.provider,
+            input_=usage.input_tokens,
+            cached=usage.cached_input_tokens,
+            output=usage.output_tokens,
+            cost=usage.cost_usd,
+        )
 
     def _pause_s(self, tries: int, retry_after_s: float | None) -> float:
         """Return the pause before the next try: what the provider asked for, or a growing one."""
@@ -176,4 +247,9 @@ def _told(usage: Usage) -> Mapping[str, Any]:
 
 
 def _shown(outcome: Outcome) -> dict[str, Any]:
-    return {"usage": dict(outcome.usage)} if outcome.usage else {}
+    shown: dict[str, Any] = {}
+    if outcome.usage:
+        shown["usage"] = dict(outcome.usage)
+    if outcome.notices:
+        shown["notices"] = list(outcome.notices)
+    return shown

@@ -20,6 +20,14 @@ def turns_of(transcripts: Sequence[Transcript]) -> list[Turn]:
     return turns
 
 
+def left_out(before: Sequence[Turn], after: Sequence[Turn]) -> str:
+    """Return the notice that says how much of a conversation an LLM was not told."""
+    return (
+        f"The conversation is too long for the Model. {(len(before) - len(after)) // 2} of its"
+        f" {len(before) // 2} earlier turns were left out, the oldest first."
+    )
+
+
 def shortened(turns: Sequence[Turn]) -> list[Turn]:
     """Return the newer part of the turns; it begins with the user's. Empty if none is left."""
     keep = int(len(turns) * SHORTER) // 2 * 2

@@ -17,18 +17,21 @@ from pydantic_ai.messages import (
     PartStartEvent,
     TextPart,
     TextPartDelta,
+    ToolCallPart,
     UserPromptPart,
 )
 from pydantic_ai.models import StreamedResponse
+from pydantic_ai.models.instrumented import InstrumentationSettings
 
+from wegent_kube import KubeError
 from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
-from wegent_runner.engine.failures import CallFailed, failure_of
+from wegent_runner.engine.failures import CallFailed, failure_of, unexpected_tool_call
 from wegent_runner.engine.keys import KeyNotUsable, Keys
 from wegent_runner.engine.providers import base_url, model_of, settings_of
 from wegent_runner.plan.plan import ModelPlan
+from wegent_runner.runs.text import storable
 
-SILENCE_S: Final = 120.0
-"""Seconds without a byte after which a provider counts as hung."""
+CONNECT_TIMEOUT_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,23 @@ class Done:
 
 
 class ModelCaller:
-    """Calls Models over one guarded pool of connections. It is an async context manager."""
+    """Calls Models over one guarded pool of connections. It is an async context manager.
 
-    def __init__(self, keys: Keys, policy: EgressPolicy) -> None:
+    Args:
+        keys: the API keys.
+        policy: the addresses that may be called.
+        silence_s: Seconds without a byte after which a provider counts as hung.
+        traced: True to record a span for each call, without prompts and answers.
+    """
+
+    def __init__(
+        self, keys: Keys, policy: EgressPolicy, *, silence_s: float = 120.0, traced: bool = False
+    ) -> None:
         self._keys = keys
+        self._instrument = InstrumentationSettings(include_content=False) if traced else False
         self._http = httpx2.AsyncClient(
             transport=GuardedTransport(policy),
-            timeout=httpx2.Timeout(SILENCE_S, connect=10.0),
+            timeout=httpx2.Timeout(silence_s, connect=CONNECT_TIMEOUT_S),
             follow_redirects=False,
             trust_env=False,
         )
@@ -104,17 +117,22 @@ class ModelCaller:
         try:
             model = model_of(plan, key, self._http)
             opened = model_request_stream(
-                model, _messages(instructions, turns), model_settings=settings_of(plan)
+                model,
+                _messages(instructions, turns),
+                model_settings=settings_of(plan),
+                instrument=self._instrument,
             )
             async with _mapped(opened, plan, key) as response:
                 async for event in response:
                     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
                         if event.part.content:
-                            yield event.part.content
+                            yield storable(event.part.content)
+                    elif isinstance(event, PartStartEvent) and isinstance(event.part, ToolCallPart):
+                        raise unexpected_tool_call(plan.name, event.part.tool_name)
                     elif isinstance(event, PartDeltaEvent) and isinstance(
                         event.delta, TextPartDelta
                     ):
-                        yield event.delta.content_delta
+                        yield storable(event.delta.content_delta)
                 yield _done(response.get(), plan)
         except CallFailed:
             raise
@@ -128,6 +146,9 @@ class ModelCaller:
             return await self._keys.get(plan.api_key, base_url(plan))
         except KeyNotUsable as error:
             raise CallFailed("KeyNotUsable", f"Model {plan.name}: {error}") from error
+        except KubeError as error:
+            told = f"Model {plan.name}: the API key can't be read now: {error}"
+            raise CallFailed("KeyUnreadable", told, retryable=True) from error
 
 
 @asynccontextmanager

@@ -90,6 +90,7 @@ class RunLog:
         self._tail = carried[-1].end if carried else FIRST_POSITION
         """Position after the last finished or dropped message."""
         self._ended: Event | None = None
+        self._abandoned = False
         self._room = max_characters - sum(len(message.text) for message in carried)
         self._more: asyncio.Event = asyncio.Event()
 
@@ -102,6 +103,11 @@ class RunLog:
     def ended(self) -> bool:
         """True if no more events will come."""
         return self._ended is not None
+
+    @property
+    def abandoned(self) -> bool:
+        """True if the run goes on elsewhere, or later: this log will get no more events."""
+        return self._abandoned
 
     @property
     def is_writing(self) -> bool:
@@ -168,6 +174,11 @@ class RunLog:
             self._ended = Event(self.end + 1, "run.ended", outcome)
             self._notify()
 
+    def abandon(self) -> None:
+        """Let the readers go: the claim is lost or given back, and this log gets no more events."""
+        self._abandoned = True
+        self._notify()
+
     def resume(self, attempt: int, position: int) -> tuple[int, list[Event]]:
         """Return where a reader goes on that has read up to a position of some attempt.
 
@@ -188,7 +199,7 @@ class RunLog:
 
     async def wait(self, position: int) -> None:
         """Return when there is something after ``position``, or the log has ended."""
-        while self.end <= position and not self.ended:
+        while self.end <= position and not self.ended and not self._abandoned:
             await self._more.wait()
 
     def _notify(self) -> None:
