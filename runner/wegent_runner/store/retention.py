@@ -120,6 +120,5 @@ class Retention:
 def former_uid(metadata: Mapping[str, Any]) -> str:
     """Return the UID that a Task had before it was restored from the trash; empty if it wasn't."""
     tombstone = (metadata.get("annotations") or {}).get(RESTORED_FROM, "")
-    return (
-        tombstone.removeprefix(TOMBSTONE_PREFIX) if tombstone.startswith(TOMBSTONE_PREFIX) else ""
-    )
+    prefix, _, uid = tombstone.partition(TOMBSTONE_PREFIX)
+    return "" if prefix else uid

@@ -33,9 +33,10 @@ class Metrics:
         self.store_ready = self._gauge("store_ready", "1 if the store takes writes, else 0.")
         self.streams = self._gauge("streams", "Open event streams.")
         self.claims = self._counter(
-            "claims", "Tries to claim a Task by result (claimed, lost_race, not_served, gone, error).",
+            "claims",
+            "Tries to claim a Task by result (claimed, lost_race, not_served, gone, error).",
             "result",
-        )  # fmt: skip
+        )
         for result in CLAIMS:
             self.claims.labels(result)  # from zero on, so that the first one is an increase
         self.queue_wait = self._histogram(
