@@ -80,16 +80,25 @@ class Running:
 
 
 @pytest.fixture
-async def runner(runner_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Running]:
-    settings = Settings(
-        kubeconfig=str(runner_kubeconfig),
-        name=f"wegent-runner-{uuid.uuid4().hex[:8]}",
-        store_url=f"sqlite:///{tmp_path}/store.db",
-        egress_allow=frozenset({"127.0.0.0/8"}),
-        lease_s=10,
-        listen_port=0,
-        drain_s=0,
-    )
+def runner_settings() -> dict[str, Any]:
+    """Settings of the runner that differ from those of other tests."""
+    return {}
+
+
+@pytest.fixture
+async def runner(
+    runner_kubeconfig: Path, tmp_path: Path, runner_settings: dict[str, Any]
+) -> AsyncIterator[Running]:
+    defaults = {
+        "kubeconfig": str(runner_kubeconfig),
+        "name": f"wegent-runner-{uuid.uuid4().hex[:8]}",
+        "store_url": f"sqlite:///{tmp_path}/store.db",
+        "egress_allow": frozenset({"127.0.0.0/8"}),
+        "lease_s": 10,
+        "listen_port": 0,
+        "drain_s": 0,
+    }
+    settings = Settings(**{**defaults, **runner_settings})
     stop = asyncio.Event()
     task = asyncio.create_task(run(settings, stop))
     yield Running(settings, stop, task)

@@ -21,7 +21,7 @@ from wegent_api.http.state import FromState
 from wegent_api.runs.blocks import Blocks
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.metadata import event_of
-from wegent_api.upstream.runners import NotHere, Runners
+from wegent_api.upstream.runners import NotHere, Runners, former_life
 from wegent_api.upstream.watches import Watches
 from wegent_crds.phases import FINAL
 from wegent_crds.registry import TASK
@@ -102,7 +102,9 @@ class Follower:
         if (address := self._runners.address(holder)) is None:
             return
         path = f"/v1/runs/{task['metadata']['uid']}/events"
-        params = {"after": blocks.last_id} if blocks.last_id else None
+        params = former_life(task)
+        if blocks.last_id:
+            params["after"] = blocks.last_id
         blocks.restart()
         until = time.monotonic() + LOOK_AGAIN_S
         try:

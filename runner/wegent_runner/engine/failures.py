@@ -54,6 +54,12 @@ def empty_answer(model: str, *, truncated: bool) -> CallFailed:
     return CallFailed("EmptyAnswer", f"Model {model}: {told}", retryable=True, max_tries=2)
 
 
+def cut_answer(model: str) -> CallFailed:
+    """Return the failure for an answer whose stream ended, in good order, before the answer did."""
+    told = "the provider's answer ended without a finish reason"
+    return CallFailed("CutAnswer", f"Model {model}: {told}", retryable=True)
+
+
 def unexpected_tool_call(model: str, tool: str) -> CallFailed:
     """Return the failure for a call of a tool that the LLM was not offered."""
     told = f"the LLM called the tool {tool[:64]!r}, but was offered none"

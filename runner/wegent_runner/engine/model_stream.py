@@ -25,7 +25,7 @@ from pydantic_ai.models.instrumented import InstrumentationSettings
 
 from wegent_kube import KubeError
 from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
-from wegent_runner.engine.failures import CallFailed, failure_of, unexpected_tool_call
+from wegent_runner.engine.failures import CallFailed, cut_answer, failure_of, unexpected_tool_call
 from wegent_runner.engine.keys import KeyNotUsable, Keys
 from wegent_runner.engine.providers import base_url, model_of, settings_of
 from wegent_runner.plan.plan import ModelPlan
@@ -133,7 +133,10 @@ class ModelCaller:
                         event.delta, TextPartDelta
                     ):
                         yield storable(event.delta.content_delta)
-                yield _done(response.get(), plan)
+                answer = response.get()
+                if answer.finish_reason is None:
+                    raise cut_answer(plan.name)
+                yield _done(answer, plan)
         except CallFailed:
             raise
         except ai.UserError as error:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -20,6 +20,7 @@ from wegent_runner.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
+MAX_ID_CHARACTERS: Final = 128
 Problems = Callable[[], list[str]]
 
 
@@ -101,6 +102,13 @@ class Server:
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         await response.prepare(request)
+        logger.info(
+            "events of %s after %d.%d",
+            uid,
+            attempt,
+            position,
+            extra={"requestId": request.headers.get("X-Request-Id", "")[:MAX_ID_CHARACTERS]},
+        )
         with self._metrics.streams.track_inprogress():
             async for chunk in stream(log, attempt, position):
                 await response.write(chunk)

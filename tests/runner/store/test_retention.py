@@ -119,7 +119,7 @@ async def test_a_task_that_is_restored_during_the_sweep_keeps_its_transcript(
         if "tombstones" in path:
             cluster.tombstones.clear()
 
-    cluster.pages = moving  # type: ignore[method-assign, assignment]
+    cluster.pages = moving  # type: ignore[method-assign]
     await sweeper(cluster, store).sweep()
     assert await stored(store) == {"u"}
 
