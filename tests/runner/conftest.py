@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from devcluster.controlplane import ControlPlane
+from tests.runner.store.databases import postgres, postgres_database
 from tests.support.api import Api
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
@@ -20,6 +21,8 @@ from tests.support.waiting import eventually
 from wegent_crds.registry import GROUP
 from wegent_runner.app import run
 from wegent_runner.settings import Settings
+
+__all__ = ["postgres", "postgres_database"]
 
 ROLE = {
     "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -69,8 +69,8 @@ class Worker(Generic[P]):
         while True:
             await self._slots.acquire()
             try:
-                await self._able()
                 task, _ = await self._pending.get()
+                await self._able()
             except asyncio.CancelledError:
                 self._slots.release()
                 raise

@@ -134,7 +134,7 @@ class ModelCaller:
                     ):
                         yield storable(event.delta.content_delta)
                 answer = response.get()
-                if answer.finish_reason is None:
+                if not _has_ended(answer):
                     raise cut_answer(plan.name)
                 yield _done(answer, plan)
         except CallFailed:
@@ -176,6 +176,16 @@ def _messages(instructions: str, turns: Sequence[Turn]) -> list[ModelMessage]:
         else:
             messages.append(ModelResponse(parts=[TextPart(turn.text)]))
     return messages
+
+
+def _has_ended(response: ModelResponse) -> bool:
+    """Return True if the provider has said why the answer ends.
+
+    pydantic-ai takes a stream that just ends for a whole answer. A proxy before the provider may
+    have closed it. ``provider_details`` has the provider's own reason.
+    """
+    told = (response.provider_details or {}).get("finish_reason")
+    return told is not None or response.finish_reason == "content_filter"
 
 
 def _done(response: ModelResponse, plan: ModelPlan) -> Done:
