@@ -48,6 +48,7 @@ class EventRecorder:
         self._waiting: dict[str, Series] = {}
         """Series by the Event's name, in the order of their first story that isn't posted yet."""
         self._news = asyncio.Event()
+        self._posting = asyncio.Lock()
 
     def record(self, subject: Subject, story: Story, now: datetime) -> None:
         """Record a story about an object. Never blocks and never raises."""
@@ -65,6 +66,11 @@ class EventRecorder:
         while True:
             await self._news.wait()
             self._news.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Post the Events that wait, and return when none is left."""
+        async with self._posting:
             while self._waiting:
                 series = self._waiting.pop(next(iter(self._waiting)))
                 try:

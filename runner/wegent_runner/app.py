@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from ipaddress import ip_network
 
@@ -36,6 +36,8 @@ from wegent_runner.telemetry.observer import COMPONENT, Observer
 logger = logging.getLogger(__name__)
 
 USER_AGENT = "wegent-runner"
+LAST_EVENTS_S = 3.0
+"""Seconds for the Events on the Tasks that a runner gives back at its end."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -128,6 +130,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             await stop.wait()
             claiming.cancel()
             await worker.drain(settings.drain_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_EVENTS_S):
+                    await recorder.flush()
             for task in always:
                 task.cancel()
 

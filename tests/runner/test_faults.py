@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.runner.conftest import MakeTask
+from tests.runner.test_provider_faults import events_of
 from tests.runner.viewer import Viewer
 from tests.support.api import Api
 from tests.support.provider import Call, Provider, Script
@@ -62,6 +63,27 @@ async def test_a_killed_runners_task_is_taken_up_and_its_stream_goes_on(
     assert task["status"]["attempts"] == 2
     assert task["status"]["result"] == "".join(pieces)
     assert len(provider.calls) == 2, "one model call is repeated"
+
+
+async def test_a_stopped_runner_gives_its_tasks_back_and_says_so(
+    api: Api,
+    namespace: str,
+    provider: Provider,
+    make_task: MakeTask,
+    process: RunnerProcess,
+) -> None:
+    provider.script = lambda _: Script(pieces=["word "] * 600, pause_s=0.05)
+    process.stop()
+    process.env["WEGENT_RUNNER_DRAIN_S"] = "0"
+    process.start()
+    await make_task()
+    await eventually(lambda: provider.calls, within_s=20, what="a call")
+    assert await asyncio.to_thread(process.stop) == 0, process.tail()
+    task = await api.get("tasks", namespace, "t")
+    assert task is not None
+    assert task["status"]["phase"] == "Pending", task["status"]
+    assert "stops; another runner takes the Task" in task["status"]["message"]
+    assert "GivenBack" in [reason for reason, _ in await events_of(api, namespace)]
 
 
 async def test_a_cancelled_task_lets_go_of_its_provider_at_once(
