@@ -108,7 +108,7 @@ async def test_a_cancelled_task_lets_go_of_its_provider_at_once(
     assert call.ended_at - cancelled_at < 2
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_fifty_running_tasks_survive_twenty_kills(
     provider: Provider,
     make_task: MakeTask,
