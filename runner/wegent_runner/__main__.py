@@ -1,29 +1,36 @@
 """The program ``wegent-runner``."""
 
 import asyncio
-import logging
 import signal
 import sys
+from collections.abc import Sequence
 
 import uvloop
 from pydantic import ValidationError
 
 from wegent_kube import ConnectionConfigError
+from wegent_kube.logs import configure_logging
+from wegent_kube.usage import argument_parser
 from wegent_runner.app import run
 from wegent_runner.settings import Settings
 from wegent_runner.store.engine import StoreUrlError
+from wegent_runner.store.failures import StoreError
 
 
-def main() -> None:
-    """Run Tasks until a signal asks to stop."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run Tasks until a signal asks to stop. Exit with 2 if the configuration is not valid."""
+    about = "Wegent's runner: runs Tasks until SIGTERM, then drains."
+    argument_parser("wegent-runner", about, Settings).parse_args(arguments)
     try:
-        uvloop.run(_serve(Settings()))
+        settings = Settings()
+        configure_logging(settings.log_level)
+        uvloop.run(_serve(settings))
     except (ConnectionConfigError, StoreUrlError, ValidationError) as error:
         sys.stderr.write(f"wegent-runner: {error}\n")
         sys.exit(2)
+    except StoreError as error:
+        sys.stderr.write(f"wegent-runner: {error}\n")
+        sys.exit(1)
 
 
 async def _serve(settings: Settings) -> None:

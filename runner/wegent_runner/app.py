@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from ipaddress import ip_network
 
 from wegent_crds.phases import Phase
 from wegent_kube import KubeClient, load_connection
+from wegent_kube.event_recorder import EventRecorder
 from wegent_kube.informer import Informer
+from wegent_kube.tracing import Tracing
 from wegent_runner.claims.claim import TASKS
 from wegent_runner.claims.own_tasks import OwnTasks
 from wegent_runner.claims.pending import PendingTasks
@@ -24,42 +27,84 @@ from wegent_runner.serve.callers import Callers
 from wegent_runner.serve.server import Server
 from wegent_runner.settings import Settings
 from wegent_runner.store.engine import connect, migrate
+from wegent_runner.store.failures import StoreError
+from wegent_runner.store.health import StoreHealth
+from wegent_runner.store.retention import Retention
 from wegent_runner.store.transcripts import TranscriptStore
+from wegent_runner.telemetry.metrics import Metrics
+from wegent_runner.telemetry.observer import COMPONENT, Observer
 
 logger = logging.getLogger(__name__)
 
 USER_AGENT = "wegent-runner"
+LAST_EVENTS_S = 3.0
+"""Seconds for the Events on the Tasks that a runner gives back at its end."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run Tasks until ``stop`` is set; then drain."""
+    metrics, health, tracing = Metrics(), StoreHealth(), Tracing(USER_AGENT)
+    metrics.store_ready.set_function(lambda: not health.problem)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, tracing.shutdown)
         client = await stack.enter_async_context(
-            KubeClient(load_connection(settings.kubeconfig), user_agent=USER_AGENT)
+            KubeClient(
+                load_connection(settings.kubeconfig),
+                user_agent=USER_AGENT,
+                trace_configs=tracing.of_clients(),
+            )
         )
         database = connect(settings.store_url.get_secret_value())
         stack.push_async_callback(database.dispose)
         await migrate(database)
-        store, hub = TranscriptStore(database), Hub()
+
+        def failed(error: StoreError) -> None:
+            metrics.store_errors.inc()
+            health.failed(error)
+
+        store, hub = TranscriptStore(database, failed=failed), Hub()
+        stack.push_async_callback(store.end)
+        recorder = EventRecorder(
+            client, COMPONENT, settings.name, lambda outcome: metrics.events.labels(outcome).inc()
+        )
+        observer = Observer(metrics, recorder)
         policy = EgressPolicy(map(ip_network, settings.egress_allow))
-        events = ModelEvents(client, settings.name)
-        caller = await stack.enter_async_context(ModelCaller(Keys(client), policy, events))
+        caller = await stack.enter_async_context(
+            ModelCaller(
+                Keys(client),
+                policy,
+                ModelEvents(client, settings.name),
+                silence_s=settings.provider_silence_s,
+                traced=tracing.on,
+            )
+        )
         pending, own = PendingTasks(), OwnTasks()
         worker = Worker(
             client,
             pending,
             own,
             plan=PlanLoader(client).plan,
-            run=ChatEngine(caller, store, hub).run,
-            holder=settings.name,
-            slots=settings.slots,
-            lease_s=settings.lease_s,
+            run=ChatEngine(caller, store, hub, observer).run,
+            observer=observer,
+            able=health.wait,
+            settings=settings,
         )
+        metrics.follow(
+            slots=settings.slots,
+            busy=lambda: worker.busy,
+            pending=lambda: len(pending),
+            oldest_s=pending.oldest_age_s,
+        )
+        always: list[asyncio.Task[None]] = []
         server = Server(
             hub,
             store,
             Callers(client, settings.proxy_user),
-            problems=lambda: [it for it in (pending.problem, presence.problem) if it],
+            metrics=metrics,
+            problems=lambda: [
+                it for it in (pending.problem, presence.problem, health.problem) if it
+            ],
+            dead=lambda: [it.get_name() for it in always if it.done() and not stop.is_set()],
         )
         await server.start(settings.listen_host, settings.listen_port)
         stack.push_async_callback(server.stop)
@@ -77,12 +122,22 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         logger.info("%s serves at %s with %d slots", settings.name, address, settings.slots)
         async with asyncio.TaskGroup() as group:
-            always = [group.create_task(presence.run())]
-            always += [group.create_task(informer.run()) for informer in informers]
-            claiming = group.create_task(worker.run())
+            claiming = group.create_task(worker.run(), name="claims")
+            probe = partial(store.probe, f"probe-{settings.name}"[:64])
+            always += [
+                claiming,
+                group.create_task(presence.run(), name="presence"),
+                group.create_task(health.run(probe), name="store probe"),
+                group.create_task(recorder.run(), name="events"),
+                group.create_task(Retention(client, store, metrics.swept.inc).run(), name="sweeps"),
+                *(group.create_task(it.run(), name="watches") for it in informers),
+            ]
             await stop.wait()
             claiming.cancel()
             await worker.drain(settings.drain_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_EVENTS_S):
+                    await recorder.flush()
             for task in always:
                 task.cancel()
 

@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     egress_allow: Annotated[frozenset[str], NoDecode] = frozenset()
     """Comma-separated networks, such as `10.1.0.0/16`, that Models may be in besides the public
     internet."""
+    provider_silence_s: float = Field(default=120.0, gt=0)
+    """Seconds without a byte after which a call of an LLM counts as failed."""
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """Least severity that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     drain_s: float = Field(default=20.0, ge=0)
     """Seconds for which running Tasks may go on when the runner is stopped."""
     listen_host: str = Field(default="127.0.0.1", min_length=1)

@@ -12,6 +12,7 @@ import yaml
 
 import wegent_api.server.metrics
 import wegent_operator.runtime.metrics
+import wegent_runner.telemetry.metrics
 from codegen import rbac
 from codegen.chart_values import values_table
 from devcluster.checkout import CHECKOUT
@@ -336,9 +337,12 @@ def test_queries_ask_for_metrics_that_there_are(offline_helm: Helm) -> None:
     registries = (
         wegent_operator.runtime.metrics.Metrics().registry,
         wegent_api.server.metrics.Metrics().registry,
+        wegent_runner.telemetry.metrics.Metrics().registry,
     )
     known = {name for registry in registries for name in registry._names_to_collectors}
-    asked = {name for text in texts for name in re.findall(r"\bwegent_(?:operator|api)_\w+", text)}
+    asked = {
+        name for text in texts for name in re.findall(r"\bwegent_(?:operator|api|runner)_\w+", text)
+    }
     assert asked <= known
     for group in rule["spec"]["groups"]:
         for alert in group["rules"]:

@@ -13,6 +13,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from devcluster.controlplane import ControlPlane
+from tests.runner.store.databases import postgres, postgres_database
 from tests.support.api import Api
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
@@ -22,6 +23,8 @@ from tests.support.waiting import eventually
 from wegent_crds.registry import GROUP
 from wegent_runner.app import run
 from wegent_runner.settings import Settings
+
+__all__ = ["postgres", "postgres_database"]
 
 ROLE = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -34,7 +37,8 @@ ROLE = {
             "verbs": ["get", "list", "watch"],
         },
         {"apiGroups": [GROUP], "resources": ["tasks/status"], "verbs": ["patch"]},
-        {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+        {"apiGroups": [GROUP], "resources": ["tombstones"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
         {
             "apiGroups": ["coordination.k8s.io"],
             "resources": ["leases"],
@@ -81,16 +85,25 @@ class Running:
 
 
 @pytest.fixture
-async def runner(runner_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Running]:
-    settings = Settings(
-        kubeconfig=str(runner_kubeconfig),
-        name=f"wegent-runner-{uuid.uuid4().hex[:8]}",
-        store_url=f"sqlite:///{tmp_path}/store.db",
-        egress_allow=frozenset({"127.0.0.0/8"}),
-        lease_s=10,
-        listen_port=0,
-        drain_s=0,
-    )
+def runner_settings() -> dict[str, Any]:
+    """Settings of the runner that differ from those of other tests."""
+    return {}
+
+
+@pytest.fixture
+async def runner(
+    runner_kubeconfig: Path, tmp_path: Path, runner_settings: dict[str, Any]
+) -> AsyncIterator[Running]:
+    defaults = {
+        "kubeconfig": str(runner_kubeconfig),
+        "name": f"wegent-runner-{uuid.uuid4().hex[:8]}",
+        "store_url": f"sqlite:///{tmp_path}/store.db",
+        "egress_allow": frozenset({"127.0.0.0/8"}),
+        "lease_s": 10,
+        "listen_port": 0,
+        "drain_s": 0,
+    }
+    settings = Settings(**{**defaults, **runner_settings})
     stop = asyncio.Event()
     task = asyncio.create_task(run(settings, stop))
     yield Running(settings, stop, task)

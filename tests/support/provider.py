@@ -22,7 +22,9 @@ class Script:
         pause_s: Pause after each of them.
         status: HTTP status; any but 200 is an error with ``body``.
         cut_after: Number of deltas after which the connection is cut.
+        hang_after: Number of deltas after which no byte comes any more.
         raw: Bytes that are sent in place of the deltas.
+        cut: True to cut the connection after the raw bytes.
     """
 
     pieces: Sequence[str] = ("Hello", ", ", "world", ".")
@@ -31,7 +33,9 @@ class Script:
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
     cut_after: int | None = None
+    hang_after: int | None = None
     raw: bytes | None = None
+    cut: bool = False
     finish_reason: str = "stop"
 
 
@@ -99,12 +103,18 @@ class Provider:
     ) -> None:
         if script.raw is not None:
             await response.write(script.raw)
+            if script.cut:
+                assert request.transport is not None
+                await asyncio.sleep(0.1)
+                request.transport.abort()
             return
         for number, piece in enumerate(script.pieces):
             if number == script.cut_after:
                 assert request.transport is not None
                 request.transport.abort()
                 return
+            if number == script.hang_after:
+                await asyncio.Event().wait()
             await response.write(_chunk(call, {"content": piece}))
             await asyncio.sleep(script.pause_s)
         await response.write(_chunk(call, {}, finish_reason=script.finish_reason))

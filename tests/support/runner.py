@@ -41,6 +41,11 @@ class RunnerProcess:
     def running(self) -> bool:
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill it, as a power cut would."""
         self._end(signal.SIGKILL)

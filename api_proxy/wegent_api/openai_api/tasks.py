@@ -181,7 +181,7 @@ class Conversations:
 
     async def _transcript(self, task: dict[str, Any]) -> dict[str, Any]:
         with suppress(NotFound, Unavailable):
-            found: dict[str, Any] = await self._runners.read(task["metadata"]["uid"])
+            found: dict[str, Any] = await self._runners.read(task)
             return found
         return {}
 

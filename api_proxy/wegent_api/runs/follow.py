@@ -7,7 +7,7 @@ come from the runner that holds it. If that runner dies, the stream goes on at t
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Annotated, Any, Final
 
@@ -21,7 +21,7 @@ from wegent_api.http.state import FromState
 from wegent_api.runs.blocks import Blocks
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.metadata import event_of
-from wegent_api.upstream.runners import NotHere, Runners
+from wegent_api.upstream.runners import NotHere, Runners, former_life
 from wegent_api.upstream.watches import Watches
 from wegent_crds.phases import FINAL
 from wegent_crds.registry import TASK
@@ -102,9 +102,10 @@ class Follower:
         """
         holder = (task["status"].get("claim") or {}).get("holder")
         path = f"/v1/runs/{task['metadata']['uid']}/events"
+        params = former_life(task)
         for address in self._runners.addresses(holder):
             try:
-                async with aclosing(self._read(address, path, blocks)) as chunks:
+                async with aclosing(self._read(address, path, params, blocks)) as chunks:
                     async for chunk in chunks:
                         yield chunk
             except Unavailable:
@@ -113,11 +114,13 @@ class Follower:
                 pass
             return
 
-    async def _read(self, address: str, path: str, blocks: Blocks) -> Frames:
-        params = {"after": blocks.last_id} if blocks.last_id else None
+    async def _read(
+        self, address: str, path: str, params: Mapping[str, str], blocks: Blocks
+    ) -> Frames:
+        after = {"after": blocks.last_id} if blocks.last_id else {}
         blocks.restart()
         until = time.monotonic() + LOOK_AGAIN_S
-        async with self._runners.open(address, path, params) as response:
+        async with self._runners.open(address, path, {**params, **after}) as response:
             while chunk := await _read(response, until):
                 if whole := blocks.feed(chunk):
                     yield whole

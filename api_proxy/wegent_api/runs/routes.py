@@ -117,7 +117,7 @@ async def transcript(
 ) -> dict[str, Any]:
     """Get the finished items of a Task's run: its prompt and the messages."""
     task = await follower.task(caller, parameters.namespace, name)
-    body: dict[str, Any] = await runners.read(task["metadata"]["uid"])
+    body: dict[str, Any] = await runners.read(task)
     return body
 
 

@@ -18,6 +18,9 @@ from fastapi import Depends
 
 from wegent_api.http.errors import NotFound, Unavailable
 from wegent_api.http.state import FromState
+from wegent_api.server.logs import request_id
+from wegent_crds.registry import TASK
+from wegent_crds.well_known import RESTORED_FROM
 from wegent_kube import KubeClient, KubeError
 from wegent_kube.informer import Informer, Name
 from wegent_kube.resources import LEASES, SERVICE_ACCOUNTS
@@ -28,6 +31,7 @@ ADDRESS_ANNOTATION: Final = "agent.wecode.io/address"
 TOKEN_LIFETIME_S: Final = 3600
 TOKEN_RENEWED_AFTER: Final = 0.8
 """Share of a token's lifetime after which the next one is requested."""
+REQUEST_ID: Final = "X-Request-Id"
 CONNECT_TIMEOUT_S: Final = 3.0
 SILENCE_S: Final = 45.0
 """Seconds without a byte after which a runner counts as gone. It sends a heartbeat each 15 s."""
@@ -135,7 +139,10 @@ class Runners:
             async with self._session.get(
                 address + path,
                 params=params,
-                headers={"Authorization": f"Bearer {await self._current_token()}"},
+                headers={
+                    "Authorization": f"Bearer {await self._current_token()}",
+                    **({REQUEST_ID: id_} if (id_ := request_id.get()) else {}),
+                },
                 allow_redirects=False,
             ) as response:
                 if response.status in {404, 409}:
@@ -146,7 +153,7 @@ class Runners:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("the runner gave no answer", retry_after_s=RETRY_AFTER_S) from error
 
-    async def read(self, uid: str) -> Any:
+    async def read(self, task: Mapping[str, Any]) -> Any:
         """Return the transcript of a Task, from the first live runner that answers.
 
         Raises:
@@ -154,9 +161,10 @@ class Runners:
             Unavailable: no runner is alive, or none gave an answer.
         """
         failure = Unavailable("no runner is running", retry_after_s=RETRY_AFTER_S)
+        path = f"/v1/runs/{task['metadata']['uid']}/transcript"
         for address in self.addresses():
             try:
-                async with self.open(address, f"/v1/runs/{uid}/transcript") as response:
+                async with self.open(address, path, former_life(task)) as response:
                     return await response.json()
             except NotHere:
                 message = "there is no transcript: no runner has begun the Task"
@@ -186,6 +194,19 @@ class Runners:
                 self._token = answer["status"]["token"]
                 self._token_until = time.monotonic() + TOKEN_LIFETIME_S * TOKEN_RENEWED_AFTER
             return self._token
+
+
+def former_life(task: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters by which a runner finds the transcript of a restored Task.
+
+    It is stored under the UID that the Task had before it was deleted.
+    """
+    metadata = task["metadata"]
+    tombstone = (metadata.get("annotations") or {}).get(RESTORED_FROM, "")
+    prefix, _, former = tombstone.partition(f"{TASK.singular}-")
+    if prefix or not former:
+        return {}
+    return {"formerUid": former, "namespace": metadata["namespace"], "name": metadata["name"]}
 
 
 RunnersDep = Annotated[Runners, Depends(FromState("runners"))]

@@ -18,7 +18,7 @@ from wegent_kube import ApiError, KubeClient, KubeError, get_or_none
 from wegent_kube.backoff import Backoff
 from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import resource_of
-from wegent_runner.claims.outcome import Outcome
+from wegent_runner.claims.outcome import GiveBack, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +128,7 @@ class Claim:
         Raises:
             ClaimLost: another writer has the Task, or the lease has expired. The work has been
                 cancelled.
+            GiveBack: the work can't go on here. The Task is still claimed.
         """
         running = asyncio.create_task(work, name=f"run {self.namespace}/{self.name}")
         try:
@@ -207,13 +208,16 @@ class Claim:
     def _usage(self) -> Mapping[str, Any]:
         return {"usage": self.usage} if self.usage else {}
 
-    async def read(self, name: str) -> Mapping[str, Any] | None:
+    async def other_task(self, name: str) -> Mapping[str, Any] | None:
         """Return another Task of the namespace, or None if it does not exist.
 
         Raises:
             KubeError: it couldn't be read.
         """
-        return await get_or_none(self._client.request("GET", TASKS.path(self.namespace, name)))
+        task: Mapping[str, Any] | None = await get_or_none(
+            self._client.request("GET", TASKS.path(self.namespace, name))
+        )
+        return task
 
     async def give_back(self, message: str) -> None:
         """Make the Task Pending again, for another runner, by one guarded write.
@@ -269,9 +273,13 @@ def _outcome_of(running: asyncio.Task[Outcome]) -> Outcome:
     if running.cancelled():
         return Outcome(Phase.CANCELLED, message="The Task was cancelled.")
     if (error := running.exception()) is not None:
+        if isinstance(error, ClaimLost | GiveBack):
+            raise error
         logger.error("a run failed", exc_info=error)
         return Outcome(
-            Phase.FAILED, message=f"internal error of the runner: {type(error).__name__}"
+            Phase.FAILED,
+            message=f"internal error of the runner: {type(error).__name__}",
+            reason="InternalError",
         )
     return running.result()
 

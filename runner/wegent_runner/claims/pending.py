@@ -56,10 +56,7 @@ class PendingTasks:
             metadata["creationTimestamp"], name[1], name[0], metadata["resourceVersion"]
         )
         if self._known.get(name) != task:
-            self._known[name] = task
-            self._since.setdefault(name, self._clock())
-            heapq.heappush(self._heaps.setdefault(name[0], []), task)
-            self._more.set()
+            self._add(name, task)
 
     def deleted(self, name: Name) -> None:
         """Handle a Task that is gone, or isn't Pending any more."""
@@ -88,9 +85,21 @@ class PendingTasks:
         del self._known[name]
         return task, self._clock() - self._since.pop(name)
 
+    def put_back(self, task: PendingTask) -> None:
+        """Offer a Task again that could not be claimed, unless a newer version is known."""
+        name = (task.namespace, task.name)
+        if name not in self._known:
+            self._add(name, task)
+
     def oldest_age_s(self) -> float:
         """Return the seconds for which the first of the waiting Tasks has been waiting here."""
         return self._clock() - min(self._since.values()) if self._since else 0.0
+
+    def _add(self, name: Name, task: PendingTask) -> None:
+        self._known[name] = task
+        self._since.setdefault(name, self._clock())
+        heapq.heappush(self._heaps.setdefault(name[0], []), task)
+        self._more.set()
 
     def _pop(self) -> PendingTask | None:
         while self._heaps:

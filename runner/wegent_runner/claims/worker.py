@@ -7,9 +7,11 @@ from typing import Any, Final, Generic, TypeVar
 
 from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_runner.claims.claim import TASKS, Claim, ClaimLost
-from wegent_runner.claims.outcome import Outcome
+from wegent_runner.claims.outcome import GiveBack, Outcome
 from wegent_runner.claims.own_tasks import OwnTasks
 from wegent_runner.claims.pending import PendingTask, PendingTasks, claimable
+from wegent_runner.settings import Settings
+from wegent_runner.telemetry.observer import Observer, stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +28,9 @@ class Worker(Generic[P]):
         own: the claims whose Tasks are followed.
         plan: returns the plan of a Task, or None if this runner doesn't serve it.
         run: runs a claimed Task by its plan.
-        holder: the runner's name.
-        slots: Tasks that run at once.
-        lease_s: Duration of a lease in seconds.
+        observer: is told of each claim and its end.
+        able: returns when Tasks may be claimed: when the store works.
+        settings: the runner's name, its slots, and the duration of a lease.
     """
 
     def __init__(
@@ -39,18 +41,21 @@ class Worker(Generic[P]):
         *,
         plan: Callable[[Mapping[str, Any]], Awaitable[P | None]],
         run: Callable[[Claim, P], Coroutine[Any, Any, Outcome]],
-        holder: str,
-        slots: int,
-        lease_s: int,
+        observer: Observer,
+        able: Callable[[], Awaitable[None]],
+        settings: Settings,
     ) -> None:
         self._client = client
         self._pending = pending
         self._own = own
         self._plan = plan
         self._run = run
-        self._holder = holder
-        self._lease_s = lease_s
-        self._slots = asyncio.Semaphore(slots)
+        self._observer = observer
+        self._claims = observer.metrics.claims
+        self._able = able
+        self._holder = settings.name
+        self._lease_s = settings.lease_s
+        self._slots = asyncio.Semaphore(settings.slots)
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -65,6 +70,7 @@ class Worker(Generic[P]):
             await self._slots.acquire()
             try:
                 task, _ = await self._pending.get()
+                await self._able()
             except asyncio.CancelledError:
                 self._slots.release()
                 raise
@@ -92,18 +98,28 @@ class Worker(Generic[P]):
             claimed = await self._claim(pending)
         except KubeError as error:
             logger.warning("%s/%s: not claimed: %s", pending.namespace, pending.name, error)
+            self._claims.labels("error").inc()
             await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+            self._pending.put_back(pending)
             return
         if claimed is None:
             return
         claim, plan = claimed
+        self._claims.labels("claimed").inc()
+        self._observer.claimed(claim.task)
         self._own.add(claim)
+        took_s = stopwatch()
         try:
-            await claim.run(self._run(claim, plan))
+            end = await claim.run(self._run(claim, plan))
+            self._observer.ended(claim.task, end.phase, end.reason, end.message or "", took_s())
         except ClaimLost as error:
             logger.warning("%s/%s: stopped: %s", claim.namespace, claim.name, error)
+            self._observer.metrics.claims_lost.inc()
+        except GiveBack as error:
+            await self._give_back(claim, error)
         except asyncio.CancelledError:
-            await self._give_back(claim)
+            told = f"{self._holder} stops; another runner takes the Task"
+            await self._give_back(claim, GiveBack("Draining", told))
             raise
         except KubeError as error:
             logger.error("%s/%s: its end was refused: %s", claim.namespace, claim.name, error)  # noqa: TRY400 - an answer, not a bug
@@ -114,13 +130,23 @@ class Worker(Generic[P]):
         task = await get_or_none(
             self._client.request("GET", TASKS.path(pending.namespace, pending.name))
         )
-        if task is None or not claimable(task) or (plan := await self._plan(task)) is None:
+        if task is None or not claimable(task):
+            self._claims.labels("gone").inc()
+            return None
+        if (plan := await self._plan(task)) is None:
+            self._claims.labels("not_served").inc()
             return None
         claim = await Claim.take(self._client, task, self._holder, self._lease_s)
-        return None if claim is None else (claim, plan)
+        if claim is None:
+            self._claims.labels("lost_race").inc()
+            return None
+        return claim, plan
 
-    async def _give_back(self, claim: Claim) -> None:
+    async def _give_back(self, claim: Claim, why: GiveBack) -> None:
         try:
-            await claim.give_back(f"{self._holder} stopped; another runner goes on")
+            await claim.give_back(str(why))
         except (KubeError, ClaimLost) as error:
             logger.warning("%s/%s: not given back: %s", claim.namespace, claim.name, error)
+        else:
+            logger.info("%s/%s: given back: %s", claim.namespace, claim.name, why)
+            self._observer.given_back(claim.task, why.reason, str(why))

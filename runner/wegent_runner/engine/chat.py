@@ -8,20 +8,23 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from wegent_crds.phases import Phase
-from wegent_runner.claims.claim import Claim
-from wegent_runner.claims.outcome import Outcome
-from wegent_runner.engine.conversation import shortened, turns_of, turns_of_task
-from wegent_runner.engine.failures import CallFailed, ContextExceeded
+from wegent_kube import KubeError
+from wegent_runner.claims.claim import Claim, ClaimLost
+from wegent_runner.claims.outcome import GiveBack, Outcome
+from wegent_runner.engine.conversation import left_out, shortened, turns_of, turns_of_task
+from wegent_runner.engine.failures import CallFailed, ContextExceeded, empty_answer
 from wegent_runner.engine.meter import BudgetExceeded, Meter
-from wegent_runner.engine.model_stream import Done, ModelCaller, Turn
+from wegent_runner.engine.model_stream import Done, ModelCaller, Turn, Usage
 from wegent_runner.plan.plan import ModelPlan, Plan
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.log import LogFull, RunLog
+from wegent_runner.store.failures import Fenced, StoreError
+from wegent_runner.store.retention import former_uid
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
+from wegent_runner.telemetry.observer import Observer, stopwatch
 
 logger = logging.getLogger(__name__)
 
-TRIES_PER_MODEL: Final = 4
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 30.0
 
@@ -34,29 +37,42 @@ class ChatEngine:
         caller: ModelCaller,
         store: TranscriptStore,
         hub: Hub,
+        observer: Observer,
         chance: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._caller = caller
         self._store = store
         self._hub = hub
+        self._observer = observer
         self._chance = chance
 
     async def run(self, claim: Claim, plan: Plan) -> Outcome:
         """Run a claimed Task, and return its outcome.
 
         Raises:
-            Fenced: a later attempt has begun.
-            StoreError: the store failed.
+            ClaimLost: a later attempt has begun.
+            GiveBack: the store or the API server failed.
             asyncio.CancelledError: the claim is lost, or the runner stops.
         """
-        previous = None if plan.previous is None else await claim.read(plan.previous)
+        try:
+            return await self._run(claim, plan)
+        except Fenced as error:
+            raise ClaimLost(str(error)) from error
+        except StoreError as error:
+            raise GiveBack("StoreUnavailable", f"{error}; waiting for another claim") from error
+        except KubeError as error:
+            told = f"spec.previousTaskRef can't be read now: {error}"
+            raise GiveBack("ApiServerUnavailable", told) from error
+
+    async def _run(self, claim: Claim, plan: Plan) -> Outcome:
+        previous = None if plan.previous is None else await claim.other_task(plan.previous)
         stored = await self._store.open(
             claim.uid,
             claim.attempt,
             namespace=claim.namespace,
             name=claim.name,
             prompt=plan.prompt,
-            previous=previous["metadata"]["uid"] if previous else None,
+            previous=await self._transcript_of(previous) if previous else None,
             history=[{"role": turn.role, "content": turn.text} for turn in plan.history],
         )
         log = RunLog(claim.attempt, stored.items)
@@ -66,7 +82,7 @@ class ChatEngine:
                 what = f"spec.previousTaskRef: Task {claim.namespace}/{plan.previous}"
                 outcome = Outcome(Phase.FAILED, message=f"{what} was deleted")
             else:
-                before = await self._turns_before(stored, previous)
+                before = await self._turns_before(plan, stored, previous)
                 outcome = await self._answer(claim, plan, before, log)
             end = {"phase": outcome.phase.value, "message": outcome.message, **_shown(outcome)}
             await self._store.close(claim.uid, claim.attempt, end)
@@ -76,40 +92,60 @@ class ChatEngine:
             log.abandon()
             self._hub.remove(claim.uid, log)
 
+    async def _transcript_of(self, previous: Mapping[str, Any]) -> str:
+        """Return the UID under which the transcript of the previous Task is stored."""
+        metadata = previous["metadata"]
+        uid = str(metadata["uid"])
+        if former := former_uid(metadata):
+            await self._store.adopt(
+                uid, former, namespace=metadata["namespace"], name=metadata["name"]
+            )
+        return uid
+
     async def _turns_before(
-        self, stored: Transcript, previous: Mapping[str, Any] | None
+        self, plan: Plan, stored: Transcript, previous: Mapping[str, Any] | None
     ) -> Sequence[Turn]:
-        """Return the conversation that a Task continues; empty if it begins one."""
-        if stored.previous is None:
-            return []
-        turns = turns_of(await self._store.conversation(stored.previous))
-        return turns or (turns_of_task(previous) if previous else [])
+        """Return the conversation before the prompt; empty if the Task begins one."""
+        turns: list[Turn] = []
+        if stored.previous is not None:
+            turns = turns_of(await self._store.conversation(stored.previous))
+            turns = turns or (turns_of_task(previous) if previous else [])
+        return [*turns, *(Turn(turn.role, turn.text) for turn in plan.history)]
 
     async def _answer(
         self, claim: Claim, plan: Plan, before: Sequence[Turn], log: RunLog
     ) -> Outcome:
         if log.messages and log.messages[-1].status == "completed":
             # A former attempt was killed between the answer and the end of its Task.
-            return Outcome(Phase.COMPLETED, result=log.messages[-1].text)
-        before = [*before, *(Turn(turn.role, turn.text) for turn in plan.history)]
-        meter = Meter(claim)
+            return Outcome(Phase.COMPLETED, result=log.messages[-1].text, usage=claim.usage)
+        conversation = _Conversation(
+            self._caller, self._observer, self._chance, claim, plan, before, log
+        )
         try:
-            await self._call_any(plan, before, log, meter)
+            await conversation.answer()
             message = log.finish()
         except asyncio.CancelledError:
             if not claim.cancelled:
                 raise
             await self._store_partial(claim, log)
             return Outcome(Phase.CANCELLED, message="The Task was cancelled.", usage=claim.usage)
-        except BudgetExceeded as error:
+        except (BudgetExceeded, CallFailed, LogFull) as error:
             text = await self._store_partial(claim, log)
-            return Outcome(Phase.FAILED, result=text, message=str(error), usage=claim.usage)
-        except (CallFailed, LogFull) as error:
-            await self._store_partial(claim, log)
-            reason = str(error) or "the answer is longer than a run may be"
-            return Outcome(Phase.FAILED, message=reason, usage=claim.usage)
+            return Outcome(
+                Phase.FAILED,
+                result=text if isinstance(error, BudgetExceeded) else None,
+                message=str(error) or "the answer is longer than a run may be",
+                usage=claim.usage,
+                reason=_reason_of(error),
+                notices=tuple(conversation.notices),
+            )
         await self._store.add(claim.uid, message)
-        return Outcome(Phase.COMPLETED, result=message.text, usage=claim.usage)
+        return Outcome(
+            Phase.COMPLETED,
+            result=message.text,
+            usage=claim.usage,
+            notices=tuple(conversation.notices),
+        )
 
     async def _store_partial(self, claim: Claim, log: RunLog) -> str | None:
         """Store the message that is being written, if any, and return its text."""
@@ -119,19 +155,45 @@ class ChatEngine:
         await self._store.add(claim.uid, message)
         return message.text
 
-    async def _call_any(
-        self, plan: Plan, before: Sequence[Turn], log: RunLog, meter: Meter
+
+class _Conversation:
+    """The calls of one run, until one Model has answered."""
+
+    def __init__(
+        self,
+        caller: ModelCaller,
+        observer: Observer,
+        chance: Callable[[float, float], float],
+        claim: Claim,
+        plan: Plan,
+        before: Sequence[Turn],
+        log: RunLog,
     ) -> None:
+        self._caller = caller
+        self._observer = observer
+        self._chance = chance
+        self._claim = claim
+        self._plan = plan
+        self._before = before
+        self._log = log
+        self._meter = Meter(claim)
+        self.notices: list[str] = []
+        """Remarks for the transcript, such as on turns that were left out."""
+
+    async def answer(self) -> None:
         """Call the Bot's Model, and those to fall back to in turn, until one has answered.
 
         Raises:
             CallFailed: all have failed; it is the failure of the last one.
-            BudgetExceeded: the Task's budget is used up.
+            BudgetExceeded: a limit of the Task is reached.
+            LogFull: the answer is too long.
         """
         failure: CallFailed | None = None
-        for model in plan.bot.models:
+        for model in self._plan.bot.models:
+            if failure is not None:
+                self._observer.fell_back(self._claim.task, str(failure), model.name)
             try:
-                await self._call(model, plan, before, log, meter)
+                await self._call(model)
             except CallFailed as error:
                 logger.warning("%s: %s", error.reason, error)
                 failure = error
@@ -140,40 +202,61 @@ class ChatEngine:
         if failure is not None:
             raise failure
 
-    async def _call(
-        self, model: ModelPlan, plan: Plan, before: Sequence[Turn], log: RunLog, meter: Meter
-    ) -> None:
+    async def _call(self, model: ModelPlan) -> None:
         """Call one Model, several times if need be."""
-        tries = 0
+        tries, told = 0, self._before
         while True:
             try:
-                await self._stream(model, plan, before, log, meter)
-            except ContextExceeded:
-                if not before:
+                await self._stream(model, told)
+            except ContextExceeded as error:
+                self._observer.call_failed(model.provider, error.reason)
+                if not told:
                     raise
-                before = shortened(before)
+                told = shortened(told)
             except CallFailed as error:
+                self._observer.call_failed(model.provider, error.reason)
                 tries += 1
-                if not error.retryable or tries == TRIES_PER_MODEL:
+                if not error.retryable or tries >= error.max_tries:
                     raise
-                await asyncio.sleep(self._pause_s(tries, error.retry_after_s))
+                pause_s = self._pause_s(tries, error.retry_after_s)
+                self._observer.retrying(self._claim.task, str(error), pause_s)
+                await asyncio.sleep(pause_s)
             else:
+                if len(told) < len(self._before):
+                    self.notices.append(left_out(self._before, told))
+                    self._observer.shortened(self._claim.task, self.notices[-1])
                 return
-            log.discard()
+            self._log.discard()
 
-    async def _stream(
-        self, model: ModelPlan, plan: Plan, before: Sequence[Turn], log: RunLog, meter: Meter
-    ) -> None:
+    async def _stream(self, model: ModelPlan, before: Sequence[Turn]) -> None:
+        bot, log = self._plan.bot, self._log
         log.discard()
-        meter.begin_request()
-        log.begin(plan.bot.name)
-        turns = [*before, Turn("user", plan.prompt)]
-        async with aclosing(self._caller.stream(model, plan.bot.instructions, turns)) as stream:
+        self._meter.begin_request()
+        log.begin(bot.name)
+        turns = [*before, Turn("user", self._plan.prompt)]
+        since_call_s, wrote, spoke = stopwatch(), False, False
+        async with aclosing(self._caller.stream(model, bot.instructions, turns)) as stream:
             async for piece in stream:
                 if isinstance(piece, Done):
-                    meter.end_request(piece.usage)
-                else:
-                    log.append(piece)
+                    self._meter.end_request(piece.usage)
+                    self._count(model, piece.usage)
+                    if not spoke:
+                        raise empty_answer(model.name, truncated=piece.truncated)
+                    continue
+                if not wrote:
+                    wrote = True
+                    self._observer.metrics.first_text.observe(since_call_s())
+                spoke = spoke or not piece.isspace()
+                log.append(piece)
+
+    def _count(self, model: ModelPlan, usage: Usage) -> None:
+        self._observer.call_ended(
+            model.provider,
+            input_=usage.input_tokens,
+            cached=usage.cached_input_tokens,
+            output=usage.output_tokens,
+            cost=usage.cost_usd,
+        )
 
     def _pause_s(self, tries: int, retry_after_s: float | None) -> float:
         """Return the pause before the next try: what the provider asked for, or a growing one."""
@@ -183,5 +266,16 @@ class ChatEngine:
         return self._chance(pause_s / 2, pause_s)
 
 
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, CallFailed):
+        return error.reason
+    return "BudgetExceeded" if isinstance(error, BudgetExceeded) else "AnswerTooLong"
+
+
 def _shown(outcome: Outcome) -> dict[str, Any]:
-    return {"usage": dict(outcome.usage)} if outcome.usage else {}
+    shown: dict[str, Any] = {}
+    if outcome.usage:
+        shown["usage"] = dict(outcome.usage)
+    if outcome.notices:
+        shown["notices"] = list(outcome.notices)
+    return shown

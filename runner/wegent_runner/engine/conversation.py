@@ -30,6 +30,14 @@ def turns_of_task(task: Mapping[str, Any]) -> list[Turn]:
     return [Turn("user", task["spec"]["prompt"]), Turn("assistant", result)] if result else []
 
 
+def left_out(before: Sequence[Turn], after: Sequence[Turn]) -> str:
+    """Return the notice that says how much of a conversation an LLM was not told."""
+    return (
+        f"The conversation is too long for the Model. {(len(before) - len(after)) // 2} of its"
+        f" {len(before) // 2} earlier turns were left out, the oldest first."
+    )
+
+
 def shortened(turns: Sequence[Turn]) -> list[Turn]:
     """Return the newer part of the turns; it begins with the user's. Empty if none is left."""
     newer = turns[len(turns) - int(len(turns) * SHORTER) :]

@@ -24,6 +24,7 @@ class CallFailed(Exception):  # noqa: N818 - names the event
         reason: A short CamelCase reason, for metrics and Events.
         retryable: True if the same call may succeed later.
         retry_after_s: Seconds that the provider asked to wait.
+        max_tries: Number of calls of one Model after which this failure is the Task's.
     """
 
     def __init__(
@@ -33,15 +34,38 @@ class CallFailed(Exception):  # noqa: N818 - names the event
         *,
         retryable: bool = False,
         retry_after_s: float | None = None,
+        max_tries: int = 4,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+        self.max_tries = max_tries
 
 
 class ContextExceeded(CallFailed):
     """The input is longer than the LLM's context."""
+
+
+def empty_answer(model: str, *, truncated: bool) -> CallFailed:
+    """Return the failure for an answer without text. An LLM rarely gives two of them."""
+    if truncated:
+        told = "the answer reached the maximum of tokens (spec.maxTokens) before any text"
+        return CallFailed("EmptyAnswer", f"Model {model}: {told}")
+    told = "the provider's answer is empty"
+    return CallFailed("EmptyAnswer", f"Model {model}: {told}", retryable=True, max_tries=2)
+
+
+def cut_answer(model: str) -> CallFailed:
+    """Return the failure for an answer whose stream ended, in good order, before the answer did."""
+    told = "the provider's answer ended without a finish reason"
+    return CallFailed("CutAnswer", f"Model {model}: {told}", retryable=True)
+
+
+def unexpected_tool_call(model: str, tool: str) -> CallFailed:
+    """Return the failure for a call of a tool that the LLM was not offered."""
+    told = f"the LLM called the tool {tool[:64]!r}, but was offered none"
+    return CallFailed("UnexpectedToolCall", f"Model {model}: {told}", retryable=True, max_tries=2)
 
 
 _CATEGORIES: Final = (

@@ -18,22 +18,25 @@ from pydantic_ai.messages import (
     PartStartEvent,
     TextPart,
     TextPartDelta,
+    ToolCallPart,
     UserPromptPart,
 )
 from pydantic_ai.models import StreamedResponse
+from pydantic_ai.models.instrumented import InstrumentationSettings
 
+from wegent_kube import KubeError
 from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
-from wegent_runner.engine.failures import CallFailed, failure_of
+from wegent_runner.engine.failures import CallFailed, cut_answer, failure_of, unexpected_tool_call
 from wegent_runner.engine.keys import KeyNotUsable, Keys
 from wegent_runner.engine.model_events import ModelEvents
 from wegent_runner.engine.providers import base_url, model_of, settings_of
 from wegent_runner.engine.redaction import Redactor, struck
 from wegent_runner.plan.plan import ModelPlan
+from wegent_runner.runs.text import storable
 
+CONNECT_TIMEOUT_S: Final = 10.0
 KEY_FAULTS: Final = frozenset({"KeyNotUsable", "KeyRefused"})
 """Reasons of failures that the owner of the Model can mend."""
-SILENCE_S: Final = 120.0
-"""Seconds without a byte after which a provider counts as hung."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +81,31 @@ class Done:
 
 
 class ModelCaller:
-    """Calls Models over one guarded pool of connections. It is an async context manager."""
+    """Calls Models over one guarded pool of connections. It is an async context manager.
 
-    def __init__(self, keys: Keys, policy: EgressPolicy, events: ModelEvents | None = None) -> None:
+    Args:
+        keys: the API keys.
+        policy: the addresses that may be called.
+        events: the Events on Models whose keys fail; None to record none.
+        silence_s: Seconds without a byte after which a provider counts as hung.
+        traced: True to record a span for each call, without prompts and answers.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        policy: EgressPolicy,
+        events: ModelEvents | None = None,
+        *,
+        silence_s: float = 120.0,
+        traced: bool = False,
+    ) -> None:
         self._keys = keys
         self._events = events
+        self._instrument = InstrumentationSettings(include_content=False) if traced else False
         self._http = httpx2.AsyncClient(
             transport=GuardedTransport(policy),
-            timeout=httpx2.Timeout(SILENCE_S, connect=10.0),
+            timeout=httpx2.Timeout(silence_s, connect=CONNECT_TIMEOUT_S),
             follow_redirects=False,
             trust_env=False,
         )
@@ -112,15 +132,21 @@ class ModelCaller:
             redactor = Redactor(key)
             model = model_of(plan, key, self._http)
             opened = model_request_stream(
-                model, _messages(instructions, turns), model_settings=settings_of(plan)
+                model,
+                _messages(instructions, turns),
+                model_settings=settings_of(plan),
+                instrument=self._instrument,
             )
             async with _mapped(opened, plan, key) as response:
                 async for event in response:
-                    if text := redactor.feed(_text(event)):
-                        yield text
+                    if text := redactor.feed(_text(event, plan)):
+                        yield storable(text)
                 if rest := redactor.flush():
-                    yield rest
-                yield _done(response.get(), plan)
+                    yield storable(rest)
+                answer = response.get()
+                if not _has_ended(answer):
+                    raise cut_answer(plan.name)
+                yield _done(answer, plan)
         except CallFailed as error:
             if error.reason in KEY_FAULTS:
                 await self._key_failed(plan, error)
@@ -138,6 +164,9 @@ class ModelCaller:
             raise CallFailed(
                 "KeyNotUsable", f"Model {plan.name}: {error}", retryable=error.passing
             ) from error
+        except KubeError as error:
+            told = f"Model {plan.name}: the API key can't be read now: {error}"
+            raise CallFailed("KeyUnreadable", told, retryable=True) from error
 
     async def _key_failed(self, plan: ModelPlan, error: CallFailed) -> None:
         """Read the key anew for the next call, and report the failure on the Model."""
@@ -147,8 +176,14 @@ class ModelCaller:
             await self._events.warn(plan, error.reason, str(error))
 
 
-def _text(event: ModelResponseStreamEvent) -> str:
-    """Return the text that an event adds to the answer."""
+def _text(event: ModelResponseStreamEvent, plan: ModelPlan) -> str:
+    """Return the text that an event adds to the answer.
+
+    Raises:
+        CallFailed: the answer calls a tool, and none was offered.
+    """
+    if isinstance(event, PartStartEvent) and isinstance(event.part, ToolCallPart):
+        raise unexpected_tool_call(plan.name, event.part.tool_name)
     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
         return event.part.content
     if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
@@ -178,6 +213,16 @@ def _messages(instructions: str, turns: Sequence[Turn]) -> list[ModelMessage]:
         else:
             messages.append(ModelResponse(parts=[TextPart(turn.text)]))
     return messages
+
+
+def _has_ended(response: ModelResponse) -> bool:
+    """Return True if the provider has said why the answer ends.
+
+    pydantic-ai takes a stream that just ends for a whole answer. A proxy before the provider may
+    have closed it. ``provider_details`` has the provider's own reason.
+    """
+    told = (response.provider_details or {}).get("finish_reason")
+    return told is not None or response.finish_reason == "content_filter"
 
 
 def _done(response: ModelResponse, plan: ModelPlan) -> Done:

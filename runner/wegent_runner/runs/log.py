@@ -105,6 +105,11 @@ class RunLog:
         return self._ended is not None or self._abandoned
 
     @property
+    def abandoned(self) -> bool:
+        """True if the run goes on elsewhere, or later: this log will get no more events."""
+        return self._abandoned
+
+    @property
     def is_writing(self) -> bool:
         """True if a message has been begun and not finished."""
         return self._open is not None
@@ -170,9 +175,10 @@ class RunLog:
             self._notify()
 
     def abandon(self) -> None:
-        """End the log without ``run.ended``: the run goes on elsewhere, or not at all.
+        """End the log without ``run.ended``: the run goes on elsewhere, or later.
 
-        Its readers' streams end, and the API proxy looks where the Task runs now.
+        Its readers' streams end, and the API proxy looks where the Task runs now. A log that has
+        ended stays so.
         """
         if self._ended is None:
             self._abandoned = True
@@ -198,7 +204,7 @@ class RunLog:
 
     async def wait(self, position: int) -> None:
         """Return when there is something after ``position``, or the log has ended."""
-        while self.end <= position and not self.ended:
+        while self.end <= position and not self.ended and not self._abandoned:
             await self._more.wait()
 
     def _notify(self) -> None:

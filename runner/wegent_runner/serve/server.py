@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from wegent_kube import KubeError
 from wegent_kube.encoding import encode_json
@@ -13,23 +14,44 @@ from wegent_runner.runs.items import item_of
 from wegent_runner.runs.log import RunLog
 from wegent_runner.serve.callers import Callers
 from wegent_runner.serve.sse import EventIdError, parse_id, stream
-from wegent_runner.store.transcripts import StoreError, Transcript, TranscriptStore
+from wegent_runner.store.failures import StoreError
+from wegent_runner.store.transcripts import Transcript, TranscriptStore
+from wegent_runner.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
+MAX_ID_CHARACTERS: Final = 128
 Problems = Callable[[], list[str]]
 
 
 class Server:
-    """Serves ``/v1/runs/{uid}/events`` and ``.../transcript``, ``/healthz``, ``/readyz``."""
+    """Serves ``/v1/runs/{uid}/events`` and ``.../transcript``, ``/healthz``, ``/readyz``, metrics.
+
+    Args:
+        hub: the running logs.
+        store: the transcripts.
+        callers: decides who may read them.
+        metrics: the metrics of the program.
+        problems: returns the reasons for which the runner isn't ready.
+        dead: returns the names of the parts of the program that have ended and never should.
+    """
 
     def __init__(
-        self, hub: Hub, store: TranscriptStore, callers: Callers, problems: Problems
+        self,
+        hub: Hub,
+        store: TranscriptStore,
+        callers: Callers,
+        *,
+        metrics: Metrics,
+        problems: Problems,
+        dead: Problems,
     ) -> None:
         self._hub = hub
         self._store = store
         self._callers = callers
+        self._metrics = metrics
         self._problems = problems
+        self._dead = dead
         self._runner: web.AppRunner | None = None
         self.port = 0
         """The port on which the server listens, once it has started."""
@@ -39,6 +61,7 @@ class Server:
         app = web.Application(client_max_size=1024)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._serve_metrics)
         app.router.add_get("/v1/runs/{uid}/events", self._events)
         app.router.add_get("/v1/runs/{uid}/transcript", self._transcript)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
@@ -52,12 +75,18 @@ class Server:
             await self._runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
+        if dead := self._dead():
+            return web.Response(status=503, text=f"ended: {', '.join(dead)}\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
         if problems := self._problems():
             return web.Response(status=503, text="".join(f"{line}\n" for line in problems))
         return web.Response(text="ok\n")
+
+    async def _serve_metrics(self, _: web.Request) -> web.Response:
+        page = generate_latest(self._metrics.registry)
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         await self._authenticate(request)
@@ -68,18 +97,26 @@ class Server:
         uid = request.match_info["uid"]
         log = self._hub.get(uid)
         if log is None:
-            log = _log_of(await self._stored(uid))
+            log = _log_of(await self._stored(request))
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         await response.prepare(request)
-        async for chunk in stream(log, attempt, position):
-            await response.write(chunk)
+        logger.info(
+            "events of %s after %d.%d",
+            uid,
+            attempt,
+            position,
+            extra={"requestId": request.headers.get("X-Request-Id", "")[:MAX_ID_CHARACTERS]},
+        )
+        with self._metrics.streams.track_inprogress():
+            async for chunk in stream(log, attempt, position):
+                await response.write(chunk)
         return response
 
     async def _transcript(self, request: web.Request) -> web.Response:
         await self._authenticate(request)
-        body = transcript_body(await self._stored(request.match_info["uid"]))
+        body = transcript_body(await self._stored(request))
         return web.Response(body=encode_json(body), content_type="application/json")
 
     async def _authenticate(self, request: web.Request) -> None:
@@ -91,9 +128,19 @@ class Server:
         if not permitted:
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
 
-    async def _stored(self, uid: str) -> Transcript:
+    async def _stored(self, request: web.Request) -> Transcript:
+        """Return the transcript of a Task, or the former one of a Task that was restored."""
+        uid, query = request.match_info["uid"], request.query
         try:
             transcript = await self._store.get(uid)
+            if transcript is None and (former := query.get("formerUid")):
+                await self._store.adopt(
+                    uid,
+                    former,
+                    namespace=query.get("namespace", ""),
+                    name=query.get("name", ""),
+                )
+                transcript = await self._store.get(uid)
         except StoreError as error:
             raise web.HTTPServiceUnavailable(text=str(error)) from error
         if transcript is None:

@@ -63,7 +63,7 @@ async def stream(log: RunLog, attempt: int, position: int) -> AsyncIterator[byte
         if events := log.read(position):
             position = events[-1].position
             yield encode(log.attempt, events)
-        if log.ended and position >= log.end:
+        if (log.ended or log.abandoned) and position >= log.end:
             return
         try:
             async with asyncio.timeout(HEARTBEAT_S):
