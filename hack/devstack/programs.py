@@ -1,4 +1,4 @@
-"""The operator and the API proxy as background processes with their own ServiceAccounts."""
+"""Wegent's programs as background processes with their own ServiceAccounts."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from devstack.settings import SYSTEM_NAMESPACE, strays
 
 READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
-PACKAGES: Final = ("operator", "crds", "kube", "api_proxy")
+PACKAGES: Final = ("operator", "crds", "kube", "api_proxy", "runner")
 TOKEN_LIFETIME: Final = "8760h"  # noqa: S105 - a duration
 """A year. Each `make up` of a stopped program gets a new token, and clusters live less long."""
 
@@ -36,6 +36,7 @@ class Program:
         port_variable: the environment variable for that port.
         directory: the place of its kubeconfig, log and process record.
         settings: variables of its environment, each as NAME=value.
+        drain_s: seconds that it takes to finish its work before it stops.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class Program:
         directory: Path,
         *,
         settings: tuple[str, ...] = (),
+        drain_s: float = 0,
     ) -> None:
+        self._stop_within_s = STOP_WITHIN_S + drain_s
         self._settings = settings
         self.name = name
         self._address = address
@@ -120,7 +123,7 @@ class Program:
 
     def stop(self) -> None:
         """Stop it, if it runs."""
-        self.daemon.stop(STOP_WITHIN_S)
+        self.daemon.stop(self._stop_within_s)
 
     def _running_as(self) -> dict[str, str] | None:
         try:

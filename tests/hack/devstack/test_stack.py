@@ -32,10 +32,13 @@ class Commands:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        operator, self.api_port = free_ports(2)
+        operator, self.api_port, runner, model = free_ports(4)
         self.ports = {
             "WEGENT_OPERATOR_LISTEN_PORT": str(operator),
             "WEGENT_API_PORT": str(self.api_port),
+            "WEGENT_RUNNER_LISTEN_PORT": str(runner),
+            "WEGENT_DEMO_MODEL_PORT": str(model),
+            "WEGENT_DEMO_MODEL_ENABLED": "false",  # test_demo_model.py is its test
         }
         self._env = {
             name: value for name, value in os.environ.items() if not NOT_PASSED_ON.match(name)
@@ -93,7 +96,7 @@ def test_a_taken_port_is_named_and_nothing_is_started(commands: Commands) -> Non
         assert refused.returncode == 1
         assert f"port {commands.api_port} of 127.0.0.1" in refused.stderr
         assert "WEGENT_API_PORT=... make up" in refused.stderr
-        assert commands.run("status").stdout.count(": down\n") == 3
+        assert commands.run("status").stdout.count(": down\n") == 4
 
 
 def test_up_down_and_up(commands: Commands, kubectl: Kubectl) -> None:
@@ -129,7 +132,7 @@ def test_commands_in_a_copy_of_a_running_stack_leave_it_alone(commands: Commands
     # shutil.copytree does not copy etcd's socket.
     subprocess.run(["cp", "-r", commands.directory, copy.directory], check=True)
     pid = commands.operator_pid()
-    assert copy.run("status").stdout.count(": down\n") == 3
+    assert copy.run("status").stdout.count(": down\n") == 4
     remedy = "`make clean` here deletes the copy and leaves the original alone"
     for command in ("up", "token", "admin-login", "kubeconfig", "uninstall"):
         refused = copy.run(command, **copy.ports)
