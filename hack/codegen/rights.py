@@ -11,8 +11,6 @@ from codegen.files import ROOT, GeneratedRegion
 from codegen.markdown import cell, code, table
 
 PAGE: Final = Path("docs/security.md")
-API: Final = Path("config/rbac/api.yaml")
-"""The API proxy's rights, written by hand; the other roles are taken from their generator."""
 
 Manifest = Mapping[str, Any]
 
@@ -54,7 +52,8 @@ def refusals(manifests: Iterable[Manifest]) -> str:
 
 def _manifests() -> Iterator[Manifest]:
     generated = (file.text for file in (*policies.generate(), *rbac.generate()))
-    for text in (*generated, (ROOT / API).read_text(encoding="utf-8")):
+    by_hand = ((ROOT / path).read_text(encoding="utf-8") for path in rbac.WRITTEN_BY_HAND)
+    for text in (*generated, *by_hand):
         yield from filter(None, yaml.safe_load_all(text))
     for job in rbac.chart_jobs().values():
         yield from job
