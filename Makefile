@@ -93,7 +93,7 @@ test: env ## Run the tests, against a real API server: all but those of `make e2
 coverage: MEASURED := --cov --cov-report=term
 coverage: test ## Run the same tests and measure their coverage, which must stay above 85 %
 
-image: env ## Make both programs' images, without Docker too, into .dev/image
+image: env ## Make the programs' images, without Docker too, into .dev/image
 	$(BIN)/python -m imagebuild
 
 e2e: env ## Test the installed chart on a cluster that runs Pods: kind, or a node of its own
