@@ -25,6 +25,7 @@ from devcluster.processes import Daemon, wait_ready
 from devcluster.progress import Progress
 
 LOCK: Final = CHECKOUT / "requirements-demo-model.lock"
+SERVER: Final = Path(__file__).with_name("demo_server.py")
 MANIFESTS: Final = CHECKOUT / "examples" / "demo"
 READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 5.0
@@ -43,7 +44,7 @@ class DemoModel:
 
     def __init__(self, address: tuple[str, int], directory: Path) -> None:
         self._host, self._port = address
-        self._started_at = directory / "run" / f"{NAME}.port"
+        self._source = directory / "run" / f"{NAME}.source"
         self.daemon = Daemon(NAME, directory)
 
     @property
@@ -74,7 +75,7 @@ class DemoModel:
         if fresh:
             module = [sys.executable, "-m", "devstack.demo_server", str(self._port)]
             self.daemon.start(["env", f"PYTHONPATH={packages}", *module])
-            self._started_at.write_text(str(self._port), encoding="ascii")
+            self._source.write_text(self._wanted(), encoding="ascii")
         health = f"http://{self._host}:{self._port}/health"
         try:
             wait_ready(self.daemon, lambda: fault_of(health), within_s=READY_WITHIN_S)
@@ -97,10 +98,15 @@ class DemoModel:
 
     def _runs_as_wanted(self) -> bool:
         try:
-            port = self._started_at.read_text(encoding="ascii")
+            source = self._source.read_text(encoding="ascii")
         except OSError:
             return False
-        return self.daemon.running() and port == str(self._port)
+        return self.daemon.running() and source == self._wanted()
+
+    def _wanted(self) -> str:
+        """Return a record of the port, the packages and the server's code."""
+        digest = hashlib.sha256(LOCK.read_bytes() + SERVER.read_bytes()).hexdigest()
+        return f"{self._port} {digest}"
 
 
 def installed() -> Path:

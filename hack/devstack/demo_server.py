@@ -24,6 +24,8 @@ PROMPT_CACHE_MIB: Final = 64
 THREADS: Final = 1
 """Threads that compute. More of them wait for each other at each layer: where other programs use
 the processors too, two threads take three times as long as one."""
+PENALTY: Final = 1.15
+"""For tokens that were said before: without it, a model of this size falls into loops."""
 WARNINGS: Final = 2
 """llama.cpp's level of messages."""
 
@@ -51,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parameters.kv_unified = True
     parameters.cache_ram_mib = PROMPT_CACHE_MIB
     parameters.cpuparams.n_threads = THREADS
+    parameters.sampling.penalty_repeat = PENALTY
     parameters.ui = False
     parameters.verbosity = WARNINGS
     signals = (signal.SIGINT, signal.SIGTERM)

@@ -20,7 +20,7 @@ WALKTHROUGH = "WEGENT_E2E_WALKTHROUGH"
 
 
 def test_all_pods_are_ready_and_restricted(release: Release) -> None:
-    for component in (release.api, release.operator):
+    for component in (release.api, release.operator, release.runner):
         pods = component.all()
         assert pods
         assert len(component.ready()) == len(pods), component.states()
@@ -29,7 +29,7 @@ def test_all_pods_are_ready_and_restricted(release: Release) -> None:
 
 
 @pytest.mark.parametrize(
-    ("component", "foreign"), [("operator", "fastapi"), ("api", "kopf")], ids=["operator", "api"]
+    ("component", "foreign"), [("operator", "fastapi"), ("api", "kopf"), ("runner", "kopf")]
 )
 def test_image_holds_what_its_program_runs_and_no_more(
     release: Release, component: str, foreign: str
