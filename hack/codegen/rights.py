@@ -20,8 +20,7 @@ def generate() -> Iterator[GeneratedRegion]:
     manifests = list(_manifests())
     roles = [it for it in manifests if it["kind"] in ("Role", "ClusterRole")]
     for role in roles:
-        name = f"{role['kind']} {role['metadata']['name']}"
-        yield GeneratedRegion(PAGE, name, rights(role))
+        yield GeneratedRegion(PAGE, _title(role), rights(role))
     yield GeneratedRegion(PAGE, "refusals", refusals(manifests))
 
 
@@ -48,6 +47,13 @@ def refusals(manifests: Iterable[Manifest]) -> str:
         for rule in manifest["spec"]["validations"]
     ]
     return table(("Policy", "Requests", "Message"), rows)
+
+
+def _title(role: Manifest) -> str:
+    """Return kind, name and, if it has one, namespace of a role."""
+    metadata = role["metadata"]
+    title = f"{role['kind']} {metadata['name']}"
+    return f"{title} in {metadata['namespace']}" if "namespace" in metadata else title
 
 
 def _manifests() -> Iterator[Manifest]:

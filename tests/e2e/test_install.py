@@ -117,7 +117,7 @@ async def test_a_user_composes_a_team_over_rest(release: Release) -> None:
 
 def test_examples_are_applied_in_any_order(release: Release) -> None:
     kubectl = release.kubectl
-    kubectl.run("apply", "-f", EXAMPLES).ok()
+    kubectl.run("apply", "--recursive", "-f", EXAMPLES).ok()
     kubectl.run("wait", "-f", EXAMPLES, "--for=condition=Ready", "--timeout=50s").ok()
 
 

@@ -110,7 +110,7 @@ async def test_a_task_is_answered_and_the_proxy_streams_it(release: Release, llm
 async def test_a_private_network_is_refused_unless_a_value_allows_it(
     release: Release, llm: str
 ) -> None:
-    release.upgrade("runner.egressAllow={}")
+    release.reset()
     await release.runner.are_ready(1, STARTED_WITHIN_S)
     status = end_of_the_task(release, llm)
     assert status["phase"] == "Failed"

@@ -193,7 +193,8 @@ def make_commands(page: Page) -> Iterator[str]:
     typed = [block for language in ("console", "bash") for block in page.blocks(language)]
     lines = [line for block in typed for line in block.splitlines() if line.startswith("$ ")]
     for code in [*lines, *page.inline]:
-        yield from re.findall(r"(?<![\w/-])make ([^\n`#;|&)<]+)", code)
+        unquoted = re.sub(r'"[^"\n]*"', "", code)
+        yield from re.findall(r"(?<![\w/-])make ([^\n`#;|&)<]+)", unquoted)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=PATHS)
