@@ -45,7 +45,7 @@ def answer(api: str, token: str, prompt: str) -> Iterator[str]:
                     response.read()
                 yield from _texts(_events(_checked(response).iter_lines()))
     except httpx.HTTPError as error:
-        raise ClusterError(f"{api}: {error or type(error).__name__}; `make status`") from error
+        raise ClusterError(f"{api}: {str(error) or type(error).__name__}; `make status`") from error
 
 
 def _checked(response: httpx.Response) -> httpx.Response:

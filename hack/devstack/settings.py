@@ -242,12 +242,11 @@ class StackSettings:
         if faults:
             return faults
         addresses = [(self.address(host, port), port) for host, port, _ in LISTENING]
-        for (address, port), (other, other_port) in combinations(addresses, 2):
-            if address == other:
-                faults.append(
-                    f"{port} and {other_port} are both {address[1]}; name two different ones"
-                )
-        return faults
+        return [
+            f"{name} and {other_name} are both {one[1]}; name two different ones"
+            for (one, name), (other, other_name) in combinations(addresses, 2)
+            if one == other
+        ]
 
 
 def unknown(environment: Mapping[str, str]) -> list[str]:

@@ -78,8 +78,9 @@ class Stack:
         """
         with self._alone():
             former, self.settings = self.settings, self.settings.merged(self._environment)
-            parts = [*self._programs, *([self.demo_model] if self.settings.demo_model else [])]
-            taken = [line for it in parts if (line := it.port_taken())]
+            taken = [line for it in self._programs if (line := it.port_taken())]
+            if self.settings.demo_model and (line := self.demo_model.port_taken()):
+                taken.append(line)
             if taken:
                 self.settings = former
                 raise ClusterError("\n  ".join(taken))

@@ -121,6 +121,6 @@ class Worker(Generic[P]):
 
     async def _give_back(self, claim: Claim) -> None:
         try:
-            await claim.give_back(f"{self._holder} stopped; another runner goes on")
+            await claim.give_back(f"{self._holder} stopped; another runner continues")
         except (KubeError, ClaimLost) as error:
             logger.warning("%s/%s: not given back: %s", claim.namespace, claim.name, error)
