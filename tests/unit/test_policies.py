@@ -24,9 +24,11 @@ from wegent_crds.registry import ACCOUNT, GROUP, KINDS, TOMBSTONE
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 from wegent_operator.accounts.quota import QUOTA_NAME
 from wegent_operator.state.objects import OWN_NAMESPACE_PREFIX
+from wegent_runner.claims import presence
 
 OPERATOR = "system:serviceaccount:wegent-system:wegent-operator"
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
+RUNNER = "system:serviceaccount:wegent-system:wegent-runner"
 ACCOUNTS = "system:serviceaccount:wegent-accounts:"
 ON_OBJECTS = {
     value
@@ -49,6 +51,8 @@ NAMES: Final = {
     QUOTA_NAME,
     OPERATOR,
     PROXY,
+    RUNNER,
+    presence.PREFIX,
     ACCOUNTS,
 }
 """Names that the programs use too. Each occurs in a policy."""
