@@ -51,7 +51,11 @@ def answer(api: str, token: str, prompt: str) -> Iterator[str]:
 def _checked(response: httpx.Response) -> httpx.Response:
     if response.is_success:
         return response
-    raise ClusterError(f"{response.request.url} answered {response.status_code}: {response.text}")
+    try:
+        said = response.json()["message"]  # of the Status
+    except (ValueError, KeyError, TypeError):
+        said = response.text
+    raise ClusterError(f"the API answered {response.status_code}: {said}")
 
 
 def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

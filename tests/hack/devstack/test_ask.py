@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from devcluster.errors import ClusterError
@@ -50,3 +51,15 @@ def test_a_restart_is_shown() -> None:
 def test_another_end_is_an_error(event: dict[str, Any], message: str) -> None:
     with pytest.raises(ClusterError, match=message):
         shown(event)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"json": {"kind": "Status", "message": "Team assistant not found"}}, "Team assistant not"),
+        ({"text": "gone"}, "422: gone"),
+    ],
+)
+def test_a_refusal_is_told_in_the_apis_words(body: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClusterError, match=message):
+        ask._checked(httpx.Response(422, **body))
