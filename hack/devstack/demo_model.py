@@ -54,7 +54,9 @@ class DemoModel:
 
     def port_taken(self) -> str | None:
         """Return a message if another program uses its port."""
-        if self._runs_as_wanted() or is_free(self._port, self._host):
+        # As in `Program`: a server of ours on that port is stopped before a new one takes it.
+        ours = self.daemon.running() and self._record().partition(" ")[0] in {"", str(self._port)}
+        if ours or is_free(self._port, self._host):
             return None
         return (
             f"port {self._port} of {self._host}, which the demo model needs, is taken by another"
@@ -97,11 +99,14 @@ class DemoModel:
         ]
 
     def _runs_as_wanted(self) -> bool:
+        return self.daemon.running() and self._record() == self._wanted()
+
+    def _record(self) -> str:
+        """Return the record of the last start, empty if there is none."""
         try:
-            source = self._source.read_text(encoding="ascii")
+            return self._source.read_text(encoding="ascii")
         except OSError:
-            return False
-        return self.daemon.running() and source == self._wanted()
+            return ""
 
     def _wanted(self) -> str:
         """Return a record of the port, the packages and the server's code."""
