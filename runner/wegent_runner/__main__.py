@@ -18,8 +18,8 @@ from wegent_runner.store.failures import StoreError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run Tasks until a signal asks to stop. Exit with 2 if the configuration is not valid."""
-    about = "Wegent's runner: runs Tasks until SIGTERM, then drains."
+    """Run Tasks until a signal asks to stop. Exit with 2 if the settings are invalid."""
+    about = "Wegent's runner: runs Tasks until SIGTERM, then finishes those that run."
     argument_parser("wegent-runner", about, Settings).parse_args(arguments)
     try:
         settings = Settings()

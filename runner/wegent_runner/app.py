@@ -109,7 +109,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await server.start(settings.listen_host, settings.listen_port)
         stack.push_async_callback(server.stop)
         host = settings.advertise_host or settings.listen_host
-        address = f"http://{host}:{server.port}"
+        address = f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
         presence = Presence(client, settings.lease_namespace, settings.name, address)
         stack.push_async_callback(presence.end)
         informers = (

@@ -20,37 +20,11 @@ from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
-from wegent_crds.registry import GROUP
 from wegent_runner.app import run
 from wegent_runner.settings import Settings
 
 __all__ = ["postgres", "postgres_database"]
 
-ROLE = {
-    "apiVersion": "rbac.authorization.k8s.io/v1",
-    "kind": "ClusterRole",
-    "metadata": {"name": "wegent-runner"},
-    "rules": [
-        {
-            "apiGroups": [GROUP],
-            "resources": ["tasks", "teams", "bots", "ghosts", "models", "shells", "skills"],
-            "verbs": ["get", "list", "watch"],
-        },
-        {"apiGroups": [GROUP], "resources": ["tasks/status"], "verbs": ["patch"]},
-        {"apiGroups": [GROUP], "resources": ["tombstones"], "verbs": ["list"]},
-        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
-        {
-            "apiGroups": ["coordination.k8s.io"],
-            "resources": ["leases"],
-            "verbs": ["create", "patch", "delete"],
-        },
-        {
-            "apiGroups": ["authentication.k8s.io"],
-            "resources": ["tokenreviews"],
-            "verbs": ["create"],
-        },
-    ],
-}
 MakeTask = Callable[..., Awaitable[dict[str, Any]]]
 
 
@@ -58,11 +32,7 @@ MakeTask = Callable[..., Awaitable[dict[str, Any]]]
 def runner_kubeconfig(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A kubeconfig with the rights of the runner."""
-    kubectl.run("create", "serviceaccount", "wegent-runner", "--namespace=wegent-system").ok()
-    kubectl.run("create", "-f", "-", stdin=ROLE).ok()
-    binding = ("--clusterrole=wegent-runner", "--serviceaccount=wegent-system:wegent-runner")
-    kubectl.run("create", "clusterrolebinding", "wegent-runner", *binding).ok()
+    """A kubeconfig with the rights of the runner, by `config/rbac/runner.yaml`."""
     directory = tmp_path_factory.mktemp("wegent-runner")
     return kubectl_as(
         control_plane, kubectl, "wegent-system", "wegent-runner", directory

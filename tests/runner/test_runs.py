@@ -3,6 +3,7 @@
 import pytest
 
 from tests.runner.conftest import MakeTask
+from tests.support.api import Api
 from tests.support.provider import Provider, Script
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
@@ -46,3 +47,17 @@ async def test_a_refused_key_fails_the_task_with_the_providers_words(
     assert status["phase"] == "Failed"
     assert "refused the API key" in status["message"]
     assert "Incorrect API key provided." in status["message"]
+
+
+async def test_a_private_address_is_named_with_the_setting_that_allows_it(
+    api: Api, namespace: str, make_task: MakeTask, ended: MakeTask
+) -> None:
+    await api.merge("models", namespace, "m", {"spec": {"baseUrl": "http://10.0.0.1/v1"}})
+    await make_task()
+    task = await ended()
+    assert task["status"]["phase"] == "Failed"
+    assert task["status"]["attempts"] == 1
+    assert task["status"]["message"] == (
+        f"Model {namespace}/m: 10.0.0.1 is not a public address; the runner's setting egressAllow"
+        " can allow it"
+    )

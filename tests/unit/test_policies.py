@@ -23,10 +23,12 @@ from wegent_crds.kinds.tombstone import TombstoneSpec
 from wegent_crds.registry import ACCOUNT, GROUP, KINDS, MODEL, TOMBSTONE
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 from wegent_operator.accounts.quota import QUOTA_NAME
+from wegent_runner.claims import presence
 
 OPERATOR = "system:serviceaccount:wegent-system:wegent-operator"
 RUNNER = "wegent-system:wegent-runner"
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
+RUNNER = "system:serviceaccount:wegent-system:wegent-runner"
 ACCOUNTS = "system:serviceaccount:wegent-accounts:"
 ON_OBJECTS = {
     value
@@ -53,6 +55,8 @@ NAMES: Final = {
     OPERATOR,
     RUNNER,
     PROXY,
+    RUNNER,
+    presence.PREFIX,
     ACCOUNTS,
 }
 """Names that the programs use too. Each occurs in a policy."""

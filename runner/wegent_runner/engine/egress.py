@@ -169,9 +169,9 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
                 ),
             )
         except aiohttp.ClientConnectorError as error:
-            cause = error.os_error
-            told = str(cause) if isinstance(cause, EgressRefused) else f"can't connect to {host}"
-            raise httpx2.ConnectError(told, request=request) from error
+            if isinstance(refused := error.os_error, EgressRefused):
+                raise httpx2.ConnectError(str(refused), request=request) from refused
+            raise httpx2.ConnectError(f"can't connect to {host}", request=request) from error
         except aiohttp.InvalidURL as error:
             raise httpx2.ConnectError(f"{host} is not a valid host", request=request) from error
         except TimeoutError as error:

@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic_ai import exceptions as ai
 
+from wegent_runner.engine.egress import EgressRefused
 from wegent_runner.engine.redaction import struck
 
 MAX_TOLD_CHARACTERS: Final = 500
@@ -95,6 +96,8 @@ def failure_of(error: Exception, model: str, secret: str | None) -> CallFailed:
     """
     if isinstance(error, ai.ModelContextWindowExceededError):
         return ContextExceeded("ContextExceeded", f"Model {model}: the input is too long for it")
+    if refused := _egress_refused(error):
+        return CallFailed("EgressRefused", f"Model {model}: {refused}")
     retry_after = getattr(error, "retry_after", None)
     for category, reason, retryable, words in _CATEGORIES:
         if isinstance(error, category):
@@ -109,6 +112,13 @@ def failure_of(error: Exception, model: str, secret: str | None) -> CallFailed:
         "GarbledAnswer", _message(model, "the provider's answer can't be read", error, secret),
         retryable=True,
     )  # fmt: skip
+
+
+def _egress_refused(error: BaseException | None) -> EgressRefused | None:
+    """Return the refusal behind an error of an SDK, if there is one."""
+    while error is not None and not isinstance(error, EgressRefused):
+        error = error.__cause__
+    return error
 
 
 def _message(model: str, words: str, error: Exception, secret: str | None) -> str:
