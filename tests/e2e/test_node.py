@@ -112,5 +112,5 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "the program nft, Debian package nftables" in requirements.missing(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(NodeUnavailable, match=r"(?s)what is missing:\n  root"):
+    with pytest.raises(NodeUnavailable, match=r"(?s)missing requirements:\n  root"):
         NodeCluster(tmp_path / "cluster").start()
