@@ -48,7 +48,7 @@ def output_of(
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise error(f"{what}: {problem}") from problem
     if done.returncode:
-        raise error(f"{what}:{_tail(done.stderr or done.stdout)}")
+        raise error(what + _tail(done.stderr or done.stdout))
     return done.stdout
 
 
@@ -62,4 +62,6 @@ def output_or_empty(*command: str | Path) -> str:
 
 def _tail(output: str) -> str:
     lines = output.strip().splitlines()[-TAIL_LINES:]
-    return f" {lines[0]}" if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
+    if len(lines) == 1:
+        return f": {lines[0]}"
+    return "".join([":", *(f"\n  {line}" for line in lines)]) if lines else ""

@@ -84,5 +84,6 @@ def _refused(script: str) -> list[str]:
     try:
         output_of(command, "refused", error=NodeUnavailable, within_s=TRY_WITHIN_S)
     except NodeUnavailable as error:
-        return [str(error).splitlines()[-1].removeprefix("refused: ") or "it failed"]
+        said = str(error).splitlines()[-1].removeprefix("refused").removeprefix(":").strip()
+        return [said or "it failed"]
     return []
