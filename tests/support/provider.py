@@ -20,6 +20,7 @@ class Script:
     Attributes:
         pieces: Deltas of the text.
         pause_s: Pause after each of them.
+        headers: Further headers of the answer.
         status: HTTP status; any but 200 is an error with ``body``.
         cut_after: Number of deltas after which the connection is cut.
         hang_after: Number of deltas after which no byte comes any more.
@@ -90,7 +91,9 @@ class Provider:
         if script.status != 200:
             call.ended_at = time.monotonic()
             return web.json_response(script.body, status=script.status, headers=script.headers)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", **script.headers}
+        )
         await response.prepare(request)
         try:
             await self._stream(request, response, call, script)

@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic_ai import exceptions as ai
 
-from wegent_runner.engine.egress import EgressRefused
+from wegent_runner.engine.egress import AnswerRefused, EgressRefused
 from wegent_runner.engine.redaction import struck
 
 MAX_TOLD_CHARACTERS: Final = 500
@@ -96,8 +96,8 @@ def failure_of(error: Exception, model: str, secret: str | None) -> CallFailed:
     """
     if isinstance(error, ai.ModelContextWindowExceededError):
         return ContextExceeded("ContextExceeded", f"Model {model}: the input is too long for it")
-    if refused := _egress_refused(error):
-        return CallFailed("EgressRefused", f"Model {model}: {refused}")
+    if refused := _refusal(error):
+        return CallFailed(type(refused).__name__, f"Model {model}: {refused}")
     retry_after = getattr(error, "retry_after", None)
     for category, reason, retryable, words in _CATEGORIES:
         if isinstance(error, category):
@@ -114,9 +114,9 @@ def failure_of(error: Exception, model: str, secret: str | None) -> CallFailed:
     )  # fmt: skip
 
 
-def _egress_refused(error: BaseException | None) -> EgressRefused | None:
-    """Return the refusal behind an error of an SDK, if there is one."""
-    while error is not None and not isinstance(error, EgressRefused):
+def _refusal(error: BaseException | None) -> EgressRefused | AnswerRefused | None:
+    """Return the runner's own refusal behind an error of an SDK, if there is one."""
+    while error is not None and not isinstance(error, EgressRefused | AnswerRefused):
         error = error.__cause__
     return error
 
