@@ -71,7 +71,8 @@ class Provider:
 
     async def __aenter__(self) -> Self:
         app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._complete)
+        for path in ("chat/completions", "responses", "messages"):  # the latter two: only raw
+            app.router.add_post(f"/v1/{path}", self._complete)
         self._runner = web.AppRunner(
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
         )

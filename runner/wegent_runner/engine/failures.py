@@ -14,6 +14,7 @@ from pydantic_ai import exceptions as ai
 
 from wegent_runner.engine.egress import AnswerRefused, EgressRefused
 from wegent_runner.engine.redaction import struck
+from wegent_runner.runs.text import storable
 
 MAX_TOLD_CHARACTERS: Final = 500
 
@@ -61,6 +62,12 @@ def cut_answer(model: str) -> CallFailed:
     """Return the failure for an answer whose stream ended, in good order, before the answer did."""
     told = "the provider's answer ended without a finish reason"
     return CallFailed("CutAnswer", f"Model {model}: {told}", retryable=True)
+
+
+def failed_answer(model: str) -> CallFailed:
+    """Return the failure for an answer that the provider itself calls failed, without an error."""
+    told = "the provider's answer has failed"
+    return CallFailed("ProviderError", f"Model {model}: {told}", retryable=True)
 
 
 def unexpected_tool_call(model: str, tool: str) -> CallFailed:
@@ -126,7 +133,7 @@ def _message(model: str, words: str, error: Exception, secret: str | None) -> st
     code = getattr(error, "status_code", None)
     told = f"Model {model}: {words}" + (f" (HTTP {code})" if code else "")
     if detail := _detail(getattr(error, "body", None)):
-        told += f": {struck(detail, secret)[:MAX_TOLD_CHARACTERS]}"
+        told += f": {storable(struck(detail, secret))[:MAX_TOLD_CHARACTERS]}"
     return told
 
 
