@@ -72,7 +72,7 @@ def responses(text: str, end: str | None) -> list[bytes]:
 
 def messages(text: str, end: str | None) -> list[bytes]:
     usage = {"input_tokens": 1, "output_tokens": 1}
-    message = {
+    message: dict[str, Any] = {
         "id": "m", "type": "message", "role": "assistant", "model": "m", "content": [],
         "stop_reason": None, "stop_sequence": None, "usage": usage,
     }  # fmt: skip
