@@ -30,8 +30,8 @@ ERROR_MAX_BYTES: Final = 256 << 10
 """Size at which the body of an error is cut off. SDKs read it whole."""
 EVENT_MAX_BYTES: Final = 8 << 20
 """Maximum size of one event of a stream. SDKs read each event whole."""
-ANSWER_MAX_BYTES: Final = 128 << 20
-"""Maximum size of a whole answer: a token takes some hundred bytes of a stream."""
+ANSWER_MAX_BYTES: Final = 64 << 20
+"""Maximum size of a whole answer: 128 Ki tokens in events of 512 bytes."""
 BLANK_LINES: Final = (b"\n\n", b"\n\r", b"\r\r")
 """Ends of an event: the end of a line, and the first byte of the end of an empty one."""
 NAT64: Final = IPv6Network("64:ff9b::/96")
