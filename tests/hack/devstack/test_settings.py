@@ -71,6 +71,13 @@ def test_an_empty_value_is_a_value_where_the_program_takes_it(name: str, default
     assert told.merged({name: again[0].partition("=")[2]}).values == {}
 
 
+def test_the_runner_shares_the_operators_namespaces() -> None:
+    told = StackSettings({"WEGENT_OPERATOR_SHARED_NAMESPACES": "a,b"})
+    assert told.of(RUNNER)["WEGENT_RUNNER_SHARED_NAMESPACES"] == "a,b"
+    told = told.merged({"WEGENT_RUNNER_SHARED_NAMESPACES": "a"})
+    assert told.of(RUNNER)["WEGENT_RUNNER_SHARED_NAMESPACES"] == "a"
+
+
 def test_an_empty_host_is_the_default_again() -> None:
     for name in ("WEGENT_API_HOST", "WEGENT_OPERATOR_LISTEN_HOST"):
         assert StackSettings({name: "127.0.0.2"}).merged({name: ""}).values == {}
