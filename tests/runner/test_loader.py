@@ -24,16 +24,23 @@ SPECS: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
+def settled(namespace: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with a verdict of the operator, which permits all of its references."""
+    ready = {"type": "Ready", "status": "True", "reason": "Ready", "observedGeneration": 1}
+    return {
+        "metadata": {"namespace": namespace, "name": name, "generation": 1},
+        "spec": spec,
+        "status": {"observedGeneration": 1, "conditions": [ready]},
+    }
+
+
 class Cluster:
     """The objects of two namespaces; ``theirs`` has a copy of each of ours."""
 
     def __init__(self) -> None:
         self.labels: dict[str, str] = {}
         self.objects = {
-            (namespace, *key): {
-                "metadata": {"namespace": namespace, "name": key[1]},
-                "spec": deepcopy(spec),
-            }
+            (namespace, *key): settled(namespace, key[1], deepcopy(spec))
             for namespace in ("ours", "theirs")
             for key, spec in SPECS.items()
         }
@@ -53,11 +60,9 @@ class Cluster:
 
     async def plan(self, *shared: str, **spec: Any) -> Plan | None:
         client: Any = self
-        task = {
-            "metadata": {"namespace": "ours", "name": "task"},
-            "spec": {"prompt": "Hi", **(spec or {"teamRef": {"name": "t"}})},
-        }
-        return await PlanLoader(client, frozenset(shared)).plan(task)
+        task = {"prompt": "Hi", **(spec or {"teamRef": {"name": "t"}})}
+        loader = PlanLoader(client, frozenset(shared))
+        return await loader.plan(settled("ours", "task", task))
 
 
 def task_to_team(cluster: Cluster) -> dict[str, Any]:

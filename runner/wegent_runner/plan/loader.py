@@ -74,7 +74,7 @@ class PlanLoader:
                 history=history_of(spec),
             )
         except NotServed as verdict:
-            logger.info("%s/%s: not run here: %s", home, task["metadata"]["name"], verdict)
+            logger.debug("%s/%s: not run here: %s", home, task["metadata"]["name"], verdict)
             return None
         except ApiError as error:
             if error.is_not_found:  # the operator will say so on the Task
