@@ -35,6 +35,8 @@ ANSWER_MAX_BYTES: Final = 64 << 20
 BLANK_LINES: Final = (b"\n\n", b"\n\r", b"\r\r")
 """Ends of an event: the end of a line, and the first byte of the end of an empty one."""
 NAT64: Final = IPv6Network("64:ff9b::/96")
+GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
+"""The addresses of the public internet. Python calls others global too, such as fec0::/10."""
 IPV4_COMPATIBLE: Final = IPv6Network("::/96")
 CARRIER_GRADE_NAT: Final = IPv4Network("100.64.0.0/10")
 
@@ -63,11 +65,9 @@ class EgressPolicy:
         inner = _embedded(address)
         if inner is not None:
             return self.permits(inner)
-        return (
-            address.is_global
-            and not address.is_multicast
-            and not (isinstance(address, IPv4Address) and address in CARRIER_GRADE_NAT)
-        )
+        if isinstance(address, IPv6Address):
+            return address.is_global and address in GLOBAL_UNICAST
+        return address.is_global and not address.is_multicast and address not in CARRIER_GRADE_NAT
 
     def check(self, host: str, address: str) -> None:
         """Raise an error if the address of a host may not be called.
