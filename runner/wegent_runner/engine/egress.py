@@ -156,9 +156,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, policy: EgressPolicy, *, max_connections: int = 1000) -> None:
         self._policy = policy
+        self._resolver = GuardedResolver(policy)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=GuardedResolver(policy), limit=max_connections, ttl_dns_cache=10
+                resolver=self._resolver, limit=max_connections, ttl_dns_cache=10
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -219,6 +220,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all connections."""
         await self._session.close()
+        await self._resolver.close()
 
 
 class _Body(httpx2.AsyncByteStream):
