@@ -56,6 +56,10 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "WEGENT_RUNNER_DRAIN_S": "3",
 }
 """The stack's defaults that differ from the programs'."""
+SAME: Final[Mapping[str, str]] = {
+    "WEGENT_RUNNER_SHARED_NAMESPACES": "WEGENT_OPERATOR_SHARED_NAMESPACES",
+}
+"""Settings whose default is the value of another program's setting."""
 LISTENING: Final = (
     ("WEGENT_OPERATOR_LISTEN_HOST", "WEGENT_OPERATOR_LISTEN_PORT", "the operator"),
     ("WEGENT_API_HOST", "WEGENT_API_PORT", "the API proxy"),
@@ -197,7 +201,8 @@ class StackSettings:
     def of(self, prefix: str) -> dict[str, str]:
         """Return one program's settings, the fixed ones included."""
         fixed = {name: value for name, value in FIXED.items() if value}
-        mine = {**DEFAULTS, **self.values, **fixed}
+        same = {name: self.values[it] for name, it in SAME.items() if it in self.values}
+        mine = {**DEFAULTS, **same, **self.values, **fixed}
         return {name: value for name, value in mine.items() if name.startswith(prefix)}
 
     def address(self, host: str, port: str) -> tuple[str, int]:

@@ -83,7 +83,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             client,
             pending,
             own,
-            plan=PlanLoader(client).plan,
+            plan=PlanLoader(client, settings.shared_namespaces).plan,
             run=ChatEngine(caller, store, hub, observer).run,
             observer=observer,
             able=health.wait,

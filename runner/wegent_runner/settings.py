@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     egress_allow: Annotated[frozenset[str], NoDecode] = frozenset()
     """Comma-separated networks, such as `10.1.0.0/16`, that Models may be in besides the public
     internet."""
+    shared_namespaces: Annotated[frozenset[str], NoDecode] = frozenset({"default"})
+    """Comma-separated namespaces whose objects all namespaces may reference: the operator's."""
     provider_silence_s: float = Field(default=120.0, gt=0)
     """Seconds without a byte after which a call of an LLM counts as failed."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
@@ -64,3 +66,10 @@ class Settings(BaseSettings):
         for network in networks:
             ip_network(network)
         return frozenset(networks)
+
+    @field_validator("shared_namespaces", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return frozenset(name.strip() for name in value.split(",") if name.strip())
+        return value

@@ -57,8 +57,9 @@ class Store:
 
 
 class Caller:
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, *, truncated: bool = False) -> None:
         self.script = script
+        self.truncated = truncated
         self.calls: list[Sequence[Turn]] = []
 
     async def stream(
@@ -69,7 +70,7 @@ class Caller:
             if isinstance(piece, Exception):
                 raise piece
             yield piece
-        yield Done(Usage(1, 1), truncated=False)
+        yield Done(Usage(1, 1), truncated=self.truncated)
 
 
 class Recorder:
@@ -105,7 +106,7 @@ def engine(caller: Caller, store: Store) -> tuple[ChatEngine, Recorder]:
 async def run(caller: Caller, store: Store) -> tuple[Outcome, Recorder]:
     chat, recorder = engine(caller, store)
     claim: Any = SimpleNamespace(
-        uid="u", attempt=1, namespace="ns", name="t", task=TASK, cancelled=False
+        uid="u", attempt=1, namespace="ns", name="t", task=TASK, cancelled=False, usage={}
     )
     return await chat.run(claim, PLAN), recorder
 
@@ -148,6 +149,13 @@ async def test_a_failure_has_its_reason_and_partial_text_is_kept() -> None:
     outcome, _ = await run(Caller(lambda _: ["par", CallFailed("KeyRefused", "no")]), store)
     assert (outcome.phase, outcome.reason) == (Phase.FAILED, "KeyRefused")
     assert [(it.text, it.status) for it in store.items] == [("par", "incomplete")]
+
+
+async def test_an_answer_at_the_maximum_of_tokens_is_incomplete() -> None:
+    store = Store()
+    outcome, _ = await run(Caller(lambda _: ["half"], truncated=True), store)
+    assert (outcome.phase, outcome.result) == (Phase.COMPLETED, "half")
+    assert [(it.text, it.status) for it in store.items] == [("half", "incomplete")]
 
 
 @pytest.mark.parametrize(
@@ -216,5 +224,11 @@ async def test_work_that_cant_go_on_here_is_not_written_as_an_end() -> None:
     assert server.writes == []
     await claim.give_back("the store failed")
     assert server.writes == [
-        {"phase": "Pending", "claim": None, "startTime": None, "message": "the store failed"}
+        {
+            "phase": "Pending",
+            "claim": None,
+            "startTime": None,
+            "releases": 1,
+            "message": "the store failed",
+        }
     ]

@@ -2,14 +2,16 @@
 
 import asyncio
 import random
+import tracemalloc
 from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wegent_runner.runs.items import Event, Message
-from wegent_runner.runs.log import LogFull, RunLog
+from wegent_runner.runs.items import Event, Message, restarted
+from wegent_runner.runs.log import READ_POSITIONS, LogFull, RunLog
+from wegent_runner.serve.sse import PIECE_BYTES, stream
 
 TEXTS = st.lists(st.lists(st.text(max_size=40), max_size=8), min_size=1, max_size=4)
 
@@ -36,7 +38,8 @@ class Reader:
     def resume(self, log: RunLog) -> None:
         self.position, first = log.resume(self.attempt, self.position)
         self.take(log.attempt, first)
-        self.take(log.attempt, log.read(self.position))
+        while events := log.read(self.position):
+            self.take(log.attempt, events)
 
     @property
     def text(self) -> str:
@@ -155,3 +158,129 @@ def test_a_run_that_writes_too_much_is_stopped() -> None:
     log.append("defgh")
     with pytest.raises(LogFull):
         log.append("i")
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.text(min_size=1, max_size=9), st.booleans()), max_size=4),
+        min_size=1,
+        max_size=3,
+    ),
+    st.integers(0, 1),
+    st.randoms(use_true_random=False),
+)
+def test_dropped_text_stays_with_no_reader_whenever_it_comes_back(
+    attempts: list[list[tuple[str, bool]]], paused: int, chance: random.Random
+) -> None:
+    """Each attempt writes messages, some of which are dropped; the last log is a stored one."""
+    readers = [Reader() for _ in range(4)]
+    kept: list[Message] = []
+
+    def look(log: RunLog) -> None:
+        for reader in readers:
+            if chance.random() < 0.4:
+                reader.resume(log)
+
+    for number, messages in enumerate(attempts, 1):
+        log = RunLog(number, kept)
+        for text, is_kept in messages:
+            log.begin()
+            look(log)
+            for character in text:
+                log.append(character)
+                look(log)
+            if is_kept:
+                kept.append(log.finish())
+            else:
+                log.discard()
+            look(log)
+        if not paused:  # killed in the midst of a message
+            log.begin()
+            log.append("lost")
+            look(log)
+    last = RunLog(len(attempts), kept)
+    last.close({"phase": "Cancelled"})
+    for reader in readers:
+        reader.resume(last)
+        assert reader.text == "".join(message.text for message in kept)
+        assert reader.position == last.end
+
+
+async def test_a_reader_waits_while_a_call_is_about_to_be_made_again() -> None:
+    log = RunLog(1)
+    position = log.end
+    log.begin()
+    log.append("lost")
+    log.discard()
+    waiting = asyncio.create_task(log.wait(position))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert log.read(position) == []
+    log.begin()
+    await asyncio.wait_for(waiting, 1)
+    assert log.read(position) != []
+
+
+@pytest.mark.parametrize("seen", [1, 4, 7])
+async def test_a_stream_ends_if_its_run_is_given_up_in_a_pause(seen: int) -> None:
+    """``seen`` is before, inside and after the dropped text."""
+    log = RunLog(1)
+    log.begin()
+    log.append("abc")
+    log.discard()
+    assert log.end == 7
+    log.abandon()
+    async with asyncio.timeout(1):
+        pieces = [it async for it in stream(log, 1, seen)]
+    told = [b"event: run.restarted" in it for it in pieces]
+    assert told == ([True] if seen == 4 else [])
+
+
+def test_a_text_of_single_characters_takes_little_memory() -> None:
+    log, characters = RunLog(1), 200_000
+    log.begin()
+    tracemalloc.start()
+    for _ in range(characters):
+        log.append("x")
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 2 * characters
+    assert log.finish().text == "x" * characters
+
+
+@pytest.mark.parametrize("finished", ["finished", ""])
+async def test_a_reader_of_a_long_text_gets_it_in_pieces(finished: str) -> None:
+    log, text = RunLog(1), "".join(chr(97 + number % 26) for number in range(300_000))
+    log.begin()
+    for at in range(0, len(text), 7):
+        log.append(text[at : at + 7])
+    if finished:
+        log.finish()
+    reader = Reader()
+    while events := log.read(reader.position):
+        assert events[-1].position - reader.position < 2 * READ_POSITIONS
+        reader.take(1, events)
+    assert reader.text == text
+    assert reader.position == log.end
+    log.abandon()
+    pieces = [it async for it in stream(log, 0, 0)]
+    assert max(map(len, pieces)) <= PIECE_BYTES
+    assert b"".join(pieces).count(b"event: response.output_text.delta") < len(text) // 4096 + 99
+
+
+async def test_a_stream_of_a_stored_run_tells_a_reader_to_drop_text_that_a_retry_dropped() -> None:
+    live = RunLog(1)
+    live.begin()
+    live.append("x" * 30)
+    live.discard()
+    live.begin()
+    live.append("yes")
+    kept = live.finish()
+    stored = RunLog(1, [kept])
+    stored.close({"phase": "Completed"})
+    told = b"".join([it async for it in stream(stored, 1, 20)])
+    assert told.startswith(b"id: 1.%d\nevent: run.restarted\n" % kept.start)
+    assert b'"valid_until":1}' in told
+    second = RunLog(2, [kept])
+    assert second.resume(1, 20) == (1, [restarted(2, 1, 1)])
+    assert second.resume(1, kept.end) == (kept.end, [restarted(2, kept.end, kept.end)])

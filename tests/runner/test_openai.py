@@ -84,6 +84,20 @@ async def test_a_response_streams(sdk: AsyncOpenAI, model: str) -> None:
     assert final.output_text == "Hello, world."
 
 
+async def test_an_answer_at_the_maximum_of_tokens_says_so(
+    sdk: AsyncOpenAI, model: str, provider: Provider
+) -> None:
+    provider.script = lambda _: Script(finish_reason="length")
+    response = await sdk.responses.create(model=model, input="Hi")
+    assert (response.status, response.output_text) == ("incomplete", "Hello, world.")
+    assert response.incomplete_details is not None
+    assert response.incomplete_details.reason == "max_output_tokens"
+    answer = await sdk.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": "Hi"}]
+    )
+    assert answer.choices[0].finish_reason == "length"
+
+
 async def test_a_stream_goes_on_after_any_event(
     sdk: AsyncOpenAI, model: str, provider: Provider
 ) -> None:

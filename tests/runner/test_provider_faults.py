@@ -178,6 +178,16 @@ async def test_an_answer_longer_than_the_status_is_whole_in_the_transcript(
     assert transcript["items"][1]["content"][0]["text"] == "".join(pieces)
 
 
+async def test_a_providers_words_are_told_without_nul_and_surrogates(
+    provider: Provider, make_task: MakeTask, ended: MakeTask
+) -> None:
+    provider.script = lambda _: Script(status=400, body={"error": {"message": "no\x00 \ud83d!"}})
+    await make_task()
+    status = (await ended())["status"]
+    assert status["phase"] == "Failed"
+    assert "no� �!" in status["message"]
+
+
 async def test_nul_and_half_of_a_surrogate_pair_are_replaced_everywhere(
     client: Client, namespace: str, provider: Provider, make_task: MakeTask, ended: MakeTask
 ) -> None:

@@ -61,3 +61,19 @@ async def test_a_private_address_is_named_with_the_setting_that_allows_it(
         f"Model {namespace}/m: 10.0.0.1 is not a public address; the runner's setting egressAllow"
         " can allow it"
     )
+
+
+async def test_a_bot_has_the_ghost_of_a_namespace_that_lets_it_in(
+    api: Api, namespace: str, provider: Provider, make_task: MakeTask, ended: MakeTask
+) -> None:
+    """The runner reads the labels of the Bot's namespace, under its own rights."""
+    theirs = f"{namespace}-theirs"
+    await api.create_namespace(theirs)
+    us = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    spec = {"systemPrompt": "You are theirs.", "accessFrom": {"namespaceSelectors": [us]}}
+    await api.create("ghosts", theirs, "g", spec)
+    ghost = {"ghostRef": {"name": "g", "namespace": theirs}}
+    await api.merge("bots", namespace, "b", {"spec": ghost})
+    await make_task()
+    assert (await ended())["status"]["phase"] == "Completed"
+    assert provider.calls[0].messages[0] == ("system", "You are theirs.")

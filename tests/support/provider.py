@@ -20,6 +20,7 @@ class Script:
     Attributes:
         pieces: Deltas of the text.
         pause_s: Pause after each of them.
+        headers: Further headers of the answer.
         status: HTTP status; any but 200 is an error with ``body``.
         cut_after: Number of deltas after which the connection is cut.
         hang_after: Number of deltas after which no byte comes any more.
@@ -70,7 +71,8 @@ class Provider:
 
     async def __aenter__(self) -> Self:
         app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._complete)
+        for path in ("chat/completions", "responses", "messages"):  # the latter two: only raw
+            app.router.add_post(f"/v1/{path}", self._complete)
         self._runner = web.AppRunner(
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
         )
@@ -90,7 +92,9 @@ class Provider:
         if script.status != 200:
             call.ended_at = time.monotonic()
             return web.json_response(script.body, status=script.status, headers=script.headers)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", **script.headers}
+        )
         await response.prepare(request)
         try:
             await self._stream(request, response, call, script)

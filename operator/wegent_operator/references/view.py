@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from wegent_crds import access
 from wegent_crds.conditions import Reason
 from wegent_crds.references import ObjectKey, Reference
 from wegent_operator.state.objects import ObjectState, title
@@ -29,7 +30,7 @@ class View(Protocol):
 
 def is_open(namespace: str, home: str, view: View) -> bool:
     """Return whether objects in ``home`` may use, and repeat, all objects of a namespace."""
-    return namespace == home or namespace in view.shared_namespaces
+    return access.is_open(namespace, home, view.shared_namespaces)
 
 
 def resolve(state: ObjectState, reference: Reference, view: View) -> Problem | None:
@@ -58,5 +59,4 @@ def _permitted(home: str, namespace: str, referent: ObjectState | None, view: Vi
         return True
     if referent is None:
         return False
-    labels = view.namespace_labels(home)
-    return any(selector.matches(labels) for selector in referent.access_from)
+    return access.is_let_in(view.namespace_labels(home), referent.access_from)

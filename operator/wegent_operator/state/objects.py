@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from wegent_crds.access import access_from
 from wegent_crds.api_keys import ROLE
 from wegent_crds.conditions import StoredCondition, conditions_of
 from wegent_crds.members import ROLES, own_namespace
@@ -17,9 +18,9 @@ from wegent_crds.reading import integer, mapping, mappings, text, texts
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import ACCOUNT, BY_KIND, BY_PLURAL, MODEL, SHELL, TASK, TOMBSTONE, Kind
 from wegent_crds.schema.status import READINESS
+from wegent_crds.selectors import LabelSelector
 from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
 from wegent_kube.resources import NAMESPACES, RBAC_ROLES
-from wegent_operator.state.selectors import LabelSelector, selectors_of
 from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
 _OTHER_KINDS: Final = {NAMESPACES.plural: "Namespace", RBAC_ROLES.plural: "Role"}
@@ -177,7 +178,7 @@ def _common(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
         "version": int(metadata["resourceVersion"]),
         "generation": metadata.get("generation", 0),
         "references": tuple(_references(kind, metadata, spec, body)),
-        "access_from": selectors_of(mapping(spec.get("accessFrom")).get("namespaceSelectors")),
+        "access_from": access_from(spec),
         "conditions": conditions_of(body),
         "observed_generation": integer(status.get("observedGeneration")),
         "ready": text(status.get("ready")) or READINESS,

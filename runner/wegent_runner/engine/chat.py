@@ -123,7 +123,7 @@ class ChatEngine:
         )
         try:
             await conversation.answer()
-            message = log.finish()
+            message = log.finish("incomplete" if conversation.truncated else "completed")
         except asyncio.CancelledError:
             if not claim.cancelled:
                 raise
@@ -179,6 +179,8 @@ class _Conversation:
         self._meter = Meter(claim)
         self.notices: list[str] = []
         """Remarks for the transcript, such as on turns that were left out."""
+        self.truncated = False
+        """True if the answer has reached the maximum of tokens."""
 
     async def answer(self) -> None:
         """Call the Bot's Model, and those to fall back to in turn, until one has answered.
@@ -242,6 +244,7 @@ class _Conversation:
                     self._count(model, piece.usage)
                     if not spoke:
                         raise empty_answer(model.name, truncated=piece.truncated)
+                    self.truncated = piece.truncated
                     continue
                 if not wrote:
                     wrote = True

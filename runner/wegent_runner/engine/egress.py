@@ -10,6 +10,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
@@ -21,16 +23,30 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 CONNECT_TIMEOUT_S: Final = 10.0
+RESOLVE_TIMEOUT_S: Final = 10.0
+RESOLVING_THREADS: Final = 32
+"""Names that are resolved at once. A name server may hold up each of them for long."""
 ERROR_MAX_BYTES: Final = 256 << 10
-"""Maximum size of the body of an error. SDKs read it whole."""
-LINE_MAX_BYTES: Final = 8 << 20
-"""Maximum size of one line of an event stream. SDKs read each line whole."""
+"""Size at which the body of an error is cut off. SDKs read it whole."""
+EVENT_MAX_BYTES: Final = 8 << 20
+"""Maximum size of one event of a stream. SDKs read each event whole."""
+ANSWER_MAX_BYTES: Final = 64 << 20
+"""Maximum size of a whole answer: 128 Ki tokens in events of 512 bytes."""
+BLANK_LINES: Final = (b"\n\n", b"\n\r", b"\r\r")
+"""Ends of an event: the end of a line, and the first byte of the end of an empty one."""
 NAT64: Final = IPv6Network("64:ff9b::/96")
+GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
+"""The addresses of the public internet. Python calls others global too, such as fec0::/10."""
+IPV4_COMPATIBLE: Final = IPv6Network("::/96")
 CARRIER_GRADE_NAT: Final = IPv4Network("100.64.0.0/10")
 
 
 class EgressRefused(OSError):  # noqa: N818 - names the verdict
     """The address of a host is not allowed. The message names the host and the setting."""
+
+
+class AnswerRefused(Exception):  # noqa: N818 - names the verdict
+    """An answer has a form or a size that the runner doesn't take. The message names the host."""
 
 
 class EgressPolicy:
@@ -49,11 +65,9 @@ class EgressPolicy:
         inner = _embedded(address)
         if inner is not None:
             return self.permits(inner)
-        return (
-            address.is_global
-            and not address.is_multicast
-            and not (isinstance(address, IPv4Address) and address in CARRIER_GRADE_NAT)
-        )
+        if isinstance(address, IPv6Address):
+            return address.is_global and address in GLOBAL_UNICAST
+        return address.is_global and not address.is_multicast and address not in CARRIER_GRADE_NAT
 
     def check(self, host: str, address: str) -> None:
         """Raise an error if the address of a host may not be called.
@@ -78,14 +92,21 @@ def _embedded(address: Address) -> IPv4Address | None:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    return IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else None
+    if address in NAT64 or address in IPV4_COMPATIBLE:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves hosts for aiohttp, which connects to the returned addresses and to no others."""
+    """Resolves hosts for aiohttp, which connects to the returned addresses and to no others.
 
-    def __init__(self, policy: EgressPolicy) -> None:
+    Its threads are its own. In asyncio's, names that resolve slowly would hold up all other work.
+    """
+
+    def __init__(self, policy: EgressPolicy, *, timeout_s: float = RESOLVE_TIMEOUT_S) -> None:
         self._policy = policy
+        self._timeout_s = timeout_s
+        self._threads = ThreadPoolExecutor(RESOLVING_THREADS, thread_name_prefix="resolver")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -94,11 +115,18 @@ class GuardedResolver(AbstractResolver):
 
         Raises:
             EgressRefused: one of them may not be called.
+            OSError: the host doesn't exist, or the name server doesn't answer in time.
         """
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
+        look_up = partial(
+            socket.getaddrinfo,
+            host,
+            port,
+            family=family,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_ADDRCONFIG,
         )
+        async with asyncio.timeout(self._timeout_s):
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         results = []
         for its_family, _, protocol, _, sockaddr in found:
             address = str(sockaddr[0])
@@ -116,7 +144,8 @@ class GuardedResolver(AbstractResolver):
         return results
 
     async def close(self) -> None:
-        """Do nothing: there is nothing open."""
+        """Let go of the threads. One that still resolves ends when its name server has answered."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
@@ -127,9 +156,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, policy: EgressPolicy, *, max_connections: int = 1000) -> None:
         self._policy = policy
+        self._resolver = GuardedResolver(policy)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=GuardedResolver(policy), limit=max_connections, ttl_dns_cache=10
+                resolver=self._resolver, limit=max_connections, ttl_dns_cache=10
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -155,10 +185,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             response = await self._session.request(
                 request.method,
                 str(request.url),
-                headers=[
-                    (name.decode("latin-1"), value.decode("latin-1"))
-                    for name, value in request.headers.raw
-                ],
+                headers=_headers(request),
                 data=await request.aread(),
                 allow_redirects=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
@@ -178,6 +205,11 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             raise httpx2.ConnectTimeout(f"{host} doesn't answer", request=request) from error
         except aiohttp.ClientError as error:
             raise httpx2.ReadError(f"{host}: {type(error).__name__}", request=request) from error
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            # httpx would decompress it behind the bounds of its size: 1 MB may become 1 GB.
+            response.close()
+            refused_answer = AnswerRefused(f"{host} sent a compressed answer, and was asked not to")
+            raise httpx2.ReadError(str(refused_answer), request=request) from refused_answer
         return httpx2.Response(
             response.status,
             headers=list(response.raw_headers),
@@ -188,6 +220,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all connections."""
         await self._session.close()
+        await self._resolver.close()
 
 
 class _Body(httpx2.AsyncByteStream):
@@ -198,17 +231,13 @@ class _Body(httpx2.AsyncByteStream):
         self._host = host
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        failed = self._response.status >= 400
-        size = 0
+        chunks = self._response.content.iter_any()
+        bounded = _cut_off(chunks) if self._response.status >= 400 else _bounded(chunks, self._host)
         try:
-            async for chunk in self._response.content.iter_any():
-                if not failed and (newline := chunk.rfind(b"\n")) >= 0:
-                    size = len(chunk) - newline
-                else:
-                    size += len(chunk)
-                if size > (ERROR_MAX_BYTES if failed else LINE_MAX_BYTES):
-                    raise httpx2.ReadError(f"{self._host} sent more than fits")
+            async for chunk in bounded:
                 yield chunk
+        except AnswerRefused as refused:
+            raise httpx2.ReadError(str(refused)) from refused
         except TimeoutError as error:
             raise httpx2.ReadTimeout(f"{self._host} is silent") from error
         except aiohttp.ClientError as error:
@@ -220,6 +249,44 @@ class _Body(httpx2.AsyncByteStream):
             self._response.release()
         else:
             self._response.close()
+
+
+async def _cut_off(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the beginning of the body of an error."""
+    room = ERROR_MAX_BYTES
+    async for chunk in chunks:
+        yield chunk[:room]
+        room -= len(chunk)
+        if room <= 0:
+            return
+
+
+async def _bounded(chunks: AsyncIterator[bytes], host: str) -> AsyncIterator[bytes]:
+    """Yield the body of an answer.
+
+    Raises:
+        AnswerRefused: one event, or the whole answer, is too large.
+    """
+    whole = event = 0
+    last = b""
+    async for chunk in chunks:
+        whole += len(chunk)
+        seen = last + chunk
+        end = max(map(seen.rfind, BLANK_LINES))
+        event = event + len(chunk) if end < 0 else len(seen) - end
+        if event > EVENT_MAX_BYTES or whole > ANSWER_MAX_BYTES:
+            raise AnswerRefused(f"{host} sent more than fits into one answer")
+        last = chunk[-1:]
+        yield chunk
+
+
+def _headers(request: httpx2.Request) -> list[tuple[str, str]]:
+    """Return the headers of a request, which asks for an answer that isn't compressed."""
+    given = [
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
+    ]
+    kept = [(name, value) for name, value in given if name.lower() != "accept-encoding"]
+    return [*kept, ("Accept-Encoding", "identity")]
 
 
 def _is_address(host: str) -> bool:

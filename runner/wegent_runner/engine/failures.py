@@ -12,8 +12,9 @@ from typing import Final
 
 from pydantic_ai import exceptions as ai
 
-from wegent_runner.engine.egress import EgressRefused
+from wegent_runner.engine.egress import AnswerRefused, EgressRefused
 from wegent_runner.engine.redaction import struck
+from wegent_runner.runs.text import storable
 
 MAX_TOLD_CHARACTERS: Final = 500
 
@@ -63,6 +64,12 @@ def cut_answer(model: str) -> CallFailed:
     return CallFailed("CutAnswer", f"Model {model}: {told}", retryable=True)
 
 
+def failed_answer(model: str) -> CallFailed:
+    """Return the failure for an answer that the provider itself calls failed, without an error."""
+    told = "the provider's answer has failed"
+    return CallFailed("ProviderError", f"Model {model}: {told}", retryable=True)
+
+
 def unexpected_tool_call(model: str, tool: str) -> CallFailed:
     """Return the failure for a call of a tool that the LLM was not offered."""
     told = f"the LLM called the tool {tool[:64]!r}, but was offered none"
@@ -96,8 +103,8 @@ def failure_of(error: Exception, model: str, secret: str | None) -> CallFailed:
     """
     if isinstance(error, ai.ModelContextWindowExceededError):
         return ContextExceeded("ContextExceeded", f"Model {model}: the input is too long for it")
-    if refused := _egress_refused(error):
-        return CallFailed("EgressRefused", f"Model {model}: {refused}")
+    if refused := _refusal(error):
+        return CallFailed(type(refused).__name__, f"Model {model}: {refused}")
     retry_after = getattr(error, "retry_after", None)
     for category, reason, retryable, words in _CATEGORIES:
         if isinstance(error, category):
@@ -114,9 +121,9 @@ def failure_of(error: Exception, model: str, secret: str | None) -> CallFailed:
     )  # fmt: skip
 
 
-def _egress_refused(error: BaseException | None) -> EgressRefused | None:
-    """Return the refusal behind an error of an SDK, if there is one."""
-    while error is not None and not isinstance(error, EgressRefused):
+def _refusal(error: BaseException | None) -> EgressRefused | AnswerRefused | None:
+    """Return the runner's own refusal behind an error of an SDK, if there is one."""
+    while error is not None and not isinstance(error, EgressRefused | AnswerRefused):
         error = error.__cause__
     return error
 
@@ -126,7 +133,7 @@ def _message(model: str, words: str, error: Exception, secret: str | None) -> st
     code = getattr(error, "status_code", None)
     told = f"Model {model}: {words}" + (f" (HTTP {code})" if code else "")
     if detail := _detail(getattr(error, "body", None)):
-        told += f": {struck(detail, secret)[:MAX_TOLD_CHARACTERS]}"
+        told += f": {storable(struck(detail, secret))[:MAX_TOLD_CHARACTERS]}"
     return told
 
 

@@ -26,13 +26,19 @@ from pydantic_ai.models.instrumented import InstrumentationSettings
 
 from wegent_kube import KubeError
 from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
-from wegent_runner.engine.failures import CallFailed, cut_answer, failure_of, unexpected_tool_call
+from wegent_runner.engine.failures import (
+    CallFailed,
+    cut_answer,
+    failed_answer,
+    failure_of,
+    unexpected_tool_call,
+)
 from wegent_runner.engine.keys import KeyNotUsable, Keys
 from wegent_runner.engine.model_events import ModelEvents
 from wegent_runner.engine.providers import base_url, model_of, settings_of
 from wegent_runner.engine.redaction import Redactor, struck
 from wegent_runner.plan.plan import ModelPlan
-from wegent_runner.runs.text import storable
+from wegent_runner.runs.text import StorableText
 
 CONNECT_TIMEOUT_S: Final = 10.0
 KEY_FAULTS: Final = frozenset({"KeyNotUsable", "KeyRefused"})
@@ -129,7 +135,7 @@ class ModelCaller:
         key: str | None = None
         try:
             key = await self._key(plan)
-            redactor = Redactor(key)
+            redactor, text = Redactor(key), StorableText()
             model = model_of(plan, key, self._http)
             opened = model_request_stream(
                 model,
@@ -139,13 +145,15 @@ class ModelCaller:
             )
             async with _mapped(opened, plan, key) as response:
                 async for event in response:
-                    if text := redactor.feed(_text(event, plan)):
-                        yield storable(text)
-                if rest := redactor.flush():
-                    yield storable(rest)
+                    if piece := text.feed(redactor.feed(_text(event, plan))):
+                        yield piece
+                if rest := text.feed(redactor.flush()) + text.flush():
+                    yield rest
                 answer = response.get()
                 if not _has_ended(answer):
                     raise cut_answer(plan.name)
+                if answer.finish_reason == "error":
+                    raise failed_answer(plan.name)
                 yield _done(answer, plan)
         except CallFailed as error:
             if error.reason in KEY_FAULTS:
@@ -195,11 +203,16 @@ def _text(event: ModelResponseStreamEvent, plan: ModelPlan) -> str:
 async def _mapped(
     opened: AbstractAsyncContextManager[StreamedResponse], plan: ModelPlan, key: str | None
 ) -> AsyncIterator[StreamedResponse]:
-    """Open a stream, and turn all its errors into ``CallFailed``."""
+    """Open a stream, and turn all its errors into ``CallFailed``.
+
+    The SDKs don't check an answer against its schema. JSON of another form raises any error.
+    """
     try:
         async with opened as response:
             yield response
-    except (ai.AgentRunError, httpx2.HTTPError, ValueError, TypeError, LookupError) as error:
+    except (CallFailed, ai.UserError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the docstring says why
         raise failure_of(error, plan.name, key) from None  # the cause may hold the key
 
 

@@ -1,22 +1,39 @@
-"""Reads the objects that a Task refers to, and makes its plan."""
+"""Reads the objects that a Task refers to, and makes its plan.
+
+The runner may read the objects of all namespaces; the author of a Task may not. The operator
+decides on the objects that a Task may use, and writes its verdict on the Task. But a Bot may change
+after the verdict and before the claim. So each reference to another namespace is checked here
+again, by the operator's rule, on the objects that the plan is made of.
+"""
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
+from wegent_crds.access import access_from, is_let_in, is_open
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient
-from wegent_kube.resources import resource_of
+from wegent_kube.resources import NAMESPACES, resource_of
 from wegent_runner.plan.plan import NotServed, Plan, bot_plan, history_of, member_of
+
+logger = logging.getLogger(__name__)
 
 Body = Mapping[str, Any]
 
 
 class PlanLoader:
-    """Makes plans from the objects in the API server."""
+    """Makes plans from the objects in the API server.
 
-    def __init__(self, client: KubeClient) -> None:
+    Args:
+        client: the API server, with the runner's own rights.
+        shared_namespaces: the namespaces whose objects any namespace may refer to.
+    """
+
+    def __init__(self, client: KubeClient, shared_namespaces: AbstractSet[str]) -> None:
         self._client = client
+        self._shared = shared_namespaces
 
     async def plan(self, task: Body) -> Plan | None:
         """Return the plan of a Task, or None if this runner doesn't serve it.
@@ -56,7 +73,8 @@ class PlanLoader:
                 previous=(spec.get("previousTaskRef") or {}).get("name"),
                 history=history_of(spec),
             )
-        except NotServed:
+        except NotServed as verdict:
+            logger.debug("%s/%s: not run here: %s", home, task["metadata"]["name"], verdict)
             return None
         except ApiError as error:
             if error.is_not_found:  # the operator will say so on the Task
@@ -64,8 +82,18 @@ class PlanLoader:
             raise
 
     async def _get(self, plural: str, home: str, reference: Mapping[str, Any]) -> Body:
-        resource = resource_of(BY_PLURAL[plural])
-        body: Body = await self._client.request(
-            "GET", resource.path(reference.get("namespace") or home, reference["name"])
-        )
+        """Return the referent of an object in the namespace ``home``.
+
+        Raises:
+            KubeError: it couldn't be read.
+            NotServed: it doesn't let in that namespace.
+        """
+        kind = BY_PLURAL[plural]
+        namespace, name = reference.get("namespace") or home, reference["name"]
+        body: Body = await self._client.request("GET", resource_of(kind).path(namespace, name))
+        if not is_open(namespace, home, self._shared):
+            place: Body = await self._client.request("GET", NAMESPACES.path(name=home))
+            if not is_let_in(place["metadata"].get("labels") or {}, access_from(body["spec"])):
+                told = f"{kind.kind} {namespace}/{name} does not allow references from {home}"
+                raise NotServed(told)
         return body

@@ -44,7 +44,8 @@ class Message:
         attempt: Attempt that finished it.
         start: Position before its first event.
         text: The text, all deltas in one.
-        status: ``incomplete`` if the run was stopped in the midst of it.
+        status: ``incomplete`` if the run was stopped in the midst of it, or if it has reached the
+            maximum of tokens.
         bot: ``namespace/name`` of the Bot that wrote it.
     """
 

@@ -6,13 +6,13 @@ character as it comes, and none of them can hold up the run.
 """
 
 import asyncio
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from wegent_runner.runs.items import (
-    AFTER_TEXT,
     BEFORE_TEXT,
     FIRST_POSITION,
     Event,
@@ -26,6 +26,10 @@ from wegent_runner.runs.items import (
 
 DELTA_MAX_CHARACTERS: Final = 16384
 """Maximum length of one delta. A reader of a long stored text gets it in pieces of this size."""
+READ_POSITIONS: Final = 65536
+"""Positions after which a reader is given what there is. It has no more than that in memory."""
+BLOCK_CHARACTERS: Final = 4096
+"""Length up to which pieces are joined. A piece of one character alone takes over 100 bytes."""
 
 
 class LogFull(Exception):  # noqa: N818 - names the event
@@ -39,40 +43,45 @@ class _Open:
     index: int
     start: int
     bot: str
-    chunks: list[str] = field(default_factory=list)
+    blocks: list[str] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
-    """Position at the end of each chunk."""
+    """Position at the end of each block."""
 
     @property
     def end(self) -> int:
         return self.ends[-1] if self.ends else self.start + BEFORE_TEXT
 
+    def append(self, text: str) -> None:
+        """Append text."""
+        if self.blocks and len(self.blocks[-1]) + len(text) <= BLOCK_CHARACTERS:
+            self.blocks[-1] += text
+            self.ends[-1] += len(text)
+        else:
+            self.ends.append(self.end + len(text))
+            self.blocks.append(text)
+
     def text_after(self, position: int) -> str:
-        """Return the text after a position at or behind the beginning of the text."""
+        """Return some text after a position at or behind the beginning of the text."""
         first = bisect_right(self.ends, position)
         if first == len(self.ends):
             return ""
+        last = bisect_left(self.ends, position + READ_POSITIONS)
         before = self.ends[first - 1] if first else self.start + BEFORE_TEXT
-        return "".join(self.chunks[first:])[position - before :]
+        return "".join(self.blocks[first : last + 1])[position - before :]
 
     def events_after(self, position: int) -> Iterator[Event]:
-        """Yield the events after a position."""
+        """Yield some events after a position."""
         yield from _unread(opening(self.index, self.start, self.bot), position)
         since = max(position, self.start + BEFORE_TEXT)
         yield from _deltas(self.index, since, self.text_after(since))
 
 
-@dataclass(frozen=True, slots=True)
-class _Discarded:
-    """A message that was begun and dropped: its positions are never used again."""
-
-    start: int
-    position: int
-    """Position of the event that tells of it."""
-
-
 class RunLog:
     """The events of one attempt at a Task.
+
+    A message that was begun and dropped leaves a gap: its positions are never used again. A reader
+    whose position is inside a gap has a part of the dropped text. Gaps follow from the positions of
+    the messages, so a stored log has them too.
 
     Args:
         attempt: Number of the attempt, from 1.
@@ -81,12 +90,11 @@ class RunLog:
     """
 
     def __init__(
-        self, attempt: int, carried: Sequence[Message] = (), *, max_characters: int = 4 << 20
+        self, attempt: int, carried: Sequence[Message] = (), *, max_characters: int = 1 << 20
     ) -> None:
         self.attempt = attempt
         self._messages = list(carried)
         self._open: _Open | None = None
-        self._discarded: list[_Discarded] = []
         self._tail = carried[-1].end if carried else FIRST_POSITION
         """Position after the last finished or dropped message."""
         self._ended: Event | None = None
@@ -139,8 +147,7 @@ class RunLog:
         if len(text) > self._room:
             raise LogFull
         self._room -= len(text)
-        self._open.ends.append(self._open.end + len(text))
-        self._open.chunks.append(text)
+        self._open.append(text)
         self._notify()
 
     def discard(self) -> None:
@@ -151,7 +158,6 @@ class RunLog:
         if self._open is not None:
             self._room += self._open.end - self._open.start - BEFORE_TEXT
             self._tail = self._open.end + 1
-            self._discarded.append(_Discarded(self._open.start, self._tail))
             self._open = None
             self._notify()
 
@@ -160,7 +166,7 @@ class RunLog:
         if self._open is None:
             raise RuntimeError("no message is being written")
         current = self._open
-        text = "".join(current.chunks)
+        text = "".join(current.blocks)
         message = Message(current.index, self.attempt, current.start, text, status, current.bot)
         self._messages.append(message)
         self._tail = message.end
@@ -187,24 +193,41 @@ class RunLog:
     def resume(self, attempt: int, position: int) -> tuple[int, list[Event]]:
         """Return where a reader goes on that has read up to a position of some attempt.
 
-        What a former attempt had not finished is written again. Its reader is told to drop it.
+        What a former attempt had not finished is written again. Its reader is told to drop it. So
+        is a reader behind the end of this log: it has read text that was dropped later.
 
         Returns:
             The position in this log, and the events that precede those of :meth:`read`.
         """
-        if attempt >= self.attempt or position < FIRST_POSITION:
+        if position < FIRST_POSITION or attempt > self.attempt:
             return position, []
-        carried = (message.end for message in self._messages if message.attempt <= attempt)
-        valid = min(position, max(carried, default=FIRST_POSITION))
+        if attempt == self.attempt:
+            if position <= self.end:
+                return position, []
+            valid = self._end_of(len(self._messages))
+        else:
+            carried = sum(message.attempt <= attempt for message in self._messages)
+            valid = min(position, self._end_of(carried))
+            unread = self._first_unread(valid)
+            if unread < carried and valid < self._messages[unread].start:
+                valid = self._end_of(unread)
         return valid, [restarted(self.attempt, valid, valid)]
 
     def read(self, position: int) -> list[Event]:
-        """Return the events after ``position`` that are there now."""
-        return list(self._after(position))
+        """Return events after ``position`` that are there now; empty if there are none.
+
+        A reader who is far behind gets them in several reads.
+        """
+        events = []
+        for event in self._after(position):
+            events.append(event)
+            if event.position - position >= READ_POSITIONS:
+                break
+        return events
 
     async def wait(self, position: int) -> None:
         """Return when there is something after ``position``, or the log has ended."""
-        while self.end <= position and not self.ended and not self._abandoned:
+        while not self.ended and next(self._after(position), None) is None:
             await self._more.wait()
 
     def _notify(self) -> None:
@@ -214,16 +237,27 @@ class RunLog:
     def _after(self, position: int) -> Iterator[Event]:
         if position < FIRST_POSITION:
             yield Event(FIRST_POSITION, "run.started", {"attempt": self.attempt})
-        for dropped in self._discarded:
-            if dropped.start < position < dropped.position:
-                yield restarted(self.attempt, dropped.start, dropped.position)
-                position = dropped.position
-        for message in self._messages[self._first_unread(position) :]:
+        unread = self._first_unread(position)
+        valid, goes_on = self._end_of(unread), self._start_of(unread)
+        if valid < position < goes_on:
+            yield restarted(self.attempt, valid, goes_on)
+            position = goes_on
+        for message in islice(self._messages, unread, None):
             yield from _events_of(message, position)
         if self._open is not None:
             yield from self._open.events_after(position)
         if self._ended is not None and self._ended.position > position:
             yield self._ended
+
+    def _end_of(self, index: int) -> int:
+        """Return the position after the finished messages before a message."""
+        return self._messages[index - 1].end if index else FIRST_POSITION
+
+    def _start_of(self, index: int) -> int:
+        """Return the position at which a message begins, or will begin."""
+        if index < len(self._messages):
+            return self._messages[index].start
+        return self._tail if self._open is None else self._open.start
 
     def _first_unread(self, position: int) -> int:
         return bisect_right(self._messages, position, key=lambda message: message.end)
@@ -232,8 +266,8 @@ class RunLog:
 def _events_of(message: Message, position: int) -> Iterator[Event]:
     """Yield the events of a finished message after a position."""
     yield from _unread(opening(message.index, message.start, message.bot), position)
-    text = message.text[max(0, position - message.start - BEFORE_TEXT) :]
-    yield from _deltas(message.index, message.end - AFTER_TEXT - len(text), text)
+    since = max(position, message.start + BEFORE_TEXT)
+    yield from _deltas(message.index, since, message.text, since - message.start - BEFORE_TEXT)
     yield from _unread(closing(message), position)
 
 
@@ -241,8 +275,9 @@ def _unread(events: Iterator[Event], position: int) -> Iterator[Event]:
     return (event for event in events if event.position > position)
 
 
-def _deltas(index: int, start: int, text: str) -> Iterator[Event]:
-    """Yield ``text``, which begins after the position ``start``, as deltas."""
-    for offset in range(0, len(text), DELTA_MAX_CHARACTERS):
-        piece = text[offset : offset + DELTA_MAX_CHARACTERS]
-        yield delta(index, start + offset + len(piece), piece)
+def _deltas(index: int, position: int, text: str, offset: int = 0) -> Iterator[Event]:
+    """Yield ``text`` from an offset, which is at a position, as deltas."""
+    for begin in range(offset, len(text), DELTA_MAX_CHARACTERS):
+        piece = text[begin : begin + DELTA_MAX_CHARACTERS]
+        position += len(piece)
+        yield delta(index, position, piece)

@@ -1,7 +1,7 @@
 """Writes a run's events as server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Final
 
 from wegent_kube.encoding import encode_json
@@ -11,6 +11,8 @@ from wegent_runner.runs.log import RunLog
 COALESCE_S: Final = 0.015
 """Seconds for which deltas are gathered. A person sees no difference, and a stream of 50 tokens
 a second costs fewer writes where tokens come in bursts."""
+PIECE_BYTES: Final = 256 << 10
+"""Maximum size of one write. The last events of a message have all its text."""
 HEARTBEAT_S: Final = 15.0
 HEARTBEAT: Final = b": \n\n"
 
@@ -37,18 +39,21 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 19
 
 
-def encode(attempt: int, events: Sequence[Event]) -> bytes:
-    """Return events in the format of server-sent events."""
-    return b"".join(
-        b"id: %d.%d\nevent: %s\ndata: %s\n\n"
-        % (
+def encode(attempt: int, events: Iterable[Event]) -> Iterator[bytes]:
+    """Yield events in the format of server-sent events, in pieces of a bounded size."""
+    ready = bytearray()
+    for event in events:
+        ready += b"id: %d.%d\nevent: %s\ndata: %s\n\n" % (
             attempt,
             event.position,
             event.type.encode(),
             encode_json({"type": event.type, "sequence_number": event.position, **event.data}),
         )
-        for event in events
-    )
+        while len(ready) >= PIECE_BYTES:
+            yield bytes(ready[:PIECE_BYTES])
+            del ready[:PIECE_BYTES]
+    if ready:
+        yield bytes(ready)
 
 
 async def stream(log: RunLog, attempt: int, position: int) -> AsyncIterator[bytes]:
@@ -57,13 +62,15 @@ async def stream(log: RunLog, attempt: int, position: int) -> AsyncIterator[byte
     A quiet run yields a heartbeat, so that no hop takes the connection for dead.
     """
     position, first = log.resume(attempt, position)
-    if first:
-        yield encode(log.attempt, first)
+    for piece in encode(log.attempt, first):
+        yield piece
     while True:
         if events := log.read(position):
             position = events[-1].position
-            yield encode(log.attempt, events)
-        if (log.ended or log.abandoned) and position >= log.end:
+            for piece in encode(log.attempt, events):
+                yield piece
+            continue
+        if log.ended:
             return
         try:
             async with asyncio.timeout(HEARTBEAT_S):

@@ -12,6 +12,7 @@ from devcluster.checkout import CHECKOUT
 from tests.unit.objects import body, evaluate
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_KIND, KINDS, Kind
+from wegent_crds.selectors import selectors_of
 from wegent_operator.accounts.plan import plan
 from wegent_operator.accounts.provisions import Provisions
 from wegent_operator.keys.grants import KeyGrants
@@ -23,7 +24,6 @@ from wegent_operator.state.objects import (
     TombstoneState,
     state_of,
 )
-from wegent_operator.state.selectors import selectors_of
 from wegent_operator.tasks.deadlines import Seen, next_step
 from wegent_operator.watch.feed import Feed
 
