@@ -16,7 +16,8 @@ from wegent_api.names import is_dns_label
 from wegent_api.openai_api.errors import Refusal
 from wegent_api.openai_api.ids import TaskId, new_task_name, team_of
 from wegent_api.openai_api.run_events import ENDED, ERROR, Ending, Output, events_of
-from wegent_api.runs.follow import TASKS, Follower, FollowerDep
+from wegent_api.runs.follow import Follower, FollowerDep
+from wegent_api.runs.waiting import TASKS
 from wegent_api.settings import Settings
 from wegent_api.upstream.runners import Runners, RunnersDep
 from wegent_crds.phases import FINAL, Phase
