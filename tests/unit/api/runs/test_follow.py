@@ -112,7 +112,8 @@ class Fake:
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    for line in ():
+    lines: list[bytes] = []
+    for line in lines:
         yield line
 
 
@@ -164,7 +165,7 @@ async def test_a_runner_that_breaks_off_is_asked_for_the_rest() -> None:
 
 @pytest.mark.parametrize("answer", [DOWN, [delta(2, "a"), DOWN], [b""]], ids=["down", "cut", "no"])
 async def test_a_stream_without_its_whole_text_ends_with_an_error(answer: Answer) -> None:
-    answers = [answer, DOWN] if answer != [b""] else [answer]
+    answers: list[Answer] = [answer, DOWN] if answer != [b""] else [answer]
     events = await follow(Fake(runners={"one": answers}), patience_s=0.3)
     assert events[-1].type == "error"
     assert events[-1].data["code"] == 503
