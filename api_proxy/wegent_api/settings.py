@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     own_service_account: Annotated[str, AfterValidator(dns_label)] = "wegent-api"
     """Name of the proxy's ServiceAccount, for which it requests tokens for the runners."""
     streams: Annotated[int, Field(ge=1, le=100_000)] = 5000
-    """Streams of runs at once."""
+    """Streams of runs at once. One of a Task that no runner has begun needs an upstream connection.
+    """
     streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Streams of runs at once of one user."""
     openai_ttl_s: Annotated[int, Field(ge=0, le=31_536_000)] = 604_800

@@ -124,6 +124,9 @@ async def open_state(
         watches = await stack.enter_async_context(
             Watches(connection, metrics, at_once=settings.watches)
         )
+        run_watches = await stack.enter_async_context(
+            Watches(connection, metrics, at_once=settings.streams)
+        )
         waits = await stack.enter_async_context(
             Watches(connection, metrics, at_once=settings.upstream_connections)
         )
@@ -192,7 +195,7 @@ async def open_state(
             password_changer=PasswordChanger(accounts, secrets, passwords, api_tokens),
             kubeconfigs=Kubeconfigs(connection, settings.kubernetes_url),
             runners=runners,
-            follower=Follower(user_api, watches, runners),
+            follower=Follower(user_api, run_watches, runners),
             run_limiter=ConcurrencyLimiter(
                 "streams", at_once=settings.streams, per_user=settings.streams_per_user
             ),

@@ -12,6 +12,7 @@ from wegent_kube.event_recorder import EventRecorder
 from wegent_kube.informer import Informer
 from wegent_kube.tracing import Tracing
 from wegent_runner.claims.claim import TASKS
+from wegent_runner.claims.dead_runners import DeadRunners
 from wegent_runner.claims.own_tasks import OwnTasks
 from wegent_runner.claims.pending import PendingTasks
 from wegent_runner.claims.presence import Presence
@@ -127,6 +128,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             always += [
                 claiming,
                 group.create_task(presence.run(), name="presence"),
+                group.create_task(
+                    DeadRunners(client, settings.lease_namespace).run(), name="dead runners"
+                ),
                 group.create_task(health.run(probe), name="store probe"),
                 group.create_task(recorder.run(), name="events"),
                 group.create_task(Retention(client, store, metrics.swept.inc).run(), name="sweeps"),

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
+from wegent_api.http.errors import Problem
 from wegent_api.http.sse import Frames, frame
 from wegent_api.openai_api.errors import error_body
 from wegent_api.openai_api.response_object import response_body
@@ -89,14 +90,20 @@ class ResponseStream:
 
     async def _last(self, event: RunEvent) -> bytes:
         if event.type == ERROR:
-            told = error_body(problem_of(event.data))
-            return self._error(told["code"] or told["type"], told["message"])
+            return self._problem(problem_of(event.data))
         number = sequence_number(event) if event.id else self._number + 1
         items = self._output.items
         if self._after > IN_PROGRESS:
-            items = await self._items(self._task) or items
+            try:
+                items = await self._items(self._task) or items
+            except Problem as problem:
+                return self._problem(problem)
         body = response_body(self._task, Ending.of(event.data, items))
         return self._frame(FINAL_EVENTS[body["status"]], number, {"response": body})
+
+    def _problem(self, problem: Problem) -> bytes:
+        told = error_body(problem)
+        return self._error(told["code"] or told["type"], told["message"])
 
     def _error(self, code: str, message: str) -> bytes:
         return self._frame(

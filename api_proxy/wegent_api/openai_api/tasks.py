@@ -16,9 +16,11 @@ from wegent_api.names import is_dns_label
 from wegent_api.openai_api.errors import Refusal
 from wegent_api.openai_api.ids import TaskId, new_task_name, team_of
 from wegent_api.openai_api.run_events import ENDED, ERROR, Ending, Output, events_of
-from wegent_api.runs.follow import TASKS, Follower, FollowerDep
+from wegent_api.runs.follow import Follower, FollowerDep
+from wegent_api.runs.waiting import TASKS
 from wegent_api.settings import Settings
 from wegent_api.upstream.runners import Runners, RunnersDep
+from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.registry import API_VERSION, GROUP, TASK, TEAM
 from wegent_kube.content_types import MERGE_PATCH
@@ -163,11 +165,20 @@ class Conversations:
         """Return the end of a run, or None if it hasn't ended.
 
         A runner stores the end before it writes the Task's status, and knows it a moment earlier.
+
+        Raises:
+            Unavailable: no runner gives the transcript now, and the result in the status is cut.
         """
         status = task.get("status") or {}
         if status.get("phase", Phase.PENDING) == Phase.PENDING:
             return None
-        transcript = await self._transcript(task)
+        try:
+            transcript = await self._transcript(task)
+        except Unavailable:
+            # A longer result is cut to exactly this length.
+            if len(status.get("result") or "") >= RESULT_MAX_CHARACTERS:
+                raise
+            transcript = {}
         told = transcript.get("outcome")
         if told is None:
             told = status if status["phase"] in FINAL else None
@@ -176,11 +187,15 @@ class Conversations:
         return Ending.of({**status, **told}, _answered(transcript))
 
     async def items(self, task: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the finished items of a run; none if there is no transcript."""
+        """Return the finished items of a run; none if there is no transcript.
+
+        Raises:
+            Unavailable: no runner gives the transcript now.
+        """
         return _answered(await self._transcript(task))
 
     async def _transcript(self, task: dict[str, Any]) -> dict[str, Any]:
-        with suppress(NotFound, Unavailable):
+        with suppress(NotFound):
             found: dict[str, Any] = await self._runners.read(task)
             return found
         return {}

@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from wegent_api.http.errors import BadGateway
+
 END: Final = b"\n\n"
+MAX_EVENT_BYTES: Final = 32 << 20
+"""Limit for one event. The longest one holds the whole text of a run, whose escapes enlarge it."""
 ENDED: Final = b"\nevent: run.ended\n"
 ID: Final = b"id: "
 
@@ -28,9 +32,17 @@ class Blocks:
     _rest: bytearray = field(default_factory=bytearray)
 
     def feed(self, chunk: bytes) -> bytes:
-        """Add a piece of the stream, and return the whole events that are complete with it."""
+        """Add a piece of the stream, and return the whole events that are complete with it.
+
+        Raises:
+            BadGateway: an event is longer than any event of a run.
+        """
+        searched = max(0, len(self._rest) - len(END) + 1)
         self._rest += chunk
-        cut = self._rest.rfind(END)
+        cut = self._rest.rfind(END, searched)
+        if len(self._rest) - max(0, cut) > MAX_EVENT_BYTES:
+            self._rest.clear()
+            raise BadGateway("the runner sent an event that is too long")
         if cut < 0:
             return b""
         whole = bytes(self._rest[: cut + len(END)])

@@ -5,10 +5,12 @@ come from the runner that holds it. If that runner dies, the stream goes on at t
 """
 
 import asyncio
-import json
+import math
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import aiohttp
@@ -19,20 +21,25 @@ from wegent_api.http.errors import Problem, Unavailable
 from wegent_api.http.sse import Frames, frame
 from wegent_api.http.state import FromState
 from wegent_api.runs.blocks import Blocks
+from wegent_api.runs.waiting import TASKS, wait_for_change, waiting
 from wegent_api.upstream.client import UserApi
-from wegent_api.upstream.metadata import event_of
-from wegent_api.upstream.runners import NotHere, Runners, former_life
+from wegent_api.upstream.runners import RETRY_AFTER_S, NotHere, Runners, former_life
 from wegent_api.upstream.watches import Watches
-from wegent_crds.phases import FINAL
-from wegent_crds.registry import TASK
+from wegent_crds.phases import FINAL, Phase
 from wegent_kube.backoff import Backoff
-from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
-from wegent_kube.resources import resource_of
 
-TASKS: Final = resource_of(TASK)
 LOOK_AGAIN_S: Final = 60
 """Seconds after which the caller's right to the Task is checked again."""
+
+
+PATIENCE_S: Final = 60.0
+"""Seconds for which failures are retried before the stream ends with an error."""
+LONGEST_PAUSE_S: Final = 5.0
+
+
+class LookAgain(Exception):  # noqa: N818 - names the event
+    """The caller's right to the Task must be checked before more is passed on."""
 
 
 class Follower:
@@ -42,18 +49,31 @@ class Follower:
         user_api: the API server, called as the caller.
         watches: of the API server, opened as the caller.
         runners: the live runners.
+        look_again_s: seconds after which the caller's right to the Task is checked again.
+        patience_s: seconds for which failures are retried.
     """
 
-    def __init__(self, user_api: UserApi, watches: Watches, runners: Runners) -> None:
+    def __init__(
+        self,
+        user_api: UserApi,
+        watches: Watches,
+        runners: Runners,
+        *,
+        look_again_s: float = LOOK_AGAIN_S,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._user_api = user_api
         self._watches = watches
         self._runners = runners
+        self._look_again_s = look_again_s
+        self._patience_s = patience_s
 
     async def task(self, caller: Caller, namespace: str, name: str) -> dict[str, Any]:
         """Return the Task, which the caller must be allowed to read.
 
         Raises:
             UpstreamStatus: the API server refused it.
+            Unavailable: the API server gave no answer.
         """
         body: dict[str, Any] = await self._user_api.request_json(
             caller, "GET", TASKS.path(namespace, name)
@@ -64,110 +84,164 @@ class Follower:
         """Yield the frames of a Task's run after the event with the id ``after``.
 
         The last one is ``run.ended``, or ``error`` with a ``Status`` if the Task can't be read
-        any more.
+        any more. A failure that may pass is retried for a while. So ``run.ended`` follows the
+        whole text, or there is no transcript.
         """
         metadata = task["metadata"]
         namespace, name, uid = metadata["namespace"], metadata["name"], metadata["uid"]
-        blocks, backoff = Blocks(after), Backoff(cap_s=5.0)
-        try:
-            while True:
-                status = task.get("status") or {}
-                if status.get("phase") == "Pending":
-                    yield _waiting(task)
-                    await self._change(caller, task)
-                else:
-                    before = blocks.last_id
-                    async with aclosing(self._relayed(task, blocks)) as relayed:
-                        async for chunk in relayed:
-                            yield chunk
-                    if blocks.ended:
-                        return
-                    if status.get("phase") in FINAL:
-                        yield _ended(task)
-                        return
-                    if blocks.last_id != before:
-                        backoff.reset()
-                    await backoff.wait()
-                task = await self.task(caller, namespace, name)
+        following = _Following(Blocks(after))
+        backoff = Backoff(cap_s=LONGEST_PAUSE_S)
+        looked, failing_since = True, math.inf
+        while True:
+            try:
+                if not looked:
+                    task = await self.task(caller, namespace, name)
+                looked = False
                 if task["metadata"]["uid"] != uid:
                     yield _ended(task | {"status": {"phase": "Deleted"}})
                     return
-        except Problem as problem:
-            yield frame("error", encode_json(problem.status))
+                async with aclosing(self._step(caller, task, following)) as step:
+                    async for whole in step:
+                        failing_since = math.inf
+                        yield whole
+                if following.ended:
+                    return
+                failing_since = math.inf
+            except Problem as problem:
+                failing_since = min(failing_since, time.monotonic())
+                patient = time.monotonic() - failing_since < self._patience_s
+                if not (_may_pass(problem) and patient):
+                    yield frame("error", encode_json(problem.status))
+                    return
+                await backoff.wait()
+            else:
+                backoff.reset()
+
+    def _step(self, caller: Caller, task: dict[str, Any], following: "_Following") -> Frames:
+        """Yield what there is until the Task must be read again.
+
+        Raises:
+            Problem: the Task has ended, and no runner gave all of its run.
+        """
+        if (task.get("status") or {}).get("phase", Phase.PENDING) == Phase.PENDING:
+            return self._wait(caller, task, following)
+        return self._run(task, following)
+
+    async def _wait(self, caller: Caller, task: dict[str, Any], following: "_Following") -> Frames:
+        if (told := waiting(task)) != following.told:
+            following.told = told
+            yield told
+        await wait_for_change(
+            self._watches, caller, task, following.pauses, lasts_s=math.ceil(self._look_again_s)
+        )
+
+    async def _run(self, task: dict[str, Any], following: "_Following") -> Frames:
+        blocks, before = following.blocks, following.blocks.last_id
+        following.told = b""
+        has_ended = task["status"]["phase"] in FINAL
+        try:
+            async with aclosing(self._relayed(task, blocks)) as relayed:
+                async for whole in relayed:
+                    yield whole
+        except LookAgain:
+            return
+        except NotHere:
+            if has_ended:
+                yield _ended(task)
+                following.ended = True
+                return
+        except Unavailable:
+            # The operator frees a running Task if its runner is dead, and another one takes it.
+            if has_ended:
+                raise
+        following.ended = blocks.ended
+        if blocks.ended:
+            return
+        if has_ended:
+            raise Unavailable("the runner broke off", retry_after_s=RETRY_AFTER_S)
+        if blocks.last_id != before:
+            following.pauses.reset()
+        await following.pauses.wait()
 
     async def _relayed(self, task: dict[str, Any], blocks: Blocks) -> Frames:
-        """Yield a runner's frames until it ends them, is gone, or a minute has passed.
+        """Yield a runner's frames until the runner ends them.
 
-        A Task that has ended is read from any runner; a runner may have been killed just now.
+        A Task that has ended is read from any runner that has its transcript.
+
+        Raises:
+            LookAgain: it is time to check the caller's right.
+            NotHere: a runner answered, and none has anything of the Task.
+            Unavailable: no runner is alive, or none gave an answer.
         """
-        holder = (task["status"].get("claim") or {}).get("holder")
-        path = f"/v1/runs/{task['metadata']['uid']}/events"
-        params = former_life(task)
-        for address in self._runners.addresses(holder):
+        status, path = task["status"], f"/v1/runs/{task['metadata']['uid']}/events"
+        if status["phase"] in FINAL and not status.get("attempts"):
+            raise NotHere  # no runner ever began it
+        failure: Exception = Unavailable("no runner is running", retry_after_s=RETRY_AFTER_S)
+        until = time.monotonic() + self._look_again_s
+        for address in self._runners.addresses((status.get("claim") or {}).get("holder")):
             try:
-                async with aclosing(self._read(address, path, params, blocks)) as chunks:
+                async with aclosing(
+                    self._read(address, path, former_life(task), blocks, until)
+                ) as chunks:
                     async for chunk in chunks:
                         yield chunk
-            except Unavailable:
-                continue
-            except (NotHere, TimeoutError):
-                pass
-            return
+            except NotHere as error:
+                failure = error
+            except Unavailable as error:
+                failure = failure if isinstance(failure, NotHere) else error
+            else:
+                return
+        raise failure
 
     async def _read(
-        self, address: str, path: str, params: Mapping[str, str], blocks: Blocks
+        self, address: str, path: str, params: Mapping[str, str], blocks: Blocks, until: float
     ) -> Frames:
         after = {"after": blocks.last_id} if blocks.last_id else {}
         blocks.restart()
-        until = time.monotonic() + LOOK_AGAIN_S
         async with self._runners.open(address, path, {**params, **after}) as response:
             while chunk := await _read(response, until):
                 if whole := blocks.feed(chunk):
                     yield whole
 
-    async def _change(self, caller: Caller, task: dict[str, Any]) -> None:
-        """Wait until the Task is no longer as it is, or its watch ends."""
-        metadata = task["metadata"]
-        query = {
-            "fieldSelector": f"metadata.name={metadata['name']}",
-            "resourceVersion": metadata["resourceVersion"],
-        }
-        async with self._watches.open(
-            caller, TASKS.path(metadata["namespace"]), query, lasts_s=LOOK_AGAIN_S, accept=JSON
-        ) as lines:
-            await _first_change(lines)
+
+@dataclass(slots=True)
+class _Following:
+    """The position of one stream.
+
+    Attributes:
+        blocks: cuts the runners' streams into events.
+        pauses: between attempts to find a run that has not ended.
+        told: the last ``run.waiting``, since the run waits.
+        ended: True once the last event is passed on.
+    """
+
+    blocks: Blocks
+    pauses: Backoff = field(default_factory=lambda: Backoff(cap_s=LONGEST_PAUSE_S))
+    told: bytes = b""
+    ended: bool = False
 
 
 async def _read(response: aiohttp.ClientResponse, until: float) -> bytes:
     """Return what has arrived, empty at the end.
 
     Raises:
-        TimeoutError: nothing has arrived until then.
+        LookAgain: the time is over. Bytes that are there already wait as well: they are read
+            without a pause, so that a timeout alone would not be noticed.
     """
-    async with asyncio.timeout(max(0.0, until - time.monotonic())):
-        return await response.content.readany()
+    if (left_s := until - time.monotonic()) <= 0:
+        raise LookAgain
+    try:
+        async with asyncio.timeout(left_s) as limit:
+            return await response.content.readany()
+    except TimeoutError:
+        if limit.expired():
+            raise LookAgain from None
+        raise
 
 
-async def _first_change(lines: AsyncIterator[bytes]) -> None:
-    async for line in lines:
-        kind, body = event_of(line)
-        if kind in {"DELETED", "ERROR"}:
-            return
-        if json.loads(body).get("status", {}).get("phase") != "Pending":
-            return
-
-
-def _waiting(task: dict[str, Any]) -> bytes:
-    """Return the frame that says why the run has not begun."""
-    conditions = (task.get("status") or {}).get("conditions") or ()
-    ready: dict[str, Any] = next((it for it in conditions if it["type"] == "Ready"), {})
-    told = {
-        "type": "run.waiting",
-        "ready": ready.get("status", "Unknown"),
-        "reason": ready.get("reason", ""),
-        "message": ready.get("message", "") or (task["status"].get("message") or ""),
-    }
-    return frame("run.waiting", encode_json(told))
+def _may_pass(problem: Problem) -> bool:
+    """Return True for a failure of the API server or of a runner that another attempt may mend."""
+    return problem.code == HTTPStatus.TOO_MANY_REQUESTS or problem.code >= 500
 
 
 def _ended(task: dict[str, Any]) -> bytes:

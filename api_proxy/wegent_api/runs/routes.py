@@ -16,7 +16,8 @@ from wegent_api.http.openapi import response, statuses
 from wegent_api.http.query import Name, OneParameters, no_repeats
 from wegent_api.http.sse import MEDIA_TYPE, EventStream
 from wegent_api.http.state import FromState, SettingsDep
-from wegent_api.runs.follow import TASKS, FollowerDep
+from wegent_api.runs.follow import FollowerDep
+from wegent_api.runs.waiting import TASKS
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import subject

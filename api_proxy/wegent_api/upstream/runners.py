@@ -1,24 +1,29 @@
 """The runners: where they are, and requests to them with a token for them alone.
 
 Each runner has a Lease in Wegent's namespace, with its address. Only runners may write such Leases,
-so no user can make the proxy dial an address. A runner whose Lease is not renewed is not dialled.
+so no user can make the proxy dial an address. A runner whose Lease is not renewed is not dialled:
+its address may belong to another Pod by now.
 """
 
 import asyncio
+import math
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Self
 
 import aiohttp
 from fastapi import Depends
 
-from wegent_api.http.errors import NotFound, Unavailable
+from wegent_api.http.errors import NotFound, Problem, Unavailable
 from wegent_api.http.state import FromState
 from wegent_api.server.logs import request_id
+from wegent_crds.moments import moment
 from wegent_crds.registry import TASK
 from wegent_crds.well_known import RESTORED_FROM
 from wegent_kube import KubeClient, KubeError
@@ -31,6 +36,12 @@ ADDRESS_ANNOTATION: Final = "agent.wecode.io/address"
 TOKEN_LIFETIME_S: Final = 3600
 TOKEN_RENEWED_AFTER: Final = 0.8
 """Share of a token's lifetime after which the next one is requested."""
+TOKEN_MIN_AGE_S: Final = 10.0
+"""Seconds for which a new token is kept even if a runner refuses it. So a runner that refuses every
+token does not cost a request for a new one each time."""
+STALE_S: Final = 120.0
+"""Age in seconds of a renewal after which a Lease that is seen for the first time counts as that of
+a dead runner, until it is renewed. The clocks of nodes may differ by some of it."""
 REQUEST_ID: Final = "X-Request-Id"
 CONNECT_TIMEOUT_S: Final = 3.0
 SILENCE_S: Final = 45.0
@@ -46,8 +57,7 @@ class NotHere(Exception):  # noqa: N818 - names the answer
 class _Known:
     address: str
     renewed: str
-    seen_at: float
-    lasts_s: float
+    until: float
 
 
 class Runners:
@@ -57,15 +67,23 @@ class Runners:
         own_api: the proxy's client.
         namespace: namespace of the Leases and of the proxy's ServiceAccount.
         service_account: name of the proxy's ServiceAccount.
+        clock: returns seconds.
     """
 
-    def __init__(self, own_api: KubeClient, namespace: str, service_account: str) -> None:
+    def __init__(
+        self,
+        own_api: KubeClient,
+        namespace: str,
+        service_account: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._own_api = own_api
+        self._clock = clock
         self._token_path = SERVICE_ACCOUNTS.path(namespace, service_account, "token")
         self._informer = Informer(own_api, LEASES.path(namespace), self)
         self._known: dict[str, _Known] = {}
         self._token = ""
-        self._token_until = 0.0
+        self._token_at = self._token_until = -math.inf
         self._asking = asyncio.Lock()
         self._informing: asyncio.Task[None] | None = None
         self._session = aiohttp.ClientSession(
@@ -97,8 +115,11 @@ class Runners:
         renewed = spec.get("renewTime") or ""
         known = self._known.get(name)
         if known is None or (known.renewed, known.address) != (renewed, address):
+            # Without a renewal that this process has seen, the writer's clock is all there is.
+            alive = known is not None or _age_s(renewed) <= STALE_S
             lasts_s = float(spec.get("leaseDurationSeconds") or 0)
-            self._known[name] = _Known(address, renewed, time.monotonic(), lasts_s)
+            until = self._clock() + lasts_s if alive else -math.inf
+            self._known[name] = _Known(address, renewed, until)
 
     def deleted(self, name: Name) -> None:
         """Handle the end of a Lease."""
@@ -117,10 +138,8 @@ class Runners:
 
         A runner that was killed counts as live until its Lease has expired.
         """
-        now = time.monotonic()
-        alive = {
-            name: it.address for name, it in self._known.items() if now - it.seen_at <= it.lasts_s
-        }
+        now = self._clock()
+        alive = {name: it.address for name, it in self._known.items() if now <= it.until}
         if holder is not None:
             return [alive[holder]] if holder in alive else []
         return random.sample(list(alive.values()), len(alive))
@@ -136,15 +155,7 @@ class Runners:
             Unavailable: the runner gave no answer, or broke off while the body was read.
         """
         try:
-            async with self._session.get(
-                address + path,
-                params=params,
-                headers={
-                    "Authorization": f"Bearer {await self._current_token()}",
-                    **({REQUEST_ID: id_} if (id_ := request_id.get()) else {}),
-                },
-                allow_redirects=False,
-            ) as response:
+            async with await self._get(address + path, params) as response:
                 if response.status in {404, 409}:
                     raise NotHere
                 if response.status != 200:
@@ -154,28 +165,58 @@ class Runners:
             raise Unavailable("the runner gave no answer", retry_after_s=RETRY_AFTER_S) from error
 
     async def read(self, task: Mapping[str, Any]) -> Any:
-        """Return the transcript of a Task, from the first live runner that answers.
+        """Return the transcript of a Task, from the first live runner that has it.
 
         Raises:
-            NotFound: there is none.
+            NotFound: the runners that answered have none.
             Unavailable: no runner is alive, or none gave an answer.
         """
-        failure = Unavailable("no runner is running", retry_after_s=RETRY_AFTER_S)
+        failure: Problem = Unavailable("no runner is running", retry_after_s=RETRY_AFTER_S)
         path = f"/v1/runs/{task['metadata']['uid']}/transcript"
         for address in self.addresses():
             try:
                 async with self.open(address, path, former_life(task)) as response:
                     return await response.json()
             except NotHere:
-                message = "there is no transcript: no runner has begun the Task"
-                raise NotFound(message) from None
+                failure = NotFound("there is no transcript: no runner has begun the Task")
             except Unavailable as error:
-                failure = error
+                failure = failure if isinstance(failure, NotFound) else error
         raise failure
+
+    async def _get(self, url: str, params: Mapping[str, str] | None) -> aiohttp.ClientResponse:
+        """Send a GET with a token that the runner accepts, if there is one."""
+        token = await self._current_token()
+        response = await self._send(url, params, token)
+        if response.status == HTTPStatus.UNAUTHORIZED and self._refused(token):
+            response.release()
+            response = await self._send(url, params, await self._current_token())
+        return response
+
+    async def _send(
+        self, url: str, params: Mapping[str, str] | None, token: str
+    ) -> aiohttp.ClientResponse:
+        return await self._session.get(
+            url,
+            params=params,
+            headers={
+                "Authorization": f"Bearer {token}",
+                **({REQUEST_ID: id_} if (id_ := request_id.get()) else {}),
+            },
+            allow_redirects=False,
+        )
+
+    def _refused(self, token: str) -> bool:
+        """Forget a token that a runner refused. Return whether another one is worth a try."""
+        if token != self._token:
+            return True  # another request has got a new one
+        if self._clock() - self._token_at < TOKEN_MIN_AGE_S:
+            return False
+        self._token_until = -math.inf
+        return True
 
     async def _current_token(self) -> str:
         async with self._asking:
-            if time.monotonic() >= self._token_until:
+            if self._clock() >= self._token_until:
                 try:
                     answer = await self._own_api.request(
                         "POST",
@@ -192,8 +233,22 @@ class Runners:
                 except KubeError as error:
                     raise Unavailable("no token for the runner: try again") from error
                 self._token = answer["status"]["token"]
-                self._token_until = time.monotonic() + TOKEN_LIFETIME_S * TOKEN_RENEWED_AFTER
+                self._token_at = self._clock()
+                self._token_until = self._token_at + TOKEN_RENEWED_AFTER * _lifetime_s(answer)
             return self._token
+
+
+def _age_s(renewed: str) -> float:
+    """Return the seconds between a renewal and now, on either side; infinite for no time at all."""
+    at = moment(renewed)
+    return abs((datetime.now(UTC) - at).total_seconds()) if at else math.inf
+
+
+def _lifetime_s(answer: Mapping[str, Any]) -> float:
+    """Return the lifetime of a new token. The API server may grant less than was requested."""
+    expires = moment(answer["status"].get("expirationTimestamp"))
+    left = (expires - datetime.now(UTC)).total_seconds() if expires else TOKEN_LIFETIME_S
+    return min(max(left, TOKEN_MIN_AGE_S), TOKEN_LIFETIME_S)
 
 
 def former_life(task: Mapping[str, Any]) -> dict[str, str]:

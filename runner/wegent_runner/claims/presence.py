@@ -19,6 +19,8 @@ PREFIX: Final = "wegent-runner-"
 ADDRESS_ANNOTATION: Final = "agent.wecode.io/address"
 LEASE_S: Final = 30
 RENEW_S: Final = 10.0
+LAST_WRITE_S: Final = 5.0
+"""Seconds that the deletion of the Lease waits for a write without an answer."""
 
 
 class Presence:
@@ -36,16 +38,22 @@ class Presence:
         self._path = LEASES.path(namespace, name)
         self._name = name
         self._address = address
+        self._writing: asyncio.Task[None] | None = None
         self.problem = "the Lease is not written yet"
 
     async def run(self) -> None:
         """Write and renew the Lease until cancelled."""
         while True:
-            await self._write()
+            # A cancelled request may reach the API server after the deletion, and create the Lease.
+            self._writing = asyncio.create_task(self._write())
+            await asyncio.shield(self._writing)
             await asyncio.sleep(RENEW_S)
 
     async def end(self) -> None:
-        """Delete the Lease, so that nobody dials this runner."""
+        """Delete the Lease after the last write, so that nobody dials this runner."""
+        if self._writing is not None:
+            await asyncio.wait((self._writing,), timeout=LAST_WRITE_S)
+            self._writing.cancel()
         try:
             await self._client.request("DELETE", self._path)
         except KubeError as error:
@@ -59,6 +67,7 @@ class Presence:
                 body=self._lease(),
                 params={"fieldManager": "wegent-runner", "force": "true"},
                 content_type=APPLY_PATCH,
+                timeout_s=RENEW_S,
             )
             self.problem = ""
         except ApiError as error:
