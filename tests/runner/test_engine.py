@@ -99,13 +99,13 @@ def engine(caller: Caller, store: Store) -> tuple[ChatEngine, Recorder]:
     fake_caller: Any = caller
     fake_store: Any = store
     observer = Observer(Metrics(), recorder)
-    return ChatEngine(fake_caller, fake_store, Hub(), observer, lambda *_: 0.0), recorder
+    return ChatEngine(fake_caller, fake_store, Hub(), observer, chance=lambda *_: 0.0), recorder
 
 
 async def run(caller: Caller, store: Store) -> tuple[Outcome, Recorder]:
     chat, recorder = engine(caller, store)
     claim: Any = SimpleNamespace(
-        uid="u", attempt=1, namespace="ns", name="t", task=TASK, cancelled=False
+        uid="u", attempt=1, namespace="ns", name="t", task=TASK, stopped=None, usage={}
     )
     return await chat.run(claim, PLAN), recorder
 
@@ -216,5 +216,11 @@ async def test_work_that_cant_go_on_here_is_not_written_as_an_end() -> None:
     assert server.writes == []
     await claim.give_back("the store failed")
     assert server.writes == [
-        {"phase": "Pending", "claim": None, "startTime": None, "message": "the store failed"}
+        {
+            "phase": "Pending",
+            "claim": None,
+            "startTime": None,
+            "releases": 1,
+            "message": "the store failed",
+        }
     ]

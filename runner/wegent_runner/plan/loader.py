@@ -7,7 +7,15 @@ from typing import Any
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import resource_of
-from wegent_runner.plan.plan import NotServed, Plan, bot_plan, history_of, member_of
+from wegent_runner.plan.plan import (
+    NotServed,
+    NotSettled,
+    Plan,
+    bot_plan,
+    check_settled,
+    history_of,
+    member_of,
+)
 
 Body = Mapping[str, Any]
 
@@ -22,11 +30,14 @@ class PlanLoader:
         """Return the plan of a Task, or None if this runner doesn't serve it.
 
         The objects are read anew for each Task, so that a Task that is created after a change of
-        its Bot runs with the change.
+        its Bot runs with the change. The operator's verdict on each object must be about the
+        object as it was read: it says that the object may refer to others.
 
         Raises:
             KubeError: an object couldn't be read.
+            NotSettled: an object isn't Ready, or has changed since the operator's verdict.
         """
+        check_settled(task)
         spec, home = task["spec"], task["metadata"]["namespace"]
         try:
             if "teamRef" in spec:
@@ -60,7 +71,7 @@ class PlanLoader:
             return None
         except ApiError as error:
             if error.is_not_found:  # the operator will say so on the Task
-                return None
+                raise NotSettled(str(error)) from error
             raise
 
     async def _get(self, plural: str, home: str, reference: Mapping[str, Any]) -> Body:
@@ -68,4 +79,5 @@ class PlanLoader:
         body: Body = await self._client.request(
             "GET", resource.path(reference.get("namespace") or home, reference["name"])
         )
+        check_settled(body)
         return body

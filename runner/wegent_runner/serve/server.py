@@ -21,6 +21,8 @@ from wegent_runner.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 MAX_ID_CHARACTERS: Final = 128
+SHUTDOWN_S: Final = 2.0
+"""Seconds that handlers have to end at a stop. A slow reader must not hold it up."""
 Problems = Callable[[], list[str]]
 
 
@@ -64,7 +66,9 @@ class Server:
         app.router.add_get("/metrics", self._serve_metrics)
         app.router.add_get("/v1/runs/{uid}/events", self._events)
         app.router.add_get("/v1/runs/{uid}/transcript", self._transcript)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
         self.port = self._runner.addresses[0][1]
