@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from wegent_kube import ApiError, KubeClient, Unreachable
 
@@ -41,8 +41,7 @@ class OneTask:
 
     @property
     def client(self) -> KubeClient:
-        client: Any = self
-        return client
+        return cast("KubeClient", self)
 
     @property
     def status(self) -> dict[str, Any]:
