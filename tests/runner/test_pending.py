@@ -134,9 +134,14 @@ async def test_a_task_whose_claim_fails_keeps_its_age() -> None:
     now = 50.0
     found, waited_s = await tasks.get()
     assert waited_s == 50.0
+    assert tasks.oldest_age_s() == 0.0
     tasks.retry(found)
+    assert (len(tasks), tasks.oldest_age_s()) == (1, 50.0)
     tasks.changed(task("ns", "t", version="2"))
-    assert tasks.oldest_age_s() == 50.0
+    found, _ = await tasks.get()
+    tasks.put_aside(found)
+    assert (len(tasks), tasks.oldest_age_s()) == (0, 0.0), "another runner serves it"
+    tasks.deleted(("ns", "t"))
 
 
 async def test_stale_entries_dont_pile_up() -> None:

@@ -11,9 +11,10 @@ import heapq
 import random
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final
 
 from wegent_crds.phases import Phase
@@ -42,6 +43,8 @@ class PendingTask:
     """Time by the runner's clock since which the Task has been waiting."""
     tries: int = field(default=0, compare=False)
     """Number of times that this version was offered in vain."""
+    served: bool = field(default=True, compare=False)
+    """False if this runner didn't serve this version when it was offered last."""
 
     @property
     def key(self) -> Name:
@@ -92,7 +95,7 @@ class PendingTasks:
         """Reason for which pending Tasks are unknown; empty if they are known."""
 
     def __len__(self) -> int:
-        return sum(len(queue.known) for queue in self._queues.values())
+        return sum(1 for _ in self._waiting())
 
     def changed(self, body: Mapping[str, Any]) -> None:
         """Handle a Task of the list or the watch."""
@@ -120,7 +123,9 @@ class PendingTasks:
 
     def listed(self, names: AbstractSet[Name]) -> None:
         """Handle a complete list."""
-        waiting = {task.key for queue in self._queues.values() for task in queue.known.values()}
+        waiting = {
+            (namespace, name) for namespace, queue in self._queues.items() for name in queue.known
+        }
         for name in (waiting | self._later.keys()) - names:
             self.deleted(name)
         self.problem = ""
@@ -154,13 +159,18 @@ class PendingTasks:
 
     def put_aside(self, task: PendingTask) -> None:
         """Offer a Task again in some minutes, because this runner doesn't serve it now."""
-        self._again(replace(task, since=self._clock()), *ASIDE_S)
+        self._again(replace(task, served=False), *ASIDE_S)
 
     def oldest_age_s(self) -> float:
         """Return the seconds for which the first of the waiting Tasks has been waiting here."""
-        ages = (task.since for queue in self._queues.values() for task in queue.known.values())
         now = self._clock()
-        return now - min(ages, default=now)
+        return now - min((task.since for task in self._waiting()), default=now)
+
+    def _waiting(self) -> Iterator[PendingTask]:
+        """Yield the Tasks that wait for this runner; those that others serve are left out."""
+        queued = (task for queue in self._queues.values() for task in queue.known.values())
+        later = (task for task, _ in self._later.values())
+        return (task for task in chain(queued, later) if task.served)
 
     def _known(self, name: Name) -> PendingTask | None:
         if name in self._later:
