@@ -2,14 +2,16 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from tests.runner.conftest import MakeTask
 from tests.runner.one_task import OneTask, pending
+from tests.support.api import Api
 from tests.support.waiting import eventually
 from wegent_crds.phases import Phase
-from wegent_kube import KubeError
+from wegent_kube import KubeClient, KubeError, Unreachable
 from wegent_runner.claims import claim as claims
 from wegent_runner.claims.claim import Claim, ClaimLost
 from wegent_runner.claims.outcome import Outcome
@@ -178,3 +180,36 @@ async def test_each_end_has_the_usage() -> None:
     outcome = await claim.run(broken())
     assert (outcome.phase, outcome.reason) == (Phase.FAILED, "InternalError")
     assert api.status["usage"] == {"modelRequests": 3}
+
+
+class Lossy:
+    """The API server, whose answers to writes are lost on the way."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def request(self, method: str, path: str, **options: Any) -> Any:
+        answer = await self._client.request(method, path, **options)
+        if method == "PATCH":
+            raise Unreachable("the answer is lost")
+        return answer
+
+
+@pytest.mark.usefixtures("operator")
+async def test_writes_without_answers_are_known_as_the_api_server_stores_them(
+    api: Api, namespace: str, make_task: MakeTask
+) -> None:
+    lossy = cast("KubeClient", Lossy(api.client))
+    await make_task()
+    task = await api.settled("tasks", namespace, "t")
+    claim = await Claim.take(lossy, task, "wegent-runner-a", 10)
+    assert claim is not None
+    claim.usage = {"modelRequests": 1, "costUSD": "0.100000"}
+    await claim.give_back("draining")
+    assert claim.task["status"]["phase"] == "Pending"
+    again = await Claim.take(lossy, claim.task, "wegent-runner-a", 10)
+    assert again is not None
+    assert (await again.run(work(0))).phase is Phase.COMPLETED
+    status = again.task["status"]
+    assert (status["phase"], status["result"]) == ("Completed", "x")
+    assert (status["attempts"], status["releases"]) == (2, 1)

@@ -32,7 +32,16 @@ def is_refusal(error: KubeError) -> bool:
 
 def bears(task: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
     """Return True if a Task has the status that was written by a merge patch."""
-    return all(task["status"].get(field) == value for field, value in written.items())
+    return _contains(task["status"], written)
+
+
+def _contains(stored: object, written: object) -> bool:
+    """Return True if a value has what a merge patch wrote, and perhaps defaults beside it."""
+    if isinstance(written, Mapping):
+        return isinstance(stored, Mapping) and all(
+            _contains(stored.get(field), value) for field, value in written.items()
+        )
+    return stored == written
 
 
 async def read_until(
