@@ -11,11 +11,11 @@ from wegent_kube import KubeClient, load_connection
 from wegent_kube.event_recorder import EventRecorder
 from wegent_kube.informer import Informer
 from wegent_kube.tracing import Tracing
-from wegent_runner.claims.claim import TASKS
 from wegent_runner.claims.dead_runners import DeadRunners
 from wegent_runner.claims.own_tasks import OwnTasks
 from wegent_runner.claims.pending import PendingTasks
 from wegent_runner.claims.presence import Presence
+from wegent_runner.claims.requests import TASKS
 from wegent_runner.claims.worker import Worker
 from wegent_runner.engine.chat import ChatEngine
 from wegent_runner.engine.egress import EgressPolicy
@@ -79,13 +79,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 traced=tracing.on,
             )
         )
-        pending, own = PendingTasks(), OwnTasks()
+        pending, own = PendingTasks(settings.namespace_slots), OwnTasks()
+        engine = ChatEngine(caller, store, hub, observer, call_s=settings.call_s)
         worker = Worker(
             client,
             pending,
             own,
             plan=PlanLoader(client, settings.shared_namespaces).plan,
-            run=ChatEngine(caller, store, hub, observer).run,
+            run=engine.run,
+            close=engine.close,
             observer=observer,
             able=health.wait,
             settings=settings,
@@ -97,14 +99,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             oldest_s=pending.oldest_age_s,
         )
         always: list[asyncio.Task[None]] = []
+        checked: list[PendingTasks | StoreHealth | Presence] = [pending, health]
         server = Server(
             hub,
             store,
             Callers(client, settings.proxy_user),
             metrics=metrics,
-            problems=lambda: [
-                it for it in (pending.problem, presence.problem, health.problem) if it
-            ],
+            problems=lambda: [it.problem for it in checked if it.problem],
             dead=lambda: [it.get_name() for it in always if it.done() and not stop.is_set()],
         )
         await server.start(settings.listen_host, settings.listen_port)
@@ -112,6 +113,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         host = settings.advertise_host or settings.listen_host
         address = f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
         presence = Presence(client, settings.lease_namespace, settings.name, address)
+        checked.append(presence)
         stack.push_async_callback(presence.end)
         informers = (
             Informer(

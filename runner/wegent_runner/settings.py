@@ -1,5 +1,6 @@
 """The runner's settings, from ``WEGENT_RUNNER_*`` environment variables."""
 
+import math
 import socket
 import uuid
 from ipaddress import ip_network
@@ -46,6 +47,10 @@ class Settings(BaseSettings):
     """Comma-separated namespaces whose objects all namespaces may reference: the operator's."""
     provider_silence_s: float = Field(default=120.0, gt=0)
     """Seconds without a byte after which a call of an LLM counts as failed."""
+    call_s: float = Field(default=3600.0, gt=0)
+    """Seconds after which a call of an LLM counts as failed, even if its answer still grows."""
+    namespace_share: float = Field(default=0.9, gt=0, le=1)
+    """Largest part of the slots that Tasks of one namespace use, rounded up."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severity that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     drain_s: float = Field(default=20.0, ge=0)
@@ -56,6 +61,11 @@ class Settings(BaseSettings):
     """Port of these endpoints; 0 takes a free port."""
     advertise_host: str = ""
     """Host at which the API proxy reaches this runner. Empty: `listen_host`."""
+
+    @property
+    def namespace_slots(self) -> int:
+        """Number of slots that Tasks of one namespace use."""
+        return math.ceil(self.slots * self.namespace_share)
 
     @field_validator("egress_allow", mode="before")
     @classmethod

@@ -21,7 +21,7 @@ PROGRAMS: dict[str, type[BaseSettings]] = {
 }
 
 
-SHAPED = {"forwarded_allow_ips": "10.0.0.0/8"}
+SHAPED = {"forwarded_allow_ips": "10.0.0.0/8", "log_level": "WARNING"}
 """Values for settings that accept only text of a certain format."""
 
 

@@ -69,6 +69,7 @@ class Caller:
         for piece in self.script(turns):
             if isinstance(piece, Exception):
                 raise piece
+            await asyncio.sleep(0)
             yield piece
         yield Done(Usage(1, 1), truncated=self.truncated)
 
@@ -95,20 +96,33 @@ TASK = {
 PLAN = Plan("q", BotPlan("ns/b", "help", (ModelPlan("ns/m", "openai", "gpt", "chat"),)))
 
 
-def engine(caller: Caller, store: Store) -> tuple[ChatEngine, Recorder]:
+def engine(
+    caller: Caller, store: Store, *, hub: Hub | None = None, call_s: float = 60.0
+) -> tuple[ChatEngine, Recorder]:
     recorder: Any = Recorder()
     fake_caller: Any = caller
     fake_store: Any = store
     observer = Observer(Metrics(), recorder)
-    return ChatEngine(fake_caller, fake_store, Hub(), observer, lambda *_: 0.0), recorder
+    chat = ChatEngine(
+        fake_caller,
+        fake_store,
+        Hub() if hub is None else hub,
+        observer,
+        call_s=call_s,
+        chance=lambda *_: 0.0,
+    )
+    return chat, recorder
+
+
+def claim_of(stopped: Outcome | None = None) -> Any:
+    return SimpleNamespace(
+        uid="u", attempt=1, namespace="ns", name="t", task=TASK, stopped=stopped, usage={}
+    )
 
 
 async def run(caller: Caller, store: Store) -> tuple[Outcome, Recorder]:
     chat, recorder = engine(caller, store)
-    claim: Any = SimpleNamespace(
-        uid="u", attempt=1, namespace="ns", name="t", task=TASK, cancelled=False, usage={}
-    )
-    return await chat.run(claim, PLAN), recorder
+    return await chat.run(claim_of(), PLAN), recorder
 
 
 async def test_a_history_that_is_too_long_loses_its_oldest_turns_and_the_transcript_says_so() -> (
@@ -156,6 +170,79 @@ async def test_an_answer_at_the_maximum_of_tokens_is_incomplete() -> None:
     outcome, _ = await run(Caller(lambda _: ["half"], truncated=True), store)
     assert (outcome.phase, outcome.result) == (Phase.COMPLETED, "half")
     assert [(it.text, it.status) for it in store.items] == [("half", "incomplete")]
+
+
+@pytest.mark.parametrize("reason", ["KeyNotUsable", "EgressRefused"])
+async def test_a_request_that_was_not_sent_is_not_counted(reason: str) -> None:
+    outcome, _ = await run(Caller(lambda _: [CallFailed(reason, "no")]), Store())
+    assert (outcome.phase, outcome.usage["modelRequests"]) == (Phase.FAILED, 0)
+
+
+async def test_a_key_that_cant_be_read_now_is_no_fault_of_the_task() -> None:
+    unreadable = CallFailed("KeyUnreadable", "no answer", retryable=True)
+    caller, store = Caller(lambda _: [unreadable]), Store()
+    with pytest.raises(GiveBack, match="no answer"):
+        await run(caller, store)
+    assert len(caller.calls) > 1
+    assert store.items == []
+
+
+async def test_an_answer_that_grows_for_ever_fails_the_call() -> None:
+    endless: Any = iter(lambda: ".", "")
+    chat, _ = engine(Caller(lambda _: endless), Store(), call_s=0.05)
+    outcome = await chat.run(claim_of(), PLAN)
+    assert (outcome.phase, outcome.reason) == (Phase.FAILED, "Timeout")
+    assert outcome.message == "Model ns/m: the answer was not complete within 0.05 s"
+
+
+@pytest.mark.parametrize(
+    "stopped",
+    [
+        Outcome(Phase.CANCELLED, message="The Task was cancelled."),
+        Outcome(Phase.FAILED, message="Not completed in time", reason="TimedOut"),
+    ],
+    ids=lambda outcome: outcome.phase,
+)
+async def test_the_partial_answer_of_a_stopped_task_is_kept(stopped: Outcome) -> None:
+    endless: Any = iter(lambda: ".", "")
+    store, claim = Store(), claim_of()
+    chat, _ = engine(Caller(lambda _: endless), store)
+    running = asyncio.create_task(chat.run(claim, PLAN))
+    await asyncio.sleep(0.01)
+    claim.stopped = stopped
+    running.cancel()
+    outcome = await running
+    assert (outcome.phase, outcome.message) == (stopped.phase, stopped.message)
+    assert outcome.result is not None
+    assert outcome.result.startswith("..")
+    assert outcome.usage["modelRequests"] == 1
+    assert store.items[-1].status == "incomplete"
+    assert store.outcome["phase"] == stopped.phase.value
+
+
+async def test_readers_are_told_of_the_end_once_it_is_written() -> None:
+    hub, claim = Hub(), claim_of()
+    chat, _ = engine(Caller(lambda _: ["x"]), Store(), hub=hub)
+    outcome = await chat.run(claim, PLAN)
+    log = hub.get("u")
+    assert log is not None
+    assert not log.ended
+    chat.close(claim, outcome)
+    assert log.read(0)[-1].type == "run.ended"
+    assert len(hub) == 0
+
+
+async def test_readers_of_a_lost_run_are_told_of_no_end() -> None:
+    hub, claim = Hub(), claim_of()
+    chat, _ = engine(Caller(lambda _: ["x"]), Store(), hub=hub)
+    await chat.run(claim, PLAN)
+    log = hub.get("u")
+    assert log is not None
+    chat.close(claim, None)
+    assert log.abandoned
+    assert "run.ended" not in [event.type for event in log.read(0)]
+    assert len(hub) == 0
+    chat.close(claim, None)
 
 
 @pytest.mark.parametrize(

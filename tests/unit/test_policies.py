@@ -26,7 +26,8 @@ from wegent_operator.accounts.quota import QUOTA_NAME
 from wegent_runner.claims import presence
 
 OPERATOR = "system:serviceaccount:wegent-system:wegent-operator"
-RUNNER = "wegent-system:wegent-runner"
+RUNNER_SUBJECT = "wegent-system:wegent-runner"
+"""Namespace and name of the ServiceAccount, as a policy compares them."""
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
 RUNNER = "system:serviceaccount:wegent-system:wegent-runner"
 ACCOUNTS = "system:serviceaccount:wegent-accounts:"
@@ -53,7 +54,7 @@ NAMES: Final = {
     api_keys.ROLE,
     api_keys.SECRET_TYPE,
     OPERATOR,
-    RUNNER,
+    RUNNER_SUBJECT,
     PROXY,
     RUNNER,
     presence.PREFIX,

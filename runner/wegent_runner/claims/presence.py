@@ -11,7 +11,7 @@ from typing import Any, Final
 from wegent_kube import ApiError, KubeClient, KubeError
 from wegent_kube.content_types import APPLY_PATCH
 from wegent_kube.resources import LEASES
-from wegent_runner.claims.claim import now
+from wegent_runner.claims.requests import now
 
 logger = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Final
 
 from wegent_crds.phases import Phase
@@ -25,6 +26,8 @@ from wegent_runner.telemetry.observer import Observer, stopwatch
 
 logger = logging.getLogger(__name__)
 
+NOT_SENT: Final = frozenset({"KeyNotUsable", "KeyUnreadable", "EgressRefused"})
+"""Reasons of failures before a request is sent."""
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 30.0
 
@@ -38,16 +41,19 @@ class ChatEngine:
         store: TranscriptStore,
         hub: Hub,
         observer: Observer,
+        *,
+        call_s: float = 3600.0,
         chance: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._caller = caller
         self._store = store
         self._hub = hub
         self._observer = observer
+        self._call_s = call_s
         self._chance = chance
 
     async def run(self, claim: Claim, plan: Plan) -> Outcome:
-        """Run a claimed Task, and return its outcome.
+        """Run a claimed Task, store its end, and return its outcome. The log stays open: ``close``.
 
         Raises:
             ClaimLost: a later attempt has begun.
@@ -84,13 +90,28 @@ class ChatEngine:
             else:
                 before = await self._turns_before(plan, stored, previous)
                 outcome = await self._answer(claim, plan, before, log)
-            end = {"phase": outcome.phase.value, "message": outcome.message, **_shown(outcome)}
-            await self._store.close(claim.uid, claim.attempt, end)
-            log.close(end)
-            return outcome
-        finally:
+        except asyncio.CancelledError:
+            if claim.stopped is None:
+                raise
+            outcome = replace(claim.stopped, result=await self._store_partial(claim, log))
+        outcome = replace(outcome, usage=claim.usage)
+        await self._store.close(claim.uid, claim.attempt, _end_of(outcome))
+        return outcome
+
+    def close(self, claim: Claim, outcome: Outcome | None) -> None:
+        """End the log of a run: with the outcome that the Task has now, or None without one.
+
+        Readers are told of an end only once it is written into the Task. Without one their
+        streams end, and the API proxy looks where the Task runs now.
+        """
+        log = self._hub.get(claim.uid)
+        if log is None or log.attempt != claim.attempt:
+            return
+        if outcome is None:
             log.abandon()
-            self._hub.remove(claim.uid, log)
+        else:
+            log.close(_end_of(outcome))
+        self._hub.remove(claim.uid, log)
 
     async def _transcript_of(self, previous: Mapping[str, Any]) -> str:
         """Return the UID under which the transcript of the previous Task is stored."""
@@ -117,25 +138,22 @@ class ChatEngine:
     ) -> Outcome:
         if log.messages and log.messages[-1].status == "completed":
             # A former attempt was killed between the answer and the end of its Task.
-            return Outcome(Phase.COMPLETED, result=log.messages[-1].text, usage=claim.usage)
+            return Outcome(Phase.COMPLETED, result=log.messages[-1].text)
         conversation = _Conversation(
-            self._caller, self._observer, self._chance, claim, plan, before, log
+            self._caller, self._observer, self._call_s, self._chance, claim, plan, before, log
         )
         try:
             await conversation.answer()
             message = log.finish("incomplete" if conversation.truncated else "completed")
-        except asyncio.CancelledError:
-            if not claim.cancelled:
-                raise
-            await self._store_partial(claim, log)
-            return Outcome(Phase.CANCELLED, message="The Task was cancelled.", usage=claim.usage)
         except (BudgetExceeded, CallFailed, LogFull) as error:
+            if _reason_of(error) == "KeyUnreadable":
+                told = f"{error}; waiting for another claim"
+                raise GiveBack("ApiServerUnavailable", told) from error
             text = await self._store_partial(claim, log)
             return Outcome(
                 Phase.FAILED,
                 result=text if isinstance(error, BudgetExceeded) else None,
                 message=str(error) or "the answer is longer than a run may be",
-                usage=claim.usage,
                 reason=_reason_of(error),
                 notices=tuple(conversation.notices),
             )
@@ -143,7 +161,6 @@ class ChatEngine:
         return Outcome(
             Phase.COMPLETED,
             result=message.text,
-            usage=claim.usage,
             notices=tuple(conversation.notices),
         )
 
@@ -163,6 +180,7 @@ class _Conversation:
         self,
         caller: ModelCaller,
         observer: Observer,
+        call_s: float,
         chance: Callable[[float, float], float],
         claim: Claim,
         plan: Plan,
@@ -171,6 +189,7 @@ class _Conversation:
     ) -> None:
         self._caller = caller
         self._observer = observer
+        self._call_s = call_s
         self._chance = chance
         self._claim = claim
         self._plan = plan
@@ -209,13 +228,15 @@ class _Conversation:
         tries, told = 0, self._before
         while True:
             try:
-                await self._stream(model, told)
+                await self._stream_in_time(model, told)
             except ContextExceeded as error:
                 self._observer.call_failed(model.provider, error.reason)
                 if not told:
                     raise
                 told = shortened(told)
             except CallFailed as error:
+                if error.reason in NOT_SENT:
+                    self._meter.drop_request()
                 self._observer.call_failed(model.provider, error.reason)
                 tries += 1
                 if not error.retryable or tries >= error.max_tries:
@@ -229,6 +250,15 @@ class _Conversation:
                     self._observer.shortened(self._claim.task, self.notices[-1])
                 return
             self._log.discard()
+
+    async def _stream_in_time(self, model: ModelPlan, before: Sequence[Turn]) -> None:
+        try:
+            async with asyncio.timeout(self._call_s):
+                await self._stream(model, before)
+        except TimeoutError as error:
+            # Bytes that come now and then keep the provider's silence short, and the slot in use.
+            told = f"the answer was not complete within {self._call_s:g} s"
+            raise CallFailed("Timeout", f"Model {model.name}: {told}") from error
 
     async def _stream(self, model: ModelPlan, before: Sequence[Turn]) -> None:
         bot, log = self._plan.bot, self._log
@@ -275,10 +305,11 @@ def _reason_of(error: Exception) -> str:
     return "BudgetExceeded" if isinstance(error, BudgetExceeded) else "AnswerTooLong"
 
 
-def _shown(outcome: Outcome) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
+def _end_of(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as readers and the transcript have it."""
+    end: dict[str, Any] = {"phase": outcome.phase.value, "message": outcome.message}
     if outcome.usage:
-        shown["usage"] = dict(outcome.usage)
+        end["usage"] = dict(outcome.usage)
     if outcome.notices:
-        shown["notices"] = list(outcome.notices)
-    return shown
+        end["notices"] = list(outcome.notices)
+    return end

@@ -38,6 +38,11 @@ class Meter:
         self.usage.model_requests += 1
         self._claim.usage = status_usage(self.usage)
 
+    def drop_request(self) -> None:
+        """Take back a counted request that was not sent after all."""
+        self.usage.model_requests -= 1
+        self._claim.usage = status_usage(self.usage)
+
     def end_request(self, used: Usage) -> None:
         """Add the usage of a request.
 

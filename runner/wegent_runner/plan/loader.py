@@ -16,7 +16,15 @@ from wegent_crds.access import access_from, is_let_in, is_open
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import NAMESPACES, resource_of
-from wegent_runner.plan.plan import NotServed, Plan, bot_plan, history_of, member_of
+from wegent_runner.plan.plan import (
+    NotServed,
+    NotSettled,
+    Plan,
+    bot_plan,
+    check_settled,
+    history_of,
+    member_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +47,14 @@ class PlanLoader:
         """Return the plan of a Task, or None if this runner doesn't serve it.
 
         The objects are read anew for each Task, so that a Task that is created after a change of
-        its Bot runs with the change.
+        its Bot runs with the change. The operator's verdict on each object must be about the
+        object as it was read: it says that the object may refer to others.
 
         Raises:
             KubeError: an object couldn't be read.
+            NotSettled: an object isn't Ready, or has changed since the operator's verdict.
         """
+        check_settled(task)
         spec, home = task["spec"], task["metadata"]["namespace"]
         try:
             if "teamRef" in spec:
@@ -78,7 +89,7 @@ class PlanLoader:
             return None
         except ApiError as error:
             if error.is_not_found:  # the operator will say so on the Task
-                return None
+                raise NotSettled(str(error)) from error
             raise
 
     async def _get(self, plural: str, home: str, reference: Mapping[str, Any]) -> Body:
@@ -87,6 +98,7 @@ class PlanLoader:
         Raises:
             KubeError: it couldn't be read.
             NotServed: it doesn't let in that namespace.
+            NotSettled: the operator has not found it Ready as it is now.
         """
         kind = BY_PLURAL[plural]
         namespace, name = reference.get("namespace") or home, reference["name"]
@@ -96,4 +108,5 @@ class PlanLoader:
             if not is_let_in(place["metadata"].get("labels") or {}, access_from(body["spec"])):
                 told = f"{kind.kind} {namespace}/{name} does not allow references from {home}"
                 raise NotServed(told)
+        check_settled(body)
         return body

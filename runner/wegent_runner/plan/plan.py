@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from wegent_crds.conditions import ConditionType, conditions_of, find_condition
+
 ApiFormat = Literal["chat", "responses", "messages"]
 SERVED_SHELLS: Final = frozenset({"Chat"})
 SERVED_MODES: Final = frozenset({"solo"})
@@ -11,6 +13,10 @@ SERVED_MODES: Final = frozenset({"solo"})
 
 class NotServed(Exception):  # noqa: N818 - names the verdict
     """This runner doesn't run such a Task. Another one may."""
+
+
+class NotSettled(Exception):  # noqa: N818 - names the verdict
+    """The operator has no verdict yet on an object as it is now, or it isn't Ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,23 @@ def model_plan(model: Mapping[str, Any]) -> ModelPlan:
         max_tokens=spec.get("maxTokens"),
         uid=model["metadata"].get("uid", ""),
     )
+
+
+def check_settled(body: Mapping[str, Any]) -> None:
+    """Check that the operator has permitted the references of an object as they are now.
+
+    The runner may read all objects. A user could otherwise refer to an object of another
+    namespace, and have the runner use it before the operator refuses the reference.
+
+    Raises:
+        NotSettled: the object isn't Ready, or has changed since the operator's verdict.
+    """
+    ready = find_condition(conditions_of(body), ConditionType.READY)
+    generation = body["metadata"]["generation"]
+    if ready is None or not ready.is_true or ready.observed_generation != generation:
+        raise NotSettled(
+            f"{body.get('kind', 'object')} {full_name(body)} is not Ready as it is now"
+        )
 
 
 def history_of(spec: Mapping[str, Any]) -> tuple[PastTurn, ...]:

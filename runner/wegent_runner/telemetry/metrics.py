@@ -13,7 +13,7 @@ PROVIDERS: Final = frozenset(
 )
 OTHER: Final = "other"
 """Label of all other providers: users write any name into a Model."""
-CLAIMS: Final = ("claimed", "lost_race", "not_served", "gone", "error")
+CLAIMS: Final = ("claimed", "lost_race", "not_served", "not_settled", "gone", "error")
 WAIT_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 FIRST_TEXT_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
 RUN_BUCKETS_S: Final = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
@@ -34,7 +34,8 @@ class Metrics:
         self.streams = self._gauge("streams", "Open event streams.")
         self.claims = self._counter(
             "claims",
-            "Tries to claim a Task by result (claimed, lost_race, not_served, gone, error).",
+            "Tries to claim a Task by result (claimed, lost_race, not_served, not_settled, gone,"
+            " error).",
             "result",
         )
         for result in CLAIMS:

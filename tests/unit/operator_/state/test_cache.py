@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 from tests.unit.objects import BOT_SPEC, evaluate, state
+from wegent_crds.api_keys import ROLE
 from wegent_crds.references import ObjectKey
 from wegent_operator.state.cache import REMEMBERED, Cache
 from wegent_operator.state.conditions import with_verdict
 
 GHOST = ObjectKey("ghosts", "default", "g")
+KEY_ROLE = ObjectKey("roles", "default", ROLE)
+"""The Role of the runner on the keys of the namespace's Models, which depends on each Model."""
 
 
 def test_a_missing_target_already_has_its_referrers() -> None:
@@ -74,7 +77,8 @@ def test_a_cycle_within_a_kind_is_gone_through_once() -> None:
         cache.put(one)
     cache.clear_dirty()
     cache.remove(other.key)
-    assert cache.pop_dependents(other.key) == {model.key}
+    assert cache.pop_dependents(other.key) == {model.key, KEY_ROLE}
+    assert cache.pop_dependents(KEY_ROLE) == frozenset()
     assert cache.pop_dependents(model.key) == {bot.key}
     assert cache.pop_dependents(other.key) == frozenset()
     assert cache.pop_dependents(bot.key) == frozenset()
