@@ -17,6 +17,8 @@ from wegent_operator.trash.tombstones import lean, tombstone_of
 TOMBSTONES: Final = resource_of(TOMBSTONE)
 LARGE: Final = 1024 * 1024
 """Bytes above which an internal error may be about the size. etcd's limit is 1.5 MiB."""
+REFRESH_TRIES: Final = 5
+"""Other writers of a Tombstone are few: a user who restores it, and the operator's own status."""
 
 
 class TombstoneStore:
@@ -85,20 +87,29 @@ class TombstoneStore:
         """
         metadata = tombstone["metadata"]
         path = TOMBSTONES.path(metadata["namespace"], metadata["name"])
-        there = await get_or_none(self._client.request("GET", path))
-        if there is None:
-            return False
-        if "deletionTimestamp" in there["metadata"]:
-            raise Blocked(
-                Reason.DELETION_BLOCKED,
-                f"the object can't be deleted: the Tombstone {metadata['name']} of an earlier try"
-                f" is being deleted and waits for {named(there['metadata']['finalizers'])};"
-                " remove these finalizers, so that the object is stored in a new Tombstone",
-            )
-        if there["spec"]["object"] != tombstone["spec"]["object"]:
+        tries = 0
+        while (there := await get_or_none(self._client.request("GET", path))) is not None:
+            if "deletionTimestamp" in there["metadata"]:
+                raise Blocked(
+                    Reason.DELETION_BLOCKED,
+                    f"the object can't be deleted: the Tombstone {metadata['name']} of an earlier"
+                    " try is being deleted and waits for"
+                    f" {named(there['metadata']['finalizers'])}; remove these finalizers, so that"
+                    " the object is stored in a new Tombstone",
+                )
+            if there["spec"]["object"] == tombstone["spec"]["object"]:
+                return True
             there["spec"]["object"] = tombstone["spec"]["object"]
-            await self._client.request("PUT", path, body=there)
-        return True
+            tries += 1
+            try:
+                await self._client.request("PUT", path, body=there)
+            except ApiError as error:
+                # A user has requested a restore meanwhile, or the operator has written its status.
+                if not error.is_conflict or tries == REFRESH_TRIES:
+                    raise
+            else:
+                return True
+        return False
 
     async def _everything_goes(self, error: ApiError, tombstone: Mapping[str, Any]) -> bool:
         """Return whether the CRDs of both the object and Tombstones are gone or being deleted.

@@ -411,6 +411,5 @@ async def test_what_is_still_being_deleted_comes_back_once_it_is_gone(
     async def out_of_the_trash() -> bool:
         return (await client.get(path_of(tombstone))).status == 404
 
-    # The operator may try once more before the policy is gone, and then waits for up to 10 s.
-    await eventually(back, within_s=30, what="the Ghost to be back")
+    await eventually(back, within_s=20, what="the Ghost to be back")
     await eventually(out_of_the_trash, within_s=20, what="the Tombstone to be gone")
