@@ -46,7 +46,7 @@ class Objects:
 
 def loader(objects: Objects) -> PlanLoader:
     client: Any = objects
-    return PlanLoader(client, frozenset())
+    return PlanLoader(client, frozenset({"of"}))
 
 
 TASK = pending(teamRef={"name": "t"})
