@@ -10,7 +10,7 @@ import click
 from devcluster.binaries import ASSETS_VARIABLE, CONTROL_PLANE, Programs
 from devcluster.checkout import CHECKOUT
 from devcluster.releases import PROGRAMS
-from devcluster.run_group import EXIT_CODES, FAILURE, OK, run_group
+from devcluster.run_group import EXIT_CODES, FAILURE, OK, run_group, state_option
 from devcluster.state import PROVIDERS, DevCluster
 
 STATE: Final = CHECKOUT / ".dev" / "cluster"
@@ -31,14 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_group(devcluster, name="devcluster", interrupted=interrupted, arguments=arguments)
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path),
-    default=STATE,
-    show_default=True,
-    help="Directory of the cluster.",
-)
+@click.group(epilog=EPILOG)
+@state_option(STATE, "Directory of the cluster.")
 @click.pass_context
 def devcluster(context: click.Context, state: Path) -> None:
     """A Kubernetes control plane for development; the data survives `down`."""

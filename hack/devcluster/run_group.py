@@ -1,9 +1,10 @@
-"""Running a group of commands: exit codes, signals, and errors as one line."""
+"""Running a group of commands: exit codes, signals, errors as one line, common options."""
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -54,6 +55,17 @@ def run_group(
     except click.ClickException as error:
         error.show()
         return error.exit_code
+
+
+def state_option(default: Path, description: str) -> Callable[[Any], Any]:
+    """The option ``--state`` of a group: a directory, ``default`` if it is not given."""
+    return click.option(
+        "--state",
+        type=click.Path(path_type=Path),
+        default=default,
+        show_default=True,
+        help=description,
+    )
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

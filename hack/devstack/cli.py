@@ -12,7 +12,7 @@ from devcluster.binaries import Programs
 from devcluster.checkout import CHECKOUT
 from devcluster.errors import ClusterError
 from devcluster.progress import say
-from devcluster.run_group import EXIT_CODES, FAILURE, OK, run_group
+from devcluster.run_group import EXIT_CODES, FAILURE, OK, run_group, state_option
 from devcluster.state import PROVIDERS
 from devstack.admin import Login, log_in
 from devstack.settings import unknown
@@ -54,14 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_group(devstack, name="wegent", interrupted=interrupted, arguments=arguments)
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path),
-    default=STATE,
-    show_default=True,
-    help="Directory of everything.",
-)
+@click.group(epilog=EPILOG)
+@state_option(STATE, "Directory of everything.")
 @click.pass_context
 def devstack(context: click.Context, state: Path) -> None:
     """All of Wegent on this machine."""
