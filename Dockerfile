@@ -1,5 +1,5 @@
-# Both programs' images, a target each: `docker build --target api .` and `--target operator .`
-# `make image` builds both, with Docker or buildah, and gives them their labels; docs/images.md
+# The programs' images, a target each, such as `docker build --target api .`
+# `make image` builds all of them, with Docker or buildah, and gives them their labels; docs/images.md
 # says what is in them.
 #
 # A secret has this machine's settings for package indexes (hack/imagebuild/settings.py). It is
@@ -35,7 +35,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=
     python3 -m venv /venv; \
     $install -r requirements-build.lock; \
     /venv/bin/pip check; \
-    for program in operator api; do \
+    for program in operator api runner; do \
         out=/out/$program; \
         $install --only-binary=:all: --target $out -r requirements-$program.lock; \
         rm -rf $out/bin; \
@@ -46,14 +46,14 @@ RUN /venv/bin/debsbom generate --root /base --sbom-type cdx --out /debian
 
 FROM packages AS build
 COPY . .
-# Wegent's wheel, without the other program. Installed from a file, it would be named by its place.
+# Wegent's wheel, without the other programs. Installed from a file, it would be named by its place.
 RUN set -e; \
     /venv/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .; \
-    for program in operator api; do \
+    for program in operator api runner; do \
         out=/out/wegent-$program; \
         /venv/bin/pip install --no-compile --no-deps --no-index --find-links /wheels \
             --target $out wegent; \
-        for unused in bin wegent_operator wegent_api; do \
+        for unused in bin wegent_operator wegent_api wegent_runner; do \
             [ $unused = wegent_$program ] || rm -r $out/$unused; \
         done; \
         python3 -m compileall -q --invalidation-mode unchecked-hash -s $out -p /opt/wegent $out; \
@@ -64,7 +64,7 @@ ARG SOURCE_DATE_EPOCH=0
 RUN set -e; \
     version=$(ls /wheels | cut -d- -f2); \
     uuid='import sys, uuid; print(uuid.uuid5(uuid.NAMESPACE_OID, sys.stdin.read()))'; \
-    for program in operator api; do \
+    for program in operator api runner; do \
         out=/out/wegent-$program; \
         printf '[project]\nname = "%s"\nversion = "%s"\ndependencies = ["wegent[%s]"]\n' \
             wegent-$program $version $program > /image.toml; \
@@ -81,6 +81,7 @@ RUN set -e; \
 FROM scratch AS bills
 COPY --from=build /out/wegent-operator/sbom.cdx.json /wegent-operator.cdx.json
 COPY --from=build /out/wegent-api/sbom.cdx.json /wegent-api.cdx.json
+COPY --from=build /out/wegent-runner/sbom.cdx.json /wegent-runner.cdx.json
 
 FROM base AS operator
 LABEL org.opencontainers.image.title="Wegent operator" \
@@ -101,3 +102,13 @@ ENV WEGENT_API_HOST=0.0.0.0
 EXPOSE 8000
 USER 65532:65532
 ENTRYPOINT ["python3", "-m", "wegent_api"]
+
+FROM base AS runner
+LABEL org.opencontainers.image.title="Wegent runner" \
+    org.opencontainers.image.description="Wegent runner: AI agents as Kubernetes resources"
+COPY --from=packages /out/runner /opt/wegent
+COPY --from=build /out/wegent-runner /opt/wegent
+ENV WEGENT_RUNNER_LISTEN_HOST=0.0.0.0
+EXPOSE 8082
+USER 65532:65532
+ENTRYPOINT ["python3", "-m", "wegent_runner"]

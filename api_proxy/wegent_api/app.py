@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 
-from wegent_api.accounts import admin_routes, own_account_routes
+from wegent_api.accounts import admin_routes, own_account_routes, session_routes
 from wegent_api.accounts import openapi as accounts_openapi
 from wegent_api.accounts import routes as account_routes
 from wegent_api.apply import routes as apply_routes
@@ -19,10 +19,15 @@ from wegent_api.document.route import install_document_route
 from wegent_api.document.schema import DESCRIPTION, install_openapi, operation_id
 from wegent_api.http.error_responses import install_error_handlers
 from wegent_api.http.security_headers import ASSETS
+from wegent_api.keys import routes as key_routes
+from wegent_api.keys.models import ModelKeyChange
 from wegent_api.kinds import openapi as kinds_openapi
 from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
 from wegent_api.members.models import MemberChange
+from wegent_api.openai_api import chat_routes, models_routes, responses_routes
+from wegent_api.openai_api.requests import CreateChatCompletion, CreateResponse
+from wegent_api.runs import routes as run_routes
 from wegent_api.server import routes as server_routes
 from wegent_api.server.access_log import Observe
 from wegent_api.server.head_requests import HeadRequests
@@ -36,7 +41,9 @@ from wegent_kube.tracing import Tracing
 
 def bodies_and_answers() -> list[type[BaseModel]]:
     """Return the models of bodies and answers whose schemas FastAPI doesn't find itself."""
-    return [*kinds_openapi.models(), *accounts_openapi.BODIES, MemberChange, ApplyResults]
+    own = (MemberChange, ModelKeyChange, ApplyResults)
+    openai = (CreateResponse, CreateChatCompletion)
+    return [*kinds_openapi.models(), *accounts_openapi.BODIES, *own, *openai]
 
 
 def create_app(settings: Settings, draining: asyncio.Event | None = None) -> FastAPI:
@@ -74,11 +81,17 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     install_error_handlers(app)
     app.include_router(account_routes.router)
     app.include_router(own_account_routes.router)
+    app.include_router(session_routes.router)
     app.include_router(admin_routes.router)
     app.include_router(member_routes.router)
+    app.include_router(run_routes.router)
+    app.include_router(key_routes.router)
     app.include_router(kinds_router())
     app.include_router(apply_routes.router)
     app.include_router(trash_routes.router)
+    app.include_router(models_routes.router)
+    app.include_router(responses_routes.router)
+    app.include_router(chat_routes.router)
     app.include_router(server_routes.router)
     install_openapi(app, bodies_and_answers(), kinds_openapi.derived_schemas)
     document = install_document_route(app)

@@ -47,6 +47,18 @@ class Settings(BaseSettings):
     """Address of the API server in users' kubeconfigs. Unset: the address that the proxy uses."""
     accounts_namespace: Annotated[str, AfterValidator(dns_label)] = "wegent-accounts"
     """Namespace of the Accounts, their ServiceAccounts and their password Secrets."""
+    own_namespace: Annotated[str, AfterValidator(dns_label)] = "wegent-system"
+    """Namespace of the proxy's ServiceAccount and of the runners' Leases."""
+    own_service_account: Annotated[str, AfterValidator(dns_label)] = "wegent-api"
+    """Name of the proxy's ServiceAccount, for which it requests tokens for the runners."""
+    streams: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    """Streams of runs at once. One of a Task that no runner has begun needs an upstream connection.
+    """
+    streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Streams of runs at once of one user."""
+    openai_ttl_s: Annotated[int, Field(ge=0, le=31_536_000)] = 604_800
+    """Seconds for which a Task that OpenAI's API made is kept after its end. With ``store: false``
+    it is an hour."""
     registration_open: bool = True
     """True if every client may register a user. Otherwise only admins create Accounts."""
     first_admin: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,50}$")] = ""
@@ -56,6 +68,8 @@ class Settings(BaseSettings):
     """Minimum length of new passwords, in characters."""
     token_lifetime_s: Annotated[int, Field(ge=600, le=86_400)] = 1800
     """Lifetime of a token in seconds. The API server's minimum is 600."""
+    login_max_s: Annotated[int, Field(ge=600, le=2_592_000)] = 86_400
+    """Seconds after the password was given for which a login can be renewed without it."""
     login_wait_s: Annotated[float, Field(ge=0, le=60)] = 10.0
     """Seconds that a login waits for a new Account's ServiceAccount before it answers 503."""
     logins_per_user_per_minute: Annotated[int, Field(ge=1)] = 10

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TypedDict
 
 from wegent_api.accounts import password_strength
+from wegent_api.accounts.api_tokens import ApiTokens
 from wegent_api.accounts.first_admin_gate import FirstAdminGate
 from wegent_api.accounts.kubeconfig import Kubeconfigs
 from wegent_api.accounts.last_admin import LastAdmin
@@ -28,6 +29,7 @@ from wegent_api.kinds.creator import Creators
 from wegent_api.kinds.field_managers import FieldManagers
 from wegent_api.kinds.list import Lister
 from wegent_api.kinds.watch import Watcher
+from wegent_api.runs.follow import Follower
 from wegent_api.server.logs import request_id
 from wegent_api.server.metrics import Metrics
 from wegent_api.server.readiness import Readiness
@@ -38,6 +40,7 @@ from wegent_api.upstream.creator_policy import CreatorPolicy
 from wegent_api.upstream.long_answers import LongAnswers
 from wegent_api.upstream.long_bodies import LongBodies
 from wegent_api.upstream.role_bindings import Bindings
+from wegent_api.upstream.runners import Runners
 from wegent_api.upstream.wait import EventWaiter
 from wegent_api.upstream.watches import Watches
 from wegent_api.version import USER_AGENT
@@ -79,8 +82,13 @@ class State(TypedDict):
     last_admin: LastAdmin
     login: Login
     tokens: TokenIssuer
+    api_tokens: ApiTokens
     password_changer: PasswordChanger
     kubeconfigs: Kubeconfigs
+    runners: Runners
+    follower: Follower
+    run_limiter: ConcurrencyLimiter
+    """Streams of runs, in total and per user."""
 
 
 @asynccontextmanager
@@ -116,6 +124,9 @@ async def open_state(
         watches = await stack.enter_async_context(
             Watches(connection, metrics, at_once=settings.watches)
         )
+        run_watches = await stack.enter_async_context(
+            Watches(connection, metrics, at_once=settings.streams)
+        )
         waits = await stack.enter_async_context(
             Watches(connection, metrics, at_once=settings.upstream_connections)
         )
@@ -124,6 +135,9 @@ async def open_state(
         )
         bindings = await stack.enter_async_context(Bindings(own_api))
         worker = await stack.enter_async_context(Worker())
+        runners = await stack.enter_async_context(
+            Runners(own_api, settings.own_namespace, settings.own_service_account)
+        )
         accounts = Accounts(own_api, namespace)
         secrets = PasswordSecrets(own_api, namespace)
         tokens = TokenIssuer(
@@ -145,7 +159,8 @@ async def open_state(
             per_user=settings.watches_per_user,
             gauge=metrics.watches.track_inprogress,
         )
-        sweeper = Sweeper(accounts, secrets, metrics, age_s=settings.orphan_age_s)
+        api_tokens = ApiTokens(own_api, accounts, tokens, namespace)
+        sweeper = Sweeper(accounts, secrets, api_tokens, metrics, age_s=settings.orphan_age_s)
         stack.push_async_callback(asyncio.to_thread, tracing.shutdown)
         await stack.enter_async_context(_running(policy.run()))
         await stack.enter_async_context(_running(sweeper.run(settings.sweep_interval_s)))
@@ -176,8 +191,14 @@ async def open_state(
             last_admin=LastAdmin(user_api, accounts),
             login=Login(accounts, secrets, passwords, tokens, throttle, metrics),
             tokens=tokens,
-            password_changer=PasswordChanger(accounts, secrets, passwords),
+            api_tokens=api_tokens,
+            password_changer=PasswordChanger(accounts, secrets, passwords, api_tokens),
             kubeconfigs=Kubeconfigs(connection, settings.kubernetes_url),
+            runners=runners,
+            follower=Follower(user_api, run_watches, runners),
+            run_limiter=ConcurrencyLimiter(
+                "streams", at_once=settings.streams, per_user=settings.streams_per_user
+            ),
         )
 
 

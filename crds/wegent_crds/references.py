@@ -36,7 +36,7 @@ def references_of(kind: Kind, namespace: str, body: Mapping[str, Any]) -> Iterat
     for reference in kind.references:
         for path, value in _walk(body, reference.path.split("."), ""):
             if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-                target = value.get("namespace")
+                target = None if reference.local else value.get("namespace")
                 target_namespace = target if isinstance(target, str) and target else namespace
                 yield Reference(path, ObjectKey(reference.to, target_namespace, value["name"]))
 

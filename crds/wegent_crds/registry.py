@@ -24,6 +24,8 @@ class ReferenceField:
     path: str
     to: str
     """Plural of the referenced kind."""
+    local: bool = False
+    """True if the field has no namespace: the referenced object is in the referrer's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Kind:
     in_category: bool = True
     """True if ``kubectl get wegent`` lists the kind."""
     referable: bool = True
-    """True if other objects may refer to the kind. Its spec then has the field ``accessFrom``."""
+    """True if objects of other namespaces may refer to the kind. Its spec then has the field
+    ``accessFrom``."""
 
     @property
     def singular(self) -> str:
@@ -54,7 +57,7 @@ class Kind:
 
 
 GHOST: Final = Kind("Ghost", "ghosts", ("gh",), (ReferenceField("spec.skillRefs[]", "skills"),))
-MODEL: Final = Kind("Model", "models", ("mo",))
+MODEL: Final = Kind("Model", "models", ("mo",), (ReferenceField("spec.fallbackRefs[]", "models"),))
 SHELL: Final = Kind("Shell", "shells", ("sh",))
 BOT: Final = Kind(
     "Bot",
@@ -72,7 +75,11 @@ TASK: Final = Kind(
     "Task",
     "tasks",
     ("ta",),
-    (ReferenceField("spec.teamRef", "teams"), ReferenceField("spec.botRef", "bots")),
+    (
+        ReferenceField("spec.teamRef", "teams"),
+        ReferenceField("spec.botRef", "bots"),
+        ReferenceField("spec.previousTaskRef", "tasks", local=True),
+    ),
     referable=False,
 )
 ACCOUNT: Final = Kind("Account", "accounts", ("acc",), user_facing=False, referable=False)
@@ -84,3 +91,8 @@ TOMBSTONE: Final = Kind(
 KINDS: Final = (GHOST, MODEL, SHELL, BOT, TEAM, SKILL, TASK, ACCOUNT, TOMBSTONE)
 BY_KIND: Final = {kind.kind: kind for kind in KINDS}
 BY_PLURAL: Final = {kind.plural: kind for kind in KINDS}
+
+
+def referrers_of(kind: Kind) -> tuple[Kind, ...]:
+    """Return the kinds that have a reference to ``kind``; a kind may refer to itself."""
+    return tuple(it for it in KINDS if any(to.to == kind.plural for to in it.references))

@@ -32,6 +32,8 @@ NAMES: Final = {
     "operator-account": 'include "wegent.operator.serviceAccountName" .',
     "api": 'include "wegent.api.fullname" .',
     "api-account": 'include "wegent.api.serviceAccountName" .',
+    "runner": 'include "wegent.runner.fullname" .',
+    "runner-account": 'include "wegent.runner.serviceAccountName" .',
     "first-admin": 'include "wegent.firstAdmin.fullname" .',
     "uninstall": 'include "wegent.uninstall.fullname" .',
 }
@@ -41,12 +43,11 @@ NAMESPACES: Final = {
     "wegent-accounts": "@accounts-namespace@",
 }
 JOBS: Final = {"wegent-first-admin": "@first-admin@", "wegent-uninstall": "@uninstall@"}
-PARTS: Final = {"wegent-operator": "@operator@", "wegent-api": "@api@", **JOBS}
-ACCOUNTS: Final = {
-    "wegent-operator": "@operator-account@",
-    "wegent-api": "@api-account@",
-    **JOBS,
-}
+PROGRAMS: Final = ("operator", "api", "runner")
+PARTS: Final = {**{f"wegent-{name}": f"@{name}@" for name in PROGRAMS}, **JOBS}
+ACCOUNTS: Final = {**{f"wegent-{name}": f"@{name}-account@" for name in PROGRAMS}, **JOBS}
+OPTIONAL: Final = {"runner": ".runner.enabled"}
+"""The value that turns on a program that may be left out."""
 
 HOOKS: Final = {
     "first-admin": (".firstAdmin.enabled", "post-install,post-upgrade"),
@@ -63,7 +64,7 @@ def generate() -> Iterator[Generated]:
         crd = crds.definition(kind)
         yield template(f"crds/{kind.singular}.yaml", "hack/codegen/crds.py", [crd], ".crds.enabled")
     for name, manifests in _roles():
-        yield template(f"rbac/{name}.yaml", "config/rbac", manifests, None)
+        yield template(f"rbac/{name}.yaml", "config/rbac", manifests, OPTIONAL.get(name))
     for name, (value, event) in HOOKS.items():
         rights = rbac.chart_jobs()[name]
         source = f"hack/codegen/templates/rbac/{name}.yaml"
@@ -114,7 +115,7 @@ def _document(manifest: Manifest) -> str:
         text = text.replace("metadata:\n", 'metadata:\n  {{- include "wegent.keep" . }}\n', 1)
     text = f"---\n{text}"
     if kind == "ServiceAccount" and manifest["metadata"]["name"] not in JOBS:
-        part = ".operator" if "operator" in manifest["metadata"]["name"] else ".api"
+        part = f".{manifest['metadata']['name'].removeprefix('wegent-')}"
         more = (
             f"  {{{{- with .Values{part}.serviceAccount.annotations }}}}\n  annotations:\n"
             "    {{- toYaml . | nindent 4 }}\n  {{- end }}\nautomountServiceAccountToken: false\n"
@@ -168,7 +169,8 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
 def _roles() -> Iterator[tuple[str, list[Manifest]]]:
     for file in rbac.generate():
         yield file.path.stem, _load(file.text)
-    yield "api", _load((CHECKOUT / "config/rbac/api.yaml").read_text(encoding="utf-8"))
+    for path in rbac.WRITTEN_BY_HAND:
+        yield path.stem, _load((CHECKOUT / path).read_text(encoding="utf-8"))
 
 
 def _load(text: str) -> list[Manifest]:

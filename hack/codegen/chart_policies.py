@@ -11,6 +11,9 @@ NAMES: Final[Mapping[str, str]] = {
     "wegent-system:wegent-api": (
         '{{ .Release.Namespace }}:{{ include "wegent.api.serviceAccountName" . }}'
     ),
+    "wegent-system:wegent-runner": (
+        '{{ .Release.Namespace }}:{{ include "wegent.runner.serviceAccountName" . }}'
+    ),
     "wegent-system": "{{ .Release.Namespace }}",
     "wegent-accounts": "{{ .Values.accounts.namespace }}",
 }

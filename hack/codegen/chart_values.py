@@ -1,7 +1,7 @@
 """``values.schema.json`` and the table in the chart's README, from ``values.yaml``.
 
 ``values.yaml`` is written by hand: the default of each value, below a comment that documents it.
-The settings of the two programs are regions in it, generated from their models.
+The settings of the programs are regions in it, generated from their models.
 """
 
 import json
@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings
 
 import wegent_api.settings
 import wegent_operator.settings
+import wegent_runner.settings
 from codegen.files import MARK, Generated, GeneratedFile, GeneratedRegion
 from codegen.markdown import cell, code, table
 from devcluster.checkout import CHECKOUT
@@ -34,12 +35,16 @@ LINE: Final = re.compile(r"^( *)(?:# ?(?P<comment>.*)|(?P<key>[A-Za-z]\w*):(?: .
 PROGRAMS: Final[Mapping[str, type[BaseSettings]]] = {
     "operator": wegent_operator.settings.Settings,
     "api": wegent_api.settings.Settings,
+    "runner": wegent_runner.settings.Settings,
 }
 SET_BY_THE_CHART: Final = frozenset(
     {"host", "port", "listen_host", "listen_port", "kubeconfig"}
     | {"accounts_namespace", "shared_namespaces", "shared_role", "account_quota"}
     | {"registration_open", "first_admin"}
-    | {"leader_election", "lease_namespace", "drain_delay_s"}
+    | {"leader_election", "lease_namespace", "runner_service_account", "drain_delay_s"}
+    | {"served_shells"}
+    | {"own_namespace", "own_service_account"}
+    | {"name", "proxy_user", "store_url", "egress_allow", "advertise_host"}
 )
 """Settings that the rest of the chart determines."""
 

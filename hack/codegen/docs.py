@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from pydantic_settings import BaseSettings
+
 from codegen.crds import root_schema
 from codegen.fields import field_table, rule_list
 from codegen.files import Generated, GeneratedRegion
 from codegen.markdown import cell, code, table
 from devcluster.checkout import CHECKOUT
 from wegent_crds.models import model_of
-from wegent_crds.registry import BY_PLURAL, GHOST, KINDS, Kind
+from wegent_crds.registry import BY_PLURAL, GHOST, KINDS, Kind, referrers_of
 from wegent_crds.schema.custom_resource import VERDICT_COLUMNS
+from wegent_kube.usage import default_of
+from wegent_runner.settings import Settings as RunnerSettings
 
 PAGES: Final = Path("docs/kinds")
 TARGET: Final = re.compile(r"^([a-z0-9-]+):.*## (.*)$", re.MULTILINE)
@@ -46,8 +50,22 @@ def generate() -> Iterator[Generated]:
     access, conditions = shared("spec.accessFrom", GHOST), shared("status.conditions", GHOST)
     yield GeneratedRegion(Path("docs/references.md"), "accessFrom", access)
     yield GeneratedRegion(Path("docs/conditions.md"), "fields", conditions)
+    yield GeneratedRegion(Path("docs/runner.md"), "settings", settings(RunnerSettings))
     makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
     yield GeneratedRegion(Path("CONTRIBUTING.md"), "targets", targets(makefile))
+
+
+def settings(model: type[BaseSettings]) -> str:
+    """Return the table of a program's settings."""
+    prefix = model.model_config.get("env_prefix", "")
+    return table(
+        ("Variable", "Default", "Meaning"),
+        (
+            (code(f"{prefix}{name}".upper()), shown and code(shown), cell(field.description or ""))
+            for name, field in model.model_fields.items()
+            for shown in [default_of(field)]
+        ),
+    )
 
 
 def names(kind: Kind) -> str:
@@ -63,8 +81,7 @@ def names(kind: Kind) -> str:
         f"- Refers to: {_link(BY_PLURAL[reference.to])}, by `{reference.path}`"
         for reference in kind.references
     ]
-    referrers = [other for other in KINDS if any(r.to == kind.plural for r in other.references)]
-    if referrers:
+    if referrers := referrers_of(kind):
         lines.append(f"- Referred to by: {', '.join(map(_link, referrers))}")
     return "\n".join(lines)
 

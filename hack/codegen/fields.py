@@ -13,6 +13,7 @@ from wegent_crds.schema.fields import (
     HttpUrl,
     LabelKey,
     LabelValue,
+    Money,
     NamespaceName,
     NamespaceOrOwn,
     ResourceName,
@@ -34,6 +35,7 @@ IN_WORDS: Final = {
     _pattern(LabelValue): "a label's value",
     _pattern(HttpUrl): "an `http://` or `https://` URL without user and password",
     _pattern(Timestamp): "an RFC 3339 time",
+    _pattern(Money): "a decimal number",
     _pattern(Email): "an e-mail address",
 }
 """The meanings of the most common patterns."""

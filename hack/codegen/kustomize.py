@@ -33,15 +33,16 @@ def name_references() -> Iterator[Mapping[str, Any]]:
     """Yield an entry for each kind that others refer to, and one for Secrets."""
     for referent in KINDS:
         fields = [
-            (kind, reference.path.replace("[]", ""))
+            (kind, reference.path.replace("[]", ""), reference.local)
             for kind in KINDS
             for reference in kind.references
             if reference.to == referent.plural
         ]
         # The object has the namespace, which kustomize compares and changes. If that is
         # empty, as in a list's stored items, it compares nothing: hence the name.
-        specs = [_spec(kind, path) for kind, path in fields]
-        specs += [_spec(kind, f"{path}.name") for kind, path in fields]
+        # kustomize would add a namespace to an object, and a local reference can't have one.
+        specs = [_spec(kind, path) for kind, path, local in fields if not local]
+        specs += [_spec(kind, f"{path}.name") for kind, path, _ in fields]
         if specs:
             yield _entry({"group": GROUP, "version": VERSION, "kind": referent.kind}, specs)
     secrets = [_spec(kind, f"{path}.name") for kind in KINDS for path in secret_refs(kind)]

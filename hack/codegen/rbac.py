@@ -11,6 +11,8 @@ from codegen.files import MARK, GeneratedFile
 from wegent_crds.registry import GROUP, KINDS
 from wegent_operator.accounts.quota import QUOTA_NAME
 
+WRITTEN_BY_HAND: Final = (Path("config/rbac/api.yaml"), Path("config/rbac/runner.yaml"))
+"""The rights of programs that don't follow from the table of kinds."""
 TEMPLATES: Final = Path(__file__).parent / "templates" / "rbac"
 
 

@@ -12,8 +12,6 @@ from codegen.markdown import cell, code, table
 from devcluster.checkout import CHECKOUT
 
 PAGE: Final = Path("docs/security.md")
-API: Final = Path("config/rbac/api.yaml")
-"""The API proxy's rights, written by hand; the other roles are taken from their generator."""
 
 Manifest = Mapping[str, Any]
 
@@ -23,8 +21,7 @@ def generate() -> Iterator[GeneratedRegion]:
     manifests = list(_manifests())
     roles = [it for it in manifests if it["kind"] in ("Role", "ClusterRole")]
     for role in roles:
-        name = f"{role['kind']} {role['metadata']['name']}"
-        yield GeneratedRegion(PAGE, name, rights(role))
+        yield GeneratedRegion(PAGE, _title(role), rights(role))
     yield GeneratedRegion(PAGE, "refusals", refusals(manifests))
 
 
@@ -53,9 +50,17 @@ def refusals(manifests: Iterable[Manifest]) -> str:
     return table(("Policy", "Requests", "Message"), rows)
 
 
+def _title(role: Manifest) -> str:
+    """Return kind, name and, if it has one, namespace of a role."""
+    metadata = role["metadata"]
+    title = f"{role['kind']} {metadata['name']}"
+    return f"{title} in {metadata['namespace']}" if "namespace" in metadata else title
+
+
 def _manifests() -> Iterator[Manifest]:
     generated = (file.text for file in (*policies.generate(), *rbac.generate()))
-    for text in (*generated, (CHECKOUT / API).read_text(encoding="utf-8")):
+    by_hand = ((CHECKOUT / path).read_text(encoding="utf-8") for path in rbac.WRITTEN_BY_HAND)
+    for text in (*generated, *by_hand):
         yield from filter(None, yaml.safe_load_all(text))
     for job in rbac.chart_jobs().values():
         yield from job

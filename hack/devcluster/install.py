@@ -64,6 +64,14 @@ class Installer:
         self._run(*APPLY, objects=[it for it in manifests if it not in early])
         self._wait_until_in_force(crds)
 
+    def apply(self, objects: Sequence[Manifest]) -> None:
+        """Apply objects of kinds that are in force.
+
+        Raises:
+            ClusterError: the server refused one.
+        """
+        self._run(*APPLY, objects=objects)
+
     def uninstall(self, directories: Iterable[Path]) -> None:
         """Delete what every ``*.yaml`` below ``directories`` describes; fine if it is gone.
 

@@ -15,6 +15,7 @@ from devcluster.progress import say
 from devcluster.run_group import EXIT_CODES, FAILURE, OK, run_group, state_option
 from devcluster.state import PROVIDERS
 from devstack.admin import Login, log_in
+from devstack.ask import answer
 from devstack.settings import unknown
 from devstack.stack import Stack
 
@@ -25,8 +26,12 @@ Environment variables of `up`:
   KUBECONFIG                   the cluster of `--provider existing`
   WEGENT_API_PORT              port of the REST API (8000)
   WEGENT_OPERATOR_LISTEN_PORT  port of the operator's health and metrics (8081)
+  WEGENT_RUNNER_LISTEN_PORT    port of the runner's streams, health and metrics (8082)
+  WEGENT_DEMO_MODEL_PORT       port of the demo model (8083)
+  WEGENT_DEMO_MODEL_ENABLED    false: no demo model
   WEGENT_API_*                 settings of the API proxy: python -m wegent_api --help
   WEGENT_OPERATOR_*            settings of the operator: python -m wegent_operator --help
+  WEGENT_RUNNER_*              settings of the runner: python -m wegent_runner --help
 
 {EXIT_CODES}"""
 WELCOME: Final = """
@@ -41,8 +46,13 @@ First commands:
   kubectl get wegent -A
   TOKEN=$(make -s token)
   curl -s {url}/api/v1/kinds/ghosts -H "Authorization: Bearer $TOKEN"
-
+{demo}
 `make down` stops it and keeps the data, `make clean` removes the data too."""
+
+DEMO: Final = """
+A Team answers on a small language model that runs here. Ask it:
+  make ask PROMPT="What is the capital of France?"
+"""
 
 
 the_stack = click.make_pass_decorator(Stack)
@@ -90,6 +100,7 @@ def up(stack: Stack, provider: str | None) -> None:
             kubeconfig=stack.cluster.kubeconfig(),
             admin=_show(login),
             path=_path_of_kubectl(),
+            demo=DEMO if stack.demo_model.daemon.running() else "",
         )
     )
 
@@ -151,6 +162,17 @@ def admin_login(stack: Stack) -> None:
 def token(stack: Stack) -> None:
     """Log the first admin in and print the token."""
     print(log_in(stack.api.url, stack.login()))
+
+
+@devstack.command()
+@click.argument("prompt")
+@the_stack
+def ask(stack: Stack, prompt: str) -> None:
+    """Give the demo's Team a Task and print the answer while it is written."""
+    api = stack.api.url
+    for text in answer(api, log_in(api, stack.login()), prompt):
+        print(text, end="", flush=True)
+    print()
 
 
 def _path_of_kubectl() -> str:

@@ -1,4 +1,4 @@
-"""The operator and the API proxy as background processes with their own ServiceAccounts."""
+"""Wegent's programs as background processes with their own ServiceAccounts."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from devstack.settings import SYSTEM_NAMESPACE, is_setting
 
 READY_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
-PACKAGES: Final = ("operator", "crds", "kube", "api_proxy")
+PACKAGES: Final = ("operator", "crds", "kube", "api_proxy", "runner")
 TOKEN_LIFETIME: Final = "8760h"  # noqa: S105 - a duration
 """A year. Each `make up` of a stopped program gets a new token, and clusters live less long."""
 
@@ -37,6 +37,7 @@ class Program:
         port_variable: the environment variable for that port.
         directory: the place of its kubeconfig, log and process record.
         settings: variables of its environment.
+        drain_s: seconds that it takes to finish its work before it stops.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Program:
         directory: Path,
         *,
         settings: Mapping[str, str] | None = None,
+        drain_s: float = 0,
     ) -> None:
+        self._stop_within_s = STOP_WITHIN_S + drain_s
         self._settings = dict(settings or {})
         self.name = name
         self._address = address
@@ -121,7 +124,7 @@ class Program:
 
     def stop(self) -> None:
         """Stop it, if it runs."""
-        self.daemon.stop(STOP_WITHIN_S)
+        self.daemon.stop(self._stop_within_s)
 
     def _running_as(self) -> dict[str, Any] | None:
         try:

@@ -12,11 +12,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final, Self
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from devcluster.errors import ClusterError
 from devcluster.files import write_private
@@ -24,29 +25,63 @@ from devcluster.ports import LOOPBACK
 from wegent_api.settings import Settings as ApiSettings
 from wegent_kube.usage import default_of
 from wegent_operator.settings import Settings as OperatorSettings
+from wegent_runner.settings import Settings as RunnerSettings
 
 ADMIN: Final = "admin"
 ACCOUNTS_NAMESPACE: Final = "wegent-accounts"
 SYSTEM_NAMESPACE: Final = "wegent-system"
 API: Final = "WEGENT_API_"
 OPERATOR: Final = "WEGENT_OPERATOR_"
+RUNNER: Final = "WEGENT_RUNNER_"
+DEMO_MODEL: Final = "WEGENT_DEMO_MODEL_"
 FIXED: Final[Mapping[str, str]] = {
     "WEGENT_API_KUBECONFIG": "",
     "WEGENT_API_FIRST_ADMIN": ADMIN,
     "WEGENT_API_ACCOUNTS_NAMESPACE": ACCOUNTS_NAMESPACE,
+    "WEGENT_API_OWN_NAMESPACE": SYSTEM_NAMESPACE,
+    "WEGENT_API_OWN_SERVICE_ACCOUNT": "wegent-api",
     "WEGENT_OPERATOR_ACCOUNTS_NAMESPACE": ACCOUNTS_NAMESPACE,
     "WEGENT_OPERATOR_LEASE_NAMESPACE": SYSTEM_NAMESPACE,
+    "WEGENT_RUNNER_KUBECONFIG": "",
+    "WEGENT_RUNNER_LEASE_NAMESPACE": SYSTEM_NAMESPACE,
+    "WEGENT_RUNNER_PROXY_USER": f"system:serviceaccount:{SYSTEM_NAMESPACE}:wegent-api",
 }
 """Settings that the stack determines, whatever the environment has."""
 DEFAULTS: Final[Mapping[str, str]] = {
     # Users may write in the shared namespace, so that they can try things together.
     "WEGENT_OPERATOR_SHARED_ROLE": "editor",
+    # The demo model is on this machine, as are other model servers that people try.
+    "WEGENT_RUNNER_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
+    # People wait for `make down`. A Task that is cut goes on after the next `make up`.
+    "WEGENT_RUNNER_DRAIN_S": "3",
 }
 """The stack's defaults that differ from the programs'."""
+SAME: Final[Mapping[str, str]] = {
+    "WEGENT_RUNNER_SHARED_NAMESPACES": "WEGENT_OPERATOR_SHARED_NAMESPACES",
+}
+"""Settings whose default is the value of another program's setting."""
 LISTENING: Final = (
     ("WEGENT_OPERATOR_LISTEN_HOST", "WEGENT_OPERATOR_LISTEN_PORT", "the operator"),
     ("WEGENT_API_HOST", "WEGENT_API_PORT", "the API proxy"),
+    ("WEGENT_RUNNER_LISTEN_HOST", "WEGENT_RUNNER_LISTEN_PORT", "the runner"),
+    ("WEGENT_DEMO_MODEL_HOST", "WEGENT_DEMO_MODEL_PORT", "the demo model"),
 )
+"""Of each program the settings for host and port, and its name in messages."""
+
+
+class DemoModelSettings(BaseSettings):
+    """The settings of the demo model, which only `make up` has."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=DEMO_MODEL, frozen=True, use_attribute_docstrings=True
+    )
+
+    enabled: bool = True
+    """Whether the demo model runs."""
+    host: str = LOOPBACK
+    """Address of the demo model."""
+    port: int = Field(default=8083, ge=0, le=65535)
+    """Port of the demo model."""
 
 
 class _Given(BaseSettings):
@@ -72,7 +107,21 @@ class _GivenOperator(_Given, OperatorSettings):
     pass
 
 
-MODELS: Final[Mapping[str, type[BaseSettings]]] = {API: _GivenApi, OPERATOR: _GivenOperator}
+class _GivenRunner(_Given, RunnerSettings):
+    pass
+
+
+class _GivenDemoModel(_Given, DemoModelSettings):
+    pass
+
+
+MODELS: Final[Mapping[str, type[BaseSettings]]] = {
+    API: _GivenApi,
+    OPERATOR: _GivenOperator,
+    RUNNER: _GivenRunner,
+    DEMO_MODEL: _GivenDemoModel,
+}
+PREFIXES: Final = tuple(MODELS)
 NAMES: Final = frozenset(
     f"{prefix}{name.upper()}" for prefix, model in MODELS.items() for name in model.model_fields
 )
@@ -130,8 +179,9 @@ class StackSettings:
     def differing(self, environment: Mapping[str, str]) -> list[str]:
         """Return a line for each variable of ``environment`` that isn't as remembered."""
         return [
-            f"{name}={value} is left out here: `make up` was told"
-            f" {self.values.get(name, _default(name))}, and only `make up` changes that"
+            f"{name}={_shown(name, value)} is left out here: `make up` was told"
+            f" {_shown(name, self.values.get(name, _default(name)))}, and only `make up` changes"
+            " that"
             for name, value in _given(environment).items()
             if name not in FIXED and value and not self._is_told(name, value)
         ]
@@ -139,7 +189,7 @@ class StackSettings:
     def lines(self) -> list[str]:
         """Return a line for each setting that isn't the default."""
         return [
-            f"{name}={value}   (the default again: {_default_again(name)} make up)"
+            f"{name}={_shown(name, value)}   (the default again: {_default_again(name)} make up)"
             for name, value in sorted(self.values.items())
         ]
 
@@ -151,7 +201,8 @@ class StackSettings:
     def of(self, prefix: str) -> dict[str, str]:
         """Return one program's settings, the fixed ones included."""
         fixed = {name: value for name, value in FIXED.items() if value}
-        mine = {**DEFAULTS, **self.values, **fixed}
+        same = {name: self.values[it] for name, it in SAME.items() if it in self.values}
+        mine = {**DEFAULTS, **same, **self.values, **fixed}
         return {name: value for name, value in mine.items() if name.startswith(prefix)}
 
     def address(self, host: str, port: str) -> tuple[str, int]:
@@ -159,6 +210,18 @@ class StackSettings:
         found = self.values.get(host, _default(host))
         number = int(self.values.get(port, _default(port)))
         return LOOPBACK if found == "localhost" else found, number
+
+    @property
+    def demo_model(self) -> bool:
+        """Whether the demo model runs."""
+        name = f"{DEMO_MODEL}ENABLED"
+        return bool(_parsed(name, self.values.get(name, _default(name))))
+
+    @property
+    def drain_s(self) -> float:
+        """Seconds for which the runner's Tasks may go on when it is stopped."""
+        name = f"{RUNNER}DRAIN_S"
+        return float(self.values.get(name, _default(name)))
 
     def faults(self) -> list[str]:
         """Return a line for each setting that can't be used."""
@@ -177,11 +240,14 @@ class StackSettings:
                 faults.append(
                     f"{port}=0: later commands need to know the port; name one from 1 to 65535"
                 )
-        (operator, one), (api, other) = (self.address(host, port) for host, port, _ in LISTENING)
-        if not faults and one == other and operator == api:
-            ports = " and ".join(port for _, port, _ in LISTENING)
-            faults.append(f"{ports} are both {one}; name two different ones")
-        return faults
+        if faults:
+            return faults
+        addresses = [(self.address(host, port), port) for host, port, _ in LISTENING]
+        return [
+            f"{name} and {other_name} are both {one[1]}; name two different ones"
+            for (one, name), (other, other_name) in combinations(addresses, 2)
+            if one == other
+        ]
 
 
 def unknown(environment: Mapping[str, str]) -> list[str]:
@@ -197,13 +263,25 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
 
 def is_setting(name: str) -> bool:
     """Return True if a variable looks like a setting; a program must not inherit it."""
-    return name.upper().startswith((API, OPERATOR))
+    return name.upper().startswith(PREFIXES)
 
 
 def _default(name: str) -> str:
-    prefix = API if name.startswith(API) else OPERATOR
-    field_name = name.removeprefix(prefix).lower()
+    prefix, field_name = _field(name)
     return DEFAULTS.get(name, default_of(MODELS[prefix].model_fields[field_name]))
+
+
+def _field(name: str) -> tuple[str, str]:
+    """Return the prefix of a variable, and the name of its field."""
+    prefix = next(prefix for prefix in PREFIXES if name.startswith(prefix))
+    return prefix, name.removeprefix(prefix).lower()
+
+
+def _shown(name: str, value: str) -> str:
+    """Return a value for a message: a secret one is not shown."""
+    prefix, field_name = _field(name)
+    secret = MODELS[prefix].model_fields[field_name].annotation is SecretStr
+    return str(SecretStr(value)) if secret else value
 
 
 def _is_default(name: str, value: str) -> bool:
@@ -232,7 +310,7 @@ def _not_to_be_set(name: str, value: str) -> str:
     reason = (
         f"the stack needs {FIXED[name]!r}"
         if FIXED[name]
-        else "`make up` gives the API proxy a kubeconfig of its own. For another cluster:"
+        else "`make up` gives each program a kubeconfig of its own. For another cluster:"
         " KUBECONFIG=... make up CLUSTER=existing"
     )
     return f"{name}={value}: {reason}; run `unset {name}`"
@@ -244,13 +322,15 @@ def _fault(name: str, value: str) -> str | None:
     except ValidationError as error:
         said = "; ".join(str(each["msg"]) for each in error.errors(include_url=False))
         default = f"{_default_again(name)} make up"
-        return f"{name}={value}: {said}; name another value, or take the default: {default}"
+        return (
+            f"{name}={_shown(name, value)}: {said}; name another value, or take the default:"
+            f" {default}"
+        )
     return None
 
 
 def _parsed(name: str, value: str) -> Any:
-    prefix = API if name.startswith(API) else OPERATOR
-    field_name = name.removeprefix(prefix).lower()
+    prefix, field_name = _field(name)
     given: dict[str, Any] = {field_name: value}
     return getattr(MODELS[prefix](**given), field_name)
 

@@ -1,4 +1,4 @@
-"""Cluster, manifests, operator, API proxy and first admin: each is started unless it is up."""
+"""All parts of Wegent on this machine: each is started unless it is up."""
 
 import asyncio
 import shutil
@@ -16,8 +16,9 @@ from devcluster.ownership import copied_from
 from devcluster.progress import say
 from devcluster.state import DevCluster
 from devstack.admin import Login, ensure_admin, read_login
+from devstack.demo_model import OFF, DemoModel
 from devstack.programs import Program, remove_finalizers
-from devstack.settings import API, LISTENING, OPERATOR, StackSettings
+from devstack.settings import API, DEMO_MODEL, LISTENING, OPERATOR, RUNNER, StackSettings
 
 MANIFESTS: Final = (CHECKOUT / "crds", CHECKOUT / "config")
 
@@ -48,6 +49,23 @@ class Stack:
         """The API proxy, with the remembered settings."""
         return self._program("wegent-api", "wegent_api", API)
 
+    @property
+    def runner(self) -> Program:
+        """The runner, with the remembered settings.
+
+        By default its database is in its working directory, which is that of the stack.
+        """
+        return self._program("wegent-runner", "wegent_runner", RUNNER, self.settings.drain_s)
+
+    @property
+    def demo_model(self) -> DemoModel:
+        """The demo model, with the remembered settings."""
+        return DemoModel(self._address(DEMO_MODEL)[0], self._directory)
+
+    @property
+    def _programs(self) -> tuple[Program, ...]:
+        return self.operator, self.runner, self.api
+
     def up(self, provider: str | None = None) -> Login | None:
         """Start the parts that aren't up, and return the first admin's login if it is known.
 
@@ -60,7 +78,9 @@ class Stack:
         """
         with self._alone():
             former, self.settings = self.settings, self.settings.merged(self._environment)
-            taken = [line for it in (self.operator, self.api) if (line := it.port_taken())]
+            taken = [line for it in self._programs if (line := it.port_taken())]
+            if self.settings.demo_model and (line := self.demo_model.port_taken()):
+                taken.append(line)
             if taken:
                 self.settings = former
                 raise ClusterError("\n  ".join(taken))
@@ -73,11 +93,27 @@ class Stack:
             say(f"The cluster {'is up' if fresh else 'was up already'}.")
             kubectl = self._kubectl()
             say("Installing CRDs, roles and policies ...")
-            Installer(kubectl, kubeconfig).install(MANIFESTS)
-            for program in (self.operator, self.api):
+            installer = Installer(kubectl, kubeconfig)
+            installer.install(MANIFESTS)
+            for program in self._programs:
                 started = program.start(kubectl, kubeconfig)
                 say(f"{program.name} {'runs' if started else 'ran already'}.")
+            self._start_demo_model(installer)
             return asyncio.run(ensure_admin(kubeconfig, self._login))
+
+    def _start_demo_model(self, installer: Installer) -> None:
+        """Start the demo model and create its Team, or say why there is none."""
+        model = self.demo_model
+        if not self.settings.demo_model:
+            model.stop()
+            return
+        try:
+            started = model.start()
+        except ClusterError as error:
+            say(f"The demo model is left out: {error}\n  Without this message: {OFF}")
+            return
+        say(f"demo-model {'runs' if started else 'ran already'}.")
+        installer.apply(model.manifests())
 
     def down(self) -> None:
         """Stop everything and keep the data."""
@@ -134,10 +170,16 @@ class Stack:
         lines += [f"  {detail}" for detail in cluster.details]
         running = cluster.running
         original = copied_from(self.cluster.directory)
-        for program in (self.operator, self.api):
+        for program in self._programs:
             runs = original is None and program.daemon.running()
             running = running and runs
             lines.append(f"{program.name}: {f'up, {program.url}' if runs else 'down'}")
+        model = self.demo_model
+        if model.daemon.running():
+            lines.append(f"demo-model: up, {model.url}")
+        elif self.settings.demo_model:
+            # Wegent is complete without it, so it doesn't count.
+            lines.append("demo-model: not running")
         if self.settings.values:
             lines += ["settings:", *(f"  {line}" for line in self.settings.lines())]
         return running, lines
@@ -147,23 +189,30 @@ class Stack:
         self.cluster.require_own()  # a copy's login is for the original
         return read_login(self._login)
 
-    def _program(self, name: str, module: str, prefix: str) -> Program:
-        host, port = next(it[:2] for it in LISTENING if it[0].startswith(prefix))
+    def _program(self, name: str, module: str, prefix: str, drain_s: float = 0) -> Program:
+        address, port = self._address(prefix)
         return Program(
             name,
             module,
-            self.settings.address(host, port),
+            address,
             port,
             self._directory,
             settings=self.settings.of(prefix),
+            drain_s=drain_s,
         )
+
+    def _address(self, prefix: str) -> tuple[tuple[str, int], str]:
+        """Return a program's host and port, and the setting for the port."""
+        host, port = next(it[:2] for it in LISTENING if it[0].startswith(prefix))
+        return self.settings.address(host, port), port
 
     def _stop_programs(self) -> None:
         """Stop the programs, unless they are the original's of a copy, whose files may be links."""
         if copied_from(self.cluster.directory) is not None:
             return
-        self.api.stop()
-        self.operator.stop()
+        for program in reversed(self._programs):
+            program.stop()
+        self.demo_model.stop()
 
     def _alone(self) -> AbstractContextManager[None]:
         copied_from(self.cluster.directory)  # raises for a link to another checkout's state

@@ -1,1 +1,1 @@
-"""The images of both programs, built from the Dockerfile by Docker or buildah."""
+"""The images of the programs, built from the Dockerfile by Docker or buildah."""

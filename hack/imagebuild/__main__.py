@@ -1,4 +1,4 @@
-"""``python -m imagebuild``: the images of both programs."""
+"""``python -m imagebuild``: the images of the programs."""
 
 import argparse
 import sys

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-IMAGES: Final = {"operator": "wegent-operator", "api": "wegent-api"}
+IMAGES: Final = {"operator": "wegent-operator", "api": "wegent-api", "runner": "wegent-runner"}
 """From a program, which is a target of the Dockerfile, to its image, without registry and tag."""

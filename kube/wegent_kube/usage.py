@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
@@ -20,7 +21,7 @@ SHARED: Final[Mapping[str, str]] = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "Endpoint for traces; unset: no traces."
     " OpenTelemetry's other variables apply too.",
 }
-"""Environment variables of both programs besides their settings."""
+"""Environment variables of all programs besides their settings."""
 
 
 def argument_parser(
@@ -76,8 +77,10 @@ def _entry(name: str, text: str, default: str) -> Iterator[str]:
 def default_of(field: FieldInfo) -> str:
     """Return the default of a setting in the form of its environment variable."""
     value: Any = field.default
-    if value is None or value == "":
+    if value is None or value == "" or field.default_factory is not None:
         return ""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
     if isinstance(value, frozenset):
         return ",".join(sorted(map(str, value)))
     if isinstance(value, Mapping):

@@ -18,13 +18,15 @@ import kopf
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import ACCOUNT, KINDS, TASK, TOMBSTONE, Kind
 from wegent_kube import KubeClient, load_connection
-from wegent_kube.resources import NAMESPACES, Resource, resource_of
+from wegent_kube.resources import NAMESPACES, RBAC_ROLES, Resource, resource_of
 from wegent_kube.tracing import Tracing
 from wegent_operator.accounts.controller import AccountController
-from wegent_operator.accounts.provisioned import PROVISIONED
 from wegent_operator.accounts.provisions import Provisions, provision_key
 from wegent_operator.accounts.shared_namespaces import SharedNamespaceController
 from wegent_operator.accounts.writer import ProvisionWriter
+from wegent_operator.keys.controller import KeyRoleController
+from wegent_operator.keys.grants import KeyGrants
+from wegent_operator.keys.writer import KeyGrantWriter
 from wegent_operator.references.controller import ReferencesController
 from wegent_operator.runtime.controller import Controller
 from wegent_operator.runtime.dispatcher import Dispatcher
@@ -52,7 +54,8 @@ from wegent_operator.watch.feed import Feed
 from wegent_operator.watch.health import HealthServer, WatchMonitor
 from wegent_operator.watch.kopf_session import KopfSession
 from wegent_operator.watch.kopf_settings import WATCH_GRACE_S, configure
-from wegent_operator.watch.resync import RESOURCES, Resyncer
+from wegent_operator.watch.resources import RESOURCES, WRITTEN
+from wegent_operator.watch.resync import Resyncer
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +83,7 @@ class Operator:
             self.connection, user_agent=USER_AGENT, trace_configs=self._tracing.of_clients()
         )
         self._queue: KeyedQueue[ObjectKey] = KeyedQueue()
-        self._cache = Cache(settings.shared_namespaces)
+        self._cache = Cache(settings.shared_namespaces, settings.served_shells)
         self._pending = Pending(self._queue)
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
         self._status_writer = StatusWriter(self._client, self._cache, self._queue, self.metrics)
@@ -102,6 +105,7 @@ class Operator:
             clock,
         )
         self._provisions = Provisions(settings.accounts_namespace)
+        self._key_grants = KeyGrants()
         held = HeldKeys(self._cache, self._queue, self.visibility, self._recorder, clock)
         self._dispatcher = Dispatcher(
             self._controllers(held),
@@ -118,6 +122,7 @@ class Operator:
             self._dispatcher,
             self._task_steps,
             settings.accounts_namespace,
+            self._key_grants,
         )
         self.resyncer = Resyncer(self._client, self.feed, self.metrics, self.visibility)
         self.visibility.on_visible = lambda _: self._dispatcher.enqueue_held()
@@ -173,6 +178,13 @@ class Operator:
                 visibility,
                 settings.accounts_namespace,
                 settings.shared_role,
+            ),
+            RBAC_ROLES.plural: KeyRoleController(
+                cache,
+                self._key_grants,
+                KeyGrantWriter(self._client, self._key_grants, self.metrics),
+                visibility,
+                settings.runner_service_account,
             ),
         }
 
@@ -285,7 +297,7 @@ def register(registry: kopf.OperatorRegistry) -> None:
     for kind in KINDS:
         _register_kind(registry, running, kind)
     _register_namespaces(registry, running)
-    for resource in PROVISIONED:
+    for resource in WRITTEN:
         _register_provisioned(registry, running, resource)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from wegent_crds.kinds.shell import ShellType
 from wegent_crds.members import RBAC_GROUP
 from wegent_crds.registry import GROUP
 
@@ -16,6 +17,7 @@ ACCOUNT_QUOTA: Final[Mapping[str, int]] = MappingProxyType(
         **{f"count/{plural}.{GROUP}": 100 for plural in ("bots", "teams")},
         **{f"count/{plural}.{GROUP}": 200 for plural in ("tasks", "tombstones")},
         f"count/rolebindings.{RBAC_GROUP}": 100,
+        "count/secrets": 50,
     }
 )
 """Quota of a user's own namespace. It covers all kinds that the role admin lets users write."""
@@ -34,6 +36,9 @@ class Settings(BaseSettings):
     """Comma-separated namespaces whose objects all namespaces may reference. See `shared_role`."""
     shared_role: Literal["viewer", "editor", "none"] = "viewer"
     """Role of every user in the shared namespaces. With `none`, access is given user by user."""
+    served_shells: Annotated[frozenset[ShellType], NoDecode] = frozenset({"Chat"})
+    """Comma-separated types of Shells that the runners of this cluster serve. Bots with other
+    Shells, their Teams and Tasks get the condition `Served` with the status False."""
     account_quota: Annotated[dict[str, PositiveInt], NoDecode] = dict(ACCOUNT_QUOTA)
     """Limits on the objects in a user's own namespace: `RESOURCE=COUNT,...`, as in
     `kubectl create quota --hard`. Empty: no ResourceQuota."""
@@ -43,6 +48,10 @@ class Settings(BaseSettings):
     """Set to `true` to run several replicas. The holder of the Lease leads, the others wait."""
     lease_namespace: str = "wegent-system"
     """Namespace of the Lease ``wegent-operator``."""
+    runner_service_account: Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$")] = (
+        "wegent-system/wegent-runner"
+    )
+    """ServiceAccount of the runner, as `NAMESPACE/NAME`. It may read the API keys of Models."""
     writers: int = Field(default=8, ge=1, le=64)
     """Keys that are reconciled at once. More than 8 don't make status writes faster."""
     watch_timeout_s: int = Field(default=60, ge=1, le=3600)
@@ -64,7 +73,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{broken[0]!r} has no count; write RESOURCE=COUNT,...")
         return {name.strip(): count.strip() for name, _, count in pairs}
 
-    @field_validator("shared_namespaces", mode="before")
+    @field_validator("shared_namespaces", "served_shells", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -87,6 +87,6 @@ def pod_specs(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
 
 
 def env_of(manifests: list[Manifest], deployment: str) -> dict[str, str]:
-    """Return the environment of a Deployment's container."""
+    """Return the environment of a Deployment's container, without values from elsewhere."""
     spec = named(manifests, "Deployment", deployment)["spec"]["template"]["spec"]
-    return {it["name"]: it["value"] for it in spec["containers"][0]["env"]}
+    return {it["name"]: it["value"] for it in spec["containers"][0]["env"] if "value" in it}

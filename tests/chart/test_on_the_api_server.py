@@ -76,7 +76,8 @@ def namespace(name: str) -> Manifest:
 def prepared(bare_kubectl: Kubectl) -> Kubectl:
     """kubectl of a cluster with the objects that rendered ones refer to."""
     accounts = (
-        "wegent-operator", "wegent-api", "the-operator", "the-api", "wegent-first-admin",
+        "wegent-operator", "wegent-api", "wegent-runner", "the-operator", "the-api", "the-runner",
+        "wegent-first-admin",
         "wegent-uninstall", "everything-first-admin", "everything-uninstall", "default",
     )  # fmt: skip
     for manifest in (

@@ -36,7 +36,7 @@ def test_installed_and_taken_out_with_kubectl(
         return bare_kubectl.run(*arguments).ok().stdout
 
     rendered = [(dist / file).read_text() for file in ("wegent.yaml", "wegent-first-admin.yaml")]
-    assert sum(text.count(f'image: "{IMAGES}-') for text in rendered) == 3
+    assert sum(text.count(f'image: "{IMAGES}-') for text in rendered) == 4
 
     kubectl("apply", "-f", CHECKOUT / "config" / "namespaces.yaml")
     kubectl("apply", "--server-side", "-f", dist / "wegent.yaml")

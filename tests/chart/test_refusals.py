@@ -87,6 +87,15 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "/monitoring/serviceMonitor/interval",
         "want string",
     ),
+    (nested("runner.egressAllow", ["10.0.0.0"]), "/runner/egressAllow/0", "pattern"),
+    (nested("runner.settings.slots", 0), "/runner/settings/slots", "minimum"),
+    (nested("runner.settings.storeUrl", "x"), "/runner/settings", "'storeUrl' not allowed"),
+    (
+        nested("runner.store.persistence.size", "much"),
+        "/runner/store/persistence/size",
+        "does not match pattern",
+    ),
+    (nested("networkPolicy.runnerPorts", []), "/networkPolicy/runnerPorts", "minItems"),
     (nested("jobs.deadlineSeconds", "4m"), "/jobs/deadlineSeconds", "want integer"),
     (nested("operator.resources", {"limit": {}}), "/operator/resources", "'limit' not allowed"),
     (nested("operator.resources.limits.cpu", -1), "/operator/resources/limits/cpu", "minimum"),
@@ -123,6 +132,22 @@ TOGETHER: list[tuple[dict[str, Any], str]] = [
         nested("api.autoscaling.minReplicas", 7),
         "api.autoscaling.minReplicas: must not be greater than maxReplicas",
     ),
+    (
+        nested("runner.autoscaling.minReplicas", 7),
+        "runner.autoscaling.minReplicas: must not be greater than maxReplicas",
+    ),
+    (
+        nested("runner.replicas", 2),
+        "runner.store.existingSecret: is required with several runners",
+    ),
+    (
+        {"runner": {"autoscaling": {"enabled": True}}},
+        "runner.store.existingSecret: is required with several runners",
+    ),
+    (
+        {"runner": {"serviceAccount": {"create": False}}},
+        "runner.serviceAccount.name: is needed where create is false",
+    ),
 ]
 
 
@@ -137,7 +162,9 @@ def test_the_schema_names_the_value(
     assert why in refused, refused
 
 
-@pytest.mark.parametrize(("values", "why"), TOGETHER, ids=[it[1] for it in TOGETHER])
+@pytest.mark.parametrize(
+    ("values", "why"), TOGETHER, ids=[f"{it[1]} {number}" for number, it in enumerate(TOGETHER)]
+)
 def test_what_does_not_go_together(offline_helm: Helm, values: dict[str, Any], why: str) -> None:
     assert why in template(offline_helm, values).refused()
 
@@ -176,16 +203,17 @@ def test_images_must_be_named(offline_helm: Helm, values: dict[str, Any], where:
 
 
 def test_images_may_be_named_one_by_one(offline_helm: Helm) -> None:
-    both = {
-        it: {"image": {"repository": f"registry.example.com/{it}"}} for it in ("operator", "api")
+    each = {
+        it: {"image": {"repository": f"registry.example.com/{it}"}}
+        for it in ("operator", "api", "runner")
     }
-    render(offline_helm, merged(nested("image.repository", ""), both))
+    render(offline_helm, merged(nested("image.repository", ""), each))
 
 
 @pytest.mark.parametrize(
     "quantity", ["abc", "1 Gi", "512MB", "-1", "1e", "0x10", "1.5.2", "Mi", ""]
 )
-@pytest.mark.parametrize("part", ["operator", "api", "jobs"])
+@pytest.mark.parametrize("part", ["operator", "api", "runner", "jobs"])
 def test_quantities(offline_helm: Helm, part: str, quantity: str) -> None:
     for which in ("requests", "limits"):
         path = f"{part}.resources.{which}.memory"
@@ -198,7 +226,8 @@ def test_quantities(offline_helm: Helm, part: str, quantity: str) -> None:
 )
 def test_quantities_that_the_api_server_takes(offline_helm: Helm, quantity: Any) -> None:
     resources = {"requests": {"cpu": quantity}, "limits": {"example.com/gpu": quantity}}
-    render(offline_helm, {part: {"resources": resources} for part in ("operator", "api", "jobs")})
+    parts = ("operator", "api", "runner", "jobs")
+    render(offline_helm, {part: {"resources": resources} for part in parts})
 
 
 def required() -> list[str]:

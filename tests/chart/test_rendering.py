@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 import wegent_api.server.metrics
 import wegent_operator.runtime.metrics
+import wegent_runner.telemetry.metrics
 from codegen import rbac
 from codegen.chart_values import values_table
 from devcluster.checkout import CHECKOUT
@@ -40,14 +42,24 @@ VALUES = {path: json.loads(default) for path, default, _ in values_table()}
 TURNED_OFF: dict[str, Any] = {
     "firstAdmin.enabled": False,
     "networkPolicy.enabled": False,
-    "operator.podDisruptionBudget.enabled": False,
-    "api.podDisruptionBudget.enabled": False,
-    "operator.serviceAccount.create": False,
-    "api.serviceAccount.create": False,
+    "runner.enabled": False,
+    "runner.store.persistence.enabled": False,
+    **{
+        f"{program}.{value}": False
+        for program in ("operator", "api", "runner")
+        for value in ("podDisruptionBudget.enabled", "serviceAccount.create")
+    },
 }
 """Values that the file of every value leaves on, since many others depend on them."""
 ELSEWHERE = {"firstAdmin.existingSecret", "api.httpRoute.parentRefs", "policies.mutating", "global"}
 """Values that have a test of their own, or that are for other charts."""
+ON_SQLITE: dict[str, Any] = {
+    "runner": {
+        "store": {"existingSecret": "", "persistence": {"existingClaim": ""}},
+        "autoscaling": {"enabled": False},
+        "replicas": 1,
+    }
+}
 MASKED = {
     "image.repository": nested("api.image.repository", ""),
     "image.tag": {"api": {"image": {"tag": "", "digest": ""}}},
@@ -55,6 +67,13 @@ MASKED = {
     "api.image.tag": nested("api.image.digest", ""),
     "api.replicas": {"api": {"autoscaling": {"enabled": False}}},
     "api.ingress.host": nested("api.ingress.tlsSecret", ""),
+    "runner.image.tag": nested("runner.image.digest", ""),
+    "runner.replicas": {"runner": {"autoscaling": {"enabled": False}}},
+    "runner.store.existingSecret": ON_SQLITE,
+    **{
+        f"runner.store.persistence.{value}": ON_SQLITE
+        for value in ("enabled", "existingClaim", "storageClass", "size", "annotations")
+    },
 }
 """For each value, the other values that must change for it to have an effect."""
 
@@ -245,7 +264,7 @@ def test_an_account_of_ones_own_is_not_made(offline_helm: Helm) -> None:
     own = {"api": {"serviceAccount": {"create": False, "name": "x"}}}
     manifests = render(offline_helm, own)
     assert {it["metadata"]["name"] for it in of_kind(manifests, "ServiceAccount")} == {
-        "wegent-operator", "wegent-first-admin", "wegent-uninstall",
+        "wegent-operator", "wegent-runner", "wegent-first-admin", "wegent-uninstall",
     }  # fmt: skip
     [spec] = [spec for name, spec in pod_specs(manifests) if name == "Deployment/wegent-api"]
     assert spec["serviceAccountName"] == "x"
@@ -284,6 +303,7 @@ def test_the_charts_own_labels_win(offline_helm: Helm) -> None:
             "commonLabels": clashing,
             "operator": {"podLabels": clashing},
             "api": {"podLabels": clashing},
+            "runner": {"podLabels": clashing},
             "jobs": {"podLabels": clashing, "podAnnotations": {"helm.sh/hook": "x"}},
             "monitoring": {
                 "serviceMonitor": {"labels": clashing},
@@ -301,7 +321,7 @@ def test_the_charts_own_labels_win(offline_helm: Helm) -> None:
         assert labels["team"] == "other"
     for manifest in of_kind(manifests, "Deployment", "Job"):
         pods = manifest["spec"]["template"]["metadata"]["labels"]
-        assert pods["app.kubernetes.io/component"] in ("operator", "api", "job")
+        assert pods["app.kubernetes.io/component"] in ("operator", "api", "runner", "job")
         assert pods["team"] == "other"
 
 
@@ -317,6 +337,58 @@ def test_the_charts_test_and_prometheus_reach_the_proxy(offline_helm: Helm) -> N
     selector = rule["from"][-1]["podSelector"]["matchLabels"]
     assert selector.items() <= test["metadata"]["labels"].items()
     assert "app.kubernetes.io/component" in selector
+
+
+def test_the_runner_is_reached_by_the_proxy_and_by_prometheus_alone(offline_helm: Helm) -> None:
+    manifests = render(offline_helm, EVERY_VALUE)
+    [rule] = named(manifests, "NetworkPolicy", "everything-runner")["spec"]["ingress"]
+    proxy = named(manifests, "Deployment", "everything-api")["spec"]["template"]["metadata"]
+    selector = rule["from"][0]["podSelector"]["matchLabels"]
+    assert selector.items() <= proxy["labels"].items()
+    assert rule["from"][1:] == EVERY_VALUE["networkPolicy"]["metricsFrom"]
+    [default] = named(render(offline_helm), "NetworkPolicy", "wegent-runner")["spec"]["ingress"]
+    assert len(default["from"]) == 1
+    out = named(manifests, "NetworkPolicy", "everything-api")["spec"]["egress"]
+    runner = named(manifests, "Deployment", "everything-runner")["spec"]["template"]["metadata"]
+    [peer] = [to for rule in out for to in rule.get("to", ()) if "podSelector" in to]
+    assert peer["podSelector"]["matchLabels"].items() <= runner["labels"].items()
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1"])
+def test_the_runner_reaches_the_internet_without_private_networks(
+    offline_helm: Helm, address: str
+) -> None:
+    policy = named(render(offline_helm), "NetworkPolicy", "wegent-runner")
+    blocks = [
+        to["ipBlock"]
+        for rule in policy["spec"]["egress"]
+        for to in rule.get("to", ())
+        if "ipBlock" in to
+    ]
+    assert [it["cidr"] for it in blocks] == ["0.0.0.0/0", "::/0"]
+    assert any(ip_address(address) in ip_network(it) for it in blocks[0]["except"])
+    assert not any(ip_address("1.1.1.1") in ip_network(it) for it in blocks[0]["except"])
+
+
+def test_sqlite_serves_one_runner_and_postgresql_any_number(offline_helm: Helm) -> None:
+    one = render(offline_helm)
+    [claim] = of_kind(one, "PersistentVolumeClaim")
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert named(one, "Deployment", "wegent-runner")["spec"]["strategy"] == {"type": "Recreate"}
+    many = render(
+        offline_helm, {"runner": {"replicas": 3, "store": {"existingSecret": "transcripts"}}}
+    )
+    assert not of_kind(many, "PersistentVolumeClaim")
+    deployment = named(many, "Deployment", "wegent-runner")["spec"]
+    assert deployment["replicas"] == 3
+    assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    [container] = deployment["template"]["spec"]["containers"]
+    assert "store" not in {it["name"] for it in container["volumeMounts"]}
+
+
+def test_without_the_runner_nothing_of_it_is_left(offline_helm: Helm) -> None:
+    manifests = render(offline_helm, merged(EVERY_VALUE, {"runner": {"enabled": False}}))
+    assert not [it for it in manifests if it["metadata"]["name"] == "everything-runner"]
 
 
 def test_each_alert_is_documented_with_its_remedy(offline_helm: Helm) -> None:
@@ -336,9 +408,12 @@ def test_queries_ask_for_metrics_that_there_are(offline_helm: Helm) -> None:
     registries = (
         wegent_operator.runtime.metrics.Metrics().registry,
         wegent_api.server.metrics.Metrics().registry,
+        wegent_runner.telemetry.metrics.Metrics().registry,
     )
     known = {name for registry in registries for name in registry._names_to_collectors}
-    asked = {name for text in texts for name in re.findall(r"\bwegent_(?:operator|api)_\w+", text)}
+    asked = {
+        name for text in texts for name in re.findall(r"\bwegent_(?:operator|api|runner)_\w+", text)
+    }
     assert asked <= known
     for group in rule["spec"]["groups"]:
         for alert in group["rules"]:

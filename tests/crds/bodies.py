@@ -22,7 +22,7 @@ CHARACTERS: Final = st.characters(exclude_categories=["Cs"])
 """All of Unicode but lone surrogates, on which ``wegent_crds.schema.base`` differs."""
 ANYTHING: Final = st.none() | st.integers(-9, 9) | st.text(CHARACTERS, max_size=5)
 FILLERS: Final = ("a", "é", "<", "\0", ASTRAL)
-TASKS_OWN: Final = ("claim", "attempts", "startTime", "completionTime", "result")
+TASKS_OWN: Final = ("claim", "attempts", "releases", "startTime", "completionTime", "result")
 """Fields of a Task's status that rules require or forbid, depending on the phase."""
 A_FEW: Final = 3
 """The number of items of a list or a map that isn't filled up; enough for differences."""

@@ -36,15 +36,29 @@ HOLDER = (
 )
 ATTEMPTS = "attempts increases with each claim, and can't be changed otherwise"
 START = "startTime is set when the Task is claimed, and can't be changed"
-OUTCOME = "completionTime, result and message can't be changed after the Task has ended"
+RELEASES = (
+    "releases increases only when a Running Task becomes Pending, and can't be changed otherwise"
+)
+TOO_MANY_RELEASES = "releases can't exceed attempts"
+OUTCOME = "completionTime, result, message and usage can't be changed after the Task has ended"
 NEEDS_START = "startTime is required when Running or Completed, and not allowed when Pending"
 NEEDS_END = "completionTime is required when Completed, Failed or Cancelled, and not allowed before"
 NEEDS_CLAIM = "claim is required while Running, and not allowed otherwise"
 RESULT = "result is allowed only when Completed or Failed"
 PROMPT = "prompt can't be changed; create another Task"
 REFERENCES = "teamRef and botRef can't be changed; create another Task"
+PREVIOUS = "previousTaskRef can't be changed; create another Task"
+CONVERSATION = "instructions and history can't be changed; create another Task"
 CANCEL = "cancel can't be set back to false; create another Task"
 TIME = "must be a valid time"
+
+
+USAGE: Final = {
+    "inputTokens": 7,
+    "outputTokens": 4,
+    "cachedInputTokens": 2,
+    "modelRequests": 1,
+}
 
 
 def natural(before: str, after: str) -> dict[str, Any]:
@@ -95,6 +109,7 @@ STATUS_CHANGES: Final = (
     # A renewal.
     Change("Running", running(claim=claim(renewed_at=RENEWED), message="Half done."), None),
     Change("Running", running(claim=claim(lease_s=3600, renewed_at=RENEWED)), None),
+    Change("Running", running(usage=USAGE), None),
     Change("Running", running() | NOT_READY, None),
     Change("Running", running("runner-b"), HOLDER),
     Change("Running", running("runner-b", attempts=2), HOLDER),
@@ -105,8 +120,17 @@ STATUS_CHANGES: Final = (
     # Back to Pending.
     Change("Running", pending(attempts=0), ATTEMPTS),
     Change("Running", pending(attempts=1) | {"claim": claim()}, NEEDS_CLAIM),
+    # Given back on purpose. By more than one when the Task is restored from the trash.
+    Change("Running", pending(attempts=1) | {"releases": 1, "usage": USAGE}, None),
+    Change("Running", pending(attempts=1) | {"releases": 0}, None),
+    Change("Running", pending(attempts=1) | {"releases": 2}, TOO_MANY_RELEASES),
+    Change("Running", running(releases=1), RELEASES),
+    Change("Running", ended("Completed", releases=1), RELEASES),
+    Change("Pending", pending() | {"releases": 1}, TOO_MANY_RELEASES),
+    Change("Pending", running(releases=1), RELEASES),
     # An end.
     Change("Running", ended("Failed", result="Half of it."), None),
+    Change("Running", ended("Completed", usage=USAGE | {"costUSD": "0.012500"}), None),
     Change("Running", _without(ended("Completed"), "result", "message"), None),
     Change("Running", ended("Completed", claim=claim()), NEEDS_CLAIM),
     Change("Running", ended("Completed", startTime=ENDED), START),
@@ -119,6 +143,7 @@ STATUS_CHANGES: Final = (
     Change("Completed", ended("Completed") | NOT_READY, None),
     Change("Completed", ended("Completed", result="Better."), OUTCOME),
     Change("Completed", _without(ended("Completed"), "result"), OUTCOME),
+    Change("Completed", ended("Completed", usage=USAGE), OUTCOME),
     Change("Failed", ended("Failed", message="No."), OUTCOME),
     Change("Cancelled", ended("Cancelled", completionTime=RENEWED), OUTCOME),
     Change("Failed", ended("Failed", result="After all."), OUTCOME),
@@ -127,6 +152,7 @@ STATUS_CHANGES: Final = (
 )
 
 REF: Final = {"name": "one"}
+HISTORY: Final = [{"role": "user", "content": "Who?"}]
 SPEC: Final = {"teamRef": REF, "prompt": "Do it.", "title": "It"}
 
 
@@ -144,6 +170,21 @@ SPEC_CHANGES: Final = (
     SpecChange(SPEC, SPEC | {"teamRef": {"name": "two"}}, REFERENCES),
     SpecChange(SPEC, SPEC | {"teamRef": {"name": "one", "namespace": "there"}}, REFERENCES),
     SpecChange(SPEC, {"botRef": REF, "prompt": "Do it."}, REFERENCES),
+    SpecChange(SPEC, SPEC | {"previousTaskRef": REF}, PREVIOUS),
+    SpecChange(SPEC | {"previousTaskRef": REF}, SPEC, PREVIOUS),
+    SpecChange(
+        SPEC | {"previousTaskRef": REF}, SPEC | {"previousTaskRef": {"name": "two"}}, PREVIOUS
+    ),
+    SpecChange(
+        SPEC | {"previousTaskRef": REF}, SPEC | {"previousTaskRef": REF, "title": "That"}, None
+    ),
+    SpecChange(SPEC, SPEC | {"budget": {"totalTokens": 9}}, None),
+    SpecChange(SPEC | {"budget": {"totalTokens": 9}}, SPEC, None),
+    SpecChange(SPEC, SPEC | {"instructions": "Be brief."}, CONVERSATION),
+    SpecChange(SPEC | {"instructions": "Be brief."}, SPEC, CONVERSATION),
+    SpecChange(SPEC, SPEC | {"history": HISTORY}, CONVERSATION),
+    SpecChange(SPEC | {"history": HISTORY}, SPEC | {"history": HISTORY * 2}, CONVERSATION),
+    SpecChange(SPEC | {"history": HISTORY}, SPEC | {"history": HISTORY, "title": "That"}, None),
     SpecChange(SPEC | {"cancel": True}, SPEC, CANCEL),
     SpecChange(SPEC | {"cancel": True}, SPEC | {"cancel": False}, CANCEL),
     SpecChange(SPEC, SPEC | {"cancel": True}, None),

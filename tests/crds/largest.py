@@ -24,6 +24,11 @@ def largest_body(plural: str) -> dict[str, Any]:
         # All prompts together have at most 131,072 characters, which eight members can fill.
         for bot in spec["bots"][8:]:
             del bot["prompt"]
+    if plural == "tasks":
+        # Prompt, instructions and history together have at most 131,072 characters.
+        spec["instructions"] = ESCAPED
+        spec["history"] = [{"role": "assistant", "content": ESCAPED}] * 256
+        spec["prompt"] = ESCAPED * (131072 - 1 - 256)
     return body(plural, spec, name="largest")
 
 

@@ -51,7 +51,10 @@ SERVER_NAMES = "names must be 1 to 63 letters, digits, dashes, underscores and d
 INSECURE = "must be https, unless allowInsecureBaseUrl is true"
 LEADER = "at most one Bot may be the leader"
 PROMPTS = "all prompts together may have at most 131072 characters"
+TEXTS = "prompt, instructions and history together may have at most 131072 characters"
 ONE_REF = "exactly one of teamRef and botRef is required"
+ITSELF = "previousTaskRef must not name the Task itself"
+ABOVE_ZERO = "must be greater than 0"
 ACCOUNT_NAME = (
     "an Account's name must be a DNS-1123 label (lower case letters, digits and dashes)"
     " of at most 50 characters"
@@ -64,6 +67,7 @@ SYSTEM = (
 TIME = "must be a valid time"
 URL = "https://mcp.example.com"
 REF = {"name": "one"}
+LONG_TURN = {"role": "user", "content": "p" * 65533}
 LONG_PROMPTS = [{"name": f"b{i}", "prompt": "p" * 16384} for i in range(8)]
 SHOULD_MATCH = "in body should match"
 
@@ -195,6 +199,30 @@ CEL_RULES = [
     ),
     RuleCase("tasks", ONE_REF, {"teamRef": REF, "botRef": REF}, {"teamRef": REF, "botRef": None}),
     RuleCase("tasks", ONE_REF, {"botRef": None}, {"botRef": REF}),
+    RuleCase(
+        "tasks",
+        ITSELF,
+        {"previousTaskRef": {"name": "sample"}},
+        {"previousTaskRef": {"name": "another"}},
+    ),
+    RuleCase(
+        "tasks",
+        ABOVE_ZERO,
+        {"budget": {"costUSD": "0.000000"}},
+        {"budget": {"costUSD": "0.000001"}},
+    ),
+    RuleCase(
+        "tasks",
+        TEXTS,
+        {"instructions": "p" * 65534, "history": [LONG_TURN]},
+        {"instructions": "p" * 65533, "history": [LONG_TURN]},
+    ),
+    RuleCase(
+        "tasks",
+        TEXTS,
+        {"prompt": "pp", "history": [LONG_TURN, {"role": "assistant", "content": "p" * 65538}]},
+        {"prompt": "p", "history": [LONG_TURN, {"role": "assistant", "content": "p" * 65538}]},
+    ),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "a" * 51, "a" * 50),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "ada.lovelace", "ada-lovelace"),
     RuleCase("accounts", RESERVED, {}, {}, "accounts", "account"),
@@ -278,4 +306,41 @@ OTHER_RULES = [
         _expression(key="a.b/c", operator="Exists"),
     ),
     RuleCase("models", "must be of type", {"maxTokens": 1.5}, {"maxTokens": 2.0}),
+    RuleCase("models", "Unsupported value", {"apiFormat": "grpc"}, {"apiFormat": "responses"}),
+    RuleCase(
+        "models",
+        "Duplicate value",
+        {"fallbackRefs": [{"name": "a"}, {"name": "a", "namespace": ""}]},
+        {"fallbackRefs": [{"name": "a"}, {"name": "a", "namespace": "b"}]},
+    ),
+    RuleCase(
+        "models",
+        "must have at most 8 items",
+        {"fallbackRefs": [{"name": f"m{i}"} for i in range(9)]},
+        {"fallbackRefs": [{"name": f"m{i}"} for i in range(8)]},
+    ),
+    RuleCase(
+        "tasks", SHOULD_MATCH, {"budget": {"costUSD": "1e3"}}, {"budget": {"costUSD": "999999999"}}
+    ),
+    RuleCase(
+        "tasks", "must be of type", {"budget": {"costUSD": 0.5}}, {"budget": {"costUSD": "0.5"}}
+    ),
+    RuleCase(
+        "tasks",
+        "greater than or equal to 1",
+        {"budget": {"totalTokens": 0}},
+        {"budget": {"totalTokens": 1}},
+    ),
+    RuleCase(
+        "tasks",
+        "greater than or equal to 1",
+        {"budget": {"modelRequests": 0}},
+        {"budget": {"modelRequests": 1}},
+    ),
+    RuleCase(
+        "tasks",
+        "unknown field",
+        {"previousTaskRef": {"name": "a", "namespace": "b"}},
+        {"previousTaskRef": {"name": "a"}},
+    ),
 ]

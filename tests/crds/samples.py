@@ -78,6 +78,8 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "baseUrl": "https://llm.example.com:8443/v1",
             "allowInsecureBaseUrl": False,
             "apiKeySecretRef": {"name": "openai", "key": "api-key"},
+            "apiFormat": "responses",
+            "fallbackRefs": [_REFERENCE],
             "description": "Clever",
         },
     ),
@@ -121,12 +123,24 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
         {
             "teamRef": _REFERENCE,
             "prompt": "Do it.",
+            "previousTaskRef": {"name": "one"},
             "title": "It",
             "cancel": False,
+            "budget": {"totalTokens": 100_000, "costUSD": "0.50", "modelRequests": 20},
             "timeoutSeconds": 60,
             "ttlSecondsAfterFinished": 60,
         },
         {"botRef": _REFERENCE, "prompt": "Do it."},
+        # Beside them, a prompt can't have its full length.
+        {
+            "botRef": _REFERENCE,
+            "prompt": "Do it.",
+            "instructions": "Be brief.",
+            "history": [
+                {"role": "user", "content": "Who?"},
+                {"role": "assistant", "content": "I."},
+            ],
+        },
     ),
     "accounts": (
         {

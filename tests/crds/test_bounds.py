@@ -6,11 +6,13 @@ the wrong side, which both must refuse, the API server with the message that fit
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.crds.edges import cases
+from tests.crds.edges import Case, cases
+from tests.crds.rules import TEXTS
 from tests.crds.samples import full_bodies
 from tests.crds.schemas import root_schema, subschemas
 from tests.crds.validation import LARGE_BODIES, ApiServer, by_model
@@ -29,7 +31,7 @@ def test_the_full_bodies_have_every_field(plural: str) -> None:
 
 @pytest.mark.parametrize("plural", PLURALS)
 async def test_every_bound_holds_on_both_sides(plural: str, api_server: ApiServer) -> None:
-    tried = [case for body in full_bodies(plural) for case in cases(plural, body)]
+    tried = [_expected(case) for body in full_bodies(plural) for case in cases(plural, body)]
     assert len(tried) > 25
     verdicts = await api_server.create_all(plural, [case.body for case in tried])
     wrong = []
@@ -39,6 +41,12 @@ async def test_every_bound_holds_on_both_sides(plural: str, api_server: ApiServe
         if not as_wanted or by_pydantic.accepted != verdict.accepted:
             wrong.append(f"{case.what}:\n  {verdict}\n  {by_pydantic}")
     assert not wrong, "\n".join(wrong)
+
+
+def _expected(case: Case) -> Case:
+    """Return the case with the message of a bound that the longest prompt shares with others."""
+    shared = case.what == "spec.prompt: 131072 characters" and "history" in case.body["spec"]
+    return replace(case, said=TEXTS) if shared else case
 
 
 def _paths(value: Any, schema: Any, path: str = "") -> Iterator[str]:

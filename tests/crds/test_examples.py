@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from devcluster.checkout import CHECKOUT
+from devstack import ask
 from tests.crds.validation import by_model
 from tests.support.kubectl import Kubectl
 from tests.unit.pages import PAGES, Page
@@ -47,7 +48,23 @@ def test_each_is_right_and_refers_to_what_is_there(kind: Any) -> None:
         for reference in references_of(kind, manifest["metadata"]["namespace"], manifest)
     }
     assert referred_to <= there
-    assert referred_to or not kind.references
+    assert referred_to or all(reference.to == kind.plural for reference in kind.references)
+
+
+def test_the_demo_is_complete() -> None:
+    documents = (FOLDER / "demo" / "assistant.yaml").read_text(encoding="utf-8")
+    kinds = {kind.kind: kind for kind in KINDS}
+    demo = {(it["kind"], it["metadata"]["name"]): it for it in yaml.safe_load_all(documents)}
+    there = {
+        ObjectKey(kinds[kind].plural, it["metadata"]["namespace"], name)
+        for (kind, name), it in demo.items()
+    }
+    for (kind, _), manifest in demo.items():
+        verdict = by_model(kinds[kind].plural, manifest)
+        assert verdict.accepted, verdict.said
+        found = references_of(kinds[kind], manifest["metadata"]["namespace"], manifest)
+        assert {it.target for it in found} <= there
+    assert ("Team", ask.TEAM) in demo
 
 
 def of_pages() -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """The Pods of one component, ``api`` or ``operator``."""
+    """The Pods of one component: ``api``, ``operator`` or ``runner``."""
 
     kubectl: Kubectl
     namespace: str

@@ -13,8 +13,9 @@ from tests.support.kubectl import Kubectl
 
 CHART = CHECKOUT / "charts" / "wegent"
 WITHIN = "--timeout=170s"
-LOADED = "--set=image.repository=localhost/wegent"
-"""The names that `make image` gives. They have no registry: the images are on the nodes."""
+LOADED = "--set=image.repository=localhost/wegent,runner.store.persistence.enabled=false"
+"""The names that `make image` gives: they have no registry, as the images are on the nodes. The
+runner's database is in its Pod: a node of its own has no storage classes."""
 OPEN = "--set=accounts.registration=open"
 """Tests register users; the chart's default is closed."""
 
@@ -42,6 +43,11 @@ class Release:
     def operator(self) -> Pods:
         """The operators."""
         return Pods(self.kubectl, self.namespace, "operator")
+
+    @property
+    def runner(self) -> Pods:
+        """The runners."""
+        return Pods(self.kubectl, self.namespace, "runner")
 
     @property
     def installed(self) -> bool:

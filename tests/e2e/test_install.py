@@ -21,7 +21,7 @@ WALKTHROUGH = "WEGENT_E2E_WALKTHROUGH"
 
 
 def test_all_pods_are_ready_and_restricted(release: Release) -> None:
-    for component in (release.api, release.operator):
+    for component in (release.api, release.operator, release.runner):
         pods = component.all()
         assert pods
         assert len(component.ready()) == len(pods), component.states()
@@ -30,7 +30,7 @@ def test_all_pods_are_ready_and_restricted(release: Release) -> None:
 
 
 @pytest.mark.parametrize(
-    ("component", "foreign"), [("operator", "fastapi"), ("api", "kopf")], ids=["operator", "api"]
+    ("component", "foreign"), [("operator", "fastapi"), ("api", "kopf"), ("runner", "kopf")]
 )
 def test_image_holds_what_its_program_runs_and_no_more(
     release: Release, component: str, foreign: str
@@ -118,7 +118,7 @@ async def test_a_user_composes_a_team_over_rest(release: Release) -> None:
 
 def test_examples_are_applied_in_any_order(release: Release) -> None:
     kubectl = release.kubectl
-    kubectl.run("apply", "-f", EXAMPLES).ok()
+    kubectl.run("apply", "--recursive", "-f", EXAMPLES).ok()
     kubectl.run("wait", "-f", EXAMPLES, "--for=condition=Ready", "--timeout=50s").ok()
 
 

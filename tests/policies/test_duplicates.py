@@ -11,14 +11,18 @@ WARNING = "two items mean the same object"
 
 
 def listing(kind: str, name: str, *namespaces: str | None) -> dict[str, Any]:
-    """Return a Team or a Ghost that lists ``x`` with each of the namespaces."""
+    """Return a Team, Ghost or Model that lists ``x`` with each of the namespaces."""
     items = [{"name": "x"} if it is None else {"name": "x", "namespace": it} for it in namespaces]
     made = {**ghost(name), "kind": kind}
-    made["spec"] = {"bots": items} if kind == "Team" else {"systemPrompt": "p", "skillRefs": items}
-    return made
+    specs: dict[str, dict[str, Any]] = {
+        "Team": {"bots": items},
+        "Ghost": {"systemPrompt": "p", "skillRefs": items},
+        "Model": {"provider": "openai", "model": "gpt-4", "fallbackRefs": items},
+    }
+    return {**made, "spec": specs[kind]}
 
 
-@pytest.mark.parametrize("kind", ["Team", "Ghost"])
+@pytest.mark.parametrize("kind", ["Team", "Ghost", "Model"])
 @pytest.mark.parametrize("namespaces", [(None, "default"), ("default", None), ("default", "")])
 def test_the_same_object_twice_is_warned_of(
     alice: Kubectl, name: str, kind: str, namespaces: tuple[str | None, ...]
@@ -31,7 +35,7 @@ def test_the_same_object_twice_is_warned_of(
     assert WARNING not in mended.stderr
 
 
-@pytest.mark.parametrize("kind", ["Team", "Ghost"])
+@pytest.mark.parametrize("kind", ["Team", "Ghost", "Model"])
 def test_a_name_in_two_namespaces_is_two_objects(alice: Kubectl, name: str, kind: str) -> None:
     done = alice.run("create", "-f", "-", stdin=listing(kind, name, None, "other", "third")).ok()
     assert WARNING not in done.stderr

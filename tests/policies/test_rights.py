@@ -66,7 +66,7 @@ def documented(program: str, namespace: str) -> set[Right]:
 
 
 @pytest.mark.parametrize("namespace", [SYSTEM, ACCOUNTS, *ELSEWHERE])
-@pytest.mark.parametrize("program", ["operator", "api"])
+@pytest.mark.parametrize("program", ["operator", "api", "runner"])
 def test_each_program_may_do_what_is_documented_and_nothing_else(
     kubectl: Kubectl, program: str, namespace: str
 ) -> None:

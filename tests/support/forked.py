@@ -79,5 +79,5 @@ def _run(module: str, env: dict[str, str], log: str) -> None:
         os.dup2(out, stream)
     os.close(out)
     sys.argv = [module]
-    del sys.modules[f"{module}.__main__"]  # the program runs again
+    sys.modules.pop(f"{module}.__main__", None)  # the program runs again
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -4,8 +4,8 @@ import itertools
 from typing import Any, Literal, overload
 
 from wegent_crds.registry import KINDS
-from wegent_operator.references.verdict import View
 from wegent_operator.references.verdict import verdict as verdict_on_references
+from wegent_operator.references.view import View
 from wegent_operator.state.objects import AccountState, ObjectState, TaskState, state_of
 from wegent_operator.state.verdict import Verdict
 from wegent_operator.tasks.verdict import verdict as verdict_on_task

@@ -14,8 +14,10 @@ import wegent_api.server.metrics
 import wegent_api.settings
 import wegent_operator.runtime.metrics
 import wegent_operator.settings
+import wegent_runner.settings
 from codegen.docs import TARGET
 from devcluster.checkout import CHECKOUT
+from devstack.settings import NAMES
 from tests.unit.pages import PAGES, PATHS, Page, rows, slug
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.models import model_of
@@ -31,12 +33,17 @@ TARGETS = {name for name, _ in TARGET.findall((CHECKOUT / "Makefile").read_text(
 SETTINGS: dict[str, type[BaseSettings]] = {
     "operator": wegent_operator.settings.Settings,
     "api": wegent_api.settings.Settings,
+    "runner": wegent_runner.settings.Settings,
 }
 METRICS = {
     "operator": wegent_operator.runtime.metrics.Metrics().registry,
     "api": wegent_api.server.metrics.Metrics().registry,
 }
-PROGRAM_PAGES = {"operator": OPERATOR, "api": Page.read("docs/api.md")}
+PROGRAM_PAGES = {
+    "operator": OPERATOR,
+    "api": Page.read("docs/api.md"),
+    "runner": Page.read("docs/runner.md"),
+}
 EXPLAINED_ONCE = {
     "spec.accessFrom.": "docs/references.md",
     "status.conditions[]": "docs/conditions.md",
@@ -133,7 +140,7 @@ def test_the_operators_defaults(name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=PATHS)
 def test_no_page_names_a_setting_that_does_not_exist(page: Page) -> None:
     named = set(re.findall(r"\bWEGENT_[A-Z_]+[A-Z]\b", page.text))
-    assert named <= {name for program in SETTINGS for name in settings_of(program)}
+    assert named <= NAMES
 
 
 def metrics_of(program: str) -> dict[str, tuple[str, ...]]:
@@ -163,7 +170,7 @@ def test_the_proxys_metrics(name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=PATHS)
 def test_no_page_names_a_metric_that_does_not_exist(page: Page) -> None:
     named = set(re.findall(r"\bwegent_(?:operator|api)_\w+", " ".join(page.code)))
-    there = {name for program in SETTINGS for name in metrics_of(program)}
+    there = {name for program in METRICS for name in metrics_of(program)}
     series = {f"{name}_bucket" for name in there if name.endswith("_seconds")}
     assert named <= there | series
 
@@ -186,7 +193,8 @@ def make_commands(page: Page) -> Iterator[str]:
     typed = [block for language in ("console", "bash") for block in page.blocks(language)]
     lines = [line for block in typed for line in block.splitlines() if line.startswith("$ ")]
     for code in [*lines, *page.inline]:
-        yield from re.findall(r"(?<![\w/-])make ([^\n`#;|&)<]+)", code)
+        unquoted = re.sub(r'"[^"\n]*"', "", code)
+        yield from re.findall(r"(?<![\w/-])make ([^\n`#;|&)<]+)", unquoted)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=PATHS)

@@ -24,6 +24,9 @@ BOT_SPEC: dict[str, Any] = {
     "modelRef": {"name": "gpt-4"},
     "shellRef": {"name": "chat-shell"},
 }
+FALLING_BACK = state("Model", "gpt-4", {"provider": "openai", "fallbackRefs": [{"name": "spare"}]})
+PREVIOUS = "review-the-parser"
+CONTINUED = state("Task", "why", {"previousTaskRef": {"name": PREVIOUS}})
 TEAM = state("Team", "reviewers", {"bots": [{"name": "reviewer"}]})
 ELSEWHERE: dict[str, Any] = {"namespace": "platform-team"}
 FOR_ALL: dict[str, Any] = {"accessFrom": {"namespaceSelectors": [{}]}}
@@ -62,6 +65,20 @@ def _section(reason: Reason) -> Page:
             state("Bot", "reviewer", BOT_SPEC),
             [GHOST, MODEL, SHELL],
         ),
+        (
+            Reason.PROVIDER_NOT_SUPPORTED,
+            state("Bot", "reviewer", BOT_SPEC),
+            [GHOST, FALLING_BACK, state("Model", "spare", {"provider": "mistral"}), SHELL],
+        ),
+        (
+            Reason.DUPLICATE_REF,
+            state("Model", "gpt-4", {"fallbackRefs": [{"name": "gpt-4"}]}),
+            [state("Model", "gpt-4")],
+        ),
+        *(
+            (Reason.REF_NOT_READY, CONTINUED, [state("Task", PREVIOUS, status={"phase": phase})])
+            for phase in ("Running", "Failed")
+        ),
     ],
 )
 def test_of_references(reason: Reason, evaluated: ObjectState, there: list[ObjectState]) -> None:
@@ -71,6 +88,36 @@ def test_of_references(reason: Reason, evaluated: ObjectState, there: list[Objec
     ready = evaluate(evaluated, cache).ready
     assert ready.reason is reason
     assert ready.message in shown(reason)
+
+
+CODE = state("Shell", "chat-shell", {"type": "ClaudeCode"})
+
+
+@pytest.mark.parametrize(
+    ("judged", "there"),
+    [
+        (state("Bot", "reviewer", BOT_SPEC), [CODE]),
+        (
+            state("Task", "review", {"teamRef": {"name": "reviewers"}}),
+            [TEAM, state("Bot", "reviewer", BOT_SPEC), CODE],
+        ),
+        (
+            state("Team", "reviewers", {"bots": [{"name": "reviewer", **ELSEWHERE}]}),
+            [
+                state("Bot", "reviewer", BOT_SPEC | FOR_ALL, **ELSEWHERE),
+                state("Shell", "chat-shell", {"type": "ClaudeCode"}, **ELSEWHERE),
+            ],
+        ),
+    ],
+)
+def test_of_shells_without_runners(judged: ObjectState, there: list[ObjectState]) -> None:
+    cache = Cache(served_shells=("Chat",))
+    for item in there:
+        cache.put(item)
+    served = evaluate(judged, cache).served
+    assert served is not None
+    assert served.reason is Reason.SHELL_NOT_SERVED
+    assert served.message in shown(Reason.SHELL_NOT_SERVED)
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,20 @@ from tests.support.policy_files import (
     validating,
     variable,
 )
-from wegent_crds import members, well_known
+from wegent_crds import api_keys, members, well_known
 from wegent_crds.conditions import ConditionType
 from wegent_crds.kinds.account import AccountSpec
 from wegent_crds.kinds.tombstone import TombstoneSpec
-from wegent_crds.registry import ACCOUNT, GROUP, KINDS, TOMBSTONE
+from wegent_crds.registry import ACCOUNT, GROUP, KINDS, MODEL, TOMBSTONE
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 from wegent_operator.accounts.quota import QUOTA_NAME
+from wegent_runner.claims import presence
 
 OPERATOR = "system:serviceaccount:wegent-system:wegent-operator"
+RUNNER_SUBJECT = "wegent-system:wegent-runner"
+"""Namespace and name of the ServiceAccount, as a policy compares them."""
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
+RUNNER = "system:serviceaccount:wegent-system:wegent-runner"
 ACCOUNTS = "system:serviceaccount:wegent-accounts:"
 ON_OBJECTS = {
     value
@@ -46,24 +50,31 @@ NAMES: Final = {
     ACCOUNT_UID_LABEL,
     members.OWN_NAMESPACE_PREFIX,
     QUOTA_NAME,
+    api_keys.HOSTS_ANNOTATION,
+    api_keys.ROLE,
+    api_keys.SECRET_TYPE,
     OPERATOR,
+    RUNNER_SUBJECT,
     PROXY,
+    RUNNER,
+    presence.PREFIX,
     ACCOUNTS,
 }
 """Names that the programs use too. Each occurs in a policy."""
 OTHERS: Final = {
     # The API's
-    *("CREATE", "UPDATE", "DELETE", "True", "update", "delete"),
-    *("ServiceAccount", "ClusterRole", "rolebindings", members.RBAC_GROUP),
+    *("CREATE", "UPDATE", "DELETE", "True", "create", "get", "update", "delete"),
+    *("ServiceAccount", "ClusterRole", "Role", "rolebindings", members.RBAC_GROUP),
+    *("secrets", "Background"),
     *("add", "remove", "/metadata/annotations", "/metadata/annotations/"),
     *("/metadata/finalizers", "/metadata/finalizers/-"),
     # Of Wegent's kinds
-    *(GROUP, ACCOUNT.plural, TOMBSTONE.plural, ConditionType.LAST_ADMIN.value),
-    *("Ghost", "Team", "user", "admin"),
+    *(GROUP, ACCOUNT.plural, MODEL.plural, TOMBSTONE.plural, ConditionType.LAST_ADMIN.value),
+    *("Ghost", "Model", "Team", "user", "admin"),
     # Verbs that only policies check
     *("grant-admin", "bypass", "purge", "keep-creator"),
     # Text between names, characters with a longer form in JSON
-    *("", "-", r"[<>&\\x00-\\x1f\\x{2028}\\x{2029}]", r'["\\\\]'),
+    *("", "-", ":", r"[<>&\\x00-\\x1f\\x{2028}\\x{2029}]", r'["\\\\]'),
 }
 LITERAL = re.compile(r"'([^']*)'")
 IN_MESSAGE = re.compile(r"\b(?:agent\.wecode\.io/|wegent-)[a-z-]*")

@@ -65,7 +65,14 @@ def test_python_starts_at_the_root() -> None:
 
 @pytest.mark.parametrize(
     ("purpose", "least"),
-    [("", 50), ("-operator", 30), ("-api", 30), ("-build", 30)],
+    [
+        ("", 50),
+        ("-operator", 30),
+        ("-api", 30),
+        ("-runner", 30),
+        ("-build", 30),
+        ("-demo-model", 1),
+    ],
 )
 def test_a_lock_file_pins_and_names_no_place(purpose: str, least: int) -> None:
     lock = TEXTS[f"requirements{purpose}.lock"]

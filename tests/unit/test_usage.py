@@ -17,15 +17,18 @@ import tests.benchmarks.__main__
 import wegent_api.__main__
 import wegent_api.accounts.first_admin
 import wegent_operator.__main__
+import wegent_runner.__main__
 from devcluster.checkout import CHECKOUT
 from wegent_api.settings import Settings as ApiSettings
 from wegent_operator.settings import Settings as OperatorSettings
+from wegent_runner.settings import Settings as RunnerSettings
 
 Main = Callable[[list[str]], Any]
 
 SERVERS: dict[str, Main] = {
     "wegent-api": wegent_api.__main__.main,
     "wegent-operator": wegent_operator.__main__.main,
+    "wegent-runner": wegent_runner.__main__.main,
     "python -m wegent_api.accounts.first_admin": wegent_api.accounts.first_admin.main,
 }
 PROGRAMS: dict[str, Main] = {
@@ -74,6 +77,7 @@ def test_version(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("wegent-api", "WEGENT_API_", ApiSettings),
         ("wegent-operator", "WEGENT_OPERATOR_", OperatorSettings),
+        ("wegent-runner", "WEGENT_RUNNER_", RunnerSettings),
     ],
 )
 def test_help_lists_each_setting_with_its_default(
@@ -90,7 +94,7 @@ def test_help_lists_each_setting_with_its_default(
 
 
 def test_every_program_is_among_them() -> None:
-    folders = ("hack", "operator", "api_proxy", "tests/benchmarks")
+    folders = ("hack", "operator", "api_proxy", "runner", "tests/benchmarks")
     found = {
         path.relative_to(CHECKOUT)
         for folder in folders

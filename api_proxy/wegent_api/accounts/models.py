@@ -1,11 +1,14 @@
 """Bodies of ``/api/v1/auth``, validated as strictly as the kinds, by the same rules."""
 
-from typing import Annotated, Literal, Self
+from datetime import datetime
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
+from wegent_api.accounts.api_tokens import ApiToken
 from wegent_api.accounts.store import Account
-from wegent_api.names import USER_NAME_SCHEMA, new_user_name, user_name
+from wegent_api.accounts.tokens import MIN_LIFETIME_S, IssuedToken
+from wegent_api.names import LABEL_SCHEMA, USER_NAME_SCHEMA, dns_label, new_user_name, user_name
 from wegent_api.settings import MAX_PASSWORD_CHARS
 from wegent_crds.kinds.account import NOT_IN_SYSTEM_NAMESPACES, Email, NamespaceGrant
 from wegent_crds.schema.base import Schema
@@ -35,6 +38,10 @@ NamespaceGrants = Annotated[
     NOT_IN_SYSTEM_NAMESPACES,
 ]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_PASSWORD_CHARS)]
+
+
+DAY_S: Final = 86_400
+MAX_API_TOKEN_S: Final = 365 * DAY_S
 
 
 class Body(Schema):
@@ -110,6 +117,50 @@ class Token(Answer):
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - names a kind of token
     expires_in: int
     """Lifetime of the token in seconds."""
+
+
+TokenName = Annotated[str, AfterValidator(dns_label), LABEL_SCHEMA]
+
+
+class ApiTokenCreation(Body):
+    """An API token to create."""
+
+    name: TokenName
+    """A DNS-1123 label of at most 63 characters, which no other valid token of the user has."""
+    expires_in_seconds: Annotated[int, Field(ge=MIN_LIFETIME_S, le=MAX_API_TOKEN_S)] = 30 * DAY_S
+    """Lifetime in seconds, from 10 minutes to 365 days. The cluster may have a shorter limit."""
+
+
+class ApiTokenInfo(Answer):
+    """An API token without its value."""
+
+    name: str
+    created_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, token: ApiToken) -> Self:
+        """Return the view of ``token``."""
+        return cls(name=token.name, created_at=token.created, expires_at=token.expires)
+
+
+class ApiTokenList(Answer):
+    """The valid API tokens of the caller."""
+
+    items: list[ApiTokenInfo]
+
+
+class CreatedApiToken(ApiTokenInfo):
+    """A new API token. Its value can't be shown again."""
+
+    token: str
+    """Token to send as ``Authorization: Bearer``, or to give to a client as its API key."""
+
+    @classmethod
+    def of_issued(cls, token: ApiToken, issued: IssuedToken) -> Self:
+        """Return the view of a new token with its value."""
+        fields = {"created_at": token.created, "expires_at": token.expires}
+        return cls(name=token.name, token=issued.token, **fields)
 
 
 class Me(Answer):

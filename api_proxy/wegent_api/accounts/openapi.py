@@ -5,7 +5,13 @@ from typing import Final
 from pydantic import BaseModel
 
 from wegent_api.accounts.admin_models import AccountChange, PasswordReset
-from wegent_api.accounts.models import AdminRegistration, Credentials, PasswordChange, Registration
+from wegent_api.accounts.models import (
+    AdminRegistration,
+    ApiTokenCreation,
+    Credentials,
+    PasswordChange,
+    Registration,
+)
 
 BODIES: Final[tuple[type[BaseModel], ...]] = (
     Registration,
@@ -13,6 +19,7 @@ BODIES: Final[tuple[type[BaseModel], ...]] = (
     Credentials,
     PasswordChange,
     PasswordReset,
+    ApiTokenCreation,
     AccountChange,
 )
 """Bodies of requests that contain no object."""

@@ -2,13 +2,15 @@
 
 The new Secret is written first. Then one guarded patch makes the Account refer to it. Before the
 patch the old password is valid, after it the new one. A sweep deletes Secrets that no Account
-refers to. Finally the old Secret is deleted, and with it every token that is bound to it.
+refers to. Finally the old Secret is deleted, and with it every token that is bound to it, and
+then the user's API tokens.
 """
 
 from typing import Annotated, Any
 
 from fastapi import Depends
 
+from wegent_api.accounts.api_tokens import ApiTokens
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import NOT_YET_STORED, PasswordSecrets, SecretRef
 from wegent_api.accounts.store import Account, Accounts
@@ -23,16 +25,21 @@ class PasswordChanger:
     """Changes passwords of existing Accounts."""
 
     def __init__(
-        self, accounts: Accounts, password_secrets: PasswordSecrets, passwords: PasswordHashing
+        self,
+        accounts: Accounts,
+        password_secrets: PasswordSecrets,
+        passwords: PasswordHashing,
+        api_tokens: ApiTokens,
     ) -> None:
         self._accounts = accounts
         self._secrets = password_secrets
         self._passwords = passwords
+        self._api_tokens = api_tokens
 
     async def change(
         self, account: Account, password: str, write: Writer, *, dry_run_first: bool = False
     ) -> SecretRef:
-        """Set the password of ``account`` and end all its sessions. Return the new Secret.
+        """Set the password of ``account``, and end its sessions and API tokens. Return its Secret.
 
         Args:
             account: the Account as it was read when the change was decided.
@@ -55,6 +62,7 @@ class PasswordChanger:
         try:
             if superseded is not None:
                 await self._secrets.delete(superseded.secret)
+            await self._api_tokens.delete_all(account.username)
         except KubeError as error:
             raise Unavailable(
                 "the password has been changed, but earlier tokens may stay valid until they"

@@ -1,4 +1,4 @@
-"""Deletes orphaned password Secrets, and repairs the ownership of the rest.
+"""Deletes orphaned password Secrets and expired API tokens, and repairs the ownership of the rest.
 
 A registration writes the Secret, then the Account, then makes the Account the Secret's owner. If it
 is interrupted after the first step, the Secret is an orphan. After the second step, the Secret
@@ -12,6 +12,7 @@ import logging
 from collections import defaultdict
 from datetime import UTC, datetime
 
+from wegent_api.accounts.api_tokens import ApiTokens
 from wegent_api.accounts.password_secrets import PasswordSecretInfo, PasswordSecrets
 from wegent_api.accounts.store import Accounts
 from wegent_api.server.metrics import Metrics
@@ -26,15 +27,23 @@ class Sweeper:
     Args:
         accounts: the Accounts, which refer to Secrets.
         secrets: the password Secrets.
+        api_tokens: the Secrets of API tokens.
         metrics: counts the deleted Secrets.
         age_s: age in seconds from which no registration or change is still using a new Secret.
     """
 
     def __init__(
-        self, accounts: Accounts, secrets: PasswordSecrets, metrics: Metrics, *, age_s: float
+        self,
+        accounts: Accounts,
+        secrets: PasswordSecrets,
+        api_tokens: ApiTokens,
+        metrics: Metrics,
+        *,
+        age_s: float,
     ) -> None:
         self._accounts = accounts
         self._secrets = secrets
+        self._api_tokens = api_tokens
         self._metrics = metrics
         self._age_s = age_s
 
@@ -52,6 +61,8 @@ class Sweeper:
     async def sweep(self) -> None:
         """Check all Secrets once, and read the Accounts of users with surplus or unowned ones.
 
+        Secrets of expired API tokens are deleted too.
+
         Raises:
             KubeError: a request to the API server failed.
         """
@@ -61,6 +72,8 @@ class Sweeper:
         for username, secrets in of_user.items():
             if len(secrets) > 1 or not secrets[0].owned:
                 await self._tidy(username, [it for it in secrets if self._is_settled(it)])
+        if expired := await self._api_tokens.delete_expired():
+            logger.info("Deleted %d expired API tokens", expired)
 
     async def _tidy(self, username: str, secrets: list[PasswordSecretInfo]) -> None:
         account = await self._accounts.get(username) if secrets else None

@@ -6,6 +6,7 @@ password. It belongs to the ServiceAccount, so it ends with the Account as well.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -17,6 +18,8 @@ from wegent_api.http.state import FromState
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import SERVICE_ACCOUNTS
 
+MIN_LIFETIME_S: Final = 600
+"""The API server's own minimum, in seconds."""
 FIRST_WAIT_S: Final = 0.05
 LONGEST_WAIT_S: Final = 0.5
 RETRY_AFTER_S: Final = 5
@@ -57,8 +60,17 @@ class TokenIssuer:
         self._lifetime_s = lifetime_s
         self._wait_s = wait_s
 
-    async def issue(self, username: str, secret: SecretRef) -> IssuedToken:
+    async def issue(
+        self,
+        username: str,
+        secret: SecretRef,
+        *,
+        lifetime_s: int | None = None,
+        audiences: Sequence[str] = (),
+    ) -> IssuedToken:
         """Return a token for ``username`` that lives no longer than ``secret``.
+
+        The lifetime defaults to that of a login, and the audiences to the API server's own.
 
         The request is repeated until the ServiceAccount exists. A watch would need further rights,
         and a login before the operator has handled the new Account happens at most once for each
@@ -72,7 +84,7 @@ class TokenIssuer:
         pause = FIRST_WAIT_S
         while True:
             try:
-                return _issued(await self._request(username, secret))
+                return _issued(await self._request(username, secret, lifetime_s, audiences))
             except ApiError as error:
                 absent = error.is_not_found and error.details.get("kind") == "secrets"
                 if absent or error.is_conflict:  # a conflict: the Secret has another uid
@@ -88,7 +100,9 @@ class TokenIssuer:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_WAIT_S)
 
-    async def _request(self, username: str, secret: SecretRef) -> Any:
+    async def _request(
+        self, username: str, secret: SecretRef, lifetime_s: int | None, audiences: Sequence[str]
+    ) -> Any:
         return await self._own_api.request(
             "POST",
             SERVICE_ACCOUNTS.path(self._namespace, username, "token"),
@@ -97,7 +111,8 @@ class TokenIssuer:
                 "kind": "TokenRequest",
                 "spec": {
                     # Without audiences the token gets the API server's own, which it accepts.
-                    "expirationSeconds": self._lifetime_s,
+                    "audiences": list(audiences),
+                    "expirationSeconds": lifetime_s or self._lifetime_s,
                     "boundObjectRef": {
                         "apiVersion": "v1",
                         "kind": "Secret",

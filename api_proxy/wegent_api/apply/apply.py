@@ -96,7 +96,8 @@ class Apply:
             else:
                 targets |= targets_of(references)
                 found.append((manifest, references))
-        missing = await self._missing(targets)
+        # Objects of a kind are applied at once, also those that refer to each other.
+        missing = await self._missing(targets - {manifest.key for manifest in wave})
         resolved = []
         for manifest, references in found:
             refusal = unresolved(manifest.kind, references, manifest.body, missing)
@@ -180,8 +181,12 @@ def bound_lookups(manifests: Sequence[Manifest]) -> None:
 
 
 def level_of(kind: Kind) -> int:
-    """Return the longest possible chain of references from an object of ``kind``."""
-    return max((level_of(BY_PLURAL[it.to]) + 1 for it in kind.references), default=0)
+    """Return the longest chain of kinds that an object of ``kind`` may depend on.
+
+    References within a kind don't count: they have no order, as two Models may name each other.
+    """
+    others = (BY_PLURAL[it.to] for it in kind.references if it.to != kind.plural)
+    return max((level_of(other) + 1 for other in others), default=0)
 
 
 def warnings_of(headers: Mapping[str, str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wegent_crds.kinds.account import EMAIL
-from wegent_crds.schema.fields import DNS_LABEL, DNS_SUBDOMAIN, LABEL_KEY, LABEL_NAME
+from wegent_crds.schema.fields import DNS_LABEL, DNS_SUBDOMAIN, LABEL_KEY, LABEL_NAME, MONEY
 
 NO_FIELD: Final = "<nil>"
 LABEL: Final = (
@@ -26,6 +26,8 @@ OTHERWISE: Final = "has an invalid format"
 WORDS: Final[Mapping[str, str]] = {
     EMAIL: "must be an e-mail address, such as developer@example.com: one @, no spaces,"
     " and a domain after it",
+    MONEY: "must be an amount in decimal notation, such as 0.50: up to 9 digits, and up to 6 more"
+    " after a point",
     rf"^{DNS_LABEL}$": LABEL,
     rf"^({DNS_LABEL})?$": f"{LABEL}, or empty",
     rf"^{DNS_SUBDOMAIN}$": SUBDOMAIN,

@@ -16,7 +16,7 @@ from wegent_api.kinds.models import Referrer
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.role_bindings import Bindings
 from wegent_crds.references import ObjectKey, references_of
-from wegent_crds.registry import KINDS, Kind
+from wegent_crds.registry import BY_PLURAL, Kind, referrers_of
 from wegent_kube.paging import PageLimit
 from wegent_kube.resources import resource_of
 
@@ -41,9 +41,7 @@ class Search:
         self._bindings = bindings
         self._caller = caller
         self._target = target
-        self._kinds = [
-            kind for kind in KINDS if kind.user_facing and _may_refer(kind, target.plural)
-        ]
+        self._kinds = [kind for kind in referrers_of(BY_PLURAL[target.plural]) if kind.user_facing]
         self._namespaces: list[str] | None = None
         self._fitting = PageLimit(PAGE)
         self._bytes = 0
@@ -135,10 +133,6 @@ class Search:
             ]
             if fields:
                 yield Referrer(kind=kind.kind, metadata=_shown(item["metadata"]), fields=fields)
-
-
-def _may_refer(kind: Kind, plural: str) -> bool:
-    return any(reference.to == plural for reference in kind.references)
 
 
 def _shown(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.etag import or_not_modified
 from wegent_api.upstream.metadata import metadata_of
 from wegent_api.upstream.target import required
-from wegent_crds.registry import KINDS, Kind
+from wegent_crds.registry import KINDS, Kind, referrers_of
 from wegent_kube.resources import resource_of
 
 
@@ -163,7 +163,7 @@ def _add_routes(router: APIRouter, kind: Kind) -> None:
         for route in routes:
             route.add_to(router, path, kind)
     _add_relation(router, kind, "references", relations.references, ReferenceList)
-    if kind.referable:
+    if referrers_of(kind):
         _add_relation(router, kind, "referrers", relations.referrers, ReferrerList)
 
 

@@ -35,6 +35,9 @@ UNMATCHED: Final = "unmatched"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MODEL: Final = re.compile(rb"/v1/models/[a-z0-9][-a-z0-9]*%2f[a-z0-9][-.a-z0-9]*", re.IGNORECASE)
+"""Path of a model as OpenAI's SDKs write it. The model's id has one slash, which they encode. A hop
+that decodes it gets the path of the same model."""
 _ENCODED_SEPARATOR: Final = re.compile(rb"%(2f|5c|00)", re.IGNORECASE)
 
 
@@ -146,6 +149,6 @@ class _Exchange:
 def ambiguous_path(scope: Scope) -> bool:
     """Return whether servers on the way might disagree on the segments of the path."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    if _ENCODED_SEPARATOR.search(raw):
+    if _ENCODED_SEPARATOR.search(raw) and not _MODEL.fullmatch(raw):
         return True
     return any(unquote(step) in {".", ".."} for step in raw.decode("latin-1").split("/"))

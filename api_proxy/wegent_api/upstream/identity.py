@@ -15,6 +15,8 @@ class Identity:
 
     username: str
     groups: tuple[str, ...]
+    uid: str = ""
+    """UID of a ServiceAccount; empty for others."""
 
 
 async def identity(user_api: UserApi, caller: Caller) -> Identity:
@@ -27,7 +29,9 @@ async def identity(user_api: UserApi, caller: Caller) -> Identity:
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     answer: Any = await user_api.request_json(caller, "POST", SELF_SUBJECT_REVIEW, body=review)
     info = answer["status"]["userInfo"]
-    return Identity(str(info["username"]), tuple(info.get("groups") or ()))
+    return Identity(
+        str(info["username"]), tuple(info.get("groups") or ()), str(info.get("uid", ""))
+    )
 
 
 async def subject(user_api: UserApi, caller: Caller) -> str:

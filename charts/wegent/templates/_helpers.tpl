@@ -23,6 +23,14 @@ a letter first, as Services have it. */}}
 {{ include "wegent.fullname" . }}-api
 {{- end }}
 
+{{- define "wegent.runner.fullname" -}}
+{{ include "wegent.fullname" . }}-runner
+{{- end }}
+
+{{- define "wegent.runner.claimName" -}}
+{{ .Values.runner.store.persistence.existingClaim | default (include "wegent.runner.fullname" .) }}
+{{- end }}
+
 {{- define "wegent.firstAdmin.fullname" -}}
 {{ include "wegent.fullname" . }}-first-admin
 {{- end }}
@@ -44,6 +52,12 @@ a letter first, as Services have it. */}}
 {{- define "wegent.api.serviceAccountName" -}}
 {{- with .Values.api.serviceAccount }}
 {{- if .create }}{{ .name | default (include "wegent.api.fullname" $) }}{{ else }}{{ required "api.serviceAccount.name: is needed where create is false" .name }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "wegent.runner.serviceAccountName" -}}
+{{- with .Values.runner.serviceAccount }}
+{{- if .create }}{{ .name | default (include "wegent.runner.fullname" $) }}{{ else }}{{ required "runner.serviceAccount.name: is needed where create is false" .name }}{{ end }}
 {{- end }}
 {{- end }}
 
@@ -87,7 +101,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- $all := .root.Values.image }}
 {{- with (index .root.Values .component).image }}
 {{- if not (or .repository $all.repository) }}
-{{- fail (printf "image.repository: is required, such as registry.example.com/wegent for registry.example.com/wegent-operator and -api; `make image` builds the images. Or set %s.image.repository" $.component) }}
+{{- fail (printf "image.repository: is required, such as registry.example.com/wegent for registry.example.com/wegent-operator, -api and -runner; `make image` builds the images. Or set %s.image.repository" $.component) }}
 {{- end }}
 {{- .repository | default (printf "%s-%s" $all.repository $.component) -}}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $all.tag | default $.root.Chart.AppVersion }}{{ end }}

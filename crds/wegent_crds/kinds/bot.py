@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from wegent_crds.schema.custom_resource import Column, CustomResource
+from wegent_crds.schema.custom_resource import SERVED_COLUMN, Column, CustomResource
 from wegent_crds.schema.fields import Description, ObjectReference, ReferableSpec
 
 
@@ -30,6 +30,7 @@ class Bot(CustomResource):
         Column("Ghost", ".spec.ghostRef.name"),
         Column("Model", ".spec.modelRef.name"),
         Column("Shell", ".spec.shellRef.name"),
+        SERVED_COLUMN,
     )
     selectable = (
         ".spec.ghostRef.name",

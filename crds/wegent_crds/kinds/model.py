@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wegent_crds.schema.custom_resource import Column, CustomResource
-from wegent_crds.schema.extensions import INT32, Rule
+from wegent_crds.schema.extensions import INT32, Rule, map_by
 from wegent_crds.schema.fields import (
     Description,
     HttpUrl,
+    ListedReference,
     Provider,
     ReferableSpec,
     SecretKeyReference,
@@ -41,6 +42,16 @@ class ModelSpec(ReferableSpec):
     api_key_secret_ref: SecretKeyReference | None = None
     """Reference to the Secret key with the API key, in the namespace of the Model. The operator
     doesn't read Secrets, so a missing Secret doesn't show in the conditions."""
+    api_format: Literal["chat", "responses", "messages"] | None = None
+    """Format of the API: chat and responses are OpenAI's Chat Completions and Responses, messages
+    is Anthropic's Messages. Defaults to messages for the provider anthropic, and to chat for all
+    others."""
+    fallback_refs: (
+        Annotated[list[ListedReference], Field(max_length=8), map_by("namespace", "name")] | None
+    ) = None
+    """References to the Models to call, in this order, if a call of this Model fails, at most 8,
+    each Model once. The fallbacks of a fallback are not called, so two Models may name each other.
+    If a Model does not exist, ResolvedRefs and Ready are False with the reason RefNotFound."""
     description: Description | None = None
     """Human-readable description of the Model, at most 1,024 characters."""
 

@@ -11,13 +11,15 @@ from wegent_crds.schema.fields import Description, Provider, ReferableSpec
 BaseImage = Annotated[
     str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][-A-Za-z0-9._:/@]*$")
 ]
+ShellType = Literal["Chat", "ClaudeCode", "Agno", "Dify", "Codex"]
 
 
 class ShellSpec(ReferableSpec):
     """ShellSpec describes a runtime."""
 
-    type: Literal["Chat", "ClaudeCode", "Agno", "Dify", "Codex"]
-    """Type of the runtime: Chat, ClaudeCode, Agno, Dify or Codex."""
+    type: ShellType
+    """Type of the runtime. If no runner serves it, Bots with the Shell have the condition Served
+    with the status False and the reason ShellNotServed."""
     description: Description | None = None
     """Human-readable description of the Shell, at most 1,024 characters."""
     supported_providers: Annotated[list[Provider], Field(max_length=64), SET] | None = None

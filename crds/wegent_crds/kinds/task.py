@@ -1,17 +1,76 @@
 """Task: one piece of work for a Team or a Bot."""
 
+from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.schema.base import Schema
-from wegent_crds.schema.custom_resource import Column, CustomResource
-from wegent_crds.schema.extensions import INT32, Rule, Transition, defaulted, unchanged
-from wegent_crds.schema.fields import ObjectReference, Prompt
+from wegent_crds.schema.custom_resource import SERVED_COLUMN, Column, CustomResource
+from wegent_crds.schema.extensions import (
+    ATOMIC,
+    INT32,
+    INT64,
+    Rule,
+    Transition,
+    defaulted,
+    unchanged,
+)
+from wegent_crds.schema.fields import (
+    PROMPT_MAX_CHARACTERS,
+    LocalReference,
+    Money,
+    ObjectReference,
+    Prompt,
+)
 
 WEEK_S: Final = 7 * 24 * 3600
 YEAR_S: Final = 365 * 24 * 3600
+HISTORY_MAX_TURNS: Final = 256
+TURN_MAX_CHARACTERS: Final = 98304
+"""Of instructions, and of one turn. All texts together leave no more beside a prompt."""
+TEXT_MAX_CHARACTERS: Final = PROMPT_MAX_CHARACTERS
+"""Of prompt, instructions and history together. With the longest result, a Task and its Tombstone
+just fit into etcd, where one character can take six bytes."""
+
+
+Text = Annotated[str, Field(min_length=1, max_length=TURN_MAX_CHARACTERS)]
+
+
+class TaskTurn(Schema):
+    """TaskTurn is one turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    """Author of the turn: user or assistant."""
+    content: Text
+    """Text of the turn, 1 to 98,304 characters."""
+
+
+class TaskBudget(Schema):
+    """TaskBudget limits the usage of a Task, which all its attempts share."""
+
+    total_tokens: Annotated[int, Field(ge=1, le=10**12), INT64] | None = None
+    """Maximum number of input and output tokens together, 1 to 1,000,000,000,000. Defaults to no
+    limit."""
+    cost_usd: (
+        Annotated[
+            Money,
+            Field(examples=["0.50"]),
+            Rule(
+                cel="double(self) > 0.0",
+                message="must be greater than 0",
+                check=lambda text: Decimal(text) > 0,
+            ),
+        ]
+        | None
+    ) = Field(default=None, alias="costUSD")
+    """Maximum cost of the model calls in US dollars, greater than 0: a string in decimal notation
+    with at most 6 decimal places, such as "0.50". Calls whose price is not known don't count; that
+    is so for every Model with a baseUrl. Defaults to no limit."""
+    model_requests: Annotated[int, Field(ge=1, le=2**31 - 1), INT32] | None = None
+    """Maximum number of requests to Models, failed ones included, at least 1. Defaults to no
+    limit."""
 
 
 class TaskSpec(Schema):
@@ -30,6 +89,18 @@ class TaskSpec(Schema):
     RefNotFound."""
     prompt: Annotated[Prompt, Field(examples=["Review the open pull requests."])]
     """Instructions for the work, 1 to 131,072 characters. Immutable."""
+    previous_task_ref: LocalReference | None = None
+    """Reference to the Task whose conversation goes on: its transcript precedes the prompt. The
+    Task is in the same namespace. Several Tasks may continue the same Task. Immutable. If the Task
+    does not exist, ResolvedRefs and Ready are False with the reason RefNotFound; until it is
+    Completed, Ready is False with the reason RefNotReady."""
+    instructions: Text | None = None
+    """Instructions for this Task that follow the system prompt of the Ghost, 1 to 98,304
+    characters. Immutable. Defaults to none."""
+    history: Annotated[list[TaskTurn], Field(max_length=HISTORY_MAX_TURNS), ATOMIC] | None = None
+    """Turns of the conversation before the prompt, at most 256, for clients that keep the
+    conversation themselves. They follow the transcript of the previous Task. Prompt, instructions
+    and history together have at most 131,072 characters. Immutable. Defaults to none."""
     title: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Human-readable title of the work, 1 to 256 characters."""
     cancel: bool = False
@@ -38,6 +109,10 @@ class TaskSpec(Schema):
     timeout_seconds: Annotated[int, Field(ge=1, le=WEEK_S), INT32] | None = None
     """Duration in seconds from startTime until a Running Task fails, 1 to 604,800 (a week).
     Defaults to no limit."""
+    budget: TaskBudget | None = None
+    """Limits on tokens, cost and model requests. A Task that exceeds one is Failed, with a message
+    that begins with BudgetExceeded. A running Task's limits can be changed. Defaults to no
+    limits."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR_S), INT32] | None = None
     """Duration in seconds from completionTime until the Task is deleted for good, without a
     Tombstone, 0 to 31,536,000 (a year). Defaults to no deletion."""
@@ -47,6 +122,14 @@ class TaskSpec(Schema):
             cel="has(self.teamRef) != has(self.botRef)",
             message="exactly one of teamRef and botRef is required",
             check=lambda self: (self.team_ref is None) != (self.bot_ref is None),
+        ),
+        Rule(
+            cel="size(self.prompt) + size(self.?instructions.orValue(''))"
+            " + (has(self.history) ? self.history.map(turn, size(turn.content)).sum() : 0)"
+            f" <= {TEXT_MAX_CHARACTERS}",
+            message="prompt, instructions and history together may have at most"
+            f" {TEXT_MAX_CHARACTERS} characters",
+            check=lambda self: self.text_characters <= TEXT_MAX_CHARACTERS,
         ),
     )
     transitions = (
@@ -64,12 +147,31 @@ class TaskSpec(Schema):
             ),
         ),
         Transition(
+            cel=unchanged("previousTaskRef"),
+            message="previousTaskRef can't be changed; create another Task",
+            check=lambda before, after: before.previous_task_ref == after.previous_task_ref,
+            field_path=".previousTaskRef",
+        ),
+        Transition(
+            cel=unchanged("instructions", "history"),
+            message="instructions and history can't be changed; create another Task",
+            check=lambda before, after: (
+                (before.instructions, before.history) == (after.instructions, after.history)
+            ),
+        ),
+        Transition(
             cel="self.cancel || !oldSelf.cancel",
             message="cancel can't be set back to false; create another Task",
             check=lambda before, after: after.cancel or not before.cancel,
             field_path=".cancel",
         ),
     )
+
+    @property
+    def text_characters(self) -> int:
+        """Number of characters of prompt, instructions and history together."""
+        turns = sum(len(turn.content) for turn in self.history or ())
+        return len(self.prompt) + len(self.instructions or "") + turns
 
 
 class Task(CustomResource):
@@ -82,8 +184,10 @@ class Task(CustomResource):
         Column("Title", ".spec.title", priority=1),
         Column("Holder", ".status.claim.holder", priority=1),
         Column("Attempts", ".status.attempts", "integer", priority=1),
+        Column("Previous", ".spec.previousTaskRef.name", priority=1),
+        SERVED_COLUMN,
     )
-    # Seven of the eight selectable fields that a CRD may have. One is left for another reference.
+    # With `.status.ready`, these are the eight selectable fields that a CRD may have.
     selectable = (
         ".status.phase",
         ".status.claim.holder",
@@ -91,6 +195,19 @@ class Task(CustomResource):
         ".spec.teamRef.namespace",
         ".spec.botRef.name",
         ".spec.botRef.namespace",
+        ".spec.previousTaskRef.name",
+    )
+    rules = (
+        Rule(
+            cel="!has(self.spec.previousTaskRef)"
+            " || self.spec.previousTaskRef.name != self.metadata.name",
+            message="previousTaskRef must not name the Task itself",
+            check=lambda self: (
+                self.spec.previous_task_ref is None
+                or self.spec.previous_task_ref.name != self.metadata.resulting_name
+            ),
+            field_path=".spec.previousTaskRef.name",
+        ),
     )
 
     kind: Literal["Task"]
@@ -100,7 +217,7 @@ class Task(CustomResource):
     status: TaskStatus = Field(
         default_factory=TaskStatus,
         # The API server validates the default itself before it applies nested defaults.
-        json_schema_extra=defaulted({"phase": "Pending", "attempts": 0}),
+        json_schema_extra=defaulted({"phase": "Pending", "attempts": 0, "releases": 0}),
     )
     """Most recently observed status of the work. Ignored when the object is created or updated:
     only the status subresource writes it."""

@@ -13,7 +13,8 @@ from pydantic import Field
 from wegent_crds.conditions import ConditionType
 from wegent_crds.phases import FINAL, TRANSITIONS, Phase, may_become
 from wegent_crds.schema.base import Schema
-from wegent_crds.schema.extensions import INT32, Rule, Transition, unchanged
+from wegent_crds.schema.extensions import INT32, INT64, Rule, Transition, unchanged
+from wegent_crds.schema.fields import Money
 from wegent_crds.schema.status import Conditions, Status, Timestamp, pending_conditions
 
 RESULT_MAX_CHARACTERS: Final = 65536
@@ -40,6 +41,29 @@ _CLAIMED: Final = "oldSelf.phase == 'Pending' && self.phase == 'Running'"
 
 def _claimed(before: "TaskStatus", after: "TaskStatus") -> bool:
     return (before.phase, after.phase) == (Phase.PENDING, Phase.RUNNING)
+
+
+def _released(before: "TaskStatus", after: "TaskStatus") -> bool:
+    return (before.phase, after.phase) == (Phase.RUNNING, Phase.PENDING)
+
+
+class TaskUsage(Schema):
+    """TaskUsage counts the model calls of all attempts."""
+
+    input_tokens: Annotated[int, Field(ge=0), INT64] = 0
+    """Number of tokens that were sent to Models. Defaults to 0."""
+    output_tokens: Annotated[int, Field(ge=0), INT64] = 0
+    """Number of tokens that Models answered with. Defaults to 0."""
+    cached_input_tokens: Annotated[int, Field(ge=0), INT64] = 0
+    """Number of input tokens that providers had in their caches. They are part of inputTokens.
+    Defaults to 0."""
+    model_requests: Annotated[int, Field(ge=0), INT64] = 0
+    """Number of requests to Models, failed ones included. Defaults to 0."""
+    cost_usd: Annotated[Money, Field(examples=["0.012500"])] | None = Field(
+        default=None, alias="costUSD"
+    )
+    """Cost of the calls in US dollars, a string in decimal notation. Unset if no call has a known
+    price."""
 
 
 class Claim(Schema):
@@ -72,6 +96,9 @@ class TaskStatus(Status):
     attempts: Annotated[int, Field(ge=0), INT32] = 0
     """Number of times that the Task has been claimed. A runner can pass it to other systems, so
     that they can distinguish the attempts. Defaults to 0."""
+    releases: Annotated[int, Field(ge=0), INT32] = 0
+    """Number of claims that a runner gave back on purpose, for example because it was stopped. They
+    don't count towards the limit of attempts. Defaults to 0."""
     start_time: Timestamp | None = None
     """Start time of the current or last attempt, in RFC 3339 form."""
     completion_time: Timestamp | None = None
@@ -81,6 +108,9 @@ class TaskStatus(Status):
     message: Annotated[str, Field(max_length=4096)] | None = None
     """Human-readable progress of the work, or the reason of its failure, at most 4,096
     characters."""
+    usage: TaskUsage | None = None
+    """Tokens and cost of the model calls so far, of all attempts together. The calls of an attempt
+    whose runner died may be missing."""
 
     rules = (
         Rule(
@@ -112,6 +142,12 @@ class TaskStatus(Status):
             message="result is allowed only when Completed or Failed",
             check=lambda self: self.result is None or self.phase in {Phase.COMPLETED, Phase.FAILED},
             field_path=".result",
+        ),
+        Rule(
+            cel="self.releases <= self.attempts",
+            message="releases can't exceed attempts",
+            check=lambda self: self.releases <= self.attempts,
+            field_path=".releases",
         ),
     )
     transitions = (
@@ -162,6 +198,19 @@ class TaskStatus(Status):
             ),
             field_path=".attempts",
         ),
+        # By more than one when a Task is restored from the trash, as with attempts.
+        Transition(
+            cel="oldSelf.phase == 'Running' && self.phase == 'Pending'"
+            " ? self.releases >= oldSelf.releases : self.releases == oldSelf.releases",
+            message="releases increases only when a Running Task becomes Pending, and can't be"
+            " changed otherwise",
+            check=lambda before, after: (
+                after.releases >= before.releases
+                if _released(before, after)
+                else after.releases == before.releases
+            ),
+            field_path=".releases",
+        ),
         Transition(
             cel=f"self.phase == 'Pending' || ({_CLAIMED}) || ({unchanged('startTime')})",
             message="startTime is set when the Task is claimed, and can't be changed",
@@ -174,12 +223,13 @@ class TaskStatus(Status):
         ),
         Transition(
             cel=f"!(oldSelf.phase in {_cel(FINAL)})"
-            f" || ({unchanged('completionTime', 'result', 'message')})",
-            message="completionTime, result and message can't be changed after the Task has ended",
+            f" || ({unchanged('completionTime', 'result', 'message', 'usage')})",
+            message="completionTime, result, message and usage can't be changed after the Task has"
+            " ended",
             check=lambda before, after: (
                 before.phase not in FINAL
-                or (before.completion_time, before.result, before.message)
-                == (after.completion_time, after.result, after.message)
+                or (before.completion_time, before.result, before.message, before.usage)
+                == (after.completion_time, after.result, after.message, after.usage)
             ),
         ),
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from wegent_crds.schema.custom_resource import Column, CustomResource
+from wegent_crds.schema.custom_resource import SERVED_COLUMN, Column, CustomResource
 from wegent_crds.schema.extensions import Rule, map_by
 from wegent_crds.schema.fields import Description, ListedReference, ReferableSpec
 
@@ -57,6 +57,7 @@ class Team(CustomResource):
         Column("Mode", ".spec.collaborationMode"),
         Column("Leader", '.spec.bots[?(@.role=="leader")].name'),
         Column("Description", ".spec.description", priority=1),
+        SERVED_COLUMN,
     )
     selectable = (".spec.collaborationMode",)
 

@@ -31,6 +31,9 @@ def _of_ready(field: str) -> str:
     return f'.status.conditions[?(@.type=="Ready")].{field}'
 
 
+SERVED_COLUMN: Final = Column(
+    "Served", '.status.conditions[?(@.type=="Served")].status', priority=1
+)
 VERDICT_COLUMNS: Final = (
     Column("Ready", _of_ready("status")),
     Column("Reason", _of_ready("reason")),

@@ -51,6 +51,10 @@ HttpUrl = Annotated[
     ),
 ]
 Generation = Annotated[int, Field(ge=0), INT64]
+MONEY: Final = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"
+Money = Annotated[str, Field(max_length=16, pattern=MONEY)]
+"""An amount in decimal notation. It is text, as a float of JSON can't represent 0.1 exactly, and
+the Kubernetes API conventions advise against floats."""
 
 
 class ObjectReference(Schema):

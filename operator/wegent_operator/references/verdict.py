@@ -3,7 +3,9 @@
 No cluster, no Kopf and no clock: ``verdict`` reads a view of the cache and returns
 ``ResolvedRefs`` and ``Ready``. It evaluates each referent in the same way (Task to Team to Bot
 to Ghost to Skill: kinds refer to each other without a cycle), so the answer never depends on
-the order in which events came.
+the order in which events came. References within a kind may form a cycle, and aren't followed:
+a Task depends on the phase of the previous Task, and a Model on the existence of its fallbacks,
+whose own fallbacks are never called.
 
 The message of an object that isn't ready goes down that chain to the root causes. The
 chain ends at an object of another namespace that isn't a shared one: permission to use
@@ -11,13 +13,22 @@ an object doesn't include permission to read what its spec names. So each messag
 what objects of its own namespace and of the shared ones say.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 
 from wegent_crds.conditions import Reason
+from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey, Reference
 from wegent_crds.registry import BOT
-from wegent_operator.state.objects import ModelState, ObjectState, ShellState, title
+from wegent_operator.references.served import served
+from wegent_operator.references.view import View, is_open, resolve
+from wegent_operator.state.objects import (
+    ModelState,
+    ObjectState,
+    ShellState,
+    TaskState,
+    title,
+)
 from wegent_operator.state.verdict import (
     MAX_PROBLEMS,
     Problem,
@@ -26,24 +37,11 @@ from wegent_operator.state.verdict import (
 )
 
 
-class View(Protocol):
-    """The part of the cache that a verdict may read."""
-
-    @property
-    def shared_namespaces(self) -> frozenset[str]:
-        """Namespaces whose objects any namespace may reference."""
-
-    def get(self, key: ObjectKey) -> ObjectState | None:
-        """Return an object's state, or None where there is no such object."""
-
-    def namespace_labels(self, name: str) -> Mapping[str, str]:
-        """Return a namespace's labels; empty if the namespace isn't known."""
-
-
 def verdict(state: ObjectState, view: View) -> Verdict:
     """Return the verdict on an object, given the other objects in ``view``."""
     unresolved = _unresolved(state, view)
-    return verdict_of(unresolved, unresolved or _unusable(state, view))
+    decided = verdict_of(unresolved, unresolved or _unusable(state, view))
+    return replace(decided, served=served(state, view))
 
 
 def _problems(state: ObjectState, view: View) -> list[Problem]:
@@ -55,42 +53,26 @@ def _unresolved(state: ObjectState, view: View) -> list[Problem]:
     return [
         problem
         for reference in state.references
-        if (problem := _resolve(state, reference, view)) is not None
+        if (problem := resolve(state, reference, view)) is not None
     ]
 
 
 def _unusable(state: ObjectState, view: View) -> list[Problem]:
-    problems = [*_duplicates(state), *_unready(state, view)]
+    problems = [*_own(state), *_duplicates(state), *_unready(state, view)]
     return problems or _unsupported_provider(state, view)
 
 
-def _resolve(state: ObjectState, reference: Reference, view: View) -> Problem | None:
-    target = reference.target
-    referent = view.get(target)
-    if not _permitted(state.key.namespace, target.namespace, referent, view):
-        # The same words whether the referent exists or not: nothing is learnt by guessing names.
-        return Problem(
-            Reason.REF_NOT_PERMITTED,
-            f"{reference.field}: {title(target)} does not allow references from namespace "
-            f"{state.key.namespace}; its owner can allow them in spec.accessFrom",
-            root=(Reason.REF_NOT_PERMITTED, state.key.namespace, target),
+def _own(state: ObjectState) -> list[Problem]:
+    """Return a problem for each reference of an object to itself."""
+    return [
+        Problem(
+            Reason.DUPLICATE_REF,
+            f"{reference.field}: {title(state.key)} is this object itself; remove the reference",
+            root=(Reason.DUPLICATE_REF, state.key, reference.target),
         )
-    if referent is None:
-        return Problem(
-            Reason.REF_NOT_FOUND,
-            f"{reference.field}: {title(target)} does not exist; create it or change the reference",
-            root=(Reason.REF_NOT_FOUND, target),
-        )
-    return None
-
-
-def _permitted(home: str, namespace: str, referent: ObjectState | None, view: View) -> bool:
-    if namespace == home or namespace in view.shared_namespaces:
-        return True
-    if referent is None:
-        return False
-    labels = view.namespace_labels(home)
-    return any(selector.matches(labels) for selector in referent.access_from)
+        for reference in state.references
+        if reference.target == state.key
+    ]
 
 
 def _duplicates(state: ObjectState) -> list[Problem]:
@@ -122,7 +104,11 @@ def _unready(state: ObjectState, view: View) -> list[Problem]:
     further: dict[Hashable, Problem] = {}
     for reference in state.references:
         referent = view.get(reference.target)
-        if referent is not None and (causes := _problems(referent, view)):
+        if referent is None:
+            continue
+        if reference.target.plural == state.key.plural:
+            first += _unended(reference, referent)
+        elif causes := _problems(referent, view):
             head, *tail = _through(state, reference, causes, view)
             first.append(head)
             for problem in tail:
@@ -132,13 +118,25 @@ def _unready(state: ObjectState, view: View) -> list[Problem]:
     return [*first, *further.values()]
 
 
+def _unended(reference: Reference, referent: ObjectState) -> list[Problem]:
+    """Return a problem if the referent is a Task that can't be continued, or not yet."""
+    if not isinstance(referent, TaskState) or referent.end is Phase.COMPLETED:
+        return []
+    message = f"{reference.field}: {title(reference.target)} "
+    if referent.end is None:
+        message += "has not ended; this Task can begin when it is Completed"
+    else:
+        message += f"is {referent.end}; only a Completed Task can be continued"
+    return [Problem(Reason.REF_NOT_READY, message, root=reference.target)]
+
+
 def _through(
     state: ObjectState, reference: Reference, causes: list[Problem], view: View
 ) -> Iterator[Problem]:
     """Yield the problems that a referent's problems are for an object that refers to it."""
     message = f"{reference.field}: {title(reference.target)} is not ready"
     namespace = reference.target.namespace
-    if namespace != state.key.namespace and namespace not in view.shared_namespaces:
+    if not is_open(namespace, state.key.namespace, view):
         hidden = f"{message} ({causes[0].reason}); see its conditions in namespace {namespace}"
         yield Problem(Reason.REF_NOT_READY, hidden, root=reference.target)
         return
@@ -159,17 +157,28 @@ def _unsupported_provider(state: ObjectState, view: View) -> list[Problem]:
         return []
     if not shell.supported_providers:
         return []
-    if model.provider in shell.supported_providers:
-        return []
-    return [
-        Problem(
-            Reason.PROVIDER_NOT_SUPPORTED,
-            f"spec.shellRef: {title(shell.key)} supports the providers "
-            f"{_listed(shell.supported_providers)}, but {title(model.key)} in spec.modelRef "
-            f"has the provider {model.provider}; choose another Model or Shell",
-            root=(Reason.PROVIDER_NOT_SUPPORTED, state.key),
-        )
-    ]
+    for called, words in _called(state, model, view):
+        if called.provider not in shell.supported_providers:
+            message = (
+                f"spec.shellRef: {title(shell.key)} supports the providers "
+                f"{_listed(shell.supported_providers)}, but {words} "
+                f"has the provider {called.provider}; choose another Model or Shell"
+            )
+            root = (Reason.PROVIDER_NOT_SUPPORTED, state.key)
+            return [Problem(Reason.PROVIDER_NOT_SUPPORTED, message, root=root)]
+    return []
+
+
+def _called(state: ObjectState, model: ModelState, view: View) -> Iterator[tuple[ModelState, str]]:
+    """Yield the Models that a Bot may call, each with its description for the Bot's message."""
+    main = f"{title(model.key)} in spec.modelRef"
+    yield model, main
+    for reference in model.references:
+        fallback = view.get(reference.target)
+        if isinstance(fallback, ModelState):
+            is_told = is_open(model.key.namespace, state.key.namespace, view)
+            name = title(fallback.key) if is_told else "a Model"
+            yield fallback, f"{name}, a fallback of {main},"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from wegent_crds.references import ObjectKey
-from wegent_operator.runtime.event_series import Story
+from wegent_kube.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.runtime.visibility import Visibility

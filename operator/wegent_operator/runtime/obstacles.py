@@ -17,7 +17,7 @@ from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import KubeError
-from wegent_operator.runtime.event_series import Story
+from wegent_kube.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.status_writer import StatusWriter

@@ -221,7 +221,8 @@ def hidden_referent(state: ObjectState, view: Cache, visibility: Visibility) -> 
     """Return the resource that must become visible before an object gets a verdict, or None.
 
     An object that is referenced, directly or indirectly, may be missing in the cache and
-    exist nevertheless, as long as its resource isn't visible.
+    exist nevertheless, as long as its resource isn't visible. The references of a referent of the
+    same kind don't matter to the verdict, and may form a cycle.
     """
     if not visibility.any_hidden():
         return None
@@ -246,6 +247,9 @@ def _hidden(state: ObjectState, view: Cache, visibility: Visibility) -> str | No
         if referent is None:
             if visibility.is_hidden(target.plural):
                 return target.plural
-        elif (hidden := _hidden(referent, view, visibility)) is not None:
+        elif (
+            target.plural != state.key.plural
+            and (hidden := _hidden(referent, view, visibility)) is not None
+        ):
             return hidden
     return None

@@ -11,12 +11,14 @@ from typing import Final, Generic, TypeVar
 
 from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import BY_PLURAL
+from wegent_crds.registry import BY_PLURAL, MODEL
 from wegent_operator.state.objects import (
     AccountState,
     ModelState,
     ObjectState,
     ShellState,
+    TaskState,
+    key_role_key,
     namespace_key,
 )
 
@@ -48,17 +50,23 @@ class Gone(Generic[_H]):
 class Cache:
     """Objects by key, the reverse index, namespaces' labels. A ``View`` for verdicts."""
 
-    def __init__(self, shared_namespaces: Iterable[str] = ()) -> None:
+    def __init__(
+        self, shared_namespaces: Iterable[str] = (), served_shells: Iterable[str] = ()
+    ) -> None:
         self.shared_namespaces = frozenset(shared_namespaces)
+        self.served_shells = frozenset(served_shells)
         self._objects: dict[ObjectKey, ObjectState] = {}
         self._referrers: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._crossing: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._by_namespace: defaultdict[str, set[ObjectKey]] = defaultdict(set)
+        self._with_keys: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self.admins: frozenset[ObjectKey] = frozenset()
         """Accounts of admins that are neither suspended nor being deleted. Each change creates a
         new set."""
         self._terminating: set[str] = set()
-        self._dirty: set[ObjectKey] = set()
+        self._dirty: dict[ObjectKey, bool] = {}
+        """Objects whose dependents are not enqueued yet: True if the object itself has changed,
+        False if only an object that it depends on has."""
         self.counts_by_reason: Counter[tuple[str, str]] = Counter()
         """Number of objects, by kind and by the reason of the condition Ready."""
         self._labels: dict[str, Mapping[str, str]] = {}
@@ -91,12 +99,14 @@ class Cache:
         if self._gone.outdates(state.key, state.version):
             return False
         if known is None or _outward(known) != _outward(state):
-            self._dirty.add(state.key)
+            self._dirty[state.key] = True
         self._unindex(known)
         self._objects[state.key] = state
         self.counts_by_reason[_entry(state)] += 1
         self._count_admin(state.key, counts=_is_active_admin(state))
         self._by_namespace[state.key.namespace].add(state.key)
+        if _key_secret(state) is not None:
+            self._with_keys[state.key.namespace].add(state.key)
         for reference in state.references:
             self._referrers[reference.target].add(state.key)
             if reference.target.namespace not in ("", state.key.namespace):
@@ -117,22 +127,40 @@ class Cache:
         self._count_admin(key, counts=False)
         _discard(self._by_namespace, key.namespace, key)
         del self._objects[key]
-        self._dirty.add(key)
+        self._dirty[key] = True
         return True
+
+    def key_secrets(self, namespace: str) -> frozenset[str]:
+        """Return the names of the Secrets to which the Models of a namespace refer."""
+        found = (_key_secret(self._objects[key]) for key in self._with_keys.get(namespace, ()))
+        return frozenset(filter(None, found))
+
+    def namespaces_with_keys(self) -> frozenset[str]:
+        """Return the namespaces with a Model that refers to a Secret."""
+        return frozenset(self._with_keys)
 
     def pop_dependents(self, key: ObjectKey) -> frozenset[ObjectKey]:
         """Return the objects that depend on the changes of ``key``, and mark them as changed.
 
         A referrer may have been evaluated and written between the change and this call.
         Comparing only the current state would miss a change that was reverted, so every
-        change goes through the whole chain of referrers.
+        change goes through the whole chain of referrers. A reference within a kind depends on the
+        referent's own fields alone, so such references may form a cycle.
         """
-        if key not in self._dirty:
+        itself = self._dirty.pop(key, None)
+        if itself is None:
             return frozenset()
-        self._dirty.discard(key)
         concerned = self.referrers(key)
-        self._dirty |= concerned
+        if not itself:
+            concerned = frozenset(it for it in concerned if it.plural != key.plural)
+        if itself and key.plural == MODEL.plural:
+            concerned |= {key_role_key(key.namespace)}
+        self._mark_dependents(concerned)
         return concerned
+
+    def _mark_dependents(self, keys: Iterable[ObjectKey]) -> None:
+        for key in keys:
+            self._dirty.setdefault(key, False)
 
     def clear_dirty(self) -> None:
         """Forget all changes, because every object will be reconciled."""
@@ -192,7 +220,7 @@ class Cache:
         if known != labels:
             concerned = concerned | self.referrers(namespace_key(name))
             concerned |= self._crossing.get(name, set())
-        self._dirty |= concerned
+        self._mark_dependents(concerned)
         return frozenset(concerned)
 
     def _count_admin(self, key: ObjectKey, *, counts: bool) -> None:
@@ -206,6 +234,7 @@ class Cache:
         for reference in state.references:
             _discard(self._referrers, reference.target, state.key)
         _discard(self._crossing, state.key.namespace, state.key)
+        _discard(self._with_keys, state.key.namespace, state.key)
 
 
 def _entry(state: ObjectState) -> tuple[str, str]:
@@ -223,10 +252,19 @@ def _is_active_admin(state: ObjectState) -> bool:
 
 
 def _outward(state: ObjectState) -> tuple[object, ...]:
-    """Return the fields on which the verdicts of direct and indirect referrers depend."""
-    provider = state.provider if isinstance(state, ModelState) else None
-    providers = state.supported_providers if isinstance(state, ShellState) else ()
-    return state.references, state.access_from, provider, providers
+    """Return the fields on which other objects depend, directly or indirectly."""
+    own: tuple[object, ...] = ()
+    if isinstance(state, ModelState):
+        own = (state.provider, state.key_secret)
+    elif isinstance(state, ShellState):
+        own = (state.type, state.supported_providers)
+    elif isinstance(state, TaskState):
+        own = (state.end,)
+    return state.references, state.access_from, own
+
+
+def _key_secret(state: ObjectState) -> str | None:
+    return state.key_secret if isinstance(state, ModelState) else None
 
 
 def _discard(index: defaultdict[_K, set[ObjectKey]], key: _K, value: ObjectKey) -> None:

@@ -14,9 +14,14 @@ _S = TypeVar("_S", bound=ObjectState)
 
 CUT: Final = " ... (cut)"
 """End of a message that was cut. The message of a webhook may have any length."""
-PASSING: Final = (ConditionType.DELETED, ConditionType.LAST_ADMIN, ConditionType.STALLED)
+PASSING: Final = (
+    ConditionType.DELETED,
+    ConditionType.LAST_ADMIN,
+    ConditionType.SERVED,
+    ConditionType.STALLED,
+)
 """Conditions that are removed when they no longer apply. An object that gets a verdict isn't being
-deleted; an Account may no longer be an admin; an edit may end a stall."""
+deleted; an Account may no longer be an admin; a Shell may be missing; an edit may end a stall."""
 
 
 def with_verdict(state: _S, verdict: Verdict, now: str) -> _S:

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from wegent_crds.access import access_from
+from wegent_crds.api_keys import ROLE
 from wegent_crds.conditions import StoredCondition, conditions_of
 from wegent_crds.members import ROLES, own_namespace
 from wegent_crds.moments import moment
-from wegent_crds.phases import Phase
+from wegent_crds.phases import FINAL, Phase
 from wegent_crds.reading import integer, mapping, mappings, text, texts
 from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import ACCOUNT, BY_KIND, BY_PLURAL, MODEL, SHELL, TASK, TOMBSTONE, Kind
 from wegent_crds.schema.status import READINESS
+from wegent_crds.selectors import LabelSelector
 from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
-from wegent_kube.resources import NAMESPACES
-from wegent_operator.state.selectors import LabelSelector, selectors_of
+from wegent_kube.resources import NAMESPACES, RBAC_ROLES
 from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
+_OTHER_KINDS: Final = {NAMESPACES.plural: "Namespace", RBAC_ROLES.plural: "Role"}
 UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
 """Creation time of an object that has none. With it, the object is never older than another."""
 
@@ -90,12 +93,15 @@ class ModelState(ObjectState):
     """A Model."""
 
     provider: str | None
+    key_secret: str | None
+    """Name of the Secret with the API key."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShellState(ObjectState):
     """A Shell."""
 
+    type: str | None
     supported_providers: tuple[str, ...]
     """Empty means all."""
 
@@ -110,6 +116,11 @@ class TaskState(ObjectState):
     def has_run(self) -> bool:
         """True once the Task has left Pending. From then on its runner sets its conditions."""
         return self.progress.phase is not Phase.PENDING
+
+    @property
+    def end(self) -> Phase | None:
+        """The final phase; None if the Task has not ended."""
+        return self.progress.phase if self.progress.phase in FINAL else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +148,17 @@ def state_of(kind: Kind, body: Mapping[str, Any]) -> ObjectState:
     metadata, spec = body["metadata"], mapping(body.get("spec"))
     common = _common(kind, body)
     if kind is MODEL:
-        return ModelState(**common, provider=text(spec.get("provider")) or None)
+        return ModelState(
+            **common,
+            provider=text(spec.get("provider")) or None,
+            key_secret=text(mapping(spec.get("apiKeySecretRef")).get("name")) or None,
+        )
     if kind is SHELL:
-        return ShellState(**common, supported_providers=texts(spec.get("supportedProviders")))
+        return ShellState(
+            **common,
+            type=text(spec.get("type")) or None,
+            supported_providers=texts(spec.get("supportedProviders")),
+        )
     if kind is TASK:
         return TaskState(**common, progress=task_progress_of(body))
     if kind is ACCOUNT:
@@ -159,7 +178,7 @@ def _common(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
         "version": int(metadata["resourceVersion"]),
         "generation": metadata.get("generation", 0),
         "references": tuple(_references(kind, metadata, spec, body)),
-        "access_from": selectors_of(mapping(spec.get("accessFrom")).get("namespaceSelectors")),
+        "access_from": access_from(spec),
         "conditions": conditions_of(body),
         "observed_generation": integer(status.get("observedGeneration")),
         "ready": text(status.get("ready")) or READINESS,
@@ -177,13 +196,18 @@ def version_of(body: Mapping[str, Any]) -> int:
 
 def title(key: ObjectKey) -> str:
     """Return an object's kind and full name, for messages and logs."""
-    kind = BY_PLURAL[key.plural].kind if key.plural in BY_PLURAL else "Namespace"
+    kind = BY_PLURAL[key.plural].kind if key.plural in BY_PLURAL else _OTHER_KINDS[key.plural]
     return f"{kind} {key.namespace}/{key.name}" if key.namespace else f"{kind} {key.name}"
 
 
 def namespace_key(name: str) -> ObjectKey:
     """Return the key under which a namespace stands in the index of references."""
     return ObjectKey(NAMESPACES.plural, "", name)
+
+
+def key_role_key(namespace: str) -> ObjectKey:
+    """Return the key of the Role that lets the runner read the API keys of a namespace."""
+    return ObjectKey(RBAC_ROLES.plural, namespace, ROLE)
 
 
 def _namespaces_of(account: str, spec: Mapping[str, Any]) -> Iterator[Reference]:

@@ -38,6 +38,8 @@ class TaskProgress:
     claim: Claim | None
     message: str = ""
     """Reason for the end of the Task; empty before that."""
+    releases: int = 0
+    """Claims that runners gave back on purpose. They count in ``attempts`` too."""
 
 
 def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
@@ -60,6 +62,7 @@ def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
         attempts=integer(status.get("attempts")) or 0,
         claim=_claim(mapping(status.get("claim"))),
         message=_message(status) if phase in FINAL else "",
+        releases=integer(status.get("releases")) or 0,
     )
 
 

@@ -37,12 +37,17 @@ class Verdict:
     """Only for Tasks."""
     last_admin: Outcome | None = None
     """Only for Accounts of admins."""
+    served: Outcome | None = None
+    """Only for Bots, Teams and Tasks whose Shells are known."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
         """The conditions in the order in which they are written."""
         shared = (self.ready, self.resolved_refs)
-        return (*shared, *filter(None, (self.accepted, self.last_admin, self.stalled)))
+        return (
+            *shared,
+            *filter(None, (self.accepted, self.last_admin, self.served, self.stalled)),
+        )
 
     @property
     def stalled(self) -> Outcome | None:

@@ -22,7 +22,8 @@ CANCEL_GRACE_S: Final = 30
 """Time that a runner has to stop a Task after the request to cancel it."""
 MAX_ATTEMPTS: Final = 6
 """Number of claims that may expire before the Task has failed, because the Task itself may kill
-its runners. It is the default ``backoffLimit`` of a Job."""
+its runners. Claims that were given back on purpose don't count. It is the default
+``backoffLimit`` of a Job."""
 NEVER_ENDS: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -117,7 +118,7 @@ def _expiry(task: TaskProgress, seen: Seen) -> list[TaskStep]:
     )
     if task.cancel:
         return [TaskStep(due, Cause.CANCELLED, Phase.CANCELLED, f"Cancelled; {ran_out}")]
-    if task.attempts >= MAX_ATTEMPTS:
+    if task.attempts - task.releases >= MAX_ATTEMPTS:
         message = f"Failed after {task.attempts} attempts: {ran_out}"
         return [TaskStep(due, Cause.GIVEN_UP, Phase.FAILED, message)]
     message = f"Waiting for another claim after attempt {task.attempts}: {ran_out}"

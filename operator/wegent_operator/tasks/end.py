@@ -4,8 +4,9 @@ Pure. ``kubectl wait`` waits for ``Complete`` and ``Failed``, as on Jobs. Flux r
 resources by the rules of kstatus: an ``observedGeneration`` that is behind is work in progress,
 ``Stalled`` with the status True is a failure, and ``Ready`` that isn't True is work in progress.
 So an edit of a Task that has begun is acknowledged, and a Task at its end has no ``Ready`` that
-isn't True. Only a cancellation is acknowledged by the end: work is in progress until then, and a
-write more would compete with the runner's last one. docs/adr/0023 has the alternatives.
+isn't True, and no such ``Served``. Only a cancellation is acknowledged by the end: work is in
+progress until then, and a write more would compete with the runner's last one. docs/adr/0023 has
+the alternatives.
 """
 
 from collections.abc import Mapping
@@ -48,9 +49,9 @@ def with_progress(state: TaskState, phase: Phase, message: str, now: str) -> Tas
         return state
     conditions = {condition.type: condition for condition in state.conditions}
     if phase in FINAL:
-        ready = conditions.get(ConditionType.READY)
-        if ready is not None and not ready.is_true:
-            del conditions[ConditionType.READY]
+        for type_ in (ConditionType.READY, ConditionType.SERVED):
+            if type_ in conditions and not conditions[type_].is_true:
+                del conditions[type_]
         for type_, reason in SAID[phase]:
             seen = conditions.get(type_)
             if seen is None or not seen.is_true:

@@ -7,7 +7,7 @@ from datetime import datetime
 from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import TASK, TOMBSTONE
-from wegent_operator.runtime.event_series import Story
+from wegent_kube.event_series import Story
 from wegent_operator.runtime.events import Recorder
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.queue import KeyedQueue

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from wegent_crds.conditions import ConditionType, Reason
-from wegent_operator.references.verdict import View
 from wegent_operator.references.verdict import verdict as verdict_on_references
+from wegent_operator.references.view import View
 from wegent_operator.state.objects import TaskState
 from wegent_operator.state.verdict import Problem, Verdict, outcome_of
 

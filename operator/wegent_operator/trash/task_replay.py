@@ -38,8 +38,13 @@ def steps_to(kept: Mapping[str, Any], there: Mapping[str, Any]) -> list[dict[str
 def _states(kept: Mapping[str, Any], generation: int) -> Iterator[dict[str, Any]]:
     phase, attempts = Phase(kept.get("phase", Phase.PENDING)), kept.get("attempts", 0)
     ended, started = phase in FINAL, kept.get("startTime")
+    begun = started or kept.get("completionTime") or NEVER
     if attempts:
-        yield _claimed(attempts, started or kept.get("completionTime") or NEVER)
+        if ended and started and kept.get("releases"):
+            # Releases come with the end of an attempt, and the last attempt wasn't given back.
+            yield _claimed(attempts - 1, begun)
+            yield _waiting(kept, attempts - 1)
+        yield _claimed(attempts, begun)
         if not (ended and started):
             yield _waiting(kept, attempts)
     if ended:
@@ -62,6 +67,8 @@ def _waiting(kept: Mapping[str, Any], attempts: int) -> dict[str, Any]:
     return {
         "phase": Phase.PENDING,
         "attempts": attempts,
+        "releases": kept.get("releases", 0),
+        "usage": kept.get("usage"),
         "startTime": None,
         "claim": None,
         "message": "Restored from the trash; waiting for another claim"
@@ -79,7 +86,7 @@ def _ended(kept: Mapping[str, Any], attempts: int, generation: int) -> dict[str,
         "phase": kept["phase"],
         "attempts": attempts,
         "claim": None,
-        **{field: kept.get(field) for field in ("completionTime", "result", "message")},
+        **{field: kept.get(field) for field in ("completionTime", "result", "message", "usage")},
         # The Task gets no further verdict. Its former conditions hold for this generation.
         "observedGeneration": generation,
         "conditions": [{**it, "observedGeneration": generation} for it in conditions],

@@ -49,9 +49,12 @@ def tombstone_of(
     """Return the Tombstone of a deleted object.
 
     The object's labels and annotations stay inside the stored object. Tools that track objects
-    by them (Argo CD, Flux, kapp) would otherwise treat the Tombstone as theirs and prune it.
+    by them (Argo CD, Flux, kapp) would otherwise treat the Tombstone as theirs and prune it. One
+    annotation is repeated: a runner finds by it, in a list of metadata, the transcript of a Task
+    that was restored and deleted again.
     """
     metadata = body["metadata"]
+    former = (metadata.get("annotations") or {}).get(RESTORED_FROM)
     # A policy lets users set only their own name here. The value may come from an earlier try.
     deleter = (metadata.get("annotations") or {}).get(DELETED_BY)
     return {
@@ -61,6 +64,7 @@ def tombstone_of(
             "name": tombstone_name(kind, metadata["uid"]),
             "namespace": metadata["namespace"],
             "labels": {TOMBSTONE_OF: kind.plural},
+            **({"annotations": {RESTORED_FROM: former}} if former else {}),
         },
         "spec": {
             "kind": kind.kind,

@@ -12,9 +12,17 @@ from wegent_crds.registry import ACCOUNT, Kind
 from wegent_kube.resources import Resource
 from wegent_operator.accounts.provisioned import ProvisionKey
 from wegent_operator.accounts.provisions import Provisions, provision_key
+from wegent_operator.keys.grants import KeyGrants
+from wegent_operator.keys.manifests import is_of_keys
 from wegent_operator.runtime.dispatcher import Dispatcher
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.objects import TombstoneState, namespace_key, state_of, version_of
+from wegent_operator.state.objects import (
+    TombstoneState,
+    key_role_key,
+    namespace_key,
+    state_of,
+    version_of,
+)
 from wegent_operator.tasks.steps import TaskSteps
 
 logger = logging.getLogger(__name__)
@@ -30,9 +38,11 @@ class Feed:
         dispatcher: Dispatcher,
         tasks: TaskSteps,
         accounts_namespace: str,
+        key_grants: KeyGrants,
     ) -> None:
         self.cache = cache
         self.provisions = provisions
+        self.key_grants = key_grants
         self._dispatcher = dispatcher
         self._tasks = tasks
         self.accounts_namespace = accounts_namespace
@@ -45,6 +55,8 @@ class Feed:
         self._dispatcher.enqueue(self.cache.keys())
         self._dispatcher.enqueue(map(self._account_key, self.provisions.accounts()))
         self._dispatcher.enqueue(map(namespace_key, self._shared()))
+        of_keys = self.cache.namespaces_with_keys() | self.key_grants.namespaces()
+        self._dispatcher.enqueue(map(key_role_key, of_keys))
 
     def stop(self) -> None:
         """Stop enqueueing, because another operator leads. The cache is still filled."""
@@ -96,12 +108,19 @@ class Feed:
         self._enqueue_namespace(name, self.cache.put_namespace(name, None, version=version))
 
     def upsert_provisioned(self, resource: Resource, body: Mapping[str, Any]) -> ProvisionKey:
-        """Store a ServiceAccount, binding or quota, Wegent's or not; return its key."""
-        self._enqueue_account(self.provisions.put(resource, body))
-        return provision_key(resource, body)
+        """Store a ServiceAccount, binding, Role or quota, Wegent's or not; return its key."""
+        key = provision_key(resource, body)
+        if is_of_keys(resource, body):
+            if self.key_grants.put(resource, body):
+                self._enqueue(key_role_key(key.namespace))
+        else:
+            self._enqueue_account(self.provisions.put(resource, body))
+        return key
 
     def remove_provisioned(self, key: ProvisionKey, version: int = 0) -> None:
-        """Remove a ServiceAccount, binding or quota that was deleted at this version."""
+        """Remove a ServiceAccount, binding, Role or quota that was deleted at this version."""
+        if self.key_grants.remove(ObjectKey(key.plural, key.namespace, key.name), version):
+            self._enqueue(key_role_key(key.namespace))
         self._enqueue_account(self.provisions.gone(key, version))
 
     def remove_kind(self, plural: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import kopf
 
 from wegent_kube.resources import Resource
-from wegent_operator.accounts.provisioned import PROVISIONED, list_params
 from wegent_operator.settings import Settings
+from wegent_operator.watch.resources import WRITTEN, list_params
 
 WATCH_GRACE_S = 15
 """Seconds in which a busy API server answers the renewal of a watch that has ended."""
@@ -29,7 +29,7 @@ def configure(settings: kopf.OperatorSettings, ours: Settings) -> None:
     settings.process.ultimate_exiting_timeout = EXIT_S
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.progress_storage = NoProgress()
-    for resource in PROVISIONED:
+    for resource in WRITTEN:
         if selector := list_params(resource, ours.accounts_namespace).get("fieldSelector"):
             settings.watching.field_selectors[_is(resource)] = selector
 

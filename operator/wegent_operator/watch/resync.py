@@ -13,15 +13,16 @@ from contextlib import suppress
 from typing import Any, Final
 
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import BY_PLURAL, KINDS, Kind
+from wegent_crds.registry import BY_PLURAL, Kind
 from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_kube.backoff import Backoff
 from wegent_kube.content_types import METADATA_LIST
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
-from wegent_operator.accounts.provisioned import PROVISIONED, ProvisionKey, list_params
+from wegent_operator.accounts.provisioned import ProvisionKey
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.visibility import Visibility
 from wegent_operator.watch.feed import Feed
+from wegent_operator.watch.resources import RESOURCES, WRITTEN, list_params
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,6 @@ RETRY_S: Final = 0.5
 """Seconds before the second try of a list that failed. Each later pause is longer."""
 MANY: Final = 100
 """Number of differing objects above which whole pages are read instead of single objects."""
-RESOURCES: Final = (*(resource_of(kind) for kind in KINDS), NAMESPACES, *PROVISIONED)
-"""All resources that the operator lists and watches."""
 
 
 class Resyncer:
@@ -98,7 +97,7 @@ class Resyncer:
         """Return the coroutine that resyncs one resource, or lists it for the first time."""
         if resource == NAMESPACES:
             return self._resync_namespaces()
-        if resource in PROVISIONED:
+        if resource in WRITTEN:
             return self._resync_provisioned(resource)
         kind = BY_PLURAL[resource.plural]
         return (
@@ -184,6 +183,7 @@ class Resyncer:
             listed_at = listed_at or int(page["metadata"]["resourceVersion"])
             for body in page["items"]:
                 seen.add(self._feed.upsert_provisioned(resource, body))
-        for key in tuple(self._feed.provisions.keys(resource.plural)):
-            if key not in seen:
-                self._feed.remove_provisioned(key, listed_at)
+        grants = self._feed.key_grants.keys(resource.plural)
+        known = {ProvisionKey(key.plural, key.namespace, key.name) for key in grants}
+        for key in known.union(self._feed.provisions.keys(resource.plural)) - seen:
+            self._feed.remove_provisioned(key, listed_at)

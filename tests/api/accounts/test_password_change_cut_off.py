@@ -10,11 +10,13 @@ from tests.api.accounts.conftest import AUTH, ENDS_WITHIN_S, LogIn, SignUp, secr
 from tests.api.users import ACCOUNTS, PASSWORD
 from tests.support.api import Api
 from tests.support.waiting import eventually
+from wegent_api.accounts.api_tokens import ApiTokens
 from wegent_api.accounts.password_change import PasswordChanger
 from wegent_api.accounts.password_hashing import PasswordHashing
 from wegent_api.accounts.password_secrets import PasswordSecrets
 from wegent_api.accounts.password_sweep import Sweeper
 from wegent_api.accounts.store import Accounts
+from wegent_api.accounts.tokens import TokenIssuer
 from wegent_api.accounts.writers import as_proxy
 from wegent_api.http.errors import Conflict
 from wegent_api.server.metrics import Metrics
@@ -58,6 +60,11 @@ async def kube(proxy_kubeconfig: Path) -> AsyncIterator[Mortal]:
         yield client
 
 
+def tokens_of(kube: KubeClient) -> ApiTokens:
+    issuer = TokenIssuer(kube, ACCOUNTS, lifetime_s=600, wait_s=0)
+    return ApiTokens(kube, Accounts(kube, ACCOUNTS), issuer, ACCOUNTS)
+
+
 @pytest.mark.parametrize("steps", range(len(STEPS) + 1))
 async def test_it_is_cut_off_after(
     steps: int, kube: Mortal, sign_up: SignUp, log_in: LogIn, api: Api
@@ -67,7 +74,7 @@ async def test_it_is_cut_off_after(
     account = await accounts.get(user.name)
     assert account is not None
     async with PasswordHashing(at_once=1, waiting=0) as passwords:
-        changer = PasswordChanger(accounts, secrets, passwords)
+        changer = PasswordChanger(accounts, secrets, passwords, tokens_of(kube))
         kube.left, kube.asked = steps, []
         if steps < len(STEPS):
             with pytest.raises(Killed):
@@ -82,9 +89,9 @@ async def test_it_is_cut_off_after(
         assert (await log_in(user.name, password)).status == (200 if good else 401)
 
     # The sweep keeps all Secrets while a change may be in progress, then only the one in force.
-    await Sweeper(accounts, secrets, Metrics(), age_s=3600).sweep()
+    await Sweeper(accounts, secrets, tokens_of(kube), Metrics(), age_s=3600).sweep()
     assert (await log_in(user.name, ANOTHER if changed else PASSWORD)).status == 200
-    await Sweeper(accounts, secrets, Metrics(), age_s=0).sweep()
+    await Sweeper(accounts, secrets, tokens_of(kube), Metrics(), age_s=0).sweep()
     [secret] = await secrets_of(api, user.name)
     [owner] = secret["metadata"]["ownerReferences"]
     assert owner["uid"] == account.uid
@@ -112,7 +119,7 @@ async def test_an_account_of_the_same_name_is_another_one(
     spec = {"email": "other@example.com", "passwordSecretRef": reference}
     await api.create("accounts", ACCOUNTS, user.name, spec)
     async with PasswordHashing(at_once=1, waiting=0) as passwords:
-        changer = PasswordChanger(accounts, secrets, passwords)
+        changer = PasswordChanger(accounts, secrets, passwords, tokens_of(kube))
         with pytest.raises(Conflict, match="has been modified by another request"):
             await changer.change(account, ANOTHER, as_proxy(kube))
     found = await api.get("accounts", ACCOUNTS, user.name)

@@ -71,6 +71,16 @@ async def test_the_order_does_not_matter_and_the_same_again_changes_nothing(
     assert now == ["unchanged"] * (len(documents) - 1) + ["configured"]
 
 
+async def test_models_that_fall_back_to_each_other(client: Client) -> None:
+    tag = unique("fall")
+    one, other = (of("models", example("models", f"{tag}-{end}")) for end in "ab")
+    for model, fallback in ((one, other), (other, one)):
+        model["spec"]["fallbackRefs"] = [{"name": fallback["metadata"]["name"]}]
+    assert results(await apply(client, one, other)) == ["created", "created"]
+    one["spec"]["fallbackRefs"].append({"name": f"no-{tag}"})
+    assert results(await apply(client, one, other), 207) == ["failed", "unchanged"]
+
+
 async def test_what_the_operator_says_meanwhile_is_no_change_of_ours(
     client: Client, kubectl: Kubectl
 ) -> None:

@@ -78,6 +78,11 @@ async def test_a_namespace_that_can_not_be(
         f"{BASE}/../../api/v1/kinds/ghosts",
         f"/%2e%2e{BASE}/ghosts",
         "/api%2Fv1/kinds/ghosts",
+        "/v1/models/a%2F..",
+        "/v1/models/..%2Fa",
+        "/v1/models/a%2Fb%2Fc",
+        "/v1/models/a%2F%2E%2E",
+        "/v1/models%2Fa/b",
     ],
 )
 async def test_a_path_on_which_hops_could_disagree(

@@ -184,7 +184,7 @@ async def test_each_kind_that_may_refer_to_it_is_searched(client: Client) -> Non
     assert await all_referrers(client, f"{BASE}/bots/no-{tag}/referrers") == {
         ("Team", "default", tag): ["spec.bots[0]"]
     }
-    (await client.get(f"{BASE}/tasks/{tag}/referrers")).refused(404, "NotFound")
+    assert await all_referrers(client, f"{BASE}/tasks/{tag}/referrers") == {}
 
 
 async def test_a_search_goes_on_where_it_was(user: User, kubectl: Kubectl) -> None:
@@ -213,3 +213,34 @@ async def test_made_up_tokens_are_no_way_in(client: Client) -> None:
     for token in ("tasks.", "secrets.", "x", "bots/../", "bots.namespaces.x", "bots.made-up"):
         answer = await client.get(f"{path}?continue={token}")
         assert 400 <= answer.status < 500, token
+
+
+async def test_the_tasks_of_a_conversation(user: User) -> None:
+    tag = unique("turn")
+    mine = f"?namespace={user.home}&validateRefs=false"
+    spec = {"botRef": {"name": f"no-{tag}"}, "prompt": "Go on."}
+    for name, more in (
+        (tag, {}),
+        (f"{tag}-next", {"previousTaskRef": {"name": tag}}),
+        (f"{tag}-branch", {"previousTaskRef": {"name": tag}}),
+    ):
+        body = {"metadata": {"name": name}, "spec": spec | more}
+        (await user.client.post(f"{BASE}/tasks{mine}", body)).expect(201)
+    near = f"?namespace={user.home}"
+    assert await all_referrers(user.client, f"{BASE}/tasks/{tag}/referrers{near}") == {
+        ("Task", user.home, f"{tag}-{branch}"): ["spec.previousTaskRef"]
+        for branch in ("next", "branch")
+    }
+    found = references(await user.client.get(f"{BASE}/tasks/{tag}-next/references{near}"))
+    assert found["spec.previousTaskRef"] == ("Task", user.home, tag, True, True)
+    selector = f"fieldSelector=spec.previousTaskRef.name={tag}"
+    listed = (await user.client.get(f"{BASE}/tasks{near}&{selector}")).expect(200)["items"]
+    assert {it["metadata"]["name"] for it in listed} == {f"{tag}-next", f"{tag}-branch"}
+    dangling = {"metadata": {"name": f"{tag}-late"}, "spec": spec}
+    dangling["spec"] = {**spec, "previousTaskRef": {"name": f"no-{tag}"}}
+    refused = await user.client.post(f"{BASE}/tasks{near}", dangling)
+    refused.refused(422, "Invalid")
+    assert refused.causes().keys() == {
+        "spec.botRef",
+        "spec.previousTaskRef",
+    }

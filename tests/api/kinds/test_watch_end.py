@@ -10,7 +10,6 @@ from devcluster.kubeconfig import write_kubeconfig
 from tests.api import jwts
 from tests.api.conftest import ProxyFactory
 from tests.api.events import following
-from tests.api.link import link_to
 from tests.api.users import ACCOUNTS, User
 from tests.api.watching import (
     ended_with,
@@ -22,6 +21,7 @@ from tests.api.watching import (
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
+from tests.support.relay import link_to
 from tests.support.waiting import eventually
 
 

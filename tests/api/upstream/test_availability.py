@@ -15,13 +15,13 @@ import pytest
 from devcluster.controlplane import ControlPlane
 from devcluster.kubeconfig import write_kubeconfig
 from tests.api.conftest import ProxyFactory
-from tests.api.link import Link, link_to
 from tests.api.objects import BASE, ghost
 from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
 from tests.support.audit import AuditLog
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
+from tests.support.relay import Link, link_to
 from tests.support.waiting import eventually
 from wegent_crds.registry import API_VERSION
 

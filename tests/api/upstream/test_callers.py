@@ -42,15 +42,24 @@ PUBLIC = {
 """The routes that need no token, each for its own reason; all others act as their caller."""
 FOR_ANYBODY = {"/api/v1/auth/me", "/api/v1/auth/kubeconfig"}
 """The routes that tell callers about themselves alone, which takes no right."""
-READS_AS_ITSELF = {"/api/v1/auth/me", "/api/v1/auth/password"}
+READS_AS_ITSELF = {
+    "/api/v1/auth/me",
+    "/api/v1/auth/password",
+    "/api/v1/auth/refresh",
+    "/api/v1/auth/tokens",
+}
 """The routes where the proxy reads the caller's Account with its own rights."""
 BODIES = {
     "POST /api/v1/auth/password": {"oldPassword": "not-the-password", "newPassword": PASSWORD},
+    "POST /api/v1/auth/tokens": {"name": "laptop"},
+    f"PUT {BASE}/models/{{name}}/key": {"key": "sk-1234567890", "hosts": ["api.openai.com"]},
     "PATCH /api/v1/auth/admin/accounts/{username}": {"suspended": True},
     "POST /api/v1/auth/admin/accounts/{username}/password": {"newPassword": PASSWORD},
     "PUT /api/v1/namespaces/{namespace}/members/{username}": {"role": "viewer"},
     f"POST {APPLY}": {"apiVersion": API_VERSION, "kind": "Skill", **KINDS["skills"]},
 }
+
+BODILESS = {"POST /api/v1/auth/refresh", f"POST {BASE}/tasks/{{name}}/cancel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ class Operation:
             return body
         if self.method == "PATCH":
             return {}
-        if self.method not in {"POST", "PUT"}:
+        if self.method not in {"POST", "PUT"} or str(self) in BODILESS:
             return None
         if self.path.startswith(BASE):
             body = KINDS[self.path.removeprefix(f"{BASE}/").partition("/")[0]]

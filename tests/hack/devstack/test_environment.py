@@ -19,7 +19,7 @@ from tests.support.package_index import PackageIndex, package_index
 
 TOOLS = Path(sys.prefix) / "bin"
 WITHIN_S = 240
-LOCKS = ("requirements.lock", "requirements-build.lock")
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-demo-model.lock")
 SOURCES = ("Makefile", "pyproject.toml", "README.md", "LICENSE", "hack", *LOCKS)
 BUILD_TOOLS = (
     *("hatchling", "editables", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"),
@@ -102,7 +102,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         }
         made = Project(directory, environment)
         versions = made.locked()
-        published = versions | made.locked(LOCKS[1])
+        published = versions | made.locked(LOCKS[1]) | made.locked(LOCKS[2])
         publish(index, published)
         made.ok("make", "lock", "-o", "env", f"BIN={TOOLS}")
         assert made.locked() == versions

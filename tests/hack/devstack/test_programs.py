@@ -1,4 +1,4 @@
-"""A program of the stack, and its intended port."""
+"""A program of the stack, or its demo model, and the intended port."""
 
 import socket
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from devcluster.ports import free_ports
+from devstack.demo_model import DemoModel
 from devstack.programs import Program
 
 
@@ -42,3 +43,19 @@ def test_a_program_of_ours_without_a_readable_record_is_no_stranger(
     if record is not None:
         (tmp_path / "run" / "wegent-api.source").write_text(record, encoding="utf-8")
     assert program.port_taken() is None
+
+
+@pytest.mark.parametrize("code", ["", "of-an-earlier-version"])
+def test_a_demo_model_of_ours_is_no_stranger(tmp_path: Path, code: str) -> None:
+    port, other = free_ports(2)
+    model = DemoModel(("127.0.0.1", port), tmp_path)
+    with socket.create_server(("127.0.0.1", port)), socket.create_server(("127.0.0.1", other)):
+        assert "another program" in (model.port_taken() or "")
+        model.daemon.start(["sleep", "60"])
+        try:
+            (tmp_path / "run" / "demo-model.source").write_text(code and f"{port} {code}")
+            assert model.port_taken() is None
+            elsewhere = DemoModel(("127.0.0.1", other), tmp_path)
+            assert (elsewhere.port_taken() is None) is (code == "")
+        finally:
+            model.stop()

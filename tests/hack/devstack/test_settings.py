@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from devcluster.errors import ClusterError
-from devstack.settings import API, LISTENING, OPERATOR, StackSettings, unknown
+from devstack.settings import API, LISTENING, OPERATOR, RUNNER, StackSettings, unknown
 
 NOTHING = StackSettings()
-OPERATOR_ADDRESS, API_ADDRESS = ((host, port) for host, port, _ in LISTENING)
+OPERATOR_ADDRESS, API_ADDRESS, RUNNER_ADDRESS, DEMO_MODEL_ADDRESS = (
+    (host, port) for host, port, _ in LISTENING
+)
 
 
 def refusal(environment: dict[str, str], before: StackSettings = NOTHING) -> str:
@@ -22,7 +24,11 @@ def test_the_defaults() -> None:
     assert NOTHING.merged({"PATH": "/bin", "KUBECONFIG": "/elsewhere"}).values == {}
     assert NOTHING.address(*API_ADDRESS) == ("127.0.0.1", 8000)
     assert NOTHING.address(*OPERATOR_ADDRESS) == ("127.0.0.1", 8081)
+    assert NOTHING.address(*RUNNER_ADDRESS) == ("127.0.0.1", 8082)
+    assert NOTHING.address(*DEMO_MODEL_ADDRESS) == ("127.0.0.1", 8083)
+    assert NOTHING.demo_model
     assert NOTHING.of(API)["WEGENT_API_FIRST_ADMIN"] == "admin"
+    assert NOTHING.of(RUNNER)["WEGENT_RUNNER_EGRESS_ALLOW"] == "127.0.0.0/8,::1/128"
 
 
 def test_settings_stay_until_they_are_changed(tmp_path: Path) -> None:
@@ -65,6 +71,13 @@ def test_an_empty_value_is_a_value_where_the_program_takes_it(name: str, default
     assert told.merged({name: again[0].partition("=")[2]}).values == {}
 
 
+def test_the_runner_shares_the_operators_namespaces() -> None:
+    told = StackSettings({"WEGENT_OPERATOR_SHARED_NAMESPACES": "a,b"})
+    assert told.of(RUNNER)["WEGENT_RUNNER_SHARED_NAMESPACES"] == "a,b"
+    told = told.merged({"WEGENT_RUNNER_SHARED_NAMESPACES": "a"})
+    assert told.of(RUNNER)["WEGENT_RUNNER_SHARED_NAMESPACES"] == "a"
+
+
 def test_an_empty_host_is_the_default_again() -> None:
     for name in ("WEGENT_API_HOST", "WEGENT_OPERATOR_LISTEN_HOST"):
         assert StackSettings({name: "127.0.0.2"}).merged({name: ""}).values == {}
@@ -92,6 +105,13 @@ def test_the_default_is_known_however_it_is_written(value: str) -> None:
         ("WEGENT_API_KUBECONFIG", "/home/developer/.kube/config", "`unset WEGENT_API_KUBECONFIG`"),
         ("WEGENT_API_FIRST_ADMIN", "root", "the stack needs 'admin'"),
         ("WEGENT_OPERATOR_ACCOUNTS_NAMESPACE", "users", "the stack needs 'wegent-accounts'"),
+        ("WEGENT_API_OWN_NAMESPACE", "agents", "the stack needs 'wegent-system'"),
+        ("WEGENT_RUNNER_LEASE_NAMESPACE", "agents", "the stack needs 'wegent-system'"),
+        ("WEGENT_RUNNER_KUBECONFIG", "/elsewhere", "`unset WEGENT_RUNNER_KUBECONFIG`"),
+        ("WEGENT_RUNNER_LISTEN_HOST", "0.0.0.0", "`make up` serves the runner on this machine"),
+        ("WEGENT_RUNNER_SLOTS", "0", "greater than or equal to 1"),
+        ("WEGENT_DEMO_MODEL_HOST", "0.0.0.0", "`make up` serves the demo model on this machine"),
+        ("WEGENT_DEMO_MODEL_ENABLED", "maybe", "should be a valid boolean"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name_with_a_remedy(
@@ -111,6 +131,31 @@ def test_all_faults_are_told_at_once() -> None:
 def test_two_programs_on_one_port_are_refused() -> None:
     said = refusal({"WEGENT_API_PORT": "8081"})
     assert "WEGENT_OPERATOR_LISTEN_PORT and WEGENT_API_PORT are both 8081" in said
+
+
+def test_each_pair_of_programs_on_one_port_is_told() -> None:
+    said = refusal({"WEGENT_RUNNER_LISTEN_PORT": "8000", "WEGENT_DEMO_MODEL_PORT": "8000"})
+    assert said.count("are both 8000") == 3
+
+
+@pytest.mark.parametrize("value", ["false", "off", "0"])
+def test_the_demo_model_can_be_left_out(value: str) -> None:
+    assert not NOTHING.merged({"WEGENT_DEMO_MODEL_ENABLED": value}).demo_model
+
+
+def test_a_wrong_network_is_refused_with_the_stacks_own_default() -> None:
+    said = refusal({"WEGENT_RUNNER_EGRESS_ALLOW": "10.0.0.0/33"})
+    assert "does not appear to be an IPv4 or IPv6 network" in said
+    assert "WEGENT_RUNNER_EGRESS_ALLOW=127.0.0.0/8,::1/128 make up" in said
+
+
+def test_a_secret_setting_is_kept_and_not_shown() -> None:
+    name, url = "WEGENT_RUNNER_STORE_URL", "postgresql://wegent:hunter2@db.example.com/wegent"
+    told = NOTHING.merged({name: url})
+    assert told.of(RUNNER)[name] == url
+    assert "hunter2" not in "".join(told.lines())
+    [line] = told.differing({name: url.replace("hunter2", "hunter3")})
+    assert "hunter" not in line
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])

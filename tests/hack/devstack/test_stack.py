@@ -1,12 +1,10 @@
 """The commands behind `make up` and similar targets, run on the test's own cluster."""
 
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,52 +13,10 @@ import pytest
 from devcluster.binaries import Binaries
 from devcluster.ports import LOOPBACK, free_ports
 from devstack.stack import Stack
+from tests.hack.devstack.commands import Commands
 from tests.support.kubectl import Kubectl
 
-COMMAND_WITHIN_S = 240
 EXAMPLES = Path(__file__).parents[3] / "examples"
-
-
-NOT_PASSED_ON = re.compile(r"^(KUBECONFIG|CLUSTER|WEGENT_.*)$")
-
-
-class Commands:
-    """``python -m devstack`` with its own state directory.
-
-    The first ``up`` gets its own ports; later commands must find them by themselves.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        operator, self.api_port = free_ports(2)
-        self.ports = {
-            "WEGENT_OPERATOR_LISTEN_PORT": str(operator),
-            "WEGENT_API_PORT": str(self.api_port),
-        }
-        self._env = {
-            name: value for name, value in os.environ.items() if not NOT_PASSED_ON.match(name)
-        }
-
-    def run(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        first = not (self.directory / "stack" / "settings.json").exists()
-        return subprocess.run(
-            [sys.executable, "-m", "devstack", f"--state={self.directory}", command],
-            env=self._env | (self.ports if first else {}) | environment,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=COMMAND_WITHIN_S,
-            check=False,
-        )
-
-    def ok(self, command: str, **environment: str) -> str:
-        done = self.run(command, **environment)
-        assert done.returncode == 0, f"{command}: {done.stdout} {done.stderr}"
-        return done.stdout
-
-    def operator_pid(self) -> int:
-        pid = Stack(self.directory).operator.daemon.pid()
-        assert pid is not None
-        return pid
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +49,7 @@ def test_a_taken_port_is_named_and_nothing_is_started(commands: Commands) -> Non
         assert refused.returncode == 1
         assert f"port {commands.api_port} of 127.0.0.1" in refused.stderr
         assert "WEGENT_API_PORT=... make up" in refused.stderr
-        assert commands.run("status").stdout.count(": down\n") == 3
+        assert commands.run("status").stdout.count(": down\n") == 4
 
 
 def test_up_down_and_up(commands: Commands, kubectl: Kubectl) -> None:
@@ -130,7 +86,7 @@ def test_commands_in_a_copy_of_a_running_stack_leave_it_alone(commands: Commands
     # shutil.copytree does not copy etcd's socket.
     subprocess.run(["cp", *how.split(), commands.directory, copy.directory], check=True)
     pid = commands.operator_pid()
-    assert copy.run("status").stdout.count(": down\n") == 3
+    assert copy.run("status").stdout.count(": down\n") == 4
     remedy = "`make clean` here deletes the copy and leaves the original alone"
     for command in ("up", "token", "admin-login", "kubeconfig", "uninstall"):
         refused = copy.run(command, **copy.ports)

@@ -14,8 +14,9 @@ from tests.support.waiting import eventually
 from tests.support.wegent import OPERATOR_USER
 from wegent_crds.conditions import Reason
 from wegent_crds.registry import GHOST as GHOST_KIND
+from wegent_kube.event_series import Correlator, Story
 from wegent_kube.resources import EVENTS
-from wegent_operator.runtime.event_series import Correlator, Story
+from wegent_operator.runtime.events import subject_of
 from wegent_operator.state.conditions import rfc3339, status_patch, with_verdict
 from wegent_operator.state.objects import state_of
 from wegent_operator.state.verdict import Problem, verdict_of
@@ -331,9 +332,11 @@ async def test_the_longest_messages_are_taken(api: Api, namespace: str, characte
     told = with_verdict(state, verdict_of([], [problem]), rfc3339(now))
     await api.merge("ghosts", namespace, "g", status_patch(told), "status")
     story = Story("Reconcile", "Any", character * 100_000, normal=True)
-    series = Correlator().correlate(state, story, now)
+    series = Correlator().correlate(subject_of(state), story, now)
     assert series
-    await api.client.request("POST", EVENTS.path(namespace), body=series.body("host" * 60))
+    await api.client.request(
+        "POST", EVENTS.path(namespace), body=series.body("wegent-operator", "host" * 60)
+    )
 
 
 async def test_metrics_and_health_answer(operator: OperatorProcess) -> None:

@@ -137,6 +137,20 @@ async def test_what_kills_its_runners_is_given_up(
     assert writes.of() == {"patch status": 2}
 
 
+async def test_claims_that_were_given_back_do_not_count(
+    api: Api, namespace: str, make_task: MakeTask
+) -> None:
+    await make_task()
+    claimed = {"status": running(attempts=6, claim=a_claim("drained", 60))}
+    await api.merge("tasks", namespace, "t", claimed, "status")
+    given_back = {"phase": "Pending", "claim": None, "startTime": None, "releases": 2}
+    await api.merge("tasks", namespace, "t", {"status": given_back}, "status")
+    unlucky = running(attempts=7, claim=a_claim("unlucky", SHORTEST_LEASE_S))
+    await api.merge("tasks", namespace, "t", {"status": unlucky}, "status")
+    pending = await in_phase(api, namespace, "Pending")
+    assert (pending["status"]["attempts"], pending["status"]["releases"]) == (7, 2)
+
+
 async def test_each_change_of_phase_is_counted_once_whoever_wrote_it(
     api: Api, namespace: str, make_task: MakeTask, runner: KubeClient, operator: OperatorProcess
 ) -> None:

@@ -20,7 +20,7 @@ from wegent_kube.resources import resource_of
 pytestmark = pytest.mark.usefixtures("operator")
 
 RESTORE = {"spec": {"restore": True}}
-OWN = ("phase", "attempts", "startTime", "completionTime", "result", "message")
+OWN = ("phase", "attempts", "releases", "startTime", "completionTime", "result", "message", "usage")
 
 
 async def brought_back(api: Api, namespace: str) -> None:
@@ -102,6 +102,23 @@ async def test_work_that_was_under_way_waits_to_be_claimed_again(
     assert await second.claim(task)
     await second.finish()
     assert (await in_phase(api, namespace, "Completed"))["status"]["attempts"] == 2
+
+
+async def test_releases_and_usage_come_back(api: Api, namespace: str, make_task: MakeTask) -> None:
+    await make_task()
+    usage = {"inputTokens": 7, "outputTokens": 4, "cachedInputTokens": 0, "modelRequests": 1}
+    await api.merge("tasks", namespace, "t", {"status": running()}, "status")
+    given_back = {"phase": "Pending", "claim": None, "startTime": None, "releases": 1}
+    await api.merge("tasks", namespace, "t", {"status": given_back}, "status")
+    await api.merge("tasks", namespace, "t", {"status": running(attempts=2)}, "status")
+    status = ended("Completed", attempts=2, usage=usage) | {"claim": None}
+    await api.merge("tasks", namespace, "t", {"status": status}, "status")
+    await in_phase(api, namespace, "Completed")
+    before, after = await deleted_and_restored(api, namespace)
+    assert after["status"]["releases"] == 1
+    assert {it: after["status"].get(it) for it in OWN} == {
+        it: before["status"].get(it) for it in OWN
+    }
 
 
 async def test_what_had_not_begun_or_never_will(

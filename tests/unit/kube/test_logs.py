@@ -1,4 +1,4 @@
-"""Log lines are JSON objects with the same fields in both programs."""
+"""Log lines are JSON objects with the same fields in all programs."""
 
 import json
 import logging

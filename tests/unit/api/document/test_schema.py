@@ -21,8 +21,8 @@ OPERATIONS = [
     for method, operation in methods.items()
 ]
 VERBS = (
-    *("apply", "change", "create", "delete", "get", "list", "login", "purge", "put", "register"),
-    *("replace", "reset", "restore", "leave", "revoke"),
+    *("apply", "cancel", "change", "create", "delete", "follow", "get", "leave", "list", "login"),
+    *("purge", "put", "refresh", "register", "replace", "reset", "restore", "revoke"),
 )
 each = pytest.mark.parametrize(
     "operation", [it for _, it in OPERATIONS], ids=[name for name, _ in OPERATIONS]

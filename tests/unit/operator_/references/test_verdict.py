@@ -24,8 +24,12 @@ def selector(**labels: str) -> dict[str, Any]:
     return {"namespaceSelectors": [{"matchLabels": labels}]}
 
 
-def cache(*objects: ObjectState, shared: frozenset[str] = frozenset()) -> Cache:
-    made = Cache(shared)
+def cache(
+    *objects: ObjectState,
+    shared: frozenset[str] = frozenset(),
+    served: frozenset[str] = frozenset({"Chat"}),
+) -> Cache:
+    made = Cache(shared, served)
     for item in objects:
         made.put(item)
     return made
@@ -304,3 +308,170 @@ def test_the_longest_message_fits_the_schema() -> None:
         message = evaluate(task, cache(task, team, *bots, *there)).ready.message
         assert 8_000 < len(message.encode()) < 20_000
         assert message.endswith("more")
+
+
+def fallback(*names: str, name: str = "m", **more: Any) -> ObjectState:
+    """Return a Model that falls back to others."""
+    refs = [{"name": it} for it in names]
+    return state("Model", name, {"provider": "openai", "fallbackRefs": refs, **more})
+
+
+def test_a_model_names_a_missing_fallback() -> None:
+    model = fallback("n", "o")
+    verdict = evaluate(model, cache(model, state("Model", "n")))
+    assert (verdict.ready.reason, verdict.resolved_refs.reason) == ("RefNotFound", "RefNotFound")
+    assert verdict.ready.message.startswith("spec.fallbackRefs[1]: Model default/o does not exist")
+    bot = evaluate(BOT, cache(BOT, GHOST, SHELL, model, state("Model", "n")))
+    assert bot.ready.reason == "RefNotReady"
+
+
+def test_models_may_fall_back_to_each_other() -> None:
+    one, other = fallback("n"), fallback("m", name="n")
+    view = cache(one, other, BOT, GHOST, SHELL)
+    for it in (one, other, BOT):
+        assert evaluate(it, view).ready.status
+
+
+def test_the_fallbacks_of_a_fallback_are_not_called_and_do_not_matter() -> None:
+    model = fallback("n")
+    assert evaluate(model, cache(model, fallback("gone", name="n"))).ready.status
+
+
+def test_a_model_may_not_fall_back_to_itself() -> None:
+    model = state("Model", "m", {"fallbackRefs": [{"name": "m", "namespace": "default"}]})
+    verdict = evaluate(model, cache(model))
+    assert (verdict.ready.reason, bool(verdict.stalled)) == ("DuplicateRef", True)
+    assert verdict.ready.message == (
+        "spec.fallbackRefs[0]: Model default/m is this object itself; remove the reference"
+    )
+
+
+def test_a_fallback_elsewhere_needs_a_grant() -> None:
+    model = state("Model", "m", {"fallbackRefs": [{"name": "n", "namespace": "theirs"}]})
+    theirs = state("Model", "n", {"provider": "openai"}, namespace="theirs")
+    assert evaluate(model, cache(model, theirs)).ready.reason == "RefNotPermitted"
+    open_to_all = state(
+        "Model", "n", {"accessFrom": {"namespaceSelectors": [{}]}}, namespace="theirs"
+    )
+    assert evaluate(model, cache(model, open_to_all)).ready.status
+
+
+@pytest.mark.parametrize(("home", "named"), [("default", "Model default/n"), ("ours", "a Model")])
+def test_the_shell_must_take_the_fallbacks_provider_too(home: str, named: str) -> None:
+    """A Bot elsewhere may use the Model, and learns no name that the Model's spec has."""
+    model = fallback("n", accessFrom={"namespaceSelectors": [{}]})
+    other = state("Model", "n", {"provider": "anthropic"})
+    shell = state("Shell", "s", {"type": "Chat", "supportedProviders": ["openai"]}, namespace=home)
+    spec = BOT_SPEC | {"modelRef": {"name": "m", "namespace": "default"}}
+    bot = state("Bot", "b", spec, namespace=home)
+    view = cache(bot, model, other, shell, state("Ghost", "g", namespace=home))
+    assert evaluate(bot, view).ready.message == (
+        f"spec.shellRef: Shell {home}/s supports the providers openai, but {named}, a fallback of "
+        "Model default/m in spec.modelRef, has the provider anthropic; choose another Model or"
+        " Shell"
+    )
+
+
+def continued(name: str = "k", previous: str = "p", **status: Any) -> ObjectState:
+    """Return a Task that continues another one."""
+    spec = {"teamRef": {"name": "t"}, "previousTaskRef": {"name": previous}}
+    return state("Task", name, spec, status=status)
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "message"),
+    [
+        (
+            None,
+            "RefNotFound",
+            " does not exist; create it or change the reference",
+        ),
+        (
+            "Running",
+            "RefNotReady",
+            " has not ended; this Task can begin when it is Completed",
+        ),
+        (
+            "Failed",
+            "RefNotReady",
+            " is Failed; only a Completed Task can be continued",
+        ),
+        ("Completed", "Ready", ""),
+    ],
+)
+def test_a_task_waits_for_the_previous_one(phase: str | None, reason: str, message: str) -> None:
+    previous = [] if phase is None else [state("Task", "p", status={"phase": phase})]
+    verdict = evaluate(continued(), cache(TEAM, BOT, GHOST, MODEL, SHELL, *previous))
+    assert verdict.ready.reason == reason
+    assert verdict.ready.message == (message and f"spec.previousTaskRef: Task default/p{message}")
+
+
+def test_the_references_of_a_completed_previous_task_do_not_matter() -> None:
+    previous = state("Task", "p", {"botRef": {"name": "gone"}}, status={"phase": "Completed"})
+    assert evaluate(continued(), cache(TEAM, BOT, GHOST, MODEL, SHELL, previous)).ready.status
+
+
+def test_two_tasks_that_name_each_other_wait() -> None:
+    one, other = continued("k", "l"), continued("l", "k")
+    view = cache(one, other, TEAM, BOT, GHOST, MODEL, SHELL)
+    assert [evaluate(it, view).ready.reason for it in (one, other)] == ["RefNotReady"] * 2
+
+
+CODE = state("Shell", "s", {"type": "ClaudeCode"})
+UNSERVED = "spec.shellRef: no runner serves Shells of the type ClaudeCode"
+
+
+def served(judged: ObjectState, view: Cache) -> tuple[bool, str, str] | None:
+    outcome = evaluate(judged, view).served
+    return None if outcome is None else (outcome.status, outcome.reason, outcome.message)
+
+
+@pytest.mark.parametrize(
+    ("judged", "way"),
+    [
+        (BOT, ""),
+        (TEAM, "spec.bots[0]: Bot default/b: "),
+        (TASK, "spec.teamRef: Team default/t: spec.bots[0]: Bot default/b: "),
+    ],
+)
+def test_a_shell_that_no_runner_serves_is_told_up_to_the_task(
+    judged: ObjectState, way: str
+) -> None:
+    parts = (BOT, TEAM, TASK, GHOST, MODEL)
+    assert served(judged, cache(*parts, SHELL)) == (True, "ShellServed", "")
+    view = cache(*parts, CODE)
+    assert served(judged, view) == (False, "ShellNotServed", way + UNSERVED)
+    assert evaluate(judged, view).ready.status, "it doesn't affect Ready"
+    assert served(judged, cache(*parts, CODE, served=frozenset({"ClaudeCode"}))) == (
+        True,
+        "ShellServed",
+        "",
+    )
+    assert served(judged, cache(*parts)) is None, "the Shell is not known"
+    assert served(GHOST, view) is None
+
+
+def test_one_unserved_shell_is_told_while_another_is_missing() -> None:
+    team = team_of("b", "gone")
+    assert served(team, cache(team, BOT, CODE)) == (
+        False,
+        "ShellNotServed",
+        f"spec.bots[0]: Bot default/b: {UNSERVED}",
+    )
+
+
+def test_the_shell_of_a_bot_elsewhere_is_not_named() -> None:
+    view = cache(ABROAD, *their_bot({"namespaceSelectors": [{}]}), served=frozenset())
+    view.put(state("Shell", "s", {"type": "ClaudeCode"}, namespace="theirs"))
+    assert served(ABROAD, view) == (
+        False,
+        "ShellNotServed",
+        "spec.bots[0]: Bot theirs/b needs a Shell that no runner serves",
+    )
+
+
+def test_nothing_is_said_of_a_shell_that_may_not_be_used() -> None:
+    spec = BOT_SPEC | {"shellRef": {"name": "s", "namespace": "theirs"}}
+    bot = state("Bot", "b", spec)
+    view = cache(bot, GHOST, MODEL, state("Shell", "s", {"type": "Codex"}, namespace="theirs"))
+    assert served(bot, view) is None

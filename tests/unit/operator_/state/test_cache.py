@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 from tests.unit.objects import BOT_SPEC, evaluate, state
+from wegent_crds.api_keys import ROLE
 from wegent_crds.references import ObjectKey
 from wegent_operator.state.cache import REMEMBERED, Cache
 from wegent_operator.state.conditions import with_verdict
 
 GHOST = ObjectKey("ghosts", "default", "g")
+KEY_ROLE = ObjectKey("roles", "default", ROLE)
+"""The Role of the runner on the keys of the namespace's Models, which depends on each Model."""
 
 
 def test_a_missing_target_already_has_its_referrers() -> None:
@@ -62,6 +65,43 @@ def test_a_change_goes_through_the_whole_chain_once() -> None:
     assert cache.pop_dependents(bot.key) == {team.key}
     assert cache.pop_dependents(team.key) == frozenset()
     assert cache.pop_dependents(bot.key) == frozenset()
+
+
+def test_a_cycle_within_a_kind_is_gone_through_once() -> None:
+    """A Task depends on the phase of the previous one, and not on that one's verdict."""
+    cache, bot = Cache(), state("Bot", "b", BOT_SPEC)
+    spec = {"provider": "openai", "fallbackRefs": [{"name": "n"}]}
+    model = state("Model", "m", spec)
+    other = state("Model", "n", spec | {"fallbackRefs": [{"name": "m"}]})
+    for one in (bot, model, other):
+        cache.put(one)
+    cache.clear_dirty()
+    cache.remove(other.key)
+    assert cache.pop_dependents(other.key) == {model.key, KEY_ROLE}
+    assert cache.pop_dependents(KEY_ROLE) == frozenset()
+    assert cache.pop_dependents(model.key) == {bot.key}
+    assert cache.pop_dependents(other.key) == frozenset()
+    assert cache.pop_dependents(bot.key) == frozenset()
+    assert not cache._dirty
+
+
+def test_an_object_that_changes_beside_its_referent_concerns_its_own_kind() -> None:
+    cache = Cache()
+    first = state("Task", "a")
+    second = state("Task", "b", {"previousTaskRef": {"name": "a"}})
+    third = state("Task", "c", {"previousTaskRef": {"name": "b"}})
+    for one in (first, second, third):
+        cache.put(one)
+    cache.clear_dirty()
+    cache.put(state("Task", "a", status={"phase": "Running"}))
+    assert cache.pop_dependents(first.key) == frozenset(), "it has not ended"
+    cache.put(state("Task", "a", status={"phase": "Completed"}))
+    assert cache.pop_dependents(first.key) == {second.key}
+    assert cache.pop_dependents(second.key) == frozenset()
+    cache.remove(first.key)
+    assert cache.pop_dependents(first.key) == {second.key}
+    cache.remove(second.key)
+    assert cache.pop_dependents(second.key) == {third.key}
 
 
 def test_what_is_undone_before_its_turn_is_passed_on() -> None:

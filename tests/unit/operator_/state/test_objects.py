@@ -12,8 +12,10 @@ from devcluster.checkout import CHECKOUT
 from tests.unit.objects import body, evaluate
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import BY_KIND, KINDS, Kind
+from wegent_crds.selectors import selectors_of
 from wegent_operator.accounts.plan import plan
 from wegent_operator.accounts.provisions import Provisions
+from wegent_operator.keys.grants import KeyGrants
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import (
     AccountState,
@@ -22,7 +24,6 @@ from wegent_operator.state.objects import (
     TombstoneState,
     state_of,
 )
-from wegent_operator.state.selectors import selectors_of
 from wegent_operator.tasks.deadlines import Seen, next_step
 from wegent_operator.watch.feed import Feed
 
@@ -36,7 +37,9 @@ def tombstone(**spec: Any) -> dict[str, Any]:
 
 
 def feed() -> Feed:
-    return Feed(Cache(), Provisions("wegent-accounts"), Mock(), Mock(), "wegent-accounts")
+    return Feed(
+        Cache(), Provisions("wegent-accounts"), Mock(), Mock(), "wegent-accounts", KeyGrants()
+    )
 
 
 @pytest.mark.parametrize("text", [NO_DAY, "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", 5])

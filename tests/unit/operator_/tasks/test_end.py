@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.tasks import ended, running
+from tests.support.tasks import condition, ended, running
 from tests.unit.objects import state
 from wegent_crds.phases import FINAL, Phase
 from wegent_operator.state.objects import TaskState
@@ -51,6 +51,13 @@ def test_each_end(phase: Phase, conditions: dict[str, tuple[str, str]]) -> None:
 def test_no_ready_that_is_not_true_is_left(phase: Phase, value: str) -> None:
     ready = {"type": "Ready", "status": value, "reason": "Any", "lastTransitionTime": NOW}
     assert "Ready" not in said(told(task(ended(phase, attempts=0, conditions=[ready]))))
+
+
+def test_no_task_that_has_ended_is_said_to_wait_for_a_runner() -> None:
+    served, unserved = condition("Served"), condition("Served", "False")
+    assert "Served" in said(told(task(running(conditions=[unserved]))))
+    assert "Served" in said(told(task(ended("Completed", conditions=[served]))))
+    assert "Served" not in said(told(task(ended("Completed", conditions=[unserved]))))
 
 
 def test_an_edit_while_it_runs_is_acknowledged_and_a_cancellation_only_by_the_end() -> None:

@@ -9,6 +9,7 @@ from wegent_crds.kinds.task_status import TaskStatus
 from wegent_operator.trash.task_replay import steps_to
 
 BORN: dict[str, Any] = TaskStatus().body()
+USAGE = {"inputTokens": 7, "outputTokens": 4, "cachedInputTokens": 0, "modelRequests": 1}
 KEPT: dict[str, dict[str, Any]] = {
     "never looked at": BORN,
     "pending": pending(),
@@ -16,12 +17,15 @@ KEPT: dict[str, dict[str, Any]] = {
     "running": running(),
     "completed": ended("Completed"),
     "completed at the third attempt": ended("Completed", attempts=3),
+    "given back and pending": pending(attempts=3) | {"releases": 2, "usage": USAGE},
+    "given back before it completed": ended("Completed", attempts=3, releases=2, usage=USAGE),
+    "given back and cancelled": ended("Cancelled", attempts=0) | {"attempts": 1, "releases": 1},
     "failed with half a result": ended("Failed", result="Half of it."),
     "cancelled": ended("Cancelled"),
     "cancelled before it was claimed": ended("Cancelled", attempts=0),
     "cancelled before it was claimed again": ended("Cancelled", attempts=0) | {"attempts": 2},
 }
-WRITES = dict(zip(KEPT, (0, 0, 2, 2, 2, 2, 2, 2, 1, 3), strict=True))
+WRITES = dict(zip(KEPT, (0, 0, 2, 2, 2, 2, 2, 4, 3, 2, 2, 1, 3), strict=True))
 
 
 def there(status: dict[str, Any]) -> dict[str, Any]:
@@ -59,11 +63,12 @@ def test_each_write_is_allowed_and_none_makes_it_claimable(which: str) -> None:
         assert (status["phase"], status["attempts"]) == ("Pending", kept["attempts"])
         assert "claim" not in status
     else:
-        own = ("phase", "attempts", "startTime", "completionTime", "result", "message")
+        times = ("startTime", "completionTime")
+        own = ("phase", "attempts", "releases", *times, "result", "message", "usage")
         assert {it: status.get(it) for it in own} == {it: kept.get(it) for it in own}
 
 
-@pytest.mark.parametrize("done", [0, 1, 2, 3])
+@pytest.mark.parametrize("done", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize("which", KEPT)
 def test_a_second_try_goes_on_where_the_first_one_ended(which: str, done: int) -> None:
     patches = steps_to(KEPT[which], there(BORN))

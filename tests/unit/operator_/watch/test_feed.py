@@ -7,6 +7,7 @@ from unittest.mock import Mock
 from tests.unit.objects import body, state
 from wegent_crds.registry import TASK
 from wegent_operator.accounts.provisions import Provisions
+from wegent_operator.keys.grants import KeyGrants
 from wegent_operator.runtime.dispatcher import Dispatcher
 from wegent_operator.runtime.queue import KeyedQueue
 from wegent_operator.state.cache import Cache
@@ -16,7 +17,9 @@ from wegent_operator.watch.feed import Feed
 
 def test_one_that_waits_keeps_nothing_of_what_has_gone() -> None:
     untouched = cast("Any", None)
-    feed = Feed(Cache(), Provisions("wegent-accounts"), untouched, untouched, "wegent-accounts")
+    feed = Feed(
+        Cache(), Provisions("wegent-accounts"), untouched, untouched, "wegent-accounts", KeyGrants()
+    )
     for number in range(5):
         task = body("Task", f"t{number}", {"botRef": {"name": "b"}, "prompt": "Go."})
         assert feed.upsert(TASK, task)
@@ -30,7 +33,9 @@ def test_one_whose_turn_has_ended_keeps_no_first_sightings_of_tasks() -> None:
     cache = Cache()
     tasks = TaskSteps(cache, KeyedQueue(), untouched, untouched, untouched, untouched, untouched)
     dispatcher = Mock(spec=Dispatcher)
-    feed = Feed(cache, Provisions("wegent-accounts"), dispatcher, tasks, "wegent-accounts")
+    feed = Feed(
+        cache, Provisions("wegent-accounts"), dispatcher, tasks, "wegent-accounts", KeyGrants()
+    )
     task = state("Task", "t", {"botRef": {"name": "b"}, "prompt": "Go.", "cancel": True})
     feed.start()
     tasks._sightings.of(task.key, task.uid, task.progress, datetime.now(UTC))

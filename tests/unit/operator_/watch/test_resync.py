@@ -14,12 +14,14 @@ from wegent_crds.registry import GHOST, SHELL, SKILL, Kind
 from wegent_kube import KubeClient
 from wegent_kube.resources import NAMESPACES, ROLE_BINDINGS, resource_of
 from wegent_operator.accounts.provisions import Provisions
+from wegent_operator.keys.grants import KeyGrants
 from wegent_operator.runtime.metrics import Metrics
 from wegent_operator.runtime.visibility import Visibility
 from wegent_operator.state.cache import Cache
 from wegent_operator.watch import resync as resync_module
 from wegent_operator.watch.feed import Feed
-from wegent_operator.watch.resync import RESOURCES, Resyncer
+from wegent_operator.watch.resources import RESOURCES
+from wegent_operator.watch.resync import Resyncer
 
 MOST = 30
 """The most lists of a refused resource in a test's time; a busy loop makes hundreds."""
@@ -35,7 +37,7 @@ async def stub() -> AsyncIterator[StubApi]:
 async def resyncing(stub: StubApi) -> AsyncIterator[Resyncer]:
     untouched = cast("Any", None)
     accounts = "wegent-accounts"
-    feed = Feed(Cache(), Provisions(accounts), untouched, untouched, accounts)
+    feed = Feed(Cache(), Provisions(accounts), untouched, untouched, accounts, KeyGrants())
     metrics = Metrics()
     async with KubeClient(connection_to(stub)) as client:
         visibility = Visibility([it.plural for it in RESOURCES], metrics)

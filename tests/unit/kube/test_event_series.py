@@ -1,11 +1,11 @@
 """The grouping of occurrences into one Event, and an object's maximum of Events."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.unit.objects import state
-from wegent_operator.runtime.event_series import (
+from wegent_kube.event_series import (
     BURST,
     COMBINED,
     MAX_NOTE_BYTES,
@@ -15,11 +15,18 @@ from wegent_operator.runtime.event_series import (
     Correlator,
     Series,
     Story,
+    Subject,
     cut,
 )
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-BOT = state("Bot", "b")
+
+
+def bot(name: str) -> Subject:
+    return Subject("agent.wecode.io/v1", "Bot", "default", name, uuid.uuid4().hex, "7")
+
+
+BOT = bot("b")
 MISSING = Story(
     "Reconcile", "RefNotFound", "spec.ghostRef: Ghost default/g does not exist", normal=False
 )
@@ -40,7 +47,7 @@ def noted(note: str) -> Story:
 
 
 def test_the_first_story_is_an_event_with_both_forms_of_time() -> None:
-    body = told(Correlator().correlate(BOT, MISSING, NOW)).body("pod")
+    body = told(Correlator().correlate(BOT, MISSING, NOW)).body("wegent-test", "pod")
     assert body["firstTimestamp"] == body["lastTimestamp"] == "2026-01-31T12:00:00Z"
     assert body["eventTime"] == "2026-01-31T12:00:00.000000Z"
     assert body["count"] == 1
@@ -66,7 +73,7 @@ def test_an_equal_story_is_the_same_event() -> None:
 def test_another_object_of_the_name_has_events_of_its_own() -> None:
     correlator = Correlator()
     first = told(correlator.correlate(BOT, MISSING, NOW))
-    again = told(correlator.correlate(state("Bot", "b"), MISSING, NOW))
+    again = told(correlator.correlate(bot("b"), MISSING, NOW))
     assert (again is first, again.count) == (False, 1)
 
 
@@ -87,7 +94,7 @@ def test_an_object_has_a_burst_and_then_one_every_five_minutes() -> None:
     correlator = Correlator()
     results = [correlator.correlate(BOT, MISSING, NOW) for _ in range(BURST + 5)]
     assert [result is not None for result in results] == [True] * BURST + [False] * 5
-    other = state("Bot", "other")
+    other = bot("other")
     assert correlator.correlate(other, MISSING, NOW) is not None, "each object has its own"
     assert correlator.correlate(BOT, MISSING, later(REFILL_S / 2)) is None
     refilled = told(correlator.correlate(BOT, MISSING, later(REFILL_S)))
@@ -106,7 +113,7 @@ def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing() -> None:
 def test_what_is_remembered_is_bounded() -> None:
     correlator = Correlator(8)
     for number in range(100):
-        correlator.correlate(state("Bot", f"b{number}"), MISSING, NOW)
+        correlator.correlate(bot(f"b{number}"), MISSING, NOW)
     assert len(correlator) == 3 * 8
 
 

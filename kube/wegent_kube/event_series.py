@@ -18,12 +18,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
-from wegent_crds.references import ObjectKey
-from wegent_crds.registry import API_VERSION, BY_PLURAL
 from wegent_kube.resources import EVENTS
-from wegent_operator.state.objects import ObjectState
 
-CONTROLLER: Final = "wegent-operator"
 MAX_NOTE_BYTES: Final = 1024
 """The API server's own bound."""
 MAX_INSTANCE: Final = 128
@@ -49,6 +45,19 @@ _V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """The object that an Event is about."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    version: str
+    """``metadata.resourceVersion``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """The content of one Event."""
 
@@ -63,10 +72,8 @@ class Story:
 class Series:
     """One Event, and how often it has been told."""
 
-    key: ObjectKey
-    uid: str
-    version: int
-    """resourceVersion of the object when the first of these stories was told."""
+    subject: Subject
+    """The object as it was when the first of these stories was told."""
     story: Story
     first: datetime
     last: datetime
@@ -77,7 +84,7 @@ class Series:
 
     def __post_init__(self) -> None:
         """Name the Event as client-go names its own: the object, a dot, something unique."""
-        self.name = f"{self.key.name[:MAX_NAME].rstrip('-.')}.{uuid.uuid4().hex}"
+        self.name = f"{self.subject.name[:MAX_NAME].rstrip('-.')}.{uuid.uuid4().hex}"
 
     def changes(self) -> dict[str, Any]:
         """Return the fields that a repeat changes, as a merge patch."""
@@ -90,33 +97,33 @@ class Series:
             changes["series"] = {"count": self.count, "lastObservedTime": _micros(self.last)}
         return changes
 
-    def body(self, instance: str) -> dict[str, Any]:
-        """Return the Event.
+    def body(self, component: str, instance: str) -> dict[str, Any]:
+        """Return the Event as a program reports it.
 
         It has the times and counts of both forms of Events. It belongs to the core group, because
         ``kubectl describe`` sorts by ``lastTimestamp``, which ``events.k8s.io/v1`` refuses.
         """
-        key = self.key
+        subject = self.subject
         return {
             "apiVersion": EVENTS.api_version,
             "kind": "Event",
-            "metadata": {"name": self.name, "namespace": key.namespace},
+            "metadata": {"name": self.name, "namespace": subject.namespace},
             "eventTime": _micros(self.first),
             "firstTimestamp": self.first.isoformat(timespec="seconds").replace("+00:00", "Z"),
             **self.changes(),
-            "source": {"component": CONTROLLER},
-            "reportingComponent": CONTROLLER,
+            "source": {"component": component},
+            "reportingComponent": component,
             "reportingInstance": instance[:MAX_INSTANCE],
             "action": self.story.action,
             "reason": self.story.reason,
             "type": "Normal" if self.story.normal else "Warning",
             "involvedObject": {
-                "apiVersion": API_VERSION,
-                "kind": BY_PLURAL[key.plural].kind,
-                "namespace": key.namespace,
-                "name": key.name,
-                "uid": self.uid,
-                "resourceVersion": str(self.version),
+                "apiVersion": subject.api_version,
+                "kind": subject.kind,
+                "namespace": subject.namespace,
+                "name": subject.name,
+                "uid": subject.uid,
+                "resourceVersion": subject.version,
             },
         }
 
@@ -179,22 +186,20 @@ class Correlator:
     def __len__(self) -> int:
         return len(self._series) + len(self._similar) + len(self._budgets)
 
-    def correlate(self, state: ObjectState, story: Story, now: datetime) -> Series | None:
+    def correlate(self, subject: Subject, story: Story, now: datetime) -> Series | None:
         """Count a story; return its Event, or None if the object has had too many Events."""
-        about = (state.uid, story.action, story.reason, story.normal)
+        about = (subject.uid, story.action, story.reason, story.normal)
         note = cut(story.note, MAX_NOTE_BYTES)
         told_apart = self._told_apart(about, note, now)
         if not told_apart:
             note = cut(COMBINED + note, MAX_NOTE_BYTES)
         told = Story(story.action, story.reason, note, story.normal)
         key = (*about, note if told_apart else None)
-        series = self._series.get(
-            key, lambda: Series(state.key, state.uid, state.version, told, now, now)
-        )
+        series = self._series.get(key, lambda: Series(subject, told, now, now))
         series.story = told
         series.count += 1
         series.last = max(series.last, now)
-        budget = self._budgets.get(state.uid, lambda: _Budget(now))
+        budget = self._budgets.get(subject.uid, lambda: _Budget(now))
         return series if budget.take(now) else None
 
     def _told_apart(self, about: tuple[Hashable, ...], note: str, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""A connection between the proxy and the real API server that a test can cut."""
+"""A connection between a program and a server that a test can cut or stall."""
 
 import asyncio
 import contextlib

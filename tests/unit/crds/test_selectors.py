@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wegent_operator.state.selectors import selectors_of
+from wegent_crds.selectors import selectors_of
 
 
 def expression(operator: str, *values: str) -> dict[str, Any]:

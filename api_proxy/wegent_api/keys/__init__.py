@@ -1,0 +1,1 @@
+"""API keys of Models, which users write and can't read."""

@@ -1,0 +1,131 @@
+"""Writes the API keys of Models as their caller. They are never read.
+
+A key is a Secret of a type of its own, with an annotation that names the hosts that may receive it.
+The API server's answers to writes contain the Secret, and are dropped here.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.errors import Cause, Invalid, NotFound, UpstreamStatus
+from wegent_api.upstream.client import UserApi
+from wegent_crds.api_keys import HOSTS_ANNOTATION, SECRET_TYPE
+from wegent_crds.providers import BASE_URLS
+from wegent_crds.registry import MODEL
+from wegent_crds.schema.fields import SecretKeyReference
+from wegent_kube.content_types import JSON_PATCH
+from wegent_kube.encoding import encode_json
+from wegent_kube.resources import SECRETS, resource_of
+
+MODELS: Final = resource_of(MODEL)
+DATA_KEY: Final = "key"
+"""Key of the data in a Secret for a Model that names none yet."""
+BACKGROUND: Final = {"propagationPolicy": "Background"}
+"""The policy ``wegent-keys`` allows no other: the answers would contain the key."""
+
+
+class ModelKeys:
+    """The keys of the Models in one namespace, written with the rights of a caller."""
+
+    def __init__(self, user_api: UserApi, caller: Caller, namespace: str) -> None:
+        self._user_api = user_api
+        self._caller = caller
+        self._namespace = namespace
+
+    async def put(
+        self, model: str, key: str, hosts: Sequence[str] | None
+    ) -> tuple[SecretKeyReference, Sequence[str]]:
+        """Store the key of a Model. Return its place, and the hosts that may receive it.
+
+        A Model that refers to no Secret is made to refer to a new one.
+
+        Raises:
+            Invalid: there are no hosts, and no safe default.
+            UpstreamStatus: the API server refused a request.
+        """
+        spec = await self._spec(model)
+        named = _reference(spec)
+        place = named or SecretKeyReference(name=f"{model}-key", key=DATA_KEY)
+        hosts = hosts or (default_host(spec),)
+        await self._write(place, key, hosts)
+        if named is None:
+            await self._refer(model, place)
+        return place, hosts
+
+    async def delete(self, model: str) -> None:
+        """Delete the Secret with the key of a Model. The Model still refers to it.
+
+        Raises:
+            NotFound: the Model refers to no Secret.
+            UpstreamStatus: the API server refused a request.
+        """
+        place = _reference(await self._spec(model))
+        if place is None:
+            raise NotFound(f'models "{model}": spec.apiKeySecretRef names no Secret')
+        path = SECRETS.path(self._namespace, place.name)
+        await self._user_api.request(self._caller, "DELETE", path, body=encode_json(BACKGROUND))
+
+    async def _spec(self, model: str) -> Mapping[str, Any]:
+        path = MODELS.path(self._namespace, model)
+        body = await self._user_api.request_json(self._caller, "GET", path)
+        spec: Mapping[str, Any] = body["spec"]
+        return spec
+
+    async def _write(self, place: SecretKeyReference, key: str, hosts: Sequence[str]) -> None:
+        body = encode_json(_secret(place, key, hosts))
+        try:
+            await self._user_api.request(
+                self._caller, "PUT", SECRETS.path(self._namespace, place.name), body=body
+            )
+        except UpstreamStatus as error:
+            if not error.is_not_found:
+                raise
+            await self._user_api.request(
+                self._caller, "POST", SECRETS.path(self._namespace), body=body
+            )
+
+    async def _refer(self, model: str, place: SecretKeyReference) -> None:
+        reference = place.model_dump(by_alias=True)
+        patch = [
+            {"op": "test", "path": "/spec/apiKeySecretRef", "value": None},
+            {"op": "add", "path": "/spec/apiKeySecretRef", "value": reference},
+        ]
+        path = MODELS.path(self._namespace, model)
+        await self._user_api.request(
+            self._caller, "PATCH", path, body=encode_json(patch), content_type=JSON_PATCH
+        )
+
+
+def default_host(spec: Mapping[str, Any]) -> str:
+    """Return the host of a Model's provider.
+
+    The host of ``baseUrl`` is no default: every editor of the namespace may have changed it since
+    the caller last saw the Model, and would get the key.
+
+    Raises:
+        Invalid: the Model has a baseUrl, or its provider's address isn't known.
+    """
+    url = BASE_URLS.get(spec["provider"])
+    if url is not None and "baseUrl" not in spec:
+        return str(urlsplit(url).hostname)
+    why = "has a baseUrl" if "baseUrl" in spec else "has a provider without a known address"
+    message = f"must name the hosts that may receive the key, because the Model {why}"
+    raise Invalid.of([Cause("FieldValueRequired", "hosts", message)], what="ModelKeyChange")
+
+
+def _reference(spec: Mapping[str, Any]) -> SecretKeyReference | None:
+    reference = spec.get("apiKeySecretRef")
+    return None if reference is None else SecretKeyReference.model_validate(reference)
+
+
+def _secret(place: SecretKeyReference, key: str, hosts: Sequence[str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": place.name, "annotations": {HOSTS_ANNOTATION: ", ".join(hosts)}},
+        "type": SECRET_TYPE,
+        "data": {place.key: base64.b64encode(key.encode()).decode()},
+    }

@@ -1,0 +1,1 @@
+"""OpenAI's API over Teams: a model is a Team, and each request makes a Task."""

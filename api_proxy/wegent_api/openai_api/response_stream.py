@@ -1,0 +1,120 @@
+"""The events of a response.
+
+``response.created`` has the number 0 and ``response.in_progress`` the number 1. The events between
+are the runner's own, with their positions as numbers. So a client can leave at any event, and
+continue with ``starting_after``.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+from wegent_api.http.errors import Problem
+from wegent_api.http.sse import Frames, frame
+from wegent_api.openai_api.errors import error_body
+from wegent_api.openai_api.response_object import response_body
+from wegent_api.openai_api.run_events import (
+    ENDED,
+    ERROR,
+    POSITION_MASK,
+    Ending,
+    Lasting,
+    Output,
+    TextIsVoid,
+    event_id,
+    events_of,
+    sequence_number,
+)
+from wegent_api.openai_api.tasks import problem_of
+from wegent_api.runs.blocks import RunEvent
+from wegent_kube.encoding import encode_json
+
+FINAL_EVENTS: Final[Mapping[str, str]] = {
+    "completed": "response.completed",
+    "incomplete": "response.incomplete",
+    "cancelled": "response.failed",
+    "failed": "response.failed",
+}
+"""Last event by the response's status. OpenAI has none of its own for a cancelled response."""
+ReadItems = Callable[[dict[str, Any]], Awaitable[list[dict[str, Any]]]]
+CREATED: Final = 0
+IN_PROGRESS: Final = 1
+RESTART: Final = (
+    "the run has begun again, and the text that was sent is void;"
+    " retrieve the response with stream=true to read it from its beginning"
+)
+
+
+class ResponseStream:
+    """The stream of one response.
+
+    Args:
+        task: the Task.
+        frames: the frames of its run, after the event `after`.
+        items: returns all items of an ended run, for a client that has not read all of it here.
+        after: sequence number of the last event that the client has, or -1.
+    """
+
+    def __init__(
+        self, task: dict[str, Any], frames: Frames, items: ReadItems, after: int = -1
+    ) -> None:
+        self._task = task
+        self._frames = frames
+        self._items = items
+        self._after = after
+        self._number = after
+        self._output = Output()
+        self._lasting = Lasting(after & POSITION_MASK if after > 0 else 0)
+
+    async def events(self) -> Frames:
+        """Yield the frames of the response's events."""
+        begun = {**response_body(self._task), "status": "in_progress"}
+        for number, name in ((CREATED, "created"), (IN_PROGRESS, "in_progress")):
+            if number > self._after:
+                yield self._frame(f"response.{name}", number, {"response": begun})
+        async with aclosing(self._frames):
+            async for event in events_of(self._frames):
+                if event.type in {ENDED, ERROR}:
+                    yield await self._last(event)
+                    return
+                self._output.take(event)
+                try:
+                    ready = self._lasting.take(event)
+                except TextIsVoid:
+                    yield self._error("run_restarted", RESTART)
+                    return
+                if ready:
+                    yield b"".join(
+                        self._frame(it.type, sequence_number(it), it.data) for it in ready
+                    )
+
+    async def _last(self, event: RunEvent) -> bytes:
+        if event.type == ERROR:
+            return self._problem(problem_of(event.data))
+        number = sequence_number(event) if event.id else self._number + 1
+        items = self._output.items
+        if self._after > IN_PROGRESS:
+            try:
+                items = await self._items(self._task) or items
+            except Problem as problem:
+                return self._problem(problem)
+        body = response_body(self._task, Ending.of(event.data, items))
+        return self._frame(FINAL_EVENTS[body["status"]], number, {"response": body})
+
+    def _problem(self, problem: Problem) -> bytes:
+        told = error_body(problem)
+        return self._error(told["code"] or told["type"], told["message"])
+
+    def _error(self, code: str, message: str) -> bytes:
+        return self._frame(
+            "error", self._number + 1, {"code": code, "message": message, "param": None}
+        )
+
+    def _frame(self, kind: str, number: int, data: Mapping[str, Any]) -> bytes:
+        self._number = number
+        return frame(kind, encode_json({**data, "type": kind, "sequence_number": number}))
+
+
+def run_position(after: int) -> str:
+    """Return the id of the run's event with a sequence number."""
+    return event_id(after) if after >= IN_PROGRESS else ""

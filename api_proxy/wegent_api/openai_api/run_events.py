@@ -1,0 +1,157 @@
+"""The items of a run, from its events.
+
+A run may begin again in the midst of an item, after a runner's death or a provider's failure. The
+runner then says from which position on its text is void. A client of OpenAI's API has no event for
+that. So the opening of an item is held back until its first text, and a restart before that text is
+not seen. After it, the stream has to end with an error.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from wegent_api.http.sse import Frames
+from wegent_api.runs.blocks import RunEvent, events_in
+
+ATTEMPT_BITS: Final = 32
+"""Bits of a sequence number for the position. Those above hold the attempt, counted from 0, so that
+the number of a first attempt is the position itself. A sum with 20 attempts fits a double."""
+POSITION_MASK: Final = (1 << ATTEMPT_BITS) - 1
+OPENING: Final = frozenset({"response.output_item.added", "response.content_part.added"})
+DONE: Final = "response.output_item.done"
+DELTA: Final = "response.output_text.delta"
+RESTARTED: Final = "run.restarted"
+ENDED: Final = "run.ended"
+ERROR: Final = "error"
+
+
+class TextIsVoid(Exception):  # noqa: N818 - names the event
+    """The run has begun again before text that was sent already."""
+
+
+def sequence_number(event: RunEvent) -> int:
+    """Return the sequence number of an event of a runner."""
+    attempt, _, position = event.id.partition(".")
+    return (int(attempt) - 1 << ATTEMPT_BITS) + int(position)
+
+
+def event_id(number: int) -> str:
+    """Return the id of the event with a sequence number; empty for the beginning of a run."""
+    position = number & POSITION_MASK
+    return f"{(number >> ATTEMPT_BITS) + 1}.{position}" if position else ""
+
+
+async def events_of(frames: Frames) -> AsyncIterator[RunEvent]:
+    """Yield the events in frames."""
+    async for whole in frames:
+        for event in events_in(whole):
+            yield event
+
+
+@dataclass(slots=True)
+class Lasting:
+    """Passes on the events of items whose text no later event makes void.
+
+    ``sent`` is the position of the last event that the client has.
+    """
+
+    sent: int = 0
+    _held: list[RunEvent] = field(default_factory=list)
+
+    def take(self, event: RunEvent) -> list[RunEvent]:
+        """Return the events to pass on after ``event``.
+
+        Raises:
+            TextIsVoid: the client has text that is void now.
+        """
+        if event.type == RESTARTED:
+            self._held.clear()
+            if event.data["valid_until"] < self.sent:
+                raise TextIsVoid
+            return []
+        if not event.type.startswith("response."):
+            return []
+        if event.type in OPENING:
+            self._held.append(event)
+            return []
+        ready = [*self._held, event]
+        self._held.clear()
+        self.sent = sequence_number(event) & POSITION_MASK
+        return ready
+
+
+@dataclass(slots=True)
+class Output:
+    """The finished items of a run."""
+
+    _items: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+
+    def take(self, event: RunEvent) -> None:
+        """Note an event."""
+        if event.type == DONE:
+            position = sequence_number(event) & POSITION_MASK
+            self._items.append((position, event.data["item"]))
+        elif event.type == RESTARTED:
+            valid = event.data["valid_until"]
+            self._items = [it for it in self._items if it[0] <= valid]
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """The items, in order."""
+        return [item for _, item in self._items]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a run.
+
+    Attributes:
+        phase: Final phase of the Task, or ``Deleted``.
+        items: The output.
+        message: Reason of a failure.
+        usage: ``status.usage``.
+    """
+
+    phase: str
+    items: list[dict[str, Any]]
+    message: str = ""
+    usage: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any], items: list[dict[str, Any]]) -> "Ending":
+        """Return the end that ``run.ended`` or a Task's status tells.
+
+        Without items there is no transcript any more, and the result is the output.
+        """
+        result = told.get("result")
+        return cls(
+            phase=told.get("phase") or "Failed",
+            items=items or ([_message(result)] if result else []),
+            message=told.get("message") or "",
+            usage=told.get("usage") or {},
+        )
+
+    @property
+    def text(self) -> str:
+        """All text of the output."""
+        return "\n\n".join(text for item in self.items if (text := text_of(item)))
+
+    @property
+    def truncated(self) -> bool:
+        """True if the last text ends before its end."""
+        return bool(self.items) and self.items[-1].get("status") == "incomplete"
+
+
+def text_of(item: Mapping[str, Any]) -> str:
+    """Return the text of an item; empty if it is no message."""
+    return "".join(part.get("text", "") for part in item.get("content") or ())
+
+
+def _message(text: str) -> dict[str, Any]:
+    return {
+        "id": "msg_0",
+        "type": "message",
+        "status": "completed",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": text, "annotations": []}],
+    }

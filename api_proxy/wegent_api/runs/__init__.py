@@ -1,0 +1,1 @@
+"""The runs of Tasks: their events and transcripts, relayed from the runners."""

@@ -1,0 +1,148 @@
+"""``/api/v1/kinds/tasks/{name}/events``, ``/transcript`` and ``/cancel``: the run of a Task.
+
+The right to read the Task is the right to its stream and its transcript. The API server decides on
+it, with the caller's token, before a runner is asked.
+"""
+
+from contextlib import AsyncExitStack
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import AfterValidator, Field
+
+from wegent_api.http.bearer import CallerDep
+from wegent_api.http.bodies import no_body
+from wegent_api.http.openapi import response, statuses
+from wegent_api.http.query import Name, OneParameters, no_repeats
+from wegent_api.http.sse import MEDIA_TYPE, EventStream
+from wegent_api.http.state import FromState, SettingsDep
+from wegent_api.runs.follow import FollowerDep
+from wegent_api.runs.waiting import TASKS
+from wegent_api.upstream.client import UserApiDep
+from wegent_api.upstream.concurrency import ConcurrencyLimiter
+from wegent_api.upstream.identity import subject
+from wegent_api.upstream.runners import RunnersDep
+from wegent_kube.content_types import MERGE_PATCH
+
+router: Final = APIRouter(
+    prefix="/api/v1/kinds/tasks", tags=["tasks"], dependencies=[Depends(no_repeats)]
+)
+
+REFUSED: Final = (400, 401, 403, 429, 502, 503)
+"""Statuses of errors that each of these routes may answer."""
+EVENT_ID: Final = r"^[0-9]{1,18}\.[0-9]{1,18}$"
+
+
+class EventsParameters(OneParameters):
+    """Parameters of a run's events."""
+
+    after: Annotated[
+        str | None,
+        Field(
+            pattern=EVENT_ID,
+            description="Id of the last event that was read. The stream goes on after it.",
+        ),
+    ] = None
+
+
+def _event_id(value: str | None) -> str | None:
+    return value or None
+
+
+LastEventId = Annotated[
+    Annotated[str, Field(pattern=rf"{EVENT_ID}|^$")] | None,
+    Header(alias="Last-Event-ID", description="As `after`, which browsers send by themselves."),
+    AfterValidator(_event_id),
+]
+StreamLimiterDep = Annotated[ConcurrencyLimiter, Depends(FromState("run_limiter"))]
+DrainingDep = Annotated[Any, Depends(FromState("draining"))]
+
+
+@router.get(
+    "/{name}/events",
+    operation_id="followTask",
+    summary="Follow the run of a Task",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The events of the run.",
+            "content": {
+                MEDIA_TYPE: {"schema": {"type": "string", "description": "Server-Sent Events."}}
+            },
+        },
+        **statuses(*REFUSED, 404),
+    },
+)
+async def events(
+    follower: FollowerDep,
+    user_api: UserApiDep,
+    limiter: StreamLimiterDep,
+    draining: DrainingDep,
+    settings: SettingsDep,
+    caller: CallerDep,
+    name: Name,
+    parameters: Annotated[EventsParameters, Query()],
+    last_event_id: LastEventId = None,
+) -> EventStream:
+    """Stream the events of a Task's run as Server-Sent Events, from its beginning or after `after`.
+
+    The events are those of OpenAI's Responses stream (`response.output_text.delta`, ...), and
+    `run.waiting`, `run.started`, `run.restarted` and `run.ended`. After `run.restarted` a client
+    drops all text after the position `valid_until`.
+    """
+    task = await follower.task(caller, parameters.namespace, name)
+    after = parameters.after or last_event_id or ""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(limiter.one(await subject(user_api, caller)))
+        return EventStream(
+            follower.frames(caller, task, after),
+            stack.pop_all(),
+            draining,
+            heartbeat_s=settings.watch_heartbeat_s,
+        )
+    raise AssertionError("no context manager in here swallows exceptions")
+
+
+@router.get(
+    "/{name}/transcript",
+    operation_id="getTaskTranscript",
+    summary="Get the transcript of a Task",
+    responses=statuses(*REFUSED, 404),
+)
+async def transcript(
+    follower: FollowerDep,
+    runners: RunnersDep,
+    caller: CallerDep,
+    name: Name,
+    parameters: Annotated[OneParameters, Query()],
+) -> dict[str, Any]:
+    """Get the finished items of a Task's run: its prompt and the messages."""
+    task = await follower.task(caller, parameters.namespace, name)
+    body: dict[str, Any] = await runners.read(task)
+    return body
+
+
+@router.post(
+    "/{name}/cancel",
+    operation_id="cancelTask",
+    summary="Cancel a Task",
+    status_code=202,
+    response_class=Response,
+    responses={202: response("The Task.", "Task"), **statuses(*REFUSED, 404, 409, 422)},
+    dependencies=[Depends(no_body)],
+)
+async def cancel(
+    user_api: UserApiDep,
+    caller: CallerDep,
+    name: Name,
+    parameters: Annotated[OneParameters, Query()],
+) -> Response:
+    """Set `spec.cancel`. A running Task is stopped, and its partial text is kept."""
+    answer = await user_api.request(
+        caller,
+        "PATCH",
+        TASKS.path(parameters.namespace, name),
+        body=b'{"spec":{"cancel":true}}',
+        content_type=MERGE_PATCH,
+    )
+    return Response(answer.body, 202, dict(answer.headers), media_type="application/json")

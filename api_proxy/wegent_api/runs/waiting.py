@@ -1,0 +1,75 @@
+"""A Task that no runner has begun: the frame that says why, and the wait for its begin."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, Final
+
+from wegent_api.http.bearer import Caller
+from wegent_api.http.errors import Problem
+from wegent_api.http.sse import frame
+from wegent_api.upstream.metadata import event_of
+from wegent_api.upstream.watches import Watches
+from wegent_crds.phases import Phase
+from wegent_crds.registry import TASK
+from wegent_kube.backoff import Backoff
+from wegent_kube.content_types import JSON
+from wegent_kube.encoding import encode_json
+from wegent_kube.resources import resource_of
+
+TASKS: Final = resource_of(TASK)
+STEADY_S: Final = 1.0
+"""Seconds. A watch that ends earlier without an event is probably cut by a proxy before the API
+server, which would also cut an immediate next one."""
+
+
+def waiting(task: dict[str, Any]) -> bytes:
+    """Return the frame that says why the run has not begun."""
+    status = task.get("status") or {}
+    conditions = status.get("conditions") or ()
+    ready: dict[str, Any] = next((it for it in conditions if it["type"] == "Ready"), {})
+    told = {
+        "type": "run.waiting",
+        "ready": ready.get("status", "Unknown"),
+        "reason": ready.get("reason", ""),
+        "message": ready.get("message", "") or status.get("message") or "",
+    }
+    return frame("run.waiting", encode_json(told))
+
+
+async def wait_for_change(
+    watches: Watches, caller: Caller, task: dict[str, Any], pauses: Backoff, *, lasts_s: int
+) -> None:
+    """Wait until the Task is no longer Pending, or for ``lasts_s`` seconds at most.
+
+    Callers need no right to watch, and there may be too many watches. Then this is a pause, after
+    which the caller reads the Task again.
+    """
+    metadata = task["metadata"]
+    query = {
+        "fieldSelector": f"metadata.name={metadata['name']}",
+        "resourceVersion": metadata["resourceVersion"],
+    }
+    path = TASKS.path(metadata["namespace"])
+    began = time.monotonic()
+    with suppress(Problem):
+        async with watches.open(caller, path, query, lasts_s=lasts_s, accept=JSON) as lines:
+            if await _changed(lines):
+                pauses.reset()
+                return
+    if time.monotonic() - began >= STEADY_S:
+        pauses.reset()
+    else:
+        await pauses.wait()
+
+
+async def _changed(lines: AsyncIterator[bytes]) -> bool:
+    """Return True once the Task isn't Pending any more, and False if the watch ends before."""
+    async for line in lines:
+        kind, body = event_of(line)
+        if kind == "ERROR":
+            return False
+        if kind == "DELETED" or json.loads(body).get("status", {}).get("phase") != Phase.PENDING:
+            return True
+    return False

@@ -1,0 +1,268 @@
+"""The runners: where they are, and requests to them with a token for them alone.
+
+Each runner has a Lease in Wegent's namespace, with its address. Only runners may write such Leases,
+so no user can make the proxy dial an address. A runner whose Lease is not renewed is not dialled:
+its address may belong to another Pod by now.
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Self
+
+import aiohttp
+from fastapi import Depends
+
+from wegent_api.http.errors import NotFound, Problem, Unavailable
+from wegent_api.http.state import FromState
+from wegent_api.server.logs import request_id
+from wegent_crds.moments import moment
+from wegent_crds.registry import TASK
+from wegent_crds.well_known import RESTORED_FROM
+from wegent_kube import KubeClient, KubeError
+from wegent_kube.informer import Informer, Name
+from wegent_kube.resources import LEASES, SERVICE_ACCOUNTS
+
+AUDIENCE: Final = "wegent-runner"
+LEASE_PREFIX: Final = "wegent-runner-"
+ADDRESS_ANNOTATION: Final = "agent.wecode.io/address"
+TOKEN_LIFETIME_S: Final = 3600
+TOKEN_RENEWED_AFTER: Final = 0.8
+"""Share of a token's lifetime after which the next one is requested."""
+TOKEN_MIN_AGE_S: Final = 10.0
+"""Seconds for which a new token is kept even if a runner refuses it. So a runner that refuses every
+token does not cost a request for a new one each time."""
+STALE_S: Final = 120.0
+"""Age in seconds of a renewal after which a Lease that is seen for the first time counts as that of
+a dead runner, until it is renewed. The clocks of nodes may differ by some of it."""
+REQUEST_ID: Final = "X-Request-Id"
+CONNECT_TIMEOUT_S: Final = 3.0
+SILENCE_S: Final = 45.0
+"""Seconds without a byte after which a runner counts as gone. It sends a heartbeat each 15 s."""
+RETRY_AFTER_S: Final = 5
+
+
+class NotHere(Exception):  # noqa: N818 - names the answer
+    """The runner doesn't run the Task, and has no ended run of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    address: str
+    renewed: str
+    until: float
+
+
+class Runners:
+    """The live runners, and a client for them. An async context manager.
+
+    Args:
+        own_api: the proxy's client.
+        namespace: namespace of the Leases and of the proxy's ServiceAccount.
+        service_account: name of the proxy's ServiceAccount.
+        clock: returns seconds.
+    """
+
+    def __init__(
+        self,
+        own_api: KubeClient,
+        namespace: str,
+        service_account: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._own_api = own_api
+        self._clock = clock
+        self._token_path = SERVICE_ACCOUNTS.path(namespace, service_account, "token")
+        self._informer = Informer(own_api, LEASES.path(namespace), self)
+        self._known: dict[str, _Known] = {}
+        self._token = ""
+        self._token_at = self._token_until = -math.inf
+        self._asking = asyncio.Lock()
+        self._informing: asyncio.Task[None] | None = None
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_S
+            ),
+        )
+
+    async def __aenter__(self) -> Self:
+        self._informing = asyncio.create_task(self._informer.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._informing is not None:
+            self._informing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._informing
+        await self._session.close()
+
+    def changed(self, body: Mapping[str, Any]) -> None:
+        """Handle a Lease of the list or the watch."""
+        name = body["metadata"]["name"]
+        spec = body.get("spec") or {}
+        address = (body["metadata"].get("annotations") or {}).get(ADDRESS_ANNOTATION)
+        if not name.startswith(LEASE_PREFIX) or not address:
+            return
+        renewed = spec.get("renewTime") or ""
+        known = self._known.get(name)
+        if known is None or (known.renewed, known.address) != (renewed, address):
+            # Without a renewal that this process has seen, the writer's clock is all there is.
+            alive = known is not None or _age_s(renewed) <= STALE_S
+            lasts_s = float(spec.get("leaseDurationSeconds") or 0)
+            until = self._clock() + lasts_s if alive else -math.inf
+            self._known[name] = _Known(address, renewed, until)
+
+    def deleted(self, name: Name) -> None:
+        """Handle the end of a Lease."""
+        self._known.pop(name[1], None)
+
+    def listed(self, names: AbstractSet[Name]) -> None:
+        """Handle a complete list."""
+        for name in self._known.keys() - {name for _, name in names}:
+            del self._known[name]
+
+    def failed(self, error: Exception) -> None:
+        """Keep what is known. Leases that are not seen renewed expire."""
+
+    def addresses(self, holder: str | None = None) -> list[str]:
+        """Return the address of a runner, or of all live ones in random order; empty if none lives.
+
+        A runner that was killed counts as live until its Lease has expired.
+        """
+        now = self._clock()
+        alive = {name: it.address for name, it in self._known.items() if now <= it.until}
+        if holder is not None:
+            return [alive[holder]] if holder in alive else []
+        return random.sample(list(alive.values()), len(alive))
+
+    @asynccontextmanager
+    async def open(
+        self, address: str, path: str, params: Mapping[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a GET to a runner, and yield its answer before the body is read.
+
+        Raises:
+            NotHere: the runner has nothing of the Task.
+            Unavailable: the runner gave no answer, or broke off while the body was read.
+        """
+        try:
+            async with await self._get(address + path, params) as response:
+                if response.status in {404, 409}:
+                    raise NotHere
+                if response.status != 200:
+                    raise Unavailable(f"the runner answered {response.status}")
+                yield response
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable("the runner gave no answer", retry_after_s=RETRY_AFTER_S) from error
+
+    async def read(self, task: Mapping[str, Any]) -> Any:
+        """Return the transcript of a Task, from the first live runner that has it.
+
+        Raises:
+            NotFound: the runners that answered have none.
+            Unavailable: no runner is alive, or none gave an answer.
+        """
+        failure: Problem = Unavailable("no runner is running", retry_after_s=RETRY_AFTER_S)
+        path = f"/v1/runs/{task['metadata']['uid']}/transcript"
+        for address in self.addresses():
+            try:
+                async with self.open(address, path, former_life(task)) as response:
+                    return await response.json()
+            except NotHere:
+                failure = NotFound("there is no transcript: no runner has begun the Task")
+            except Unavailable as error:
+                failure = failure if isinstance(failure, NotFound) else error
+        raise failure
+
+    async def _get(self, url: str, params: Mapping[str, str] | None) -> aiohttp.ClientResponse:
+        """Send a GET with a token that the runner accepts, if there is one."""
+        token = await self._current_token()
+        response = await self._send(url, params, token)
+        if response.status == HTTPStatus.UNAUTHORIZED and self._refused(token):
+            response.release()
+            response = await self._send(url, params, await self._current_token())
+        return response
+
+    async def _send(
+        self, url: str, params: Mapping[str, str] | None, token: str
+    ) -> aiohttp.ClientResponse:
+        return await self._session.get(
+            url,
+            params=params,
+            headers={
+                "Authorization": f"Bearer {token}",
+                **({REQUEST_ID: id_} if (id_ := request_id.get()) else {}),
+            },
+            allow_redirects=False,
+        )
+
+    def _refused(self, token: str) -> bool:
+        """Forget a token that a runner refused. Return whether another one is worth a try."""
+        if token != self._token:
+            return True  # another request has got a new one
+        if self._clock() - self._token_at < TOKEN_MIN_AGE_S:
+            return False
+        self._token_until = -math.inf
+        return True
+
+    async def _current_token(self) -> str:
+        async with self._asking:
+            if self._clock() >= self._token_until:
+                try:
+                    answer = await self._own_api.request(
+                        "POST",
+                        self._token_path,
+                        body={
+                            "apiVersion": "authentication.k8s.io/v1",
+                            "kind": "TokenRequest",
+                            "spec": {
+                                "audiences": [AUDIENCE],
+                                "expirationSeconds": TOKEN_LIFETIME_S,
+                            },
+                        },
+                    )
+                except KubeError as error:
+                    raise Unavailable("no token for the runner: try again") from error
+                self._token = answer["status"]["token"]
+                self._token_at = self._clock()
+                self._token_until = self._token_at + TOKEN_RENEWED_AFTER * _lifetime_s(answer)
+            return self._token
+
+
+def _age_s(renewed: str) -> float:
+    """Return the seconds between a renewal and now, on either side; infinite for no time at all."""
+    at = moment(renewed)
+    return abs((datetime.now(UTC) - at).total_seconds()) if at else math.inf
+
+
+def _lifetime_s(answer: Mapping[str, Any]) -> float:
+    """Return the lifetime of a new token. The API server may grant less than was requested."""
+    expires = moment(answer["status"].get("expirationTimestamp"))
+    left = (expires - datetime.now(UTC)).total_seconds() if expires else TOKEN_LIFETIME_S
+    return min(max(left, TOKEN_MIN_AGE_S), TOKEN_LIFETIME_S)
+
+
+def former_life(task: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters by which a runner finds the transcript of a restored Task.
+
+    It is stored under the UID that the Task had before it was deleted.
+    """
+    metadata = task["metadata"]
+    tombstone = (metadata.get("annotations") or {}).get(RESTORED_FROM, "")
+    prefix, _, former = tombstone.partition(f"{TASK.singular}-")
+    if prefix or not former:
+        return {}
+    return {"formerUid": former, "namespace": metadata["namespace"], "name": metadata["name"]}
+
+
+RunnersDep = Annotated[Runners, Depends(FromState("runners"))]
+"""Parameter type of a route that reads runs."""

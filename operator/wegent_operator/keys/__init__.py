@@ -1,0 +1,1 @@
+"""API keys: the runner's right to read the Secrets to which Models refer."""

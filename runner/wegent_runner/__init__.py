@@ -1,0 +1,1 @@
+"""The runner claims Tasks, calls LLMs, streams the answers and stores the transcripts."""

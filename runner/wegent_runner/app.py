@@ -1,0 +1,152 @@
+"""Connects the runner's parts, and starts and stops them."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from ipaddress import ip_network
+
+from wegent_crds.phases import Phase
+from wegent_kube import KubeClient, load_connection
+from wegent_kube.event_recorder import EventRecorder
+from wegent_kube.informer import Informer
+from wegent_kube.tracing import Tracing
+from wegent_runner.claims.dead_runners import DeadRunners
+from wegent_runner.claims.own_tasks import OwnTasks
+from wegent_runner.claims.pending import PendingTasks
+from wegent_runner.claims.presence import Presence
+from wegent_runner.claims.requests import TASKS
+from wegent_runner.claims.worker import Worker
+from wegent_runner.engine.chat import ChatEngine
+from wegent_runner.engine.egress import EgressPolicy
+from wegent_runner.engine.keys import Keys
+from wegent_runner.engine.model_events import ModelEvents
+from wegent_runner.engine.model_stream import ModelCaller
+from wegent_runner.plan.loader import PlanLoader
+from wegent_runner.runs.hub import Hub
+from wegent_runner.serve.callers import Callers
+from wegent_runner.serve.server import Server
+from wegent_runner.settings import Settings
+from wegent_runner.store.engine import connect, migrate
+from wegent_runner.store.failures import StoreError
+from wegent_runner.store.health import StoreHealth
+from wegent_runner.store.retention import Retention
+from wegent_runner.store.transcripts import TranscriptStore
+from wegent_runner.telemetry.metrics import Metrics
+from wegent_runner.telemetry.observer import COMPONENT, Observer
+
+logger = logging.getLogger(__name__)
+
+USER_AGENT = "wegent-runner"
+LAST_EVENTS_S = 3.0
+"""Seconds for the Events on the Tasks that a runner gives back at its end."""
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run Tasks until ``stop`` is set; then drain."""
+    metrics, health, tracing = Metrics(), StoreHealth(), Tracing(USER_AGENT)
+    metrics.store_ready.set_function(lambda: not health.problem)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, tracing.shutdown)
+        client = await stack.enter_async_context(
+            KubeClient(
+                load_connection(settings.kubeconfig),
+                user_agent=USER_AGENT,
+                trace_configs=tracing.of_clients(),
+            )
+        )
+        database = connect(settings.store_url.get_secret_value())
+        stack.push_async_callback(database.dispose)
+        await migrate(database)
+
+        def failed(error: StoreError) -> None:
+            metrics.store_errors.inc()
+            health.failed(error)
+
+        store, hub = TranscriptStore(database, failed=failed), Hub()
+        stack.push_async_callback(store.end)
+        recorder = EventRecorder(
+            client, COMPONENT, settings.name, lambda outcome: metrics.events.labels(outcome).inc()
+        )
+        observer = Observer(metrics, recorder)
+        policy = EgressPolicy(map(ip_network, settings.egress_allow))
+        caller = await stack.enter_async_context(
+            ModelCaller(
+                Keys(client),
+                policy,
+                ModelEvents(client, settings.name),
+                silence_s=settings.provider_silence_s,
+                traced=tracing.on,
+            )
+        )
+        pending, own = PendingTasks(settings.namespace_slots), OwnTasks()
+        engine = ChatEngine(caller, store, hub, observer, call_s=settings.call_s)
+        worker = Worker(
+            client,
+            pending,
+            own,
+            plan=PlanLoader(client, settings.shared_namespaces).plan,
+            run=engine.run,
+            close=engine.close,
+            observer=observer,
+            able=health.wait,
+            settings=settings,
+        )
+        metrics.follow(
+            slots=settings.slots,
+            busy=lambda: worker.busy,
+            pending=lambda: len(pending),
+            oldest_s=pending.oldest_age_s,
+        )
+        always: list[asyncio.Task[None]] = []
+        checked: list[PendingTasks | StoreHealth | Presence] = [pending, health]
+        server = Server(
+            hub,
+            store,
+            Callers(client, settings.proxy_user),
+            metrics=metrics,
+            problems=lambda: [it.problem for it in checked if it.problem],
+            dead=lambda: [it.get_name() for it in always if it.done() and not stop.is_set()],
+        )
+        await server.start(settings.listen_host, settings.listen_port)
+        stack.push_async_callback(server.stop)
+        host = settings.advertise_host or settings.listen_host
+        address = f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
+        presence = Presence(client, settings.lease_namespace, settings.name, address)
+        checked.append(presence)
+        stack.push_async_callback(presence.end)
+        informers = (
+            Informer(
+                client, TASKS.path(), pending, params=_selected("status.phase", Phase.PENDING)
+            ),
+            Informer(
+                client, TASKS.path(), own, params=_selected("status.claim.holder", settings.name)
+            ),
+        )
+        logger.info("%s serves at %s with %d slots", settings.name, address, settings.slots)
+        async with asyncio.TaskGroup() as group:
+            claiming = group.create_task(worker.run(), name="claims")
+            probe = partial(store.probe, f"probe-{settings.name}"[:64])
+            always += [
+                claiming,
+                group.create_task(presence.run(), name="presence"),
+                group.create_task(
+                    DeadRunners(client, settings.lease_namespace).run(), name="dead runners"
+                ),
+                group.create_task(health.run(probe), name="store probe"),
+                group.create_task(recorder.run(), name="events"),
+                group.create_task(Retention(client, store, metrics.swept.inc).run(), name="sweeps"),
+                *(group.create_task(it.run(), name="watches") for it in informers),
+            ]
+            await stop.wait()
+            claiming.cancel()
+            await worker.drain(settings.drain_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_EVENTS_S):
+                    await recorder.flush()
+            for task in always:
+                task.cancel()
+
+
+def _selected(field: str, value: str) -> dict[str, str]:
+    return {"fieldSelector": f"{field}={value}"}

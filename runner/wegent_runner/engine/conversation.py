@@ -1,0 +1,45 @@
+"""The turns that precede a call: earlier Tasks, and what this run has said already."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from wegent_runner.engine.model_stream import Turn
+from wegent_runner.store.transcripts import Transcript
+
+SHORTER: Final = 0.5
+"""Share of the earlier turns that is kept when the input is too long for the LLM."""
+
+
+def turns_of(transcripts: Sequence[Transcript]) -> list[Turn]:
+    """Return the turns of earlier Tasks, the oldest first."""
+    turns: list[Turn] = []
+    for transcript in transcripts:
+        turns += [Turn(turn["role"], turn["content"]) for turn in transcript.history]
+        answer = "\n\n".join(item.text for item in transcript.items if item.text)
+        if answer:  # an LLM expects user and assistant in turn
+            turns += [Turn("user", transcript.prompt), Turn("assistant", answer)]
+    return turns
+
+
+def turns_of_task(task: Mapping[str, Any]) -> list[Turn]:
+    """Return the turns of a Task without a transcript, by its own fields.
+
+    A Task that was restored from the trash, or that another kind of runner ran, has none.
+    """
+    result = task["status"].get("result")
+    return [Turn("user", task["spec"]["prompt"]), Turn("assistant", result)] if result else []
+
+
+def left_out(before: Sequence[Turn], after: Sequence[Turn]) -> str:
+    """Return the notice that says how much of a conversation an LLM was not told."""
+    return (
+        f"The conversation is too long for the Model. {(len(before) - len(after)) // 2} of its"
+        f" {len(before) // 2} earlier turns were left out, the oldest first."
+    )
+
+
+def shortened(turns: Sequence[Turn]) -> list[Turn]:
+    """Return the newer part of the turns; it begins with the user's. Empty if none is left."""
+    newer = turns[len(turns) - int(len(turns) * SHORTER) :]
+    first = next((index for index, turn in enumerate(newer) if turn.role == "user"), len(newer))
+    return list(newer[first:])

@@ -1,0 +1,261 @@
+"""One streamed call of one Model. All that depends on pydantic-ai's streams is here."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Self
+
+import httpx2
+from pydantic_ai import exceptions as ai
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ModelResponseStreamEvent,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ToolCallPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import StreamedResponse
+from pydantic_ai.models.instrumented import InstrumentationSettings
+
+from wegent_kube import KubeError
+from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
+from wegent_runner.engine.failures import (
+    CallFailed,
+    cut_answer,
+    failed_answer,
+    failure_of,
+    unexpected_tool_call,
+)
+from wegent_runner.engine.keys import KeyNotUsable, Keys
+from wegent_runner.engine.model_events import ModelEvents
+from wegent_runner.engine.providers import base_url, model_of, settings_of
+from wegent_runner.engine.redaction import Redactor, struck
+from wegent_runner.plan.plan import ModelPlan
+from wegent_runner.runs.text import StorableText
+
+CONNECT_TIMEOUT_S: Final = 10.0
+KEY_FAULTS: Final = frozenset({"KeyNotUsable", "KeyRefused"})
+"""Reasons of failures that the owner of the Model can mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the conversation before the call."""
+
+    role: str
+    """``user`` or ``assistant``."""
+    text: str
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens and cost of calls."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    model_requests: int = 0
+    cost_usd: Decimal | None = None
+    """None if the price is not known."""
+
+    def add(self, other: "Usage") -> None:
+        """Add the usage of another call."""
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.cached_input_tokens += other.cached_input_tokens
+        self.model_requests += other.model_requests
+        if other.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or Decimal(0)) + other.cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of a call.
+
+    ``truncated`` is True if the answer has reached the maximum of tokens.
+    """
+
+    usage: Usage
+    truncated: bool
+
+
+class ModelCaller:
+    """Calls Models over one guarded pool of connections. It is an async context manager.
+
+    Args:
+        keys: the API keys.
+        policy: the addresses that may be called.
+        events: the Events on Models whose keys fail; None to record none.
+        silence_s: Seconds without a byte after which a provider counts as hung.
+        traced: True to record a span for each call, without prompts and answers.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        policy: EgressPolicy,
+        events: ModelEvents | None = None,
+        *,
+        silence_s: float = 120.0,
+        traced: bool = False,
+    ) -> None:
+        self._keys = keys
+        self._events = events
+        self._instrument = InstrumentationSettings(include_content=False) if traced else False
+        self._http = httpx2.AsyncClient(
+            transport=GuardedTransport(policy),
+            timeout=httpx2.Timeout(silence_s, connect=CONNECT_TIMEOUT_S),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def stream(
+        self, plan: ModelPlan, instructions: str, turns: Sequence[Turn]
+    ) -> AsyncGenerator[str | Done, None]:
+        """Yield the deltas of the answer, and at last its ``Done``.
+
+        Closing the iterator closes the connection to the provider.
+
+        Raises:
+            CallFailed: the call failed, perhaps after some deltas.
+        """
+        key: str | None = None
+        try:
+            key = await self._key(plan)
+            redactor, text = Redactor(key), StorableText()
+            model = model_of(plan, key, self._http)
+            opened = model_request_stream(
+                model,
+                _messages(instructions, turns),
+                model_settings=settings_of(plan),
+                instrument=self._instrument,
+            )
+            async with _mapped(opened, plan, key) as response:
+                async for event in response:
+                    if piece := text.feed(redactor.feed(_text(event, plan))):
+                        yield piece
+                if rest := text.feed(redactor.flush()) + text.flush():
+                    yield rest
+                answer = response.get()
+                if not _has_ended(answer):
+                    raise cut_answer(plan.name)
+                if answer.finish_reason == "error":
+                    raise failed_answer(plan.name)
+                yield _done(answer, plan)
+        except CallFailed as error:
+            if error.reason in KEY_FAULTS:
+                await self._key_failed(plan, error)
+            raise
+        except ai.UserError as error:
+            message = f"Model {plan.name}: {struck(str(error), key)}"
+            raise CallFailed("RequestRejected", message) from None
+
+    async def _key(self, plan: ModelPlan) -> str | None:
+        if plan.api_key is None:
+            return None
+        try:
+            return await self._keys.get(plan.api_key, base_url(plan))
+        except KeyNotUsable as error:
+            raise CallFailed(
+                "KeyNotUsable", f"Model {plan.name}: {error}", retryable=error.passing
+            ) from error
+        except KubeError as error:
+            told = f"Model {plan.name}: the API key can't be read now: {error}"
+            raise CallFailed("KeyUnreadable", told, retryable=True) from error
+
+    async def _key_failed(self, plan: ModelPlan, error: CallFailed) -> None:
+        """Read the key anew for the next call, and report the failure on the Model."""
+        if plan.api_key is not None:
+            self._keys.forget(plan.api_key)
+        if self._events is not None and not error.retryable:
+            await self._events.warn(plan, error.reason, str(error))
+
+
+def _text(event: ModelResponseStreamEvent, plan: ModelPlan) -> str:
+    """Return the text that an event adds to the answer.
+
+    Raises:
+        CallFailed: the answer calls a tool, and none was offered.
+    """
+    if isinstance(event, PartStartEvent) and isinstance(event.part, ToolCallPart):
+        raise unexpected_tool_call(plan.name, event.part.tool_name)
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
+
+
+@asynccontextmanager
+async def _mapped(
+    opened: AbstractAsyncContextManager[StreamedResponse], plan: ModelPlan, key: str | None
+) -> AsyncIterator[StreamedResponse]:
+    """Open a stream, and turn all its errors into ``CallFailed``.
+
+    The SDKs don't check an answer against its schema. JSON of another form raises any error.
+    """
+    try:
+        async with opened as response:
+            yield response
+    except (CallFailed, ai.UserError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the docstring says why
+        raise failure_of(error, plan.name, key) from None  # the cause may hold the key
+
+
+def _messages(instructions: str, turns: Sequence[Turn]) -> list[ModelMessage]:
+    messages: list[ModelMessage] = []
+    for turn in turns:
+        if turn.role == "user":
+            messages.append(
+                ModelRequest(parts=[UserPromptPart(turn.text)], instructions=instructions)
+            )
+        else:
+            messages.append(ModelResponse(parts=[TextPart(turn.text)]))
+    return messages
+
+
+def _has_ended(response: ModelResponse) -> bool:
+    """Return True if the provider has said why the answer ends.
+
+    pydantic-ai takes a stream that just ends for a whole answer. A proxy before the provider may
+    have closed it. ``provider_details`` has the provider's own reason.
+    """
+    told = (response.provider_details or {}).get("finish_reason")
+    return told is not None or response.finish_reason == "content_filter"
+
+
+def _done(response: ModelResponse, plan: ModelPlan) -> Done:
+    used = response.usage
+    return Done(
+        Usage(
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cached_input_tokens=used.cache_read_tokens,
+            cost_usd=_cost(response, plan),
+        ),
+        truncated=response.finish_reason == "length",
+    )
+
+
+def _cost(response: ModelResponse, plan: ModelPlan) -> Decimal | None:
+    """Return the price by the list in genai-prices; None for a Model at an address of its own."""
+    if plan.base_url is not None:
+        return None
+    try:
+        return response.cost().total_price
+    except (LookupError, ValueError):
+        return None

@@ -1,0 +1,112 @@
+"""Reads the objects that a Task refers to, and makes its plan.
+
+The runner may read the objects of all namespaces; the author of a Task may not. The operator
+decides on the objects that a Task may use, and writes its verdict on the Task. But a Bot may change
+after the verdict and before the claim. So each reference to another namespace is checked here
+again, by the operator's rule, on the objects that the plan is made of.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from wegent_crds.access import access_from, is_let_in, is_open
+from wegent_crds.registry import BY_PLURAL
+from wegent_kube import ApiError, KubeClient
+from wegent_kube.resources import NAMESPACES, resource_of
+from wegent_runner.plan.plan import (
+    NotServed,
+    NotSettled,
+    Plan,
+    bot_plan,
+    check_settled,
+    history_of,
+    member_of,
+)
+
+logger = logging.getLogger(__name__)
+
+Body = Mapping[str, Any]
+
+
+class PlanLoader:
+    """Makes plans from the objects in the API server.
+
+    Args:
+        client: the API server, with the runner's own rights.
+        shared_namespaces: the namespaces whose objects any namespace may refer to.
+    """
+
+    def __init__(self, client: KubeClient, shared_namespaces: AbstractSet[str]) -> None:
+        self._client = client
+        self._shared = shared_namespaces
+
+    async def plan(self, task: Body) -> Plan | None:
+        """Return the plan of a Task, or None if this runner doesn't serve it.
+
+        The objects are read anew for each Task, so that a Task that is created after a change of
+        its Bot runs with the change. The operator's verdict on each object must be about the
+        object as it was read: it says that the object may refer to others.
+
+        Raises:
+            KubeError: an object couldn't be read.
+            NotSettled: an object isn't Ready, or has changed since the operator's verdict.
+        """
+        check_settled(task)
+        spec, home = task["spec"], task["metadata"]["namespace"]
+        try:
+            if "teamRef" in spec:
+                team = await self._get("teams", home, spec["teamRef"])
+                member = member_of(team)
+                team_home, team_prompt = team["metadata"]["namespace"], member.get("prompt")
+                bot = await self._get("bots", team_home, member)
+            else:
+                bot, team_prompt = await self._get("bots", home, spec["botRef"]), None
+            namespace, parts = bot["metadata"]["namespace"], bot["spec"]
+            ghost, shell, model = await asyncio.gather(
+                self._get("ghosts", namespace, parts["ghostRef"]),
+                self._get("shells", namespace, parts["shellRef"]),
+                self._get("models", namespace, parts["modelRef"]),
+            )
+            fallbacks = await asyncio.gather(
+                *(
+                    self._get("models", model["metadata"]["namespace"], reference)
+                    for reference in model["spec"].get("fallbackRefs") or ()
+                )
+            )
+            return Plan(
+                prompt=spec["prompt"],
+                bot=bot_plan(
+                    bot, ghost, shell, (model, *fallbacks), team_prompt, spec.get("instructions")
+                ),
+                previous=(spec.get("previousTaskRef") or {}).get("name"),
+                history=history_of(spec),
+            )
+        except NotServed as verdict:
+            logger.debug("%s/%s: not run here: %s", home, task["metadata"]["name"], verdict)
+            return None
+        except ApiError as error:
+            if error.is_not_found:  # the operator will say so on the Task
+                raise NotSettled(str(error)) from error
+            raise
+
+    async def _get(self, plural: str, home: str, reference: Mapping[str, Any]) -> Body:
+        """Return the referent of an object in the namespace ``home``.
+
+        Raises:
+            KubeError: it couldn't be read.
+            NotServed: it doesn't let in that namespace.
+            NotSettled: the operator has not found it Ready as it is now.
+        """
+        kind = BY_PLURAL[plural]
+        namespace, name = reference.get("namespace") or home, reference["name"]
+        body: Body = await self._client.request("GET", resource_of(kind).path(namespace, name))
+        if not is_open(namespace, home, self._shared):
+            place: Body = await self._client.request("GET", NAMESPACES.path(name=home))
+            if not is_let_in(place["metadata"].get("labels") or {}, access_from(body["spec"])):
+                told = f"{kind.kind} {namespace}/{name} does not allow references from {home}"
+                raise NotServed(told)
+        check_settled(body)
+        return body

@@ -1,0 +1,1 @@
+"""The log of a run: its items, its events, and their positions."""

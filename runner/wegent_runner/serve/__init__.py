@@ -1,0 +1,1 @@
+"""Serves the events and transcripts of runs to the API proxy."""

@@ -1,0 +1,178 @@
+"""The HTTP server: streams and transcripts for the API proxy, health, and metrics."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from wegent_kube import KubeError
+from wegent_kube.encoding import encode_json
+from wegent_runner.runs.hub import Hub
+from wegent_runner.runs.items import item_of
+from wegent_runner.runs.log import RunLog
+from wegent_runner.serve.callers import Callers
+from wegent_runner.serve.sse import EventIdError, parse_id, stream
+from wegent_runner.store.failures import StoreError
+from wegent_runner.store.transcripts import Transcript, TranscriptStore
+from wegent_runner.telemetry.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+MAX_ID_CHARACTERS: Final = 128
+SHUTDOWN_S: Final = 2.0
+"""Seconds that open answers have at the end. The rest of a stream comes from another runner."""
+Problems = Callable[[], list[str]]
+
+
+class Server:
+    """Serves ``/v1/runs/{uid}/events`` and ``.../transcript``, ``/healthz``, ``/readyz``, metrics.
+
+    Args:
+        hub: the running logs.
+        store: the transcripts.
+        callers: decides who may read them.
+        metrics: the metrics of the program.
+        problems: returns the reasons for which the runner isn't ready.
+        dead: returns the names of the parts of the program that have ended and never should.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        store: TranscriptStore,
+        callers: Callers,
+        *,
+        metrics: Metrics,
+        problems: Problems,
+        dead: Problems,
+    ) -> None:
+        self._hub = hub
+        self._store = store
+        self._callers = callers
+        self._metrics = metrics
+        self._problems = problems
+        self._dead = dead
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+        """The port on which the server listens, once it has started."""
+
+    async def start(self, host: str, port: int) -> None:
+        """Start the HTTP server."""
+        app = web.Application(client_max_size=1024)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._serve_metrics)
+        app.router.add_get("/v1/runs/{uid}/events", self._events)
+        app.router.add_get("/v1/runs/{uid}/transcript", self._transcript)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop the HTTP server."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        if dead := self._dead():
+            return web.Response(status=503, text=f"ended: {', '.join(dead)}\n")
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        if problems := self._problems():
+            return web.Response(status=503, text="".join(f"{line}\n" for line in problems))
+        return web.Response(text="ok\n")
+
+    async def _serve_metrics(self, _: web.Request) -> web.Response:
+        page = generate_latest(self._metrics.registry)
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        await self._authenticate(request)
+        try:
+            attempt, position = parse_id(request.query.get("after", ""))
+        except EventIdError as error:
+            raise web.HTTPBadRequest(text=f"after: {error}") from error
+        uid = request.match_info["uid"]
+        log = self._hub.get(uid)
+        if log is None:
+            log = _log_of(await self._stored(request))
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        )
+        await response.prepare(request)
+        logger.info(
+            "events of %s after %d.%d",
+            uid,
+            attempt,
+            position,
+            extra={"requestId": request.headers.get("X-Request-Id", "")[:MAX_ID_CHARACTERS]},
+        )
+        with self._metrics.streams.track_inprogress():
+            async for chunk in stream(log, attempt, position):
+                await response.write(chunk)
+        return response
+
+    async def _transcript(self, request: web.Request) -> web.Response:
+        await self._authenticate(request)
+        body = transcript_body(await self._stored(request))
+        return web.Response(body=encode_json(body), content_type="application/json")
+
+    async def _authenticate(self, request: web.Request) -> None:
+        try:
+            permitted = await self._callers.permits(request.headers.get("Authorization", ""))
+        except KubeError as error:
+            logger.warning("TokenReview: %s", error)
+            raise web.HTTPServiceUnavailable(text="the token can't be reviewed now") from error
+        if not permitted:
+            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+
+    async def _stored(self, request: web.Request) -> Transcript:
+        """Return the transcript of a Task, or the former one of a Task that was restored."""
+        uid, query = request.match_info["uid"], request.query
+        try:
+            transcript = await self._store.get(uid)
+            if transcript is None and (former := query.get("formerUid")):
+                await self._store.adopt(
+                    uid,
+                    former,
+                    namespace=query.get("namespace", ""),
+                    name=query.get("name", ""),
+                )
+                transcript = await self._store.get(uid)
+        except StoreError as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from error
+        if transcript is None:
+            raise web.HTTPNotFound(text="no transcript of this Task")
+        return transcript
+
+
+def _log_of(transcript: Transcript) -> RunLog:
+    """Return the log of a stored run. Without an outcome, it runs elsewhere or waits."""
+    if transcript.outcome is None:
+        raise web.HTTPConflict(text="the Task doesn't run here")
+    log = RunLog(transcript.attempt, transcript.items)
+    log.close(dict(transcript.outcome))
+    return log
+
+
+def transcript_body(transcript: Transcript) -> dict[str, Any]:
+    """Return a transcript as JSON: history and prompt, then the items, in OpenAI's form."""
+    turns = [*transcript.history, {"role": "user", "content": transcript.prompt}]
+    return {
+        "attempt": transcript.attempt,
+        "items": [*map(_said, turns), *map(item_of, transcript.items)],
+        "outcome": transcript.outcome,
+    }
+
+
+def _said(turn: Mapping[str, str]) -> dict[str, Any]:
+    """Return a turn of the Task's spec as an item."""
+    part = "input_text" if turn["role"] == "user" else "output_text"
+    content = [{"type": part, "text": turn["content"]}]
+    return {"type": "message", "role": turn["role"], "content": content}

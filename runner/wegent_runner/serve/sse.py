@@ -1,0 +1,81 @@
+"""Writes a run's events as server-sent events."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Final
+
+from wegent_kube.encoding import encode_json
+from wegent_runner.runs.items import Event
+from wegent_runner.runs.log import RunLog
+
+COALESCE_S: Final = 0.015
+"""Seconds for which deltas are gathered. A person sees no difference, and a stream of 50 tokens
+a second costs fewer writes where tokens come in bursts."""
+PIECE_BYTES: Final = 256 << 10
+"""Maximum size of one write. The last events of a message have all its text."""
+HEARTBEAT_S: Final = 15.0
+HEARTBEAT: Final = b": \n\n"
+
+
+class EventIdError(ValueError):
+    """The id of an event isn't ``<attempt>.<position>``."""
+
+
+def parse_id(value: str) -> tuple[int, int]:
+    """Return the attempt and the position of an event's id; both 0 for an empty one.
+
+    Raises:
+        EventIdError: the id has another form.
+    """
+    if not value:
+        return 0, 0
+    attempt, dot, position = value.partition(".")
+    if not (dot and _is_number(attempt) and _is_number(position)):
+        raise EventIdError("must be <attempt>.<position>, the id of an event")
+    return int(attempt), int(position)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def encode(attempt: int, events: Iterable[Event]) -> Iterator[bytes]:
+    """Yield events in the format of server-sent events, in pieces of a bounded size."""
+    ready = bytearray()
+    for event in events:
+        ready += b"id: %d.%d\nevent: %s\ndata: %s\n\n" % (
+            attempt,
+            event.position,
+            event.type.encode(),
+            encode_json({"type": event.type, "sequence_number": event.position, **event.data}),
+        )
+        while len(ready) >= PIECE_BYTES:
+            yield bytes(ready[:PIECE_BYTES])
+            del ready[:PIECE_BYTES]
+    if ready:
+        yield bytes(ready)
+
+
+async def stream(log: RunLog, attempt: int, position: int) -> AsyncIterator[bytes]:
+    """Yield a run's events after a position of an attempt, until the run has ended.
+
+    A quiet run yields a heartbeat, so that no hop takes the connection for dead.
+    """
+    position, first = log.resume(attempt, position)
+    for piece in encode(log.attempt, first):
+        yield piece
+    while True:
+        if events := log.read(position):
+            position = events[-1].position
+            for piece in encode(log.attempt, events):
+                yield piece
+            continue
+        if log.ended:
+            return
+        try:
+            async with asyncio.timeout(HEARTBEAT_S):
+                await log.wait(position)
+        except TimeoutError:
+            yield HEARTBEAT
+        else:
+            await asyncio.sleep(COALESCE_S)

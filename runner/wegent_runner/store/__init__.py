@@ -1,0 +1,1 @@
+"""Stores transcripts in SQLite or PostgreSQL."""

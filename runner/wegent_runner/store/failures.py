@@ -1,0 +1,60 @@
+"""The errors of the store. Every error of a database or its driver becomes a ``StoreError``.
+
+::
+
+    StoreError
+    └── Fenced      a later attempt has begun: this one may not write
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import asyncpg
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+_DATABASE_ERRORS: Final = (
+    SQLAlchemyError,
+    CommandError,
+    # SQLAlchemy passes these on as they are when a connection can't be opened.
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    sqlite3.Error,
+    OSError,
+)
+
+
+class StoreError(Exception):
+    """The database can't be read or written. The message holds no contents and no password."""
+
+
+class Fenced(StoreError):  # noqa: N818 - names the event
+    """A later attempt has begun, or the run is deleted. This attempt may not write."""
+
+
+@asynccontextmanager
+async def as_store_errors(timeout_s: float) -> AsyncIterator[None]:
+    """Turn the errors of a database into ``StoreError``, and a time of silence too.
+
+    Raises:
+        StoreError: the database failed, or gave no answer within ``timeout_s``.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError as error:
+        raise StoreError(f"the store gave no answer within {timeout_s:g} s") from error
+    except _DATABASE_ERRORS as error:
+        # Not its text, which holds the statement's parameters: prompts and answers.
+        raise StoreError(f"the store failed: {_kind_of(error)}") from error
+
+
+def _kind_of(error: BaseException) -> str:
+    """Return the name of the error that the driver raised, and SQLite's short code."""
+    original = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    cause = original.__cause__ or original
+    code = getattr(cause, "sqlite_errorname", None)
+    return f"{type(cause).__name__} {code}" if code else type(cause).__name__

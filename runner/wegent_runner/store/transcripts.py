@@ -1,0 +1,353 @@
+"""Reads and writes transcripts. Each write bears its attempt, and a higher attempt fences it off.
+
+A runner that was thought dead may still write. Its attempt is lower than its successor's by then,
+and nothing of it is stored.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from wegent_runner.runs.items import Message
+from wegent_runner.runs.text import storable
+from wegent_runner.store.engine import READING, TIMEOUT_S
+from wegent_runner.store.failures import Fenced, StoreError, as_store_errors
+from wegent_runner.store.tables import Item, Run
+
+MAX_TURNS: Final = 200
+"""Maximum number of earlier Tasks in a conversation."""
+GRACE_S: Final = 2.0
+"""Seconds by which a whole operation may exceed the database's own timeouts, which come first."""
+PROBE_CHARACTERS: Final = 65536
+"""Size of the row that a probe writes: a database with less room counts as full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The stored run of a Task."""
+
+    uid: str
+    namespace: str
+    name: str
+    attempt: int
+    previous: str | None
+    prompt: str
+    items: tuple[Message, ...]
+    outcome: Mapping[str, Any] | None
+    history: tuple[Mapping[str, str], ...] = ()
+    """Turns before the prompt, each with ``role`` and ``content``."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _to_its_end(
+    method: Callable[Concatenate["TranscriptStore", P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate["TranscriptStore", P], Coroutine[Any, Any, T]]:
+    """Let a method go on to its end if its caller is cancelled.
+
+    A transaction of SQLite that is cancelled in its thread would keep its lock for seconds.
+    """
+
+    @wraps(method)
+    async def run(store: "TranscriptStore", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await store._finish(method(store, *args, **kwargs))  # noqa: SLF001 - its own class
+
+    return run
+
+
+class TranscriptStore:
+    """The transcripts in one database.
+
+    A cancelled caller doesn't wait, but its write goes on; the fence decides on it as on others.
+
+    Args:
+        engine: the database.
+        timeout_s: Seconds after which a read or a write counts as failed.
+        failed: is called with each failure of the database.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        timeout_s: float = TIMEOUT_S,
+        failed: Callable[[StoreError], None] = lambda _: None,
+    ) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(**{READING: True})
+        self._timeout_s = timeout_s
+        self._failed = failed
+        self._working: set[asyncio.Task[Any]] = set()
+        # SQLite has one writer at a time. Here they wait in turn; in SQLite they would poll.
+        self._turn: AbstractAsyncContextManager[Any] = (
+            asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        )
+
+    async def end(self) -> None:
+        """Wait for the writes whose callers were cancelled, and close all connections."""
+        await asyncio.gather(*self._working, return_exceptions=True)
+        await self._engine.dispose()
+
+    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._working.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody else asks, if the caller was cancelled
+
+    @_to_its_end
+    async def open(
+        self,
+        uid: str,
+        attempt: int,
+        *,
+        namespace: str,
+        name: str,
+        prompt: str,
+        previous: str | None = None,
+        history: Sequence[Mapping[str, str]] = (),
+    ) -> Transcript:
+        """Begin an attempt at a Task, and return what earlier attempts have stored.
+
+        Raises:
+            Fenced: a later attempt has begun.
+            StoreError: the database failed.
+        """
+        now = _now_ms()
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        # One statement, so that two attempts that begin at once can't both insert, or both win.
+        begin = (
+            dialect.insert(Run)
+            .values(
+                uid=uid,
+                namespace=namespace,
+                name=name,
+                attempt=attempt,
+                previous=previous,
+                prompt=storable(prompt),
+                history=storable(json.dumps(history)) if history else None,
+                created_at=now,
+                used_at=now,
+            )
+            .on_conflict_do_update(
+                index_elements=[Run.uid],
+                set_={"attempt": attempt, "used_at": now, "outcome": None},
+                where=Run.attempt <= attempt,
+            )
+            .returning(Run.uid)
+        )
+        async with self._write() as connection:
+            if await connection.scalar(begin) is None:
+                raise Fenced(f"attempt {attempt} is over: another has begun")
+            transcript = await _transcript(connection, uid)
+        assert transcript is not None  # noqa: S101 - written just now
+        return transcript
+
+    @_to_its_end
+    async def add(self, uid: str, item: Message) -> None:
+        """Store a finished item.
+
+        Raises:
+            Fenced: a later attempt has begun, or the run is deleted.
+            StoreError: the database failed.
+        """
+        async with self._write() as connection:
+            await _hold_fence(connection, uid, item.attempt)
+            await connection.execute(
+                Item.__table__.insert().values(  # type: ignore[attr-defined]
+                    uid=uid,
+                    number=item.index,
+                    attempt=item.attempt,
+                    start=item.start,
+                    status=item.status,
+                    bot=item.bot,
+                    text=storable(item.text),
+                )
+            )
+
+    @_to_its_end
+    async def close(self, uid: str, attempt: int, outcome: Mapping[str, Any]) -> None:
+        """Store the end of a run.
+
+        Raises:
+            Fenced: a later attempt has begun, or the run is deleted.
+            StoreError: the database failed.
+        """
+        async with self._write() as connection:
+            await _hold_fence(connection, uid, attempt)
+            await connection.execute(
+                update(Run).where(Run.uid == uid).values(outcome=json.dumps(outcome))
+            )
+
+    @_to_its_end
+    async def get(self, uid: str) -> Transcript | None:
+        """Return the transcript of a Task, or None if there is none.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        async with self._read() as connection:
+            return await _transcript(connection, uid)
+
+    async def conversation(self, uid: str) -> Sequence[Transcript]:
+        """Return a Task's transcript and those before it, the oldest first.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        turns: dict[str, Transcript] = {}
+        place: str | None = uid
+        while place is not None and place not in turns and len(turns) < MAX_TURNS:
+            transcript = await self.get(place)
+            if transcript is None:
+                break
+            turns[place] = transcript
+            place = transcript.previous
+        return list(turns.values())[::-1]
+
+    @_to_its_end
+    async def adopt(self, uid: str, former: str, *, namespace: str, name: str) -> bool:
+        """Give a Task that was restored from the trash the transcript of its former life.
+
+        A restored Task has a new UID. Its namespace and its name are the former ones; a transcript
+        of another Task isn't given away. Nothing happens if the Task has a transcript already.
+
+        Returns:
+            True if the transcript has moved.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        async with self._write() as connection:
+            if await connection.scalar(select(Run.uid).where(Run.uid == uid)) is not None:
+                return False
+            found = await connection.execute(
+                select(Run.__table__).where(
+                    Run.uid == former, Run.namespace == namespace, Run.name == name
+                )
+            )
+            if (run := found.mappings().one_or_none()) is None:
+                return False
+            table = Run.__table__
+            await connection.execute(
+                table.insert().values({**run, "uid": uid, "used_at": _now_ms()})  # type: ignore[attr-defined]
+            )
+            await connection.execute(update(Item).where(Item.uid == former).values(uid=uid))
+            await connection.execute(update(Run).where(Run.previous == former).values(previous=uid))
+            await connection.execute(delete(Run).where(Run.uid == former))
+            return True
+
+    @_to_its_end
+    async def unused_since(
+        self, before_ms: int, after: str = "", limit: int = 1000
+    ) -> Sequence[str]:
+        """Return the UIDs of runs without a write since a time, in order, after ``after``.
+
+        Args:
+            before_ms: Unix time in milliseconds.
+            after: UID after which the page begins.
+            limit: Maximum number of UIDs.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        async with self._read() as connection:
+            found = await connection.scalars(
+                select(Run.uid)
+                .where(Run.used_at < before_ms, Run.uid > after)
+                .order_by(Run.uid)
+                .limit(limit)
+            )
+            return found.all()
+
+    @_to_its_end
+    async def delete(self, uids: Sequence[str], before_ms: int | None = None) -> None:
+        """Delete transcripts, but none that was written since ``before_ms``.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        gone = delete(Run).where(Run.uid.in_(uids))
+        if before_ms is not None:
+            gone = gone.where(Run.used_at < before_ms)
+        async with self._write() as connection:
+            await connection.execute(gone)
+
+    async def probe(self, uid: str) -> None:
+        """Write and delete a run of some size, to find out whether the database takes writes.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        await self.open(uid, 1, namespace="", name="", prompt=" " * PROBE_CHARACTERS)
+        await self.delete([uid])
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        async with self._watched(), self._turn, self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._watched(), self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        try:
+            async with as_store_errors(self._timeout_s + GRACE_S):
+                yield
+        except Fenced:
+            raise
+        except StoreError as error:
+            self._failed(error)
+            raise
+
+
+async def _hold_fence(connection: AsyncConnection, uid: str, attempt: int) -> None:
+    """Lock the run's row, and check that the attempt is still the newest."""
+    held = await connection.execute(
+        update(Run).where(Run.uid == uid, Run.attempt == attempt).values(used_at=_now_ms())
+    )
+    if not held.rowcount:
+        raise Fenced(f"attempt {attempt} is over: another has begun, or the Task is deleted")
+
+
+async def _transcript(connection: AsyncConnection, uid: str) -> Transcript | None:
+    run = (await connection.execute(select(Run.__table__).where(Run.uid == uid))).one_or_none()
+    if run is None:
+        return None
+    items = await connection.execute(
+        select(Item.__table__).where(Item.uid == uid).order_by(Item.number)
+    )
+    return Transcript(
+        uid=run.uid,
+        namespace=run.namespace,
+        name=run.name,
+        attempt=run.attempt,
+        previous=run.previous,
+        prompt=run.prompt,
+        items=tuple(
+            Message(it.number, it.attempt, it.start, it.text, it.status, it.bot) for it in items
+        ),
+        outcome=json.loads(run.outcome) if run.outcome else None,
+        history=tuple(json.loads(run.history)) if run.history else (),
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

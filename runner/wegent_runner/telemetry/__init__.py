@@ -1,0 +1,1 @@
+"""Metrics of the runner, and Events on Tasks."""

@@ -1,0 +1,215 @@
+"""Claims whose requests have no answer: no work beyond the lease, no Task that waits for one."""
+
+import asyncio
+import time
+from typing import Any, cast
+
+import pytest
+
+from tests.runner.conftest import MakeTask
+from tests.runner.one_task import OneTask, pending
+from tests.support.api import Api
+from tests.support.waiting import eventually
+from wegent_crds.phases import Phase
+from wegent_kube import KubeClient, KubeError, Unreachable
+from wegent_runner.claims import claim as claims
+from wegent_runner.claims.claim import Claim, ClaimLost
+from wegent_runner.claims.outcome import Outcome
+
+LEASE_S: Any = 1.2
+"""Shorter than the API allows."""
+
+
+async def taken(api: OneTask) -> Claim:
+    claim = await Claim.take(api.client, api.task, "wegent-runner-a", LEASE_S)
+    assert claim is not None
+    return claim
+
+
+async def work(seconds: float) -> Outcome:
+    await asyncio.sleep(seconds)
+    return Outcome(Phase.COMPLETED, result="x")
+
+
+async def test_a_claim_whose_answer_is_lost_is_kept() -> None:
+    api = OneTask(pending())
+    api.faults["PATCH"] = ["lost"]
+    api.faults["GET"] = ["refused"]
+    claim = await taken(api)
+    assert claim.attempt == 1
+    assert (await claim.run(work(0))).phase is Phase.COMPLETED
+    assert api.status["phase"] == "Completed"
+
+
+async def test_a_claim_that_was_not_written_is_an_error() -> None:
+    api = OneTask(pending())
+    api.faults["PATCH"] = ["refused"]
+    with pytest.raises(KubeError, match="refused"):
+        await taken(api)
+    assert api.status["phase"] == "Pending"
+
+
+async def test_a_claim_of_another_runner_is_not_taken_for_ones_own() -> None:
+    api = OneTask(pending())
+    old = api.task | {"metadata": {**api.task["metadata"]}, "status": {**api.status}}
+    api.change(phase="Running", attempts=1, claim={"holder": "wegent-runner-b"})
+    api.faults["PATCH"] = ["refused"]
+    with pytest.raises(KubeError):
+        await Claim.take(api.client, old, "wegent-runner-a", LEASE_S)
+
+
+async def test_one_hanging_renewal_doesnt_use_up_the_lease() -> None:
+    api = OneTask(pending())
+    claim = await taken(api)
+    api.faults["PATCH"] = ["hangs"]
+    assert (await claim.run(work(1.5 * LEASE_S))).phase is Phase.COMPLETED
+
+
+@pytest.mark.parametrize("stirred", [False, True])
+async def test_work_ends_with_the_lease_though_the_server_hangs(stirred: bool) -> None:  # noqa: FBT001
+    api = OneTask(pending())
+    began = time.monotonic()
+    claim = await taken(api)
+    api.always = "hangs"
+    if stirred:
+        claim.stir()
+    with pytest.raises(ClaimLost, match="lease has expired"):
+        await claim.run(work(60))
+    assert time.monotonic() - began < LEASE_S + 0.5
+
+
+async def test_an_end_whose_answer_is_lost_is_known_and_written_once() -> None:
+    api = OneTask(pending())
+    claim = await taken(api)
+    api.faults["PATCH"] = ["lost"]
+    assert (await claim.run(work(0))).phase is Phase.COMPLETED
+    assert [it["phase"] for it in api.writes] == ["Running", "Completed"]
+
+
+async def test_an_end_without_an_answer_is_written_again() -> None:
+    api = OneTask(pending())
+    claim = await taken(api)
+    api.faults["PATCH"] = ["hangs"]
+    api.faults["GET"] = ["refused"]
+    assert (await claim.run(work(0))).phase is Phase.COMPLETED
+    assert api.status["result"] == "x"
+
+
+@pytest.mark.parametrize("fault", ["lost", "refused", "hangs", "hangs after it"])
+async def test_a_task_is_given_back_once_although_an_answer_is_lost(fault: Any) -> None:
+    api = OneTask(pending())
+    claim = await taken(api)
+    api.faults["PATCH"] = [fault]
+    await claim.give_back("draining")
+    assert api.status["phase"] == "Pending"
+    assert (api.status["releases"], api.status["attempts"]) == (1, 1)
+
+
+async def test_a_task_is_given_back_after_a_renewal_that_was_cut_off() -> None:
+    """The runner stops in the middle of a renewal, which the API server has written."""
+    api = OneTask(pending())
+    claim = await taken(api)
+    api.faults["PATCH"] = ["hangs after it"]
+    running = asyncio.create_task(claim.run(work(60)))
+    asked = api.asked
+    await eventually(lambda: api.asked > asked, within_s=5, what="a renewal")
+    running.cancel()
+    await asyncio.wait([running])
+    await claim.give_back("draining")
+    assert api.status["phase"] == "Pending"
+
+
+async def test_a_task_of_another_claim_is_not_given_back() -> None:
+    api = OneTask(pending())
+    claim = await taken(api)
+    api.change(attempts=2, claim={"holder": "wegent-runner-b"})
+    with pytest.raises(ClaimLost):
+        await claim.give_back("draining")
+    assert api.status["claim"]["holder"] == "wegent-runner-b"
+
+
+async def test_a_cancelled_task_ends_though_the_store_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(claims, "STOP_S", 0.05)
+    api = OneTask(pending())
+    claim = await taken(api)
+
+    async def hanging() -> Outcome:
+        try:
+            return await work(60)
+        finally:
+            await asyncio.sleep(60)
+
+    api.cancel()
+    claim.stir()
+    outcome = await asyncio.wait_for(claim.run(hanging()), 1)
+    assert outcome.phase is Phase.CANCELLED
+    assert api.status["phase"] == "Cancelled"
+
+
+async def test_work_ends_shortly_before_the_operator_ends_the_task() -> None:
+    api = OneTask(pending(timeoutSeconds=1))
+    began = time.monotonic()
+    claim = await taken(api)
+
+    async def partial() -> Outcome:
+        claim.usage = {"modelRequests": 1}
+        try:
+            return await work(60)
+        except asyncio.CancelledError:
+            assert claim.stopped is not None
+            return Outcome(claim.stopped.phase, "par", claim.stopped.message)
+
+    await claim.run(partial())
+    assert time.monotonic() - began < 1
+    assert api.status["phase"] == "Failed"
+    assert api.status["message"] == "Not completed within spec.timeoutSeconds: 1 s"
+    assert api.status["result"] == "par"
+    assert api.status["usage"] == {"modelRequests": 1}
+
+
+async def test_each_end_has_the_usage() -> None:
+    api = OneTask(pending())
+    claim = await taken(api)
+
+    async def broken() -> Outcome:
+        claim.usage = {"modelRequests": 3}
+        raise RuntimeError
+
+    outcome = await claim.run(broken())
+    assert (outcome.phase, outcome.reason) == (Phase.FAILED, "InternalError")
+    assert api.status["usage"] == {"modelRequests": 3}
+
+
+class Lossy:
+    """The API server, whose answers to writes are lost on the way."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def request(self, method: str, path: str, **options: Any) -> Any:
+        answer = await self._client.request(method, path, **options)
+        if method == "PATCH":
+            raise Unreachable("the answer is lost")
+        return answer
+
+
+@pytest.mark.usefixtures("operator")
+async def test_writes_without_answers_are_known_as_the_api_server_stores_them(
+    api: Api, namespace: str, make_task: MakeTask
+) -> None:
+    lossy = cast("KubeClient", Lossy(api.client))
+    await make_task()
+    task = await api.settled("tasks", namespace, "t")
+    claim = await Claim.take(lossy, task, "wegent-runner-a", 10)
+    assert claim is not None
+    claim.usage = {"modelRequests": 1, "costUSD": "0.100000"}
+    await claim.give_back("draining")
+    assert claim.task["status"]["phase"] == "Pending"
+    again = await Claim.take(lossy, claim.task, "wegent-runner-a", 10)
+    assert again is not None
+    assert (await again.run(work(0))).phase is Phase.COMPLETED
+    status = again.task["status"]
+    assert (status["phase"], status["result"]) == ("Completed", "x")
+    assert (status["attempts"], status["releases"]) == (2, 1)

@@ -1,0 +1,139 @@
+"""A plan is made of objects that its Task may use when it is made, whatever the verdict was."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from wegent_kube import ApiError
+from wegent_runner.plan.loader import PlanLoader
+from wegent_runner.plan.plan import Plan
+
+ACCESS = {"namespaceSelectors": [{"matchLabels": {"team": "us"}}]}
+SPECS: dict[tuple[str, str], dict[str, Any]] = {
+    ("teams", "t"): {"bots": [{"name": "b"}]},
+    ("bots", "b"): {
+        "ghostRef": {"name": "g"},
+        "modelRef": {"name": "m"},
+        "shellRef": {"name": "s"},
+    },
+    ("ghosts", "g"): {"systemPrompt": "You help."},
+    ("shells", "s"): {"type": "Chat"},
+    ("models", "m"): {"provider": "openai", "model": "gpt", "fallbackRefs": [{"name": "f"}]},
+    ("models", "f"): {"provider": "openai", "model": "gpt-mini"},
+}
+
+
+def settled(namespace: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with a verdict of the operator, which permits all of its references."""
+    ready = {"type": "Ready", "status": "True", "reason": "Ready", "observedGeneration": 1}
+    return {
+        "metadata": {"namespace": namespace, "name": name, "generation": 1},
+        "spec": spec,
+        "status": {"observedGeneration": 1, "conditions": [ready]},
+    }
+
+
+class Cluster:
+    """The objects of two namespaces; ``theirs`` has a copy of each of ours."""
+
+    def __init__(self) -> None:
+        self.labels: dict[str, str] = {}
+        self.objects = {
+            (namespace, *key): settled(namespace, key[1], deepcopy(spec))
+            for namespace in ("ours", "theirs")
+            for key, spec in SPECS.items()
+        }
+
+    def spec(self, namespace: str, plural: str, name: str) -> dict[str, Any]:
+        spec: dict[str, Any] = self.objects[namespace, plural, name]["spec"]
+        return spec
+
+    async def request(self, method: str, path: str) -> dict[str, Any]:
+        assert method == "GET"
+        if path == "/api/v1/namespaces/ours":
+            return {"metadata": {"name": "ours", "labels": self.labels}}
+        namespace, plural, name = path.split("/")[-3:]
+        if (found := self.objects.get((namespace, plural, name))) is None:
+            raise ApiError(404, {"reason": "NotFound"})
+        return found
+
+    async def plan(self, *shared: str, **spec: Any) -> Plan | None:
+        client: Any = self
+        task = {"prompt": "Hi", **(spec or {"teamRef": {"name": "t"}})}
+        loader = PlanLoader(client, frozenset(shared))
+        return await loader.plan(settled("ours", "task", task))
+
+
+def task_to_team(cluster: Cluster) -> dict[str, Any]:
+    del cluster
+    return {"teamRef": {"name": "t", "namespace": "theirs"}}
+
+
+def task_to_bot(cluster: Cluster) -> dict[str, Any]:
+    del cluster
+    return {"botRef": {"name": "b", "namespace": "theirs"}}
+
+
+def team_to_bot(cluster: Cluster) -> dict[str, Any]:
+    cluster.spec("ours", "teams", "t")["bots"][0]["namespace"] = "theirs"
+    return {}
+
+
+def bot_to_ghost(cluster: Cluster) -> dict[str, Any]:
+    cluster.spec("ours", "bots", "b")["ghostRef"]["namespace"] = "theirs"
+    return {}
+
+
+def bot_to_shell(cluster: Cluster) -> dict[str, Any]:
+    cluster.spec("ours", "bots", "b")["shellRef"]["namespace"] = "theirs"
+    return {}
+
+
+def bot_to_model(cluster: Cluster) -> dict[str, Any]:
+    cluster.spec("ours", "bots", "b")["modelRef"]["namespace"] = "theirs"
+    return {}
+
+
+def model_to_fallback(cluster: Cluster) -> dict[str, Any]:
+    cluster.spec("ours", "models", "m")["fallbackRefs"][0]["namespace"] = "theirs"
+    return {}
+
+
+EDGES = {
+    task_to_team: ("teams", "t"),
+    task_to_bot: ("bots", "b"),
+    team_to_bot: ("bots", "b"),
+    bot_to_ghost: ("ghosts", "g"),
+    bot_to_shell: ("shells", "s"),
+    bot_to_model: ("models", "m"),
+    model_to_fallback: ("models", "f"),
+}
+
+
+@pytest.mark.parametrize(("edge", "referent"), EDGES.items())
+async def test_a_referent_of_another_namespace_must_let_the_referrer_in(
+    edge: Any, referent: tuple[str, str]
+) -> None:
+    cluster = Cluster()
+    spec = edge(cluster)
+    assert await cluster.plan(**spec) is None
+    assert await cluster.plan("theirs", **spec) is not None, "the namespace is shared"
+    cluster.spec("theirs", *referent)["accessFrom"] = ACCESS
+    assert await cluster.plan(**spec) is None, "the label is missing"
+    cluster.labels["team"] = "us"
+    assert await cluster.plan(**spec) is not None
+
+
+async def test_the_permission_is_the_referrers_and_not_the_tasks() -> None:
+    """Their Team is ours to use; what it refers to in its own namespace needs no permission."""
+    cluster = Cluster()
+    cluster.labels["team"] = "us"
+    cluster.spec("theirs", "teams", "t")["accessFrom"] = ACCESS
+    plan = await cluster.plan(teamRef={"name": "t", "namespace": "theirs"})
+    assert plan is not None
+    assert [model.name for model in plan.bot.models] == ["theirs/m", "theirs/f"]
+
+
+async def test_a_plan_of_ones_own_objects_needs_no_permission() -> None:
+    assert await Cluster().plan() is not None

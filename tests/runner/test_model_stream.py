@@ -1,0 +1,193 @@
+"""Answers of each API: whole, cut in good order, at the maximum of tokens, and garbled."""
+
+import json
+from collections.abc import AsyncIterator
+from ipaddress import ip_network
+from typing import Any, get_args
+
+import pytest
+
+from tests.support.provider import Provider, Script
+from wegent_runner.engine.egress import EgressPolicy
+from wegent_runner.engine.failures import CallFailed
+from wegent_runner.engine.model_stream import Done, ModelCaller, Turn
+from wegent_runner.plan.plan import ApiFormat, ModelPlan
+from wegent_runner.runs.text import StorableText
+
+FORMATS: tuple[ApiFormat, ...] = get_args(ApiFormat)
+
+
+def lines(*events: Any) -> list[bytes]:
+    """Return events of a stream, each with the name of its type as the SDKs need it."""
+    return [
+        b"event: %s\ndata: %s\n\n" % (it.get("type", "").encode(), json.dumps(it).encode())
+        if isinstance(it, dict)
+        else b"data: %s\n\n" % it
+        for it in events
+    ]
+
+
+def chat(text: str, end: str | None) -> list[bytes]:
+    frame = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+
+    def chunk(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+        return {**frame, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
+    ends = {"whole": "stop", "longest": "length"}
+    last = [chunk({}, ends[end])] if end else []
+    return lines(chunk({"role": "assistant", "content": text}), *last, b"[DONE]")
+
+
+def responses(text: str, end: str | None) -> list[bytes]:
+    def answer(status: str, **more: Any) -> dict[str, Any]:
+        return {
+            "id": "r", "object": "response", "created_at": 1, "model": "m", "output": [],
+            "tools": [], "tool_choice": "auto", "parallel_tool_calls": False, "status": status,
+            **more,
+        }  # fmt: skip
+
+    item = {"id": "i", "type": "message", "role": "assistant", "status": "in_progress"}
+    place = {"item_id": "i", "output_index": 0, "content_index": 0}
+    part = {"type": "output_text", "text": "", "annotations": []}
+    full = answer("incomplete", incomplete_details={"reason": "max_output_tokens"})
+    ends = {
+        "whole": [{"type": "response.completed", "response": answer("completed")}],
+        "longest": [{"type": "response.incomplete", "response": full}],
+        "failed": [{"type": "response.failed", "response": answer("failed")}],
+        None: [],
+    }
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": answer("in_progress")},
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": {**item, "content": []},
+        },
+        {"type": "response.content_part.added", **place, "part": part},
+        {"type": "response.output_text.delta", **place, "delta": text, "logprobs": []},
+        *ends[end],
+    ]
+    return lines(*({**it, "sequence_number": number} for number, it in enumerate(events)))
+
+
+def messages(text: str, end: str | None) -> list[bytes]:
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    message: dict[str, Any] = {
+        "id": "m", "type": "message", "role": "assistant", "model": "m", "content": [],
+        "stop_reason": None, "stop_sequence": None, "usage": usage,
+    }  # fmt: skip
+    ends = {"whole": "end_turn", "longest": "max_tokens"}
+    last: list[dict[str, Any]] = []
+    if end:
+        delta = {"stop_reason": ends[end], "stop_sequence": None}
+        last = [
+            {"type": "message_delta", "delta": delta, "usage": {"output_tokens": 2}},
+            {"type": "message_stop"},
+        ]
+    return lines(
+        {"type": "message_start", "message": message},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": text},
+        },
+        {"type": "content_block_stop", "index": 0},
+        *last,
+    )
+
+
+STREAMS = {"chat": chat, "responses": responses, "messages": messages}
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[ModelCaller]:
+    keys: Any = None
+    async with ModelCaller(keys, EgressPolicy([ip_network("127.0.0.0/8")])) as caller:
+        yield caller
+
+
+async def answer_of(
+    caller: ModelCaller, provider: Provider, api_format: ApiFormat, stream: list[bytes]
+) -> tuple[str, Done]:
+    """Return the text and the end of a call that the provider answers with a stream."""
+    provider.script = lambda _: Script(raw=b"".join(stream))
+    plan = ModelPlan("ns/m", "openai", "m", api_format, provider.url)
+    text = ""
+    async for piece in caller.stream(plan, "help", [Turn("user", "Hi")]):
+        if isinstance(piece, Done):
+            return text, piece
+        text += piece
+    raise AssertionError("no end")
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+async def test_a_whole_answer(
+    caller: ModelCaller, provider: Provider, api_format: ApiFormat
+) -> None:
+    stream = STREAMS[api_format]("Hello", "whole")
+    text, done = await answer_of(caller, provider, api_format, stream)
+    assert (text, done.truncated) == ("Hello", False)
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+async def test_an_answer_at_the_maximum_of_tokens(
+    caller: ModelCaller, provider: Provider, api_format: ApiFormat
+) -> None:
+    stream = STREAMS[api_format]("Hel", "longest")
+    text, done = await answer_of(caller, provider, api_format, stream)
+    assert (text, done.truncated) == ("Hel", True)
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+async def test_a_stream_that_ends_in_good_order_before_its_answer_is_cut(
+    caller: ModelCaller, provider: Provider, api_format: ApiFormat
+) -> None:
+    with pytest.raises(CallFailed) as failed:
+        await answer_of(caller, provider, api_format, STREAMS[api_format]("Hel", None))
+    assert (failed.value.reason, failed.value.retryable) == ("CutAnswer", True)
+
+
+async def test_an_answer_that_its_provider_calls_failed(
+    caller: ModelCaller, provider: Provider
+) -> None:
+    with pytest.raises(CallFailed) as failed:
+        await answer_of(caller, provider, "responses", responses("Hel", "failed"))
+    assert (failed.value.reason, failed.value.retryable) == ("ProviderError", True)
+
+
+GARBAGE = [
+    b'"foo"', b"null", b"[1]", b"5", b"true", b"{}", b'{"choices": 5}', b'{"choices": [5]}',
+    b'{"choices": [{"delta": 5}]}', b'{"choices": [{"delta": {"content": 5}}]}',
+    b'{"type": 5}', b'{"type": "response.output_text.delta"}', b'{"type": "content_block_delta"}',
+    b'{"type": "message_start", "message": 5}', b'{"type": "response.completed"}', b"\xff", b"{",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+@pytest.mark.parametrize("garbage", GARBAGE)
+async def test_json_of_any_form_is_a_failure_of_the_call(
+    caller: ModelCaller, provider: Provider, api_format: ApiFormat, garbage: bytes
+) -> None:
+    begin = STREAMS[api_format]("Hel", None)[:1]
+    named = garbage.split(b'"')[3] if b'"type": "' in garbage else b"content_block_delta"
+    stream = [*begin, b"event: %s\ndata: %s\n\n" % (named, garbage)]
+    with pytest.raises(CallFailed) as failed:
+        await answer_of(caller, provider, api_format, stream)
+    assert failed.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["a\ud83d", "\ude00b"], "a😀b"),
+        (["\ud83d", "", "\ude00"], "😀"),
+        (["a\ud83d", "b"], "a�b"),
+        (["a\ude00", "\ud83d"], "a��"),
+        (["\ud83d", "\ud83d", "\ude00"], "�😀"),
+        (["a\x00b"], "a�b"),
+    ],
+)
+def test_a_surrogate_pair_that_is_cut_in_two_is_one_character(pieces: list[str], text: str) -> None:
+    storable = StorableText()
+    assert "".join(map(storable.feed, pieces)) + storable.flush() == text

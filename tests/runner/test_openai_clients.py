@@ -1,0 +1,67 @@
+"""Other clients of OpenAI's API against the proxy: the JavaScript SDK, and pydantic-ai."""
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from openai import AsyncOpenAI
+from pydantic_ai import Agent
+from pydantic_ai.models import Model
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from tests.support.npm import installed
+from tests.support.provider import Provider
+from tests.support.proxy import Client
+
+pytestmark = pytest.mark.usefixtures("operator", "runner")
+SCRIPTS = Path(__file__).parent / "openai_js"
+NODE = shutil.which("node") or ""
+
+
+@pytest.mark.skipif(not NODE, reason="node is not installed")
+async def test_the_javascript_sdk(client: Client, model: str) -> None:
+    directory = await asyncio.to_thread(installed, SCRIPTS)
+    process = await asyncio.create_subprocess_exec(
+        NODE, "talk.mjs", f"{client.base}/v1", str(client.token), model,
+        cwd=directory,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, errors.decode()
+    assert json.loads(out) == {
+        "listed": True,
+        "retrieved": model,
+        "response": "Hello, world.",
+        "last": "response.completed",
+        "streamed": "Hello, world.",
+        "accumulated": "Hello, world.",
+        "chat": "Hello, world.",
+        "usage": 11,
+        "error": [True, "model_not_found"],
+    }
+
+
+@pytest.mark.parametrize("type_", [OpenAIChatModel, OpenAIResponsesModel])
+async def test_pydantic_ai(
+    sdk: AsyncOpenAI,
+    model: str,
+    provider: Provider,
+    type_: type[OpenAIChatModel] | type[OpenAIResponsesModel],
+) -> None:
+    llm: Model = type_(model, provider=OpenAIProvider(openai_client=sdk))
+    agent = Agent(llm, instructions="Be brief.")
+    first = await agent.run("One?")
+    assert first.output == "Hello, world."
+    assert first.usage.input_tokens == 7
+    async with agent.run_stream("Two?", message_history=first.all_messages()) as streamed:
+        assert await streamed.get_output() == "Hello, world."
+    assert provider.calls[1].messages == [
+        ("system", "You help.\n\nBe brief."),
+        ("user", "One?"),
+        ("assistant", "Hello, world."),
+        ("user", "Two?"),
+    ]

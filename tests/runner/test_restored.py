@@ -1,0 +1,37 @@
+"""A Task that comes back from the trash has its transcript, under its new UID."""
+
+import pytest
+
+from tests.runner.conftest import MakeTask
+from tests.runner.viewer import Viewer
+from tests.support.api import Api
+from tests.support.proxy import Client
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("operator", "runner")
+
+
+async def test_a_restored_task_has_its_transcript_and_its_events(
+    api: Api, client: Client, namespace: str, make_task: MakeTask, ended: MakeTask
+) -> None:
+    await make_task()
+    first = await ended()
+    for _ in range(2):
+        uid = first["metadata"]["uid"]
+        await api.delete("tasks", namespace, "t")
+        await api.merge("tombstones", namespace, f"task-{uid}", {"spec": {"restore": True}})
+
+        async def restored(former: str = uid) -> dict[str, object]:
+            task = await api.get("tasks", namespace, "t")
+            assert task is not None
+            assert task["metadata"]["uid"] != former
+            assert task["status"].get("phase") == "Completed", task["status"]
+            return task
+
+        first = await eventually(restored, within_s=20, what="the restored Task")
+        url = f"/api/v1/kinds/tasks/t/transcript?namespace={namespace}"
+        transcript = (await client.get(url)).expect(200)
+        assert transcript["items"][1]["content"][0]["text"] == "Hello, world."
+        viewer = Viewer(client, namespace)
+        await viewer.read()
+        assert viewer.text == "Hello, world."

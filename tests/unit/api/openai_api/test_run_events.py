@@ -1,0 +1,89 @@
+"""A run's events, with restarts, as a client of OpenAI's API may see them."""
+
+import pytest
+
+from tests.unit.api.openai_api.frames import encoded
+from wegent_api.openai_api.run_events import (
+    Ending,
+    Lasting,
+    Output,
+    TextIsVoid,
+    event_id,
+    sequence_number,
+)
+from wegent_api.runs.blocks import RunEvent, events_in
+
+ADDED = RunEvent("response.output_item.added", {}, "1.2")
+PART = RunEvent("response.content_part.added", {}, "1.3")
+
+
+def delta(position: int, attempt: int = 1) -> RunEvent:
+    return RunEvent("response.output_text.delta", {"delta": "x"}, f"{attempt}.{position}")
+
+
+def restarted(valid_until: int, attempt: int = 2) -> RunEvent:
+    return RunEvent("run.restarted", {"valid_until": valid_until}, f"{attempt}.{valid_until}")
+
+
+def done(position: int, text: str) -> RunEvent:
+    item = {"id": "msg_0", "content": [{"type": "output_text", "text": text}]}
+    return RunEvent("response.output_item.done", {"item": item}, f"1.{position}")
+
+
+def test_blocks_are_read() -> None:
+    whole = encoded(ADDED, delta(4)) + b':\n\nevent: run.waiting\ndata: {"a": "b: c"}\n\n'
+    assert list(events_in(whole)) == [ADDED, delta(4), RunEvent("run.waiting", {"a": "b: c"})]
+
+
+@pytest.mark.parametrize("id_", ["1.2", "1.4000000", "2.1", "7.12345", "20.1"])
+def test_a_sequence_number_names_attempt_and_position(id_: str) -> None:
+    number = sequence_number(RunEvent("", {}, id_))
+    assert event_id(number) == id_
+    assert number < 1 << 53
+
+
+def test_a_first_attempt_has_its_positions_as_numbers() -> None:
+    assert sequence_number(delta(4711)) == 4711
+
+
+def test_the_opening_is_held_until_there_is_text() -> None:
+    lasting = Lasting()
+    assert lasting.take(ADDED) == []
+    assert lasting.take(PART) == []
+    assert lasting.take(delta(4)) == [ADDED, PART, delta(4)]
+    assert lasting.take(delta(9)) == [delta(9)]
+
+
+def test_a_restart_before_any_text_is_not_seen() -> None:
+    lasting = Lasting()
+    lasting.take(ADDED)
+    lasting.take(PART)
+    assert lasting.take(restarted(1)) == []
+    lasting.take(ADDED)
+    assert lasting.take(delta(4, attempt=2)) == [ADDED, delta(4, attempt=2)]
+
+
+def test_a_restart_after_text_is_told() -> None:
+    lasting = Lasting()
+    lasting.take(delta(9))
+    with pytest.raises(TextIsVoid):
+        lasting.take(restarted(1))
+
+
+def test_a_restart_after_the_last_event_that_was_sent_keeps_it() -> None:
+    lasting = Lasting(20)
+    assert lasting.take(restarted(20)) == []
+    with pytest.raises(TextIsVoid):
+        Lasting(21).take(restarted(20))
+
+
+def test_the_output_drops_what_a_restart_drops() -> None:
+    output = Output()
+    for event in (done(10, "a"), done(20, "b"), restarted(10), done(30, "c")):
+        output.take(event)
+    assert Ending("Completed", output.items).text == "a\n\nc"
+
+
+def test_without_a_transcript_the_result_is_the_output() -> None:
+    assert Ending.of({"phase": "Completed", "result": "Done."}, []).text == "Done."
+    assert Ending.of({"phase": "Failed"}, []).items == []
