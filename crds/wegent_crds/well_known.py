@@ -26,5 +26,7 @@ While an object has this annotation, only the operator can update it.
 """
 RESTORED_FROM: Final = f"{GROUP}/restored-from"
 """Annotation: the name of the Tombstone from which the object was restored."""
+REQUEST_ID: Final = f"{GROUP}/request-id"
+"""Annotation of a Task: the id of the HTTP request that created it. Calls of LLMs bear it too."""
 TOMBSTONE_OF: Final = f"{GROUP}/tombstone-of"
 """Label of a Tombstone: the plural of the deleted object's kind."""

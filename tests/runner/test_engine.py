@@ -63,7 +63,7 @@ class Caller:
         self.calls: list[Sequence[Turn]] = []
 
     async def stream(
-        self, _: ModelPlan, __: str, turns: Sequence[Turn]
+        self, _: ModelPlan, __: str, turns: Sequence[Turn], ___: str
     ) -> AsyncGenerator[str | Done, None]:
         self.calls.append(turns)
         for piece in self.script(turns):
@@ -93,7 +93,7 @@ TASK = {
     "spec": {},
     "status": {"attempts": 1, "claim": {"holder": "r", "leaseSeconds": 10}},
 }
-PLAN = Plan("q", BotPlan("ns/b", "help", (ModelPlan("ns/m", "openai", "gpt", "chat"),)))
+PLAN = Plan("q", BotPlan("ns/b", "help", (ModelPlan("ns/m", "openai", "gpt", "chat"),)), "id")
 
 
 def engine(

@@ -198,7 +198,7 @@ async def test_a_key_isnt_sent_to_the_next_model(
     async with ModelCaller(Keys(client), EgressPolicy([LOOPBACK])) as caller:
         for model in models:
             try:
-                async for _ in caller.stream(model, "", [Turn("user", "Hi.")]):
+                async for _ in caller.stream(model, "", [Turn("user", "Hi.")], "id"):
                     pass
             except CallFailed:
                 pass

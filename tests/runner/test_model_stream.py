@@ -114,7 +114,7 @@ async def answer_of(
     provider.script = lambda _: Script(raw=b"".join(stream))
     plan = ModelPlan("ns/m", "openai", "m", api_format, provider.url)
     text = ""
-    async for piece in caller.stream(plan, "help", [Turn("user", "Hi")]):
+    async for piece in caller.stream(plan, "help", [Turn("user", "Hi")], "find-me-1"):
         if isinstance(piece, Done):
             return text, piece
         text += piece
@@ -128,6 +128,8 @@ async def test_a_whole_answer(
     stream = STREAMS[api_format]("Hello", "whole")
     text, done = await answer_of(caller, provider, api_format, stream)
     assert (text, done.truncated) == ("Hello", False)
+    [call] = provider.calls
+    assert call.headers["X-Request-Id"] == call.headers["X-Client-Request-Id"] == "find-me-1"
 
 
 @pytest.mark.parametrize("api_format", FORMATS)

@@ -6,7 +6,7 @@ It counts its calls, and notices when a connection is closed in the midst of an 
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -45,7 +45,7 @@ class Call:
     """One received request."""
 
     body: dict[str, Any]
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     ended_at: float | None = None
     """Monotonic time at which the answer was sent whole, or its connection was closed."""
     whole: bool = False
@@ -86,7 +86,7 @@ class Provider:
         await self._runner.cleanup()
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        call = Call(await request.json(), dict(request.headers))
+        call = Call(await request.json(), request.headers)
         self.calls.append(call)
         script = self.script(call)
         if script.status != 200:

@@ -19,12 +19,13 @@ from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import Name, PatchParameters, WriteParameters, namespace_of
 from wegent_api.kinds.object_writer import ObjectWriter, ObjectWriterDep
 from wegent_api.kinds.reference_check import check_references
+from wegent_api.kinds.request_ids import with_request_id
 from wegent_api.kinds.take_over import OwnershipTransfer
 from wegent_api.upstream.client import Answer
 from wegent_api.upstream.etag import tagged
 from wegent_api.upstream.metadata import metadata_of, version_of
 from wegent_api.upstream.target import Target, required
-from wegent_crds.registry import API_VERSION, Kind
+from wegent_crds.registry import API_VERSION, TASK, Kind
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import resource_of
 
@@ -140,7 +141,8 @@ class Writes:
         if parameters.validate_refs:
             await check_references(writer.user_api, writer.caller, self.kind, namespace, body)
         collection = writer.target(self.resource.path(namespace))
-        annotated = await writer.annotate(body, namespace)
+        noted = with_request_id(body) if self.kind is TASK else body
+        annotated = await writer.annotate(noted, namespace)
         params = await writer.update(parameters.upstream())
         answer = await collection.write("POST", encode_json(annotated), params=params)
         return self.answered(answer, stored=not parameters.dry_run)

@@ -12,6 +12,7 @@ from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import NotFound, Problem, Unavailable, UpstreamStatus
 from wegent_api.http.state import SettingsDep
 from wegent_api.kinds.object_writer import ObjectWriter, ObjectWriterDep
+from wegent_api.kinds.request_ids import with_request_id
 from wegent_api.names import is_dns_label
 from wegent_api.openai_api.errors import Refusal
 from wegent_api.openai_api.ids import TaskId, new_task_name, team_of
@@ -128,7 +129,7 @@ class Conversations:
             },
             "spec": spec,
         }
-        annotated = await self._writer.annotate(body, namespace)
+        annotated = await self._writer.annotate(with_request_id(body), namespace)
         params = await self._writer.update({"fieldValidation": "Strict"})
         collection = self._writer.target(TASKS.path(namespace))
         answer = await collection.write("POST", encode_json(annotated), params=params)

@@ -216,7 +216,9 @@ class _Conversation:
             try:
                 await self._call(model)
             except CallFailed as error:
-                logger.warning("%s: %s", error.reason, error)
+                logger.warning(
+                    "%s: %s", error.reason, error, extra={"requestId": self._plan.request_id}
+                )
                 failure = error
             else:
                 return
@@ -267,7 +269,9 @@ class _Conversation:
         log.begin(bot.name)
         turns = [*before, Turn("user", self._plan.prompt)]
         since_call_s, wrote, spoke = stopwatch(), False, False
-        async with aclosing(self._caller.stream(model, bot.instructions, turns)) as stream:
+        async with aclosing(
+            self._caller.stream(model, bot.instructions, turns, self._plan.request_id)
+        ) as stream:
             async for piece in stream:
                 if isinstance(piece, Done):
                     self._meter.end_request(piece.usage)

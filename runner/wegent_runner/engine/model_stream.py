@@ -123,7 +123,7 @@ class ModelCaller:
         await self._http.aclose()
 
     async def stream(
-        self, plan: ModelPlan, instructions: str, turns: Sequence[Turn]
+        self, plan: ModelPlan, instructions: str, turns: Sequence[Turn], request_id: str
     ) -> AsyncGenerator[str | Done, None]:
         """Yield the deltas of the answer, and at last its ``Done``.
 
@@ -140,7 +140,7 @@ class ModelCaller:
             opened = model_request_stream(
                 model,
                 _messages(instructions, turns),
-                model_settings=settings_of(plan),
+                model_settings=settings_of(plan, request_id),
                 instrument=self._instrument,
             )
             async with _mapped(opened, plan, key) as response:

@@ -16,6 +16,8 @@ from wegent_crds.providers import BASE_URLS
 from wegent_runner.engine.failures import CallFailed
 from wegent_runner.plan.plan import ModelPlan
 
+REQUEST_ID_HEADERS: Final = ("X-Request-Id", "X-Client-Request-Id")
+"""Headers with the id of a Task's request. Gateways log the first, and OpenAI the second."""
 NO_KEY: Final = "none"
 """Sent where a Model names no key. The SDKs insist on one, and local servers ignore it."""
 
@@ -51,9 +53,9 @@ def model_of(plan: ModelPlan, key: str | None, http: httpx2.AsyncClient) -> Mode
     return OpenAIChatModel(plan.model, provider=openai)
 
 
-def settings_of(plan: ModelPlan) -> ModelSettings:
+def settings_of(plan: ModelPlan, request_id: str) -> ModelSettings:
     """Return the parameters of a call; those that the Model leaves out are the provider's."""
-    settings = ModelSettings()
+    settings = ModelSettings(extra_headers=dict.fromkeys(REQUEST_ID_HEADERS, request_id))
     if plan.temperature is not None:
         settings["temperature"] = plan.temperature
     if plan.top_p is not None:

@@ -24,6 +24,7 @@ from wegent_runner.plan.plan import (
     check_settled,
     history_of,
     member_of,
+    request_id_of,
 )
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class PlanLoader:
             )
             return Plan(
                 prompt=spec["prompt"],
+                request_id=request_id_of(task),
                 bot=bot_plan(
                     bot, ghost, shell, (model, *fallbacks), team_prompt, spec.get("instructions")
                 ),

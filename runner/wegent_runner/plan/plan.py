@@ -1,12 +1,16 @@
 """The plan of a run, as plain values. Making it needs no cluster."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from wegent_crds.conditions import ConditionType, conditions_of, find_condition
+from wegent_crds.well_known import REQUEST_ID
 
 ApiFormat = Literal["chat", "responses", "messages"]
+REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Form of a request id, as the API proxy takes it from clients."""
 SERVED_SHELLS: Final = frozenset({"Chat"})
 SERVED_MODES: Final = frozenset({"solo"})
 
@@ -83,10 +87,12 @@ class Plan:
         bot: The Bot that answers.
         previous: Name of the Task whose conversation goes on, in the Task's namespace.
         history: Turns between the previous Task's transcript and the prompt.
+        request_id: Id that all calls of LLMs bear.
     """
 
     prompt: str
     bot: BotPlan
+    request_id: str
     previous: str | None = None
     history: tuple[PastTurn, ...] = ()
 
@@ -168,6 +174,16 @@ def check_settled(body: Mapping[str, Any]) -> None:
 def history_of(spec: Mapping[str, Any]) -> tuple[PastTurn, ...]:
     """Return the turns in a Task's spec."""
     return tuple(PastTurn(turn["role"], turn["content"]) for turn in spec.get("history") or ())
+
+
+def request_id_of(task: Mapping[str, Any]) -> str:
+    """Return the id of the HTTP request that created a Task; without a valid one, the Task's UID.
+
+    The annotation is a user's to write, and its value becomes the value of a header.
+    """
+    metadata = task["metadata"]
+    given = (metadata.get("annotations") or {}).get(REQUEST_ID, "")
+    return given if REQUEST_ID_PATTERN.fullmatch(given) else str(metadata["uid"])
 
 
 def default_format(provider: str) -> ApiFormat:
