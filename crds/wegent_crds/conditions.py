@@ -13,7 +13,7 @@ from wegent_crds.reading import integer, mapping, mappings, text
 
 
 class ConditionType(StrEnum):
-    """The condition types of the operator, which doesn't change conditions of other types."""
+    """The condition types of Wegent's programs. They don't change conditions of other types."""
 
     RESOLVED_REFS = "ResolvedRefs"
     READY = "Ready"
@@ -26,6 +26,9 @@ class ConditionType(StrEnum):
     SERVED = "Served"
     """Only on Bots, Teams and Tasks: True if runners serve the type of each Shell. It doesn't
     affect Ready. Absent while a Shell is not known, and never False on a Task that has ended."""
+    KEY_USABLE = "KeyUsable"
+    """Only on Models, written by the runner: False if the API key can't be used, True if it works
+    again. It doesn't affect Ready. Absent while the key has never failed."""
     STALLED = "Stalled"
     """As in kstatus: True on a failed Task, and on an object that only a change of its own can
     make ready. Absent otherwise."""
@@ -59,6 +62,12 @@ class Reason(StrEnum):
     """True: runners serve the type of each Shell."""
     SHELL_NOT_SERVED = "ShellNotServed"
     """False: no runner serves Shells of this type, so that a Task stays Pending."""
+    KEY_USABLE = "KeyUsable"
+    """True: the API key works again."""
+    KEY_NOT_USABLE = "KeyNotUsable"
+    """False: the Secret is missing, is not an API key, or doesn't name the Model's host."""
+    KEY_REFUSED = "KeyRefused"
+    """False: the provider refused the API key, or requires one."""
     ACCEPTED = "Accepted"
     """True: the Task is to be done; a runner may claim it as soon as it is Ready."""
     CANCELLED = "Cancelled"

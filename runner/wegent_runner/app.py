@@ -19,8 +19,8 @@ from wegent_runner.claims.requests import TASKS
 from wegent_runner.claims.worker import Worker
 from wegent_runner.engine.chat import ChatEngine
 from wegent_runner.engine.egress import EgressPolicy
+from wegent_runner.engine.key_condition import KeyConditions
 from wegent_runner.engine.keys import Keys
-from wegent_runner.engine.model_events import ModelEvents
 from wegent_runner.engine.model_stream import ModelCaller
 from wegent_runner.plan.loader import PlanLoader
 from wegent_runner.runs.hub import Hub
@@ -74,7 +74,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ModelCaller(
                 Keys(client),
                 policy,
-                ModelEvents(client, settings.name),
+                KeyConditions(client, recorder),
                 silence_s=settings.provider_silence_s,
                 traced=tracing.on,
             )

@@ -13,6 +13,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from devcluster.controlplane import ControlPlane
+from tests.runner.owners_key import store, use
 from tests.runner.store.databases import postgres, postgres_database
 from tests.support.api import Api
 from tests.support.identity import kubectl_as, token_for
@@ -23,7 +24,7 @@ from tests.support.waiting import eventually
 from wegent_runner.app import run
 from wegent_runner.settings import Settings
 
-__all__ = ["postgres", "postgres_database"]
+__all__ = ["postgres", "postgres_database", "store", "use"]
 
 MakeTask = Callable[..., Awaitable[dict[str, Any]]]
 

@@ -16,24 +16,23 @@ from typing import Any
 import pytest
 
 from tests.runner.conftest import MakeTask
+from tests.runner.owners_key import KEY, Store
 from tests.runner.viewer import Viewer
-from tests.support.api import Api
+from tests.support.api import Api, condition
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client
-from wegent_crds.api_keys import HOSTS_ANNOTATION, SECRET_TYPE
-from wegent_kube.resources import EVENTS, SECRETS
+from tests.support.waiting import eventually
+from wegent_kube.resources import EVENTS
 from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.failures import CallFailed
 from wegent_runner.engine.keys import ApiKey, Keys
 from wegent_runner.engine.model_stream import ModelCaller, Turn
 from wegent_runner.plan.plan import ModelPlan, SecretKey
 
-KEY = "sk-the-owners-secret"
 LOOPBACK = ip_network("127.0.0.0/8")
 ENCODED = base64.b64encode(KEY.encode()).decode()
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
-Store = Callable[..., Awaitable[None]]
 Failed = Callable[[], Awaitable[str]]
 
 
@@ -50,37 +49,6 @@ async def thief() -> AsyncIterator[Provider]:
 
 
 @pytest.fixture
-def store(api: Api, namespace: str, provider: Provider) -> Store:
-    """Store the owner's key for the provider."""
-
-    async def make(
-        hosts: str | None = None, type_: str = SECRET_TYPE, where: str | None = None
-    ) -> None:
-        home = where or namespace
-        annotations = {HOSTS_ANNOTATION: hosts or f"http://127.0.0.1:{provider.port}"}
-        body = {
-            "metadata": {"name": "owners", "annotations": annotations},
-            "type": type_,
-            "stringData": {"key": KEY},
-        }
-        await api.client.request("POST", SECRETS.path(home), body=body)
-
-    return make
-
-
-@pytest.fixture
-def use(api: Api, namespace: str, bot: str) -> Callable[..., Awaitable[None]]:
-    """Let the Bot's Model refer to the key, with further changes."""
-    del bot
-
-    async def change(**spec: Any) -> None:
-        spec = {"apiKeySecretRef": {"name": "owners", "key": "key"}, **spec}
-        await api.merge("models", namespace, "m", {"spec": spec})
-
-    return change
-
-
-@pytest.fixture
 async def used(store: Store, use: Store) -> None:
     """The Bot's Model has the owner's key, for the provider."""
     await store()
@@ -89,19 +57,33 @@ async def used(store: Store, use: Store) -> None:
 
 @pytest.fixture
 def failed(api: Api, namespace: str, make_task: MakeTask, ended: MakeTask) -> Failed:
-    """Run a Task that fails, and return its message. The Model has an Event with the same words."""
+    """Run a Task that fails, and return the reason on its Model, and its message.
+
+    The Model has an Event with the same words.
+    """
 
     async def run() -> str:
         await make_task()
         status = (await ended())["status"]
         assert status["phase"] == "Failed", status
-        events = (await api.client.request("GET", EVENTS.path(namespace)))["items"]
-        told = [it for it in events if it["reason"] in {"KeyNotUsable", "KeyRefused"}]
-        assert KEY not in json.dumps(events)
-        for event in told:
-            assert event["involvedObject"]["kind"] == "Model"
-            assert event["message"] == status["message"]
-        return f"{told[0]['reason'] if told else ''} {status['message']}"
+        model = await api.get("models", namespace, "m")
+        assert model is not None
+        conditions = {it["type"]: it["reason"] for it in model["status"]["conditions"]}
+        reason = conditions.get("KeyUsable", "")
+
+        async def told() -> bool:
+            events = (await api.client.request("GET", EVENTS.path(namespace)))["items"]
+            assert KEY not in json.dumps([events, model])
+            of_model = [
+                (it["reason"], it["message"])
+                for it in events
+                if it["involvedObject"]["kind"] == "Model" and it["type"] == "Warning"
+            ]
+            assert of_model == ([(reason, status["message"])] if reason else [])
+            return True
+
+        await eventually(told, within_s=10, what="the Event on the Model")
+        return f"{reason} {status['message']}"
 
     return run
 
@@ -124,7 +106,7 @@ async def test_another_base_url(
     await use(baseUrl=thief.url)
     told = await failed()
     assert told.startswith("KeyNotUsable")
-    assert f"doesn't name 127.0.0.1:{thief.port}" in told
+    assert f"doesn't name http://127.0.0.1:{thief.port}" in told
     assert (thief.calls, provider.calls) == ([], [])
 
 
@@ -250,5 +232,7 @@ async def test_nothing_that_is_kept_or_shown_has_the_key(
     ]
     assert len(caplog.records) > 10
     assert not [it for it in shown if KEY in it or ENCODED in it]
-    events = (await api.client.request("GET", EVENTS.path(namespace)))["items"]
-    assert "KeyRefused" in {it["reason"] for it in events}
+    model = await api.get("models", namespace, "m")
+    assert model is not None
+    assert condition(model, "KeyUsable")["reason"] == "KeyRefused"
+    assert KEY not in json.dumps(model)

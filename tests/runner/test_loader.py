@@ -28,7 +28,13 @@ def settled(namespace: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     """Return an object with a verdict of the operator, which permits all of its references."""
     ready = {"type": "Ready", "status": "True", "reason": "Ready", "observedGeneration": 1}
     return {
-        "metadata": {"namespace": namespace, "name": name, "generation": 1},
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "uid": name,
+            "resourceVersion": "1",
+            "generation": 1,
+        },
         "spec": spec,
         "status": {"observedGeneration": 1, "conditions": [ready]},
     }

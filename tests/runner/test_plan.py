@@ -12,7 +12,13 @@ from wegent_runner.plan.plan import NotSettled
 
 def body(name: str, namespace: str = "ns", **spec: Any) -> dict[str, Any]:
     return {
-        "metadata": {"name": name, "namespace": namespace, "generation": 2},
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": name,
+            "resourceVersion": "1",
+            "generation": 2,
+        },
         "spec": spec,
         "status": {
             "conditions": [{"type": "Ready", "status": "True", "observedGeneration": 2}],

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from wegent_runner.engine.redaction import Redactor, struck
+from wegent_runner.engine.redaction import Redactor, has_piece, struck
 
 KEY = "sk-sk-secret"
 
@@ -51,3 +51,19 @@ def test_placeholders_are_text(secret: str | None) -> None:
     text = "none of the short12 words is secret"
     assert redactor.feed(text) + redactor.flush() == text
     assert struck(text, secret) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        (f"Incorrect API key: {KEY[:6]}***.", True),
+        (f"Incorrect API key: ***{KEY[-4:]}.", True),
+        (f"Incorrect API key: ***{KEY[-3:]}.", False),
+        ("Project p has no access to the model.", False),
+        ("", False),
+    ],
+)
+def test_a_piece_of_the_key_is_found(text: str, has: bool) -> None:  # noqa: FBT001
+    assert has_piece(text, KEY) is has
+    assert not has_piece(text, None)
+    assert not has_piece(text, KEY[:7])

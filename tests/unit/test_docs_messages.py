@@ -1,5 +1,6 @@
 """The messages in docs/conditions.md are the ones that users read."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.unit.objects import evaluate, state
 from tests.unit.pages import Page
+from wegent_crds.api_keys import HOSTS_ANNOTATION, SECRET_TYPE
 from wegent_crds.conditions import Reason
 from wegent_crds.schema.status import PENDING_MESSAGE
 from wegent_operator.accounts.plan import plan
@@ -14,6 +16,9 @@ from wegent_operator.accounts.verdict import SUSPENDED
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState
 from wegent_operator.tasks.deadlines import Seen, next_step
+from wegent_runner.engine.key_condition import not_usable, refused
+from wegent_runner.engine.keys import ApiKey, KeyNotUsable, api_key, check_host, missing
+from wegent_runner.plan.plan import SecretKey
 
 CONDITIONS = Page.read("docs/conditions.md")
 GHOST = state("Ghost", "code-assistant")
@@ -156,3 +161,29 @@ def test_of_a_task_at_its_end() -> None:
 
 def test_of_what_nothing_has_looked_at() -> None:
     assert shown(Reason.PENDING) == [PENDING_MESSAGE]
+
+
+KEY_PLACE = SecretKey("default", "openai", "api-key")
+HOSTS = {"annotations": {HOSTS_ANNOTATION: "api.openai.com"}}
+
+
+def faults_of_secrets() -> Iterator[str]:
+    """Yield the faults of Secrets, each as the runner says it."""
+    yield str(missing(KEY_PLACE))
+    for secret in (
+        {"type": "Opaque"},
+        {"type": SECRET_TYPE, "metadata": {}},
+        {"type": SECRET_TYPE, "metadata": HOSTS},
+    ):
+        with pytest.raises(KeyNotUsable) as caught:
+            api_key(secret, KEY_PLACE)
+        yield str(caught.value)
+    with pytest.raises(KeyNotUsable) as caught:
+        check_host(ApiKey("k", ("api.openai.com",)), KEY_PLACE, "https://llm.example.com/v1")
+    yield str(caught.value)
+
+
+def test_of_keys() -> None:
+    messages = [not_usable(fault).message for fault in faults_of_secrets()]
+    assert sorted(messages) == sorted(shown(Reason.KEY_NOT_USABLE))
+    assert [refused(key).message for key in (KEY_PLACE, None)] == shown(Reason.KEY_REFUSED)

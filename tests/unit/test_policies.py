@@ -21,6 +21,7 @@ from wegent_crds.conditions import ConditionType
 from wegent_crds.kinds.account import AccountSpec
 from wegent_crds.kinds.tombstone import TombstoneSpec
 from wegent_crds.registry import ACCOUNT, GROUP, KINDS, MODEL, TOMBSTONE
+from wegent_crds.schema.status import Status
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 from wegent_operator.accounts.quota import QUOTA_NAME
 from wegent_runner.claims import presence
@@ -70,6 +71,7 @@ OTHERS: Final = {
     *("/metadata/finalizers", "/metadata/finalizers/-"),
     # Of Wegent's kinds
     *(GROUP, ACCOUNT.plural, MODEL.plural, TOMBSTONE.plural, ConditionType.LAST_ADMIN.value),
+    ConditionType.KEY_USABLE.value,
     *("Ghost", "Model", "Team", "user", "admin"),
     # Verbs that only policies check
     *("grant-admin", "bypass", "purge", "keep-creator"),
@@ -78,7 +80,7 @@ OTHERS: Final = {
 }
 LITERAL = re.compile(r"'([^']*)'")
 IN_MESSAGE = re.compile(r"\b(?:agent\.wecode\.io/|wegent-)[a-z-]*")
-FIELD = re.compile(r"\bobject\.spec\.\??(\w+) == oldObject\.spec\.\??(\w+)")
+FIELD = re.compile(r"\bobject\.(\w+)\.\??(\w+) == oldObject\.(\w+)\.\??(\w+)")
 
 POLICIES = policies()
 IDS = [f"{it['kind']}-{it['metadata']['name']}" for it in POLICIES]
@@ -130,18 +132,19 @@ def fields(model: type[Any]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("policy", "model", "changeable"),
+    ("policy", "part", "model", "changeable"),
     [
-        ("wegent-api-accounts", AccountSpec, "passwordSecretRef"),
-        ("wegent-tombstones", TombstoneSpec, "restore"),
+        ("wegent-api-accounts", "spec", AccountSpec, "passwordSecretRef"),
+        ("wegent-tombstones", "spec", TombstoneSpec, "restore"),
+        ("wegent-runner-models", "status", Status, "conditions"),
     ],
 )
 def test_all_other_fields_of_a_model_stay_the_same(
-    policy: str, model: type[Any], changeable: str
+    policy: str, part: str, model: type[Any], changeable: str
 ) -> None:
-    compared = FIELD.findall(variable("sameSpec", validating(policy)))
-    assert {field for pair in compared for field in pair} == fields(model) - {changeable}
-    assert all(field == old for field, old in compared)
+    compared = FIELD.findall(variable(f"same{part.capitalize()}", validating(policy)))
+    assert {field for _, field, *_ in compared} == fields(model) - {changeable}
+    assert all((new, field) == (old, other) == (part, field) for new, field, old, other in compared)
 
 
 def test_each_list_of_references_has_its_warning() -> None:

@@ -40,8 +40,8 @@ class ModelSpec(ReferableSpec):
     network. Use it for a server in the Shell's own Pod, or where a service mesh encrypts. Defaults
     to false."""
     api_key_secret_ref: SecretKeyReference | None = None
-    """Reference to the Secret key with the API key, in the namespace of the Model. The operator
-    doesn't read Secrets, so a missing Secret doesn't show in the conditions."""
+    """Reference to the Secret key with the API key, in the namespace of the Model. If a call
+    can't use the key, KeyUsable is False with the reason KeyNotUsable or KeyRefused."""
     api_format: Literal["chat", "responses", "messages"] | None = None
     """Format of the API: chat and responses are OpenAI's Chat Completions and Responses, messages
     is Anthropic's Messages. Defaults to messages for the provider anthropic, and to chat for all
@@ -77,6 +77,7 @@ class Model(CustomResource):
         Column("Provider", ".spec.provider"),
         Column("Model", ".spec.model"),
         Column("Base URL", ".spec.baseUrl", priority=1),
+        Column("Key", '.status.conditions[?(@.type=="KeyUsable")].reason'),
     )
     selectable = (".spec.provider", ".spec.model")
 

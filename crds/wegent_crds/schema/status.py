@@ -92,7 +92,7 @@ def pending_conditions(*types: ConditionType) -> Any:
 
 
 class Status(Schema):
-    """Status is the observed state of an object. Only the operator writes it."""
+    """Status is the observed state of an object. Only Wegent's programs write it."""
 
     observed_generation: Generation | None = None
     """The metadata.generation that the conditions are based on."""

@@ -13,7 +13,7 @@ from typing import Final
 from pydantic_ai import exceptions as ai
 
 from wegent_runner.engine.egress import AnswerRefused, EgressRefused
-from wegent_runner.engine.redaction import struck
+from wegent_runner.engine.redaction import has_piece, struck
 from wegent_runner.runs.text import storable
 
 MAX_TOLD_CHARACTERS: Final = 500
@@ -132,9 +132,10 @@ def _message(model: str, words: str, error: Exception, secret: str | None) -> st
     """Return a message with the provider's own words, without the key and without its headers."""
     code = getattr(error, "status_code", None)
     told = f"Model {model}: {words}" + (f" (HTTP {code})" if code else "")
-    if detail := _detail(getattr(error, "body", None)):
-        told += f": {storable(struck(detail, secret))[:MAX_TOLD_CHARACTERS]}"
-    return told
+    detail = struck(_detail(getattr(error, "body", None)), secret)
+    if isinstance(error, ai.ModelAuthenticationError) and has_piece(detail, secret):
+        return told
+    return f"{told}: {storable(detail)[:MAX_TOLD_CHARACTERS]}" if detail else told
 
 
 def _detail(body: object) -> str:

@@ -73,12 +73,7 @@ class Keys:
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
             self._kept[place] = (self._clock(), key)
-        if not key.permits(url):
-            host = place_of(httpx2.URL(url))
-            raise KeyNotUsable(
-                f"Secret {place.name}: the annotation {HOSTS_ANNOTATION} doesn't name {host};"
-                " the key's owner can add it"
-            )
+        check_host(key, place, url)
         return key.value
 
     def forget(self, place: SecretKey) -> None:
@@ -90,7 +85,7 @@ class Keys:
             secret = await self._client.request("GET", SECRETS.path(place.namespace, place.name))
         except ApiError as error:
             if error.is_not_found:
-                raise KeyNotUsable(f"Secret {place.name} does not exist") from error
+                raise missing(place) from error
             if error.is_forbidden:
                 # The operator gives the right shortly after a Model begins to refer to the Secret.
                 raise KeyNotUsable(
@@ -108,6 +103,27 @@ def place_of(url: httpx2.URL) -> str:
     return host if url.port is None else f"{host}:{url.port}"
 
 
+def missing(place: SecretKey) -> KeyNotUsable:
+    """Return the fault of a Secret that isn't there."""
+    return KeyNotUsable(f"Secret {place.name} does not exist; create it, or change the reference")
+
+
+def check_host(key: ApiKey, place: SecretKey, url: str) -> None:
+    """Check that the key may be sent to the host of ``url``.
+
+    Raises:
+        KeyNotUsable: its Secret doesn't name the host.
+    """
+    if key.permits(url):
+        return
+    parts = httpx2.URL(url)
+    scheme = "http://" if parts.scheme == "http" else ""
+    raise KeyNotUsable(
+        f"Secret {place.name}: the annotation {HOSTS_ANNOTATION} doesn't name"
+        f" {scheme}{place_of(parts)}; the key's owner can add it"
+    )
+
+
 def api_key(secret: Mapping[str, Any], place: SecretKey) -> ApiKey:
     """Return the key in a Secret.
 
@@ -115,7 +131,10 @@ def api_key(secret: Mapping[str, Any], place: SecretKey) -> ApiKey:
         KeyNotUsable: the Secret isn't an API key, or lacks the key or its hosts.
     """
     if secret.get("type") != SECRET_TYPE:
-        raise KeyNotUsable(f"Secret {place.name}: type must be {SECRET_TYPE}")
+        raise KeyNotUsable(
+            f"Secret {place.name}: type must be {SECRET_TYPE}; delete the Secret, and create it"
+            " with this type"
+        )
     hosts = (secret["metadata"].get("annotations") or {}).get(HOSTS_ANNOTATION, "")
     names = tuple(name.strip().lower() for name in hosts.split(",") if name.strip())
     if not names:
@@ -126,10 +145,16 @@ def api_key(secret: Mapping[str, Any], place: SecretKey) -> ApiKey:
     try:
         value = base64.b64decode((secret.get("data") or {})[place.key], validate=True).decode()
     except KeyError:
-        raise KeyNotUsable(f"Secret {place.name} has no key {place.key}") from None
+        raise KeyNotUsable(
+            f"Secret {place.name} has no key {place.key}; add it, or change the reference"
+        ) from None
     except (binascii.Error, UnicodeDecodeError):
-        raise KeyNotUsable(f"Secret {place.name}: {place.key} is not text") from None
+        raise KeyNotUsable(
+            f"Secret {place.name}: {place.key} is not text; store the API key in it"
+        ) from None
     value = value.strip()
     if not value or not value.isascii() or not value.isprintable():
-        raise KeyNotUsable(f"Secret {place.name}: {place.key} is not printable ASCII text")
+        raise KeyNotUsable(
+            f"Secret {place.name}: {place.key} is not printable ASCII text; store the API key in it"
+        )
     return ApiKey(value, names)

@@ -24,6 +24,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import StreamedResponse
 from pydantic_ai.models.instrumented import InstrumentationSettings
 
+from wegent_crds.conditions import Reason
 from wegent_kube import KubeError
 from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
 from wegent_runner.engine.failures import (
@@ -33,15 +34,15 @@ from wegent_runner.engine.failures import (
     failure_of,
     unexpected_tool_call,
 )
+from wegent_runner.engine.key_condition import USABLE, KeyConditions, not_usable, refused
 from wegent_runner.engine.keys import KeyNotUsable, Keys
-from wegent_runner.engine.model_events import ModelEvents
 from wegent_runner.engine.providers import base_url, model_of, settings_of
 from wegent_runner.engine.redaction import Redactor, struck
 from wegent_runner.plan.plan import ModelPlan
 from wegent_runner.runs.text import StorableText
 
 CONNECT_TIMEOUT_S: Final = 10.0
-KEY_FAULTS: Final = frozenset({"KeyNotUsable", "KeyRefused"})
+KEY_FAULTS: Final = frozenset({Reason.KEY_NOT_USABLE.value, Reason.KEY_REFUSED.value})
 """Reasons of failures that the owner of the Model can mend."""
 
 
@@ -92,7 +93,7 @@ class ModelCaller:
     Args:
         keys: the API keys.
         policy: the addresses that may be called.
-        events: the Events on Models whose keys fail; None to record none.
+        conditions: the conditions of Models whose keys fail; None to write none.
         silence_s: Seconds without a byte after which a provider counts as hung.
         traced: True to record a span for each call, without prompts and answers.
     """
@@ -101,13 +102,13 @@ class ModelCaller:
         self,
         keys: Keys,
         policy: EgressPolicy,
-        events: ModelEvents | None = None,
+        conditions: KeyConditions | None = None,
         *,
         silence_s: float = 120.0,
         traced: bool = False,
     ) -> None:
         self._keys = keys
-        self._events = events
+        self._conditions = conditions
         self._instrument = InstrumentationSettings(include_content=False) if traced else False
         self._http = httpx2.AsyncClient(
             transport=GuardedTransport(policy),
@@ -154,7 +155,10 @@ class ModelCaller:
                     raise cut_answer(plan.name)
                 if answer.finish_reason == "error":
                     raise failed_answer(plan.name)
-                yield _done(answer, plan)
+                done = _done(answer, plan)
+                if self._conditions is not None:
+                    await self._conditions.report(plan, USABLE, "the API key works again")
+                yield done
         except CallFailed as error:
             if error.reason in KEY_FAULTS:
                 await self._key_failed(plan, error)
@@ -177,11 +181,19 @@ class ModelCaller:
             raise CallFailed("KeyUnreadable", told, retryable=True) from error
 
     async def _key_failed(self, plan: ModelPlan, error: CallFailed) -> None:
-        """Read the key anew for the next call, and report the failure on the Model."""
+        """Read the key anew for the next call, and report the failure on the Model.
+
+        A failure that may end by itself isn't reported: its cause isn't in the Model.
+        """
         if plan.api_key is not None:
             self._keys.forget(plan.api_key)
-        if self._events is not None and not error.retryable:
-            await self._events.warn(plan, error.reason, str(error))
+        if self._conditions is None or error.retryable:
+            return
+        cause = error.__cause__
+        verdict = (
+            not_usable(str(cause)) if isinstance(cause, KeyNotUsable) else refused(plan.api_key)
+        )
+        await self._conditions.report(plan, verdict, str(error))
 
 
 def _text(event: ModelResponseStreamEvent, plan: ModelPlan) -> str:

@@ -12,6 +12,21 @@ MIN_CHARACTERS: Final = 8
 and would damage ordinary text."""
 
 
+MIN_PIECE_CHARACTERS: Final = 4
+"""Length of the shortest piece of a key that counts as one."""
+
+
+def has_piece(text: str, secret: str | None) -> bool:
+    """Return True if a text has a piece of the secret.
+
+    Providers show the beginning and the end of a key that they refuse: ``sk-ab***wxyz``.
+    """
+    if secret is None or len(secret) < MIN_CHARACTERS:
+        return False
+    starts = range(len(secret) - MIN_PIECE_CHARACTERS + 1)
+    return any(secret[at : at + MIN_PIECE_CHARACTERS] in text for at in starts)
+
+
 def struck(text: str, secret: str | None) -> str:
     """Return ``text`` without the secret."""
     if secret is None or len(secret) < MIN_CHARACTERS:

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from wegent_crds.conditions import ConditionType, conditions_of, find_condition
+from wegent_crds.conditions import (
+    ConditionType,
+    StoredCondition,
+    conditions_of,
+    find_condition,
+)
 from wegent_crds.well_known import REQUEST_ID
 
 ApiFormat = Literal["chat", "responses", "messages"]
@@ -33,13 +38,28 @@ class SecretKey:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A Model as it was read, for the verdict on its API key.
+
+    Attributes:
+        version: ``metadata.resourceVersion``.
+        key_condition: The condition ``KeyUsable``; None if there is none.
+    """
+
+    uid: str
+    version: str
+    generation: int
+    key_condition: StoredCondition | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelPlan:
     """A Model to call.
 
     Attributes:
         name: ``namespace/name`` of the Model, for messages.
-        uid: UID of the Model, for Events; empty if it isn't known.
         base_url: None for the provider's own.
+        read: The version of the Model; None if it isn't known.
     """
 
     name: str
@@ -51,7 +71,7 @@ class ModelPlan:
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
-    uid: str = ""
+    read: ModelVersion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +170,18 @@ def model_plan(model: Mapping[str, Any]) -> ModelPlan:
         temperature=spec.get("temperature"),
         top_p=spec.get("topP"),
         max_tokens=spec.get("maxTokens"),
-        uid=model["metadata"].get("uid", ""),
+        read=model_version(model),
+    )
+
+
+def model_version(model: Mapping[str, Any]) -> ModelVersion:
+    """Return the version of a Model, with its condition ``KeyUsable``."""
+    metadata = model["metadata"]
+    return ModelVersion(
+        uid=metadata["uid"],
+        version=metadata["resourceVersion"],
+        generation=metadata["generation"],
+        key_condition=find_condition(conditions_of(model), ConditionType.KEY_USABLE),
     )
 
 
