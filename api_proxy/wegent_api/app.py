@@ -26,6 +26,7 @@ from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
 from wegent_api.members.models import MemberChange
 from wegent_api.openai_api import chat_routes, models_routes, responses_routes
+from wegent_api.openai_api.errors import OpenAIErrors, Refusal, on_refusal
 from wegent_api.openai_api.requests import CreateChatCompletion, CreateResponse
 from wegent_api.runs import routes as run_routes
 from wegent_api.server import routes as server_routes
@@ -78,7 +79,9 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     )
     app.add_middleware(HeadRequests)
     app.add_middleware(Observe, metrics=metrics, draining=stopping, tracing=tracing)
+    app.add_middleware(OpenAIErrors)
     install_error_handlers(app)
+    app.add_exception_handler(Refusal, on_refusal)
     app.include_router(account_routes.router)
     app.include_router(own_account_routes.router)
     app.include_router(session_routes.router)

@@ -284,3 +284,15 @@ async def test_a_stream_of_a_stored_run_tells_a_reader_to_drop_text_that_a_retry
     second = RunLog(2, [kept])
     assert second.resume(1, 20) == (1, [restarted(2, 1, 1)])
     assert second.resume(1, kept.end) == (kept.end, [restarted(2, kept.end, kept.end)])
+
+
+async def test_a_reader_that_has_the_end_is_told_it_again() -> None:
+    """The API proxy takes a stream without the end for a broken one, and tries for a minute."""
+    log = RunLog(2)
+    log.begin()
+    log.append("abc")
+    log.finish()
+    log.close({"phase": "Completed"})
+    async with asyncio.timeout(1):
+        (only,) = [it async for it in stream(log, 2, log.end)]
+    assert only.startswith(b"id: 2.%d\nevent: run.ended\n" % log.end)

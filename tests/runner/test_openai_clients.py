@@ -6,14 +6,19 @@ import shutil
 from pathlib import Path
 
 import pytest
-from openai import AsyncOpenAI
+from openai import APIError, AsyncOpenAI
 from pydantic_ai import Agent
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.models import Model
-from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.models.openai import (
+    OpenAIChatModel,
+    OpenAIResponsesModel,
+    OpenAIResponsesModelSettings,
+)
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from tests.support.npm import installed
-from tests.support.provider import Provider
+from tests.support.provider import Provider, Script
 from tests.support.proxy import Client
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
@@ -45,15 +50,15 @@ async def test_the_javascript_sdk(client: Client, model: str) -> None:
     }
 
 
-@pytest.mark.parametrize("type_", [OpenAIChatModel, OpenAIResponsesModel])
-async def test_pydantic_ai(
-    sdk: AsyncOpenAI,
-    model: str,
-    provider: Provider,
-    type_: type[OpenAIChatModel] | type[OpenAIResponsesModel],
-) -> None:
-    llm: Model = type_(model, provider=OpenAIProvider(openai_client=sdk))
-    agent = Agent(llm, instructions="Be brief.")
+@pytest.fixture(params=[OpenAIChatModel, OpenAIResponsesModel])
+def llm(sdk: AsyncOpenAI, model: str, request: pytest.FixtureRequest) -> Model:
+    """The Team as a model of pydantic-ai."""
+    made: Model = request.param(model, provider=OpenAIProvider(openai_client=sdk))
+    return made
+
+
+async def test_pydantic_ai(llm: Model, provider: Provider) -> None:
+    agent = Agent(llm, instructions="Be brief.", model_settings={"temperature": 0.1})
     first = await agent.run("One?")
     assert first.output == "Hello, world."
     assert first.usage.input_tokens == 7
@@ -65,3 +70,50 @@ async def test_pydantic_ai(
         ("assistant", "Hello, world."),
         ("user", "Two?"),
     ]
+
+
+async def test_pydantic_ai_offers_tools_and_gets_text(llm: Model, provider: Provider) -> None:
+    agent = Agent(llm)
+
+    @agent.tool_plain
+    def fruit() -> str:
+        raise AssertionError("a Team calls no tool of the client")
+
+    assert (await agent.run("One?")).output == "Hello, world."
+    assert "tools" not in provider.calls[0].body
+    structured = Agent(llm, output_type=bool)  # an answer that is a call of a tool
+    with pytest.raises(ModelHTTPError) as refused:
+        await structured.run("One?")
+    assert refused.value.status_code == 400
+    assert "tool_choice" in str(refused.value)
+
+
+async def test_pydantic_ai_continues_a_response(
+    sdk: AsyncOpenAI, model: str, provider: Provider
+) -> None:
+    llm = OpenAIResponsesModel(model, provider=OpenAIProvider(openai_client=sdk))
+    settings = OpenAIResponsesModelSettings(openai_previous_response_id="auto")
+    agent = Agent(llm, model_settings=settings)
+    first = await agent.run("One?")
+    second = await agent.run("Two?", message_history=first.all_messages())
+    assert second.output == "Hello, world."
+    assert provider.calls[1].messages[1:] == [
+        ("user", "One?"),
+        ("assistant", "Hello, world."),
+        ("user", "Two?"),
+    ]
+    previous = second.response.provider_response_id or ""
+    task = (await sdk.responses.retrieve(previous)).previous_response_id
+    assert task == first.response.provider_response_id
+
+
+async def test_pydantic_ai_fails_on_void_text(llm: Model, provider: Provider) -> None:
+    def script(_: object) -> Script:
+        if len(provider.calls) == 1:
+            return Script(pieces=["Half "] * 4, pause_s=0.2, cut_after=3)
+        return Script()
+
+    provider.script = script
+    with pytest.raises((ModelAPIError, APIError), match="begun again"):
+        async with Agent(llm).run_stream("Hi") as streamed:
+            await streamed.get_output()

@@ -13,7 +13,7 @@ from starlette.datastructures import MutableHeaders
 
 DOCS: Final = "/docs"
 ASSETS: Final = "/docs/assets/"
-API: Final = "/api/"
+APIS: Final = ("/api/", "/v1/")
 NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """Content-Security-Policy of all answers except the page at `DOCS`."""
 
@@ -31,7 +31,7 @@ def protect(path: str, headers: MutableHeaders) -> None:
     """Add the missing security headers to an answer for ``path``."""
     for name, value in ALWAYS.items():
         headers.setdefault(name, value)
-    if path.startswith(API):
+    if path.startswith(APIS):
         # Objects have an ETag. A browser may keep them if it revalidates them each time.
         kept = "private, no-cache" if "etag" in headers else "no-store"
         headers.setdefault("Cache-Control", kept)

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from wegent_api.http.sse import Frames
-from wegent_api.openai_api.errors import SERVER_ERROR, error_body
+from wegent_api.openai_api.errors import error_body, server_error
 from wegent_api.openai_api.ids import TaskId, model_of
 from wegent_api.openai_api.response_object import unix_time
 from wegent_api.openai_api.response_stream import RESTART
@@ -45,8 +45,7 @@ def failure_of(ending: Ending) -> dict[str, Any] | None:
     if ending.phase == Phase.COMPLETED:
         return None
     code = "cancelled" if ending.phase == Phase.CANCELLED else None
-    message = ending.message or f"The Task's phase is {ending.phase}."
-    return {"message": message, "type": SERVER_ERROR, "param": None, "code": code}
+    return server_error(ending.message or f"The Task's phase is {ending.phase}.", code)
 
 
 async def chunks(task: dict[str, Any], frames: Frames, *, include_usage: bool) -> Frames:
@@ -114,7 +113,7 @@ def _reason(ending: Ending) -> str:
 
 def _restarted() -> dict[str, Any]:
     message = RESTART.partition(";")[0] + "; send the request again"
-    return {"message": message, "type": SERVER_ERROR, "param": None, "code": "run_restarted"}
+    return server_error(message, "run_restarted")
 
 
 def _usage(used: Mapping[str, Any]) -> dict[str, Any]:

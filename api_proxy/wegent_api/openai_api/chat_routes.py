@@ -11,7 +11,7 @@ from wegent_api.http.request_scope import until_answered
 from wegent_api.http.sse import EventStream
 from wegent_api.http.state import SettingsDep
 from wegent_api.openai_api.chat_object import chunks, completion_body, failure_of
-from wegent_api.openai_api.errors import NO_RETRY, OpenAIRoute
+from wegent_api.openai_api.errors import NO_RETRY
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
 from wegent_api.openai_api.requests import CreateChatCompletion, read_parameters
@@ -27,7 +27,6 @@ router: Final = APIRouter(
     prefix="/v1/chat",
     tags=["openai"],
     dependencies=[Depends(no_repeats)],
-    route_class=OpenAIRoute,
 )
 EXAMPLE: Final = {
     "model": "default/helpers",

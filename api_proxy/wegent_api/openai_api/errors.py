@@ -4,18 +4,20 @@
 choose the class of their exception by that status.
 """
 
-from collections.abc import Callable, Coroutine
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wegent_api.http.error_responses import causes_of
-from wegent_api.http.errors import BadRequest, Problem
+from wegent_api.http.errors import Problem
 from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
+PREFIX: Final = "/v1/"
+"""Path of OpenAI's API."""
 INVALID_REQUEST: Final = "invalid_request_error"
 _TYPES: Final = {
     401: (INVALID_REQUEST, "invalid_api_key"),
@@ -57,49 +59,83 @@ def invalid(param: str, message: str) -> Refusal:
     return Refusal(400, f"{param}: {message}", param=param, code="invalid_value")
 
 
+def server_error(message: str, code: str | None) -> dict[str, Any]:
+    """Return the ``error`` of a run that gives no answer."""
+    return {"message": message, "type": SERVER_ERROR, "param": None, "code": code}
+
+
 def error_body(problem: Problem) -> dict[str, Any]:
     """Return the ``error`` of an answer or an event."""
-    default = (SERVER_ERROR if problem.code >= 500 else INVALID_REQUEST, None)
-    kind, code = _TYPES.get(problem.code, default)
-    param = problem.causes[0].field if problem.causes else None
-    return {"message": problem.message, "type": kind, "param": param, "code": code}
+    return _error_of(problem.status, problem.code)
 
 
-def error_response(problem: Problem) -> Response:
-    """Return the answer for a problem."""
-    headers = dict(problem.headers)
-    if problem.retry_after_s is not None:
-        headers["Retry-After"] = str(problem.retry_after_s)
-    body = encode_json({"error": error_body(problem)})
-    return Response(body, problem.code, headers, media_type=JSON)
+def _error_of(status: Mapping[str, Any], http_status: int) -> dict[str, Any]:
+    default = (SERVER_ERROR if http_status >= 500 else INVALID_REQUEST, None)
+    kind, code = _TYPES.get(http_status, default)
+    causes = (status.get("details") or {}).get("causes")
+    param = causes[0].get("field") if causes else None
+    return {"message": status.get("message") or "", "type": kind, "param": param, "code": code}
 
 
-def refused(refusal: Refusal) -> Response:
-    """Return the answer for a refusal."""
-    error = {
-        "message": refusal.message,
+async def on_refusal(_: Request, error: Exception) -> Response:
+    """Return the answer for a refusal. Exception handler of the application."""
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for this type
+    body = {
+        "message": error.message,
         "type": INVALID_REQUEST,
-        "param": refusal.param,
-        "code": refusal.code,
+        "param": error.param,
+        "code": error.code,
     }
-    return Response(encode_json({"error": error}), refusal.status, media_type=JSON)
+    return Response(encode_json({"error": body}), error.status, media_type=JSON)
 
 
-class OpenAIRoute(APIRoute):
-    """A route whose errors have OpenAI's form."""
+class OpenAIErrors:
+    """ASGI middleware that gives each error below ``/v1/`` OpenAI's form.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler."""
-        handle = super().get_route_handler()
+    The proxy renders errors as a Kubernetes ``Status``, at several places. Those of these paths are
+    rewritten here, so that none is missed: unknown paths, an API server that is gone, a bug.
+    """
 
-        async def handled(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError as error:
-                return error_response(BadRequest.of(causes_of(error.errors(), skip=1)))
-            except Problem as problem:
-                return error_response(problem)
-            except Refusal as refusal:
-                return refused(refusal)
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
-        return handled
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or not _is_ours(scope):
+            await self.app(scope, receive, send)
+            return
+        started: Message | None = None
+        body = bytearray()
+
+        async def rewrite(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                started = message
+            elif started is None:
+                await send(message)
+            else:
+                body.extend(message.get("body", b""))
+                if not message.get("more_body", False):
+                    whole = _in_openai_form(bytes(body), started)
+                    await send(started)
+                    await send({"type": "http.response.body", "body": whole})
+
+        await self.app(scope, receive, rewrite)
+
+
+def _is_ours(scope: Scope) -> bool:
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path.startswith(PREFIX)
+
+
+def _in_openai_form(body: bytes, started: Message) -> bytes:
+    """Return the body of an error, and set the length in the head of its answer."""
+    try:
+        status = json.loads(body)
+    except ValueError:  # that of HEAD is empty
+        return body
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        return body
+    rewritten = encode_json({"error": _error_of(status, started["status"])})
+    MutableHeaders(scope=started)["content-length"] = str(len(rewritten))
+    return rewritten

@@ -135,5 +135,7 @@ def _bounded(conversation: Conversation, param: str) -> Conversation:
 
 
 def _too_long(param: str, bound: str) -> Refusal:
-    message = f"{param}: must have {bound}; continue a stored response by previous_response_id"
-    return Refusal(400, message, param=param, code="context_length_exceeded")
+    # LangChain finds the code in the message alone.
+    code = "context_length_exceeded"
+    message = f"{param}: {code}: must have {bound}; continue a response by previous_response_id"
+    return Refusal(400, message, param=param, code=code)

@@ -9,7 +9,6 @@ from wegent_api.http.bearer import Caller, CallerDep
 from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.query import no_repeats
 from wegent_api.kinds.list_all_namespaces import MultiNamespaceList, namespaces_of
-from wegent_api.openai_api.errors import OpenAIRoute
 from wegent_api.openai_api.openapi import documented
 from wegent_api.openai_api.response_object import unix_time
 from wegent_api.openai_api.tasks import TEAMS, ConversationsDep
@@ -23,7 +22,6 @@ router: Final = APIRouter(
     prefix="/v1/models",
     tags=["openai"],
     dependencies=[Depends(no_repeats)],
-    route_class=OpenAIRoute,
 )
 
 

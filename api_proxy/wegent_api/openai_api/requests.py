@@ -3,6 +3,9 @@
 A Team's Models fix how an answer is made. Parameters that tune it are accepted and ignored, since
 many clients always send them. A parameter that would change what the answer means is refused by its
 name. So is an unknown one, as OpenAI does.
+
+Tools of the client are an offer. A Team never makes use of it, as any LLM may. A request that
+depends on a call has a `tool_choice` that says so, and is refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -73,9 +76,18 @@ IGNORED: Final = frozenset(
         *("presence_penalty", "prompt_cache_key", "prompt_cache_options"),
         *("prompt_cache_retention", "reasoning", "reasoning_effort", "safety_identifier", "seed"),
         *("service_tier", "temperature", "top_p", "user", "verbosity"),
+        # Parameters of other servers, which Open WebUI offers for every model.
+        *("keep_alive", "min_p", "mirostat", "mirostat_eta", "mirostat_tau", "num_batch"),
+        *("num_ctx", "num_gpu", "num_keep", "num_predict", "num_thread", "repeat_last_n"),
+        *("repeat_penalty", "repetition_penalty", "tfs_z", "think", "top_k", "use_mlock"),
+        "use_mmap",
     }
 )
-"""Parameters that the Bot's Model fixes, or that only OpenAI's own service has a use for."""
+"""Parameters that the Bot's Model fixes, or that only the service of another provider has a use
+for."""
+
+
+CLIENT_TOOLS: Final = ("function", "custom")
 
 
 def _is_text(value: Any) -> bool:
@@ -91,6 +103,13 @@ def _nothing(value: Any) -> bool:
     return not value
 
 
+def _called_by_client(value: Any) -> bool:
+    """Return whether all tools are the client's own. Others, such as searches, OpenAI runs."""
+    return isinstance(value, list) and all(
+        isinstance(tool, Mapping) and tool.get("type") in CLIENT_TOOLS for tool in value
+    )
+
+
 def _no_tool(value: Any) -> bool:
     return value in {"none", "auto"} if isinstance(value, str) else False
 
@@ -100,7 +119,8 @@ HARMLESS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "context_management": _nothing,
     "conversation": _nothing,
     "function_call": _no_tool,
-    "functions": _nothing,
+    "format": _nothing,
+    "functions": lambda value: isinstance(value, list),
     "logit_bias": _nothing,
     "logprobs": _nothing,
     "modalities": lambda value: value == ["text"],
@@ -111,7 +131,7 @@ HARMLESS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "stream_options": lambda value: isinstance(value, Mapping),
     "text": _has_text_format,
     "tool_choice": _no_tool,
-    "tools": _nothing,
+    "tools": _called_by_client,
     "top_logprobs": _nothing,
     "web_search_options": lambda _: False,
 }

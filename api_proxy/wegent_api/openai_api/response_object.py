@@ -8,7 +8,7 @@ from typing import Any, Final
 from wegent_api.openai_api.errors import SERVER_ERROR
 from wegent_api.openai_api.ids import TaskId, model_of
 from wegent_api.openai_api.run_events import Ending
-from wegent_api.openai_api.tasks import CLIENT_METADATA
+from wegent_api.openai_api.tasks import CLIENT_BACKGROUND, CLIENT_METADATA
 from wegent_crds.phases import Phase
 
 STATUSES: Final[Mapping[str, str]] = {
@@ -18,6 +18,14 @@ STATUSES: Final[Mapping[str, str]] = {
     Phase.FAILED: "failed",
 }
 """Statuses of the phases. Others are in progress."""
+NEUTRAL: Final[Mapping[str, Any]] = {
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+    "temperature": 1.0,
+    "top_logprobs": 0,
+    "top_p": 1.0,
+}
+"""OpenAI's defaults. The Team's Models may have other values, but the schema has no null here."""
 
 
 def response_body(task: Mapping[str, Any], ending: Ending | None = None) -> dict[str, Any]:
@@ -29,6 +37,7 @@ def response_body(task: Mapping[str, Any], ending: Ending | None = None) -> dict
     return {
         "id": TaskId(metadata["namespace"], metadata["name"]).response(),
         "object": "response",
+        "background": is_background(task),
         "created_at": unix_time(metadata["creationTimestamp"]),
         "completed_at": unix_time((task.get("status") or {}).get("completionTime")),
         "status": status,
@@ -40,6 +49,7 @@ def response_body(task: Mapping[str, Any], ending: Ending | None = None) -> dict
         "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
         "instructions": spec.get("instructions"),
         "max_output_tokens": None,
+        "max_tool_calls": None,
         "metadata": client_metadata(task),
         "model": model_of(dict(task)),
         "output": ending.items if ending else [],
@@ -47,14 +57,16 @@ def response_body(task: Mapping[str, Any], ending: Ending | None = None) -> dict
         "previous_response_id": (
             TaskId(metadata["namespace"], previous).response() if previous else None
         ),
+        "prompt_cache_key": None,
         "reasoning": None,
+        "safety_identifier": None,
+        "service_tier": "default",
         "store": True,
-        "temperature": None,
         "text": {"format": {"type": "text"}},
         "tool_choice": "auto",
         "tools": [],
-        "top_p": None,
         "truncation": "disabled",
+        **NEUTRAL,
         "usage": _usage(ending.usage) if ending and ending.usage else None,
         "user": None,
     }
@@ -90,6 +102,11 @@ def client_metadata(task: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(found, dict):
         return {}
     return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def is_background(task: Mapping[str, Any]) -> bool:
+    """Return whether the client asked for the response in the background."""
+    return (task["metadata"].get("annotations") or {}).get(CLIENT_BACKGROUND) == "true"
 
 
 def unix_time(timestamp: str | None) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from wegent_api.http.errors import Problem
 from wegent_api.http.sse import Frames, frame
-from wegent_api.openai_api.errors import error_body
+from wegent_api.openai_api.errors import error_body, server_error
 from wegent_api.openai_api.response_object import response_body
 from wegent_api.openai_api.run_events import (
     ENDED,
@@ -75,13 +75,14 @@ class ResponseStream:
         async with aclosing(self._frames):
             async for event in events_of(self._frames):
                 if event.type in {ENDED, ERROR}:
-                    yield await self._last(event)
+                    if last := await self._last(event):
+                        yield last
                     return
                 self._output.take(event)
                 try:
                     ready = self._lasting.take(event)
                 except TextIsVoid:
-                    yield self._error("run_restarted", RESTART)
+                    yield self._error(server_error(RESTART, "run_restarted"))
                     return
                 if ready:
                     yield b"".join(
@@ -89,9 +90,12 @@ class ResponseStream:
                     )
 
     async def _last(self, event: RunEvent) -> bytes:
+        """Return the last event; empty if the client has it already."""
         if event.type == ERROR:
             return self._problem(problem_of(event.data))
         number = sequence_number(event) if event.id else self._number + 1
+        if number <= self._after:  # the client has it
+            return b""
         items = self._output.items
         if self._after > IN_PROGRESS:
             try:
@@ -102,12 +106,17 @@ class ResponseStream:
         return self._frame(FINAL_EVENTS[body["status"]], number, {"response": body})
 
     def _problem(self, problem: Problem) -> bytes:
-        told = error_body(problem)
-        return self._error(told["code"] or told["type"], told["message"])
+        return self._error(error_body(problem))
 
-    def _error(self, code: str, message: str) -> bytes:
+    def _error(self, error: Mapping[str, Any]) -> bytes:
+        """Return the event of an error.
+
+        OpenAI's documentation has the members beside ``type``, and its service sends them in
+        ``error``. SDKs raise their exception only for the latter.
+        """
+        members = {"code": error["code"] or error["type"], "message": error["message"]}
         return self._frame(
-            "error", self._number + 1, {"code": code, "message": message, "param": None}
+            "error", self._number + 1, {**members, "param": error["param"], "error": error}
         )
 
     def _frame(self, kind: str, number: int, data: Mapping[str, Any]) -> bytes:

@@ -12,13 +12,14 @@ from wegent_api.http.query import Parameters, no_repeats
 from wegent_api.http.request_scope import until_answered
 from wegent_api.http.sse import EventStream, Frames
 from wegent_api.http.state import SettingsDep
-from wegent_api.openai_api.errors import OpenAIRoute, Refusal, invalid, unsupported
+from wegent_api.openai_api.errors import Refusal, invalid, unsupported
 from wegent_api.openai_api.ids import RESPONSE, TaskId
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
 from wegent_api.openai_api.requests import ID_MAX, CreateResponse, read_parameters
 from wegent_api.openai_api.response_object import input_items, response_body
 from wegent_api.openai_api.response_stream import ResponseStream, run_position
+from wegent_api.openai_api.run_events import attempt_of
 from wegent_api.openai_api.tasks import (
     Conversations,
     ConversationsDep,
@@ -36,7 +37,6 @@ router: Final = APIRouter(
     prefix="/v1/responses",
     tags=["openai"],
     dependencies=[Depends(no_repeats)],
-    route_class=OpenAIRoute,
 )
 
 ResponseId = Annotated[
@@ -120,6 +120,7 @@ async def create(
             previous=previous,
             store=wanted.store is not False,
             metadata=wanted.metadata,
+            background=bool(wanted.background),
         )
         if wanted.stream:
             return EventStream(
@@ -129,7 +130,7 @@ async def create(
                 heartbeat_s=settings.watch_heartbeat_s,
             )
         if wanted.background:
-            return _json({**response_body(task), "background": True})
+            return _json(response_body(task))
         ending = await unless_left(request, conversations.end_of(task))
         return _json(response_body(task, ending))
     raise AssertionError("no context manager in here swallows exceptions")
@@ -159,6 +160,8 @@ async def retrieve(
     if not parameters.stream:
         return _json(response_body(task, await conversations.ending(task)))
     after = -1 if parameters.starting_after is None else parameters.starting_after
+    if attempt_of(after) > max(1, (task.get("status") or {}).get("attempts") or 0):
+        raise invalid("starting_after", "the response has no event with this number")
     async with AsyncExitStack() as stack:
         stack.enter_context(limiter.one(await subject(user_api, conversations.caller)))
         return EventStream(

@@ -35,10 +35,15 @@ def sequence_number(event: RunEvent) -> int:
     return (int(attempt) - 1 << ATTEMPT_BITS) + int(position)
 
 
+def attempt_of(number: int) -> int:
+    """Return the attempt, from 1, of the event with a sequence number."""
+    return (number >> ATTEMPT_BITS) + 1
+
+
 def event_id(number: int) -> str:
     """Return the id of the event with a sequence number; empty for the beginning of a run."""
     position = number & POSITION_MASK
-    return f"{(number >> ATTEMPT_BITS) + 1}.{position}" if position else ""
+    return f"{attempt_of(number)}.{position}" if position else ""
 
 
 async def events_of(frames: Frames) -> AsyncIterator[RunEvent]:

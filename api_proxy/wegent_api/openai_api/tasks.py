@@ -31,6 +31,8 @@ from wegent_kube.resources import resource_of
 TEAMS: Final = resource_of(TEAM)
 CLIENT_METADATA: Final = f"{GROUP}/client-metadata"
 """Annotation of a Task: the ``metadata`` of the client's request, as JSON."""
+CLIENT_BACKGROUND: Final = f"{GROUP}/client-background"
+"""Annotation of a Task, ``true`` for a response in the background."""
 PROJECT: Final = "OpenAI-Project"
 """Header that OpenAI's SDKs send for their option ``project``: the namespace of the Tasks."""
 TITLE_MAX: Final = 80
@@ -101,6 +103,7 @@ class Conversations:
         previous: str | None = None,
         store: bool = True,
         metadata: Mapping[str, str] | None = None,
+        background: bool = False,
     ) -> dict[str, Any]:
         """Create a Task, and return it as it is stored.
 
@@ -119,6 +122,8 @@ class Conversations:
         if previous is not None:
             spec["previousTaskRef"] = {"name": previous}
         annotations = {CLIENT_METADATA: encode_json(metadata).decode()} if metadata else {}
+        if background:
+            annotations[CLIENT_BACKGROUND] = "true"
         body = {
             "apiVersion": API_VERSION,
             "kind": TASK.kind,

@@ -129,6 +129,10 @@ class RunLog:
             return self._ended.position
         return self._tail if self._open is None else self._open.end
 
+    @property
+    def _ended_at(self) -> int | None:
+        return None if self._ended is None else self._ended.position
+
     def begin(self, bot: str = "") -> None:
         """Begin a message of a Bot."""
         self._open = _Open(len(self._messages), self.end, bot)
@@ -194,7 +198,8 @@ class RunLog:
         """Return where a reader goes on that has read up to a position of some attempt.
 
         What a former attempt had not finished is written again. Its reader is told to drop it. So
-        is a reader behind the end of this log: it has read text that was dropped later.
+        is a reader behind the end of this log: it has read text that was dropped later. A reader
+        that has ``run.ended`` is told it again: a stream without it is taken for a broken one.
 
         Returns:
             The position in this log, and the events that precede those of :meth:`read`.
@@ -203,7 +208,7 @@ class RunLog:
             return position, []
         if attempt == self.attempt:
             if position <= self.end:
-                return position, []
+                return position - (position == self._ended_at), []
             valid = self._end_of(len(self._messages))
         else:
             carried = sum(message.attempt <= attempt for message in self._messages)

@@ -29,6 +29,9 @@ def test_no_parameter_is_in_two_tables() -> None:
     [
         {"temperature": 2, "top_p": 0.1, "max_output_tokens": 5, "reasoning": {"effort": "low"}},
         {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True},
+        {"tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "c"}]},
+        {"functions": [{"name": "f"}], "function_call": "none"},
+        {"min_p": 0.1, "num_ctx": 4096, "think": True, "keep_alive": "5m", "format": ""},
         {"text": {"format": {"type": "text"}, "verbosity": "low"}},
         {"text": {}, "n": 1, "logprobs": False, "stop": None, "conversation": None},
         {"sparkle": None},
@@ -43,6 +46,12 @@ def test_parameters_without_effect_are_taken(more: dict[str, Any]) -> None:
     ("name", "value"),
     [
         ("tools", [{"type": "web_search"}]),
+        ("tools", [{"type": "function", "name": "f"}, {"type": "mcp"}]),
+        ("tools", {"type": "function"}),
+        ("tools", ["f"]),
+        ("tools", [{"type": ["function"]}]),
+        ("functions", {"name": "f"}),
+        ("format", {"type": "object"}),
         ("tool_choice", "required"),
         ("tool_choice", {"type": "function"}),
         ("n", 2),
