@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import aiohttp
@@ -12,7 +13,7 @@ from devcluster.binaries import find_binaries
 from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from devcluster.install import Installer
-from tests.benchmarks import long_prompts, operator_size, proxy_cost
+from tests.benchmarks import long_prompts, operator_size, proxy_cost, runner
 from tests.support.api import Api
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
@@ -105,18 +106,35 @@ async def _proxy(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure at the requested numbers of objects."""
+    """Measure at the requested sizes."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--only", choices=("operator", "runner"), help="operator and proxy, or the runner"
     )
     parser.add_argument("--objects", default="1000,5000,10000", help="(%(default)s)")
     parser.add_argument(
         "--prompts", type=int, default=500, help="Ghosts with the longest prompts (%(default)s)"
     )
+    parser.add_argument(
+        "--parts", default=",".join(runner.PARTS), help="of the runner's part (%(default)s)"
+    )
+    for size in fields(runner.Sizes):
+        parser.add_argument(f"--{size.name}", type=int, default=size.default, help="(%(default)s)")
     options = parser.parse_args(arguments)
     steps = [int(number) for number in options.objects.split(",") if number]
+    parts = options.parts.split(",")
+    if unknown := set(parts) - runner.PARTS.keys():
+        parser.error(f"--parts: no such part: {', '.join(sorted(unknown))}")
+    sizes = runner.Sizes(
+        **{size.name: getattr(options, size.name) for size in fields(runner.Sizes)}
+    )
     with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(run(steps, options.prompts, Path(directory)))
+        if options.only != "runner":
+            asyncio.run(run(steps, options.prompts, Path(directory)))
+        if options.only != "operator":
+            asyncio.run(runner.run(sizes, parts, Path(directory)))
 
 
 if __name__ == "__main__":

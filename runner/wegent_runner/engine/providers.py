@@ -1,10 +1,12 @@
 """The LLM APIs: OpenAI's chat completions and Responses, and Anthropic's messages."""
 
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import httpx2
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletionChunk
+from pydantic import ValidationError
 from pydantic_ai.models import Model
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
@@ -20,6 +22,29 @@ REQUEST_ID_HEADERS: Final = ("X-Request-Id", "X-Client-Request-Id")
 """Headers with the id of a Task's request. Gateways log the first, and OpenAI the second."""
 NO_KEY: Final = "none"
 """Sent where a Model names no key. The SDKs insist on one, and local servers ignore it."""
+
+
+T = TypeVar("T")
+
+
+class FastOpenAI(AsyncOpenAI):
+    """OpenAI's client, which takes less CPU for each chunk of a chat completion.
+
+    The SDK builds a chunk in Python, by its annotations, which takes more than all else in its
+    stream. Pydantic's compiled validation builds the same chunk at a tenth of the cost. It refuses
+    chunks that don't match the schema, such as those with a finish reason of the provider's own.
+    The SDK builds these.
+    """
+
+    def _process_response_data(
+        self, *, data: object, cast_to: type[T], response: httpx2.Response
+    ) -> T:
+        if cast_to is ChatCompletionChunk:
+            try:
+                return cast("T", ChatCompletionChunk.model_validate(data, strict=True))
+            except ValidationError:
+                pass
+        return super()._process_response_data(data=data, cast_to=cast_to, response=response)
 
 
 def base_url(plan: ModelPlan) -> str:
@@ -46,7 +71,7 @@ def model_of(plan: ModelPlan, key: str | None, http: httpx2.AsyncClient) -> Mode
         )
         return AnthropicModel(plan.model, provider=AnthropicProvider(anthropic_client=anthropic))
     openai = OpenAIProvider(
-        openai_client=AsyncOpenAI(api_key=key, base_url=url, http_client=http, max_retries=0)
+        openai_client=FastOpenAI(api_key=key, base_url=url, http_client=http, max_retries=0)
     )
     if plan.api_format == "responses":
         return OpenAIResponsesModel(plan.model, provider=openai)

@@ -1,0 +1,81 @@
+"""Chunks of chat completions: built faster than the SDK does it, and the same."""
+
+from typing import Any
+
+import httpx2
+import pytest
+from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletionChunk
+
+from tests.support.provider import Provider
+from wegent_runner.engine.providers import FastOpenAI
+
+FRAME = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+TOOL = {"index": 0, "id": "t", "type": "function", "function": {"name": "f", "arguments": "{"}}
+
+
+def choice(delta: Any, reason: Any = None, **more: Any) -> dict[str, Any]:
+    return {**FRAME, "choices": [{"index": 0, "delta": delta, "finish_reason": reason, **more}]}
+
+
+VALID = {
+    "text": choice({"content": "Hi"}),
+    "first": choice({"role": "assistant", "content": ""}),
+    "end": choice({}, "stop"),
+    "without an end": {**FRAME, "choices": [{"index": 0, "delta": {"content": "Hi"}}]},
+    "tool call": choice({"tool_calls": [TOOL]}, "tool_calls"),
+    "reasoning": choice({"content": None, "reasoning_content": "Hm"}),
+    "log probabilities": choice({"content": "Hi"}, logprobs={"content": [], "refusal": None}),
+    "usage": {
+        **FRAME,
+        "choices": [],
+        "usage": {
+            "prompt_tokens": 1,
+            "completion_tokens": 2,
+            "total_tokens": 3,
+            "prompt_tokens_details": {"cached_tokens": 1},
+        },
+    },
+    "own fields": {**choice({"content": "Hi", "own": {"x": 1}}, own=2), "own": [3]},
+}
+INVALID = {
+    "finish reason of the provider's own": choice({}, "eos"),
+    "content in parts": choice({"content": [{"type": "text", "text": "Hi"}]}),
+    "no delta": choice(None),
+    "no choices": {**FRAME, "choices": None},
+    "created as text": {**choice({"content": "Hi"}), "created": "1"},
+    "content as a number": choice({"content": 1}),
+    "hardly anything": {"choices": [{"delta": {"content": "Hi"}}]},
+    "empty": {},
+    "a list": [],
+}
+
+
+@pytest.mark.parametrize("data", [*VALID.values(), *INVALID.values()], ids=[*VALID, *INVALID])
+async def test_a_chunk_is_the_one_that_the_sdk_builds(data: Any) -> None:
+    response = httpx2.Response(200)
+    built = [
+        client(api_key="k")._process_response_data(
+            data=data, cast_to=ChatCompletionChunk, response=response
+        )
+        for client in (FastOpenAI, AsyncOpenAI)
+    ]
+    assert repr(built[0]) == repr(built[1])
+    assert built[0] == built[1]
+    if isinstance(built[1], ChatCompletionChunk):
+        assert built[0].model_extra == built[1].model_extra
+
+
+async def test_the_sdk_asks_for_each_chunk(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An SDK that renames the overridden method would make the runner slow again, silently."""
+
+    def not_used(*_: Any, **__: Any) -> None:
+        raise AssertionError("the SDK builds a chunk")
+
+    monkeypatch.setattr("openai._base_client.construct_type", not_used)
+    async with FastOpenAI(api_key="k", base_url=provider.url) as sdk:
+        stream = await sdk.chat.completions.create(model="m", messages=[], stream=True)
+        chunks = [chunk async for chunk in stream]
+    assert [chunk.choices[0].delta.content for chunk in chunks[:2]] == ["Hello", ", "]
