@@ -13,12 +13,12 @@ from openai import OpenAI
 TEAM = sys.argv[1] if len(sys.argv) > 1 else "default/assistant"  # a model is a Team
 
 client = OpenAI()  # URL and key come from the environment
-first = client.responses.create(model=TEAM, input="Name three fruits.")
+first = client.responses.create(model=TEAM, input="What is the capital of Germany?")
 print(first.output_text)
 
 second = client.responses.create(
     model=TEAM,
-    input="Which of them is the sweetest?",
+    input="Repeat that in one short sentence.",
     previous_response_id=first.id,  # continues the conversation
     stream=True,
 )

@@ -61,9 +61,9 @@ async def test_the_example(client: Client, model: str, provider: Provider) -> No
     assert out.decode() == "Hello, world.\nHello, world.\n"
     assert [text for _, text in provider.calls[1].messages] == [
         "You help.",
-        "Name three fruits.",
+        "What is the capital of Germany?",
         "Hello, world.",
-        "Which of them is the sweetest?",
+        "Repeat that in one short sentence.",
     ]
 
 
