@@ -46,13 +46,14 @@ First commands:
   kubectl get wegent -A
   TOKEN=$(make -s token)
   curl -s {url}/api/v1/kinds/ghosts -H "Authorization: Bearer $TOKEN"
-{demo}
-`make down` stops it and keeps the data, `make clean` removes the data too."""
 
-DEMO: Final = """
-A Team answers on a small language model that runs here. Ask it:
-  make ask PROMPT="What is the capital of France?"
-"""
+`make down` stops it and keeps the data, `make clean` removes the data too.{demo}"""
+
+DEMO: Final = (
+    "\n\nA Team answers on a small language model that runs here. Ask it:"
+    '\n  make ask PROMPT="What is the capital of France?"'
+)
+"""The last lines, which can be copied and run."""
 
 
 the_stack = click.make_pass_decorator(Stack)

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from pydantic_ai.models.openai import (
 )
 from pydantic_ai.providers.openai import OpenAIProvider
 
+from devcluster.checkout import CHECKOUT
 from tests.support.npm import installed
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client
@@ -48,6 +51,25 @@ async def test_the_javascript_sdk(client: Client, model: str) -> None:
         "usage": 11,
         "error": [True, "model_not_found"],
     }
+
+
+async def test_the_example(client: Client, model: str, provider: Provider) -> None:
+    environment = {**os.environ, "OPENAI_BASE_URL": f"{client.base}/v1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, CHECKOUT / "examples" / "openai-api" / "ask.py", model,
+        env={**environment, "OPENAI_API_KEY": str(client.token)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, errors.decode()
+    assert out.decode() == "Hello, world.\nHello, world.\n"
+    assert [text for _, text in provider.calls[1].messages] == [
+        "You help.",
+        "What is the capital of Germany?",
+        "Hello, world.",
+        "Repeat that in one short sentence.",
+    ]
 
 
 @pytest.fixture(params=[OpenAIChatModel, OpenAIResponsesModel])

@@ -21,8 +21,10 @@ from devstack.settings import NAMES
 from tests.unit.pages import PAGES, PATHS, Page, rows, slug
 from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.models import model_of
+from wegent_crds.providers import BASE_URLS
 from wegent_crds.registry import BY_KIND, GROUP, KINDS, TOMBSTONE, Kind
 from wegent_operator.state.refusals import WriteStep
+from wegent_runner.plan.plan import default_format
 
 CONDITIONS = Page.read("docs/conditions.md")
 OPERATOR = Page.read("docs/operator.md")
@@ -329,3 +331,13 @@ def test_the_steps_that_can_be_refused_are_documented() -> None:
         line for line in OPERATOR.text.splitlines() if "wegent_operator_refusals_total" in line
     ]
     assert set(re.findall(r"`([a-z_]+)`", row.split("|")[3])) == {step.value for step in WriteStep}
+
+
+def test_the_addresses_of_providers() -> None:
+    page = Page.read("docs/kinds/model.md")
+    listed = {
+        provider.strip("`"): (address.strip("`"), form.strip("`"))
+        for provider, address, form in rows(page.section("Providers"))
+        if provider.startswith("`")
+    }
+    assert listed == {name: (url, default_format(name)) for name, url in BASE_URLS.items()}

@@ -178,7 +178,7 @@ class Runners:
                 async with self.open(address, path, former_life(task)) as response:
                     return await response.json()
             except NotHere:
-                failure = NotFound("there is no transcript: no runner has begun the Task")
+                failure = NotFound("there is no transcript: no runner of Wegent has begun the Task")
             except Unavailable as error:
                 failure = failure if isinstance(failure, NotFound) else error
         raise failure
