@@ -1,5 +1,6 @@
 """The LLM APIs: OpenAI's chat completions and Responses, and Anthropic's messages."""
 
+import os
 from typing import Final
 
 import httpx2
@@ -18,6 +19,20 @@ from wegent_runner.plan.plan import ModelPlan
 
 NO_KEY: Final = "none"
 """Sent where a Model names no key. The SDKs insist on one, and local servers ignore it."""
+
+
+SDK_VARIABLES: Final = ("ANTHROPIC_", "OPENAI_")
+"""Beginnings of the names of the variables that the SDKs read."""
+
+
+def forget_sdk_variables() -> None:
+    """Delete the environment variables of the SDKs.
+
+    They hold keys, headers and organizations. The SDKs would send those to each host that a Model
+    names.
+    """
+    for name in [name for name in os.environ if name.startswith(SDK_VARIABLES)]:
+        del os.environ[name]
 
 
 def base_url(plan: ModelPlan) -> str:
