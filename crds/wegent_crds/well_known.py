@@ -6,6 +6,7 @@ reliable for every client. A test compares the names there with these constants.
 
 from typing import Final
 
+from wegent_crds.reading import mapping, text
 from wegent_crds.registry import GROUP
 
 CREATED_BY: Final = f"{GROUP}/created-by"
@@ -25,8 +26,19 @@ STORED_IN: Final = f"{GROUP}/stored-in"
 While an object has this annotation, only the operator can update it.
 """
 RESTORED_FROM: Final = f"{GROUP}/restored-from"
-"""Annotation: the name of the Tombstone from which the object was restored."""
+"""Annotation: the name of the Tombstone from which the object was restored.
+
+On a Task, the names of the Tombstones of its earlier lives follow, the newest first, separated by
+spaces. The transcript may still be stored under any of them.
+"""
+MAX_FORMER_LIVES: Final = 16
+"""Number of names in that annotation."""
 REQUEST_ID: Final = f"{GROUP}/request-id"
 """Annotation of a Task: the id of the HTTP request that created it. Calls of LLMs bear it too."""
 TOMBSTONE_OF: Final = f"{GROUP}/tombstone-of"
 """Label of a Tombstone: the plural of the deleted object's kind."""
+
+
+def former_lives(annotations: object) -> list[str]:
+    """Return the names of the Tombstones from which an object was restored, the newest first."""
+    return text(mapping(annotations).get(RESTORED_FROM)).split()

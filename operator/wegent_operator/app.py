@@ -44,6 +44,7 @@ from wegent_operator.settings import Settings
 from wegent_operator.state.cache import Cache
 from wegent_operator.state.objects import ObjectState, version_of
 from wegent_operator.tasks.controller import TaskController
+from wegent_operator.tasks.first_seen import SteadyClock
 from wegent_operator.tasks.steps import TaskSteps
 from wegent_operator.trash.controller import TrashController
 from wegent_operator.trash.object_writer import ObjectWriter
@@ -103,6 +104,7 @@ class Operator:
             self._recorder,
             self.metrics,
             clock,
+            SteadyClock(clock),
         )
         self._provisions = Provisions(settings.accounts_namespace)
         self._key_grants = KeyGrants()

@@ -12,6 +12,7 @@ from wegent_kube import ConnectionConfigError
 from wegent_kube.logs import configure_logging
 from wegent_kube.usage import argument_parser
 from wegent_runner.app import run
+from wegent_runner.engine.providers import forget_sdk_variables
 from wegent_runner.settings import Settings
 from wegent_runner.store.engine import StoreUrlError
 from wegent_runner.store.failures import StoreError
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run Tasks until a signal asks to stop. Exit with 2 if the settings are invalid."""
     about = "Wegent's runner: runs Tasks until SIGTERM, then finishes those that run."
     argument_parser("wegent-runner", about, Settings).parse_args(arguments)
+    forget_sdk_variables()
     try:
         settings = Settings()
         configure_logging(settings.log_level)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.runner.conftest import MakeTask
 from tests.runner.owners_key import KEY, Store
+from tests.runner.test_provider_faults import TOOL_CALL
 from tests.runner.viewer import Viewer
 from tests.support.api import Api, condition
 from tests.support.provider import Provider, Script
@@ -185,6 +186,14 @@ async def test_a_key_isnt_sent_to_the_next_model(
             except CallFailed:
                 pass
     assert [call.headers["Authorization"] for call in thief.calls] == ["Bearer none"]
+
+
+@pytest.mark.usefixtures("used")
+async def test_a_tool_that_has_the_key_for_a_name(provider: Provider, failed: Failed) -> None:
+    provider.script = lambda _: Script(raw=TOOL_CALL.replace(b'"rm"', json.dumps(KEY).encode()))
+    told = await failed()
+    assert "the LLM called the tool" in told
+    assert KEY not in told
 
 
 @pytest.mark.usefixtures("used")

@@ -1,6 +1,7 @@
 """Answers of each API: whole, cut in good order, at the maximum of tokens, and garbled."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from typing import Any, get_args
@@ -10,7 +11,7 @@ import pytest
 from tests.support.provider import Provider, Script
 from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.failures import CallFailed
-from wegent_runner.engine.model_stream import Done, ModelCaller, Turn
+from wegent_runner.engine.model_stream import MAX_TOKENS, Done, ModelCaller, Turn
 from wegent_runner.plan.plan import ApiFormat, ModelPlan
 from wegent_runner.runs.text import StorableText
 
@@ -177,6 +178,48 @@ async def test_json_of_any_form_is_a_failure_of_the_call(
     with pytest.raises(CallFailed) as failed:
         await answer_of(caller, provider, api_format, stream)
     assert failed.value.retryable
+
+
+def with_usage(api_format: ApiFormat, number: object) -> bytes:
+    """Return a whole answer whose numbers of tokens are all this one."""
+    stream = b"".join(STREAMS[api_format]("Hello", "whole"))
+    if api_format == "messages":
+        told = json.dumps(number).encode()
+        return re.sub(rb'(put_tokens": )[0-9]+', lambda it: it[1] + told, stream)
+    sides = ("input", "output") if api_format == "responses" else ("prompt", "completion")
+    usage = json.dumps({f"{side}_tokens": number for side in (*sides, "total")})
+    if api_format == "responses":
+        status = b'"status": "completed"'
+        return stream.replace(status, status + f', "usage": {usage}'.encode())
+    last = f'data: {{"id": "c", "model": "m", "choices": [], "usage": {usage}}}\n\n'.encode()
+    return stream.replace(b"data: [DONE]", last + b"data: [DONE]")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("api_format", FORMATS)
+@pytest.mark.parametrize(
+    "number",
+    [-5, 1.5, 1e30, 10**30, "7", "x", None, True, float("nan"), float("inf"), [], {"a": 1}],
+    ids=str,
+)
+async def test_numbers_of_tokens_are_such_that_a_status_can_hold_them(
+    caller: ModelCaller, provider: Provider, api_format: ApiFormat, number: object
+) -> None:
+    stream = [with_usage(api_format, number)]
+    text, done = await answer_of(caller, provider, api_format, stream)
+    assert text == "Hello"
+    usage = done.usage
+    for counted in (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens):
+        assert type(counted) is int
+        assert 0 <= counted <= MAX_TOKENS
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+async def test_the_numbers_of_tokens_are_those_of_the_provider(
+    caller: ModelCaller, provider: Provider, api_format: ApiFormat
+) -> None:
+    _, done = await answer_of(caller, provider, api_format, [with_usage(api_format, 42)])
+    assert (done.usage.input_tokens, done.usage.output_tokens) == (42, 42)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from wegent_kube import KubeClient, get_or_none, load_connection
 from wegent_kube.content_types import APPLY_PATCH
 from wegent_kube.resources import LEASES
-from wegent_runner.claims.dead_runners import EXPIRED_S, DeadRunners
+from wegent_runner.claims.dead_runners import DeadRunners
 from wegent_runner.claims.presence import Presence
 
 SYSTEM = "wegent-system"
@@ -46,22 +46,31 @@ async def write_lease(client: KubeClient, name: str, age_s: float) -> None:
     )
 
 
-async def test_leases_that_expired_long_ago_are_deleted(own_api: KubeClient) -> None:
+async def leases(client: KubeClient) -> set[str]:
+    return {
+        lease["metadata"]["name"]
+        async for page in client.pages(LEASES.path(SYSTEM))
+        for lease in page["items"]
+    }
+
+
+@pytest.mark.parametrize("age_s", [0, 86400, -86400])
+async def test_a_lease_that_nobody_renews_is_deleted_whatever_the_clocks_say(
+    own_api: KubeClient, age_s: float
+) -> None:
     name = uuid.uuid4().hex[:8]
-    alive, paused, dead = (f"wegent-runner-{name}-{it}" for it in ("alive", "paused", "dead"))
-    await write_lease(own_api, alive, 0)
-    await write_lease(own_api, paused, EXPIRED_S - 60)
-    await write_lease(own_api, dead, EXPIRED_S + 60)
+    alive, dead = (f"wegent-runner-{name}-{it}" for it in ("alive", "dead"))
+    await write_lease(own_api, alive, age_s)
+    await write_lease(own_api, dead, age_s)
+    sweeps = DeadRunners(own_api, SYSTEM)
     try:
-        await DeadRunners(own_api, SYSTEM).sweep()
-        found = {
-            lease["metadata"]["name"]
-            async for page in own_api.pages(LEASES.path(SYSTEM))
-            for lease in page["items"]
-        }
-        assert found & {alive, paused, dead} == {alive, paused}
+        await sweeps.sweep()
+        assert {alive, dead} <= await leases(own_api)
+        await write_lease(own_api, alive, age_s - 1)
+        await sweeps.sweep()
+        assert await leases(own_api) & {alive, dead} == {alive}
     finally:
-        for it in (alive, paused, dead):
+        for it in (alive, dead):
             await get_or_none(own_api.request("DELETE", LEASES.path(SYSTEM, it)))
 
 

@@ -117,6 +117,22 @@ async def test_a_fault_that_stays_fails_the_task_with_its_cause(
     assert len(provider.calls) == calls
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tokens", ["1.5", "1e30", "1" + "0" * 30])
+async def test_a_number_of_tokens_that_is_none_costs_no_answer(
+    provider: Provider, make_task: MakeTask, ended: MakeTask, tokens: str
+) -> None:
+    usage = f'{{"prompt_tokens": {tokens}, "completion_tokens": {tokens}, "total_tokens": 1}}'
+    last = f'data: {{"id": "c", "model": "m", "choices": [], "usage": {usage}}}\n\n'.encode()
+    raw = chunk({"content": "Hello."}) + chunk({}, "stop") + last + b"data: [DONE]\n\n"
+    provider.script = lambda _: Script(raw=raw)
+    await make_task()
+    status = (await ended())["status"]
+    assert (status["phase"], status["result"]) == ("Completed", "Hello."), status
+    assert status["attempts"] == 1
+    assert len(provider.calls) == 1
+
+
 async def test_a_provider_that_is_gone_fails_the_task_after_four_calls(
     api: Api, namespace: str, provider: Provider, make_task: MakeTask, ended: MakeTask
 ) -> None:

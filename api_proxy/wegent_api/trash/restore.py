@@ -23,7 +23,7 @@ from wegent_crds.conditions import (
     find_condition,
 )
 from wegent_crds.registry import BY_KIND, TOMBSTONE
-from wegent_crds.well_known import RESTORED_FROM
+from wegent_crds.well_known import former_lives
 from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.encoding import encode_json
 from wegent_kube.errors import get_or_none
@@ -109,6 +109,6 @@ async def _restored(target: Target, tombstone: Body) -> Answer:
     answer = await get_or_none(target.user_api.request(target.caller, "GET", path))
     if answer is not None:
         annotations = metadata_of(answer.body).get("annotations") or {}
-        if annotations.get(RESTORED_FROM) == metadata["name"]:
+        if metadata["name"] in former_lives(annotations)[:1]:
             return answer
     raise NotFound(f'tombstones "{metadata["name"]}" was deleted before its object was restored')

@@ -23,9 +23,8 @@ from fastapi import Depends
 from wegent_api.http.errors import NotFound, Problem, Unavailable
 from wegent_api.http.state import FromState
 from wegent_api.server.logs import request_id
+from wegent_crds.former_tasks import former_uids
 from wegent_crds.moments import moment
-from wegent_crds.registry import TASK
-from wegent_crds.well_known import RESTORED_FROM
 from wegent_kube import KubeClient, KubeError
 from wegent_kube.informer import Informer, Name
 from wegent_kube.resources import LEASES, SERVICE_ACCOUNTS
@@ -254,14 +253,16 @@ def _lifetime_s(answer: Mapping[str, Any]) -> float:
 def former_life(task: Mapping[str, Any]) -> dict[str, str]:
     """Return the parameters by which a runner finds the transcript of a restored Task.
 
-    It is stored under the UID that the Task had before it was deleted.
+    It is stored under a UID that the Task had before it was deleted.
     """
     metadata = task["metadata"]
-    tombstone = (metadata.get("annotations") or {}).get(RESTORED_FROM, "")
-    prefix, _, former = tombstone.partition(f"{TASK.singular}-")
-    if prefix or not former:
+    if not (former := former_uids(metadata)):
         return {}
-    return {"formerUid": former, "namespace": metadata["namespace"], "name": metadata["name"]}
+    return {
+        "formerUids": ",".join(former),
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+    }
 
 
 RunnersDep = Annotated[Runners, Depends(FromState("runners"))]

@@ -19,7 +19,7 @@ from wegent_crds.references import ObjectKey, Reference, references_of
 from wegent_crds.registry import ACCOUNT, BY_KIND, BY_PLURAL, MODEL, SHELL, TASK, TOMBSTONE, Kind
 from wegent_crds.schema.status import READINESS
 from wegent_crds.selectors import LabelSelector
-from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
+from wegent_crds.well_known import TRASH_FINALIZER, former_lives
 from wegent_kube.resources import NAMESPACES, RBAC_ROLES
 from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
@@ -185,7 +185,7 @@ def _common(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
         "deleting": "deletionTimestamp" in metadata,
         "deleted_at": moment(metadata.get("deletionTimestamp")),
         "finalizers": tuple(metadata.get("finalizers") or ()),
-        "restored_from": (metadata.get("annotations") or {}).get(RESTORED_FROM),
+        "restored_from": next(iter(former_lives(metadata.get("annotations"))), None),
     }
 
 

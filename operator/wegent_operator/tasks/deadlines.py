@@ -50,6 +50,8 @@ class Seen:
     """First sight of the current claim. The lease runs from then on."""
     cancel: datetime
     """First sight of the request to cancel the Task."""
+    start: datetime
+    """First sight of the current attempt. ``spec.timeoutSeconds`` run from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def _steps(task: TaskProgress, seen: Seen) -> list[TaskStep]:
                 seen.cancel, Cause.CANCELLED, Phase.CANCELLED, "Cancelled before it was claimed"
             )
         ]
-    return [*_cancellation(task, seen), *_timeout(task), *_expiry(task, seen)]
+    return [*_cancellation(task, seen), *_timeout(task, seen), *_expiry(task, seen)]
 
 
 def _collection(task: TaskProgress) -> list[TaskStep]:
@@ -100,13 +102,11 @@ def _cancellation(task: TaskProgress, seen: Seen) -> list[TaskStep]:
     return [TaskStep(due, Cause.CANCELLED, Phase.CANCELLED, message)]
 
 
-def _timeout(task: TaskProgress) -> list[TaskStep]:
+def _timeout(task: TaskProgress, seen: Seen) -> list[TaskStep]:
     if task.timeout_s is None or task.started_at is None:
         return []
     message = f"Not completed within spec.timeoutSeconds: {task.timeout_s} s"
-    return [
-        TaskStep(_after(task.started_at, task.timeout_s), Cause.TIMED_OUT, Phase.FAILED, message)
-    ]
+    return [TaskStep(_after(seen.start, task.timeout_s), Cause.TIMED_OUT, Phase.FAILED, message)]
 
 
 def _expiry(task: TaskProgress, seen: Seen) -> list[TaskStep]:

@@ -1,21 +1,44 @@
-"""Times at which the operator first saw claims and requests to cancel, on its own clock.
+"""Times at which the operator first saw claims, starts and requests to cancel, on its own clock.
 
 A lease is counted from that time, and not from the time in the claim. So a runner whose clock
 is wrong neither loses its claim nor keeps it for ever. Kubernetes' leader election and node
-leases do the same. The times are kept in memory: after a restart of the operator a lease is
-counted from the start of the operator. It may end late, but never early.
+leases do the same. The operator's own clock is steady: it follows the monotonic clock, so that
+no lease expires because somebody sets the time of the operator's machine. The times are kept in
+memory: after a restart of the operator a lease is counted from the start of the operator. It may
+end late, but never early.
 """
 
-from collections.abc import Hashable
-from datetime import datetime
+import time
+from collections.abc import Callable, Hashable
+from datetime import datetime, timedelta
 
+from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey
 from wegent_operator.state.tasks import TaskProgress
 from wegent_operator.tasks.deadlines import Seen
 
 
+class SteadyClock:
+    """The time at which the program started, and the time that has passed since then.
+
+    Args:
+        clock: returns the current time.
+        monotonic: returns seconds, which never jump.
+    """
+
+    def __init__(
+        self, clock: Callable[[], datetime], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._monotonic = monotonic
+        self._zero = clock() - timedelta(seconds=monotonic())
+
+    def __call__(self) -> datetime:
+        """Return the time; it is unlike the current time once somebody has set that."""
+        return self._zero + timedelta(seconds=self._monotonic())
+
+
 class Sightings:
-    """First sights of the current claim and request to cancel of each Task."""
+    """First sights of each Task's current claim, start and request to cancel."""
 
     def __init__(self) -> None:
         self._first: dict[ObjectKey, dict[Hashable, datetime]] = {}
@@ -24,17 +47,34 @@ class Sightings:
         return len(self._first)
 
     def of(self, key: ObjectKey, uid: str, task: TaskProgress, now: datetime) -> Seen:
-        """Return the first sights of the Task's current claim and request to cancel."""
+        """Return the first sights of the Task's current claim, start and request to cancel.
+
+        The start of an attempt that was not seen to begin is the stored one, as the attempt may
+        have begun long before this operator.
+        """
         known = self._first.get(key, {})
         claim = (uid, task.attempts, task.claim)
         cancel = (uid, task.cancel)
-        marks = ([claim] if task.claim else []) + ([cancel] if task.cancel else [])
-        current: dict[Hashable, datetime] = {mark: known.get(mark, now) for mark in marks}
+        pending, start = (uid, "pending"), (uid, "start", task.attempts)
+        current: dict[Hashable, datetime] = {}
+        if task.claim:
+            current[claim] = known.get(claim, now)
+        if task.cancel:
+            current[cancel] = known.get(cancel, now)
+        if task.phase is Phase.PENDING:
+            current[pending] = known.get(pending, now)
+        elif task.started_at is not None and task.phase is Phase.RUNNING:
+            began = now if pending in known else min(now, task.started_at)
+            current[start] = known.get(start, began)
         if current:
             self._first[key] = current
         else:
             self._first.pop(key, None)
-        return Seen(claim=current.get(claim, now), cancel=current.get(cancel, now))
+        return Seen(
+            claim=current.get(claim, now),
+            cancel=current.get(cancel, now),
+            start=current.get(start, now),
+        )
 
     def forget(self, key: ObjectKey) -> None:
         """Forget a Task."""

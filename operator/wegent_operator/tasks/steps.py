@@ -25,7 +25,11 @@ logger = logging.getLogger(__name__)
 
 
 class TaskSteps:
-    """Cancels, times out, frees and collects Tasks, each with one guarded write."""
+    """Cancels, times out, frees and collects Tasks, each with one guarded write.
+
+    ``clock`` returns the current time, which is written, and ``steady`` the time that deadlines are
+    measured by.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class TaskSteps:
         recorder: Recorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        steady: Callable[[], datetime],
     ) -> None:
         self._cache = cache
         self._queue = queue
@@ -44,6 +49,7 @@ class TaskSteps:
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
+        self._steady = steady
         self._sightings = Sightings()
         self._collected: dict[ObjectKey, str] = {}
         """uids of Tasks whose deletion was accepted and that are still in the cache."""
@@ -59,12 +65,14 @@ class TaskSteps:
             return False
         if self._is_coming_back(state) or self._collected.get(state.key) == state.uid:
             return True
-        now = self._clock()
-        seen = self._sightings.of(state.key, state.uid, state.progress, now)
+        now, measured = self._clock(), self._steady()
+        seen = self._sightings.of(state.key, state.uid, state.progress, measured)
         step = next_step(state.progress, seen)
-        left = None if step is None else (step.due - now).total_seconds()
+        if step is not None and step.to is None:  # due by a stored time, and can't be undone
+            measured = min(now, measured)
+        left = None if step is None else (step.due - measured).total_seconds()
         self._queue.add_after(state.key, left if left is None or left > 0 else None)
-        if step is None or step.due > now:
+        if step is None or step.due > measured:
             return False
         if step.to is None:
             if await self._trash.delete_expired(state):

@@ -9,10 +9,12 @@ from wegent_crds.reading import items, mapping
 from wegent_crds.registry import API_VERSION, TASK, TOMBSTONE, Kind
 from wegent_crds.well_known import (
     DELETED_BY,
+    MAX_FORMER_LIVES,
     RESTORED_FROM,
     STORED_IN,
     TOMBSTONE_OF,
     TRASH_FINALIZER,
+    former_lives,
 )
 from wegent_operator.state.conditions import rfc3339
 from wegent_operator.trash.field_managers import without_annotation
@@ -82,7 +84,10 @@ def restored(tombstone: Mapping[str, Any]) -> dict[str, Any]:
     kept = tombstone["spec"]["object"]
     metadata = {name: value for name, value in kept["metadata"].items() if name not in NOT_RESTORED}
     annotations = metadata.get("annotations") or {}
-    metadata["annotations"] = {**annotations, RESTORED_FROM: tombstone["metadata"]["name"]}
+    lives = [tombstone["metadata"]["name"]]
+    if tombstone["spec"]["kind"] == TASK.kind:
+        lives += former_lives(annotations)
+    metadata["annotations"] = {**annotations, RESTORED_FROM: " ".join(lives[:MAX_FORMER_LIVES])}
     # Names come from the Tombstone itself, so that a restore stays in the Tombstone's namespace.
     metadata |= {
         "name": tombstone["spec"]["name"],

@@ -1,16 +1,15 @@
 """Deletes the Leases of runners that were killed.
 
 Each start of a runner has a name of its own, so nothing else would ever end such a Lease. The API
-server deletes the Leases of its own replicas in the same way, an hour after they have expired.
+server deletes the Leases of its own replicas in the same way. No clock is read: a Lease that two
+sweeps have found without a renewal is that of a dead runner, whatever time it was written at.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from wegent_crds.moments import moment
 from wegent_kube import KubeClient, KubeError, delete_or_none
 from wegent_kube.resources import LEASES
 from wegent_runner.claims.presence import PREFIX
@@ -18,8 +17,7 @@ from wegent_runner.claims.presence import PREFIX
 logger = logging.getLogger(__name__)
 
 SWEEP_S: Final = 600.0
-EXPIRED_S: Final = 3600.0
-"""Seconds after the last renewal. The clocks of nodes never differ by so much."""
+"""Seconds between two sweeps. A runner renews its Lease each ten seconds."""
 
 
 class DeadRunners:
@@ -28,18 +26,13 @@ class DeadRunners:
     Args:
         client: the API server, with the runner's own rights.
         namespace: namespace of the Leases.
-        clock: returns the current time.
     """
 
-    def __init__(
-        self,
-        client: KubeClient,
-        namespace: str,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, client: KubeClient, namespace: str) -> None:
         self._client = client
         self._namespace = namespace
-        self._clock = clock
+        self._versions: dict[str, str] = {}
+        """Resource version of each runner's Lease at the last sweep, by UID."""
 
     async def run(self) -> None:
         """Sweep each ten minutes until cancelled."""
@@ -51,7 +44,7 @@ class DeadRunners:
             await asyncio.sleep(SWEEP_S)
 
     async def sweep(self) -> None:
-        """Delete the Leases of dead runners.
+        """Delete the Leases that nothing has written since the last sweep.
 
         Raises:
             KubeError: the API server refused a request, or gave no answer.
@@ -67,12 +60,14 @@ class DeadRunners:
                 logger.info("%s of a dead runner is deleted", path)
 
     async def _dead(self) -> AsyncIterator[dict[str, Any]]:
-        now = self._clock()
+        found: dict[str, str] = {}
         async for page in self._client.pages(LEASES.path(self._namespace)):
             for lease in page["items"]:
-                metadata, spec = lease["metadata"], lease.get("spec") or {}
-                renewed = moment(spec.get("renewTime") or metadata["creationTimestamp"])
-                if not metadata["name"].startswith(PREFIX) or renewed is None:
+                metadata = lease["metadata"]
+                if not metadata["name"].startswith(PREFIX):
                     continue
-                if (now - renewed).total_seconds() > EXPIRED_S:
+                uid, version = metadata["uid"], metadata["resourceVersion"]
+                found[uid] = version
+                if self._versions.get(uid) == version:
                     yield metadata
+        self._versions = found

@@ -26,7 +26,9 @@ class OwnTasks:
 
     def remove(self, claim: Claim) -> None:
         """Stop following the Task of a claim."""
-        self._claims.pop((claim.namespace, claim.name), None)
+        name = claim.namespace, claim.name
+        if self._claims.get(name) is claim:  # a Task of the same name may be claimed by now
+            del self._claims[name]
 
     def changed(self, body: Mapping[str, Any]) -> None:
         """Stir the claim if the Task is cancelled or being deleted; own writes change neither."""

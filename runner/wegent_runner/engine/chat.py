@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final
 
+from wegent_crds.former_tasks import former_uids
 from wegent_crds.phases import Phase
 from wegent_kube import KubeError
 from wegent_runner.claims.claim import Claim, ClaimLost
@@ -20,7 +21,6 @@ from wegent_runner.plan.plan import ModelPlan, Plan
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.log import LogFull, RunLog
 from wegent_runner.store.failures import Fenced, StoreError
-from wegent_runner.store.retention import former_uid
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
 from wegent_runner.telemetry.observer import Observer, stopwatch
 
@@ -117,7 +117,7 @@ class ChatEngine:
         """Return the UID under which the transcript of the previous Task is stored."""
         metadata = previous["metadata"]
         uid = str(metadata["uid"])
-        if former := former_uid(metadata):
+        if former := former_uids(metadata):
             await self._store.adopt(
                 uid, former, namespace=metadata["namespace"], name=metadata["name"]
             )

@@ -42,6 +42,8 @@ from wegent_runner.plan.plan import ModelPlan
 from wegent_runner.runs.text import StorableText
 
 CONNECT_TIMEOUT_S: Final = 10.0
+MAX_TOKENS: Final = 10**9
+"""Tokens that one call may be counted with. No context is longer."""
 KEY_FAULTS: Final = frozenset({Reason.KEY_NOT_USABLE.value, Reason.KEY_REFUSED.value})
 """Reasons of failures that the owner of the Model can mend."""
 
@@ -146,7 +148,7 @@ class ModelCaller:
             )
             async with _mapped(opened, plan, key) as response:
                 async for event in response:
-                    if piece := text.feed(redactor.feed(_text(event, plan))):
+                    if piece := text.feed(redactor.feed(_text(event, plan, key))):
                         yield piece
                 if rest := text.feed(redactor.flush()) + text.flush():
                     yield rest
@@ -196,14 +198,14 @@ class ModelCaller:
         await self._conditions.report(plan, verdict, str(error))
 
 
-def _text(event: ModelResponseStreamEvent, plan: ModelPlan) -> str:
+def _text(event: ModelResponseStreamEvent, plan: ModelPlan, key: str | None) -> str:
     """Return the text that an event adds to the answer.
 
     Raises:
         CallFailed: the answer calls a tool, and none was offered.
     """
     if isinstance(event, PartStartEvent) and isinstance(event.part, ToolCallPart):
-        raise unexpected_tool_call(plan.name, event.part.tool_name)
+        raise unexpected_tool_call(plan.name, struck(event.part.tool_name, key))
     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
         return event.part.content
     if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
@@ -254,13 +256,24 @@ def _done(response: ModelResponse, plan: ModelPlan) -> Done:
     used = response.usage
     return Done(
         Usage(
-            input_tokens=used.input_tokens,
-            output_tokens=used.output_tokens,
-            cached_input_tokens=used.cache_read_tokens,
+            input_tokens=_tokens(used.input_tokens),
+            output_tokens=_tokens(used.output_tokens),
+            cached_input_tokens=_tokens(used.cache_read_tokens),
             cost_usd=_cost(response, plan),
         ),
         truncated=response.finish_reason == "length",
     )
+
+
+def _tokens(told: object) -> int:
+    """Return a number of tokens as a Task's status can hold it; 0 for any other value.
+
+    The SDKs pass on what a provider has sent. The API server would refuse the end of the Task.
+    """
+    try:
+        return max(0, min(int(told), MAX_TOKENS))  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def _cost(response: ModelResponse, plan: ModelPlan) -> Decimal | None:

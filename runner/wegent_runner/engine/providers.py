@@ -1,5 +1,6 @@
 """The LLM APIs: OpenAI's chat completions and Responses, and Anthropic's messages."""
 
+import os
 from typing import Final, TypeVar, cast
 
 import httpx2
@@ -22,9 +23,20 @@ REQUEST_ID_HEADERS: Final = ("X-Request-Id", "X-Client-Request-Id")
 """Headers with the id of a Task's request. Gateways log the first, and OpenAI the second."""
 NO_KEY: Final = "none"
 """Sent where a Model names no key. The SDKs insist on one, and local servers ignore it."""
-
+SDK_VARIABLES: Final = ("ANTHROPIC_", "OPENAI_")
+"""Beginnings of the names of the variables that the SDKs read."""
 
 T = TypeVar("T")
+
+
+def forget_sdk_variables() -> None:
+    """Delete the environment variables of the SDKs.
+
+    They hold keys, headers and organizations. The SDKs would send those to each host that a Model
+    names.
+    """
+    for name in [name for name in os.environ if name.startswith(SDK_VARIABLES)]:
+        del os.environ[name]
 
 
 class FastOpenAI(AsyncOpenAI):

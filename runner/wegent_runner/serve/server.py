@@ -1,10 +1,13 @@
 """The HTTP server: streams and transcripts for the API proxy, health, and metrics."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from wegent_kube import KubeError
@@ -23,6 +26,8 @@ logger = logging.getLogger(__name__)
 MAX_ID_CHARACTERS: Final = 128
 SHUTDOWN_S: Final = 2.0
 """Seconds that open answers have at the end. The rest of a stream comes from another runner."""
+IDLE_S: Final = 30.0
+"""Seconds without a request after which a connection is closed. It may take twice as long."""
 Problems = Callable[[], list[str]]
 
 
@@ -55,12 +60,16 @@ class Server:
         self._problems = problems
         self._dead = dead
         self._runner: web.AppRunner | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._answering: set[web.RequestHandler] = set()
+        self._idle: set[web.RequestHandler] = set()
+        """Connections without a request since the last time that ``_close_idle`` looked."""
         self.port = 0
         """The port on which the server listens, once it has started."""
 
     async def start(self, host: str, port: int) -> None:
         """Start the HTTP server."""
-        app = web.Application(client_max_size=1024)
+        app = web.Application(client_max_size=1024, middlewares=[self._mark_busy])
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._serve_metrics)
@@ -72,11 +81,39 @@ class Server:
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
         self.port = self._runner.addresses[0][1]
+        self._closing = asyncio.create_task(self._close_idle(self._runner))
 
     async def stop(self) -> None:
         """Stop the HTTP server."""
+        if self._closing is not None:
+            self._closing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._closing
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _close_idle(self, runner: web.AppRunner) -> None:
+        """Close the connections that send no request.
+
+        Everything in the cluster's network may connect. aiohttp has no limit of time for the first
+        request of a connection, nor for its head.
+        """
+        while (server := runner.server) is not None:
+            connections = set(server.connections) - self._answering
+            for connection in connections & self._idle:
+                connection.force_close()
+            self._idle = connections
+            await asyncio.sleep(IDLE_S)
+
+    @web.middleware
+    async def _mark_busy(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        connection = request.protocol
+        self._idle.discard(connection)
+        self._answering.add(connection)
+        try:
+            return await handler(request)
+        finally:
+            self._answering.discard(connection)
 
     async def _healthz(self, _: web.Request) -> web.Response:
         if dead := self._dead():
@@ -133,14 +170,14 @@ class Server:
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
 
     async def _stored(self, request: web.Request) -> Transcript:
-        """Return the transcript of a Task, or the former one of a Task that was restored."""
+        """Return the transcript of a Task, or that of a former life of a restored one."""
         uid, query = request.match_info["uid"], request.query
         try:
             transcript = await self._store.get(uid)
-            if transcript is None and (former := query.get("formerUid")):
+            if transcript is None and (former := query.get("formerUids")):
                 await self._store.adopt(
                     uid,
-                    former,
+                    former.split(","),
                     namespace=query.get("namespace", ""),
                     name=query.get("name", ""),
                 )

@@ -11,8 +11,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
+from wegent_crds.former_tasks import TOMBSTONE_PREFIX, former_uids
 from wegent_crds.registry import TASK, TOMBSTONE
-from wegent_crds.well_known import RESTORED_FROM, TOMBSTONE_OF
+from wegent_crds.well_known import TOMBSTONE_OF
 from wegent_kube import KubeClient, KubeError
 from wegent_kube.content_types import METADATA_LIST
 from wegent_kube.resources import Resource, resource_of
@@ -24,8 +25,6 @@ logger = logging.getLogger(__name__)
 EVERY_S: Final = 600.0
 YOUNG_S: Final = 3600.0
 """Seconds since the last write for which a transcript is never deleted."""
-TOMBSTONE_PREFIX: Final = f"{TASK.singular}-"
-"""Beginning of the name of a Task's Tombstone; the Task's UID follows."""
 
 
 class Retention:
@@ -91,8 +90,8 @@ class Retention:
         kept = await self._in_the_trash()
         async for metadata in self._listed(resource_of(TASK)):
             kept.add(metadata["uid"])
-            if former := former_uid(metadata):
-                kept.add(former)
+            if former := former_uids(metadata):
+                kept.update(former)
                 await self._store.adopt(
                     metadata["uid"],
                     former,
@@ -106,7 +105,7 @@ class Retention:
         uids = set()
         async for metadata in self._listed(resource_of(TOMBSTONE), selected):
             uids.add(metadata["name"].removeprefix(TOMBSTONE_PREFIX))
-            uids.add(former_uid(metadata))
+            uids.update(former_uids(metadata))
         return uids
 
     async def _listed(
@@ -115,10 +114,3 @@ class Retention:
         async for page in self._client.pages(resource.path(), params=params, accept=METADATA_LIST):
             for item in page["items"]:
                 yield item["metadata"]
-
-
-def former_uid(metadata: Mapping[str, Any]) -> str:
-    """Return the UID that a Task had before it was restored from the trash; empty if it wasn't."""
-    tombstone = (metadata.get("annotations") or {}).get(RESTORED_FROM, "")
-    prefix, _, uid = tombstone.partition(TOMBSTONE_PREFIX)
-    return "" if prefix else uid

@@ -220,11 +220,17 @@ class TranscriptStore:
         return list(turns.values())[::-1]
 
     @_to_its_end
-    async def adopt(self, uid: str, former: str, *, namespace: str, name: str) -> bool:
-        """Give a Task that was restored from the trash the transcript of its former life.
+    async def adopt(self, uid: str, former: Sequence[str], *, namespace: str, name: str) -> bool:
+        """Give a Task that was restored from the trash the transcript of a former life.
 
         A restored Task has a new UID. Its namespace and its name are the former ones; a transcript
         of another Task isn't given away. Nothing happens if the Task has a transcript already.
+
+        Args:
+            uid: UID of the Task.
+            former: Its former UIDs, the newest first. The first one with a transcript counts.
+            namespace: Namespace of the Task.
+            name: Name of the Task.
 
         Returns:
             True if the transcript has moved.
@@ -237,18 +243,21 @@ class TranscriptStore:
                 return False
             found = await connection.execute(
                 select(Run.__table__).where(
-                    Run.uid == former, Run.namespace == namespace, Run.name == name
+                    Run.uid.in_(former), Run.namespace == namespace, Run.name == name
                 )
             )
-            if (run := found.mappings().one_or_none()) is None:
+            runs = {run["uid"]: run for run in found.mappings()}
+            old = next((it for it in former if it in runs), None)
+            if old is None:
                 return False
+            run = runs[old]
             table = Run.__table__
             await connection.execute(
                 table.insert().values({**run, "uid": uid, "used_at": _now_ms()})  # type: ignore[attr-defined]
             )
-            await connection.execute(update(Item).where(Item.uid == former).values(uid=uid))
-            await connection.execute(update(Run).where(Run.previous == former).values(previous=uid))
-            await connection.execute(delete(Run).where(Run.uid == former))
+            await connection.execute(update(Item).where(Item.uid == old).values(uid=uid))
+            await connection.execute(update(Run).where(Run.previous == old).values(previous=uid))
+            await connection.execute(delete(Run).where(Run.uid == old))
             return True
 
     @_to_its_end

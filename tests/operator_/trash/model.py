@@ -13,7 +13,7 @@ from typing import Any, Final
 from tests.support.api import Api
 from tests.support.policies import Refusing
 from wegent_crds.registry import BY_PLURAL, TOMBSTONE
-from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER
+from wegent_crds.well_known import RESTORED_FROM, TRASH_FINALIZER, former_lives
 from wegent_kube import ApiError
 from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import EVENTS, resource_of
@@ -209,8 +209,8 @@ class Model:
         assert body is not None, f"{key} is not back"
         assert kept.tombstone not in tombstones, f"{kept.tombstone} is still there"
         annotations = body["metadata"]["annotations"]
-        assert annotations[RESTORED_FROM] == kept.tombstone
-        kept.annotations = kept.annotations | {RESTORED_FROM: kept.tombstone}
+        assert former_lives(annotations)[0] == kept.tombstone
+        kept.annotations = kept.annotations | {RESTORED_FROM: annotations[RESTORED_FROM]}
         _same(key, kept, body)
         assert body["metadata"]["finalizers"] == [TRASH_FINALIZER]
         self.trash.remove(entry)

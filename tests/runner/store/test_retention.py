@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from tests.runner.store.test_transcripts import begin
+from wegent_crds.former_tasks import former_uids
 from wegent_crds.well_known import RESTORED_FROM
 from wegent_kube import KubeClient, Unreachable
-from wegent_runner.store.retention import Retention, former_uid
+from wegent_runner.store.retention import Retention
 from wegent_runner.store.transcripts import TranscriptStore
 
 
@@ -124,7 +125,20 @@ async def test_a_task_that_is_restored_during_the_sweep_keeps_its_transcript(
     assert await stored(store) == {"u"}
 
 
+async def test_a_task_that_was_restored_twice_is_given_the_transcript_of_its_first_life(
+    cluster: Cluster, store: TranscriptStore
+) -> None:
+    await begin(store, "first")
+    cluster.tombstones["third"] = {RESTORED_FROM: "task-second task-first"}
+    await sweeper(cluster, store).sweep()
+    assert await stored(store) == {"first"}
+    cluster.tombstones.clear()
+    cluster.tasks["fourth"] = {RESTORED_FROM: "task-third task-second task-first"}
+    await sweeper(cluster, store).sweep()
+    assert await stored(store) == {"fourth"}
+
+
 def test_only_the_name_of_a_tasks_tombstone_is_a_former_uid() -> None:
-    assert former_uid({"annotations": {RESTORED_FROM: "task-u-1"}}) == "u-1"
-    assert former_uid({"annotations": {RESTORED_FROM: "bot-u"}}) == ""
-    assert former_uid({"annotations": None}) == ""
+    assert former_uids({"annotations": {RESTORED_FROM: "task-u-1 task-u-0"}}) == ["u-1", "u-0"]
+    assert former_uids({"annotations": {RESTORED_FROM: "bot-u"}}) == []
+    assert former_uids({"annotations": None}) == []

@@ -181,10 +181,10 @@ async def test_a_restored_task_takes_its_former_transcript_over(store: Transcrip
     await store.add("old", Message(0, 1, 1, "answer"))
     await store.close("old", 1, {"phase": "Completed"})
     await begin(store, "next", previous="old")
-    assert not await store.adopt("new", "old", namespace="other", name="t")
-    assert not await store.adopt("new", "old", namespace="ns", name="other")
-    assert await store.adopt("new", "old", namespace="ns", name="t")
-    assert not await store.adopt("new", "old", namespace="ns", name="t")
+    assert not await store.adopt("new", ["lost", "old"], namespace="other", name="t")
+    assert not await store.adopt("new", ["lost", "old"], namespace="ns", name="other")
+    assert await store.adopt("new", ["lost", "old"], namespace="ns", name="t")
+    assert not await store.adopt("new", ["lost", "old"], namespace="ns", name="t")
     assert await store.get("old") is None
     found = await store.get("new")
     assert found is not None
@@ -198,7 +198,7 @@ async def test_a_restored_task_that_has_run_keeps_its_own_transcript(
 ) -> None:
     await begin(store, "old")
     await begin(store, "new")
-    assert not await store.adopt("new", "old", namespace="ns", name="t")
+    assert not await store.adopt("new", ["lost", "old"], namespace="ns", name="t")
     assert await store.get("old") is not None
 
 

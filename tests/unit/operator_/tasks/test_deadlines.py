@@ -200,7 +200,8 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
 def test_next_step(case: Case) -> None:
-    step = next_step(case.task, Seen(claim=at(case.claim_seen), cancel=at(case.cancel_seen)))
+    seen = Seen(claim=at(case.claim_seen), cancel=at(case.cancel_seen), start=START)
+    step = next_step(case.task, seen)
     if case.due is None:
         assert step is None
     else:
@@ -210,14 +211,14 @@ def test_next_step(case: Case) -> None:
 
 @pytest.mark.parametrize("phase", FINAL)
 def test_whatever_ended_is_collected(phase: Phase) -> None:
-    step = next_step(replace(DONE, phase=phase), Seen(START, START))
+    step = next_step(replace(DONE, phase=phase), Seen(START, START, START))
     assert step is not None
     assert step.cause is Cause.COLLECTED
 
 
 def test_beyond_the_end_of_time_is_never() -> None:
     last = datetime.max.replace(tzinfo=UTC)
-    step = next_step(replace(DONE, ended_at=last), Seen(START, START))
+    step = next_step(replace(DONE, ended_at=last), Seen(START, START, START))
     assert step is not None
     assert step.due == NEVER_ENDS
 
@@ -240,7 +241,7 @@ def test_beyond_the_end_of_time_is_never() -> None:
     ],
 )
 def test_messages_say_what_happened(task: TaskProgress, words: str) -> None:
-    step = next_step(task, Seen(START, START))
+    step = next_step(task, Seen(START, START, START))
     assert step is not None
     assert step.message == words
 
@@ -298,7 +299,7 @@ def test_a_renewal_does_not_put_off_a_cancellation() -> None:
     cancelled = replace(RUNNING, cancel=True)
     sightings.of(KEY, "u", cancelled, at(0))
     renewed = replace(cancelled, claim=Claim("a", 60, "later"))
-    assert sightings.of(KEY, "u", renewed, at(9)) == Seen(claim=at(9), cancel=at(0))
+    assert sightings.of(KEY, "u", renewed, at(9)) == Seen(at(9), cancel=at(0), start=at(0))
 
 
 def test_what_is_over_is_not_remembered() -> None:
@@ -307,5 +308,28 @@ def test_what_is_over_is_not_remembered() -> None:
     sightings.of(KEY, "u", DONE, at(1))
     assert len(sightings) == 0
     sightings.of(KEY, "u", RUNNING, at(2))
+    sightings.forget(KEY)
+    assert len(sightings) == 0
+
+
+def test_an_attempt_that_was_seen_to_begin_counts_from_then_on_and_another_from_its_start() -> None:
+    """A runner's clock may be an hour behind, or an hour ahead."""
+    behind, ahead = (replace(RUNNING, started_at=at(it)) for it in (-3600, 3600))
+    for task in (behind, ahead):
+        watched = Sightings()
+        watched.of(KEY, "u", PENDING, at(0))
+        assert watched.of(KEY, "u", task, at(5)).start == at(5)
+        assert watched.of(KEY, "u", task, at(9)).start == at(5)
+        again = replace(task, attempts=2)
+        watched.of(KEY, "u", replace(PENDING, attempts=1), at(20))
+        assert watched.of(KEY, "u", again, at(30)).start == at(30)
+    assert Sightings().of(KEY, "u", behind, at(5)).start == at(-3600)
+    assert Sightings().of(KEY, "u", ahead, at(5)).start == at(5)
+
+
+def test_a_pending_task_is_remembered_until_it_is_gone() -> None:
+    sightings = Sightings()
+    sightings.of(KEY, "u", PENDING, at(0))
+    assert len(sightings) == 1
     sightings.forget(KEY)
     assert len(sightings) == 0

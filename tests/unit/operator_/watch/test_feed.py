@@ -31,7 +31,8 @@ def test_one_that_waits_keeps_nothing_of_what_has_gone() -> None:
 def test_one_whose_turn_has_ended_keeps_no_first_sightings_of_tasks() -> None:
     untouched = cast("Any", None)
     cache = Cache()
-    tasks = TaskSteps(cache, KeyedQueue(), untouched, untouched, untouched, untouched, untouched)
+    unused = [untouched] * 6
+    tasks = TaskSteps(cache, KeyedQueue(), *unused)
     dispatcher = Mock(spec=Dispatcher)
     feed = Feed(
         cache, Provisions("wegent-accounts"), dispatcher, tasks, "wegent-accounts", KeyGrants()
