@@ -2,12 +2,16 @@
 
 import asyncio
 import random
+import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import async_playwright
 
+from devcluster.ports import free_ports
 from tests.runner.conftest import MakeTask
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
@@ -55,13 +59,13 @@ async def test_a_subscription_goes_on_after_any_character(
 
     async def watch() -> str:
         run = Run()
-        while not run.over:
+        while not run.over():
             async with connected(client) as socket:
                 after = {"after": run.last_id} if run.last_id else {}
                 await socket.say("subscribe", id="s", namespace=namespace, task="t", **after)
                 for _ in range(chance.randint(1, 12)):
                     run.take(await socket.hear(), "s")
-                    if run.over:
+                    if run.over():
                         break
         return run.text
 
@@ -228,14 +232,14 @@ async def test_a_proxy_that_stops_says_so_and_clients_go_on_at_another(
         assert await socket.closed() == 1012
         for body in socket.received[seen:]:
             run.take(body, "s")
-    assert not run.over
+    assert not run.over()
     # While the proxy drains, it takes no new connections.
     answer = await there.get("/api/v1/ws", headers=HANDSHAKE)
     assert answer.refused(503, "ServiceUnavailable")
     assert proxy.wait() == 0
     async with connected(client) as socket:
         await socket.say("subscribe", id="s", namespace=namespace, task="t", after=run.last_id)
-        while not run.over:
+        while not run.over():
             run.take(await socket.hear(), "s")
     assert run.text == "word " * 60
 
@@ -277,4 +281,62 @@ async def test_a_viewer_that_does_not_read_is_cut_and_others_are_served(
             return b"wegent_api_websockets 0.0" in (await there.get("/metrics")).content
 
         await eventually(all_cut, within_s=30, what="the end of the connections")
-        assert resident_mib(proxy.pid) - before < 50
+        # The text is in five events of each run. All of them would take 250 MiB.
+        assert resident_mib(proxy.pid) - before < 125
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DOCS = Path(__file__).parents[2] / "docs" / "websocket.md"
+CONVERSATION = """async ({url, token, namespace, bot}) => {
+  const shown = [];
+  const wegent = new Wegent(url, async () => token);
+  await wegent.connect();
+  const spec = {botRef: {name: bot}, prompt: "First."};
+  window.show = (text) => { window.shown = text };
+  const first = await wegent.ask(namespace, spec, window.show);
+  const firstText = window.shown;
+  const next = {...spec, prompt: "Second.", previousTaskRef: {name: first.task}};
+  const second = await wegent.ask(namespace, next, window.show);
+  let refused;
+  await wegent.ask(namespace, {prompt: ""}, window.show).catch((status) => { refused = status });
+  return {phases: [first.phase, second.phase], texts: [firstText, window.shown], refused};
+}"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+async def test_the_example_of_the_docs_in_a_browser(
+    client: Client, namespace: str, start_proxy: StartProxy, provider: Provider, bot: str
+) -> None:
+    """The page is of another origin, and the proxy stops and starts again in the midst."""
+    provider.script = lambda _: Script(
+        pieces=[f"{number} é😀 " for number in range(60)], pause_s=0.05
+    )
+    proxy = start_proxy(port=str(free_ports(1)[0]))
+    example = DOCS.read_text(encoding="utf-8").split("```js\n")[1].partition("```")[0]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        page = await browser.new_page()
+        await page.add_script_tag(content=example)
+        there = {
+            "url": proxy.url.replace("http", "ws", 1) + "/api/v1/ws",
+            "token": client.token,
+            "namespace": namespace,
+            "bot": bot,
+        }
+        talking = asyncio.create_task(page.evaluate(CONVERSATION, there))
+
+        async def begun() -> bool:
+            return bool(await page.evaluate("(window.shown || '').length > 40"))
+
+        await eventually(begun, within_s=30, what="some text")
+        assert await asyncio.to_thread(proxy.stop) == 0
+        await asyncio.to_thread(proxy.start)
+        said = await asyncio.wait_for(talking, 60)
+        await browser.close()
+    assert said["phases"] == ["Completed", "Completed"]
+    assert said["texts"] == ["".join(f"{number} é😀 " for number in range(60))] * 2
+    assert said["refused"]["code"] == 422
+    assert len(provider.calls) == 2
+    assert [text for _, text in provider.calls[1].messages[1:]][0::2] == ["First.", "Second."]

@@ -62,7 +62,7 @@ class Socket:
     async def ended(self, id_: str, within_s: float = 60) -> "Run":
         """Read until the run of a subscription has ended, and return it."""
         async with asyncio.timeout(within_s):
-            while not (run := self.run(id_)).over:
+            while not (run := self.run(id_)).over():
                 await self.hear()
         return run
 
@@ -80,7 +80,6 @@ class Run:
     def text(self) -> str:
         return "".join(piece for _, piece in self.pieces)
 
-    @property
     def over(self) -> bool:
         return self.outcome is not None
 

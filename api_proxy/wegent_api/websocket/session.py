@@ -58,7 +58,7 @@ from wegent_kube.encoding import encode_json
 
 logger = logging.getLogger("wegent_api.access")
 
-AUTH_WITHIN_S: Final = 10.0
+AUTH_WITHIN_S: Final = 5.0
 """Seconds from the handshake to the first message, which has the token."""
 MAX_SUBSCRIPTIONS: Final = 100
 """Limit of subscriptions of one connection."""
