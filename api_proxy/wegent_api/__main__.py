@@ -17,6 +17,7 @@ from wegent_api.server.logs import configure_logging
 from wegent_api.server.loop_errors import handle_loop_error
 from wegent_api.server.protocol import Limits, protocol_for
 from wegent_api.settings import Settings
+from wegent_api.websocket.messages import MAX_MESSAGE_BYTES
 from wegent_kube import ConnectionConfigError, load_connection
 from wegent_kube.usage import argument_parser
 
@@ -100,7 +101,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 stall_s=settings.watch_stall_s,
             )
         ),
-        ws="none",
+        ws="none",  # the HTTP protocol hands over by itself
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=settings.watch_heartbeat_s,
+        ws_ping_timeout=settings.watch_stall_s,
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -36,6 +36,7 @@ from wegent_api.server.metrics import Metrics
 from wegent_api.settings import Settings
 from wegent_api.trash import routes as trash_routes
 from wegent_api.version import VERSION
+from wegent_api.websocket import routes as websocket_routes
 from wegent_api.wiring import State, open_state
 from wegent_kube.tracing import Tracing
 
@@ -88,6 +89,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(admin_routes.router)
     app.include_router(member_routes.router)
     app.include_router(run_routes.router)
+    app.include_router(websocket_routes.router)
     app.include_router(key_routes.router)
     app.include_router(kinds_router())
     app.include_router(apply_routes.router)

@@ -81,7 +81,10 @@ class Tracing:
                 FastAPIInstrumentor,
             )
 
-            FastAPIInstrumentor.instrument_app(app, excluded_urls=UNTRACED_ROUTES)
+            # Otherwise each frame of a stream would be a span.
+            FastAPIInstrumentor.instrument_app(
+                app, excluded_urls=UNTRACED_ROUTES, exclude_spans=["receive", "send"]
+            )
 
     def shutdown(self) -> None:
         """Send the remaining spans; takes some seconds if the endpoint is unreachable."""

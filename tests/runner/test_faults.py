@@ -19,6 +19,7 @@ from tests.support.provider import Call, Provider, Script
 from tests.support.proxy import Client
 from tests.support.runner import RunnerProcess
 from tests.support.waiting import eventually
+from tests.support.websocket import connected
 
 pytestmark = pytest.mark.usefixtures("operator", "process")
 
@@ -65,6 +66,33 @@ async def test_a_killed_runners_task_is_taken_up_and_its_stream_goes_on(
     assert task["status"]["attempts"] == 2
     assert task["status"]["result"] == "".join(pieces)
     assert len(provider.calls) == 2, "one model call is repeated"
+
+
+async def test_a_websocket_goes_on_after_its_runner_was_killed(
+    client: Client,
+    namespace: str,
+    provider: Provider,
+    make_task: MakeTask,
+    process: RunnerProcess,
+) -> None:
+    def script(call: Call) -> Script:
+        prompt = call.messages[-1][1]
+        return Script(pieces=[f"{prompt} {number} " for number in range(40)], pause_s=0.05)
+
+    provider.script = script
+    names = ["a", "b", "c"]
+    await asyncio.gather(*(make_task(name, prompt=name) for name in names))
+    async with connected(client) as socket:
+        for name in names:
+            await socket.say("subscribe", id=name, namespace=namespace, task=name)
+        while any(len(socket.run(name).text) < 20 for name in names):
+            await socket.hear()
+        process.kill()
+        await asyncio.to_thread(process.start)
+        for name in names:
+            run = await socket.ended(name)
+            assert run.text == "".join(f"{name} {number} " for number in range(40))
+            assert "run.restarted" in run.types
 
 
 async def test_openais_clients_after_a_runner_was_killed(

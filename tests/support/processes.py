@@ -1,5 +1,6 @@
 """The machine's running processes, read from the kernel."""
 
+import re
 from pathlib import Path
 
 
@@ -14,3 +15,11 @@ def processes_naming(directory: Path) -> list[str]:
         if f"{directory}/" in command:
             found.append(command)
     return found
+
+
+def resident_mib(pid: int) -> float:
+    """Return the memory that a process holds, in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) / 1024

@@ -42,7 +42,8 @@ class ProxyProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        if self.running():
+            self.stop()
 
     def start(self) -> None:
         """Start the proxy on a free port that it finds itself; wait until it listens."""

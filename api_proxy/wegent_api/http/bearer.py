@@ -58,9 +58,18 @@ class RequireBearer(SecurityBase):
             raise Unauthorized(
                 "the Authorization header must have a Bearer token", error="invalid_request"
             )
-        if len(token) > self._max_token_chars or not _B64TOKEN.fullmatch(token):
-            raise Unauthorized("the token is malformed", error="invalid_token")
-        return Caller(token)
+        return caller_of(token, self._max_token_chars)
+
+
+def caller_of(token: str, max_chars: int = MAX_TOKEN_CHARS) -> Caller:
+    """Return the caller who holds ``token``.
+
+    Raises:
+        Unauthorized: the token is malformed.
+    """
+    if len(token) > max_chars or not _B64TOKEN.fullmatch(token):
+        raise Unauthorized("the token is malformed", error="invalid_token")
+    return Caller(token)
 
 
 bearer: Final = RequireBearer()

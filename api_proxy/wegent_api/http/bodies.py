@@ -121,6 +121,16 @@ class BodyReader:
         """Return the body of ``request``. Raises the same errors as `read_bytes`."""
         return await read_bytes(request, self._max_bytes, self._admit)
 
+    async def admit(self, caller: Caller, size: int) -> None:
+        """Count a body of ``size`` bytes for its caller, if it is long.
+
+        Raises:
+            TooManyRequests: the caller has too many bytes in other bodies.
+            UpstreamStatus: the API server does not accept the token.
+        """
+        if size > FORM_BYTES:
+            await self._admit(caller, size)
+
     async def parse(self, raw: bytes, parser: Callable[[bytes], Any]) -> Any:
         """Return the value that ``parser`` reads from ``raw``. Raises the parser's errors."""
         return await self._worker.run(parser, raw)

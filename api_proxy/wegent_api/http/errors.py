@@ -13,6 +13,7 @@
     ├── BodyTooLarge           413  the body is longer than the configured limit
     ├── UnsupportedMediaType   415  the declared media type is not supported
     ├── Invalid                422  well-formed but invalid, with a cause for each field
+    ├── UpgradeRequired        426  the path is for WebSockets
     ├── TooManyRequests        429  with Retry-After
     ├── BadGateway             502  the answer did not come from the API server
     ├── Unavailable            503  the API server can't be reached, or something is not ready yet
@@ -141,6 +142,15 @@ class Invalid(Problem):
     """The body is well-formed and has invalid values."""
 
     code, reason = 422, "Invalid"
+
+
+class UpgradeRequired(Problem):
+    """The path is for WebSockets, and the request asks for none."""
+
+    code, reason = 426, "UpgradeRequired"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
 class TooManyRequests(Problem):

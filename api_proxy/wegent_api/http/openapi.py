@@ -26,6 +26,7 @@ MEANINGS: Final = {
     413: "The body is too large.",
     415: "The body's media type is not supported.",
     422: "The body has invalid fields; details.causes has one cause for each.",
+    426: "The request does not ask for a WebSocket.",
     429: "Too many requests; Retry-After has the time to wait in seconds.",
     502: "The answer did not come from the API server.",
     503: "The API server is not reachable or not set up yet; try again.",

@@ -10,7 +10,8 @@ with as parameters, whose types stand beside the classes::
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from wegent_api.settings import Settings
 
@@ -27,9 +28,9 @@ class FromState:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    async def __call__(self, request: Request) -> Any:
-        """Return the object of the application that serves ``request``."""
-        return getattr(request.state, self.name)
+    async def __call__(self, connection: HTTPConnection) -> Any:
+        """Return the object of the application that serves a request or a WebSocket."""
+        return getattr(connection.state, self.name)
 
 
 SettingsDep = Annotated[Settings, Depends(FromState("settings"))]

@@ -37,6 +37,7 @@ WORDS: Final[Mapping[str, str]] = {
     " beginning and ending with a letter or digit, or empty",
     r"^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$": "must be lower case letters, digits, '-', '_' and '.',"
     " beginning and ending with a letter or digit",
+    r"^[0-9]{1,18}\.[0-9]{1,18}$": "must be the id of an event, such as 1.8",
     r"^[-._a-zA-Z0-9]+$": "must be letters, digits, '-', '_' and '.'",
     r"^[A-Za-z0-9][-A-Za-z0-9._:/@]*$": "must be an image name: letters, digits and '-._:/@',"
     " beginning with a letter or digit",

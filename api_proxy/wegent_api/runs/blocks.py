@@ -78,13 +78,32 @@ class RunEvent:
     id: str = ""
 
 
-def events_in(whole: bytes) -> Iterator[RunEvent]:
+@dataclass(frozen=True, slots=True)
+class RawEvent:
+    """The same with its data as it was sent.
+
+    Attributes:
+        type: Name of the event.
+        data: JSON, in one line.
+        id: ``<attempt>.<position>``; empty for an event of the proxy itself.
+    """
+
+    type: str
+    data: bytes
+    id: str = ""
+
+
+def raw_events_in(whole: bytes) -> Iterator[RawEvent]:
     """Yield the events in whole blocks. Comments are skipped."""
     for block in whole.split(END):
         fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line[1:])
         if b"event" in fields:
-            yield RunEvent(
-                fields[b"event"].decode(),
-                json.loads(fields[b"data"]),
-                fields.get(b"id", b"").decode("ascii"),
+            yield RawEvent(
+                fields[b"event"].decode(), fields[b"data"], fields.get(b"id", b"").decode("ascii")
             )
+
+
+def events_in(whole: bytes) -> Iterator[RunEvent]:
+    """Yield the events in whole blocks, decoded."""
+    for event in raw_events_in(whole):
+        yield RunEvent(event.type, json.loads(event.data), event.id)

@@ -16,13 +16,12 @@ from wegent_api.http.openapi import response, statuses
 from wegent_api.http.query import Name, OneParameters, no_repeats
 from wegent_api.http.sse import MEDIA_TYPE, EventStream
 from wegent_api.http.state import FromState, SettingsDep
+from wegent_api.runs.cancel import request_cancel
 from wegent_api.runs.follow import FollowerDep
-from wegent_api.runs.waiting import TASKS
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import subject
 from wegent_api.upstream.runners import RunnersDep
-from wegent_kube.content_types import MERGE_PATCH
 
 router: Final = APIRouter(
     prefix="/api/v1/kinds/tasks", tags=["tasks"], dependencies=[Depends(no_repeats)]
@@ -138,11 +137,5 @@ async def cancel(
     parameters: Annotated[OneParameters, Query()],
 ) -> Response:
     """Set `spec.cancel`. A running Task is stopped, and its partial text is kept."""
-    answer = await user_api.request(
-        caller,
-        "PATCH",
-        TASKS.path(parameters.namespace, name),
-        body=b'{"spec":{"cancel":true}}',
-        content_type=MERGE_PATCH,
-    )
+    answer = await request_cancel(user_api, caller, parameters.namespace, name)
     return Response(answer.body, 202, dict(answer.headers), media_type="application/json")

@@ -9,6 +9,7 @@ import logging
 import re
 import time
 import uuid
+from contextlib import suppress
 from typing import Final
 from urllib.parse import unquote
 
@@ -31,6 +32,9 @@ PIECE_BYTES: Final = 64 * 1024
 REQUEST_ID: Final = "x-request-id"
 CLIENT_GONE: Final = 499
 """nginx's status for a client that disconnected. It appears only in logs and metrics."""
+SWITCHING_PROTOCOLS: Final = 101
+INTERNAL_ERROR: Final = 1011
+"""Close code of a WebSocket after an unexpected error."""
 UNMATCHED: Final = "unmatched"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -54,6 +58,9 @@ class Observe:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Lifespan events pass through."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -66,6 +73,39 @@ class Observe:
         finally:
             self._record(exchange)
             request_id.reset(token)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket."""
+        exchange = _Socket(scope, receive, send)
+        token = request_id.set(exchange.request_id)
+        self.tracing.annotate(**{"wegent.request_id": exchange.request_id})
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except Exception:
+            logger.exception("unexpected error")
+            with suppress(Exception):
+                await exchange.send({"type": "websocket.close", "code": INTERNAL_ERROR})
+        finally:
+            self._record_socket(exchange)
+            request_id.reset(token)
+
+    def _record_socket(self, exchange: "_Socket") -> None:
+        duration = time.perf_counter() - exchange.started
+        route = getattr(exchange.scope.get("route"), "path", UNMATCHED)
+        self.metrics.requests.labels(route, "GET", exchange.status).inc()
+        self.metrics.latency.labels(route, "GET").observe(duration)
+        logger.info(
+            "GET %s %s",
+            exchange.scope["path"],
+            exchange.status,
+            extra={
+                "route": route,
+                "status": exchange.status,
+                "closeCode": exchange.close_code,
+                "durationMs": round(duration * 1000, 1),
+                "client": (exchange.scope.get("client") or ("unknown",))[0],
+            },
+        )
 
     async def _answer(self, exchange: "_Exchange", receive: Receive) -> None:
         scope = exchange.scope
@@ -115,8 +155,7 @@ class _Exchange:
         self.started = time.perf_counter()
         self.status: int | None = None
         self.audit_id: str | None = None
-        wanted = Headers(scope=scope).get(REQUEST_ID, "")
-        self.request_id = wanted if _REQUEST_ID.fullmatch(wanted) else uuid.uuid4().hex
+        self.request_id = _request_id_of(scope)
         self._send = send
 
     async def send(self, message: Message) -> None:
@@ -144,6 +183,43 @@ class _Exchange:
             more = start + PIECE_BYTES < len(view) or message.get("more_body", False)
             piece = bytes(view[start : start + PIECE_BYTES])
             await self._send({"type": message["type"], "body": piece, "more_body": more})
+
+
+class _Socket:
+    """One WebSocket, and how it ends."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.started = time.perf_counter()
+        self.status = CLIENT_GONE
+        self.close_code: int | None = None
+        self.request_id = _request_id_of(scope)
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect" and self.close_code is None:
+            self.close_code = message.get("code")
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] in {"websocket.accept", "websocket.http.response.start"}:
+            headers = MutableHeaders(scope={"headers": list(message.get("headers", []))})
+            headers[REQUEST_ID] = self.request_id
+            self.status = message.get("status", SWITCHING_PROTOCOLS)
+            if self.status != SWITCHING_PROTOCOLS:
+                protect(self.scope["path"], headers)
+            message = {**message, "headers": headers.raw}
+        elif message["type"] == "websocket.close":
+            self.close_code = message.get("code")
+        await self._send(message)
+
+
+def _request_id_of(scope: Scope) -> str:
+    """Return the request's own id if it is valid, else a new one."""
+    wanted = Headers(scope=scope).get(REQUEST_ID, "")
+    return wanted if _REQUEST_ID.fullmatch(wanted) else uuid.uuid4().hex
 
 
 def ambiguous_path(scope: Scope) -> bool:

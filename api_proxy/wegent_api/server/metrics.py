@@ -37,6 +37,15 @@ class Metrics:
         self.watches = Gauge(
             "wegent_api_watches", "Open watches of clients.", registry=self.registry
         )
+        self.websockets = Gauge(
+            "wegent_api_websockets", "Open WebSockets with a token.", registry=self.registry
+        )
+        self.websocket_messages = Counter(
+            "wegent_api_websocket_messages",
+            "Messages of clients, by type and status code.",
+            ("type", "status"),
+            registry=self.registry,
+        )
         self.upstream_latency = Histogram(
             "wegent_api_upstream_duration_seconds",
             "Time from a caller's request to the API server until the headers of its answer.",

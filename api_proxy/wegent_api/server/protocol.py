@@ -10,7 +10,8 @@ be as short as six bytes. So the parser is fed in pieces, for some milliseconds 
 event loop. It is not fed while enough requests wait for the answer to the previous one.
 
 The parser also drops the body of a request that asks for another protocol. RFC 9110 (section 7.8)
-lets a server ignore ``Upgrade``, and this one always does.
+lets a server ignore ``Upgrade``, and this one does, except for the one path of WebSockets. Such a
+connection is handed over once the head is read.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from wegent_api.http.sse import ABORT
 from wegent_api.server.connections import Connections
 from wegent_api.server.refusals import Refusal
 from wegent_api.server.stall_timer import StallTimer
+from wegent_api.server.websocket import PATH, BoundedWebSocket, websocket_for
 
 MAX_HEAD_BYTES: Final = 512 * 1024
 """Limit for a request line and headers.
@@ -101,10 +103,11 @@ class _Flow(FlowControl):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Serves one connection within limits. `protocol_for` sets the two class attributes."""
+    """Serves one connection within limits. `protocol_for` sets the three class attributes."""
 
     limits: Limits
     registry: Connections
+    websocket: type[BoundedWebSocket]
 
     flow: _Flow
     _stall_timer: StallTimer
@@ -121,6 +124,9 @@ class BoundedProtocol(HttpToolsProtocol):
     _refused = False
     _resumed = False
     """True while the parser reads the body of a request whose head another parser has read."""
+    _upgrades = False
+    """True once a head asks for a WebSocket, until the connection is handed over."""
+    _handed_over = False
 
     # --- the connection
 
@@ -203,7 +209,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._turn = None
 
     def _stopped(self) -> bool:
-        return self._refused or self.transport.is_closing()
+        return self._refused or self._handed_over or self.transport.is_closing()
 
     def _take(self, piece: bytes) -> None:
         """Feed the parser, and count the bytes that belong to no request."""
@@ -233,6 +239,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
+                if self._upgrades:
+                    self._hand_over(data)
+                    return
                 self._start_over()
             else:
                 return
@@ -253,6 +262,36 @@ class BoundedProtocol(HttpToolsProtocol):
             )
             self._resumed = True
             self.parser.feed_data(b"POST / HTTP/1.1\r\n" + lines + b"\r\n")
+
+    def _wants_websocket(self) -> bool:
+        """Return whether a head asks for a WebSocket, and no other request is in the way."""
+        return (
+            self._get_upgrade() == b"websocket"
+            and self.url.partition(b"?")[0] == PATH.encode()
+            and self.parser.get_method() == b"GET"
+            and self.parser.get_http_version() == "1.1"
+            and not self._has_body()
+            and self._idle()
+            and not self.pipeline
+        )
+
+    def _should_upgrade(self) -> bool:
+        return self._upgrades
+
+    def _hand_over(self, rest: bytes) -> None:
+        """Let the protocol of WebSockets serve the connection."""
+        self._handed_over = True
+        rest += bytes(self._backlog)
+        self._forget_backlog()
+        self._expect_nothing()
+        self._stall_timer.stop()
+        self._unset_keepalive_if_required()
+        self.registry.remove(self)
+        self.connections.discard(self)
+        self.parser = None  # type: ignore[assignment] # it refers to this object
+        protocol = self.websocket(self.config, self.server_state, self.app_state, self.loop)
+        self.transport.set_protocol(protocol)
+        protocol.open(self.transport, self.url.partition(b"?")[2], self.headers, rest)
 
     def on_message_begin(self) -> None:
         """Start to count a head."""
@@ -302,6 +341,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = True
         self._discarded = self._received_bytes = self._body_bytes = 0
         self._expect(BODY_TIMEOUT_S, self._no_body)
+        self._upgrades = self.parser.should_upgrade() and self._wants_websocket()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -394,5 +434,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def protocol_for(limits: Limits) -> type[BoundedProtocol]:
     """Return the class that serves the connections of one server."""
-    attributes: dict[str, Any] = {"limits": limits, "registry": Connections(limits.connections)}
+    registry = Connections(limits.connections)
+    attributes: dict[str, Any] = {
+        "limits": limits,
+        "registry": registry,
+        "websocket": websocket_for(limits.stall_s, registry),
+    }
     return type("Protocol", (BoundedProtocol,), attributes)

@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import re
 import socket
-from pathlib import Path
 
 from yarl import URL
 
@@ -20,6 +18,7 @@ from tests.api.watching import (
     watching,
 )
 from tests.support.kubectl import Kubectl
+from tests.support.processes import resident_mib
 from tests.support.proxy import Client
 from tests.support.waiting import eventually
 from wegent_kube.content_types import MERGE_PATCH
@@ -87,13 +86,6 @@ async def test_streams_take_nothing_from_what_waits_for_the_operator(
         where = ("--namespace", place, "--type=json")
         (await kubectl.call("patch", "ghost", "leaving", *where, "-p", bypass)).ok()
         (await deleting).expect(204)
-
-
-def resident_mib(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    assert found
-    return int(found[1]) / 1024
 
 
 async def stalled_reader(client: Client, path: str) -> socket.socket:

@@ -30,6 +30,7 @@ PROXY = "system:serviceaccount:wegent-system:wegent-api"
 PUBLIC = {
     "POST /api/v1/auth/login",
     "POST /api/v1/auth/register",
+    "GET /api/v1/ws",  # the token of a WebSocket is in its first message
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",

@@ -21,7 +21,19 @@ OPERATIONS = [
     for method, operation in methods.items()
 ]
 VERBS = (
-    *("apply", "cancel", "change", "create", "delete", "follow", "get", "leave", "list", "login"),
+    *(
+        "apply",
+        "cancel",
+        "change",
+        "create",
+        "delete",
+        "follow",
+        "get",
+        "leave",
+        "list",
+        "login",
+        "open",
+    ),
     *("purge", "put", "refresh", "register", "replace", "reset", "restore", "revoke"),
 )
 each = pytest.mark.parametrize(
