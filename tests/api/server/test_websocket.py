@@ -218,6 +218,29 @@ async def test_a_wrong_first_message_ends_the_connection(
             assert socket.received[-1]["status"]["code"] == code - 4000
 
 
+async def test_messages_may_follow_the_token_at_once(user: User) -> None:
+    """The first message is bounded more than the next ones, which may come in the same read."""
+    body = {"type": "create", "id": "1", "object": {"spec": {"prompt": "x" * 100_000}}}
+    long = frame(TEXT, json.dumps(body).encode())
+    async with raw_connection(user.client.base) as streams:
+        reader, writer = streams
+        writer.write(HEAD.encode() + b"\r\n" + auth(user) + long + frame(PING, b"p"))
+        async with asyncio.timeout(20):
+            await reader.readuntil(b"\r\n\r\n")
+        found = [await read_frame(reader) for _ in range(3)]
+        assert json.loads(found[0][1])["type"] == "ready"
+        assert json.loads(next(data for opcode, data in found[1:] if opcode == TEXT))["id"] == "1"
+        assert (PONG, b"p") in found
+    async with raw_connection(user.client.base) as streams:
+        reader, writer = streams
+        await shake(streams)
+        wrong = frame(TEXT, json.dumps({"type": "auth", "token": "wrong"}).encode())
+        writer.write(wrong + long * 20)
+        assert await close_code(reader) == 4401
+        writer.write(frame(CLOSE, b"\x11\x31"))
+        assert await rest(reader, within_s=15) == b""
+
+
 async def test_connections_without_a_token_give_way_to_others(
     user: User, start_proxy: ProxyFactory
 ) -> None:
