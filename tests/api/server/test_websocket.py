@@ -276,6 +276,26 @@ async def test_one_users_streams_are_bounded(user: User, start_proxy: ProxyFacto
         pass
 
 
+async def test_one_connections_subscriptions_are_bounded(
+    user: User, start_proxy: ProxyFactory
+) -> None:
+    proxy = start_proxy(streams_per_user="1000")
+    spec = {"botRef": {"name": "absent"}, "prompt": "Hi"}
+    body = {"metadata": {"name": "followed", "namespace": user.home}, "spec": spec}
+    (await user.client.post(f"{BASE}/tasks?validateRefs=false", body)).expect(201)
+    async with connected(through(proxy.url, user)) as socket:
+        for number in range(101):
+            await socket.say("subscribe", id=str(number), namespace=user.home, task="followed")
+        code, message, id_ = await socket.refusal(60)
+        assert (code, id_) == (429, "100")
+        assert "the limit is 100 per connection" in message
+        await socket.say("subscribe", id="5", namespace=user.home, task="followed")
+        assert (await socket.refusal())[::2] == (409, "5")
+        await socket.say("unsubscribe", id="5")
+        await socket.say("subscribe", id="100", namespace=user.home, task="followed")
+        assert (await socket.hear("subscribed"))["id"] == "100"
+
+
 # --- messages
 
 
