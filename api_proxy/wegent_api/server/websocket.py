@@ -18,7 +18,7 @@ from typing import Any, Final
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
-from websockets.frames import CloseCode, Frame
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Response
 from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
@@ -33,8 +33,8 @@ from wegent_kube.encoding import encode_json
 PATH: Final = "/api/v1/ws"
 """The only path whose requests may become WebSockets."""
 ADMIT: Final = "wegent.websocket"
-"""ASGI extension. Its ``admit`` says that the client is authenticated: messages may be long, and
-the connection doesn't give way to others. Its ``abort`` cuts the connection, with unsent data."""
+"""ASGI extension. Its ``admit`` says that the client is authenticated: further messages are read,
+and the connection doesn't give way to others. Its ``abort`` cuts the connection at once."""
 FIRST_MESSAGE_BYTES: Final = 16 * 1024
 """Limit for a message of a client that is not authenticated. A token has 8,192 characters."""
 MAX_FRAGMENTS: Final = 4096
@@ -53,6 +53,7 @@ LINGER_S: Final = 10.0
 while the client still sends, the close code may get lost."""
 QUIET_S: Final = 1.0
 """Seconds without data after which the client is taken to have sent everything."""
+DATA: Final = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 HANDSHAKE: Final = frozenset(
     {b"host", b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version"}
 )
@@ -62,8 +63,22 @@ logger = logging.getLogger("wegent_api.websocket")
 logger.setLevel(logging.WARNING)  # uvicorn would log each handshake with its query
 
 
-class _Handshake(ServerProtocol):
-    """Refuses a handshake with a ``Status``, as other requests are refused."""
+class _Protocol(ServerProtocol):
+    """Refuses a handshake with a ``Status``, and bounds the first message more than later ones.
+
+    Args:
+        max_size: limit for later messages, in bytes.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        super().__init__(max_size=FIRST_MESSAGE_BYTES, logger=logger)
+        self._max_size = max_size
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Take one frame. The first message ends with a data frame that says so."""
+        super().recv_frame(frame)
+        if frame.fin and frame.opcode in DATA:
+            self.max_message_size = self._max_size
 
     def reject(self, status: StatusLike, text: str) -> Response:
         """Return the answer to a handshake that is not valid."""
@@ -96,7 +111,9 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.logger = logger
-        self.conn = _Handshake(max_size=FIRST_MESSAGE_BYTES, logger=logger)
+        self.conn = _Protocol(self.config.ws_max_size)
+        self._has_spoken = False
+        self._admitted = False
         self._backlog = memoryview(b"")
         self._turn: asyncio.Handle | None = None
         self._stall_timer: StallTimer | None = None
@@ -152,8 +169,9 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def admit(self) -> None:
         """Raise the limits: the client is authenticated."""
-        self.conn.max_message_size = self.config.ws_max_size
+        self._admitted = True
         self.registry.serves(self)
+        self._go_on()
 
     def cut(self) -> None:
         """Close the connection at once, and discard unsent data."""
@@ -166,6 +184,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """Close the connection of a client that didn't answer a ping."""
+        if self.read_paused or self._backlog or not self.writable.is_set():
+            # The answer may be among bytes that are not read yet.
+            assert self.ping_timeout is not None  # noqa: S101 - it has just passed
+            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+            return
         super().keepalive_timeout()
         if self.transport.get_write_buffer_size():  # it doesn't read either
             self.cut()
@@ -204,6 +227,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.handshake_complete
             and not self.read_paused  # no message waits for the application
             and self.writable.is_set()  # pongs go into the same buffer as all else
+            # After its first message, a client waits until it is authenticated.
+            and (self._admitted or not self._has_spoken or self.close_sent)
             and self._lingering is None
             and not self.transport.is_closing()
         )
@@ -242,6 +267,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             except UnicodeDecodeError:
                 self._fail(CloseCode.INVALID_DATA, "the message is not valid UTF-8")
                 return
+        self._has_spoken = True
         super().send_receive_event_to_app()
 
     def _fail(self, code: CloseCode, reason: str) -> None:
@@ -259,6 +285,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.stop_keepalive()
+        self.transport.resume_reading()
         self._linger_until = self.loop.time() + LINGER_S
         self._linger()
 
@@ -296,7 +323,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         else:
             await self._send_in_fragments(text.encode())
         self._watch_end()
-        if message["type"] == "websocket.accept":
+        if message["type"] in {"websocket.accept", "websocket.close"}:
             self._go_on()
 
     async def _send_in_fragments(self, data: bytes) -> None:

@@ -14,6 +14,7 @@ from tests.api.objects import BASE
 from tests.api.users import PASSWORD, User
 from tests.support.collector import Collector, attributes_of, collector
 from tests.support.proxy import Client
+from tests.support.websocket import connected
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -46,6 +47,25 @@ async def test_a_request_and_what_came_of_it_are_one_trace(
     assert asked.start_time_unix_nano >= served.start_time_unix_nano
     assert any("/namespaces/default/ghosts/absent" in it for it in attributes_of(asked).values())
     assert not [span for _, span in collected.spans if "healthz" in span.name]
+
+
+async def test_a_websocket_is_one_span(
+    user: User, start_proxy: ProxyFactory, collected: Collector
+) -> None:
+    process = start_proxy()
+    proxy = Client(user.client.session, process.url, user.client.token)
+    headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "X-Request-Id": "traced.2"}
+    async with connected(proxy, headers=headers) as socket:
+        await socket.say("subscribe", id="1", namespace="default", task="absent")
+        await socket.refusal()
+    assert await asyncio.to_thread(process.stop) == 0
+    mine = [span for _, span in collected.spans if span.trace_id.hex() == TRACE]
+    [served] = [span for span in mine if span.kind != span.SPAN_KIND_CLIENT]
+    assert attributes_of(served)["wegent.request_id"] == "traced.2"
+    asked = [span for span in mine if span.kind == span.SPAN_KIND_CLIENT]
+    assert len(asked) == 2  # the user, and the Task
+    assert user.client.token
+    assert user.client.token.encode() not in collected.raw
 
 
 @pytest.mark.usefixtures("collected")

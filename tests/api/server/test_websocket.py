@@ -218,6 +218,29 @@ async def test_a_wrong_first_message_ends_the_connection(
             assert socket.received[-1]["status"]["code"] == code - 4000
 
 
+async def test_messages_may_follow_the_token_at_once(user: User) -> None:
+    """The first message is bounded more than the next ones, which may come in the same read."""
+    body = {"type": "create", "id": "1", "object": {"spec": {"prompt": "x" * 100_000}}}
+    long = frame(TEXT, json.dumps(body).encode())
+    async with raw_connection(user.client.base) as streams:
+        reader, writer = streams
+        writer.write(HEAD.encode() + b"\r\n" + auth(user) + long + frame(PING, b"p"))
+        async with asyncio.timeout(20):
+            await reader.readuntil(b"\r\n\r\n")
+        found = [await read_frame(reader) for _ in range(3)]
+        assert json.loads(found[0][1])["type"] == "ready"
+        assert json.loads(next(data for opcode, data in found[1:] if opcode == TEXT))["id"] == "1"
+        assert (PONG, b"p") in found
+    async with raw_connection(user.client.base) as streams:
+        reader, writer = streams
+        await shake(streams)
+        wrong = frame(TEXT, json.dumps({"type": "auth", "token": "wrong"}).encode())
+        writer.write(wrong + long * 20)
+        assert await close_code(reader) == 4401
+        writer.write(frame(CLOSE, b"\x11\x31"))
+        assert await rest(reader, within_s=15) == b""
+
+
 async def test_connections_without_a_token_give_way_to_others(
     user: User, start_proxy: ProxyFactory
 ) -> None:
@@ -251,6 +274,26 @@ async def test_one_users_streams_are_bounded(user: User, start_proxy: ProxyFacto
     # Both slots are free again.
     async with connected(client):
         pass
+
+
+async def test_one_connections_subscriptions_are_bounded(
+    user: User, start_proxy: ProxyFactory
+) -> None:
+    proxy = start_proxy(streams_per_user="1000")
+    spec = {"botRef": {"name": "absent"}, "prompt": "Hi"}
+    body = {"metadata": {"name": "followed", "namespace": user.home}, "spec": spec}
+    (await user.client.post(f"{BASE}/tasks?validateRefs=false", body)).expect(201)
+    async with connected(through(proxy.url, user)) as socket:
+        for number in range(101):
+            await socket.say("subscribe", id=str(number), namespace=user.home, task="followed")
+        code, message, id_ = await socket.refusal(60)
+        assert (code, id_) == (429, "100")
+        assert "the limit is 100 per connection" in message
+        await socket.say("subscribe", id="5", namespace=user.home, task="followed")
+        assert (await socket.refusal())[::2] == (409, "5")
+        await socket.say("unsubscribe", id="5")
+        await socket.say("subscribe", id="100", namespace=user.home, task="followed")
+        assert (await socket.hear("subscribed"))["id"] == "100"
 
 
 # --- messages
