@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends
 
 from wegent_api.accounts.password_secrets import SecretRef
-from wegent_api.accounts.session import User
+from wegent_api.accounts.session import Session, User
 from wegent_api.accounts.store import Accounts
 from wegent_api.accounts.tokens import IssuedToken, PasswordChanged, TokenIssuer
 from wegent_api.http.errors import Conflict, Forbidden, NotFound
@@ -105,25 +105,19 @@ class ApiTokens:
         return sorted(found, key=lambda it: it.name)
 
     async def create(
-        self, user: User, password: SecretRef, name: str, lifetime_s: int
+        self, session: Session, name: str, lifetime_s: int
     ) -> tuple[ApiToken, IssuedToken]:
-        """Create a token for a user.
+        """Create a token for the user of a login.
 
         The API server may issue it for a shorter time.
-
-        Args:
-            user: the user.
-            password: the Secret of the password that the user has given.
-            name: name of the token.
-            lifetime_s: lifetime in seconds.
 
         Raises:
             Conflict: the user has a valid token of that name, or has just changed the password.
             Forbidden: the user has as many tokens as allowed.
         """
-        made = await self._store(user, password, name, lifetime_s)
+        made = await self._store(session, name, lifetime_s)
         try:
-            return await self._issue(user, password, made, lifetime_s)
+            return await self._issue(session, made, lifetime_s)
         except PasswordChanged:
             await self._forget(made)
             raise Conflict("the password has just been changed; log in again") from None
@@ -157,22 +151,23 @@ class ApiTokens:
         return count
 
     async def _issue(
-        self, user: User, password: SecretRef, made: ApiToken, lifetime_s: int
+        self, session: Session, made: ApiToken, lifetime_s: int
     ) -> tuple[ApiToken, IssuedToken]:
         # Counted with the new one: of several requests at the same time, none exceeds the limit.
-        if len(await self.list(user)) > MAX_TOKENS:
+        if len(await self.list(session.user)) > MAX_TOKENS:
             raise Forbidden(f"a user may have {MAX_TOKENS} API tokens; delete one first")
-        issued = await self._issuer.issue(user.username, made.secret, lifetime_s=lifetime_s)
+        username = session.user.username
+        issued = await self._issuer.issue(username, made.secret, lifetime_s=lifetime_s)
         made = await self._expires(made, issued)
         # A change of the password deletes the tokens that it finds after the Account's patch.
-        account = await self._accounts.get(user.username)
-        if account is None or account.password_secret != password.name:
+        account = await self._accounts.get(username)
+        if account is None or account.password_secret != session.secret.name:
             raise PasswordChanged
         return made, issued
 
-    async def _store(self, user: User, password: SecretRef, name: str, lifetime_s: int) -> ApiToken:
+    async def _store(self, session: Session, name: str, lifetime_s: int) -> ApiToken:
         """Create the Secret. One that is left of an invalid token is replaced."""
-        body = _secret(user, password, name, datetime.now(UTC) + timedelta(seconds=lifetime_s))
+        body = _secret(session, name, datetime.now(UTC) + timedelta(seconds=lifetime_s))
         while True:
             try:
                 made = await self._own_api.request("POST", self._path(), body=body)
@@ -182,7 +177,7 @@ class ApiTokens:
             else:
                 return ApiToken.read(made["metadata"])
             there = await self._get(body["metadata"]["name"])
-            if there is not None and there.is_valid_for(user, datetime.now(UTC)):
+            if there is not None and there.is_valid_for(session.user, datetime.now(UTC)):
                 raise Conflict(f'tokens "{name}" already exists')
             if there is not None:
                 await self._delete(there)
@@ -239,23 +234,24 @@ def _secret_name(username: str, name: str) -> str:
     return f"token.{username}.{name}"
 
 
-def _secret(user: User, password: SecretRef, name: str, expires: datetime) -> dict[str, Any]:
+def _secret(session: Session, name: str, expires: datetime) -> dict[str, Any]:
+    username = session.user.username
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": _secret_name(user.username, name),
-            "labels": {USER_LABEL: user.username},
+            "name": _secret_name(username, name),
+            "labels": {USER_LABEL: username},
             "annotations": {
                 EXPIRES_ANNOTATION: _stamp(expires),
-                SUBJECT_ANNOTATION: user.uid,
+                SUBJECT_ANNOTATION: session.user.uid,
             },
             "ownerReferences": [
                 {
                     "apiVersion": "v1",
                     "kind": "Secret",
-                    "name": password.name,
-                    "uid": password.uid,
+                    "name": session.secret.name,
+                    "uid": session.secret.uid,
                 }
             ],
         },

@@ -127,8 +127,6 @@ class ApiTokenCreation(Body):
 
     name: TokenName
     """A DNS-1123 label of at most 63 characters, which no other valid token of the user has."""
-    password: Password
-    """The caller's password. Without it, a stolen token could make others that outlive it."""
     expires_in_seconds: Annotated[int, Field(ge=MIN_LIFETIME_S, le=MAX_API_TOKEN_S)] = 30 * DAY_S
     """Lifetime in seconds, from 10 minutes to 365 days. The cluster may have a shorter limit."""
 

@@ -10,7 +10,7 @@ alternatives.
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -52,6 +52,8 @@ class Session:
     """The Secret of the password that was given."""
     login_at: int
     """Time at which the password was given, in seconds since 1970."""
+    renewed: bool
+    """True if the token comes from a renewal, False if it comes from the password itself."""
     audiences: tuple[str, ...]
     """Audiences of the token but for the one that states the time."""
 
@@ -117,17 +119,13 @@ def session_of(claims: Mapping[str, Any], known: User, account: Account) -> Sess
         return None
     if account.suspended or account.deleting:
         return None
-    audiences = claims["aud"]
+    stated = [it for it in claims["aud"] if it.startswith(LOGIN_AUDIENCE)]
+    times = (int(it.removeprefix(LOGIN_AUDIENCE)) for it in stated)
     return Session(
         user=known,
         account=account,
         secret=SecretRef(bound["name"], bound["uid"]),
-        login_at=_login_at(audiences, claims["iat"]),
-        audiences=tuple(it for it in audiences if not it.startswith(LOGIN_AUDIENCE)),
+        login_at=min(times, default=int(claims["iat"])),
+        renewed=bool(stated),
+        audiences=tuple(it for it in claims["aud"] if it not in stated),
     )
-
-
-def _login_at(audiences: Sequence[str], issued_at: int) -> int:
-    """Return the stated time; a token that states none was issued at the login."""
-    stated = [it for it in audiences if it.startswith(LOGIN_AUDIENCE)]
-    return min((int(it.removeprefix(LOGIN_AUDIENCE)) for it in stated), default=int(issued_at))

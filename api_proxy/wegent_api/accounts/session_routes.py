@@ -3,11 +3,10 @@
 import time
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import AfterValidator
 
 from wegent_api.accounts.api_tokens import ApiTokensDep
-from wegent_api.accounts.login import LoginDep
 from wegent_api.accounts.models import (
     ApiTokenCreation,
     ApiTokenInfo,
@@ -18,8 +17,8 @@ from wegent_api.accounts.models import (
 from wegent_api.accounts.session import SessionDep, UserDep
 from wegent_api.accounts.tokens import MIN_LIFETIME_S, PasswordChanged, TokenIssuerDep
 from wegent_api.http import examples
-from wegent_api.http.bodies import body_of, client_address, no_body
-from wegent_api.http.errors import Cause, Forbidden, Invalid, Unauthorized
+from wegent_api.http.bodies import body_of, no_body
+from wegent_api.http.errors import Forbidden
 from wegent_api.http.openapi import request_body, statuses
 from wegent_api.http.state import SettingsDep
 from wegent_api.names import LABEL_SCHEMA, dns_label
@@ -82,30 +81,24 @@ async def list_tokens(tokens: ApiTokensDep, user: UserDep) -> ApiTokenList:
     operation_id="createApiToken",
     status_code=201,
     summary="Create an API token for the caller's programs",
-    responses=statuses(400, 401, 403, 409, 413, 415, 422, 429, 503),
+    responses=statuses(400, 401, 403, 409, 413, 415, 422, 503),
     openapi_extra=request_body(ApiTokenCreation, examples.API_TOKEN),
 )
 async def create_token(
-    request: Request,
     response: Response,
-    login: LoginDep,
     tokens: ApiTokensDep,
-    user: UserDep,
+    session: SessionDep,
     body: Annotated[ApiTokenCreation, Depends(body_of(ApiTokenCreation))],
 ) -> CreatedApiToken:
     """Create a long-lived token with all rights of the caller. Its value is shown only now.
 
-    The request needs the password. A wrong one counts against the limits, as in a login. The token
-    ends when it is deleted or expires, when the password is changed, and when the account is
-    suspended or deleted.
+    It needs the token of a login that is not renewed: neither an API token nor the token of a
+    renewed login can create others. The token ends when it is deleted or expires, when the password
+    is changed, and when the account is suspended or deleted.
     """
-    try:
-        password = body.password.get_secret_value()
-        known = await login.check(user.username, password, client_address(request))
-    except Unauthorized:
-        wrong = Cause("FieldValueInvalid", "password", "must be the current password")
-        raise Invalid.of([wrong], what="ApiTokenCreation") from None
-    made, issued = await tokens.create(user, known.secret, body.name, body.expires_in_seconds)
+    if session.renewed:
+        raise Forbidden(f"a renewed login can't create API tokens; {AGAIN}")
+    made, issued = await tokens.create(session, body.name, body.expires_in_seconds)
     response.headers.update(NO_STORE)
     return CreatedApiToken.of_issued(made, issued)
 

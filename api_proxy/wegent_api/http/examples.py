@@ -19,11 +19,7 @@ PASSWORD_CHANGE: Final[Body] = {
 }
 PASSWORD_RESET: Final[Body] = {"newPassword": "until-you-choose-another"}
 ACCOUNT_CHANGE: Final[Body] = {"suspended": True}
-API_TOKEN: Final[Body] = {
-    "name": "open-webui",
-    "password": "securepassword123",
-    "expiresInSeconds": 2592000,
-}
+API_TOKEN: Final[Body] = {"name": "open-webui", "expiresInSeconds": 2592000}
 MODEL_KEY: Final[Body] = {"key": "sk-proj-1234567890abcdef", "hosts": ["api.openai.com"]}
 MEMBER_CHANGE: Final[Body] = {"role": "editor"}
 ADMIN_REGISTRATION: Final[Body] = {

@@ -52,7 +52,7 @@ READS_AS_ITSELF = {
 """The routes where the proxy reads the caller's Account with its own rights."""
 BODIES = {
     "POST /api/v1/auth/password": {"oldPassword": "not-the-password", "newPassword": PASSWORD},
-    "POST /api/v1/auth/tokens": {"name": "laptop", "password": PASSWORD},
+    "POST /api/v1/auth/tokens": {"name": "laptop"},
     f"PUT {BASE}/models/{{name}}/key": {"key": "sk-1234567890", "hosts": ["api.openai.com"]},
     "PATCH /api/v1/auth/admin/accounts/{username}": {"suspended": True},
     "POST /api/v1/auth/admin/accounts/{username}/password": {"newPassword": PASSWORD},
