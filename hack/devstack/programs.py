@@ -35,7 +35,7 @@ class Program:
         module: the module for ``python -m``.
         address: host and port at which it answers /readyz.
         port_variable: the environment variable for that port.
-        directory: the place of its kubeconfig, log and process record.
+        directory: the place of its kubeconfig, log and process record, and its working directory.
         settings: variables of its environment.
         drain_s: seconds that it takes to finish its work before it stops.
     """
@@ -58,6 +58,7 @@ class Program:
         self._port_variable = port_variable
         self.daemon = Daemon(name, directory)
         self._module = module
+        self._directory = directory
         self._kubeconfig = directory / f"{name}.kubeconfig"
         self._source = directory / "run" / f"{name}.source"
 
@@ -113,7 +114,8 @@ class Program:
         self._write_kubeconfig(kubectl, admin_kubeconfig)
         environment = {name: it for name, it in os.environ.items() if not is_setting(name)}
         environment |= {"KUBECONFIG": str(self._kubeconfig), **self._settings}
-        self.daemon.start([sys.executable, "-m", self._module], environment)
+        command = [sys.executable, "-m", self._module]
+        self.daemon.start(command, environment, cwd=self._directory)
         try:
             wait_ready(self.daemon, self._missing, within_s=READY_WITHIN_S)
         except BaseException:

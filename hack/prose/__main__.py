@@ -31,11 +31,12 @@ ODD: Final = re.compile(
 )
 """A relative clause without a noun at the start, unless it is a question; and odd phrases."""
 ODD_IN_A_MESSAGE: Final = re.compile(
-    rf"{ODD.pattern}|\bwhat\b|\b(?:for|by|of|to|ask) who\b|\bno such\b|\b(?:no|some|every)body\b"
-    r"|\bth(?:at|ose) (?:is|are) taken\b|'s place\b|\bcomes? back\b|\bgo(?:es)? on\b",
+    rf"{ODD.pattern}|\bwhat\b(?!.*\?$)|\b(?:for|by|of|to|ask) who\b|\bno such\b"
+    r"|\b(?:no|some|every)body\b|\bth(?:at|ose) (?:is|are) taken\b|'s place\b"
+    r"|\bcomes? back\b|\bgo(?:es)? on\b",
     re.IGNORECASE,
 )
-"""A message is short, and names its subject even in the middle of a sentence."""
+"""A message is short, and names its subject even within a sentence, unless it asks."""
 FILES: Final = (
     *("*.py", "*.md", "*.sh", "Makefile", "Dockerfile", ".ci/run", "hack/fetch-openapi-generator"),
     *("charts/*.txt", "charts/*.tpl"),

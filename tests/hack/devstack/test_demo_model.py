@@ -55,6 +55,8 @@ def test_a_task_is_answered_and_its_transcript_is_kept(
     assert found["result"].strip() == asked.stdout.strip() != ""
     prompt, answer = texts(transcript(commands, task))
     assert (prompt, answer.strip()) == ("Say hello.", asked.stdout.strip())
+    # With the other data of the stack, so that `clean` deletes it too.
+    assert (commands.directory / "stack" / "wegent-runner.db").exists()
     commands.ok("down")
     assert commands.ok("up").splitlines()[-1].startswith('  make ask PROMPT="')
     assert texts(transcript(commands, task)) == [prompt, answer]
