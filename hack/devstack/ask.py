@@ -43,7 +43,7 @@ def answer(api: str, token: str, prompt: str) -> Iterator[str]:
             with client.stream("GET", url, params={"namespace": NAMESPACE}) as response:
                 if not response.is_success:
                     response.read()
-                yield from _texts(_events(_checked(response).iter_lines()))
+                yield from texts_of(events_of(_checked(response).iter_lines()))
     except httpx.HTTPError as error:
         raise ClusterError(f"{api}: {str(error) or type(error).__name__}; `make status`") from error
 
@@ -58,17 +58,24 @@ def _checked(response: httpx.Response) -> httpx.Response:
     raise ClusterError(f"the API answered {response.status_code}: {said}")
 
 
-def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def events_of(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield the data of each event. The proxy writes it on one line, with its type inside."""
     for line in lines:
         if line.startswith("data: "):
             yield json.loads(line.removeprefix("data: "))
 
 
-def _texts(events: Iterable[dict[str, Any]]) -> Iterator[str]:
+def texts_of(events: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield the texts of a run as they come; at its end the result, if there was no text before.
+
+    Raises:
+        ClusterError: the run waits for good, has failed, or can't be followed.
+    """
+    wrote = False
     for event in events:
         match event.get("type"):
             case "response.output_text.delta":
+                wrote = True
                 yield event["delta"]
             case "run.restarted":
                 yield "\n(The run starts again.)\n"
@@ -79,6 +86,8 @@ def _texts(events: Iterable[dict[str, Any]]) -> Iterator[str]:
                 if event["phase"] != "Completed":
                     message = event.get("message", "")
                     raise ClusterError(f"the Task ended as {event['phase']}: {message}")
+                if not wrote:  # it ran on a runner without streams
+                    yield event.get("result", "")
                 return
             case _:
                 if event.get("kind") == "Status":

@@ -16,7 +16,7 @@ def shown(*events: dict[str, Any]) -> str:
         for it in events
         for line in (f"event: {it.get('type')}", f"data: {json.dumps(it)}", "")
     ]
-    return "".join(ask._texts(ask._events(lines)))
+    return "".join(ask.texts_of(ask.events_of(lines)))
 
 
 def delta(text: str) -> dict[str, Any]:
@@ -29,6 +29,11 @@ COMPLETED = {"type": "run.ended", "phase": "Completed"}
 def test_the_answer_is_the_deltas() -> None:
     waiting = {"type": "run.waiting", "ready": "Unknown", "reason": "Pending", "message": ""}
     assert shown(waiting, {"type": "run.started"}, delta("Hel"), delta("lo"), COMPLETED) == "Hello"
+
+
+def test_the_answer_of_a_runner_without_streams_is_the_result() -> None:
+    assert shown({**COMPLETED, "result": "Hello"}) == "Hello"
+    assert shown(delta("Hello"), {**COMPLETED, "result": "Hello"}) == "Hello"
 
 
 def test_a_restart_is_shown() -> None:
