@@ -78,6 +78,8 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
         # The browser does not store the token, which would otherwise outlast the page.
         swagger_ui_parameters={"persistAuthorization": False, "tryItOutEnabled": True},
     )
+    # Twice: the answers to HEAD have no body further out, and some errors come from Observe.
+    app.add_middleware(OpenAIErrors)
     app.add_middleware(HeadRequests)
     app.add_middleware(Observe, metrics=metrics, draining=stopping, tracing=tracing)
     app.add_middleware(OpenAIErrors)

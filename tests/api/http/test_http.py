@@ -36,7 +36,8 @@ async def get_paths(client: Client, name: str) -> list[str]:
     document = (await client.get("/openapi.json")).expect(200)
     paths = [path for path, methods in document["paths"].items() if "get" in methods]
     assert len(paths) > 20
-    return [path.format(name=name, namespace="default", username="nobody") for path in paths] + [
+    filled = {"name": name, "namespace": "default", "username": "nobody", "id": "resp_default_no"}
+    return [path.format(**filled) for path in paths] + [
         "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/docs/assets/swagger-ui.css",
         "/", "/docs/", "/redoc", "/no-such-path",
     ]  # fmt: skip
