@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
@@ -113,7 +114,8 @@ class Server:
             position,
             extra={"requestId": request.headers.get("X-Request-Id", "")[:MAX_ID_CHARACTERS]},
         )
-        with self._metrics.streams.track_inprogress():
+        # A reader that leaves is no error.
+        with self._metrics.streams.track_inprogress(), suppress(ConnectionResetError):
             async for chunk in stream(log, attempt, position):
                 await response.write(chunk)
         return response
