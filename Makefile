@@ -102,7 +102,7 @@ e2e: env ## Test the installed chart on a cluster that runs Pods: kind, or a nod
 	@$(BIN)/python -m imagebuild
 	$(BIN)/pytest -m e2e tests/e2e
 
-bench: env ## Measure the resources of operator and proxy, on a throwaway control plane
+bench: env ## Measure the resources of operator, proxy and runner, on a throwaway control plane
 	@$(BIN)/python -m tests.benchmarks
 
 lint: env ## Check style, the direction of imports and language; no file may shadow the standard library

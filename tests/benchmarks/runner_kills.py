@@ -14,7 +14,7 @@ from wegent_crds.phases import FINAL, Phase
 KILLS_OF_ONE = 4
 """Kills that one Task survives here; the operator fails a Task after six attempts."""
 LEASE_S = 5
-DELTAS = 60
+DELTAS = 40
 PAUSE_S = 0.5
 RUNNING_WITHIN_S = 60.0
 ENDED_WITHIN_S = 300.0

@@ -28,7 +28,7 @@ class Rollout:
 async def rollout(stack: RunnerStack, place: Place, store_url: str, streams: int) -> Rollout:
     """Drain each of two runners in turn, once its successor is ready."""
     settings = {"store_url": store_url, "drain_s": "1", "slots": str(streams)}
-    courses = [Course(f"roll{number}", 300, 0.1) for number in range(streams)]
+    courses = [Course(f"roll{number}", 300, 0.2) for number in range(streams)]
     viewers = [StreamViewer(place.client, place.namespace, it.key) for it in courses]
     async with AsyncExitStack() as runners:
         old = [

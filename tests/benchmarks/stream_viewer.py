@@ -20,6 +20,7 @@ class StreamViewer:
         first_at: Monotonic time at which the first delta arrived.
         outcome: Data of ``run.ended``, or of ``error``; None before.
         restarts: Number of ``run.restarted``.
+        last_id: id of the last event that was read whole.
     """
 
     client: Client
@@ -29,7 +30,7 @@ class StreamViewer:
     first_at: float = 0.0
     outcome: dict[str, Any] | None = None
     restarts: int = 0
-    _last_id: str = ""
+    last_id: str = ""
     _pieces: list[tuple[int, str]] = field(default_factory=list)
 
     @property
@@ -40,8 +41,8 @@ class StreamViewer:
         """Read until the run has ended, or the number of bytes has come."""
         self.connections += 1
         headers = {"Authorization": f"Bearer {self.client.token}"}
-        if self._last_id:
-            headers["Last-Event-ID"] = self._last_id
+        if self.last_id:
+            headers["Last-Event-ID"] = self.last_id
         url = f"{self.client.base}/api/v1/kinds/tasks/{self.name}/events"
         seen, rest = 0, b""
         async with self.client.session.get(
@@ -58,7 +59,7 @@ class StreamViewer:
                     return
 
     def _take(self, type_: str, data: dict[str, Any], id_: str) -> None:
-        self._last_id = id_ or self._last_id
+        self.last_id = id_ or self.last_id
         if type_ == "response.output_text.delta":
             self.first_at = self.first_at or time.monotonic()
             self._pieces.append((data["sequence_number"], data["delta"]))

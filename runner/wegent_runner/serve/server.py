@@ -150,7 +150,8 @@ class Server:
             position,
             extra={"requestId": request.headers.get("X-Request-Id", "")[:MAX_ID_CHARACTERS]},
         )
-        with self._metrics.streams.track_inprogress():
+        # A reader that leaves is no error.
+        with self._metrics.streams.track_inprogress(), suppress(ConnectionResetError):
             async for chunk in stream(log, attempt, position):
                 await response.write(chunk)
         return response

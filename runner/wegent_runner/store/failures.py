@@ -35,18 +35,24 @@ class Fenced(StoreError):  # noqa: N818 - names the event
     """A later attempt has begun, or the run is deleted. This attempt may not write."""
 
 
+def no_answer(within_s: float | None) -> StoreError:
+    """Return the failure for a database that was silent for too long."""
+    within = "in time" if within_s is None else f"within {within_s:g} s"
+    return StoreError(f"the store gave no answer {within}")
+
+
 @asynccontextmanager
-async def as_store_errors(timeout_s: float) -> AsyncIterator[None]:
+async def as_store_errors(timeout_s: float | None) -> AsyncIterator[None]:
     """Turn the errors of a database into ``StoreError``, and a time of silence too.
 
     Raises:
-        StoreError: the database failed, or gave no answer within ``timeout_s``.
+        StoreError: the database failed, or gave no answer within ``timeout_s``, if that is set.
     """
     try:
         async with asyncio.timeout(timeout_s):
             yield
     except TimeoutError as error:
-        raise StoreError(f"the store gave no answer within {timeout_s:g} s") from error
+        raise no_answer(timeout_s) from error
     except _DATABASE_ERRORS as error:
         # Not its text, which holds the statement's parameters: prompts and answers.
         raise StoreError(f"the store failed: {_kind_of(error)}") from error

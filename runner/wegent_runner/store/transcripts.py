@@ -8,7 +8,12 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -20,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from wegent_runner.runs.items import Message
 from wegent_runner.runs.text import storable
 from wegent_runner.store.engine import READING, TIMEOUT_S
-from wegent_runner.store.failures import Fenced, StoreError, as_store_errors
+from wegent_runner.store.failures import Fenced, StoreError, as_store_errors, no_answer
 from wegent_runner.store.tables import Item, Run
 
 MAX_TURNS: Final = 200
@@ -54,9 +59,10 @@ T = TypeVar("T")
 def _to_its_end(
     method: Callable[Concatenate["TranscriptStore", P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate["TranscriptStore", P], Coroutine[Any, Any, T]]:
-    """Let a method go on to its end if its caller is cancelled.
+    """Let a method go on to its end if its caller is cancelled, or has waited too long.
 
-    A transaction of SQLite that is cancelled in its thread would keep its lock for seconds.
+    SQLite runs in threads. A statement whose caller is gone is not closed, and keeps the lock of
+    its transaction until Python collects its remains: in a quiet runner, for minutes.
     """
 
     @wraps(method)
@@ -85,24 +91,37 @@ class TranscriptStore:
     ) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READING: True})
-        self._timeout_s = timeout_s
+        self._limit_s = timeout_s + GRACE_S
         self._failed = failed
         self._working: set[asyncio.Task[Any]] = set()
         # SQLite has one writer at a time. Here they wait in turn; in SQLite they would poll.
+        self._in_threads = engine.dialect.name == "sqlite"
         self._turn: AbstractAsyncContextManager[Any] = (
-            asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+            asyncio.Lock() if self._in_threads else nullcontext()
         )
 
     async def end(self) -> None:
         """Wait for the writes whose callers were cancelled, and close all connections."""
-        await asyncio.gather(*self._working, return_exceptions=True)
+        await self.finished()
         await self._engine.dispose()
+
+    async def finished(self) -> None:
+        """Wait for the operations whose callers wait no more."""
+        await asyncio.gather(*self._working, return_exceptions=True)
 
     async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)
         self._working.add(task)
         task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        if not self._in_threads:  # the operation bounds its own time
+            return await asyncio.shield(task)
+        try:
+            async with asyncio.timeout(self._limit_s):
+                return await asyncio.shield(task)
+        except TimeoutError as error:
+            silent = no_answer(self._limit_s)
+            self._failed(silent)
+            raise silent from error
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._working.discard(task)
@@ -307,7 +326,7 @@ class TranscriptStore:
 
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._watched(), self._turn, self._engine.begin() as connection:
+        async with self._watched(), self._in_turn(), self._engine.begin() as connection:
             yield connection
 
     @asynccontextmanager
@@ -316,9 +335,18 @@ class TranscriptStore:
             yield connection
 
     @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        """Wait for the turn of a write, but not longer than the caller does."""
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(self._limit_s):
+                await stack.enter_async_context(self._turn)
+            yield
+
+    @asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
+        """Report failures. An operation in a thread has only the database's own time limits."""
         try:
-            async with as_store_errors(self._timeout_s + GRACE_S):
+            async with as_store_errors(None if self._in_threads else self._limit_s):
                 yield
         except Fenced:
             raise
