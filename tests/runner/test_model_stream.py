@@ -159,6 +159,120 @@ async def test_an_answer_that_its_provider_calls_failed(
     assert (failed.value.reason, failed.value.retryable) == ("ProviderError", True)
 
 
+REFUSALS = [
+    # HTTP status, type of the error, message, reason of the failure, whether another try may do
+    (401, "authentication_error", "no", "KeyRefused", False),
+    (403, "permission_error", "no", "KeyRefused", False),
+    (404, "not_found_error", "no", "ModelNotFound", False),
+    (422, "x", "no", "RequestRejected", False),
+    (408, "x", "late", "RequestRejected", True),
+    (429, "rate_limit_error", "slow", "RateLimited", True),
+    (500, "api_error", "oops", "ProviderError", True),
+    (503, "api_error", "down", "Unavailable", True),
+    (529, "overloaded_error", "busy", "Overloaded", True),
+    (308, "x", "elsewhere", "AnswerRefused", False),
+    (413, "request_too_large", "large", "ContextExceeded", False),
+    (400, "invalid_request_error", "prompt is too long: 9 > 8", "ContextExceeded", False),
+    (400, "invalid_request_error", "the maximum context length is 8", "ContextExceeded", False),
+    (
+        400,
+        "exceed_context_size_error",  # llama.cpp, the server of the demo model
+        "request (9 tokens) exceeds the available context size (8 tokens), try increasing it",
+        "ContextExceeded",
+        False,
+    ),
+    (400, "invalid_request_error", "temperature: too hot", "RequestRejected", False),
+]
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+@pytest.mark.parametrize(("status", "type_", "message", "reason", "again"), REFUSALS)
+async def test_a_refusal_is_told_by_its_cause(
+    caller: ModelCaller,
+    provider: Provider,
+    api_format: ApiFormat,
+    status: int,
+    type_: str,
+    message: str,
+    reason: str,
+    again: bool,  # noqa: FBT001 - of a table
+) -> None:
+    body = {"type": "error", "error": {"type": type_, "code": type_, "message": message}}
+    headers = {"Retry-After": "7", "Location": provider.url}
+    provider.script = lambda _: Script(status=status, headers=headers, body=body)
+    plan = ModelPlan("ns/m", "openai", "m", api_format, provider.url)
+    with pytest.raises(CallFailed) as failed:
+        async for _ in caller.stream(plan, "help", [Turn("user", "Hi")]):
+            pass
+    assert (failed.value.reason, failed.value.retryable) == (reason, again)
+    assert len(provider.calls) == 1
+    assert failed.value.retry_after_s in {None, 7.0}
+    if status == 429:
+        assert failed.value.retry_after_s == 7.0
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+@pytest.mark.parametrize("fault", ["silent", "cut"])
+async def test_a_provider_that_is_silent_or_cuts_in_an_event(
+    provider: Provider, api_format: ApiFormat, fault: str
+) -> None:
+    stream = b"".join(STREAMS[api_format]("Hel", None))
+    scripts = {"silent": Script(hang_after=0), "cut": Script(raw=stream[:-20], cut=True)}
+    provider.script = lambda _: scripts[fault]
+    plan = ModelPlan("ns/m", "openai", "m", api_format, provider.url)
+    keys: Any = None
+    policy = EgressPolicy([ip_network("127.0.0.0/8")])
+    async with ModelCaller(keys, policy, silence_s=0.3) as caller:
+        with pytest.raises(CallFailed) as failed:
+            async for _ in caller.stream(plan, "help", [Turn("user", "Hi")]):
+                pass
+    assert failed.value.retryable
+    assert failed.value.reason == {"silent": "Timeout", "cut": "Unreachable"}[fault]
+
+
+TOOLS: dict[ApiFormat, list[dict[str, Any]]] = {
+    "chat": [
+        {
+            "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 0, "delta": {"tool_calls": [
+                {"index": 0, "id": "1", "type": "function",
+                 "function": {"name": "rm", "arguments": ""}}]}}],
+        },
+    ],
+    "responses": [
+        {
+            "type": "response.output_item.added", "output_index": 0, "sequence_number": 1,
+            "item": {"type": "function_call", "id": "i", "call_id": "1", "name": "rm",
+                     "arguments": "", "status": "in_progress"},
+        },
+    ],
+    "messages": [
+        {
+            "type": "content_block_start", "index": 0,
+            "content_block": {"type": "tool_use", "id": "1", "name": "rm", "input": {}},
+        },
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+async def test_a_tool_call_where_none_was_offered(
+    caller: ModelCaller, provider: Provider, api_format: ApiFormat
+) -> None:
+    begin = STREAMS[api_format]("", None)[: 1 if api_format != "chat" else 0]
+    with pytest.raises(CallFailed, match="called the tool 'rm', but was offered none") as failed:
+        await answer_of(caller, provider, api_format, [*begin, *lines(*TOOLS[api_format])])
+    assert (failed.value.reason, failed.value.max_tries) == ("UnexpectedToolCall", 2)
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+async def test_an_empty_answer_has_an_end_and_no_text(
+    caller: ModelCaller, provider: Provider, api_format: ApiFormat
+) -> None:
+    text, done = await answer_of(caller, provider, api_format, STREAMS[api_format]("", "whole"))
+    assert (text, done.truncated) == ("", False)
+
+
 GARBAGE = [
     b'"foo"', b"null", b"[1]", b"5", b"true", b"{}", b'{"choices": 5}', b'{"choices": [5]}',
     b'{"choices": [{"delta": 5}]}', b'{"choices": [{"delta": {"content": 5}}]}',

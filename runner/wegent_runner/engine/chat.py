@@ -244,7 +244,7 @@ class _Conversation:
                 if not error.retryable or tries >= error.max_tries:
                     raise
                 pause_s = self._pause_s(tries, error.retry_after_s)
-                self._observer.retrying(self._claim.task, str(error), pause_s)
+                self._observer.retrying(self._claim.task, str(error))
                 await asyncio.sleep(pause_s)
             else:
                 if len(told) < len(self._before):

@@ -205,11 +205,13 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             raise httpx2.ConnectTimeout(f"{host} doesn't answer", request=request) from error
         except aiohttp.ClientError as error:
             raise httpx2.ReadError(f"{host}: {type(error).__name__}", request=request) from error
+        if 300 <= response.status < 400:
+            response.close()
+            raise _refused(f"{host} redirects, which is not followed; set the new address", request)
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             # httpx would decompress it behind the bounds of its size: 1 MB may become 1 GB.
             response.close()
-            refused_answer = AnswerRefused(f"{host} sent a compressed answer, and was asked not to")
-            raise httpx2.ReadError(str(refused_answer), request=request) from refused_answer
+            raise _refused(f"{host} sent a compressed answer, and was asked not to", request)
         return httpx2.Response(
             response.status,
             headers=list(response.raw_headers),
@@ -278,6 +280,13 @@ async def _bounded(chunks: AsyncIterator[bytes], host: str) -> AsyncIterator[byt
             raise AnswerRefused(f"{host} sent more than fits into one answer")
         last = chunk[-1:]
         yield chunk
+
+
+def _refused(why: str, request: httpx2.Request) -> httpx2.ReadError:
+    """Return the error of an answer that is not taken, as httpx raises it."""
+    error = httpx2.ReadError(why, request=request)
+    error.__cause__ = AnswerRefused(why)
+    return error
 
 
 def _headers(request: httpx2.Request) -> list[tuple[str, str]]:

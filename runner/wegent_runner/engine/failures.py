@@ -8,6 +8,8 @@
     └── final           the key, the Model's name or the request is wrong: the next Model may do
 """
 
+import re
+from http import HTTPStatus
 from typing import Final
 
 from pydantic_ai import exceptions as ai
@@ -93,6 +95,13 @@ _CATEGORIES: Final = (
 )
 
 
+_TOO_LONG: Final = re.compile(
+    r"prompt is too long|context[ _](length|window|size)|input is too (long|large)", re.IGNORECASE
+)
+"""Words of providers on an input that is longer than the LLM's context. Servers other than OpenAI's
+and Anthropic's have codes of their own, and some speak an API with the words of another one."""
+
+
 def failure_of(error: Exception, model: str, secret: str | None) -> CallFailed:
     """Return the failure for an error of a call.
 
@@ -101,7 +110,7 @@ def failure_of(error: Exception, model: str, secret: str | None) -> CallFailed:
         model: ``namespace/name`` of the Model, for the message.
         secret: The API key, which providers may echo; it is struck out.
     """
-    if isinstance(error, ai.ModelContextWindowExceededError):
+    if isinstance(error, ai.ModelContextWindowExceededError) or _is_too_long(error):
         return ContextExceeded("ContextExceeded", f"Model {model}: the input is too long for it")
     if refused := _refusal(error):
         return CallFailed(type(refused).__name__, f"Model {model}: {refused}")
@@ -114,11 +123,27 @@ def failure_of(error: Exception, model: str, secret: str | None) -> CallFailed:
                 retryable=retryable,
                 retry_after_s=retry_after,
             )
+    if isinstance(error, ai.ModelHTTPError) and error.status_code < 500:
+        passing = error.status_code == HTTPStatus.REQUEST_TIMEOUT
+        words = "the provider rejected the request"
+        return CallFailed(
+            "RequestRejected", _message(model, words, error, secret), retryable=passing
+        )
     # Anything else comes from the transport or from an answer that no SDK expects.
     return CallFailed(
         "GarbledAnswer", _message(model, "the provider's answer can't be read", error, secret),
         retryable=True,
     )  # fmt: skip
+
+
+def _is_too_long(error: Exception) -> bool:
+    """Return True if a provider refused the input for its length."""
+    if not isinstance(error, ai.ModelHTTPError):
+        return False
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return True
+    refused = error.status_code == HTTPStatus.BAD_REQUEST
+    return refused and _TOO_LONG.search(_detail(error.body)) is not None
 
 
 def _refusal(error: BaseException | None) -> EgressRefused | AnswerRefused | None:

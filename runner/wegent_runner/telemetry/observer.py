@@ -46,9 +46,9 @@ class Observer:
         note = f"attempt {status['attempts']} runs on {status['claim']['holder']}"
         self._tell(task, "Started", note)
 
-    def retrying(self, task: Body, failure: str, pause_s: float) -> None:
-        """Record that a call of a Model is made again."""
-        self._tell(task, "Retrying", f"{failure}; trying again in {pause_s:.0f} s", normal=False)
+    def retrying(self, task: Body, failure: str) -> None:
+        """Record that a call of a Model is made again. Equal failures are one counted Event."""
+        self._tell(task, "Retrying", f"{failure}; trying again", normal=False)
 
     def fell_back(self, task: Body, failure: str, model: str) -> None:
         """Record that the next Model is called."""
