@@ -2,6 +2,8 @@
 
 import os
 
+import hypothesis
+
 from tests.support.cluster import binaries, control_plane, kubectl
 from tests.support.helm import helm, helm_program, offline_helm
 from tests.support.programs import pytest_collection_finish
@@ -10,6 +12,10 @@ from tests.support.wegent import api, audit, namespace, operator, operator_kubec
 
 # Go's programs take a tenth less CPU where they collect garbage less often.
 os.environ.setdefault("GOGC", "400")
+
+# A test doesn't fail because the machine is busy.
+hypothesis.settings.register_profile("wegent", deadline=None)
+hypothesis.settings.load_profile("wegent")
 
 __all__ = [
     "api",

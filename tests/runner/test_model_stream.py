@@ -202,7 +202,7 @@ async def test_a_refusal_is_told_by_its_cause(
     provider.script = lambda _: Script(status=status, headers=headers, body=body)
     plan = ModelPlan("ns/m", "openai", "m", api_format, provider.url)
     with pytest.raises(CallFailed) as failed:
-        async for _ in caller.stream(plan, "help", [Turn("user", "Hi")]):
+        async for _ in caller.stream(plan, "help", [Turn("user", "Hi")], "find-me-1"):
             pass
     assert (failed.value.reason, failed.value.retryable) == (reason, again)
     assert len(provider.calls) == 1
@@ -224,7 +224,7 @@ async def test_a_provider_that_is_silent_or_cuts_in_an_event(
     policy = EgressPolicy([ip_network("127.0.0.0/8")])
     async with ModelCaller(keys, policy, silence_s=0.3) as caller:
         with pytest.raises(CallFailed) as failed:
-            async for _ in caller.stream(plan, "help", [Turn("user", "Hi")]):
+            async for _ in caller.stream(plan, "help", [Turn("user", "Hi")], "find-me-1"):
                 pass
     assert failed.value.retryable
     assert failed.value.reason == {"silent": "Timeout", "cut": "Unreachable"}[fault]
