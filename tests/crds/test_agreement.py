@@ -64,7 +64,6 @@ def _examine(
     @settings(
         max_examples=BATCHES,
         derandomize=SEED is None,
-        deadline=None,  # the API server and a shared machine promise no time
         database=None,
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),  # slow and large examples are intended

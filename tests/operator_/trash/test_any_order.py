@@ -56,7 +56,6 @@ def test_nothing_is_lost_and_nothing_hangs_in_silence(world: World) -> None:
     bounds = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
-        deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
