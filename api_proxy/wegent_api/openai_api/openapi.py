@@ -57,7 +57,7 @@ ANSWERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
             output={"type": "array", "items": {"type": "object"}},
         ),
     ),
-    "Deleted": ("The response is deleted.", _object("response", deleted={"const": True})),
+    "Deleted": ("The response is deleted.", _object("response", deleted={"type": "boolean"})),
     "ItemList": ("The messages.", _LIST),
     "ChatCompletion": (
         "A chat completion, as OpenAI describes it.",

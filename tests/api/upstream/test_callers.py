@@ -57,10 +57,21 @@ BODIES = {
     "PATCH /api/v1/auth/admin/accounts/{username}": {"suspended": True},
     "POST /api/v1/auth/admin/accounts/{username}/password": {"newPassword": PASSWORD},
     "PUT /api/v1/namespaces/{namespace}/members/{username}": {"role": "viewer"},
+    "POST /v1/responses": {"model": "some-place/some-object", "input": "Hello."},
+    "POST /v1/chat/completions": {
+        "model": "some-place/some-object",
+        "messages": [{"role": "user", "content": "Hello."}],
+    },
     f"POST {APPLY}": {"apiVersion": API_VERSION, "kind": "Skill", **KINDS["skills"]},
 }
 
-BODILESS = {"POST /api/v1/auth/refresh", f"POST {BASE}/tasks/{{name}}/cancel"}
+BODILESS = {
+    "POST /api/v1/auth/refresh",
+    f"POST {BASE}/tasks/{{name}}/cancel",
+    "POST /v1/responses/{id}/cancel",
+}
+OPENAI = "/v1/"
+"""Beginning of the paths of OpenAI's API, whose errors have OpenAI's form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,12 @@ class Operation:
     @property
     def filled(self) -> str:
         """The path, with a name in it."""
-        return self.path.format(name="some-object", namespace="some-place", username="somebody")
+        return self.path.format(
+            name="some-object",
+            namespace="some-place",
+            username="somebody",
+            id="resp_some-place_some-object",
+        )
 
     @property
     def headers(self) -> dict[str, str]:
@@ -154,12 +170,21 @@ async def test_an_operation_acts_as_its_caller(
     anonymous = nobody.client.as_(None)
     request = (operation.method, operation.filled, operation.body)
     answer = await anonymous.send(*request, headers=operation.headers)
-    answer.refused(401, "Unauthorized")
+    if operation.path.startswith(OPENAI):
+        assert answer.expect(401)["error"]["code"] == "invalid_api_key"
+    else:
+        answer.refused(401, "Unauthorized")
     assert not for_callers(audit)
 
     account = f"system:serviceaccount:kube-public:{nobody.name}"
     answer = await nobody.client.send(*request, headers=operation.headers)
-    if operation.path in FOR_ANYBODY:
+    if operation.path == "/v1/models":
+        assert answer.expect(200)["data"] == []
+    elif operation.path.startswith(OPENAI):
+        error = answer.expect(403)["error"]
+        assert error["code"] == "permission_denied"
+        assert account in error["message"]
+    elif operation.path in FOR_ANYBODY:
         assert answer.status == 200
         assert account in answer.content.decode()
     elif operation.path == APPLY:
