@@ -149,6 +149,31 @@ async def test_readers_leave_before_a_task_is_given_back() -> None:
     await bench.stop()
 
 
+@pytest.mark.parametrize(
+    ("releases", "pause_s"), [(None, 0.5), (1, 1.0), (3, 4.0), (4, 8.0), (5, 10.0), (10**9, 10.0)]
+)
+def test_a_failure_that_lasts_costs_few_writes(releases: int | None, pause_s: float) -> None:
+    status = {} if releases is None else {"releases": releases}
+    assert workers.pause_before_release_s({"status": status}, lease_s=30) == pause_s
+
+
+async def test_a_runner_that_stops_in_the_pause_gives_the_task_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "pause_before_release_s", lambda *_: 3600.0)
+    bench = Bench()
+
+    async def fail(_: Claim) -> Outcome:
+        raise GiveBack("StoreUnavailable", "the store failed")
+
+    bench.work = fail
+    await eventually(lambda: bench.closed, within_s=5, what="the end of the log")
+    assert bench.phase == "Running"
+    await bench.stop()
+    assert bench.phase == "Pending"
+    assert bench.api.status["releases"] == 1
+
+
 async def test_a_claim_that_is_cut_off_by_the_stop_is_given_back() -> None:
     """The claim is written, and its answer has not come yet."""
     bench = Bench()

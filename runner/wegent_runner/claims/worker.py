@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from wegent_kube import KubeClient, KubeError, get_or_none
-from wegent_runner.claims.claim import Claim, ClaimLost
+from wegent_runner.claims.claim import RENEWALS_PER_LEASE, Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
 from wegent_runner.claims.own_tasks import OwnTasks
 from wegent_runner.claims.pending import PendingTask, PendingTasks, claimable
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 P = TypeVar("P")
 PAUSE_AFTER_ERROR_S: Final = 1.0
+FIRST_PAUSE_S: Final = 0.5
 """Seconds for which a slot rests after an error, so that an API server that fails isn't asked for
 one Task after the other."""
 
@@ -135,7 +136,10 @@ class Worker(Generic[P]):
             logger.warning("%s/%s: stopped: %s", claim.namespace, claim.name, error)
             self._observer.metrics.claims_lost.inc()
         except GiveBack as error:
-            await self._give_back(claim, error)
+            try:
+                await asyncio.sleep(pause_before_release_s(claim.task, self._lease_s))
+            finally:  # at once if the runner stops meanwhile
+                await self._give_back(claim, error)
         except asyncio.CancelledError:
             await self._give_back(claim, self._draining_told())
             raise
@@ -193,3 +197,13 @@ class Worker(Generic[P]):
         else:
             logger.info("%s/%s: given back: %s", claim.namespace, claim.name, why)
             self._observer.given_back(claim.task, why.reason, str(why))
+
+
+def pause_before_release_s(task: Mapping[str, Any], lease_s: int) -> float:
+    """Return the seconds for which a Task is kept before it is given back after a failure.
+
+    Another claim follows at once. If the failure lasts, growing pauses keep the number of writes
+    low. The claim needs no renewal in a pause: they are at most the time between two renewals.
+    """
+    releases = (task.get("status") or {}).get("releases", 0)
+    return min(FIRST_PAUSE_S * 2.0 ** min(releases, 20), lease_s / RENEWALS_PER_LEASE)
