@@ -205,5 +205,5 @@ def pause_before_release_s(task: Mapping[str, Any], lease_s: int) -> float:
     Another claim follows at once. If the failure lasts, growing pauses keep the number of writes
     low. The claim needs no renewal in a pause: they are at most the time between two renewals.
     """
-    releases = (task.get("status") or {}).get("releases", 0)
+    releases: int = (task.get("status") or {}).get("releases", 0)
     return min(FIRST_PAUSE_S * 2.0 ** min(releases, 20), lease_s / RENEWALS_PER_LEASE)
