@@ -13,7 +13,8 @@ from wegent_crds.phases import FINAL, Phase
 
 KILLS_OF_ONE = 4
 """Kills that one Task survives here; the operator fails a Task after six attempts."""
-LEASE_S = 5
+LEASE_S = 10
+"""Seconds. Each running Task renews its claim three times in it: 60 writes a second with 200."""
 DELTAS = 40
 PAUSE_S = 0.5
 RUNNING_WITHIN_S = 60.0
