@@ -79,7 +79,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 traced=tracing.on,
             )
         )
-        pending, own = PendingTasks(settings.namespace_slots), OwnTasks()
+        pending, own = PendingTasks(settings.shared_slots), OwnTasks()
         engine = ChatEngine(caller, store, hub, observer, call_s=settings.call_s)
         worker = Worker(
             client,

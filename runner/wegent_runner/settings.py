@@ -49,8 +49,9 @@ class Settings(BaseSettings):
     """Seconds without a byte after which a call of an LLM counts as failed."""
     call_s: float = Field(default=3600.0, gt=0)
     """Seconds after which a call of an LLM counts as failed, even if its answer still grows."""
-    namespace_share: float = Field(default=0.9, gt=0, le=1)
-    """Largest part of the slots that Tasks of one namespace use, rounded up."""
+    shared_slots_share: float = Field(default=0.9, gt=0, le=1)
+    """Part of the slots that all Tasks may use, rounded up. The rest is for namespaces of which no
+    Task runs here."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severity that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     drain_s: float = Field(default=20.0, ge=0)
@@ -63,9 +64,9 @@ class Settings(BaseSettings):
     """Host at which the API proxy reaches this runner. Empty: `listen_host`."""
 
     @property
-    def namespace_slots(self) -> int:
-        """Number of slots that Tasks of one namespace use."""
-        return math.ceil(self.slots * self.namespace_share)
+    def shared_slots(self) -> int:
+        """Number of slots that all Tasks may use."""
+        return math.ceil(self.slots * self.shared_slots_share)
 
     @field_validator("egress_allow", mode="before")
     @classmethod

@@ -22,7 +22,11 @@ BEFORE = {
 
 
 def meter_of(budget: dict[str, Any]) -> tuple[Meter, Claim]:
-    task = {"spec": {"budget": budget}, "status": {"usage": BEFORE}}
+    return meter_with({"usage": BEFORE, "attempts": 1}, budget)
+
+
+def meter_with(status: dict[str, Any], budget: dict[str, Any]) -> tuple[Meter, Claim]:
+    task = {"spec": {"budget": budget}, "status": status}
     claim = Claim(cast("KubeClient", None), task, 0.0, lambda: 0.0)  # it makes no request
     return Meter(claim), claim
 
@@ -42,6 +46,15 @@ def test_before_a_request(budget: dict[str, Any], said: str | None) -> None:
     with nullcontext() if said is None else pytest.raises(BudgetExceeded, match=said):
         meter.begin_request()
     assert claim.usage["modelRequests"] == (4 if said is None else 3)
+
+
+def test_a_killed_attempt_counts_as_a_request() -> None:
+    """Its runner may have died before it wrote the usage."""
+    meter, _ = meter_with({"attempts": 5, "releases": 2}, {"modelRequests": 3})
+    assert meter.usage.model_requests == 2
+    meter.begin_request()
+    with pytest.raises(BudgetExceeded):
+        meter.begin_request()
 
 
 @pytest.mark.parametrize(

@@ -75,11 +75,13 @@ def test_only_ready_pending_tasks_may_be_claimed() -> None:
     assert not claimable(task("ns", "t", status={}))
 
 
-async def test_a_namespace_doesnt_get_all_slots() -> None:
-    tasks = PendingTasks(namespace_slots=2)
+async def test_namespaces_with_running_tasks_dont_get_the_last_slots() -> None:
+    tasks = PendingTasks(shared_slots=3)
     for number in range(4):
         tasks.changed(task("many", f"t{number}", created=number))
-    assert await names(tasks, 2) == ["many/t0", "many/t1"]
+    tasks.changed(task("too", "t"))
+    tasks.changed(task("too", "u"))
+    assert await names(tasks, 3) == ["many/t0", "too/t", "many/t1"]
     waiting = asyncio.create_task(tasks.get())
     await asyncio.sleep(0)
     tasks.changed(task("few", "t"))
@@ -87,8 +89,11 @@ async def test_a_namespace_doesnt_get_all_slots() -> None:
     waiting = asyncio.create_task(tasks.get())
     await asyncio.sleep(0)
     assert not waiting.done()
+    tasks.release("few")
+    await asyncio.sleep(0)
+    assert not waiting.done()
     tasks.release("many")
-    assert (await waiting)[0].name == "t2"
+    assert (await waiting)[0].name == "u"
 
 
 async def test_a_task_is_offered_again_after_growing_pauses(

@@ -77,15 +77,15 @@ class PendingTasks:
     """Handler of an informer of Pending Tasks, and queue of those that may be claimed.
 
     Args:
-        namespace_slots: Number of Tasks of one namespace that may be in work at once; None for
-            no limit.
+        shared_slots: Number of Tasks in work from which on only namespaces without one get a slot;
+            None for no such number.
         clock: The monotonic clock.
     """
 
     def __init__(
-        self, namespace_slots: int | None = None, clock: Callable[[], float] = time.monotonic
+        self, shared_slots: int | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._namespace_slots = namespace_slots
+        self._shared_slots = shared_slots
         self._clock = clock
         self._queues: OrderedDict[str, _Queue] = OrderedDict()
         self._later: dict[Name, tuple[PendingTask, asyncio.TimerHandle]] = {}
@@ -204,9 +204,10 @@ class PendingTasks:
         self._add(task)
 
     def _pop(self) -> PendingTask | None:
-        limit = self._namespace_slots
+        limit = self._shared_slots
+        reserved = limit is not None and self._in_work.total() >= limit
         for namespace, queue in self._queues.items():
-            if limit is not None and self._in_work[namespace] >= limit:
+            if reserved and namespace in self._in_work:
                 continue
             task = queue.pop()
             self._queues.move_to_end(namespace)

@@ -22,6 +22,10 @@ class Meter:
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self.usage = usage_of(claim.usage)
+        # An attempt whose runner was killed has made a request that may not have been written.
+        status = claim.task["status"]
+        killed = status.get("attempts", 1) - status.get("releases", 0) - 1
+        self.usage.model_requests = max(self.usage.model_requests, killed)
 
     def begin_request(self) -> None:
         """Count a request to a Model that is about to be made.
