@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wegent_runner.runs.items import Event, Message, restarted
+from wegent_runner.runs.hub import Hub
+from wegent_runner.runs.items import FIRST_POSITION, Event, Message, restarted
 from wegent_runner.runs.log import READ_POSITIONS, LogFull, RunLog
 from wegent_runner.serve.sse import PIECE_BYTES, stream
 
@@ -150,6 +151,18 @@ async def test_readers_of_a_run_that_is_given_up_wait_no_longer() -> None:
     await asyncio.wait_for(waiting, 1)
     assert log.ended
     assert "run.ended" not in [event.type for event in log.read(0)]
+
+
+async def test_readers_of_a_log_that_is_replaced_wait_no_longer() -> None:
+    hub, former, log = Hub(), RunLog(1), RunLog(2)
+    hub.add("u", former)
+    waiting = asyncio.create_task(former.wait(FIRST_POSITION))
+    await asyncio.sleep(0)
+    hub.add("u", log)
+    await asyncio.wait_for(waiting, 5)
+    assert former.abandoned
+    assert not log.ended
+    assert hub.get("u") is log
 
 
 def test_a_run_that_writes_too_much_is_stopped() -> None:
