@@ -299,6 +299,17 @@ async def test_a_stream_of_a_stored_run_tells_a_reader_to_drop_text_that_a_retry
     assert second.resume(1, kept.end) == (kept.end, [restarted(2, kept.end, kept.end)])
 
 
+@pytest.mark.parametrize("position", [4, 9, 10**9])
+def test_a_reader_of_an_attempt_that_is_not_known_here_begins_anew(position: int) -> None:
+    log, reader = RunLog(1), Reader()
+    log.begin("ns/b")
+    log.append("a text that is longer than what was read")
+    reader.attempt, reader.position, reader.pieces = 9, position, [(position, "of another log")]
+    reader.resume(log)
+    assert reader.text == "a text that is longer than what was read"
+    assert reader.attempt == 1
+
+
 async def test_a_reader_that_has_the_end_is_told_it_again() -> None:
     """The API proxy takes a stream without the end for a broken one, and tries for a minute."""
     log = RunLog(2)
