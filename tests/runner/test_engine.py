@@ -18,7 +18,7 @@ from wegent_runner.plan.plan import BotPlan, ModelPlan, Plan
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import Message
 from wegent_runner.store.failures import Fenced, StoreError
-from wegent_runner.store.transcripts import Transcript
+from wegent_runner.store.transcripts import Conversation, Transcript
 from wegent_runner.telemetry.metrics import Metrics
 from wegent_runner.telemetry.observer import Observer
 
@@ -34,6 +34,7 @@ class Store:
             for n in range(turns)
         ]
         self.failure = failure
+        self.whole = True
         self.items: list[Message] = []
         self.outcome: dict[str, Any] = {}
 
@@ -45,9 +46,9 @@ class Store:
             uid, fields["namespace"], fields["name"], attempt, previous, "q", (), None
         )
 
-    async def conversation(self, uid: str) -> Sequence[Transcript]:
+    async def conversation(self, uid: str) -> Conversation:
         assert uid == "earlier"
-        return self.earlier
+        return Conversation(self.earlier, self.whole)
 
     async def add(self, _: str, item: Message) -> None:
         self.items.append(item)
@@ -138,6 +139,16 @@ async def test_a_history_that_is_too_long_loses_its_oldest_turns_and_the_transcr
     assert [turn.text for turn in caller.calls[-1]] == ["q9", "a9", "q10", "a10", "q11", "a11", "q"]
     [notice] = store.outcome["notices"]
     assert "9 of its 12 earlier turns were left out" in notice
+    assert recorder.reasons == ["HistoryShortened"]
+
+
+async def test_a_conversation_that_is_not_loaded_whole_says_so() -> None:
+    caller, store = Caller(lambda _: ["yes"]), Store(turns=3)
+    store.whole = False
+    outcome, recorder = await run(caller, store)
+    [notice] = outcome.notices
+    assert "older turns were left out: the Model was sent the newest 3" in notice
+    assert store.outcome["notices"] == list(outcome.notices)
     assert recorder.reasons == ["HistoryShortened"]
 
 

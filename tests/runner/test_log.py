@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wegent_runner.runs.items import Event, Message, restarted
+from wegent_runner.runs.hub import Hub
+from wegent_runner.runs.items import FIRST_POSITION, Event, Message, restarted
 from wegent_runner.runs.log import READ_POSITIONS, LogFull, RunLog
 from wegent_runner.serve.sse import PIECE_BYTES, stream
 
@@ -152,6 +153,18 @@ async def test_readers_of_a_run_that_is_given_up_wait_no_longer() -> None:
     assert "run.ended" not in [event.type for event in log.read(0)]
 
 
+async def test_readers_of_a_log_that_is_replaced_wait_no_longer() -> None:
+    hub, former, log = Hub(), RunLog(1), RunLog(2)
+    hub.add("u", former)
+    waiting = asyncio.create_task(former.wait(FIRST_POSITION))
+    await asyncio.sleep(0)
+    hub.add("u", log)
+    await asyncio.wait_for(waiting, 5)
+    assert former.abandoned
+    assert not log.ended
+    assert hub.get("u") is log
+
+
 def test_a_run_that_writes_too_much_is_stopped() -> None:
     log = RunLog(2, [Message(0, 1, 1, "abc")], max_characters=8)
     log.begin()
@@ -284,6 +297,17 @@ async def test_a_stream_of_a_stored_run_tells_a_reader_to_drop_text_that_a_retry
     second = RunLog(2, [kept])
     assert second.resume(1, 20) == (1, [restarted(2, 1, 1)])
     assert second.resume(1, kept.end) == (kept.end, [restarted(2, kept.end, kept.end)])
+
+
+@pytest.mark.parametrize("position", [4, 9, 10**9])
+def test_a_reader_of_an_attempt_that_is_not_known_here_begins_anew(position: int) -> None:
+    log, reader = RunLog(1), Reader()
+    log.begin("ns/b")
+    log.append("a text that is longer than what was read")
+    reader.attempt, reader.position, reader.pieces = 9, position, [(position, "of another log")]
+    reader.resume(log)
+    assert reader.text == "a text that is longer than what was read"
+    assert reader.attempt == 1
 
 
 async def test_a_reader_that_has_the_end_is_told_it_again() -> None:

@@ -6,9 +6,13 @@ import httpx2
 import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk
+from pydantic_ai.direct import model_request
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelRequest
 
 from tests.support.provider import Provider
-from wegent_runner.engine.providers import FastOpenAI
+from wegent_runner.engine.providers import FastOpenAI, model_of
+from wegent_runner.plan.plan import ModelPlan
 
 FRAME = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 TOOL = {"index": 0, "id": "t", "type": "function", "function": {"name": "f", "arguments": "{"}}
@@ -64,6 +68,21 @@ async def test_a_chunk_is_the_one_that_the_sdk_builds(data: Any) -> None:
     assert built[0] == built[1]
     if isinstance(built[1], ChatCompletionChunk):
         assert built[0].model_extra == built[1].model_extra
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
+async def test_the_path_of_messages_has_its_version_once(path: str) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.path)
+        return httpx2.Response(404, json={})
+
+    plan = ModelPlan("ns/m", "anthropic", "m", "messages", f"http://127.0.0.1:1{path}")
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
+        with pytest.raises(ModelHTTPError):
+            await model_request(model_of(plan, None, http), [ModelRequest.user_text_prompt("Hi")])
+    assert asked == ["/v1/messages"]
 
 
 async def test_the_sdk_asks_for_each_chunk(

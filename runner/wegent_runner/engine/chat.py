@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from wegent_crds.former_tasks import former_uids
@@ -30,6 +30,14 @@ NOT_SENT: Final = frozenset({"KeyNotUsable", "KeyUnreadable", "EgressRefused"})
 """Reasons of failures before a request is sent."""
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The turns before a prompt. ``whole`` is False if older ones were not loaded."""
+
+    turns: Sequence[Turn]
+    whole: bool = True
 
 
 class ChatEngine:
@@ -125,17 +133,16 @@ class ChatEngine:
 
     async def _turns_before(
         self, plan: Plan, stored: Transcript, previous: Mapping[str, Any] | None
-    ) -> Sequence[Turn]:
+    ) -> Before:
         """Return the conversation before the prompt; empty if the Task begins one."""
-        turns: list[Turn] = []
+        turns, whole = list[Turn](), True
         if stored.previous is not None:
-            turns = turns_of(await self._store.conversation(stored.previous))
+            earlier = await self._store.conversation(stored.previous)
+            turns, whole = turns_of(earlier.transcripts), earlier.whole
             turns = turns or (turns_of_task(previous) if previous else [])
-        return [*turns, *(Turn(turn.role, turn.text) for turn in plan.history)]
+        return Before([*turns, *(Turn(turn.role, turn.text) for turn in plan.history)], whole)
 
-    async def _answer(
-        self, claim: Claim, plan: Plan, before: Sequence[Turn], log: RunLog
-    ) -> Outcome:
+    async def _answer(self, claim: Claim, plan: Plan, before: Before, log: RunLog) -> Outcome:
         if log.messages and log.messages[-1].status == "completed":
             # A former attempt was killed between the answer and the end of its Task.
             return Outcome(Phase.COMPLETED, result=log.messages[-1].text)
@@ -184,7 +191,7 @@ class _Conversation:
         chance: Callable[[float, float], float],
         claim: Claim,
         plan: Plan,
-        before: Sequence[Turn],
+        before: Before,
         log: RunLog,
     ) -> None:
         self._caller = caller
@@ -227,7 +234,7 @@ class _Conversation:
 
     async def _call(self, model: ModelPlan) -> None:
         """Call one Model, several times if need be."""
-        tries, told = 0, self._before
+        tries, told = 0, self._before.turns
         while True:
             try:
                 await self._stream_in_time(model, told)
@@ -247,8 +254,10 @@ class _Conversation:
                 self._observer.retrying(self._claim.task, str(error))
                 await asyncio.sleep(pause_s)
             else:
-                if len(told) < len(self._before):
-                    self.notices.append(left_out(self._before, told))
+                if not self._before.whole or len(told) < len(self._before.turns):
+                    self.notices.append(
+                        left_out(self._before.turns, told, whole=self._before.whole)
+                    )
                     self._observer.shortened(self._claim.task, self.notices[-1])
                 return
             self._log.discard()

@@ -30,8 +30,19 @@ def turns_of_task(task: Mapping[str, Any]) -> list[Turn]:
     return [Turn("user", task["spec"]["prompt"]), Turn("assistant", result)] if result else []
 
 
-def left_out(before: Sequence[Turn], after: Sequence[Turn]) -> str:
-    """Return the notice that says how much of a conversation an LLM was not told."""
+def left_out(before: Sequence[Turn], after: Sequence[Turn], *, whole: bool = True) -> str:
+    """Return the notice that says how much of a conversation an LLM was not told.
+
+    Args:
+        before: the turns that were loaded.
+        after: those of them that were sent.
+        whole: False if there are older turns, which were not loaded. Their number isn't known.
+    """
+    if not whole:
+        return (
+            "The conversation is too long. Its older turns were left out:"
+            f" the Model was sent the newest {len(after) // 2}."
+        )
     return (
         f"The conversation is too long for the Model. {(len(before) - len(after)) // 2} of its"
         f" {len(before) // 2} earlier turns were left out, the oldest first."

@@ -78,9 +78,8 @@ def model_of(plan: ModelPlan, key: str | None, http: httpx2.AsyncClient) -> Mode
     """Return the model that pydantic-ai calls. Retries are ours, and not the SDK's."""
     url, key = base_url(plan), key or NO_KEY
     if plan.api_format == "messages":
-        anthropic = AsyncAnthropic(
-            api_key=key, base_url=url.removesuffix("/v1"), http_client=http, max_retries=0
-        )
+        root = url.rstrip("/").removesuffix("/v1")  # the SDK adds it
+        anthropic = AsyncAnthropic(api_key=key, base_url=root, http_client=http, max_retries=0)
         return AnthropicModel(plan.model, provider=AnthropicProvider(anthropic_client=anthropic))
     openai = OpenAIProvider(
         openai_client=FastOpenAI(api_key=key, base_url=url, http_client=http, max_retries=0)

@@ -17,7 +17,9 @@ class Hub:
         return self._logs.get(uid)
 
     def add(self, uid: str, log: RunLog) -> None:
-        """Add the log of a run that begins."""
+        """Add the log of a run that begins. It ends the streams of a former attempt's log."""
+        if (former := self._logs.get(uid)) is not None:
+            former.abandon()
         self._logs[uid] = log
 
     def remove(self, uid: str, log: RunLog) -> None:

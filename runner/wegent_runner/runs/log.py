@@ -199,13 +199,16 @@ class RunLog:
 
         What a former attempt had not finished is written again. Its reader is told to drop it. So
         is a reader behind the end of this log: it has read text that was dropped later. A reader
-        that has ``run.ended`` is told it again: a stream without it is taken for a broken one.
+        that has ``run.ended`` is told it again: a stream without it is taken for a broken one. A
+        reader of an attempt that is not known here drops all and begins anew.
 
         Returns:
             The position in this log, and the events that precede those of :meth:`read`.
         """
-        if position < FIRST_POSITION or attempt > self.attempt:
+        if position < FIRST_POSITION:
             return position, []
+        if attempt > self.attempt:
+            return FIRST_POSITION, [restarted(self.attempt, FIRST_POSITION, FIRST_POSITION)]
         if attempt == self.attempt:
             if position <= self.end:
                 return position - (position == self._ended_at), []

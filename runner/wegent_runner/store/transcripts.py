@@ -30,6 +30,9 @@ from wegent_runner.store.tables import Item, Run
 
 MAX_TURNS: Final = 200
 """Maximum number of earlier Tasks in a conversation."""
+MAX_CONVERSATION_BYTES: Final = 2 << 20
+"""Maximum size of a conversation's texts in UTF-8: about half a million tokens. Each slot holds one
+conversation, and all slots together must fit into the runner's memory."""
 GRACE_S: Final = 2.0
 """Seconds by which a whole operation may exceed the database's own timeouts, which come first."""
 PROBE_CHARACTERS: Final = 65536
@@ -50,6 +53,25 @@ class Transcript:
     outcome: Mapping[str, Any] | None
     history: tuple[Mapping[str, str], ...] = ()
     """Turns before the prompt, each with ``role`` and ``content``."""
+
+    @property
+    def size(self) -> int:
+        """Number of bytes of its texts in UTF-8."""
+        said = [self.prompt, *(turn["content"] for turn in self.history)]
+        return sum(len(text.encode()) for text in (*said, *(item.text for item in self.items)))
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The stored turns of a Task and of those before it.
+
+    Attributes:
+        transcripts: The transcripts, the oldest first.
+        whole: False if older ones were left out, because there are too many or too long ones.
+    """
+
+    transcripts: Sequence[Transcript]
+    whole: bool = True
 
 
 P = ParamSpec("P")
@@ -222,21 +244,26 @@ class TranscriptStore:
         async with self._read() as connection:
             return await _transcript(connection, uid)
 
-    async def conversation(self, uid: str) -> Sequence[Transcript]:
-        """Return a Task's transcript and those before it, the oldest first.
+    async def conversation(self, uid: str) -> Conversation:
+        """Return a Task's transcript and those before it, as many as one run may hold in memory.
 
         Raises:
             StoreError: the database failed.
         """
         turns: dict[str, Transcript] = {}
         place: str | None = uid
-        while place is not None and place not in turns and len(turns) < MAX_TURNS:
+        room, whole = MAX_CONVERSATION_BYTES, True
+        while place is not None and place not in turns:
             transcript = await self.get(place)
             if transcript is None:
                 break
+            room -= transcript.size
+            if turns and (room < 0 or len(turns) == MAX_TURNS):
+                whole = False
+                break
             turns[place] = transcript
             place = transcript.previous
-        return list(turns.values())[::-1]
+        return Conversation(list(turns.values())[::-1], whole)
 
     @_to_its_end
     async def adopt(self, uid: str, former: Sequence[str], *, namespace: str, name: str) -> bool:

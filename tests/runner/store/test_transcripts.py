@@ -6,6 +6,7 @@ import random
 import pytest
 
 from wegent_runner.runs.items import Message
+from wegent_runner.store import transcripts
 from wegent_runner.store.failures import Fenced
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
 
@@ -158,22 +159,56 @@ async def test_any_text_is_stored_at_its_length(
     assert len(stored) == len(text)
 
 
+async def conversation(store: TranscriptStore, uid: str) -> list[str]:
+    found = await store.conversation(uid)
+    assert found.whole
+    return [it.uid for it in found.transcripts]
+
+
 async def test_a_conversation_is_returned_with_its_oldest_turn_first(
     store: TranscriptStore,
 ) -> None:
     await begin(store, "a")
     await begin(store, "b", previous="a")
     await begin(store, "c", previous="b")
-    assert [it.uid for it in await store.conversation("c")] == ["a", "b", "c"]
+    assert await conversation(store, "c") == ["a", "b", "c"]
     await store.delete(["a"])
-    assert [it.uid for it in await store.conversation("c")] == ["b", "c"]
-    assert await store.conversation("absent") == []
+    assert await conversation(store, "c") == ["b", "c"]
+    assert await conversation(store, "absent") == []
 
 
 async def test_a_conversation_that_leads_back_to_itself_ends(store: TranscriptStore) -> None:
     await begin(store, "a", previous="b")
     await begin(store, "b", previous="a")
-    assert [it.uid for it in await store.conversation("b")] == ["a", "b"]
+    assert await conversation(store, "b") == ["a", "b"]
+
+
+async def test_a_long_conversation_is_loaded_up_to_its_maximum_size(
+    store: TranscriptStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcripts, "MAX_CONVERSATION_BYTES", 1000)
+    for number, letters in enumerate(["o" * 100, "😀" * 50, "n" * 700, "b" * 2000]):
+        uid = f"u{number}"
+        await begin(store, uid, previous=f"u{number - 1}" if number else None)
+        await store.add(uid, Message(0, 1, 1, letters))
+    for uid, loaded, whole in [("u3", ["u3"], False), ("u2", ["u1", "u2"], False)]:
+        found = await store.conversation(uid)
+        assert [it.uid for it in found.transcripts] == loaded
+        assert found.whole is whole
+    assert await conversation(store, "u1") == ["u0", "u1"]
+
+
+async def test_more_turns_than_the_maximum_are_left_out(
+    store: TranscriptStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcripts, "MAX_TURNS", 2)
+    await begin(store, "a")
+    await begin(store, "b", previous="a")
+    await begin(store, "c", previous="b")
+    assert await conversation(store, "b") == ["a", "b"]
+    found = await store.conversation("c")
+    assert [it.uid for it in found.transcripts] == ["b", "c"]
+    assert not found.whole
 
 
 async def test_a_restored_task_takes_its_former_transcript_over(store: TranscriptStore) -> None:
@@ -190,7 +225,7 @@ async def test_a_restored_task_takes_its_former_transcript_over(store: Transcrip
     assert found is not None
     assert found.items[0].text == "answer"
     assert found.outcome == {"phase": "Completed"}
-    assert [it.uid for it in await store.conversation("next")] == ["new", "next"]
+    assert await conversation(store, "next") == ["new", "next"]
 
 
 async def test_a_restored_task_that_has_run_keeps_its_own_transcript(
