@@ -27,6 +27,8 @@ _TYPES: Final = {
 SERVER_ERROR: Final = "server_error"
 NO_RETRY: Final = {"x-should-retry": "false"}
 """Header by which OpenAI's SDKs don't send the request again. A second one would make a Task."""
+TASK_MADE: Final = "openai_task_made"
+"""Entry of a request's state once the request has made a Task."""
 
 
 class Refusal(Exception):  # noqa: N818 - names the answer
@@ -89,6 +91,11 @@ async def on_refusal(_: Request, error: Exception) -> Response:
     return Response(encode_json({"error": body}), error.status, media_type=JSON)
 
 
+def task_made(request: Request) -> None:
+    """Give each error that follows the header `NO_RETRY`: the Task runs, and costs money."""
+    setattr(request.state, TASK_MADE, True)
+
+
 class OpenAIErrors:
     """ASGI middleware that gives each error below ``/v1/`` OpenAI's form.
 
@@ -104,6 +111,7 @@ class OpenAIErrors:
         if scope["type"] != "http" or not _is_ours(scope):
             await self.app(scope, receive, send)
             return
+        scope.setdefault("state", {})
         started: Message | None = None
         body = bytearray()
 
@@ -111,6 +119,8 @@ class OpenAIErrors:
             nonlocal started
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 started = message
+                if getattr(Request(scope).state, TASK_MADE, False):
+                    MutableHeaders(scope=message).update(NO_RETRY)
             elif started is None:
                 await send(message)
             else:

@@ -12,7 +12,7 @@ from wegent_api.http.query import Parameters, no_repeats
 from wegent_api.http.request_scope import until_answered
 from wegent_api.http.sse import EventStream, Frames
 from wegent_api.http.state import SettingsDep
-from wegent_api.openai_api.errors import Refusal, invalid, unsupported
+from wegent_api.openai_api.errors import Refusal, invalid, task_made, unsupported
 from wegent_api.openai_api.ids import RESPONSE, TaskId
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
@@ -122,6 +122,7 @@ async def create(
             metadata=wanted.metadata,
             background=bool(wanted.background),
         )
+        task_made(request)
         if wanted.stream:
             return EventStream(
                 _frames(follower, conversations, task),
