@@ -25,6 +25,7 @@ from wegent_api.runs.waiting import TASKS, wait_for_change, waiting
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.runners import RETRY_AFTER_S, NotHere, Runners, former_life
 from wegent_api.upstream.watches import Watches
+from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
 from wegent_crds.phases import FINAL, Phase
 from wegent_kube.backoff import Backoff
 from wegent_kube.encoding import encode_json
@@ -85,7 +86,7 @@ class Follower:
 
         The last one is ``run.ended``, or ``error`` with a ``Status`` if the Task can't be read
         any more. A failure that may pass is retried for a while. So ``run.ended`` follows the
-        whole text, or there is no transcript.
+        whole text, or it has the result, because no runner gives a transcript.
         """
         metadata = task["metadata"]
         namespace, name, uid = metadata["namespace"], metadata["name"], metadata["uid"]
@@ -93,10 +94,11 @@ class Follower:
         backoff = Backoff(cap_s=LONGEST_PAUSE_S)
         looked, failing_since = True, math.inf
         while True:
+            allowed = looked
             try:
                 if not looked:
                     task = await self.task(caller, namespace, name)
-                looked = False
+                looked, allowed = False, True
                 if task["metadata"]["uid"] != uid:
                     yield _ended(task | {"status": {"phase": "Deleted"}})
                     return
@@ -110,10 +112,14 @@ class Follower:
             except Problem as problem:
                 failing_since = min(failing_since, time.monotonic())
                 patient = time.monotonic() - failing_since < self._patience_s
-                if not (_may_pass(problem) and patient):
+                if _may_pass(problem) and patient:
+                    await backoff.wait()
+                    continue
+                if allowed and not following.blocks.last_id and has_whole_end(task):
+                    yield _ended(task)
+                else:
                     yield frame("error", encode_json(problem.status))
-                    return
-                await backoff.wait()
+                return
             else:
                 backoff.reset()
 
@@ -199,7 +205,7 @@ class Follower:
         after = {"after": blocks.last_id} if blocks.last_id else {}
         blocks.restart()
         async with self._runners.open(address, path, {**params, **after}) as response:
-            while chunk := await _read(response, until):
+            while not blocks.ended and (chunk := await _read(response, until)):
                 if whole := blocks.feed(chunk):
                     yield whole
 
@@ -244,8 +250,16 @@ def _may_pass(problem: Problem) -> bool:
     return problem.code == HTTPStatus.TOO_MANY_REQUESTS or problem.code >= 500
 
 
+def has_whole_end(task: Mapping[str, Any]) -> bool:
+    """Return True if a Task has ended, and its status has the whole result."""
+    status = task.get("status") or {}
+    # A longer result is cut to exactly this length.
+    is_cut = len(status.get("result") or "") >= RESULT_MAX_CHARACTERS
+    return status.get("phase") in FINAL and not is_cut
+
+
 def _ended(task: dict[str, Any]) -> bytes:
-    """Return the end of a run of which no runner has a transcript."""
+    """Return the end of a run of which no runner has, or gives, a transcript."""
     status = task.get("status") or {}
     told = {
         "type": "run.ended",
