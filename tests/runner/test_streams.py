@@ -81,3 +81,17 @@ async def test_a_late_viewer_gets_all_from_the_store(
     ).expect(200)
     assert transcript["items"][0]["content"][0]["text"] == "Say hello."
     assert transcript["items"][1]["content"][0]["text"] == "Hello, world."
+
+
+async def test_the_header_of_a_browser_overrides_the_parameter(
+    client: Client, namespace: str, make_task: MakeTask, ended: MakeTask
+) -> None:
+    await make_task()
+    await ended()
+    viewer = Viewer(client, namespace)
+    await viewer.read()
+    path = f"/api/v1/kinds/tasks/t/events?namespace={namespace}"
+    again = await client.get(f"{path}&after=1.1", headers={"Last-Event-ID": viewer.last_id})
+    assert "output_text" not in again.content.decode()
+    from_there = await client.get(f"{path}&after={viewer.last_id}")
+    assert again.content == from_there.content

@@ -50,7 +50,10 @@ def _event_id(value: str | None) -> str | None:
 
 LastEventId = Annotated[
     Annotated[str, Field(pattern=rf"{EVENT_ID}|^$")] | None,
-    Header(alias="Last-Event-ID", description="As `after`, which browsers send by themselves."),
+    Header(
+        alias="Last-Event-ID",
+        description="As `after`, which it overrides. Browsers send it by themselves.",
+    ),
     AfterValidator(_event_id),
 ]
 StreamLimiterDep = Annotated[ConcurrencyLimiter, Depends(FromState("run_limiter"))]
@@ -90,7 +93,8 @@ async def events(
     drops all text after the position `valid_until`.
     """
     task = await follower.task(caller, parameters.namespace, name)
-    after = parameters.after or last_event_id or ""
+    # A browser connects again with the URL that it began with, and sends its position as a header.
+    after = last_event_id or parameters.after or ""
     async with AsyncExitStack() as stack:
         stack.enter_context(limiter.one(await subject(user_api, caller)))
         return EventStream(
