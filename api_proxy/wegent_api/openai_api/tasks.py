@@ -21,6 +21,7 @@ from wegent_api.runs.follow import Follower, FollowerDep
 from wegent_api.runs.waiting import TASKS
 from wegent_api.settings import Settings
 from wegent_api.upstream.runners import Runners, RunnersDep
+from wegent_crds.conditions import ConditionType
 from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.registry import API_VERSION, GROUP, TASK, TEAM
@@ -38,6 +39,9 @@ PROJECT: Final = "OpenAI-Project"
 TITLE_MAX: Final = 80
 UNSTORED_TTL_S: Final = 3600
 """Seconds for which a Task with ``store: false`` is kept after its end. A client may still read."""
+
+MUST_HOLD: Final = frozenset({ConditionType.READY, ConditionType.SERVED})
+"""Conditions of a Team without which its Tasks would wait for as long as their clients do."""
 
 T = TypeVar("T")
 
@@ -62,7 +66,7 @@ class Conversations:
         """Return the Team of a model.
 
         Raises:
-            Refusal: there is no such Team, or it isn't ready and must be.
+            Refusal: there is no such Team, or it isn't ready or has no runner, and must.
             UpstreamStatus: the caller may not read the Team.
         """
         key = team_of(model)
@@ -84,7 +88,7 @@ class Conversations:
             raise
         conditions = (team.get("status") or {}).get("conditions") or ()
         for condition in conditions if must_be_ready else ():
-            if condition["type"] == "Ready" and condition["status"] == "False":
+            if condition["type"] in MUST_HOLD and condition["status"] == "False":
                 raise Refusal(
                     400,
                     f"The Team '{model}' is not ready: {condition.get('message', '')}",
