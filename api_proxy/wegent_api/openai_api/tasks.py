@@ -17,12 +17,11 @@ from wegent_api.names import is_dns_label
 from wegent_api.openai_api.errors import Refusal
 from wegent_api.openai_api.ids import TaskId, new_task_name, team_of
 from wegent_api.openai_api.run_events import ENDED, ERROR, Ending, Output, events_of
-from wegent_api.runs.follow import Follower, FollowerDep
+from wegent_api.runs.follow import Follower, FollowerDep, end_of, is_cut
 from wegent_api.runs.waiting import TASKS
 from wegent_api.settings import Settings
 from wegent_api.upstream.runners import Runners, RunnersDep
 from wegent_crds.conditions import ConditionType
-from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.registry import API_VERSION, GROUP, TASK, TEAM
 from wegent_kube.content_types import MERGE_PATCH
@@ -175,6 +174,7 @@ class Conversations:
         """Return the end of a run, or None if it hasn't ended.
 
         A runner stores the end before it writes the Task's status, and knows it a moment earlier.
+        If the operator has ended the Task in between, the Task's status has the end.
 
         Raises:
             Unavailable: no runner gives the transcript now, and the result in the status is cut.
@@ -185,8 +185,7 @@ class Conversations:
         try:
             transcript = await self._transcript(task)
         except Unavailable:
-            # A longer result is cut to exactly this length.
-            if len(status.get("result") or "") >= RESULT_MAX_CHARACTERS:
+            if is_cut(status):
                 raise
             transcript = {}
         told = transcript.get("outcome")
@@ -194,7 +193,7 @@ class Conversations:
             told = status if status["phase"] in FINAL else None
         if told is None:
             return None
-        return Ending.of({**status, **told}, _answered(transcript))
+        return Ending.of({**status, **end_of(task, told)}, _answered(transcript))
 
     async def items(self, task: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the finished items of a run; none if there is no transcript.

@@ -20,7 +20,7 @@ from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Problem, Unavailable
 from wegent_api.http.sse import Frames, frame
 from wegent_api.http.state import FromState
-from wegent_api.runs.blocks import Blocks
+from wegent_api.runs.blocks import END, Blocks, events_in
 from wegent_api.runs.waiting import TASKS, wait_for_change, waiting
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.runners import RETRY_AFTER_S, NotHere, Runners, former_life
@@ -115,7 +115,7 @@ class Follower:
                 if _may_pass(problem) and patient:
                     await backoff.wait()
                     continue
-                if allowed and not following.blocks.last_id and has_whole_end(task):
+                if allowed and not following.blocks.last_id and _has_whole_result(task):
                     yield _ended(task)
                 else:
                     yield frame("error", encode_json(problem.status))
@@ -148,7 +148,7 @@ class Follower:
         try:
             async with aclosing(self._relayed(task, blocks)) as relayed:
                 async for whole in relayed:
-                    yield whole
+                    yield _corrected(whole, task) if has_ended and blocks.ended else whole
         except LookAgain:
             return
         except NotHere:
@@ -250,21 +250,47 @@ def _may_pass(problem: Problem) -> bool:
     return problem.code == HTTPStatus.TOO_MANY_REQUESTS or problem.code >= 500
 
 
-def has_whole_end(task: Mapping[str, Any]) -> bool:
-    """Return True if a Task has ended, and its status has the whole result."""
-    status = task.get("status") or {}
+def is_cut(status: Mapping[str, Any]) -> bool:
+    """Return True if the result in a Task's status is not the whole one."""
     # A longer result is cut to exactly this length.
-    is_cut = len(status.get("result") or "") >= RESULT_MAX_CHARACTERS
-    return status.get("phase") in FINAL and not is_cut
+    return len(status.get("result") or "") >= RESULT_MAX_CHARACTERS
+
+
+def _has_whole_result(task: Mapping[str, Any]) -> bool:
+    status = task.get("status") or {}
+    return status.get("phase") in FINAL and bool(status.get("result")) and not is_cut(status)
+
+
+def end_of(task: Mapping[str, Any], stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the end of a run: the one that its runner has stored, or that of the Task.
+
+    They differ if the operator ended the Task before the runner could write its status.
+    """
+    status = task.get("status") or {}
+    if status.get("phase") not in FINAL or status["phase"] == stored.get("phase"):
+        return stored
+    return {key: it for key, it in stored.items() if key != "message"} | _end_in(status)
+
+
+def _end_in(status: Mapping[str, Any], *more: str) -> dict[str, Any]:
+    return {key: status[key] for key in ("phase", "message", *more, "usage") if key in status}
+
+
+def _corrected(whole: bytes, task: Mapping[str, Any]) -> bytes:
+    """Return events of which the last one, ``run.ended``, agrees with a Task that has ended."""
+    *_, last = events_in(whole)
+    told = end_of(task, last.data)
+    if told is last.data:
+        return whole
+    before = whole.rfind(END, 0, whole.rindex(b"event: " + last.type.encode())) + len(END)
+    start = before if before >= len(END) else 0
+    return whole[:start] + frame(last.type, encode_json(told), id_=last.id)
 
 
 def _ended(task: dict[str, Any]) -> bytes:
     """Return the end of a run of which no runner has, or gives, a transcript."""
     status = task.get("status") or {}
-    told = {
-        "type": "run.ended",
-        **{key: status[key] for key in ("phase", "message", "result", "usage") if key in status},
-    }
+    told = {"type": "run.ended", **_end_in(status, "result")}
     return frame("run.ended", encode_json(told))
 
 

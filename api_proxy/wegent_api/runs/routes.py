@@ -17,7 +17,7 @@ from wegent_api.http.query import Name, OneParameters, no_repeats
 from wegent_api.http.sse import MEDIA_TYPE, EventStream
 from wegent_api.http.state import FromState, SettingsDep
 from wegent_api.runs.cancel import request_cancel
-from wegent_api.runs.follow import FollowerDep
+from wegent_api.runs.follow import FollowerDep, end_of
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import subject
@@ -122,6 +122,8 @@ async def transcript(
     """Get the finished items of a Task's run: its prompt and the messages."""
     task = await follower.task(caller, parameters.namespace, name)
     body: dict[str, Any] = await runners.read(task)
+    if (stored := body.get("outcome")) is not None:
+        body["outcome"] = end_of(task, stored)
     return body
 
 

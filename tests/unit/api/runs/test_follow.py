@@ -199,6 +199,18 @@ async def test_the_end_is_told_once() -> None:
     assert [it.type for it in events] == ["run.ended"]
 
 
+@pytest.mark.parametrize("pieces", [1, 3], ids=["at once", "one by one"])
+async def test_the_operators_end_of_a_task_is_the_end(pieces: int) -> None:
+    timed_out = task("Failed", message="spec.timeoutSeconds: the Task timed out")
+    parts = [delta(2, "a"), delta(4, "bc"), ended(5)]
+    backlog: list[Piece] = [*parts] if pieces == len(parts) else [b"".join(parts)]
+    events = await follow(Fake(tasks=[timed_out], runners={"one": [backlog]}), timed_out)
+    assert text(events) == "abc"
+    assert (events[-1].type, events[-1].id) == ("run.ended", "1.5")
+    assert events[-1].data["phase"] == "Failed"
+    assert events[-1].data["message"] == "spec.timeoutSeconds: the Task timed out"
+
+
 async def test_a_task_that_no_runner_began_ends_without_any_runner() -> None:
     (event,) = await follow(Fake(), task("Cancelled", attempts=0))
     assert (event.type, event.data["phase"]) == ("run.ended", "Cancelled")
