@@ -184,7 +184,7 @@ async def retrieve(
 )
 async def cancel(conversations: ConversationsDep, response_id: ResponseId) -> Response:
     """Cancel the run of a response. Its partial text is kept."""
-    task = await conversations.cancel(await _task(conversations, response_id))
+    task = await conversations.cancel(TaskId.of(await _task(conversations, response_id)))
     body = response_body(task, await conversations.ending(task))
     if body["status"] in {"queued", "in_progress"}:
         body["status"] = "cancelled"

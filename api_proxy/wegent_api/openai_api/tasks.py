@@ -17,6 +17,7 @@ from wegent_api.names import is_dns_label
 from wegent_api.openai_api.errors import Refusal
 from wegent_api.openai_api.ids import TaskId, new_task_name, team_of
 from wegent_api.openai_api.run_events import ENDED, ERROR, Ending, Output, events_of
+from wegent_api.runs.cancel import request_cancel
 from wegent_api.runs.follow import Follower, FollowerDep, end_of, is_cut
 from wegent_api.runs.waiting import TASKS
 from wegent_api.settings import Settings
@@ -24,7 +25,6 @@ from wegent_api.upstream.runners import Runners, RunnersDep
 from wegent_crds.conditions import ConditionType
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.registry import API_VERSION, GROUP, TASK, TEAM
-from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import resource_of
 
@@ -152,17 +152,10 @@ class Conversations:
         """
         return await self._follower.task(self.caller, id_.namespace, id_.name)
 
-    async def cancel(self, task: dict[str, Any]) -> dict[str, Any]:
+    async def cancel(self, id_: TaskId) -> dict[str, Any]:
         """Cancel a Task that has not ended, and return it."""
-        if (task.get("status") or {}).get("phase") in FINAL or task["spec"].get("cancel"):
-            return task
-        cancelled: dict[str, Any] = await self._writer.user_api.request_json(
-            self.caller,
-            "PATCH",
-            _path(task),
-            body={"spec": {"cancel": True}},
-            content_type=MERGE_PATCH,
-        )
+        answer = await request_cancel(self._writer.user_api, self.caller, id_.namespace, id_.name)
+        cancelled: dict[str, Any] = json.loads(answer.body)
         return cancelled
 
     async def delete(self, id_: TaskId) -> None:
@@ -269,10 +262,6 @@ async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T | Non
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _path(task: Mapping[str, Any]) -> str:
-    return TASKS.path(task["metadata"]["namespace"], task["metadata"]["name"])
 
 
 def _answered(transcript: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -133,7 +133,11 @@ async def transcript(
     summary="Cancel a Task",
     status_code=202,
     response_class=Response,
-    responses={202: response("The Task.", "Task"), **statuses(*REFUSED, 404, 409, 422)},
+    responses={
+        200: response("The Task, which has ended before and stays as it is.", "Task"),
+        202: response("The Task, with `spec.cancel`.", "Task"),
+        **statuses(*REFUSED, 404, 409, 422),
+    },
     dependencies=[Depends(no_body)],
 )
 async def cancel(
@@ -142,6 +146,9 @@ async def cancel(
     name: Name,
     parameters: Annotated[OneParameters, Query()],
 ) -> Response:
-    """Set `spec.cancel`. A running Task is stopped, and its partial text is kept."""
+    """Set `spec.cancel`. A running Task is stopped, and its partial text is kept.
+
+    A Task that has ended is returned as it is.
+    """
     answer = await request_cancel(user_api, caller, parameters.namespace, name)
-    return Response(answer.body, 202, dict(answer.headers), media_type="application/json")
+    return answer.response()
