@@ -274,4 +274,7 @@ def _title(prompt: str) -> str:
     words = " ".join(prompt[: TITLE_MAX * 4].split()) or "Untitled"
     if len(words) <= TITLE_MAX:
         return words
-    return words[: TITLE_MAX - 1].rpartition(" ")[0][: TITLE_MAX - 1] + "…"
+    beginning = words[: TITLE_MAX - 1]
+    whole_words = beginning.rpartition(" ")[0]
+    # Chinese and Japanese have no spaces between words.
+    return (whole_words if len(whole_words) >= TITLE_MAX // 2 else beginning) + "…"
