@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Request
@@ -209,12 +209,13 @@ class Conversations:
             Problem: the Task can't be read any more.
         """
         output = Output()
-        async for event in events_of(self._follower.frames(self.caller, task, "")):
-            output.take(event)
-            if event.type == ENDED:
-                return Ending.of(event.data, output.items)
-            if event.type == ERROR:
-                raise problem_of(event.data)
+        async with aclosing(self._follower.frames(self.caller, task, "")) as frames:
+            async for event in events_of(frames):
+                output.take(event)
+                if event.type == ENDED:
+                    return Ending.of(event.data, output.items)
+                if event.type == ERROR:
+                    raise problem_of(event.data)
         raise Unavailable("the run can't be followed any more; retrieve the response later")
 
 
