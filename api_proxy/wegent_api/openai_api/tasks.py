@@ -14,7 +14,7 @@ from wegent_api.http.state import SettingsDep
 from wegent_api.kinds.object_writer import ObjectWriter, ObjectWriterDep
 from wegent_api.kinds.request_ids import with_request_id
 from wegent_api.names import is_dns_label
-from wegent_api.openai_api.errors import Refusal
+from wegent_api.openai_api.errors import Refusal, no_such_model
 from wegent_api.openai_api.ids import TaskId, new_task_name, team_of
 from wegent_api.openai_api.run_events import ENDED, ERROR, Ending, Output, events_of
 from wegent_api.runs.cancel import request_cancel
@@ -69,21 +69,15 @@ class Conversations:
             UpstreamStatus: the caller may not read the Team.
         """
         key = team_of(model)
-        missing = Refusal(
-            404,
-            f"The model '{model[:100]}' does not exist. A model is a Team: namespace/name.",
-            param="model",
-            code="model_not_found",
-        )
         if key is None:
-            raise missing
+            raise no_such_model(model)
         try:
             team: dict[str, Any] = await self._writer.user_api.request_json(
                 self.caller, "GET", TEAMS.path(key.namespace, key.name)
             )
         except UpstreamStatus as refused:
             if refused.is_not_found:
-                raise missing from refused
+                raise no_such_model(model) from refused
             raise
         conditions = (team.get("status") or {}).get("conditions") or ()
         for condition in conditions if must_be_ready else ():

@@ -66,6 +66,11 @@ async def _get(path: str, method: str = "GET", root: str = "") -> httpx.Response
             404,
             {"type": "invalid_request_error", "param": "model", "code": "model_not_found"},
         ),
+        (
+            "/v1/models/gpt-4",
+            404,
+            {"type": "invalid_request_error", "param": "model", "code": "model_not_found"},
+        ),
         ("/v1/none", 404, {"type": "invalid_request_error", "param": None, "code": None}),
     ],
 )
