@@ -341,6 +341,9 @@ async def test_errors_are_those_of_the_sdk(sdk: AsyncOpenAI, model: str, namespa
     assert missing.value.code == "model_not_found"
     with pytest.raises(openai.NotFoundError):
         await sdk.responses.create(model="gpt-4o", input="Hi")
+    with pytest.raises(openai.NotFoundError, match="'gpt-4'") as missing:
+        await sdk.models.retrieve("gpt-4")
+    assert missing.value.code == "model_not_found"
     with pytest.raises(openai.NotFoundError):
         await sdk.responses.retrieve("resp_nothing")
     with pytest.raises(openai.PermissionDeniedError):

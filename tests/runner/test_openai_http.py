@@ -10,8 +10,10 @@ from aiohttp import hdrs
 
 from tests.api.sockets import answer, connected
 from tests.runner.conftest import Running
+from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Answer, Client
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -189,3 +191,20 @@ async def test_a_body_of_100_mb_is_refused_before_it_is_sent(client: Client) -> 
         await asyncio.gather(sending, return_exceptions=True)
     assert status == 413
     assert json.loads(body)["error"]["message"].startswith("the body is too large")
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/responses"])
+async def test_an_error_after_the_making_of_the_task_is_not_retried(
+    runner: Running, client: Client, model: str, provider: Provider, path: str, kubectl: Kubectl
+) -> None:
+    assert runner.settings.slots
+    provider.script = lambda _: Script(pieces=["one ", "two "], hang_after=1)
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "input": "Hi"}
+    body.pop("input" if path == CHAT else "messages")
+    asking = asyncio.create_task(client.post(path, body))
+    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    namespace = model.partition("/")[0]
+    (await kubectl.call("delete", "tasks", "--all", "-n", namespace, "--wait=false")).ok()
+    answer_ = await asking
+    assert answer_.status >= 400
+    assert answer_.headers["x-should-retry"] == "false"

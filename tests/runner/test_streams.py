@@ -4,12 +4,14 @@ import asyncio
 import random
 
 import pytest
+from openai import AsyncOpenAI
 
 from tests.runner.conftest import MakeTask
 from tests.runner.viewer import Viewer
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client
 from tests.support.waiting import eventually
+from tests.support.websocket import connected
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
 
@@ -81,3 +83,44 @@ async def test_a_late_viewer_gets_all_from_the_store(
     ).expect(200)
     assert transcript["items"][0]["content"][0]["text"] == "Say hello."
     assert transcript["items"][1]["content"][0]["text"] == "Hello, world."
+
+
+async def test_the_header_of_a_browser_overrides_the_parameter(
+    client: Client, namespace: str, make_task: MakeTask, ended: MakeTask
+) -> None:
+    await make_task()
+    await ended()
+    viewer = Viewer(client, namespace)
+    await viewer.read()
+    path = f"/api/v1/kinds/tasks/t/events?namespace={namespace}"
+    again = await client.get(f"{path}&after=1.1", headers={"Last-Event-ID": viewer.last_id})
+    assert "output_text" not in again.content.decode()
+    from_there = await client.get(f"{path}&after={viewer.last_id}")
+    assert again.content == from_there.content
+
+
+async def test_a_cancellation_changes_no_task_that_has_ended(
+    client: Client, namespace: str, make_task: MakeTask, ended: MakeTask, sdk: AsyncOpenAI
+) -> None:
+    await make_task()
+    await ended()
+    task = f"/api/v1/kinds/tasks/t{{}}?namespace={namespace}"
+    before = (await client.get(task.format(""))).expect(200)
+    assert (await client.post(task.format("/cancel"))).expect(200) == before
+    async with connected(client) as socket:
+        await socket.say("cancel", id="x", namespace=namespace, task="t")
+        await socket.hear("cancelling")
+    assert (await sdk.responses.cancel(f"resp_{namespace}_t")).status == "completed"
+    assert (await client.get(task.format(""))).expect(200) == before
+
+
+async def test_a_cancellation_of_a_task_that_runs_is_accepted_each_time(
+    client: Client, namespace: str, provider: Provider, make_task: MakeTask, ended: MakeTask
+) -> None:
+    provider.script = lambda _: Script(pieces=["one ", "two "], hang_after=1)
+    await make_task()
+    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    path = f"/api/v1/kinds/tasks/t/cancel?namespace={namespace}"
+    assert (await client.post(path)).expect(202)["spec"]["cancel"] is True
+    assert (await client.post(path)).status in {200, 202}
+    assert (await ended())["status"]["phase"] == "Cancelled"

@@ -112,7 +112,8 @@ class ApiTokens:
         The API server may issue it for a shorter time.
 
         Raises:
-            Conflict: the user has a valid token of that name, or has just changed the password.
+            Conflict: the user has a valid token of that name, or has just changed the password, or
+                a Secret that is no token has the name.
             Forbidden: the user has as many tokens as allowed.
         """
         made = await self._store(session, name, lifetime_s)
@@ -168,7 +169,7 @@ class ApiTokens:
     async def _store(self, session: Session, name: str, lifetime_s: int) -> ApiToken:
         """Create the Secret. One that is left of an invalid token is replaced."""
         body = _secret(session, name, datetime.now(UTC) + timedelta(seconds=lifetime_s))
-        while True:
+        for _ in range(2):
             try:
                 made = await self._own_api.request("POST", self._path(), body=body)
             except ApiError as error:
@@ -177,10 +178,12 @@ class ApiTokens:
             else:
                 return ApiToken.read(made["metadata"])
             there = await self._get(body["metadata"]["name"])
-            if there is not None and there.is_valid_for(session.user, datetime.now(UTC)):
+            if there is None:  # another Secret has its name, or it is just being deleted
+                continue
+            if there.is_valid_for(session.user, datetime.now(UTC)):
                 raise Conflict(f'tokens "{name}" already exists')
-            if there is not None:
-                await self._delete(there)
+            await self._delete(there)
+        raise Conflict(f'tokens "{name}" can\'t be created: its name is taken; choose another')
 
     async def _expires(self, token: ApiToken, issued: IssuedToken) -> ApiToken:
         """Note the time until which the API server has issued a token, if it is another."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import Cause, Invalid, NotFound, UpstreamStatus
+from wegent_api.http.errors import Cause, Conflict, Invalid, NotFound, UpstreamStatus
 from wegent_api.upstream.client import UserApi
 from wegent_crds.api_keys import HOSTS_ANNOTATION, SECRET_TYPE
 from wegent_crds.providers import BASE_URLS
@@ -44,15 +44,19 @@ class ModelKeys:
 
         Raises:
             Invalid: there are no hosts, and no safe default.
+            Conflict: the Model refers to no Secret, and the name of the new one is taken.
             UpstreamStatus: the API server refused a request.
         """
         spec = await self._spec(model)
         named = _reference(spec)
         place = named or SecretKeyReference(name=f"{model}-key", key=DATA_KEY)
         hosts = hosts or (default_host(spec),)
-        await self._write(place, key, hosts)
+        body = encode_json(_secret(place, key, hosts))
         if named is None:
+            await self._create(place, body)
             await self._refer(model, place)
+        else:
+            await self._replace(place, body)
         return place, hosts
 
     async def delete(self, model: str) -> None:
@@ -74,18 +78,33 @@ class ModelKeys:
         spec: Mapping[str, Any] = body["spec"]
         return spec
 
-    async def _write(self, place: SecretKeyReference, key: str, hosts: Sequence[str]) -> None:
-        body = encode_json(_secret(place, key, hosts))
+    async def _create(self, place: SecretKeyReference, body: bytes) -> None:
+        """Create a Secret. One that is there may have the key of another Model."""
         try:
-            await self._user_api.request(
-                self._caller, "PUT", SECRETS.path(self._namespace, place.name), body=body
-            )
+            await self._post(body)
+        except UpstreamStatus as error:
+            if not error.is_already_exists:
+                raise
+            reference = f'{{"name": "{place.name}", "key": "{place.key}"}}'
+            raise Conflict(
+                f'secrets "{place.name}" already exists, and may have the key of another Model;'
+                f" to replace that key, first set spec.apiKeySecretRef to {reference},"
+                " or else to the name of another Secret"
+            ) from error
+
+    async def _replace(self, place: SecretKeyReference, body: bytes) -> None:
+        """Replace a Secret, or create it."""
+        path = SECRETS.path(self._namespace, place.name)
+        try:
+            await self._user_api.request(self._caller, "PUT", path, body=body)
         except UpstreamStatus as error:
             if not error.is_not_found:
                 raise
-            await self._user_api.request(
-                self._caller, "POST", SECRETS.path(self._namespace), body=body
-            )
+            await self._post(body)
+
+    async def _post(self, body: bytes) -> None:
+        path = SECRETS.path(self._namespace)
+        await self._user_api.request(self._caller, "POST", path, body=body)
 
     async def _refer(self, model: str, place: SecretKeyReference) -> None:
         reference = place.model_dump(by_alias=True)

@@ -11,7 +11,7 @@ from wegent_api.http.request_scope import until_answered
 from wegent_api.http.sse import EventStream
 from wegent_api.http.state import SettingsDep
 from wegent_api.openai_api.chat_object import chunks, completion_body, failure_of
-from wegent_api.openai_api.errors import NO_RETRY
+from wegent_api.openai_api.errors import task_made
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
 from wegent_api.openai_api.requests import CreateChatCompletion, read_parameters
@@ -74,6 +74,7 @@ async def create(
             store=wanted.store is not False,
             metadata=wanted.metadata,
         )
+        task_made(request)
         if wanted.stream:
             options = wanted.stream_options
             frames = follower.frames(conversations.caller, task, "")
@@ -87,6 +88,6 @@ async def create(
         if ending is None:
             return Response(status_code=204)  # nobody reads it
         if (error := failure_of(ending)) is not None:
-            return Response(encode_json({"error": error}), 500, NO_RETRY, media_type=JSON)
+            return Response(encode_json({"error": error}), 500, media_type=JSON)
         return Response(encode_json(completion_body(task, ending)), media_type=JSON)
     raise AssertionError("no context manager in here swallows exceptions")

@@ -12,12 +12,15 @@ from fastapi import Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wegent_api.http.error_responses import NO_SUCH_PATH
 from wegent_api.http.errors import Problem
 from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
 PREFIX: Final = "/v1/"
 """Path of OpenAI's API."""
+MODELS: Final = "/v1/models/"
+"""Path of the models. Names such as those of OpenAI's own models match no route below it."""
 INVALID_REQUEST: Final = "invalid_request_error"
 _TYPES: Final = {
     401: (INVALID_REQUEST, "invalid_api_key"),
@@ -27,6 +30,8 @@ _TYPES: Final = {
 SERVER_ERROR: Final = "server_error"
 NO_RETRY: Final = {"x-should-retry": "false"}
 """Header by which OpenAI's SDKs don't send the request again. A second one would make a Task."""
+TASK_MADE: Final = "openai_task_made"
+"""Entry of a request's state once the request has made a Task."""
 
 
 class Refusal(Exception):  # noqa: N818 - names the answer
@@ -59,6 +64,16 @@ def invalid(param: str, message: str) -> Refusal:
     return Refusal(400, f"{param}: {message}", param=param, code="invalid_value")
 
 
+def no_such_model(model: str) -> Refusal:
+    """Return the refusal of a model that is no Team."""
+    return Refusal(
+        404,
+        f"The model '{model[:100]}' does not exist. A model is a Team: namespace/name.",
+        param="model",
+        code="model_not_found",
+    )
+
+
 def server_error(message: str, code: str | None) -> dict[str, Any]:
     """Return the ``error`` of a run that gives no answer."""
     return {"message": message, "type": SERVER_ERROR, "param": None, "code": code}
@@ -80,13 +95,21 @@ def _error_of(status: Mapping[str, Any], http_status: int) -> dict[str, Any]:
 async def on_refusal(_: Request, error: Exception) -> Response:
     """Return the answer for a refusal. Exception handler of the application."""
     assert isinstance(error, Refusal)  # noqa: S101 - registered for this type
-    body = {
+    return Response(encode_json({"error": _of_refusal(error)}), error.status, media_type=JSON)
+
+
+def _of_refusal(error: Refusal) -> dict[str, Any]:
+    return {
         "message": error.message,
         "type": INVALID_REQUEST,
         "param": error.param,
         "code": error.code,
     }
-    return Response(encode_json({"error": body}), error.status, media_type=JSON)
+
+
+def task_made(request: Request) -> None:
+    """Give each error that follows the header `NO_RETRY`: the Task runs, and costs money."""
+    setattr(request.state, TASK_MADE, True)
 
 
 class OpenAIErrors:
@@ -104,6 +127,7 @@ class OpenAIErrors:
         if scope["type"] != "http" or not _is_ours(scope):
             await self.app(scope, receive, send)
             return
+        scope.setdefault("state", {})
         started: Message | None = None
         body = bytearray()
 
@@ -111,12 +135,14 @@ class OpenAIErrors:
             nonlocal started
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 started = message
+                if getattr(Request(scope).state, TASK_MADE, False):
+                    MutableHeaders(scope=message).update(NO_RETRY)
             elif started is None:
                 await send(message)
             else:
                 body.extend(message.get("body", b""))
                 if not message.get("more_body", False):
-                    whole = _in_openai_form(bytes(body), started)
+                    whole = _in_openai_form(bytes(body), started, _path(scope))
                     await send(started)
                     await send({"type": "http.response.body", "body": whole})
 
@@ -124,11 +150,15 @@ class OpenAIErrors:
 
 
 def _is_ours(scope: Scope) -> bool:
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return path.startswith(PREFIX)
+    return _path(scope).startswith(PREFIX)
 
 
-def _in_openai_form(body: bytes, started: Message) -> bytes:
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def _in_openai_form(body: bytes, started: Message, path: str) -> bytes:
     """Return the body of an error, and set the length in the head of its answer."""
     try:
         status = json.loads(body)
@@ -136,6 +166,9 @@ def _in_openai_form(body: bytes, started: Message) -> bytes:
         return body
     if not isinstance(status, dict) or status.get("kind") != "Status":
         return body
-    rewritten = encode_json({"error": _error_of(status, started["status"])})
+    error = _error_of(status, started["status"])
+    if status.get("message") == NO_SUCH_PATH and path.startswith(MODELS):
+        error = _of_refusal(no_such_model(path.removeprefix(MODELS)))
+    rewritten = encode_json({"error": error})
     MutableHeaders(scope=started)["content-length"] = str(len(rewritten))
     return rewritten

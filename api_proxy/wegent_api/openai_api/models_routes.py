@@ -71,7 +71,7 @@ async def _teams(
             yield team
         return
     while True:
-        for team in page["items"]:
+        for team in page["items"] or ():  # null in an empty metadata-only list
             yield team
         if not (more := page["metadata"].get("continue")):
             return

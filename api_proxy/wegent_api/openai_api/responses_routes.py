@@ -12,12 +12,12 @@ from wegent_api.http.query import Parameters, no_repeats
 from wegent_api.http.request_scope import until_answered
 from wegent_api.http.sse import EventStream, Frames
 from wegent_api.http.state import SettingsDep
-from wegent_api.openai_api.errors import Refusal, invalid, unsupported
+from wegent_api.openai_api.errors import Refusal, invalid, task_made, unsupported
 from wegent_api.openai_api.ids import RESPONSE, TaskId
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
 from wegent_api.openai_api.requests import ID_MAX, CreateResponse, read_parameters
-from wegent_api.openai_api.response_object import input_items, response_body
+from wegent_api.openai_api.response_object import STATUSES, input_items, response_body
 from wegent_api.openai_api.response_stream import ResponseStream, run_position
 from wegent_api.openai_api.run_events import attempt_of
 from wegent_api.openai_api.tasks import (
@@ -30,6 +30,7 @@ from wegent_api.runs.follow import Follower, FollowerDep
 from wegent_api.runs.routes import DrainingDep, StreamLimiterDep
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.identity import subject
+from wegent_crds.phases import FINAL
 from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
@@ -122,6 +123,7 @@ async def create(
             metadata=wanted.metadata,
             background=bool(wanted.background),
         )
+        task_made(request)
         if wanted.stream:
             return EventStream(
                 _frames(follower, conversations, task),
@@ -183,7 +185,7 @@ async def retrieve(
 )
 async def cancel(conversations: ConversationsDep, response_id: ResponseId) -> Response:
     """Cancel the run of a response. Its partial text is kept."""
-    task = await conversations.cancel(await _task(conversations, response_id))
+    task = await conversations.cancel(TaskId.of(await _task(conversations, response_id)))
     body = response_body(task, await conversations.ending(task))
     if body["status"] in {"queued", "in_progress"}:
         body["status"] = "cancelled"
@@ -279,8 +281,11 @@ async def _previous(
         task = await conversations.get(id_)
     except UpstreamStatus as refused:
         raise (missing if refused.is_not_found else refused) from refused
-    ending = await conversations.ending(task)
-    status = response_body(task, ending)["status"]
+    phase = (task.get("status") or {}).get("phase")
+    if phase in FINAL:
+        status = STATUSES[phase]
+    else:  # its runner may know the end a moment earlier
+        status = response_body(task, await conversations.ending(task))["status"]
     if status not in {"completed", "incomplete"}:
         raise invalid(field, f"the response must be completed, and is {status}")
     return id_.name

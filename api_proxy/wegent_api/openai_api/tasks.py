@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Request
@@ -14,17 +14,17 @@ from wegent_api.http.state import SettingsDep
 from wegent_api.kinds.object_writer import ObjectWriter, ObjectWriterDep
 from wegent_api.kinds.request_ids import with_request_id
 from wegent_api.names import is_dns_label
-from wegent_api.openai_api.errors import Refusal
+from wegent_api.openai_api.errors import Refusal, no_such_model
 from wegent_api.openai_api.ids import TaskId, new_task_name, team_of
 from wegent_api.openai_api.run_events import ENDED, ERROR, Ending, Output, events_of
-from wegent_api.runs.follow import Follower, FollowerDep
+from wegent_api.runs.cancel import request_cancel
+from wegent_api.runs.follow import Follower, FollowerDep, end_of, is_cut
 from wegent_api.runs.waiting import TASKS
 from wegent_api.settings import Settings
 from wegent_api.upstream.runners import Runners, RunnersDep
-from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
+from wegent_crds.conditions import ConditionType
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.registry import API_VERSION, GROUP, TASK, TEAM
-from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.encoding import encode_json
 from wegent_kube.resources import resource_of
 
@@ -38,6 +38,9 @@ PROJECT: Final = "OpenAI-Project"
 TITLE_MAX: Final = 80
 UNSTORED_TTL_S: Final = 3600
 """Seconds for which a Task with ``store: false`` is kept after its end. A client may still read."""
+
+MUST_HOLD: Final = frozenset({ConditionType.READY, ConditionType.SERVED})
+"""Conditions of a Team without which its Tasks would wait for as long as their clients do."""
 
 T = TypeVar("T")
 
@@ -62,29 +65,23 @@ class Conversations:
         """Return the Team of a model.
 
         Raises:
-            Refusal: there is no such Team, or it isn't ready and must be.
+            Refusal: there is no such Team, or it isn't ready or has no runner, and must.
             UpstreamStatus: the caller may not read the Team.
         """
         key = team_of(model)
-        missing = Refusal(
-            404,
-            f"The model '{model[:100]}' does not exist. A model is a Team: namespace/name.",
-            param="model",
-            code="model_not_found",
-        )
         if key is None:
-            raise missing
+            raise no_such_model(model)
         try:
             team: dict[str, Any] = await self._writer.user_api.request_json(
                 self.caller, "GET", TEAMS.path(key.namespace, key.name)
             )
         except UpstreamStatus as refused:
             if refused.is_not_found:
-                raise missing from refused
+                raise no_such_model(model) from refused
             raise
         conditions = (team.get("status") or {}).get("conditions") or ()
         for condition in conditions if must_be_ready else ():
-            if condition["type"] == "Ready" and condition["status"] == "False":
+            if condition["type"] in MUST_HOLD and condition["status"] == "False":
                 raise Refusal(
                     400,
                     f"The Team '{model}' is not ready: {condition.get('message', '')}",
@@ -149,17 +146,10 @@ class Conversations:
         """
         return await self._follower.task(self.caller, id_.namespace, id_.name)
 
-    async def cancel(self, task: dict[str, Any]) -> dict[str, Any]:
+    async def cancel(self, id_: TaskId) -> dict[str, Any]:
         """Cancel a Task that has not ended, and return it."""
-        if (task.get("status") or {}).get("phase") in FINAL or task["spec"].get("cancel"):
-            return task
-        cancelled: dict[str, Any] = await self._writer.user_api.request_json(
-            self.caller,
-            "PATCH",
-            _path(task),
-            body={"spec": {"cancel": True}},
-            content_type=MERGE_PATCH,
-        )
+        answer = await request_cancel(self._writer.user_api, self.caller, id_.namespace, id_.name)
+        cancelled: dict[str, Any] = json.loads(answer.body)
         return cancelled
 
     async def delete(self, id_: TaskId) -> None:
@@ -171,6 +161,7 @@ class Conversations:
         """Return the end of a run, or None if it hasn't ended.
 
         A runner stores the end before it writes the Task's status, and knows it a moment earlier.
+        If the operator has ended the Task in between, the Task's status has the end.
 
         Raises:
             Unavailable: no runner gives the transcript now, and the result in the status is cut.
@@ -181,8 +172,7 @@ class Conversations:
         try:
             transcript = await self._transcript(task)
         except Unavailable:
-            # A longer result is cut to exactly this length.
-            if len(status.get("result") or "") >= RESULT_MAX_CHARACTERS:
+            if is_cut(status):
                 raise
             transcript = {}
         told = transcript.get("outcome")
@@ -190,7 +180,7 @@ class Conversations:
             told = status if status["phase"] in FINAL else None
         if told is None:
             return None
-        return Ending.of({**status, **told}, _answered(transcript))
+        return Ending.of({**status, **end_of(task, told)}, _answered(transcript))
 
     async def items(self, task: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the finished items of a run; none if there is no transcript.
@@ -213,12 +203,13 @@ class Conversations:
             Problem: the Task can't be read any more.
         """
         output = Output()
-        async for event in events_of(self._follower.frames(self.caller, task, "")):
-            output.take(event)
-            if event.type == ENDED:
-                return Ending.of(event.data, output.items)
-            if event.type == ERROR:
-                raise problem_of(event.data)
+        async with aclosing(self._follower.frames(self.caller, task, "")) as frames:
+            async for event in events_of(frames):
+                output.take(event)
+                if event.type == ENDED:
+                    return Ending.of(event.data, output.items)
+                if event.type == ERROR:
+                    raise problem_of(event.data)
         raise Unavailable("the run can't be followed any more; retrieve the response later")
 
 
@@ -268,10 +259,6 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _path(task: Mapping[str, Any]) -> str:
-    return TASKS.path(task["metadata"]["namespace"], task["metadata"]["name"])
-
-
 def _answered(transcript: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the items of a transcript that the run has made. Those of the client have no id."""
     return [it for it in transcript.get("items") or () if "id" in it]
@@ -282,4 +269,7 @@ def _title(prompt: str) -> str:
     words = " ".join(prompt[: TITLE_MAX * 4].split()) or "Untitled"
     if len(words) <= TITLE_MAX:
         return words
-    return words[: TITLE_MAX - 1].rpartition(" ")[0][: TITLE_MAX - 1] + "…"
+    beginning = words[: TITLE_MAX - 1]
+    whole_words = beginning.rpartition(" ")[0]
+    # Chinese and Japanese have no spaces between words.
+    return (whole_words if len(whole_words) >= TITLE_MAX // 2 else beginning) + "…"

@@ -20,11 +20,12 @@ from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Problem, Unavailable
 from wegent_api.http.sse import Frames, frame
 from wegent_api.http.state import FromState
-from wegent_api.runs.blocks import Blocks
+from wegent_api.runs.blocks import END, Blocks, events_in
 from wegent_api.runs.waiting import TASKS, wait_for_change, waiting
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.runners import RETRY_AFTER_S, NotHere, Runners, former_life
 from wegent_api.upstream.watches import Watches
+from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
 from wegent_crds.phases import FINAL, Phase
 from wegent_kube.backoff import Backoff
 from wegent_kube.encoding import encode_json
@@ -85,7 +86,7 @@ class Follower:
 
         The last one is ``run.ended``, or ``error`` with a ``Status`` if the Task can't be read
         any more. A failure that may pass is retried for a while. So ``run.ended`` follows the
-        whole text, or there is no transcript.
+        whole text, or it has the result, because no runner gives a transcript.
         """
         metadata = task["metadata"]
         namespace, name, uid = metadata["namespace"], metadata["name"], metadata["uid"]
@@ -93,10 +94,11 @@ class Follower:
         backoff = Backoff(cap_s=LONGEST_PAUSE_S)
         looked, failing_since = True, math.inf
         while True:
+            allowed = looked
             try:
                 if not looked:
                     task = await self.task(caller, namespace, name)
-                looked = False
+                looked, allowed = False, True
                 if task["metadata"]["uid"] != uid:
                     yield _ended(task | {"status": {"phase": "Deleted"}})
                     return
@@ -110,10 +112,14 @@ class Follower:
             except Problem as problem:
                 failing_since = min(failing_since, time.monotonic())
                 patient = time.monotonic() - failing_since < self._patience_s
-                if not (_may_pass(problem) and patient):
+                if _may_pass(problem) and patient:
+                    await backoff.wait()
+                    continue
+                if allowed and not following.blocks.last_id and _has_whole_result(task):
+                    yield _ended(task)
+                else:
                     yield frame("error", encode_json(problem.status))
-                    return
-                await backoff.wait()
+                return
             else:
                 backoff.reset()
 
@@ -142,7 +148,7 @@ class Follower:
         try:
             async with aclosing(self._relayed(task, blocks)) as relayed:
                 async for whole in relayed:
-                    yield whole
+                    yield _corrected(whole, task) if has_ended and blocks.ended else whole
         except LookAgain:
             return
         except NotHere:
@@ -199,7 +205,7 @@ class Follower:
         after = {"after": blocks.last_id} if blocks.last_id else {}
         blocks.restart()
         async with self._runners.open(address, path, {**params, **after}) as response:
-            while chunk := await _read(response, until):
+            while not blocks.ended and (chunk := await _read(response, until)):
                 if whole := blocks.feed(chunk):
                     yield whole
 
@@ -244,13 +250,47 @@ def _may_pass(problem: Problem) -> bool:
     return problem.code == HTTPStatus.TOO_MANY_REQUESTS or problem.code >= 500
 
 
-def _ended(task: dict[str, Any]) -> bytes:
-    """Return the end of a run of which no runner has a transcript."""
+def is_cut(status: Mapping[str, Any]) -> bool:
+    """Return True if the result in a Task's status is not the whole one."""
+    # A longer result is cut to exactly this length.
+    return len(status.get("result") or "") >= RESULT_MAX_CHARACTERS
+
+
+def _has_whole_result(task: Mapping[str, Any]) -> bool:
     status = task.get("status") or {}
-    told = {
-        "type": "run.ended",
-        **{key: status[key] for key in ("phase", "message", "result", "usage") if key in status},
-    }
+    return status.get("phase") in FINAL and bool(status.get("result")) and not is_cut(status)
+
+
+def end_of(task: Mapping[str, Any], stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the end of a run: the one that its runner has stored, or that of the Task.
+
+    They differ if the operator ended the Task before the runner could write its status.
+    """
+    status = task.get("status") or {}
+    if status.get("phase") not in FINAL or status["phase"] == stored.get("phase"):
+        return stored
+    return {key: it for key, it in stored.items() if key != "message"} | _end_in(status)
+
+
+def _end_in(status: Mapping[str, Any], *more: str) -> dict[str, Any]:
+    return {key: status[key] for key in ("phase", "message", *more, "usage") if key in status}
+
+
+def _corrected(whole: bytes, task: Mapping[str, Any]) -> bytes:
+    """Return events of which the last one, ``run.ended``, agrees with a Task that has ended."""
+    *_, last = events_in(whole)
+    told = end_of(task, last.data)
+    if told is last.data:
+        return whole
+    before = whole.rfind(END, 0, whole.rindex(b"event: " + last.type.encode())) + len(END)
+    start = before if before >= len(END) else 0
+    return whole[:start] + frame(last.type, encode_json(told), id_=last.id)
+
+
+def _ended(task: dict[str, Any]) -> bytes:
+    """Return the end of a run of which no runner has, or gives, a transcript."""
+    status = task.get("status") or {}
+    told = {"type": "run.ended", **_end_in(status, "result")}
     return frame("run.ended", encode_json(told))
 
 

@@ -17,7 +17,7 @@ from wegent_api.http.query import Name, OneParameters, no_repeats
 from wegent_api.http.sse import MEDIA_TYPE, EventStream
 from wegent_api.http.state import FromState, SettingsDep
 from wegent_api.runs.cancel import request_cancel
-from wegent_api.runs.follow import FollowerDep
+from wegent_api.runs.follow import FollowerDep, end_of
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.concurrency import ConcurrencyLimiter
 from wegent_api.upstream.identity import subject
@@ -50,7 +50,10 @@ def _event_id(value: str | None) -> str | None:
 
 LastEventId = Annotated[
     Annotated[str, Field(pattern=rf"{EVENT_ID}|^$")] | None,
-    Header(alias="Last-Event-ID", description="As `after`, which browsers send by themselves."),
+    Header(
+        alias="Last-Event-ID",
+        description="As `after`, which it overrides. Browsers send it by themselves.",
+    ),
     AfterValidator(_event_id),
 ]
 StreamLimiterDep = Annotated[ConcurrencyLimiter, Depends(FromState("run_limiter"))]
@@ -90,7 +93,8 @@ async def events(
     drops all text after the position `valid_until`.
     """
     task = await follower.task(caller, parameters.namespace, name)
-    after = parameters.after or last_event_id or ""
+    # A browser connects again with the URL that it began with, and sends its position as a header.
+    after = last_event_id or parameters.after or ""
     async with AsyncExitStack() as stack:
         stack.enter_context(limiter.one(await subject(user_api, caller)))
         return EventStream(
@@ -118,6 +122,8 @@ async def transcript(
     """Get the finished items of a Task's run: its prompt and the messages."""
     task = await follower.task(caller, parameters.namespace, name)
     body: dict[str, Any] = await runners.read(task)
+    if (stored := body.get("outcome")) is not None:
+        body["outcome"] = end_of(task, stored)
     return body
 
 
@@ -127,7 +133,11 @@ async def transcript(
     summary="Cancel a Task",
     status_code=202,
     response_class=Response,
-    responses={202: response("The Task.", "Task"), **statuses(*REFUSED, 404, 409, 422)},
+    responses={
+        200: response("The Task, which has ended before and stays as it is.", "Task"),
+        202: response("The Task, with `spec.cancel`.", "Task"),
+        **statuses(*REFUSED, 404, 409, 422),
+    },
     dependencies=[Depends(no_body)],
 )
 async def cancel(
@@ -136,6 +146,9 @@ async def cancel(
     name: Name,
     parameters: Annotated[OneParameters, Query()],
 ) -> Response:
-    """Set `spec.cancel`. A running Task is stopped, and its partial text is kept."""
+    """Set `spec.cancel`. A running Task is stopped, and its partial text is kept.
+
+    A Task that has ended is returned as it is.
+    """
     answer = await request_cancel(user_api, caller, parameters.namespace, name)
-    return Response(answer.body, 202, dict(answer.headers), media_type="application/json")
+    return answer.response()

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from wegent_api.http.errors import Problem
 from wegent_api.http.sse import frame
 from wegent_api.upstream.metadata import event_of
 from wegent_api.upstream.watches import Watches
+from wegent_crds.conditions import ConditionType
 from wegent_crds.phases import Phase
 from wegent_crds.registry import TASK
 from wegent_kube.backoff import Backoff
@@ -27,15 +28,23 @@ server, which would also cut an immediate next one."""
 def waiting(task: dict[str, Any]) -> bytes:
     """Return the frame that says why the run has not begun."""
     status = task.get("status") or {}
-    conditions = status.get("conditions") or ()
-    ready: dict[str, Any] = next((it for it in conditions if it["type"] == "Ready"), {})
+    ready = _condition(status, ConditionType.READY)
+    served = _condition(status, ConditionType.SERVED)
+    why = ready
+    if ready.get("status") == "True" and served.get("status") == "False":
+        why = served  # no runner claims such a Task, however ready it is
     told = {
         "type": "run.waiting",
         "ready": ready.get("status", "Unknown"),
-        "reason": ready.get("reason", ""),
-        "message": ready.get("message", "") or status.get("message") or "",
+        "reason": why.get("reason", ""),
+        "message": why.get("message", "") or status.get("message") or "",
     }
     return frame("run.waiting", encode_json(told))
+
+
+def _condition(status: Mapping[str, Any], type_: ConditionType) -> Mapping[str, Any]:
+    """Return a condition; empty if there is none."""
+    return next((it for it in status.get("conditions") or () if it["type"] == type_), {})
 
 
 async def wait_for_change(

@@ -6,6 +6,7 @@ its address may belong to another Pod by now.
 """
 
 import asyncio
+import logging
 import math
 import random
 import time
@@ -28,6 +29,8 @@ from wegent_crds.moments import moment
 from wegent_kube import KubeClient, KubeError
 from wegent_kube.informer import Informer, Name
 from wegent_kube.resources import LEASES, SERVICE_ACCOUNTS
+
+logger = logging.getLogger(__name__)
 
 AUDIENCE: Final = "wegent-runner"
 LEASE_PREFIX: Final = "wegent-runner-"
@@ -82,8 +85,8 @@ class Runners:
         self._informer = Informer(own_api, LEASES.path(namespace), self)
         self._known: dict[str, _Known] = {}
         self._token = ""
-        self._token_at = self._token_until = -math.inf
-        self._asking = asyncio.Lock()
+        self._token_at = self._token_due = self._token_ends = -math.inf
+        self._renewing: asyncio.Task[None] | None = None
         self._informing: asyncio.Task[None] | None = None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
@@ -98,10 +101,11 @@ class Runners:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._informing is not None:
-            self._informing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._informing
+        for task in (self._informing, self._renewing):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError, Problem):
+                    await task
         await self._session.close()
 
     def changed(self, body: Mapping[str, Any]) -> None:
@@ -210,31 +214,46 @@ class Runners:
             return True  # another request has got a new one
         if self._clock() - self._token_at < TOKEN_MIN_AGE_S:
             return False
-        self._token_until = -math.inf
+        self._token_due = self._token_ends = -math.inf
         return True
 
     async def _current_token(self) -> str:
-        async with self._asking:
-            if self._clock() >= self._token_until:
-                try:
-                    answer = await self._own_api.request(
-                        "POST",
-                        self._token_path,
-                        body={
-                            "apiVersion": "authentication.k8s.io/v1",
-                            "kind": "TokenRequest",
-                            "spec": {
-                                "audiences": [AUDIENCE],
-                                "expirationSeconds": TOKEN_LIFETIME_S,
-                            },
-                        },
-                    )
-                except KubeError as error:
-                    raise Unavailable("no token for the runner: try again") from error
-                self._token = answer["status"]["token"]
-                self._token_at = self._clock()
-                self._token_until = self._token_at + TOKEN_RENEWED_AFTER * _lifetime_s(answer)
-            return self._token
+        """Return a token that is valid.
+
+        While the next one is requested, the current one is used until it ends. All that wait for
+        the next one share one request: the API server may take long to answer.
+        """
+        now = self._clock()
+        if now >= self._token_due and self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew())
+            self._renewing.add_done_callback(self._renewed)
+        if now >= self._token_ends and self._renewing is not None:
+            await asyncio.shield(self._renewing)
+        return self._token
+
+    async def _renew(self) -> None:
+        try:
+            answer = await self._own_api.request(
+                "POST",
+                self._token_path,
+                body={
+                    "apiVersion": "authentication.k8s.io/v1",
+                    "kind": "TokenRequest",
+                    "spec": {"audiences": [AUDIENCE], "expirationSeconds": TOKEN_LIFETIME_S},
+                },
+            )
+        except KubeError as error:
+            raise Unavailable("no token for the runner: try again") from error
+        lifetime_s = _lifetime_s(answer)
+        self._token = answer["status"]["token"]
+        self._token_at = self._clock()
+        self._token_due = self._token_at + TOKEN_RENEWED_AFTER * lifetime_s
+        self._token_ends = self._token_at + lifetime_s
+
+    def _renewed(self, renewing: asyncio.Task[None]) -> None:
+        self._renewing = None
+        if not renewing.cancelled() and isinstance(error := renewing.exception(), Unavailable):
+            logger.warning("%s", error.__cause__)
 
 
 def _age_s(renewed: str) -> float:

@@ -80,6 +80,18 @@ async def test_a_name_is_used_once(sign_up: SignUp) -> None:
     assert await names(user.client) == ["laptop"]
 
 
+async def test_a_secret_that_is_no_token_takes_its_name(user: User, api: Api) -> None:
+    secret = f"token.{user.name}.taken"
+    body = {"metadata": {"name": secret}, "type": "Opaque"}
+    await api.client.request("POST", SECRETS.path(ACCOUNTS), body=body)
+    try:
+        answer = await asyncio.wait_for(user.client.post(TOKENS, {"name": "taken"}), 20)
+        assert "choose another" in answer.refused(409, "Conflict")
+        await created(user, "free")
+    finally:
+        await api.client.request("DELETE", SECRETS.path(ACCOUNTS, secret))
+
+
 @pytest.mark.parametrize(
     "body",
     [

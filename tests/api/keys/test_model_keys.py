@@ -64,6 +64,20 @@ async def test_a_model_without_a_reference_gets_one(
     assert found["spec"]["apiKeySecretRef"] == reference
 
 
+async def test_the_key_of_another_model_is_not_replaced(
+    client: Client, place: str, api: Api, model: Callable[..., Awaitable[str]]
+) -> None:
+    reference = {"name": "m-key", "key": "key"}
+    other = await model("other", apiKeySecretRef=reference)
+    (await put(client, other)).expect(200)
+    refused = (await put(client, await model("m"), "sk-another")).refused(409, "Conflict")
+    assert "first set spec.apiKeySecretRef" in refused
+    assert value(await stored(api, place, "m-key")) == KEY
+    found = await api.get("models", place, "m")
+    assert found is not None
+    assert "apiKeySecretRef" not in found["spec"]
+
+
 async def test_a_key_is_replaced_with_its_hosts(
     client: Client, place: str, api: Api, model: Callable[..., Awaitable[str]]
 ) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 
 from wegent_api.http.error_responses import install_error_handlers, problem_response
-from wegent_api.http.errors import BadRequest, Cause
-from wegent_api.openai_api.errors import OpenAIErrors, Refusal, on_refusal
+from wegent_api.http.errors import BadRequest, Cause, Unavailable
+from wegent_api.openai_api.errors import OpenAIErrors, Refusal, on_refusal, task_made
 from wegent_kube import ApiError, Unreachable
 
 
@@ -36,6 +36,11 @@ def _app() -> FastAPI:
     async def refusal() -> None:
         raise Refusal(404, "none", param="model", code="model_not_found")
 
+    @app.get("/v1/made")
+    async def made(request: Request) -> None:
+        task_made(request)
+        raise Unavailable("no runner is running")
+
     @app.get("/v1/other")
     async def other() -> Response:
         return Response("<html>", 502, media_type="text/html")
@@ -58,6 +63,11 @@ async def _get(path: str, method: str = "GET", root: str = "") -> httpx.Response
         ("/v1/cause", 400, {"type": "invalid_request_error", "param": "input", "code": None}),
         (
             "/v1/refusal",
+            404,
+            {"type": "invalid_request_error", "param": "model", "code": "model_not_found"},
+        ),
+        (
+            "/v1/models/gpt-4",
             404,
             {"type": "invalid_request_error", "param": "model", "code": "model_not_found"},
         ),
@@ -85,3 +95,8 @@ async def test_other_answers_are_left_alone() -> None:
     assert (await _get("/v1/other")).text == "<html>"
     with pytest.raises(json.JSONDecodeError):
         (await _get("/v1/unreachable", "OPTIONS")).json()
+
+
+async def test_an_error_after_the_making_of_a_task_is_not_retried() -> None:
+    assert (await _get("/v1/made")).headers["x-should-retry"] == "false"
+    assert "x-should-retry" not in (await _get("/v1/busy")).headers

@@ -44,6 +44,26 @@ async def test_a_whole_result_needs_no_transcript() -> None:
         assert ending.text == "abc"
 
 
+async def test_the_operators_end_of_a_task_is_the_end() -> None:
+    stored = {"phase": "Completed", "message": "", "usage": {"inputTokens": 3}}
+
+    class Runners:
+        async def read(self, _: Any) -> Any:
+            return {"outcome": stored, "items": []}
+
+    nothing = cast("Any", None)
+    told = Conversations(nothing, nothing, cast("Any", Runners()), nothing)
+    cancelled = task("Cancelled")
+    cancelled["status"]["message"] = "spec.cancel: the runner did not stop"
+    ending = await told.ending(cancelled)
+    assert ending is not None
+    assert (ending.phase, ending.message) == ("Cancelled", "spec.cancel: the runner did not stop")
+    assert ending.usage == {"inputTokens": 3}
+    earlier = await told.ending(task("Running"))
+    assert earlier is not None
+    assert earlier.phase == "Completed"
+
+
 async def test_a_run_that_goes_on_has_no_end() -> None:
     assert await conversations(DOWN).ending(task("Running")) is None
 

@@ -17,6 +17,7 @@ from wegent_api.runs.follow import Follower
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.runners import NotHere, Runners
 from wegent_api.upstream.watches import Watches
+from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
 
 CALLER = Caller("token")
 DOWN = Unavailable("down")
@@ -32,6 +33,7 @@ def task(phase: str, **status: Any) -> dict[str, Any]:
 
 
 COMPLETED = task("Completed", result="abc")
+CUT = task("Completed", result="a" * RESULT_MAX_CHARACTERS)
 RUNNING = task("Running", claim={"holder": "one"})
 PENDING = task("Pending", attempts=0)
 
@@ -166,7 +168,8 @@ async def test_a_runner_that_breaks_off_is_asked_for_the_rest() -> None:
 @pytest.mark.parametrize("answer", [DOWN, [delta(2, "a"), DOWN], [b""]], ids=["down", "cut", "no"])
 async def test_a_stream_without_its_whole_text_ends_with_an_error(answer: Answer) -> None:
     answers: list[Answer] = [answer, DOWN] if answer != [b""] else [answer]
-    events = await follow(Fake(runners={"one": answers}), patience_s=0.3)
+    fake = Fake(tasks=[CUT], runners={"one": answers})
+    events = await follow(fake, CUT, patience_s=0.3)
     assert events[-1].type == "error"
     assert events[-1].data["code"] == 503
     assert "run.ended" not in {it.type for it in events}
@@ -177,6 +180,35 @@ async def test_a_task_without_a_transcript_ends_as_its_status_says() -> None:
     (event,) = await follow(fake)
     assert event.type == "run.ended"
     assert event.data["result"] == "abc"
+
+
+async def test_a_whole_result_stands_for_a_transcript_that_no_runner_gives() -> None:
+    (event,) = await follow(Fake(), patience_s=0.3)
+    assert (event.type, event.data["result"]) == ("run.ended", "abc")
+    started = Fake(runners={"one": [[delta(2, "a"), DOWN], DOWN]})
+    assert [it.type for it in await follow(started, patience_s=0.3)][-1] == "error"
+
+
+async def test_a_right_that_is_lost_meanwhile_hides_the_result() -> None:
+    events = await follow(Fake(tasks=[FORBIDDEN]), patience_s=5)
+    assert [it.type for it in events] == ["error"]
+
+
+async def test_the_end_is_told_once() -> None:
+    events = await follow(Fake(runners={"one": [[ended(5), DOWN]], "two": [[ended(5)]]}))
+    assert [it.type for it in events] == ["run.ended"]
+
+
+@pytest.mark.parametrize("pieces", [1, 3], ids=["at once", "one by one"])
+async def test_the_operators_end_of_a_task_is_the_end(pieces: int) -> None:
+    timed_out = task("Failed", message="spec.timeoutSeconds: the Task timed out")
+    parts = [delta(2, "a"), delta(4, "bc"), ended(5)]
+    backlog: list[Piece] = [*parts] if pieces == len(parts) else [b"".join(parts)]
+    events = await follow(Fake(tasks=[timed_out], runners={"one": [backlog]}), timed_out)
+    assert text(events) == "abc"
+    assert (events[-1].type, events[-1].id) == ("run.ended", "1.5")
+    assert events[-1].data["phase"] == "Failed"
+    assert events[-1].data["message"] == "spec.timeoutSeconds: the Task timed out"
 
 
 async def test_a_task_that_no_runner_began_ends_without_any_runner() -> None:

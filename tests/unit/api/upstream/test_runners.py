@@ -1,5 +1,6 @@
 """Only live runners are dialled, with a token that they accept."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,9 +46,12 @@ class Tokens:
     def __init__(self) -> None:
         self.count = 0
         self.lifetime_s = TOKEN_LIFETIME_S
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def answer(self, _: web.Request) -> web.StreamResponse:
         self.count += 1
+        await self.answers.wait()
         expires = datetime.now(UTC) + timedelta(seconds=self.lifetime_s)
         status = {
             "token": f"token-{self.count}",
@@ -170,7 +174,32 @@ async def test_a_token_that_lives_shorter_is_replaced_in_time(
     clock.now += 500
     runners.changed(lease("one", address=runner.url))
     await runners.read(TASK)
-    assert runner.seen == ["Bearer token-1", "Bearer token-2"]
+    await eventually(lambda: tokens.count == 2, within_s=10, what="a request for a token")
+    clock.now += 100
+    runners.changed(lease("one", address=runner.url))
+    await runners.read(TASK)
+    assert runner.seen == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
+
+
+async def test_a_silent_api_server_holds_up_nobody_while_the_token_lasts(
+    runners: Runners, runner: Runner, tokens: Tokens, clock: Clock
+) -> None:
+    runners.changed(lease("one", address=runner.url))
+    await runners.read(TASK)
+    tokens.answers.clear()
+    clock.now += TOKEN_LIFETIME_S - 60
+    runners.changed(lease("one", address=runner.url))
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            assert await runners.read(TASK) == {"attempt": 1}
+    assert runner.seen == ["Bearer token-1"] * 4
+    clock.now += 60
+    runners.changed(lease("one", address=runner.url))
+    waiting = [asyncio.create_task(runners.read(TASK)) for _ in range(5)]
+    tokens.answers.set()
+    assert await asyncio.gather(*waiting) == [{"attempt": 1}] * 5
+    assert tokens.count == 2
+    assert set(runner.seen[4:]) == {"Bearer token-2"}
 
 
 @pytest.mark.parametrize("turn", range(4))
