@@ -24,8 +24,9 @@ class ConditionType(StrEnum):
     FAILED = "Failed"
     """Only on Tasks, as on Jobs: True if the work failed or was cancelled."""
     SERVED = "Served"
-    """Only on Bots, Teams and Tasks: True if runners serve the type of each Shell. It doesn't
-    affect Ready. Absent while a Shell is not known, and never False on a Task that has ended."""
+    """Only on Bots, Teams and Tasks: True if runners serve the type of each Shell and the Team's
+    mode of collaboration. It doesn't affect Ready. Absent while a Shell is not known, and never
+    False on a Task that has ended."""
     KEY_USABLE = "KeyUsable"
     """Only on Models, written by the runner: False if the API key can't be used, True if it works
     again. It doesn't affect Ready. Absent while the key has never failed."""
@@ -59,9 +60,11 @@ class Reason(StrEnum):
     PROVIDER_NOT_SUPPORTED = "ProviderNotSupported"
     """False: the Bot's Shell does not support the provider of its Model or of a fallback."""
     SHELL_SERVED = "ShellServed"
-    """True: runners serve the type of each Shell."""
+    """True: runners serve the type of each Shell and the Team's mode of collaboration."""
     SHELL_NOT_SERVED = "ShellNotServed"
     """False: no runner serves Shells of this type, so that a Task stays Pending."""
+    MODE_NOT_SERVED = "ModeNotServed"
+    """False: no runner serves Teams with this mode, so that a Task stays Pending."""
     KEY_USABLE = "KeyUsable"
     """True: the API key works again."""
     KEY_NOT_USABLE = "KeyNotUsable"

@@ -84,7 +84,9 @@ class Operator:
             self.connection, user_agent=USER_AGENT, trace_configs=self._tracing.of_clients()
         )
         self._queue: KeyedQueue[ObjectKey] = KeyedQueue()
-        self._cache = Cache(settings.shared_namespaces, settings.served_shells)
+        self._cache = Cache(
+            settings.shared_namespaces, settings.served_shells, settings.served_modes
+        )
         self._pending = Pending(self._queue)
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())
         self._status_writer = StatusWriter(self._client, self._cache, self._queue, self.metrics)

@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wegent_crds.kinds.shell import ShellType
+from wegent_crds.kinds.team import CollaborationMode
 from wegent_crds.members import RBAC_GROUP
 from wegent_crds.registry import GROUP
 
@@ -39,6 +40,9 @@ class Settings(BaseSettings):
     served_shells: Annotated[frozenset[ShellType], NoDecode] = frozenset({"Chat"})
     """Comma-separated types of Shells that the runners of this cluster serve. Bots with other
     Shells, their Teams and Tasks get the condition `Served` with the status False."""
+    served_modes: Annotated[frozenset[CollaborationMode], NoDecode] = frozenset({"solo"})
+    """Comma-separated modes of collaboration that the runners of this cluster serve. Teams with
+    other modes, and their Tasks, get the condition `Served` with the status False."""
     account_quota: Annotated[dict[str, PositiveInt], NoDecode] = dict(ACCOUNT_QUOTA)
     """Limits on the objects in a user's own namespace: `RESOURCE=COUNT,...`, as in
     `kubectl create quota --hard`. Empty: no ResourceQuota."""
@@ -73,7 +77,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{broken[0]!r} has no count; write RESOURCE=COUNT,...")
         return {name.strip(): count.strip() for name, _, count in pairs}
 
-    @field_validator("shared_namespaces", "served_shells", mode="before")
+    @field_validator("shared_namespaces", "served_shells", "served_modes", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -3,7 +3,8 @@
 docs/security.md shows the manifests' roles (`make generate`), so these are compared.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -75,3 +76,35 @@ def test_each_program_may_do_what_is_documented_and_nothing_else(
     assert its_own == documented(program, namespace)
     secrets = {right for right in its_own if right[1].startswith("secrets")}
     assert not secrets or (program, namespace) == ("api", ACCOUNTS)
+
+
+@pytest.fixture
+def event(kubectl: Kubectl) -> Iterator[str]:
+    """An Event on a Task in the namespace default."""
+    name = f"t.{uuid.uuid4().hex[:16]}"
+    subject = {"apiVersion": "agent.wecode.io/v1", "kind": "Task", "name": name}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": "default"},
+        "involvedObject": {**subject, "namespace": "default"},
+        "reason": "Started",
+        "message": "attempt 1",
+        "type": "Normal",
+    }
+    kubectl.run("create", "-f", "-", stdin=body).ok()
+    yield name
+    kubectl.run("delete", "event", name, "--namespace=default").ok()
+
+
+@pytest.mark.parametrize("role", ["wegent-viewer", "wegent-editor", "wegent-admin"])
+def test_users_read_the_events_of_their_namespace_and_write_none(
+    user_with: Callable[..., Kubectl], event: str, role: str
+) -> None:
+    user = user_with(role)
+    for resource in ("events", "events.events.k8s.io"):
+        assert event in user.run("get", resource, "--namespace=default").ok().stdout
+        done = user.run("get", resource, "--namespace=kube-system")
+        assert "cannot list resource" in done.stderr
+        done = user.run("delete", resource, event, "--namespace=default")
+        assert "cannot delete resource" in done.stderr

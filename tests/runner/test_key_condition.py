@@ -113,7 +113,9 @@ def https_only(provider: Provider) -> dict[str, Any]:
             ({"hosts": ""}, {}, None), ("KeyNotUsable", "hosts must name the hosts"), id="no hosts"
         ),
         pytest.param(
-            ({"hosts": "api.openai.com"}, {}, None), ("KeyNotUsable", "doesn't name"), id="host"
+            ({"hosts": "api.openai.com"}, {}, None),
+            ("KeyNotUsable", "delete the Secret, and create it again with this host"),
+            id="host",
         ),
         pytest.param(
             (https_only, {}, None), ("KeyNotUsable", "doesn't name http://127.0.0.1"), id="http"

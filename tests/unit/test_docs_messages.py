@@ -116,13 +116,40 @@ CODE = state("Shell", "chat-shell", {"type": "ClaudeCode"})
     ],
 )
 def test_of_shells_without_runners(judged: ObjectState, there: list[ObjectState]) -> None:
-    cache = Cache(served_shells=("Chat",))
+    cache = Cache(served_shells=("Chat",), served_modes=("solo",))
     for item in there:
         cache.put(item)
     served = evaluate(judged, cache).served
     assert served is not None
     assert served.reason is Reason.SHELL_NOT_SERVED
     assert served.message in shown(Reason.SHELL_NOT_SERVED)
+
+
+PIPELINE: dict[str, Any] = {"bots": [{"name": "reviewer"}], "collaborationMode": "pipeline"}
+
+
+@pytest.mark.parametrize(
+    ("judged", "there"),
+    [
+        (state("Team", "reviewers", PIPELINE), []),
+        (
+            state("Task", "review", {"teamRef": {"name": "reviewers"}}),
+            [state("Team", "reviewers", PIPELINE)],
+        ),
+        (
+            state("Task", "review", {"teamRef": {"name": "reviewers", **ELSEWHERE}}),
+            [state("Team", "reviewers", PIPELINE | FOR_ALL, **ELSEWHERE)],
+        ),
+    ],
+)
+def test_of_modes_without_runners(judged: ObjectState, there: list[ObjectState]) -> None:
+    cache = Cache(served_shells=("Chat",), served_modes=("solo",))
+    for item in there:
+        cache.put(item)
+    served = evaluate(judged, cache).served
+    assert served is not None
+    assert served.reason is Reason.MODE_NOT_SERVED
+    assert served.message in shown(Reason.MODE_NOT_SERVED)
 
 
 @pytest.mark.parametrize(

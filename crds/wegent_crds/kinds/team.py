@@ -12,6 +12,9 @@ PROMPTS_MAX_CHARACTERS: Final = 131072
 """Of all members' prompts together. 64 of the longest prompts would exceed etcd's limit."""
 
 
+CollaborationMode = Literal["solo", "pipeline", "route", "coordinate", "collaborate"]
+
+
 class TeamMember(ListedReference):
     """TeamMember is a reference to one Bot of the Team, with the Bot's role."""
 
@@ -43,9 +46,10 @@ class TeamSpec(ReferableSpec):
     """References to the Bots of the Team, 1 to 64, each Bot once. In a pipeline, the Bots work in
     this order. If a Bot does not exist, ResolvedRefs and Ready are False with the reason
     RefNotFound."""
-    collaboration_mode: Literal["solo", "pipeline", "route", "coordinate", "collaborate"] = "solo"
-    """Mode of collaboration of the Bots: solo, pipeline, route, coordinate or collaborate. Only
-    runners interpret it. Defaults to solo."""
+    collaboration_mode: CollaborationMode = "solo"
+    """Mode of collaboration of the Bots: solo, pipeline, route, coordinate or collaborate. If no
+    runner serves it, the Team and its Tasks have the condition Served with the status False and the
+    reason ModeNotServed. Defaults to solo."""
     description: Description | None = None
     """Human-readable description of the Team, at most 1,024 characters."""
 

@@ -1,9 +1,9 @@
-"""The condition ``Served``: whether runners serve the Shells that an object leads to.
+"""The condition ``Served``: whether runners serve an object's Shells and its Team's mode.
 
 It informs, and doesn't affect ``Ready``. Runners come and go, and a Task that waits for a runner is
-as ready as a Pod that waits for a node. The types of Shells that have runners are a setting of the
-operator: if they followed the runners' Leases, an outage of the runners would rewrite the status of
-each Bot, Team and Task, and their return would do so again.
+as ready as a Pod that waits for a node. The types of Shells and the modes of collaboration that
+have runners are settings of the operator: if they followed the runners' Leases, an outage of the
+runners would rewrite the status of each Bot, Team and Task, and their return would do so again.
 """
 
 from collections.abc import Hashable
@@ -13,7 +13,7 @@ from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.references import Reference
 from wegent_crds.registry import BOT, SHELL, TASK, TEAM
 from wegent_operator.references.view import View, is_open, resolve
-from wegent_operator.state.objects import ObjectState, ShellState, title
+from wegent_operator.state.objects import ObjectState, ShellState, TeamState, title
 from wegent_operator.state.verdict import Outcome, Problem, outcome_of
 
 LEADS_TO: Final = {
@@ -35,8 +35,11 @@ def served(state: ObjectState, view: View) -> Outcome | None:
 
 
 def _unserved(state: ObjectState, view: View) -> list[Problem] | None:
-    """Return a problem for each type of Shell without a runner; None if that can't be told yet."""
-    found: dict[Hashable, Problem] = {}
+    """Return a problem for each mode and type of Shell without a runner.
+
+    None if that can't be told yet, because a Shell is not known.
+    """
+    found: dict[Hashable, Problem] = {problem.root: problem for problem in _of_mode(state, view)}
     unknown = False
     for reference in state.references:
         if reference.target.plural not in LEADS_TO[state.key.plural]:
@@ -56,6 +59,16 @@ def _unserved(state: ObjectState, view: View) -> list[Problem] | None:
     return list(found.values()) or (None if unknown else [])
 
 
+def _of_mode(state: ObjectState, view: View) -> list[Problem]:
+    """Return a problem if the object is a Team with a mode that no runner serves."""
+    if not isinstance(state, TeamState) or state.mode in view.served_modes:
+        return []
+    message = f"spec.collaborationMode: no runner serves the mode {state.mode}"
+    if view.served_modes:
+        message += f"; choose a mode that runners serve: {', '.join(sorted(view.served_modes))}"
+    return [Problem(Reason.MODE_NOT_SERVED, message, root=(Reason.MODE_NOT_SERVED, state.mode))]
+
+
 def _of_shell(reference: Reference, shell: ShellState, view: View) -> list[Problem] | None:
     if shell.type is None:
         return None
@@ -69,6 +82,9 @@ def _through(state: ObjectState, reference: Reference, cause: Problem, view: Vie
     """Return the problem that a referent's problem is for an object that refers to it."""
     message = f"{reference.field}: {title(reference.target)}"
     if is_open(reference.target.namespace, state.key.namespace, view):
-        return Problem(Reason.SHELL_NOT_SERVED, message, root=cause.root, cause=cause)
-    message += " needs a Shell that no runner serves"
-    return Problem(Reason.SHELL_NOT_SERVED, message, root=cause.root)
+        return Problem(cause.reason, message, root=cause.root, cause=cause)
+    if cause.reason is Reason.MODE_NOT_SERVED:
+        message += " has a mode of collaboration that no runner serves"
+    else:
+        message += " needs a Shell that no runner serves"
+    return Problem(cause.reason, message, root=cause.root)

@@ -21,6 +21,10 @@ class View(Protocol):
     def served_shells(self) -> frozenset[str]:
         """Types of Shells that runners serve."""
 
+    @property
+    def served_modes(self) -> frozenset[str]:
+        """Modes of collaboration that runners serve."""
+
     def get(self, key: ObjectKey) -> ObjectState | None:
         """Return an object's state, or None where there is no such object."""
 

@@ -18,6 +18,7 @@ from wegent_operator.state.objects import (
     ObjectState,
     ShellState,
     TaskState,
+    TeamState,
     key_role_key,
     namespace_key,
 )
@@ -51,10 +52,14 @@ class Cache:
     """Objects by key, the reverse index, namespaces' labels. A ``View`` for verdicts."""
 
     def __init__(
-        self, shared_namespaces: Iterable[str] = (), served_shells: Iterable[str] = ()
+        self,
+        shared_namespaces: Iterable[str] = (),
+        served_shells: Iterable[str] = (),
+        served_modes: Iterable[str] = (),
     ) -> None:
         self.shared_namespaces = frozenset(shared_namespaces)
         self.served_shells = frozenset(served_shells)
+        self.served_modes = frozenset(served_modes)
         self._objects: dict[ObjectKey, ObjectState] = {}
         self._referrers: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._crossing: defaultdict[str, set[ObjectKey]] = defaultdict(set)
@@ -258,6 +263,8 @@ def _outward(state: ObjectState) -> tuple[object, ...]:
         own = (state.provider, state.key_secret)
     elif isinstance(state, ShellState):
         own = (state.type, state.supported_providers)
+    elif isinstance(state, TeamState):
+        own = (state.mode,)
     elif isinstance(state, TaskState):
         own = (state.end,)
     return state.references, state.access_from, own

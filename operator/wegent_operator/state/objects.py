@@ -16,7 +16,17 @@ from wegent_crds.moments import moment
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.reading import integer, mapping, mappings, text, texts
 from wegent_crds.references import ObjectKey, Reference, references_of
-from wegent_crds.registry import ACCOUNT, BY_KIND, BY_PLURAL, MODEL, SHELL, TASK, TOMBSTONE, Kind
+from wegent_crds.registry import (
+    ACCOUNT,
+    BY_KIND,
+    BY_PLURAL,
+    MODEL,
+    SHELL,
+    TASK,
+    TEAM,
+    TOMBSTONE,
+    Kind,
+)
 from wegent_crds.schema.status import READINESS
 from wegent_crds.selectors import LabelSelector
 from wegent_crds.well_known import TRASH_FINALIZER, former_lives
@@ -107,6 +117,14 @@ class ShellState(ObjectState):
 
 
 @dataclass(frozen=True, slots=True)
+class TeamState(ObjectState):
+    """A Team."""
+
+    mode: str
+    """The mode of collaboration."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskState(ObjectState):
     """A Task."""
 
@@ -137,7 +155,9 @@ class TombstoneState(ObjectState):
     spec: TombstoneSpec
 
 
-def state_of(kind: Kind, body: Mapping[str, Any]) -> ObjectState:
+def state_of(  # noqa: PLR0911 - one return for each kind
+    kind: Kind, body: Mapping[str, Any]
+) -> ObjectState:
     """Return the state of an object that the API server sent.
 
     Spec and status may contain anything; a value that doesn't fit the schema is ignored.
@@ -159,6 +179,8 @@ def state_of(kind: Kind, body: Mapping[str, Any]) -> ObjectState:
             type=text(spec.get("type")) or None,
             supported_providers=texts(spec.get("supportedProviders")),
         )
+    if kind is TEAM:
+        return TeamState(**common, mode=text(spec.get("collaborationMode")) or "solo")
     if kind is TASK:
         return TaskState(**common, progress=task_progress_of(body))
     if kind is ACCOUNT:

@@ -28,8 +28,9 @@ def cache(
     *objects: ObjectState,
     shared: frozenset[str] = frozenset(),
     served: frozenset[str] = frozenset({"Chat"}),
+    modes: frozenset[str] = frozenset({"solo"}),
 ) -> Cache:
-    made = Cache(shared, served)
+    made = Cache(shared, served, modes)
     for item in objects:
         made.put(item)
     return made
@@ -467,6 +468,43 @@ def test_the_shell_of_a_bot_elsewhere_is_not_named() -> None:
         False,
         "ShellNotServed",
         "spec.bots[0]: Bot theirs/b needs a Shell that no runner serves",
+    )
+
+
+PIPELINE_SPEC = {"bots": [{"name": "b"}], "collaborationMode": "pipeline"}
+UNSERVED_MODE = (
+    "spec.collaborationMode: no runner serves the mode pipeline; choose a mode that runners serve:"
+    " solo"
+)
+
+
+def test_a_mode_that_no_runner_serves_is_told_on_the_team_and_its_tasks() -> None:
+    team, parts = state("Team", "t", PIPELINE_SPEC), (BOT, TASK, GHOST, MODEL, SHELL)
+    view = cache(team, *parts)
+    assert served(team, view) == (False, "ModeNotServed", UNSERVED_MODE)
+    through = f"spec.teamRef: Team default/t: {UNSERVED_MODE}"
+    assert served(TASK, view) == (False, "ModeNotServed", through)
+    assert evaluate(TASK, view).ready.status, "it doesn't affect Ready"
+    assert served(BOT, view) == (True, "ShellServed", ""), "a Bot has no mode"
+    view = cache(team, *parts, modes=frozenset({"solo", "pipeline"}))
+    assert [served(it, view) for it in (team, TASK)] == [(True, "ShellServed", "")] * 2
+
+
+def test_an_unserved_mode_is_told_before_the_shells() -> None:
+    team = state("Team", "t", PIPELINE_SPEC)
+    both = (False, "ModeNotServed", f"{UNSERVED_MODE}; spec.bots[0]: Bot default/b: {UNSERVED}")
+    assert served(team, cache(team, BOT, CODE)) == both
+    assert served(team, cache(team)) == (False, "ModeNotServed", UNSERVED_MODE), "no Bot is known"
+
+
+def test_the_mode_of_a_team_elsewhere_is_not_named() -> None:
+    open_to_all: dict[str, Any] = {"accessFrom": {"namespaceSelectors": [{}]}}
+    team = state("Team", "t", PIPELINE_SPEC | open_to_all, namespace="theirs")
+    task = state("Task", "k", {"teamRef": {"name": "t", "namespace": "theirs"}}, namespace="ours")
+    assert served(task, cache(task, team, *their_bot(None))) == (
+        False,
+        "ModeNotServed",
+        "spec.teamRef: Team theirs/t has a mode of collaboration that no runner serves",
     )
 
 
