@@ -40,7 +40,7 @@ class Server:
         callers: decides who may read them.
         metrics: the metrics of the program.
         problems: returns the reasons for which the runner isn't ready.
-        dead: returns the names of the parts of the program that have ended and never should.
+        dead: returns the names of the parts of the program that fail again and again.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Server:
 
     async def _healthz(self, _: web.Request) -> web.Response:
         if dead := self._dead():
-            return web.Response(status=503, text=f"ended: {', '.join(dead)}\n")
+            return web.Response(status=503, text=f"failing: {', '.join(dead)}\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
