@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from ipaddress import ip_network
 
@@ -16,7 +16,7 @@ from wegent_runner.claims.own_tasks import OwnTasks
 from wegent_runner.claims.pending import PendingTasks
 from wegent_runner.claims.presence import Presence
 from wegent_runner.claims.requests import TASKS
-from wegent_runner.claims.worker import Worker
+from wegent_runner.claims.worker import GIVE_BACK_S, Worker
 from wegent_runner.engine.chat import ChatEngine
 from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.key_condition import KeyConditions
@@ -25,29 +25,35 @@ from wegent_runner.engine.model_stream import ModelCaller
 from wegent_runner.plan.loader import PlanLoader
 from wegent_runner.runs.hub import Hub
 from wegent_runner.serve.callers import Callers
-from wegent_runner.serve.server import Server
+from wegent_runner.serve.server import SHUTDOWN_S, Server
 from wegent_runner.settings import Settings
 from wegent_runner.store.engine import connect, migrate
 from wegent_runner.store.failures import StoreError
 from wegent_runner.store.health import StoreHealth
 from wegent_runner.store.retention import Retention
 from wegent_runner.store.transcripts import TranscriptStore
+from wegent_runner.supervision import Ending, Parts
 from wegent_runner.telemetry.metrics import Metrics
 from wegent_runner.telemetry.observer import COMPONENT, Observer
 
 logger = logging.getLogger(__name__)
 
 USER_AGENT = "wegent-runner"
-LAST_EVENTS_S = 3.0
+LAST_EVENTS_S = 1.0
 """Seconds for the Events on the Tasks that a runner gives back at its end."""
+LEASE_END_S = 1.5
+"""Seconds for the deletion of the runner's Lease at its end."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run Tasks until ``stop`` is set; then drain."""
     metrics, health, tracing = Metrics(), StoreHealth(), Tracing(USER_AGENT)
     metrics.store_ready.set_function(lambda: not health.problem)
+    parts, ending = Parts(), Ending()
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(asyncio.to_thread, tracing.shutdown)
+        stack.push_async_callback(
+            ending.step, "traces", partial(asyncio.to_thread, tracing.shutdown)
+        )
         client = await stack.enter_async_context(
             KubeClient(
                 load_connection(settings.kubeconfig),
@@ -56,7 +62,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
         )
         database = connect(settings.store_url.get_secret_value())
-        stack.push_async_callback(database.dispose)
+        stack.push_async_callback(ending.step, "database", database.dispose)
         await migrate(database)
 
         def failed(error: StoreError) -> None:
@@ -64,7 +70,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             health.failed(error)
 
         store, hub = TranscriptStore(database, failed=failed), Hub()
-        stack.push_async_callback(store.end)
+        stack.push_async_callback(ending.step, "last writes to the store", store.end)
         recorder = EventRecorder(
             client, COMPONENT, settings.name, lambda outcome: metrics.events.labels(outcome).inc()
         )
@@ -98,7 +104,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             pending=lambda: len(pending),
             oldest_s=pending.oldest_age_s,
         )
-        always: list[asyncio.Task[None]] = []
         checked: list[PendingTasks | StoreHealth | Presence] = [pending, health]
         server = Server(
             hub,
@@ -106,46 +111,48 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             Callers(client, settings.proxy_user),
             metrics=metrics,
             problems=lambda: [it.problem for it in checked if it.problem],
-            dead=lambda: [it.get_name() for it in always if it.done() and not stop.is_set()],
+            dead=lambda: parts.dead,
         )
         await server.start(settings.listen_host, settings.listen_port)
-        stack.push_async_callback(server.stop)
+        stack.push_async_callback(ending.step, "open streams", server.stop, SHUTDOWN_S)
         host = settings.advertise_host or settings.listen_host
         address = f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
         presence = Presence(client, settings.lease_namespace, settings.name, address)
         checked.append(presence)
-        stack.push_async_callback(presence.end)
-        informers = (
-            Informer(
-                client, TASKS.path(), pending, params=_selected("status.phase", Phase.PENDING)
-            ),
-            Informer(
-                client, TASKS.path(), own, params=_selected("status.claim.holder", settings.name)
-            ),
+        stack.push_async_callback(ending.step, "Lease", presence.end, LEASE_END_S)
+        waiting = Informer(
+            client, TASKS.path(), pending, params=_selected("status.phase", Phase.PENDING)
         )
+        held = Informer(
+            client, TASKS.path(), own, params=_selected("status.claim.holder", settings.name)
+        )
+        probe = partial(store.probe, f"probe-{settings.name}"[:64])
+        dead_runners = DeadRunners(client, settings.lease_namespace)
+        sweeps = Retention(client, store, metrics.swept.inc)
         logger.info("%s serves at %s with %d slots", settings.name, address, settings.slots)
         async with asyncio.TaskGroup() as group:
-            claiming = group.create_task(worker.run(), name="claims")
-            probe = partial(store.probe, f"probe-{settings.name}"[:64])
-            always += [
-                claiming,
-                group.create_task(presence.run(), name="presence"),
-                group.create_task(
-                    DeadRunners(client, settings.lease_namespace).run(), name="dead runners"
-                ),
-                group.create_task(health.run(probe), name="store probe"),
-                group.create_task(recorder.run(), name="events"),
-                group.create_task(Retention(client, store, metrics.swept.inc).run(), name="sweeps"),
-                *(group.create_task(it.run(), name="watches") for it in informers),
+            claiming = group.create_task(parts.keep("claims", worker.run))
+            others = [
+                group.create_task(part)
+                for part in (
+                    parts.keep("presence", presence.run),
+                    parts.keep("store probe", partial(health.run, probe)),
+                    parts.keep("watch of waiting Tasks", waiting.run),
+                    parts.keep("watch of own Tasks", held.run),
+                    parts.keep("events", recorder.run, vital=False),
+                    parts.keep("dead runners", dead_runners.run, vital=False),
+                    parts.keep("sweeps", sweeps.run, vital=False),
+                )
             ]
-            await stop.wait()
-            claiming.cancel()
-            await worker.drain(settings.drain_s)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LAST_EVENTS_S):
-                    await recorder.flush()
-            for task in always:
-                task.cancel()
+            try:
+                await stop.wait()
+            finally:
+                claiming.cancel()
+                await worker.drain(settings.drain_s)
+                await ending.step("runs", worker.give_back, GIVE_BACK_S)
+                await ending.step("last Events", recorder.flush, LAST_EVENTS_S)
+                for task in others:
+                    task.cancel()
 
 
 def _selected(field: str, value: str) -> dict[str, str]:

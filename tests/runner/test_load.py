@@ -143,7 +143,7 @@ async def test_viewers_that_dont_read_hold_up_nothing(
     runners: list[RunnerProcess],
 ) -> None:
     [process] = runners
-    pieces = ["y" * 1000] * 1500
+    pieces = ["y" * 1000] * 1000
     provider.script = lambda _: Script(pieces=pieces, pause_s=0.002)
     await make_task()
     url = f"{client.base}/api/v1/kinds/tasks/t/events"

@@ -67,6 +67,7 @@ class Bench:
         with suppress(asyncio.CancelledError):
             await self.running
         await self.worker.drain(0)
+        await self.worker.give_back()
 
     async def _able(self) -> None:
         """Return at once."""
@@ -182,6 +183,41 @@ async def test_a_claim_that_is_cut_off_by_the_stop_is_given_back() -> None:
     await bench.stop()
     assert bench.phase == "Pending"
     assert bench.api.status["releases"] == 1
+
+
+async def test_a_give_back_that_takes_too_long_is_left_to_the_lease() -> None:
+    bench = Bench()
+    bench.work = lambda _: asyncio.sleep(3600)
+    await eventually(lambda: bench.phase == "Running", within_s=5, what="the claim")
+    bench.api.always = "hangs"
+    bench.running.cancel()
+    await bench.worker.drain(0)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(bench.worker.give_back(), 0.1)
+    await eventually(lambda: not bench.worker.busy, within_s=2, what="no work")
+    assert bench.phase == "Running"
+
+
+async def test_a_slot_is_free_again_after_an_unforeseen_error() -> None:
+    bench = Bench()
+    await bench.end()
+    bench.running.cancel()
+    await asyncio.wait([bench.running])
+
+    async def fail() -> None:
+        raise RuntimeError
+
+    able, bench.worker._able = bench.worker._able, fail
+    bench.api.change(phase="Pending")
+    bench.pending.changed(bench.api.task)
+    with pytest.raises(RuntimeError):
+        await bench.worker.run()
+    bench.worker._able = able
+    bench.running = asyncio.create_task(bench.worker.run())
+    bench.api.change(phase="Pending")
+    bench.pending.changed(bench.api.task)
+    await bench.end()
+    await bench.stop()
 
 
 async def test_a_runner_that_stops_claims_nothing_more() -> None:

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 P = TypeVar("P")
 PAUSE_AFTER_ERROR_S: Final = 1.0
+GIVE_BACK_S: Final = 8.0
+"""Seconds in which the runs that are late at the end of the program are stopped and given back."""
 FIRST_PAUSE_S: Final = 0.5
 """Seconds for which a slot rests after an error, so that an API server that fails isn't asked for
 one Task after the other."""
@@ -82,7 +84,7 @@ class Worker(Generic[P]):
             try:
                 task, _ = await self._pending.get()
                 await self._able()
-            except asyncio.CancelledError:
+            except BaseException:
                 self._slots.release()
                 raise
             running = asyncio.create_task(self._one(task))
@@ -90,13 +92,25 @@ class Worker(Generic[P]):
             running.add_done_callback(partial(self._ended, task.namespace))
 
     async def drain(self, grace_s: float) -> None:
-        """Let the running Tasks end, and give back those that have not ended in time."""
+        """Let the running Tasks end, for some seconds."""
         self._draining = True
         if self._running:
-            _, late = await asyncio.wait(self._running, timeout=grace_s)
+            await asyncio.wait(self._running, timeout=grace_s)
+
+    async def give_back(self) -> None:
+        """Stop the Tasks that still run, and give them back.
+
+        If this is cancelled, nothing more is written. The leases of the rest expire.
+        """
+        late = [*self._running]
+        for running in late:
+            running.cancel()
+        try:
+            if late:
+                await asyncio.wait(late)
+        finally:
             for running in late:
                 running.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
 
     def _ended(self, namespace: str, running: asyncio.Task[None]) -> None:
         self._running.discard(running)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -40,7 +41,7 @@ class Server:
         callers: decides who may read them.
         metrics: the metrics of the program.
         problems: returns the reasons for which the runner isn't ready.
-        dead: returns the names of the parts of the program that have ended and never should.
+        dead: returns the names of the parts of the program that fail again and again.
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class Server:
         self._metrics = metrics
         self._problems = problems
         self._dead = dead
+        self._ended: WeakValueDictionary[tuple[str, int], RunLog] = WeakValueDictionary()
+        """The logs of stored runs that somebody reads, by UID and attempt. Readers share them."""
         self._runner: web.AppRunner | None = None
         self._closing: asyncio.Task[None] | None = None
         self._answering: set[web.RequestHandler] = set()
@@ -117,7 +120,7 @@ class Server:
 
     async def _healthz(self, _: web.Request) -> web.Response:
         if dead := self._dead():
-            return web.Response(status=503, text=f"ended: {', '.join(dead)}\n")
+            return web.Response(status=503, text=f"failing: {', '.join(dead)}\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
@@ -139,6 +142,7 @@ class Server:
         log = self._hub.get(uid)
         if log is None:
             log = _log_of(await self._stored(request))
+            log = self._ended.setdefault((uid, log.attempt), log)
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from wegent_kube.encoding import encode_json
 from wegent_runner.runs.items import Event
@@ -14,6 +14,9 @@ saves half of the writes, here and at each hop to the reader. A write after a lo
 as that of the first delta, is not delayed."""
 PIECE_BYTES: Final = 256 << 10
 """Maximum size of one write. The last events of a message have all its text."""
+SLICE_CHARACTERS: Final = 16384
+"""Length of the slices in which a longer text is encoded. A viewer that stalls in the midst of it
+costs the memory of one slice and one write."""
 HEARTBEAT_S: Final = 15.0
 HEARTBEAT: Final = b": \n\n"
 
@@ -44,17 +47,53 @@ def encode(attempt: int, events: Iterable[Event]) -> Iterator[bytes]:
     """Yield events in the format of server-sent events, in pieces of a bounded size."""
     ready = bytearray()
     for event in events:
-        ready += b"id: %d.%d\nevent: %s\ndata: %s\n\n" % (
-            attempt,
-            event.position,
-            event.type.encode(),
-            encode_json({"type": event.type, "sequence_number": event.position, **event.data}),
-        )
-        while len(ready) >= PIECE_BYTES:
-            yield bytes(ready[:PIECE_BYTES])
-            del ready[:PIECE_BYTES]
+        for part in _encoded(attempt, event):
+            ready += part
+            while len(ready) >= PIECE_BYTES:
+                yield bytes(ready[:PIECE_BYTES])
+                del ready[:PIECE_BYTES]
     if ready:
         yield bytes(ready)
+
+
+def _encoded(attempt: int, event: Event) -> Iterator[bytes]:
+    yield b"id: %d.%d\nevent: %s\ndata: " % (attempt, event.position, event.type.encode())
+    yield from _json({"type": event.type, "sequence_number": event.position, **event.data})
+    yield b"\n\n"
+
+
+def _json(value: Any) -> Iterator[bytes]:
+    """Yield a value as JSON, the long texts in it by slices."""
+    if not _is_long(value):
+        yield encode_json(value)
+    elif isinstance(value, str):
+        yield b'"'
+        for begin in range(0, len(value), SLICE_CHARACTERS):
+            yield encode_json(value[begin : begin + SLICE_CHARACTERS])[1:-1]
+        yield b'"'
+    elif isinstance(value, dict):
+        before = b"{"
+        for key, it in value.items():
+            yield before + encode_json(key) + b":"
+            yield from _json(it)
+            before = b","
+        yield b"}"
+    else:
+        before = b"["
+        for it in value:
+            yield before
+            yield from _json(it)
+            before = b","
+        yield b"]"
+
+
+def _is_long(value: Any) -> bool:
+    """Return True if there is a text in a value that is encoded by slices."""
+    if isinstance(value, str):
+        return len(value) > SLICE_CHARACTERS
+    if isinstance(value, dict):
+        return any(map(_is_long, value.values()))
+    return isinstance(value, list | tuple) and any(map(_is_long, value))
 
 
 async def stream(
