@@ -44,6 +44,20 @@ async def test_a_later_attempt_goes_on_with_what_is_stored(store: TranscriptStor
     assert again.attempt == 2
 
 
+async def test_the_answer_and_the_end_of_a_run_are_stored_together(
+    store: TranscriptStore,
+) -> None:
+    await begin(store)
+    answer = Message(0, 1, 1, "cut", status="incomplete")
+    await store.close("u", 1, {"phase": "Completed"}, answer)
+    again = await begin(store, attempt=2)
+    assert again.items == (answer,)
+    assert again.outcome == {"phase": "Completed"}
+    with pytest.raises(Fenced):
+        await store.close("u", 1, {"phase": "Failed"}, Message(1, 1, answer.end, "late"))
+    assert await store.get("u") == again
+
+
 async def test_a_lower_attempt_can_write_nothing(store: TranscriptStore) -> None:
     await begin(store, attempt=1)
     await begin(store, attempt=2)
