@@ -112,6 +112,7 @@ class TranscriptStore:
         failed: Callable[[StoreError], None] = lambda _: None,
     ) -> None:
         self._engine = engine
+        self._dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
         self._reader = engine.execution_options(**{READING: True})
         self._limit_s = timeout_s + GRACE_S
         self._failed = failed
@@ -169,10 +170,9 @@ class TranscriptStore:
             StoreError: the database failed.
         """
         now = _now_ms()
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         # One statement, so that two attempts that begin at once can't both insert, or both win.
         begin = (
-            dialect.insert(Run)
+            self._dialect.insert(Run)
             .values(
                 uid=uid,
                 namespace=namespace,
@@ -285,22 +285,26 @@ class TranscriptStore:
             StoreError: the database failed.
         """
         async with self._write() as connection:
-            if await connection.scalar(select(Run.uid).where(Run.uid == uid)) is not None:
-                return False
+            # The locks let one of several readers, which all adopt at once, move the transcript.
             found = await connection.execute(
-                select(Run.__table__).where(
-                    Run.uid.in_(former), Run.namespace == namespace, Run.name == name
-                )
+                select(Run.__table__)
+                .where(Run.uid.in_(former), Run.namespace == namespace, Run.name == name)
+                .order_by(Run.uid)
+                .with_for_update()
             )
             runs = {run["uid"]: run for run in found.mappings()}
             old = next((it for it in former if it in runs), None)
             if old is None:
                 return False
             run = runs[old]
-            table = Run.__table__
-            await connection.execute(
-                table.insert().values({**run, "uid": uid, "used_at": _now_ms()})  # type: ignore[attr-defined]
+            new = (
+                self._dialect.insert(Run)
+                .values({**run, "uid": uid, "used_at": _now_ms()})
+                .on_conflict_do_nothing()
+                .returning(Run.uid)
             )
+            if await connection.scalar(new) is None:
+                return False  # the Task has a transcript of its own
             await connection.execute(update(Item).where(Item.uid == old).values(uid=uid))
             await connection.execute(update(Run).where(Run.previous == old).values(previous=uid))
             await connection.execute(delete(Run).where(Run.uid == old))
@@ -375,10 +379,9 @@ class TranscriptStore:
         try:
             async with as_store_errors(None if self._in_threads else self._limit_s):
                 yield
-        except Fenced:
-            raise
         except StoreError as error:
-            self._failed(error)
+            if error.lost:
+                self._failed(error)
             raise
 
 
