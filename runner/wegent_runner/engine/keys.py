@@ -120,8 +120,7 @@ def check_host(key: ApiKey, place: SecretKey, url: str) -> None:
     scheme = "http://" if parts.scheme == "http" else ""
     raise KeyNotUsable(
         f"Secret {place.name}: the annotation {HOSTS_ANNOTATION} doesn't name"
-        f" {scheme}{place_of(parts)}; if the key may be sent there, delete the Secret, and create"
-        " it again with this host"
+        f" {scheme}{place_of(parts)}; the key's owner can add it"
     )
 
 
