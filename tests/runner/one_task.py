@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from wegent_kube import ApiError, KubeClient, Unreachable
 
-Fault = Literal["", "lost", "refused", "hangs", "hangs after it"]
+Fault = Literal["", "lost", "refused", "hangs", "hangs after it", "invalid", "too large"]
 """``lost``: the write is done, and the answer is lost. ``refused``: nothing is done. ``hangs``: no
-answer comes."""
+answer comes. ``invalid`` and ``too large``: the API server never takes the write."""
+NEVER_TAKEN: Final[Mapping[str, ApiError]] = {
+    "invalid": ApiError(422, {"reason": "Invalid", "message": "Task is invalid"}),
+    "too large": ApiError(413, {"reason": "RequestEntityTooLarge", "message": "limit is 3 MiB"}),
+}
 
 
 def pending(**spec: Any) -> dict[str, Any]:
@@ -65,6 +69,8 @@ class OneTask:
             await asyncio.sleep(3600)
         if fault == "refused":
             raise Unreachable("connection refused")
+        if fault in NEVER_TAKEN:
+            raise NEVER_TAKEN[fault]
         if method == "PATCH":
             self._patch(options["body"])
         if fault == "hangs after it":

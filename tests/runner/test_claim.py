@@ -95,6 +95,31 @@ async def test_an_end_without_an_answer_is_written_again() -> None:
     assert api.status["result"] == "x"
 
 
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("invalid", "Task is invalid"), ("too large", "limit is 3 MiB")]
+)
+async def test_an_end_that_is_never_taken_fails_the_task(fault: Any, reason: str) -> None:
+    api = OneTask(pending())
+    claim = await taken(api)
+    claim.usage = {"modelRequests": 1}
+    api.faults["PATCH"] = [fault]
+    outcome = await claim.run(work(0))
+    assert (outcome.phase, outcome.reason) == (Phase.FAILED, "EndRefused")
+    assert [it["phase"] for it in api.writes] == ["Running", "Failed"]
+    assert reason in api.status["message"]
+    assert "result" not in api.status
+    assert "claim" not in api.status
+
+
+async def test_a_refusal_of_each_end_leaves_the_claim_to_expire() -> None:
+    api = OneTask(pending())
+    claim = await taken(api)
+    api.faults["PATCH"] = ["invalid", "invalid"]
+    with pytest.raises(KubeError, match="Task is invalid"):
+        await claim.run(work(0))
+    assert api.status["phase"] == "Running"
+
+
 @pytest.mark.parametrize("fault", ["lost", "refused", "hangs", "hangs after it"])
 async def test_a_task_is_given_back_once_although_an_answer_is_lost(fault: Any) -> None:
     api = OneTask(pending())

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from tests.runner.store.databases import database, database_url, store
 from wegent_crds.phases import Phase
 from wegent_kube import Unreachable
 from wegent_runner.claims.claim import Claim, ClaimLost
@@ -18,9 +19,11 @@ from wegent_runner.plan.plan import BotPlan, ModelPlan, Plan
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import Message
 from wegent_runner.store.failures import Fenced, StoreError
-from wegent_runner.store.transcripts import Conversation, Transcript
+from wegent_runner.store.transcripts import Conversation, Transcript, TranscriptStore
 from wegent_runner.telemetry.metrics import Metrics
 from wegent_runner.telemetry.observer import Observer
+
+__all__ = ["database", "database_url", "store"]
 
 Script = Callable[[Sequence[Turn]], Sequence[str | Exception]]
 
@@ -50,11 +53,11 @@ class Store:
         assert uid == "earlier"
         return Conversation(self.earlier, self.whole)
 
-    async def add(self, _: str, item: Message) -> None:
-        self.items.append(item)
-
-    async def close(self, _: str, __: int, outcome: dict[str, Any]) -> None:
+    async def close(
+        self, _: str, __: int, outcome: dict[str, Any], item: Message | None = None
+    ) -> None:
         self.outcome = outcome
+        self.items += [item] if item else []
 
 
 class Caller:
@@ -115,9 +118,9 @@ def engine(
     return chat, recorder
 
 
-def claim_of(stopped: Outcome | None = None) -> Any:
+def claim_of(stopped: Outcome | None = None, *, attempt: int = 1) -> Any:
     return SimpleNamespace(
-        uid="u", attempt=1, namespace="ns", name="t", task=TASK, stopped=stopped, usage={}
+        uid="u", attempt=attempt, namespace="ns", name="t", task=TASK, stopped=stopped, usage={}
     )
 
 
@@ -181,6 +184,34 @@ async def test_an_answer_at_the_maximum_of_tokens_is_incomplete() -> None:
     outcome, _ = await run(Caller(lambda _: ["half"], truncated=True), store)
     assert (outcome.phase, outcome.result) == (Phase.COMPLETED, "half")
     assert [(it.text, it.status) for it in store.items] == [("half", "incomplete")]
+
+
+@pytest.mark.parametrize("truncated", [True, False])
+async def test_an_answer_whose_end_was_not_written_costs_no_other_call(
+    store: TranscriptStore, *, truncated: bool
+) -> None:
+    """The runner dies between the answer and the end of its Task."""
+    first, again = Caller(lambda _: ["half"], truncated=truncated), Caller(lambda _: ["other"])
+    claim, real_store = claim_of(), cast("Any", store)
+    ended = await engine(first, real_store)[0].run(claim, PLAN)
+    next_claim = claim_of(attempt=2)
+    assert await engine(again, real_store)[0].run(next_claim, PLAN) == ended
+    assert (ended.phase, ended.result) == (Phase.COMPLETED, "half")
+    assert next_claim.usage == claim.usage
+    assert again.calls == []
+    found = await store.get("u")
+    assert found is not None
+    assert [item.text for item in found.items] == ["half"]
+    assert found.outcome is not None
+    assert found.outcome["phase"] == "Completed"
+
+
+async def test_an_attempt_after_one_that_failed_calls_again(store: TranscriptStore) -> None:
+    failing = Caller(lambda _: ["par", CallFailed("KeyRefused", "no")])
+    again, real_store = Caller(lambda _: ["whole"]), cast("Any", store)
+    assert (await engine(failing, real_store)[0].run(claim_of(), PLAN)).phase is Phase.FAILED
+    outcome = await engine(again, real_store)[0].run(claim_of(attempt=2), PLAN)
+    assert (outcome.phase, outcome.result) == (Phase.COMPLETED, "whole")
 
 
 @pytest.mark.parametrize("reason", ["KeyNotUsable", "EgressRefused"])

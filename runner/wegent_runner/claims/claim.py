@@ -152,7 +152,7 @@ class Claim:
 
         The work is cancelled when a user cancels the Task, and shortly before the Task times out;
         its outcome is written all the same.
-        Work that ends with an error fails the Task.
+        Work that ends with an error fails the Task. So does an outcome that the API server refuses.
 
         Raises:
             ClaimLost: another writer has the Task, or the lease has expired. The work has been
@@ -164,7 +164,13 @@ class Claim:
             await self._keep(running)
             outcome = self._outcome_of(running)
             outcome = replace(outcome, usage=outcome.usage or self.usage)
-            await self._finish(outcome)
+            try:
+                await self._finish(outcome)
+            except KubeError as error:
+                # Else the claim would expire, and the next attempt would meet the same refusal.
+                told = f"the API server refused the end of the Task: {error}"
+                outcome = Outcome(Phase.FAILED, message=told, reason="EndRefused")
+                await self._finish(outcome)
             return outcome
         finally:
             running.cancel()

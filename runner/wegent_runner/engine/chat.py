@@ -19,6 +19,7 @@ from wegent_runner.engine.meter import BudgetExceeded, Meter
 from wegent_runner.engine.model_stream import Done, ModelCaller, Turn, Usage
 from wegent_runner.plan.plan import ModelPlan, Plan
 from wegent_runner.runs.hub import Hub
+from wegent_runner.runs.items import Message
 from wegent_runner.runs.log import LogFull, RunLog
 from wegent_runner.store.failures import Fenced, StoreError
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
@@ -91,19 +92,30 @@ class ChatEngine:
         )
         log = RunLog(claim.attempt, stored.items)
         self._hub.add(claim.uid, log)
+        if stored.outcome is not None:
+            # A former attempt was killed between the answer and the end of its Task.
+            claim.usage = stored.outcome.get("usage", {})
+            return _outcome_of(stored, stored.outcome)
         try:
+            last: Message | None = None
             if plan.previous is not None and stored.previous is None:
                 what = f"spec.previousTaskRef: Task {claim.namespace}/{plan.previous}"
                 outcome = Outcome(Phase.FAILED, message=f"{what} was deleted")
             else:
                 before = await self._turns_before(plan, stored, previous)
-                outcome = await self._answer(claim, plan, before, log)
+                outcome, last = await self._answer(claim, plan, before, log)
+            return await self._end(claim, outcome, last)
         except asyncio.CancelledError:
             if claim.stopped is None:
                 raise
-            outcome = replace(claim.stopped, result=await self._store_partial(claim, log))
+            last = _partial(log)
+            outcome = replace(claim.stopped, result=None if last is None else last.text)
+            return await self._end(claim, outcome, last)
+
+    async def _end(self, claim: Claim, outcome: Outcome, last: Message | None) -> Outcome:
+        """Store the last message together with the end, which says whether the answer is whole."""
         outcome = replace(outcome, usage=claim.usage)
-        await self._store.close(claim.uid, claim.attempt, _end_of(outcome))
+        await self._store.close(claim.uid, claim.attempt, _end_of(outcome), last)
         return outcome
 
     def close(self, claim: Claim, outcome: Outcome | None) -> None:
@@ -142,10 +154,10 @@ class ChatEngine:
             turns = turns or (turns_of_task(previous) if previous else [])
         return Before([*turns, *(Turn(turn.role, turn.text) for turn in plan.history)], whole)
 
-    async def _answer(self, claim: Claim, plan: Plan, before: Before, log: RunLog) -> Outcome:
-        if log.messages and log.messages[-1].status == "completed":
-            # A former attempt was killed between the answer and the end of its Task.
-            return Outcome(Phase.COMPLETED, result=log.messages[-1].text)
+    async def _answer(
+        self, claim: Claim, plan: Plan, before: Before, log: RunLog
+    ) -> tuple[Outcome, Message | None]:
+        """Return the outcome of the calls, and the message that is to be stored with it."""
         conversation = _Conversation(
             self._caller, self._observer, self._call_s, self._chance, claim, plan, before, log
         )
@@ -156,28 +168,17 @@ class ChatEngine:
             if _reason_of(error) == "KeyUnreadable":
                 told = f"{error}; waiting for another claim"
                 raise GiveBack("ApiServerUnavailable", told) from error
-            text = await self._store_partial(claim, log)
-            return Outcome(
+            partial = _partial(log)
+            outcome = Outcome(
                 Phase.FAILED,
-                result=text if isinstance(error, BudgetExceeded) else None,
+                result=partial.text if partial and isinstance(error, BudgetExceeded) else None,
                 message=str(error) or "the answer is longer than a run may be",
                 reason=_reason_of(error),
                 notices=tuple(conversation.notices),
             )
-        await self._store.add(claim.uid, message)
-        return Outcome(
-            Phase.COMPLETED,
-            result=message.text,
-            notices=tuple(conversation.notices),
-        )
-
-    async def _store_partial(self, claim: Claim, log: RunLog) -> str | None:
-        """Store the message that is being written, if any, and return its text."""
-        if not log.is_writing:
-            return None
-        message = log.finish("incomplete")
-        await self._store.add(claim.uid, message)
-        return message.text
+            return outcome, partial
+        outcome = Outcome(Phase.COMPLETED, result=message.text, notices=tuple(conversation.notices))
+        return outcome, message
 
 
 class _Conversation:
@@ -316,6 +317,21 @@ def _reason_of(error: Exception) -> str:
     if isinstance(error, CallFailed):
         return error.reason
     return "BudgetExceeded" if isinstance(error, BudgetExceeded) else "AnswerTooLong"
+
+
+def _partial(log: RunLog) -> Message | None:
+    """Finish the message that is being written, if any."""
+    return log.finish("incomplete") if log.is_writing else None
+
+
+def _outcome_of(stored: Transcript, end: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a former attempt that has the whole answer."""
+    return Outcome(
+        Phase.COMPLETED,
+        result=stored.items[-1].text if stored.items else None,
+        usage=end.get("usage", {}),
+        notices=tuple(end.get("notices", ())),
+    )
 
 
 def _end_of(outcome: Outcome) -> dict[str, Any]:

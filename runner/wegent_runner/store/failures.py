@@ -14,7 +14,7 @@ from typing import Final
 
 import asyncpg
 from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 _DATABASE_ERRORS: Final = (
     SQLAlchemyError,
@@ -28,11 +28,22 @@ _DATABASE_ERRORS: Final = (
 
 
 class StoreError(Exception):
-    """The database can't be read or written. The message holds no contents and no password."""
+    """The database can't be read or written. The message holds no contents and no password.
+
+    Attributes:
+        lost: False if the database works, and has refused this one operation.
+    """
+
+    def __init__(self, message: str, *, lost: bool = True) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 class Fenced(StoreError):  # noqa: N818 - names the event
     """A later attempt has begun, or the run is deleted. This attempt may not write."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, lost=False)
 
 
 def no_answer(within_s: float | None) -> StoreError:
@@ -55,7 +66,8 @@ async def as_store_errors(timeout_s: float | None) -> AsyncIterator[None]:
         raise no_answer(timeout_s) from error
     except _DATABASE_ERRORS as error:
         # Not its text, which holds the statement's parameters: prompts and answers.
-        raise StoreError(f"the store failed: {_kind_of(error)}") from error
+        lost = not isinstance(error, IntegrityError | DataError)
+        raise StoreError(f"the store failed: {_kind_of(error)}", lost=lost) from error
 
 
 def _kind_of(error: BaseException) -> str:

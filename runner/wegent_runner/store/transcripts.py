@@ -14,7 +14,7 @@ from contextlib import (
     asynccontextmanager,
     nullcontext,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -22,6 +22,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from wegent_crds.phases import Phase
 from wegent_runner.runs.items import Message
 from wegent_runner.runs.text import storable
 from wegent_runner.store.engine import READING, TIMEOUT_S
@@ -53,6 +54,11 @@ class Transcript:
     outcome: Mapping[str, Any] | None
     history: tuple[Mapping[str, str], ...] = ()
     """Turns before the prompt, each with ``role`` and ``content``."""
+
+    @property
+    def answered(self) -> bool:
+        """True if the run has ended with an answer, and not by a failure or a stop."""
+        return self.outcome is not None and self.outcome.get("phase") == Phase.COMPLETED
 
     @property
     def size(self) -> int:
@@ -112,6 +118,7 @@ class TranscriptStore:
         failed: Callable[[StoreError], None] = lambda _: None,
     ) -> None:
         self._engine = engine
+        self._dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
         self._reader = engine.execution_options(**{READING: True})
         self._limit_s = timeout_s + GRACE_S
         self._failed = failed
@@ -164,15 +171,17 @@ class TranscriptStore:
     ) -> Transcript:
         """Begin an attempt at a Task, and return what earlier attempts have stored.
 
+        The outcome of an earlier attempt that has the whole answer stays. Others are deleted: this
+        attempt goes on.
+
         Raises:
             Fenced: a later attempt has begun.
             StoreError: the database failed.
         """
         now = _now_ms()
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         # One statement, so that two attempts that begin at once can't both insert, or both win.
         begin = (
-            dialect.insert(Run)
+            self._dialect.insert(Run)
             .values(
                 uid=uid,
                 namespace=namespace,
@@ -186,7 +195,7 @@ class TranscriptStore:
             )
             .on_conflict_do_update(
                 index_elements=[Run.uid],
-                set_={"attempt": attempt, "used_at": now, "outcome": None},
+                set_={"attempt": attempt, "used_at": now},
                 where=Run.attempt <= attempt,
             )
             .returning(Run.uid)
@@ -195,8 +204,11 @@ class TranscriptStore:
             if await connection.scalar(begin) is None:
                 raise Fenced(f"attempt {attempt} is over: another has begun")
             transcript = await _transcript(connection, uid)
-        assert transcript is not None  # noqa: S101 - written just now
-        return transcript
+            assert transcript is not None  # noqa: S101 - written just now
+            if transcript.outcome is None or transcript.answered:
+                return transcript
+            await connection.execute(update(Run).where(Run.uid == uid).values(outcome=None))
+            return replace(transcript, outcome=None)
 
     @_to_its_end
     async def add(self, uid: str, item: Message) -> None:
@@ -208,21 +220,17 @@ class TranscriptStore:
         """
         async with self._write() as connection:
             await _hold_fence(connection, uid, item.attempt)
-            await connection.execute(
-                Item.__table__.insert().values(  # type: ignore[attr-defined]
-                    uid=uid,
-                    number=item.index,
-                    attempt=item.attempt,
-                    start=item.start,
-                    status=item.status,
-                    bot=item.bot,
-                    text=storable(item.text),
-                )
-            )
+            await _insert(connection, uid, item)
 
     @_to_its_end
-    async def close(self, uid: str, attempt: int, outcome: Mapping[str, Any]) -> None:
-        """Store the end of a run.
+    async def close(
+        self,
+        uid: str,
+        attempt: int,
+        outcome: Mapping[str, Any],
+        item: Message | None = None,
+    ) -> None:
+        """Store the end of a run, together with its last item if that is new.
 
         Raises:
             Fenced: a later attempt has begun, or the run is deleted.
@@ -230,6 +238,8 @@ class TranscriptStore:
         """
         async with self._write() as connection:
             await _hold_fence(connection, uid, attempt)
+            if item is not None:
+                await _insert(connection, uid, item)
             await connection.execute(
                 update(Run).where(Run.uid == uid).values(outcome=json.dumps(outcome))
             )
@@ -285,22 +295,26 @@ class TranscriptStore:
             StoreError: the database failed.
         """
         async with self._write() as connection:
-            if await connection.scalar(select(Run.uid).where(Run.uid == uid)) is not None:
-                return False
+            # The locks let one of several readers, which all adopt at once, move the transcript.
             found = await connection.execute(
-                select(Run.__table__).where(
-                    Run.uid.in_(former), Run.namespace == namespace, Run.name == name
-                )
+                select(Run.__table__)
+                .where(Run.uid.in_(former), Run.namespace == namespace, Run.name == name)
+                .order_by(Run.uid)
+                .with_for_update()
             )
             runs = {run["uid"]: run for run in found.mappings()}
             old = next((it for it in former if it in runs), None)
             if old is None:
                 return False
             run = runs[old]
-            table = Run.__table__
-            await connection.execute(
-                table.insert().values({**run, "uid": uid, "used_at": _now_ms()})  # type: ignore[attr-defined]
+            new = (
+                self._dialect.insert(Run)
+                .values({**run, "uid": uid, "used_at": _now_ms()})
+                .on_conflict_do_nothing()
+                .returning(Run.uid)
             )
+            if await connection.scalar(new) is None:
+                return False  # the Task has a transcript of its own
             await connection.execute(update(Item).where(Item.uid == old).values(uid=uid))
             await connection.execute(update(Run).where(Run.previous == old).values(previous=uid))
             await connection.execute(delete(Run).where(Run.uid == old))
@@ -375,10 +389,9 @@ class TranscriptStore:
         try:
             async with as_store_errors(None if self._in_threads else self._limit_s):
                 yield
-        except Fenced:
-            raise
         except StoreError as error:
-            self._failed(error)
+            if error.lost:
+                self._failed(error)
             raise
 
 
@@ -389,6 +402,20 @@ async def _hold_fence(connection: AsyncConnection, uid: str, attempt: int) -> No
     )
     if not held.rowcount:
         raise Fenced(f"attempt {attempt} is over: another has begun, or the Task is deleted")
+
+
+async def _insert(connection: AsyncConnection, uid: str, item: Message) -> None:
+    await connection.execute(
+        Item.__table__.insert().values(  # type: ignore[attr-defined]
+            uid=uid,
+            number=item.index,
+            attempt=item.attempt,
+            start=item.start,
+            status=item.status,
+            bot=item.bot,
+            text=storable(item.text),
+        )
+    )
 
 
 async def _transcript(connection: AsyncConnection, uid: str) -> Transcript | None:

@@ -4,10 +4,11 @@ import asyncio
 import random
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wegent_runner.runs.items import Message
 from wegent_runner.store import transcripts
-from wegent_runner.store.failures import Fenced
+from wegent_runner.store.failures import Fenced, StoreError
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
 
 
@@ -42,6 +43,20 @@ async def test_a_later_attempt_goes_on_with_what_is_stored(store: TranscriptStor
     assert [it.text for it in again.items] == ["kept"]
     assert again.outcome is None
     assert again.attempt == 2
+
+
+async def test_the_answer_and_the_end_of_a_run_are_stored_together(
+    store: TranscriptStore,
+) -> None:
+    await begin(store)
+    answer = Message(0, 1, 1, "cut", status="incomplete")
+    await store.close("u", 1, {"phase": "Completed"}, answer)
+    again = await begin(store, attempt=2)
+    assert again.items == (answer,)
+    assert again.outcome == {"phase": "Completed"}
+    with pytest.raises(Fenced):
+        await store.close("u", 1, {"phase": "Failed"}, Message(1, 1, answer.end, "late"))
+    assert await store.get("u") == again
 
 
 async def test_a_lower_attempt_can_write_nothing(store: TranscriptStore) -> None:
@@ -226,6 +241,30 @@ async def test_a_restored_task_takes_its_former_transcript_over(store: Transcrip
     assert found.items[0].text == "answer"
     assert found.outcome == {"phase": "Completed"}
     assert await conversation(store, "next") == ["new", "next"]
+
+
+async def test_readers_that_adopt_at_once_move_a_transcript_once(store: TranscriptStore) -> None:
+    for number in range(20):
+        old, new = f"old{number}", f"new{number}"
+        await begin(store, old)
+        await store.add(old, Message(0, 1, 1, "answer"))
+        moved = await asyncio.gather(
+            *(store.adopt(new, [old], namespace="ns", name="t") for _ in range(8))
+        )
+        assert sorted(moved) == [False] * 7 + [True]
+        found = await store.get(new)
+        assert found is not None
+        assert found.items[0].text == "answer"
+
+
+async def test_a_row_that_the_database_refuses_is_no_lost_database(database: AsyncEngine) -> None:
+    failures: list[StoreError] = []
+    store = TranscriptStore(database, failed=failures.append)
+    await begin(store)
+    await store.add("u", Message(0, 1, 1, "x"))
+    with pytest.raises(StoreError, match=r"UniqueViolation|CONSTRAINT"):
+        await store.add("u", Message(0, 1, 1, "x"))
+    assert failures == []
 
 
 async def test_a_restored_task_that_has_run_keeps_its_own_transcript(
