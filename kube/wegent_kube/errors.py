@@ -88,11 +88,6 @@ class StatusError(Exception):
         return self._is("Forbidden", 403)
 
     @property
-    def is_quota_exceeded(self) -> bool:
-        """True if a ResourceQuota of the namespace has no room for the object."""
-        return self.is_forbidden and "exceeded quota" in str(self.status.get("message") or "")
-
-    @property
     def is_not_found(self) -> bool:
         """True if the object, its namespace or its kind doesn't exist."""
         return self._is("NotFound", 404)

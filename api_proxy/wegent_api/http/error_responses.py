@@ -177,7 +177,7 @@ async def _on_api_error(_: Request, error: Exception) -> Response:
         return problem_response(
             Unavailable("the API server is busy; try again", retry_after_s=wait)
         )
-    if error.is_quota_exceeded:
+    if error.is_forbidden and "exceeded quota" in str(error.status.get("message")):
         return problem_response(Forbidden(ACCOUNTS_ARE_FULL))
     return internal_error()
 
