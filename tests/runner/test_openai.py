@@ -121,6 +121,10 @@ async def test_a_stream_goes_on_after_any_event(
         last: Any = seen[-1]
         assert last.type == "response.completed"
         assert last.response.output == final.response.output
+    for beyond in (final.sequence_number + 1, 5_000, 10**15):
+        with pytest.raises(openai.BadRequestError) as refused:
+            await sdk.responses.retrieve(final.response.id, stream=True, starting_after=beyond)
+        assert refused.value.param == "starting_after"
 
 
 async def test_a_response_in_the_background_can_be_polled_and_cancelled(

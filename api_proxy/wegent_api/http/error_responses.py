@@ -20,6 +20,7 @@ from starlette.routing import Match
 from wegent_api.http.errors import (
     BadRequest,
     Cause,
+    Forbidden,
     Invalid,
     Problem,
     Unavailable,
@@ -34,6 +35,12 @@ from wegent_kube.encoding import encode_json
 logger = logging.getLogger(__name__)
 
 NO_SUCH_PATH: Final = "path not found; /docs and /openapi.json list the paths"
+
+ACCOUNTS_ARE_FULL: Final = (
+    "exceeded quota: the namespace of the Accounts has no room; an admin must delete Accounts that"
+    " are not needed, or raise its ResourceQuota (accounts.secrets in the chart)"
+)
+"""Objects of the proxy's own are there alone. The API server's message has their names."""
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _REASONS: Final = {404: "NotFound", 405: "MethodNotAllowed"}
@@ -170,6 +177,8 @@ async def _on_api_error(_: Request, error: Exception) -> Response:
         return problem_response(
             Unavailable("the API server is busy; try again", retry_after_s=wait)
         )
+    if error.is_forbidden and "exceeded quota" in str(error.status.get("message")):
+        return problem_response(Forbidden(ACCOUNTS_ARE_FULL))
     return internal_error()
 
 

@@ -39,6 +39,8 @@ FINAL_EVENTS: Final[Mapping[str, str]] = {
 ReadItems = Callable[[dict[str, Any]], Awaitable[list[dict[str, Any]]]]
 CREATED: Final = 0
 IN_PROGRESS: Final = 1
+RESTARTED: Final = "run_restarted"
+"""Code of the error that ends a stream after void text."""
 RESTART: Final = (
     "the run has begun again, and the text that was sent is void;"
     " retrieve the response with stream=true to read it from its beginning"
@@ -82,7 +84,7 @@ class ResponseStream:
                 try:
                     ready = self._lasting.take(event)
                 except TextIsVoid:
-                    yield self._error(server_error(RESTART, "run_restarted"))
+                    yield self._error(server_error(RESTART, RESTARTED))
                     return
                 if ready:
                     yield b"".join(

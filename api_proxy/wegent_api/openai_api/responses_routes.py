@@ -1,6 +1,6 @@
 """``/v1/responses``: OpenAI's Responses API."""
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -18,7 +18,7 @@ from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
 from wegent_api.openai_api.requests import ID_MAX, CreateResponse, read_parameters
 from wegent_api.openai_api.response_object import STATUSES, input_items, response_body
-from wegent_api.openai_api.response_stream import ResponseStream, run_position
+from wegent_api.openai_api.response_stream import RESTARTED, ResponseStream, run_position
 from wegent_api.openai_api.run_events import attempt_of
 from wegent_api.openai_api.tasks import (
     Conversations,
@@ -26,6 +26,7 @@ from wegent_api.openai_api.tasks import (
     namespace_of,
     unless_left,
 )
+from wegent_api.runs.blocks import events_in
 from wegent_api.runs.follow import Follower, FollowerDep
 from wegent_api.runs.routes import DrainingDep, StreamLimiterDep
 from wegent_api.upstream.client import UserApiDep
@@ -44,6 +45,7 @@ ResponseId = Annotated[
     str,
     Path(alias="id", max_length=ID_MAX, description="Id of the response: `resp_namespace_task`."),
 ]
+NO_SUCH_EVENT: Final = "the response has no event with this number"
 EXAMPLE: Final = {"model": "default/helpers", "input": "Say hello."}
 
 
@@ -162,12 +164,16 @@ async def retrieve(
     if not parameters.stream:
         return _json(response_body(task, await conversations.ending(task)))
     after = -1 if parameters.starting_after is None else parameters.starting_after
-    if attempt_of(after) > max(1, (task.get("status") or {}).get("attempts") or 0):
-        raise invalid("starting_after", "the response has no event with this number")
+    status = task.get("status") or {}
+    if attempt_of(after) > max(1, status.get("attempts") or 0):
+        raise invalid("starting_after", NO_SUCH_EVENT)
     async with AsyncExitStack() as stack:
         stack.enter_context(limiter.one(await subject(user_api, conversations.caller)))
+        frames = _frames(follower, conversations, task, after)
+        if attempt_of(after) == status.get("attempts") and status.get("phase") in FINAL:
+            frames = await continued(frames)
         return EventStream(
-            _frames(follower, conversations, task, after),
+            frames,
             stack.pop_all(),
             draining,
             heartbeat_s=settings.watch_heartbeat_s,
@@ -249,6 +255,29 @@ def _frames(
     """Return a response's events after one with a sequence number; -1: from the beginning."""
     frames = follower.frames(conversations.caller, task, run_position(after))
     return ResponseStream(task, frames, conversations.items, after).events()
+
+
+async def continued(frames: Frames) -> Frames:
+    """Return the frames of an ended run after some event of its last attempt.
+
+    The run begins no further attempt. If its end comes before the event, there is no such event.
+
+    Raises:
+        Refusal: there is no such event.
+    """
+    first = await anext(frames, b"")
+    if any(it.type == "error" and it.data["code"] == RESTARTED for it in events_in(first)):
+        await frames.aclose()
+        raise invalid("starting_after", NO_SUCH_EVENT)
+
+    async def all_frames() -> Frames:
+        async with aclosing(frames):
+            if first:
+                yield first
+            async for frame in frames:
+                yield frame
+
+    return all_frames()
 
 
 async def _previous(

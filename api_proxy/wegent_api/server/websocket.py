@@ -322,6 +322,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             await super().send(message)
         else:
             await self._send_in_fragments(text.encode())
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True  # by its refusal, which uvicorn logs as an error
         self._watch_end()
         if message["type"] in {"websocket.accept", "websocket.close"}:
             self._go_on()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.accounts.conftest import SignUp
 from tests.api.conftest import ProxyFactory
 from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
 from tests.support.audit import AuditLog
@@ -339,3 +340,33 @@ async def test_nobody_registers_before_the_first_admin_is_there(
     (await kubectl.call("apply", "-f", "-", stdin=account)).ok()
     (await proxy.post(REGISTER, registration(early))).expect(201)
     (await kubectl.call("delete", "account", first, f"--namespace={ACCOUNTS}")).ok()
+
+
+async def test_a_full_quota_is_told_without_names(
+    anonymous: Client, kubectl: Kubectl, sign_up: SignUp
+) -> None:
+    user = await sign_up()
+    quota = (f"--namespace={ACCOUNTS}", "quota", "full")
+    (await kubectl.call("create", *quota, "--hard=count/secrets=0")).ok()
+    try:
+
+        async def told() -> Answer:
+            answer = await anonymous.post(REGISTER, registration(unique("late")))
+            assert answer.status == 403, answer.content
+            return answer
+
+        for answer in (
+            await eventually(told, within_s=60, what="the quota is in force"),
+            await user.client.post("/api/v1/auth/tokens", {"name": "laptop"}),
+        ):
+            message = answer.refused(403, "Forbidden")
+            assert message.startswith("exceeded quota: the namespace of the Accounts has no room")
+            assert "an admin must" in message
+            assert "late" not in message
+    finally:
+        (await kubectl.call("delete", *quota)).ok()
+
+    async def lifted() -> bool:
+        return (await anonymous.post(REGISTER, registration(unique("later")))).status == 201
+
+    await eventually(lifted, within_s=60, what="the quota is lifted")

@@ -131,6 +131,17 @@ async def test_a_wrong_handshake_is_refused_with_a_status(
         assert await rest(reader, within_s=15) == b""
 
 
+async def test_a_refused_handshake_is_no_error_of_the_proxy(start_proxy: ProxyFactory) -> None:
+    proxy = start_proxy()
+    async with raw_connection(proxy.url) as (reader, writer):
+        writer.write(HEAD.replace(PATH, f"{PATH}?token=abc").encode() + b"\r\n")
+        assert (await answer(reader))[0] == 400
+        assert await rest(reader, within_s=15) == b""
+    proxy.stop()
+    assert "ERROR" not in proxy.logged()
+    assert "abc" not in proxy.logged()
+
+
 async def test_headers_may_be_as_long_as_those_of_other_requests(user: User) -> None:
     """Single sign-on sets cookies of many kilobytes. The library would allow 8 KiB a line."""
     async with raw_connection(user.client.base) as (reader, writer):
