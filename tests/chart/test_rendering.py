@@ -376,7 +376,11 @@ def test_sqlite_serves_one_runner_and_postgresql_any_number(offline_helm: Helm) 
     assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     assert named(one, "Deployment", "wegent-runner")["spec"]["strategy"] == {"type": "Recreate"}
     many = render(
-        offline_helm, {"runner": {"replicas": 3, "store": {"existingSecret": "transcripts"}}}
+        offline_helm,
+        {
+            "runner": {"replicas": 3, "store": {"existingSecret": "transcripts"}},
+            "networkPolicy": {"runnerEgress": [{"ports": [{"port": 5432}]}]},
+        },
     )
     assert not of_kind(many, "PersistentVolumeClaim")
     deployment = named(many, "Deployment", "wegent-runner")["spec"]
