@@ -370,6 +370,23 @@ def test_the_runner_reaches_the_internet_without_private_networks(
     assert not any(ip_address("1.1.1.1") in ip_network(it) for it in blocks[0]["except"])
 
 
+def test_with_the_api_servers_addresses_the_runner_reaches_no_private_network(
+    offline_helm: Helm,
+) -> None:
+    api_server = [{"ipBlock": {"cidr": "10.96.0.1/32"}}]
+    values = nested("networkPolicy.apiServerTo", api_server)
+    policy = named(render(offline_helm, values), "NetworkPolicy", "wegent-runner")
+    anywhere = [rule["ports"] for rule in policy["spec"]["egress"] if "to" not in rule]
+    assert [{port["port"] for port in ports} for ports in anywhere] == [{53, 5353}], "only DNS"
+    opened = [
+        ip_network(to["ipBlock"]["cidr"])
+        for rule in policy["spec"]["egress"]
+        for to in rule.get("to", ())
+        if "except" not in to["ipBlock"]
+    ]
+    assert opened == [ip_network("10.96.0.1/32")]
+
+
 def test_sqlite_serves_one_runner_and_postgresql_any_number(offline_helm: Helm) -> None:
     one = render(offline_helm)
     [claim] = of_kind(one, "PersistentVolumeClaim")
