@@ -387,6 +387,24 @@ def test_with_the_api_servers_addresses_the_runner_reaches_no_private_network(
     assert opened == [ip_network("10.96.0.1/32")]
 
 
+def test_the_runners_scale_by_busy_slots_and_waiting_tasks(offline_helm: Helm) -> None:
+    values = {
+        "runner": {"autoscaling": {"enabled": True}, "store": {"existingSecret": "transcripts"}},
+        "networkPolicy": {"runnerEgress": [{"ports": [{"port": 5432}]}]},
+    }
+    scaler = named(render(offline_helm, values), "HorizontalPodAutoscaler", "wegent-runner")["spec"]
+    targets = {
+        it["pods"]["metric"]["name"]: it["pods"]["target"]["averageValue"]
+        for it in scaler["metrics"]
+    }
+    assert targets == {"wegent_runner_slots_busy": "30", "wegent_runner_pending_tasks": "10"}
+    registry = wegent_runner.telemetry.metrics.Metrics().registry
+    assert targets.keys() <= {metric.name for metric in registry.collect()}
+    assert scaler["behavior"]["scaleDown"]["policies"] == [
+        {"type": "Pods", "value": 1, "periodSeconds": 120}
+    ]
+
+
 def test_sqlite_serves_one_runner_and_postgresql_any_number(offline_helm: Helm) -> None:
     one = render(offline_helm)
     [claim] = of_kind(one, "PersistentVolumeClaim")
