@@ -145,6 +145,10 @@ TOGETHER: list[tuple[dict[str, Any], str]] = [
         "runner.store.existingSecret: is required with several runners",
     ),
     (
+        nested("runner.store.existingSecret", "transcripts"),
+        "networkPolicy.runnerEgress: is required with runner.store.existingSecret",
+    ),
+    (
         {"runner": {"serviceAccount": {"create": False}}},
         "runner.serviceAccount.name: is needed where create is false",
     ),
@@ -167,6 +171,26 @@ def test_the_schema_names_the_value(
 )
 def test_what_does_not_go_together(offline_helm: Helm, values: dict[str, Any], why: str) -> None:
     assert why in template(offline_helm, values).refused()
+
+
+RULE = {"ports": [{"port": 5432}]}
+
+
+@pytest.mark.parametrize(
+    "open_to_the_database",
+    [
+        nested("networkPolicy.runnerEgress", [RULE]),
+        nested("networkPolicy.extraEgress", [RULE]),
+        {"networkPolicy": {"enabled": False}},
+        nested("runner.egressAllow", ["10.1.0.0/16"]),
+        {"runner": {"enabled": False}},
+    ],
+)
+def test_a_database_that_the_runner_reaches_is_let_through(
+    offline_helm: Helm, open_to_the_database: dict[str, Any]
+) -> None:
+    database = nested("runner.store.existingSecret", "transcripts")
+    render(offline_helm, merged(database, open_to_the_database))
 
 
 def test_the_schema_is_closed_everywhere() -> None:

@@ -370,13 +370,52 @@ def test_the_runner_reaches_the_internet_without_private_networks(
     assert not any(ip_address("1.1.1.1") in ip_network(it) for it in blocks[0]["except"])
 
 
+def test_with_the_api_servers_addresses_the_runner_reaches_no_private_network(
+    offline_helm: Helm,
+) -> None:
+    api_server = [{"ipBlock": {"cidr": "10.96.0.1/32"}}]
+    values = nested("networkPolicy.apiServerTo", api_server)
+    policy = named(render(offline_helm, values), "NetworkPolicy", "wegent-runner")
+    anywhere = [rule["ports"] for rule in policy["spec"]["egress"] if "to" not in rule]
+    assert [{port["port"] for port in ports} for ports in anywhere] == [{53, 5353}], "only DNS"
+    opened = [
+        ip_network(to["ipBlock"]["cidr"])
+        for rule in policy["spec"]["egress"]
+        for to in rule.get("to", ())
+        if "except" not in to["ipBlock"]
+    ]
+    assert opened == [ip_network("10.96.0.1/32")]
+
+
+def test_the_runners_scale_by_busy_slots_and_waiting_tasks(offline_helm: Helm) -> None:
+    values = {
+        "runner": {"autoscaling": {"enabled": True}, "store": {"existingSecret": "transcripts"}},
+        "networkPolicy": {"runnerEgress": [{"ports": [{"port": 5432}]}]},
+    }
+    scaler = named(render(offline_helm, values), "HorizontalPodAutoscaler", "wegent-runner")["spec"]
+    targets = {
+        it["pods"]["metric"]["name"]: it["pods"]["target"]["averageValue"]
+        for it in scaler["metrics"]
+    }
+    assert targets == {"wegent_runner_slots_busy": "30", "wegent_runner_pending_tasks": "10"}
+    registry = wegent_runner.telemetry.metrics.Metrics().registry
+    assert targets.keys() <= {metric.name for metric in registry.collect()}
+    assert scaler["behavior"]["scaleDown"]["policies"] == [
+        {"type": "Pods", "value": 1, "periodSeconds": 120}
+    ]
+
+
 def test_sqlite_serves_one_runner_and_postgresql_any_number(offline_helm: Helm) -> None:
     one = render(offline_helm)
     [claim] = of_kind(one, "PersistentVolumeClaim")
     assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     assert named(one, "Deployment", "wegent-runner")["spec"]["strategy"] == {"type": "Recreate"}
     many = render(
-        offline_helm, {"runner": {"replicas": 3, "store": {"existingSecret": "transcripts"}}}
+        offline_helm,
+        {
+            "runner": {"replicas": 3, "store": {"existingSecret": "transcripts"}},
+            "networkPolicy": {"runnerEgress": [{"ports": [{"port": 5432}]}]},
+        },
     )
     assert not of_kind(many, "PersistentVolumeClaim")
     deployment = named(many, "Deployment", "wegent-runner")["spec"]

@@ -45,6 +45,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.labels: dict[str, str] = {}
+        self.read: list[str] = []
         self.objects = {
             (namespace, *key): settled(namespace, key[1], deepcopy(spec))
             for namespace in ("ours", "theirs")
@@ -60,6 +61,7 @@ class Cluster:
         if path == "/api/v1/namespaces/ours":
             return {"metadata": {"name": "ours", "labels": self.labels}}
         namespace, plural, name = path.split("/")[-3:]
+        self.read.append(f"{plural}/{name}")
         if (found := self.objects.get((namespace, plural, name))) is None:
             raise ApiError(404, {"reason": "NotFound"})
         return found
@@ -143,3 +145,10 @@ async def test_the_permission_is_the_referrers_and_not_the_tasks() -> None:
 
 async def test_a_plan_of_ones_own_objects_needs_no_permission() -> None:
     assert await Cluster().plan() is not None
+
+
+async def test_a_task_of_another_kind_of_runner_costs_no_read_beyond_the_shell() -> None:
+    cluster = Cluster()
+    cluster.spec("ours", "shells", "s")["type"] = "ClaudeCode"
+    assert await cluster.plan() is None
+    assert cluster.read == ["teams/t", "bots/b", "shells/s"]

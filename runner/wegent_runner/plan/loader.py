@@ -21,6 +21,7 @@ from wegent_runner.plan.plan import (
     NotSettled,
     Plan,
     bot_plan,
+    check_served,
     check_settled,
     history_of,
     member_of,
@@ -66,9 +67,11 @@ class PlanLoader:
             else:
                 bot, team_prompt = await self._get("bots", home, spec["botRef"]), None
             namespace, parts = bot["metadata"]["namespace"], bot["spec"]
-            ghost, shell, model = await asyncio.gather(
+            # First, since no other part matters if another kind of runner serves the Task.
+            shell = await self._get("shells", namespace, parts["shellRef"])
+            check_served(shell)
+            ghost, model = await asyncio.gather(
                 self._get("ghosts", namespace, parts["ghostRef"]),
-                self._get("shells", namespace, parts["shellRef"]),
                 self._get("models", namespace, parts["modelRef"]),
             )
             fallbacks = await asyncio.gather(
@@ -81,7 +84,7 @@ class PlanLoader:
                 prompt=spec["prompt"],
                 request_id=request_id_of(task),
                 bot=bot_plan(
-                    bot, ghost, shell, (model, *fallbacks), team_prompt, spec.get("instructions")
+                    bot, ghost, (model, *fallbacks), team_prompt, spec.get("instructions")
                 ),
                 previous=(spec.get("previousTaskRef") or {}).get("name"),
                 history=history_of(spec),

@@ -131,22 +131,26 @@ def member_of(team: Mapping[str, Any]) -> Mapping[str, Any]:
     return member
 
 
+def check_served(shell: Mapping[str, Any]) -> None:
+    """Check that a runner like this serves a Shell.
+
+    Raises:
+        NotServed: it doesn't serve the Shell's type.
+    """
+    if shell["spec"]["type"] not in SERVED_SHELLS:
+        raise NotServed(f"Shell type {shell['spec']['type']}")
+
+
 def bot_plan(
     bot: Mapping[str, Any],
     ghost: Mapping[str, Any],
-    shell: Mapping[str, Any],
     models: tuple[Mapping[str, Any], ...],
     *further: str | None,
 ) -> BotPlan:
     """Return the plan of a Bot with its parts.
 
     ``further`` instructions follow the Ghost's: those of the Team for this Bot, and of the Task.
-
-    Raises:
-        NotServed: no runner like this serves the Shell's type.
     """
-    if shell["spec"]["type"] not in SERVED_SHELLS:
-        raise NotServed(f"Shell type {shell['spec']['type']}")
     instructions = [ghost["spec"]["systemPrompt"], *filter(None, further)]
     return BotPlan(
         name=full_name(bot),

@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from wegent_crds.former_tasks import TOMBSTONE_PREFIX, former_uids
@@ -69,7 +70,7 @@ class Retention:
         candidates = [uid async for uid in self._unused(before_ms)]
         if not candidates:
             return
-        kept = await self._kept()
+        kept = await self._kept(set(candidates))
         gone = [uid for uid in candidates if uid not in kept]
         for start in range(0, len(gone), 500):
             await self._store.delete(gone[start : start + 500], before_ms)
@@ -84,14 +85,20 @@ class Retention:
                 yield uid
             after = page[-1]
 
-    async def _kept(self) -> set[str]:
-        """Return the UIDs of all Tasks, in the cluster and in the trash, and their former ones."""
+    async def _kept(self, unused: AbstractSet[str]) -> set[str]:
+        """Return the UIDs of all Tasks, in the cluster and in the trash, and their former ones.
+
+        A restored Task is given its former transcript, if that is one of the ``unused`` ones: a
+        Task whose transcript has moved already costs no write.
+        """
         # A Task may be deleted or restored between two lists. It is in one of these three at least.
         kept = await self._in_the_trash()
         async for metadata in self._listed(resource_of(TASK)):
             kept.add(metadata["uid"])
             if former := former_uids(metadata):
                 kept.update(former)
+                if metadata["uid"] in unused or unused.isdisjoint(former):
+                    continue
                 await self._store.adopt(
                     metadata["uid"],
                     former,
