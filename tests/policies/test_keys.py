@@ -231,6 +231,10 @@ def test_who_may_read_secrets_is_not_confined(
     kubectl.run("delete", "secret", name, "--cascade=foreground").ok()
 
 
+NO_MODELS = "kube-public"
+"""A namespace without Models: the operator has written no Role there."""
+
+
 def role(name: str = "wegent-model-keys", **rule: Any) -> dict[str, Any]:
     keys = {
         "apiGroups": [""],
@@ -242,7 +246,7 @@ def role(name: str = "wegent-model-keys", **rule: Any) -> dict[str, Any]:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
-        "metadata": {"name": name, "namespace": "default"},
+        "metadata": {"name": name, "namespace": NO_MODELS},
         "rules": [{field: it for field, it in keys.items() if it is not None}],
     }
 
@@ -253,7 +257,7 @@ def binding(of: str = "wegent-model-keys", subjects: Any = None, **role_ref: Any
     return {
         "apiVersion": f"{group}/v1",
         "kind": "RoleBinding",
-        "metadata": {"name": of, "namespace": "default"},
+        "metadata": {"name": of, "namespace": NO_MODELS},
         "roleRef": {"apiGroup": group, "kind": "Role", "name": "wegent-model-keys", **role_ref},
         "subjects": [runner] if subjects is None else subjects,
     }

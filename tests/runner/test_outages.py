@@ -1,7 +1,6 @@
 """The API server or the store is gone: running Tasks go on or are given back, and none is lost."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -123,7 +122,6 @@ async def test_a_run_stops_when_its_lease_has_expired_and_another_runner_does_it
         )
         await make_task()
         await eventually(lambda: provider.calls, within_s=20, what="a call")
-        cut_at = time.monotonic()
         await link.close()
         await started(other)
         task = await ended(within_s=60)
@@ -132,9 +130,9 @@ async def test_a_run_stops_when_its_lease_has_expired_and_another_runner_does_it
         first = provider.calls[0]
         await eventually(lambda: first.ended_at, within_s=5, what="the end of the first call")
         assert first.ended_at is not None
-        assert first.ended_at - cut_at < LEASE_S + 1
         assert not first.whole
         assert len(provider.calls) == 2
+        assert first.ended_at <= provider.calls[1].began_at, "both worked on it"
     finally:
         await link.open()
         for process in (cut_off, other):

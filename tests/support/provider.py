@@ -46,6 +46,8 @@ class Call:
 
     body: dict[str, Any]
     headers: Mapping[str, str]
+    began_at: float = field(default_factory=time.monotonic)
+    """Monotonic time at which the request had come."""
     ended_at: float | None = None
     """Monotonic time at which the answer was sent whole, or its connection was closed."""
     whole: bool = False

@@ -32,12 +32,14 @@ RUNNER_SUBJECT = "wegent-system:wegent-runner"
 PROXY = "system:serviceaccount:wegent-system:wegent-api"
 RUNNER = "system:serviceaccount:wegent-system:wegent-runner"
 ACCOUNTS = "system:serviceaccount:wegent-accounts:"
+OF_USERS = {"TOMBSTONE_OF", "REQUEST_ID"}
+"""The label and the annotation that users can change as any other."""
 ON_OBJECTS = {
     value
     for name, value in vars(well_known).items()
-    if name.isupper() and isinstance(value, str) and name not in ("GROUP", "TOMBSTONE_OF")
+    if name.isupper() and isinstance(value, str) and name not in {"GROUP", *OF_USERS}
 }
-"""Annotations and the finalizer. Users can change the label TOMBSTONE_OF as any other."""
+"""Annotations and the finalizer."""
 NAMES: Final = {
     *ON_OBJECTS,
     *map(members.role_name, members.ROLES),

@@ -17,9 +17,6 @@ class OwnTasks:
     def __init__(self) -> None:
         self._claims: dict[Name, Claim] = {}
 
-    def __len__(self) -> int:
-        return len(self._claims)
-
     def add(self, claim: Claim) -> None:
         """Follow the Task of a claim."""
         self._claims[claim.namespace, claim.name] = claim

@@ -38,7 +38,7 @@ class PendingTask:
     name: str
     namespace: str
     version: str
-    """``metadata.resourceVersion`` that guards the claim."""
+    """``metadata.resourceVersion`` as listed or watched. The Task is read again before its claim."""
     since: float = field(default=0.0, compare=False)
     """Time by the runner's clock since which the Task has been waiting."""
     tries: int = field(default=0, compare=False)
@@ -134,8 +134,8 @@ class PendingTasks:
         """Handle a failure of the list or the watch."""
         self.problem = f"Tasks can't be listed: {error}"
 
-    async def get(self) -> tuple[PendingTask, float]:
-        """Wait for a Task and return it, with the seconds for which it has been waiting here.
+    async def get(self) -> PendingTask:
+        """Wait for a Task and return it.
 
         The Task is not returned again until a watch tells of a newer version of it, or the caller
         has it offered again. It counts as in work until ``release``.
@@ -144,7 +144,7 @@ class PendingTasks:
             self._more.clear()
             await self._more.wait()
         self._in_work[task.namespace] += 1
-        return task, self._clock() - task.since
+        return task
 
     def release(self, namespace: str) -> None:
         """Record that a Task of a namespace that ``get`` returned is in work no more."""

@@ -82,7 +82,7 @@ class Worker(Generic[P]):
         while True:
             await self._slots.acquire()
             try:
-                task, _ = await self._pending.get()
+                task = await self._pending.get()
                 await self._able()
             except BaseException:
                 self._slots.release()

@@ -16,7 +16,7 @@ from wegent_kube.encoding import encode_json
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import item_of
 from wegent_runner.runs.log import RunLog
-from wegent_runner.serve.callers import Callers
+from wegent_runner.serve.callers import Callers, Overloaded
 from wegent_runner.serve.sse import EventIdError, parse_id, stream
 from wegent_runner.store.failures import StoreError
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
@@ -171,6 +171,8 @@ class Server:
         except KubeError as error:
             logger.warning("TokenReview: %s", error)
             raise web.HTTPServiceUnavailable(text="the token can't be reviewed now") from error
+        except Overloaded as error:
+            raise web.HTTPServiceUnavailable(text="too many unknown tokens") from error
         if not permitted:
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
 
