@@ -133,6 +133,22 @@ async def test_a_whole_answer(
     assert call.headers["X-Request-Id"] == call.headers["X-Client-Request-Id"] == "find-me-1"
 
 
+async def test_a_refusal_in_words_is_the_answer(caller: ModelCaller, provider: Provider) -> None:
+    told = "I can't help with that."
+    stream = [it.replace(b'"content"', b'"refusal"') for it in chat(told, "whole")]
+    text, done = await answer_of(caller, provider, "chat", stream)
+    assert (text, done.truncated) == (told, False)
+
+
+async def test_a_refusal_in_words_is_the_answer_of_the_responses_api(
+    caller: ModelCaller, provider: Provider
+) -> None:
+    told = "I can't help with that."
+    stream = responses(told, "whole")
+    stream = [it.replace(b"response.output_text.delta", b"response.refusal.delta") for it in stream]
+    assert (await answer_of(caller, provider, "responses", stream))[0] == told
+
+
 @pytest.mark.parametrize("api_format", FORMATS)
 async def test_an_answer_at_the_maximum_of_tokens(
     caller: ModelCaller, provider: Provider, api_format: ApiFormat

@@ -150,9 +150,10 @@ class ModelCaller:
                 async for event in response:
                     if piece := text.feed(redactor.feed(_text(event, plan, key))):
                         yield piece
-                if rest := text.feed(redactor.flush()) + text.flush():
-                    yield rest
                 answer = response.get()
+                rest = redactor.feed(_refusal(answer)) + redactor.flush()
+                if rest := text.feed(rest) + text.flush():
+                    yield rest
                 if not _has_ended(answer):
                     raise cut_answer(plan.name)
                 if answer.finish_reason == "error":
@@ -211,6 +212,14 @@ def _text(event: ModelResponseStreamEvent, plan: ModelPlan, key: str | None) -> 
     if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
         return event.delta.content_delta
     return ""
+
+
+def _refusal(answer: ModelResponse) -> str:
+    """Return the words in which an LLM refuses to answer, if it does. They are its answer.
+
+    OpenAI's APIs stream them beside the text, and pydantic-ai has them at the end.
+    """
+    return str((answer.provider_details or {}).get("refusal") or "")
 
 
 @asynccontextmanager

@@ -9,13 +9,15 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from wegent_runner.store.failures import as_store_errors
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 TIMEOUT_S: Final = 10.0
 """Seconds for one read or write. A database that is slower counts as failed."""
-MIGRATION_TIMEOUT_S: Final = 120.0
+MIGRATION_TIMEOUT_S: Final = 600.0
+"""Seconds for a migration and the wait for another runner's, as in the chart's startupProbe."""
 MIGRATION_LOCK: Final = 0x57E6E47
 """Key of PostgreSQL's advisory lock: of several runners that start, one migrates."""
 DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -83,10 +85,21 @@ async def migrate(engine: AsyncEngine) -> None:
     Raises:
         StoreError: the database failed.
     """
-    async with as_store_errors(MIGRATION_TIMEOUT_S), engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            await connection.execute(text("SET LOCAL lock_timeout = 0"))
-            await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+    if engine.dialect.name != "postgresql":
+        async with as_store_errors(MIGRATION_TIMEOUT_S), engine.begin() as connection:
+            await connection.run_sync(_upgrade)
+        return
+    # Its statements take longer than the pool's connections allow.
+    patient = create_async_engine(
+        engine.url,
+        poolclass=NullPool,
+        connect_args={
+            "timeout": TIMEOUT_S,
+            "server_settings": {"application_name": "wegent-runner"},
+        },
+    )
+    async with as_store_errors(MIGRATION_TIMEOUT_S), patient.begin() as connection:
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
         await connection.run_sync(_upgrade)
 
 

@@ -13,7 +13,7 @@ from tests.support.postgres import Postgres
 from tests.support.relay import link_to
 from tests.support.waiting import eventually
 from wegent_runner.runs.items import Message
-from wegent_runner.store.engine import StoreUrlError, connect, migrate
+from wegent_runner.store.engine import MIGRATION_LOCK, StoreUrlError, connect, migrate
 from wegent_runner.store.failures import StoreError
 from wegent_runner.store.transcripts import TranscriptStore
 
@@ -38,6 +38,24 @@ async def test_migrations_run_once_and_runners_that_start_together_wait(database
     finally:
         for engine in engines:
             await engine.dispose()
+
+
+async def test_a_migration_may_take_longer_than_a_write(
+    postgres: Postgres, postgres_database: str
+) -> None:
+    url = postgres.url(postgres_database)
+    holder, engine = connect(url), connect(url, timeout_s=1)
+    try:
+        async with holder.begin() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+            migrating = asyncio.create_task(migrate(engine))
+            done, _ = await asyncio.wait([migrating], timeout=2.5)
+            assert not done, migrating
+        await migrating
+        await begin(TranscriptStore(engine))
+    finally:
+        await holder.dispose()
+        await engine.dispose()
 
 
 async def test_a_failed_migration_leaves_nothing_behind(
