@@ -16,7 +16,7 @@ from tests.support.policy_files import (
     validating,
     variable,
 )
-from wegent_crds import api_keys, members, well_known
+from wegent_crds import api_keys, members, runners, well_known
 from wegent_crds.conditions import ConditionType
 from wegent_crds.kinds.account import AccountSpec
 from wegent_crds.kinds.tombstone import TombstoneSpec
@@ -24,7 +24,6 @@ from wegent_crds.registry import ACCOUNT, GROUP, KINDS, MODEL, TOMBSTONE
 from wegent_crds.schema.status import Status
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 from wegent_operator.accounts.quota import QUOTA_NAME
-from wegent_runner.claims import presence
 
 OPERATOR = "system:serviceaccount:wegent-system:wegent-operator"
 RUNNER_SUBJECT = "wegent-system:wegent-runner"
@@ -60,7 +59,7 @@ NAMES: Final = {
     RUNNER_SUBJECT,
     PROXY,
     RUNNER,
-    presence.PREFIX,
+    runners.LEASE_PREFIX,
     ACCOUNTS,
 }
 """Names that the programs use too. Each occurs in a policy."""

@@ -26,15 +26,13 @@ from wegent_api.http.state import FromState
 from wegent_api.server.logs import request_id
 from wegent_crds.former_tasks import former_uids
 from wegent_crds.moments import moment
+from wegent_crds.runners import ADDRESS_ANNOTATION, AUDIENCE, LEASE_PREFIX
 from wegent_kube import KubeClient, KubeError
 from wegent_kube.informer import Informer, Name
 from wegent_kube.resources import LEASES, SERVICE_ACCOUNTS
 
 logger = logging.getLogger(__name__)
 
-AUDIENCE: Final = "wegent-runner"
-LEASE_PREFIX: Final = "wegent-runner-"
-ADDRESS_ANNOTATION: Final = "agent.wecode.io/address"
 TOKEN_LIFETIME_S: Final = 3600
 TOKEN_RENEWED_AFTER: Final = 0.8
 """Share of a token's lifetime after which the next one is requested."""

@@ -10,9 +10,9 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from wegent_crds.runners import LEASE_PREFIX
 from wegent_kube import KubeClient, KubeError, delete_or_none
 from wegent_kube.resources import LEASES
-from wegent_runner.claims.presence import PREFIX
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class DeadRunners:
         async for page in self._client.pages(LEASES.path(self._namespace)):
             for lease in page["items"]:
                 metadata = lease["metadata"]
-                if not metadata["name"].startswith(PREFIX):
+                if not metadata["name"].startswith(LEASE_PREFIX):
                     continue
                 uid, version = metadata["uid"], metadata["resourceVersion"]
                 found[uid] = version

@@ -38,7 +38,7 @@ class PendingTask:
     name: str
     namespace: str
     version: str
-    """``metadata.resourceVersion`` as listed or watched. The Task is read again before its claim."""
+    """``metadata.resourceVersion`` as listed or watched. The Task is read before it is claimed."""
     since: float = field(default=0.0, compare=False)
     """Time by the runner's clock since which the Task has been waiting."""
     tries: int = field(default=0, compare=False)

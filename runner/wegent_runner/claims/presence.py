@@ -8,6 +8,7 @@ import asyncio
 import logging
 from typing import Any, Final
 
+from wegent_crds.runners import ADDRESS_ANNOTATION
 from wegent_kube import ApiError, KubeClient, KubeError
 from wegent_kube.content_types import APPLY_PATCH
 from wegent_kube.resources import LEASES
@@ -15,8 +16,6 @@ from wegent_runner.claims.requests import now
 
 logger = logging.getLogger(__name__)
 
-PREFIX: Final = "wegent-runner-"
-ADDRESS_ANNOTATION: Final = "agent.wecode.io/address"
 LEASE_S: Final = 30
 RENEW_S: Final = 10.0
 LAST_WRITE_S: Final = 5.0

@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
+from wegent_crds.runners import AUDIENCE
 from wegent_kube import KubeClient
 from wegent_kube.resources import TOKEN_REVIEWS
 
-AUDIENCE: Final = "wegent-runner"
 KEPT_S: Final = 60.0
 MAX_KEPT: Final = 1000
 """Verdicts of each kind. Each replica of the proxy has one token an hour."""

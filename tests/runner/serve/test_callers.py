@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from wegent_crds.runners import AUDIENCE
 from wegent_kube import KubeClient
 from wegent_runner.serve.callers import (
-    AUDIENCE,
     KEPT_S,
     MAX_KEPT,
     MAX_LIKELY_REVIEWS,
