@@ -20,10 +20,10 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.usefixtures("operator")
 
 T = TypeVar("T")
-MANY = 1000
+MANY = 5000
 SLOTS = 50
 GROWTH_MIB = 60
-"""Bound on the memory that a thousand Tasks may add. Their prompts alone are 100 MB."""
+"""Bound on the memory that five thousand Tasks may add. Their prompts alone are 100 MB."""
 WARM_UP = 2 * SLOTS
 """Tasks before the first measure, so that all slots and connections have been in use."""
 
@@ -90,8 +90,8 @@ async def test_two_runners_share_a_hundred_tasks_and_each_is_done_once(
 
 
 @pytest.mark.parametrize("runners", [1], indirect=True)
-@pytest.mark.timeout(600)
-async def test_a_thousand_tasks_at_once_wait_in_the_api_server(
+@pytest.mark.timeout(1200)
+async def test_five_thousand_tasks_at_once_wait_in_the_api_server(
     api: Api,
     namespace: str,
     provider: Provider,
@@ -105,7 +105,7 @@ async def test_a_thousand_tasks_at_once_wait_in_the_api_server(
 
     async def make(number: int) -> None:
         async with limit:
-            await make_task(f"t{number}", prompt="x" * 100_000)
+            await make_task(f"t{number}", prompt="x" * 20_000)
 
     async def all_done(first: int, count: int) -> None:
         making = asyncio.gather(*(make(number) for number in range(first, count)))
@@ -118,7 +118,7 @@ async def test_a_thousand_tasks_at_once_wait_in_the_api_server(
             assert ended == count, f"{ended} ended, {peak:.0f} MiB"
             return True
 
-        await eventually(slowly(done), within_s=500, what=f"{count} Tasks to be completed")
+        await eventually(slowly(done), within_s=1000, what=f"{count} Tasks to be completed")
         await making
 
     await all_done(0, WARM_UP)
