@@ -36,6 +36,8 @@ MAX_CONVERSATION_BYTES: Final = 2 << 20
 conversation, and all slots together must fit into the runner's memory."""
 GRACE_S: Final = 2.0
 """Seconds by which a whole operation may exceed the database's own timeouts, which come first."""
+READS_AT_ONCE: Final = 8
+"""Reads at a time, about half of a pool's connections. The others are left to running Tasks."""
 PROBE_CHARACTERS: Final = 65536
 """Size of the row that a probe writes: a database with less room counts as full."""
 
@@ -122,6 +124,7 @@ class TranscriptStore:
         self._reader = engine.execution_options(**{READING: True})
         self._limit_s = timeout_s + GRACE_S
         self._failed = failed
+        self._reads = asyncio.Semaphore(READS_AT_ONCE)
         self._working: set[asyncio.Task[Any]] = set()
         # SQLite has one writer at a time. Here they wait in turn; in SQLite they would poll.
         self._in_threads = engine.dialect.name == "sqlite"
@@ -372,8 +375,14 @@ class TranscriptStore:
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._watched(), self._reader.connect() as connection:
-            yield connection
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._limit_s):
+                    await stack.enter_async_context(self._reads)
+            except TimeoutError as error:
+                raise StoreError("too many transcripts are read now", lost=False) from error
+            async with self._watched(), self._reader.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:

@@ -267,6 +267,23 @@ async def test_a_row_that_the_database_refuses_is_no_lost_database(database: Asy
     assert failures == []
 
 
+async def test_many_readers_leave_connections_to_writers(database: AsyncEngine) -> None:
+    failures: list[StoreError] = []
+    store = TranscriptStore(database, 1.0, failures.append)
+    leave = asyncio.Event()
+
+    async def read() -> None:
+        async with store._read():
+            await leave.wait()
+
+    readers = [asyncio.create_task(read()) for _ in range(30)]
+    await asyncio.sleep(0.1)
+    await asyncio.wait_for(begin(store), 5)
+    leave.set()
+    await asyncio.gather(*readers)
+    assert failures == []
+
+
 async def test_a_restored_task_that_has_run_keeps_its_own_transcript(
     store: TranscriptStore,
 ) -> None:
