@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from kubernetes import client, config, watch
+from urllib3.exceptions import HTTPError  # no answer
 
 GROUP, SHELL_TYPE = ("agent.wecode.io", "v1"), "Dify"
 LEASE_S = int(os.environ.get("LEASE_S", "30"))
@@ -33,15 +34,15 @@ class Claim:
                 self.task = API.patch_namespaced_custom_object_status(
                     *GROUP, place["namespace"], "tasks", place["name"], body, _request_timeout=5
                 )
-            except client.ApiException as error:
-                self.task = get("tasks", self.task, place)  # it has changed: look again
-                holder = self.task["status"].get("claim", {}).get("holder")
-                mine = (holder, self.task["status"]["attempts"]) == (ME, self.attempt)
-                if error.status != 409 or not mine or "deletionTimestamp" in self.task["metadata"]:
-                    raise
-            else:
                 self.until = sent + LEASE_S
                 return
+            except (client.ApiException, HTTPError) as error:
+                self.task = get("tasks", self.task, place)  # changed, or no answer: look again
+                holder = self.task["status"].get("claim", {}).get("holder")
+                mine = (holder, self.task["status"]["attempts"]) == (ME, self.attempt)
+                refused = getattr(error, "status", 409) != 409
+                if refused or not mine or "deletionTimestamp" in self.task["metadata"]:
+                    raise
         raise TimeoutError("the lease is over")
 
 
@@ -61,7 +62,7 @@ def run(task):
         claim.write(phase, claim=None, result=result, **end)
     except SystemExit:
         releases = claim.task["status"]["releases"] + 1
-        with suppress(client.ApiException, TimeoutError):
+        with suppress(client.ApiException, HTTPError, TimeoutError):
             claim.write("Pending", claim=None, startTime=None, releases=releases)
         raise
 
@@ -101,10 +102,10 @@ API = client.CustomObjectsApi()
 WAITING = {"field_selector": "status.phase=Pending,status.ready=True", "timeout_seconds": 60}
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 while True:
-    watching = watch.Watch().stream(API.list_cluster_custom_object, *GROUP, "tasks", **WAITING)
-    for event in watching:
-        try:
-            if event["type"] != "DELETED" and serves(event["object"]):
-                run(event["object"])
-        except (client.ApiException, TimeoutError) as error:
-            print(f"not run, or not to its end: {error}", file=sys.stderr)
+    try:
+        for it in watch.Watch().stream(API.list_cluster_custom_object, *GROUP, "tasks", **WAITING):
+            if it["type"] != "DELETED" and serves(it["object"]):
+                run(it["object"])
+    except (client.ApiException, HTTPError, TimeoutError) as error:
+        print(f"not run, or not to its end: {error}", file=sys.stderr, flush=True)
+        time.sleep(1)

@@ -1,7 +1,9 @@
 """The example of docs/write-a-runner.md runs Tasks, with the rights of its manifest alone."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -168,6 +170,42 @@ async def test_it_renews_its_claim(
     status = await reached(api, namespace, phase="Completed")
     assert (status["attempts"], status["releases"]) == (1, 0)
     assert first < status["completionTime"]
+
+
+async def test_it_goes_on_without_an_api_server(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and no listen: connections are refused
+        server = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "users": [{"name": "u", "user": {}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        (tmp_path / "config").write_text(json.dumps(config), encoding="utf-8")
+        environment = {**os.environ, "KUBECONFIG": str(tmp_path / "config")}
+        log = tmp_path / "log"
+        with log.open("ab") as output:
+            command = [sys.executable, str(FOLDER / "echo_runner.py")]
+            process = subprocess.Popen(  # noqa: ASYNC220 - as in the fixture above
+                command, env=environment, stdout=output, stderr=output
+            )
+        try:
+
+            async def tried_twice() -> bool:
+                assert process.poll() is None, log.read_text(encoding="utf-8")[-2000:]
+                told = log.read_text(encoding="utf-8")
+                assert told.count("not run, or not to its end") >= 2, told
+                return True
+
+            await eventually(tried_twice, within_s=30, what="two tries")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(STOP_WITHIN_S) == 0
+        finally:
+            process.kill()
+            process.wait()
 
 
 def test_the_page_shows_the_example() -> None:
