@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import AsyncOpenAI
+from openai import APIError, AsyncOpenAI
 
 from tests.runner.conftest import MakeTask
 from tests.runner.test_provider_faults import events_of
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("operator", "process")
 
 LEASE_S = 5
 KILLS = 20
-KILLS_OF_ONE = 4
+KILLS_OF_ONE = 2
 
 
 @pytest.fixture
@@ -117,8 +117,9 @@ async def test_openais_clients_after_a_runner_was_killed(
     response = await waiting
     assert response.status == "completed"
     assert response.output_text == "".join(pieces)
-    await reading
-    assert (events[-1].type, events[-1].code) == ("error", "run_restarted")
+    with pytest.raises(APIError, match="the text that was sent is void") as void:
+        await reading
+    assert void.value.code == "run_restarted"
     id_ = events[0].response.id
     again: list[Any] = [event async for event in await sdk.responses.retrieve(id_, stream=True)]
     assert "".join(it.delta for it in again if it.type.endswith("text.delta")) == "".join(pieces)
@@ -129,9 +130,10 @@ async def test_openais_clients_after_a_runner_was_killed(
     assert [it async for it in rest][-1].type == "response.completed"
     # A client that has text of the first attempt is told.
     stale = await sdk.responses.retrieve(
-        id_, stream=True, starting_after=events[-2].sequence_number
+        id_, stream=True, starting_after=events[-1].sequence_number
     )
-    assert [it.type async for it in stale] == ["error"]
+    with pytest.raises(APIError, match="the text that was sent is void"):
+        await anext(aiter(stale))
 
 
 async def test_a_stopped_runner_gives_its_tasks_back_and_says_so(
@@ -187,8 +189,8 @@ async def test_fifty_running_tasks_survive_twenty_kills(
 ) -> None:
     """None is lost, none is done twice, and only a killed attempt's call is made again.
 
-    The operator fails a Task after six attempts, by design. So each fifty Tasks are killed four
-    times, and five times fifty run one after another.
+    The operator fails a Task after six attempts, by design. So each fifty Tasks are killed twice,
+    which leaves room for leases that a busy machine lets expire, and ten times fifty run.
     """
     chance = random.Random(3)
 

@@ -43,6 +43,7 @@ async def runners(
             tmp_path / f"runner-{number}.log",
             store_url=postgres.url(postgres_database),
             slots=str(SLOTS),
+            lease_s="30",
             drain_s="0",
         )
         for number in range(request.param)
