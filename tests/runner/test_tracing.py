@@ -72,7 +72,8 @@ async def test_a_call_that_fails_is_a_span_without_the_key_and_the_words_of_the_
         )
         await asyncio.to_thread(process.start)
         await make_task(prompt="a secret prompt")
-        assert "*** was sent with" in (await ended())["status"]["message"]
+        message = (await ended())["status"]["message"]
+        assert message.endswith("the provider refused the API key (HTTP 401)")
         assert await asyncio.to_thread(process.stop) == 0, process.tail()
     assert provider.calls[0].headers["Authorization"] == f"Bearer {KEY}"
     spans = [span for service, span in collected.spans if service == "wegent-runner"]
