@@ -184,7 +184,7 @@ class ModelCaller:
             raise CallFailed("KeyUnreadable", told, retryable=True) from error
 
     async def _key_failed(self, plan: ModelPlan, error: CallFailed) -> None:
-        """Read the key anew for the next call, and report the failure on the Model.
+        """Forget the key, so that the next call reads it, and report the failure on the Model.
 
         A failure that may end by itself isn't reported: its cause isn't in the Model.
         """

@@ -200,7 +200,7 @@ class RunLog:
         What a former attempt had not finished is written again. Its reader is told to drop it. So
         is a reader behind the end of this log: it has read text that was dropped later. A reader
         that has ``run.ended`` is told it again: a stream without it is taken for a broken one. A
-        reader of an attempt that is not known here drops all and begins anew.
+        reader of a later attempt than this one is told to drop all, and reads from the beginning.
 
         Returns:
             The position in this log, and the events that precede those of :meth:`read`.
