@@ -16,10 +16,12 @@ from devcluster.controlplane import ControlPlane
 from tests.runner.owners_key import store, use
 from tests.runner.store.databases import postgres, postgres_database
 from tests.support.api import Api
+from tests.support.bots import create_bot
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider
 from tests.support.proxy import Client, ProxyProcess
+from tests.support.relay import Link, link_to
 from tests.support.waiting import eventually
 from wegent_runner.app import run
 from wegent_runner.settings import Settings
@@ -85,23 +87,7 @@ async def runner(
 @pytest.fixture
 async def bot(api: Api, namespace: str, provider: Provider) -> str:
     """A Bot that the scripted provider answers."""
-    await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
-    await api.create(
-        "models",
-        namespace,
-        "m",
-        {
-            "provider": "openai",
-            "model": "gpt-4",
-            "baseUrl": provider.url,
-            "allowInsecureBaseUrl": True,
-        },
-    )
-    await api.create("shells", namespace, "s", {"type": "Chat"})
-    refs = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name": "s"}}
-    await api.create("bots", namespace, "b", refs)
-    await api.settled("bots", namespace, "b")
-    return "b"
+    return await create_bot(api, namespace, baseUrl=provider.url, allowInsecureBaseUrl=True)
 
 
 @pytest.fixture
@@ -184,8 +170,20 @@ async def client(kubectl: Kubectl, namespace: str, proxy: ProxyProcess) -> Async
 
 
 @pytest.fixture
+async def link(control_plane: ControlPlane) -> AsyncIterator[Link]:
+    """A connection to the API server that can be cut."""
+    async with link_to(control_plane.server) as link:
+        yield link
+
+
+@pytest.fixture
 async def sdk(client: Client) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url=f"{client.base}/v1", api_key=client.token, max_retries=0, timeout=60
-    ) as sdk:
+    async with sdk_of(client) as sdk:
         yield sdk
+
+
+def sdk_of(client: Client) -> AsyncOpenAI:
+    """Return OpenAI's SDK for a client of the proxy."""
+    return AsyncOpenAI(
+        base_url=f"{client.base}/v1", api_key=client.token, max_retries=0, timeout=60
+    )

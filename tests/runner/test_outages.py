@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from devcluster.controlplane import ControlPlane
-from devcluster.kubeconfig import write_kubeconfig
 from tests.runner.conftest import MakeTask
 from tests.runner.viewer import Viewer
 from tests.support.api import Api
@@ -16,7 +15,7 @@ from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client
-from tests.support.relay import Link, link_to
+from tests.support.relay import Link, kubeconfig_over
 from tests.support.runner import RunnerProcess
 from tests.support.waiting import eventually
 
@@ -24,12 +23,6 @@ pytestmark = pytest.mark.usefixtures("operator")
 
 OUTAGE_S = 30
 LEASE_S = 10
-
-
-@pytest.fixture
-async def link(control_plane: ControlPlane) -> AsyncIterator[Link]:
-    async with link_to(control_plane.server) as link:
-        yield link
 
 
 @pytest.fixture
@@ -42,12 +35,11 @@ def linked_kubeconfig(
 ) -> Path:
     """A kubeconfig with the runner's rights, over a connection that can be cut."""
     assert runner_kubeconfig.exists()
-    return write_kubeconfig(
+    return kubeconfig_over(
+        link,
+        control_plane,
         tmp_path / "linked",
-        name="linked",
-        server=link.url,
-        ca_file=control_plane.ca_file,
-        credentials=token_for(kubectl, "wegent-system", "wegent-runner"),
+        token_for(kubectl, "wegent-system", "wegent-runner"),
     )
 
 

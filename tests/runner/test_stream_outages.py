@@ -7,25 +7,18 @@ from pathlib import Path
 import pytest
 
 from devcluster.controlplane import ControlPlane
-from devcluster.kubeconfig import write_kubeconfig
 from tests.runner.conftest import MakeTask
 from tests.runner.viewer import Viewer
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
-from tests.support.relay import Link, link_to
+from tests.support.relay import Link, kubeconfig_over
 from tests.support.runner import RunnerProcess
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 
 OUTAGE_S = 5
-
-
-@pytest.fixture
-async def link(control_plane: ControlPlane) -> AsyncIterator[Link]:
-    async with link_to(control_plane.server) as link:
-        yield link
 
 
 @pytest.fixture
@@ -37,12 +30,8 @@ async def linked_client(
     client: Client,
 ) -> AsyncIterator[Client]:
     """A client of a proxy whose connection to the API server can be cut."""
-    kubeconfig = write_kubeconfig(
-        tmp_path / "linked",
-        name="linked",
-        server=link.url,
-        ca_file=control_plane.ca_file,
-        credentials=token_for(kubectl, "wegent-system", "wegent-api"),
+    kubeconfig = kubeconfig_over(
+        link, control_plane, tmp_path / "linked", token_for(kubectl, "wegent-system", "wegent-api")
     )
     process = ProxyProcess(kubeconfig, tmp_path / "proxy.log")
     await asyncio.to_thread(process.__enter__)

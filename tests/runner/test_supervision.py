@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from devcluster.controlplane import ControlPlane
-from devcluster.kubeconfig import write_kubeconfig
 from tests.runner.conftest import MakeTask, Running
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider, Script
-from tests.support.relay import link_to
+from tests.support.relay import kubeconfig_over, link_to
 from tests.support.runner import RunnerProcess
 from tests.support.waiting import eventually
 from wegent_runner import supervision
@@ -120,12 +119,11 @@ async def test_a_runner_ends_in_time_though_the_api_server_hangs(
     make_task: MakeTask,
 ) -> None:
     async with link_to(control_plane.server) as link:
-        kubeconfig = write_kubeconfig(
+        kubeconfig = kubeconfig_over(
+            link,
+            control_plane,
             tmp_path / "linked",
-            name="linked",
-            server=link.url,
-            ca_file=control_plane.ca_file,
-            credentials=token_for(kubectl, "wegent-system", "wegent-runner"),
+            token_for(kubectl, "wegent-system", "wegent-runner"),
         )
         process = RunnerProcess(
             kubeconfig,

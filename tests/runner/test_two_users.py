@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from openai import APIStatusError, AsyncOpenAI
 
-from tests.runner.conftest import MakeTask
+from tests.runner.conftest import MakeTask, sdk_of
 from tests.support.api import Api
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
@@ -39,9 +39,7 @@ def bob(kubectl: Kubectl, client: Client, bobs: str) -> Client:
 
 @pytest.fixture
 async def bobs_sdk(bob: Client) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url=f"{bob.base}/v1", api_key=bob.token, max_retries=0, timeout=60
-    ) as sdk:
+    async with sdk_of(bob) as sdk:
         yield sdk
 
 

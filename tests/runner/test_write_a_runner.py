@@ -17,6 +17,7 @@ from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
 from tests.runner.conftest import MakeTask
 from tests.support.api import Api
+from tests.support.bots import create_bot
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import eventually
@@ -60,13 +61,7 @@ def start(kubeconfig: Path, tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 async def bot(api: Api, namespace: str) -> str:
     """A Bot on the Shell that the example serves. No LLM is called."""
-    await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
-    await api.create("models", namespace, "m", {"provider": "openai", "model": "gpt-4"})
-    await api.create("shells", namespace, "s", {"type": "Dify"})
-    refs = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name": "s"}}
-    await api.create("bots", namespace, "b", refs)
-    await api.settled("bots", namespace, "b")
-    return "b"
+    return await create_bot(api, namespace, shell="Dify")
 
 
 async def reached(api: Api, namespace: str, **wanted: Any) -> dict[str, Any]:

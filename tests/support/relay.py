@@ -4,8 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from yarl import URL
+
+from devcluster.controlplane import ControlPlane
+from devcluster.kubeconfig import write_kubeconfig
 
 
 class Link:
@@ -99,3 +103,10 @@ async def link_to(server: str) -> AsyncIterator[Link]:
         yield link
     finally:
         await link.close()
+
+
+def kubeconfig_over(link: Link, plane: ControlPlane, file: Path, token: str) -> Path:
+    """Write a kubeconfig for a control plane that is reached over a `Link`, and return its path."""
+    return write_kubeconfig(
+        file, name="linked", server=link.url, ca_file=plane.ca_file, credentials=token
+    )

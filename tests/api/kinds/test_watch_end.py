@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from devcluster.controlplane import ControlPlane
-from devcluster.kubeconfig import write_kubeconfig
 from tests.api import jwts
 from tests.api.conftest import ProxyFactory
 from tests.api.events import following
@@ -21,7 +20,7 @@ from tests.api.watching import (
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
-from tests.support.relay import link_to
+from tests.support.relay import kubeconfig_over, link_to
 from tests.support.waiting import eventually
 
 
@@ -85,13 +84,7 @@ async def test_the_api_server_goes_away(
     tmp_path: Path,
 ) -> None:
     async with link_to(control_plane.server) as link:
-        kubeconfig = write_kubeconfig(
-            tmp_path / "kubeconfig",
-            name="linked",
-            server=link.url,
-            ca_file=control_plane.ca_file,
-            credentials="not-needed",
-        )
+        kubeconfig = kubeconfig_over(link, control_plane, tmp_path / "kubeconfig", "not-needed")
         client = through(start_proxy(kubeconfig).url, user)
         async with following(client, watching(place)) as stream:
             await stream.beginning()

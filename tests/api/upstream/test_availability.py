@@ -21,7 +21,7 @@ from tests.support.audit import AuditLog
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
-from tests.support.relay import Link, link_to
+from tests.support.relay import Link, kubeconfig_over, link_to
 from tests.support.waiting import eventually
 from wegent_crds.registry import API_VERSION
 
@@ -45,12 +45,11 @@ async def over_a_link(
 ) -> AsyncIterator[Cuttable]:
     directory = tmp_path_factory.mktemp("link")
     async with link_to(control_plane.server) as link:
-        kubeconfig = write_kubeconfig(
+        kubeconfig = kubeconfig_over(
+            link,
+            control_plane,
             directory / "kubeconfig",
-            name="linked",
-            server=link.url,
-            ca_file=control_plane.ca_file,
-            credentials=token_for(kubectl, "wegent-system", "wegent-api"),
+            token_for(kubectl, "wegent-system", "wegent-api"),
         )
         with ProxyProcess(kubeconfig, directory / "log", upstream_timeout_s="2") as proxy:
             yield Cuttable(Client(user.client.session, proxy.url, user.client.token), link)

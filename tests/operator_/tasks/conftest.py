@@ -10,6 +10,7 @@ from devcluster.controlplane import ControlPlane
 from tests.operator_.tasks.watching import Writes
 from tests.support.api import Api
 from tests.support.audit import AuditLog
+from tests.support.bots import create_bot
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from wegent_crds.registry import GROUP
@@ -52,13 +53,7 @@ async def runner(runner_kubeconfig: Path) -> AsyncIterator[KubeClient]:
 @pytest.fixture
 async def bot(api: Api, namespace: str) -> str:
     """A Bot that can be given work."""
-    await api.create("ghosts", namespace, "g", {"systemPrompt": "You help."})
-    await api.create("models", namespace, "m", {"provider": "openai", "model": "gpt-4"})
-    await api.create("shells", namespace, "s", {"type": "Chat"})
-    refs = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name": "s"}}
-    await api.create("bots", namespace, "b", refs)
-    await api.settled("bots", namespace, "b")
-    return "b"
+    return await create_bot(api, namespace)
 
 
 @pytest.fixture

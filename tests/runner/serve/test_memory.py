@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from tests.runner.serve.test_stop import Permissive, streams
+from tests.runner.serve.test_stop import Permissive, streams, transcript_of
 from tests.support.waiting import eventually
 from wegent_runner.runs.hub import Hub
-from wegent_runner.runs.items import FIRST_POSITION, Event, Message
+from wegent_runner.runs.items import Event
 from wegent_runner.serve.callers import Callers
 from wegent_runner.serve.server import Server
 from wegent_runner.serve.sse import PIECE_BYTES, SLICE_CHARACTERS, encode
@@ -31,18 +31,7 @@ class Store:
     """Has one run. Each read makes a text of its own, as a database does."""
 
     async def get(self, _: str) -> Transcript:
-        text = "\N{GRINNING FACE}" * CHARACTERS
-        message = Message(index=0, attempt=1, start=FIRST_POSITION, text=text)
-        return Transcript(
-            uid="u",
-            namespace="blue",
-            name="t",
-            attempt=1,
-            previous=None,
-            prompt="Go on.",
-            items=(message,),
-            outcome={"phase": "Completed"},
-        )
+        return transcript_of("\N{GRINNING FACE}" * CHARACTERS)
 
 
 @pytest.fixture

@@ -30,8 +30,9 @@ class Store:
         return self.transcript
 
 
-def long_transcript() -> Transcript:
-    message = Message(index=0, attempt=1, start=FIRST_POSITION, text="a" * (8 << 20))
+def transcript_of(text: str) -> Transcript:
+    """Return the transcript of a completed run with one message."""
+    message = Message(index=0, attempt=1, start=FIRST_POSITION, text=text)
     return Transcript(
         uid="u",
         namespace="blue",
@@ -52,7 +53,7 @@ async def test_a_reader_that_stalls_is_cut_off() -> None:
     metrics = Metrics()
     server = Server(
         Hub(),
-        cast("TranscriptStore", Store(long_transcript())),
+        cast("TranscriptStore", Store(transcript_of("a" * (8 << 20)))),
         cast("Callers", Permissive()),
         metrics=metrics,
         problems=list,
