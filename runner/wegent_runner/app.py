@@ -17,7 +17,7 @@ from wegent_runner.claims.pending import PendingTasks
 from wegent_runner.claims.presence import Presence
 from wegent_runner.claims.requests import TASKS
 from wegent_runner.claims.worker import GIVE_BACK_S, Worker
-from wegent_runner.engine.chat import ChatEngine
+from wegent_runner.agents.chat import ChatEngine
 from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.key_condition import KeyConditions
 from wegent_runner.engine.keys import Keys

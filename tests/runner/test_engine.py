@@ -12,7 +12,7 @@ from wegent_crds.phases import Phase
 from wegent_kube import Unreachable
 from wegent_runner.claims.claim import Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
-from wegent_runner.engine.chat import ChatEngine
+from wegent_runner.agents.chat import ChatEngine
 from wegent_runner.engine.failures import CallFailed, ContextExceeded
 from wegent_runner.engine.model_stream import Done, Turn, Usage
 from wegent_runner.plan.plan import BotPlan, ModelPlan, Plan
