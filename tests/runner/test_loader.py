@@ -17,7 +17,8 @@ SPECS: dict[tuple[str, str], dict[str, Any]] = {
         "modelRef": {"name": "m"},
         "shellRef": {"name": "s"},
     },
-    ("ghosts", "g"): {"systemPrompt": "You help."},
+    ("ghosts", "g"): {"systemPrompt": "You help.", "skillRefs": [{"name": "k"}]},
+    ("skills", "k"): {"description": "Reviews", "mcpServers": {"a": {"command": "x"}}},
     ("shells", "s"): {"type": "Chat"},
     ("models", "m"): {"provider": "openai", "model": "gpt", "fallbackRefs": [{"name": "f"}]},
     ("models", "f"): {"provider": "openai", "model": "gpt-mini"},
@@ -93,6 +94,11 @@ def bot_to_ghost(cluster: Cluster) -> dict[str, Any]:
     return {}
 
 
+def ghost_to_skill(cluster: Cluster) -> dict[str, Any]:
+    cluster.spec("ours", "ghosts", "g")["skillRefs"][0]["namespace"] = "theirs"
+    return {}
+
+
 def bot_to_shell(cluster: Cluster) -> dict[str, Any]:
     cluster.spec("ours", "bots", "b")["shellRef"]["namespace"] = "theirs"
     return {}
@@ -113,6 +119,7 @@ EDGES = {
     task_to_bot: ("bots", "b"),
     team_to_bot: ("bots", "b"),
     bot_to_ghost: ("ghosts", "g"),
+    ghost_to_skill: ("skills", "k"),
     bot_to_shell: ("shells", "s"),
     bot_to_model: ("models", "m"),
     model_to_fallback: ("models", "f"),
@@ -141,6 +148,13 @@ async def test_the_permission_is_the_referrers_and_not_the_tasks() -> None:
     plan = await cluster.plan(teamRef={"name": "t", "namespace": "theirs"})
     assert plan is not None
     assert [model.name for model in plan.bot.models] == ["theirs/m", "theirs/f"]
+
+
+async def test_a_plan_has_the_ghosts_skills_and_their_servers() -> None:
+    plan = await Cluster().plan()
+    assert plan is not None
+    assert [skill.name for skill in plan.bot.skills] == ["k"]
+    assert [server.name for server in plan.bot.mcp_servers] == ["a"]
 
 
 async def test_a_plan_of_ones_own_objects_needs_no_permission() -> None:

@@ -27,6 +27,7 @@ from wegent_runner.plan.plan import (
     member_of,
     request_id_of,
 )
+from wegent_runner.plan.tools import mcp_servers_of, skills_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,17 +75,21 @@ class PlanLoader:
                 self._get("ghosts", namespace, parts["ghostRef"]),
                 self._get("models", namespace, parts["modelRef"]),
             )
-            fallbacks = await asyncio.gather(
-                *(
-                    self._get("models", model["metadata"]["namespace"], reference)
-                    for reference in model["spec"].get("fallbackRefs") or ()
-                )
+            skills, fallbacks = await asyncio.gather(
+                self._listed("skills", ghost, "skillRefs"),
+                self._listed("models", model, "fallbackRefs"),
             )
             return Plan(
                 prompt=spec["prompt"],
                 request_id=request_id_of(task),
                 bot=bot_plan(
-                    bot, ghost, (model, *fallbacks), team_prompt, spec.get("instructions")
+                    bot,
+                    ghost,
+                    (model, *fallbacks),
+                    team_prompt,
+                    spec.get("instructions"),
+                    mcp_servers=mcp_servers_of(ghost, skills),
+                    skills=skills_of(skills),
                 ),
                 previous=(spec.get("previousTaskRef") or {}).get("name"),
                 history=history_of(spec),
@@ -96,6 +101,16 @@ class PlanLoader:
             if error.is_not_found:  # the operator will say so on the Task
                 raise NotSettled(str(error)) from error
             raise
+
+    async def _listed(self, plural: str, referrer: Body, field: str) -> list[Body]:
+        """Return the referents in a list of an object's spec, in its order.
+
+        Raises:
+            KubeError, NotServed, NotSettled: as ``_get``.
+        """
+        home = referrer["metadata"]["namespace"]
+        references = referrer["spec"].get(field) or ()
+        return await asyncio.gather(*(self._get(plural, home, it) for it in references))
 
     async def _get(self, plural: str, home: str, reference: Mapping[str, Any]) -> Body:
         """Return the referent of an object in the namespace ``home``.

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from wegent_crds.conditions import (
@@ -30,7 +30,7 @@ class NotSettled(Exception):  # noqa: N818 - names the verdict
 
 @dataclass(frozen=True, slots=True)
 class SecretKey:
-    """The place of an API key."""
+    """The place of an API key, or of the value of a header."""
 
     namespace: str
     name: str
@@ -75,6 +75,54 @@ class ModelPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class McpServerPlan:
+    """An MCP server with the tools of a Bot.
+
+    Attributes:
+        name: Name in ``spec.mcpServers`` of the Ghost or Skill, unique in the Bot.
+        url: None for stdio.
+        headers: Headers of each request, by name.
+        headers_from: Headers of each request whose values are in Secrets, by name.
+        allowed_tools: Names of the tools to offer; None for all.
+        require_approval: Names of the tools whose calls a person must approve; ``*`` for all.
+        required: True if the run fails without the server.
+        timeout_s: Seconds for the connection, and for each call.
+        command: None unless the transport is stdio.
+        env: Environment variables of the command, by name.
+    """
+
+    name: str
+    transport: Literal["http", "sse", "stdio"]
+    url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    headers_from: Mapping[str, SecretKey] = field(default_factory=dict)
+    allowed_tools: tuple[str, ...] | None = None
+    require_approval: tuple[str, ...] = ()
+    required: bool = False
+    timeout_s: float = 30.0
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SkillPlan:
+    """A Skill of a Bot.
+
+    Attributes:
+        name: Name of the Skill, or ``namespace/name`` if another Skill of the Bot has that name.
+        description: Its purpose, which the LLM always sees.
+        content: Its instructions, which the LLM reads when it needs them; may be empty.
+        files: Texts that the content refers to, by relative path.
+    """
+
+    name: str
+    description: str
+    content: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class BotPlan:
     """A Bot of the run.
 
@@ -83,11 +131,15 @@ class BotPlan:
         instructions: System prompt of its Ghost, the Team's prompt for it, and the Task's
             instructions.
         models: The Bot's Model, and those to fall back to, in order.
+        mcp_servers: Servers of its Ghost, then those that the Ghost's Skills bring.
+        skills: Skills of its Ghost, in the Ghost's order.
     """
 
     name: str
     instructions: str
     models: tuple[ModelPlan, ...]
+    mcp_servers: tuple[McpServerPlan, ...] = ()
+    skills: tuple[SkillPlan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +198,8 @@ def bot_plan(
     ghost: Mapping[str, Any],
     models: tuple[Mapping[str, Any], ...],
     *further: str | None,
+    mcp_servers: tuple[McpServerPlan, ...] = (),
+    skills: tuple[SkillPlan, ...] = (),
 ) -> BotPlan:
     """Return the plan of a Bot with its parts.
 
@@ -156,6 +210,8 @@ def bot_plan(
         name=full_name(bot),
         instructions="\n\n".join(instructions),
         models=tuple(map(model_plan, models)),
+        mcp_servers=mcp_servers,
+        skills=skills,
     )
 
 
