@@ -50,6 +50,8 @@ HEADER_NAMES = "names must be letters, digits, dashes and underscores"
 SERVER_NAMES = "names must be 1 to 63 letters, digits, dashes, underscores and dots"
 INSECURE = "must be https, unless allowInsecureBaseUrl is true"
 LEADER = "at most one Bot may be the leader"
+PIPELINE = "contextPassing and requireConfirmation require collaborationMode pipeline"
+NO_CONTEXT = "contextPassing none requires prompt"
 PROMPTS = "all prompts together may have at most 131072 characters"
 TEXTS = "prompt, instructions and history together may have at most 131072 characters"
 ONE_REF = "exactly one of teamRef and botRef is required"
@@ -196,6 +198,33 @@ CEL_RULES = [
         PROMPTS,
         {"bots": [*LONG_PROMPTS, {"name": "one-more", "prompt": "p"}]},
         {"bots": [*LONG_PROMPTS, {"name": "one-more"}]},
+    ),
+    RuleCase(
+        "teams",
+        PIPELINE,
+        {"bots": [{"name": "a"}, {"name": "b", "contextPassing": "all"}]},
+        {
+            "bots": [{"name": "a"}, {"name": "b", "contextPassing": "all"}],
+            "collaborationMode": "pipeline",
+        },
+    ),
+    RuleCase(
+        "teams",
+        PIPELINE,
+        {"bots": [{"name": "a", "requireConfirmation": True}], "collaborationMode": "route"},
+        {"bots": [{"name": "a", "requireConfirmation": False}], "collaborationMode": "route"},
+    ),
+    RuleCase(
+        "teams",
+        NO_CONTEXT,
+        {
+            "bots": [{"name": "a", "contextPassing": "none", "prompt": ""}],
+            "collaborationMode": "pipeline",
+        },
+        {
+            "bots": [{"name": "a", "contextPassing": "none", "prompt": "Tell a joke."}],
+            "collaborationMode": "pipeline",
+        },
     ),
     RuleCase("tasks", ONE_REF, {"teamRef": REF, "botRef": REF}, {"teamRef": REF, "botRef": None}),
     RuleCase("tasks", ONE_REF, {"botRef": None}, {"botRef": REF}),

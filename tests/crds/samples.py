@@ -104,7 +104,15 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
     "teams": (
         {
             **_ACCESS,
-            "bots": [{**_REFERENCE, "role": "member", "prompt": "Listen."}],
+            "bots": [
+                {
+                    **_REFERENCE,
+                    "role": "member",
+                    "prompt": "Listen.",
+                    "contextPassing": "all",
+                    "requireConfirmation": True,
+                }
+            ],
             "collaborationMode": "pipeline",
             "description": "A team",
         },

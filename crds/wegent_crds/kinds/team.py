@@ -13,6 +13,7 @@ PROMPTS_MAX_CHARACTERS: Final = 131072
 
 
 CollaborationMode = Literal["solo", "pipeline", "route", "coordinate", "collaborate"]
+ContextPassing = Literal["none", "original", "previous", "all"]
 
 
 class TeamMember(ListedReference):
@@ -23,6 +24,25 @@ class TeamMember(ListedReference):
     prompt: Annotated[str, Field(max_length=16384)] | None = None
     """Instructions for the Bot in this Team, in addition to its Ghost's prompt, at most 16,384
     characters. The prompts of all Bots together have at most 131,072 characters."""
+    # No defaults in the schema: a manifest without them would otherwise differ from the stored
+    # list, so that each client-side apply of it is a change.
+    context_passing: ContextPassing | None = None
+    """Input of the Bot in a pipeline, after the first Bot, whose input is the Task's prompt:
+    previous (the answer of the Bot before it), original (the Task's prompt), all (the Task's prompt
+    and the answers of all Bots before it) or none (only its prompt in this Team, which is required
+    then). Allowed only in a pipeline. Defaults to previous."""
+    require_confirmation: bool | None = None
+    """Specifies whether a pipeline waits for a person's confirmation after the Bot's answer. True
+    is allowed only in a pipeline. Defaults to false."""
+
+    rules = (
+        Rule(
+            cel="self.?contextPassing.orValue('') != 'none' || size(self.?prompt.orValue('')) > 0",
+            message="contextPassing none requires prompt",
+            check=lambda self: self.context_passing != "none" or bool(self.prompt),
+            field_path=".contextPassing",
+        ),
+    )
 
 
 class TeamSpec(ReferableSpec):
@@ -52,6 +72,20 @@ class TeamSpec(ReferableSpec):
     reason ModeNotServed. Defaults to solo."""
     description: Description | None = None
     """Human-readable description of the Team, at most 1,024 characters."""
+
+    rules = (
+        Rule(
+            cel="self.collaborationMode == 'pipeline'"
+            " || !self.bots.exists(bot, has(bot.contextPassing)"
+            " || bot.?requireConfirmation.orValue(false))",
+            message="contextPassing and requireConfirmation require collaborationMode pipeline",
+            check=lambda self: (
+                self.collaboration_mode == "pipeline"
+                or not any(bot.context_passing or bot.require_confirmation for bot in self.bots)
+            ),
+            field_path=".bots",
+        ),
+    )
 
 
 class Team(CustomResource):
