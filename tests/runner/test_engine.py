@@ -10,14 +10,14 @@ import pytest
 from tests.runner.store.databases import database, database_url, store
 from wegent_crds.phases import Phase
 from wegent_kube import Unreachable
+from wegent_runner.agents.chat import ChatEngine
 from wegent_runner.claims.claim import Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
-from wegent_runner.agents.chat import ChatEngine
 from wegent_runner.engine.failures import CallFailed, ContextExceeded
-from wegent_runner.engine.model_stream import Done, Turn, Usage
+from wegent_runner.engine.model_stream import Done, ModelInput, Turn, Usage
 from wegent_runner.plan.plan import BotPlan, ModelPlan, Plan
 from wegent_runner.runs.hub import Hub
-from wegent_runner.runs.items import Message
+from wegent_runner.runs.items import Item, Message
 from wegent_runner.store.failures import Fenced, StoreError
 from wegent_runner.store.transcripts import Conversation, Transcript, TranscriptStore
 from wegent_runner.telemetry.metrics import Metrics
@@ -38,7 +38,7 @@ class Store:
         ]
         self.failure = failure
         self.whole = True
-        self.items: list[Message] = []
+        self.items: list[Item] = []
         self.outcome: dict[str, Any] = {}
 
     async def open(self, uid: str, attempt: int, **fields: Any) -> Transcript:
@@ -53,11 +53,9 @@ class Store:
         assert uid == "earlier"
         return Conversation(self.earlier, self.whole)
 
-    async def close(
-        self, _: str, __: int, outcome: dict[str, Any], item: Message | None = None
-    ) -> None:
+    async def close(self, _: str, __: int, outcome: dict[str, Any], *items: Item) -> None:
         self.outcome = outcome
-        self.items += [item] if item else []
+        self.items += items
 
 
 class Caller:
@@ -67,8 +65,9 @@ class Caller:
         self.calls: list[Sequence[Turn]] = []
 
     async def stream(
-        self, _: ModelPlan, __: str, turns: Sequence[Turn], ___: str
+        self, _: ModelPlan, told: ModelInput, __: str
     ) -> AsyncGenerator[str | Done, None]:
+        turns = [it for it in told.messages if isinstance(it, Turn)]
         self.calls.append(turns)
         for piece in self.script(turns):
             if isinstance(piece, Exception):

@@ -41,13 +41,13 @@ class Step:
 
 
 def steps_of(items: Iterable[Item], thread: str) -> list[Step]:
-    """Return the steps of a thread, in order."""
+    """Return the steps of a thread, in order. Texts that were cut off are left out."""
     texts: dict[int, Message] = {}
     calls: dict[int, list[ToolCall]] = {}
     results: dict[int, ToolResult] = {}
     for item in items:
         match item:
-            case Message() if item.thread == thread:
+            case Message() if item.thread == thread and not item.stopped:
                 texts[item.step] = item
             case ToolCall() if item.thread == thread:
                 calls.setdefault(item.step, []).append(item)

@@ -15,10 +15,10 @@ from wegent_runner.engine.tools import Tool, ToolOutput, shortened
 from wegent_runner.plan.plan import BotPlan
 from wegent_runner.runs.items import (
     UNPLACED,
-    Item,
     Message,
     Question,
     QuestionKind,
+    ResultStatus,
     ToolCall,
     ToolResult,
 )
@@ -113,7 +113,8 @@ class BotLoop:
         done = await self._calls.answer(voice, messages, specs)
         truncated = done.truncated and not done.calls
         message = voice.finish("incomplete" if truncated else "completed")
-        self._run.truncated = truncated
+        if self._final:
+            self._run.truncated = truncated
         if message is not None:
             self._run.keep(message)
         if done.calls:
@@ -205,14 +206,14 @@ class BotLoop:
 
     async def _end(self, call: ToolCall, output: ToolOutput, *, denied: bool = False) -> None:
         text = shortened(storable(output.text))
-        status = "denied" if denied else "failed" if output.failed else "completed"
+        status: ResultStatus = "completed"
+        if output.failed:
+            status = "denied" if denied else "failed"
         await self._run.save(self._run.log.add(ToolResult(*UNPLACED, text, call, status)))
 
     async def _ask(self, call: ToolCall, kind: QuestionKind) -> Question:
         question = self._run.log.add(
-            Question(
-                *UNPLACED, asked_of(call, kind), kind, call, self._bot.name, self._thread
-            )
+            Question(*UNPLACED, asked_of(call, kind), kind, call, self._bot.name, self._thread)
         )
         await self._run.save(question)
         return question
@@ -228,11 +229,6 @@ def asked_of(call: ToolCall, kind: QuestionKind) -> str:
             " before the result came. Approve to call it again."
         )
     return f"Bot {call.bot} asks to call the tool {call.name}{server} with {arguments}."
-
-
-def last_message(items: Sequence[Item]) -> Message | None:
-    """Return the newest message of the run."""
-    return next((item for item in reversed(items) if isinstance(item, Message)), None)
 
 
 def server_label(server: str) -> str:

@@ -96,9 +96,7 @@ class Run:
         given = self.answers.get(question.id)
         if given is None:
             return None
-        answer = self.log.add(
-            Answer(-1, 0, 0, given.text, question, given.decision, given.by)
-        )
+        answer = self.log.add(Answer(-1, 0, 0, given.text, question, given.decision, given.by))
         await self.save(answer)
         return answer
 

@@ -28,7 +28,6 @@ from pydantic_ai.tools import ToolDefinition
 
 from wegent_crds.conditions import Reason
 from wegent_kube import KubeError
-from wegent_runner.engine.tools import ToolSpec
 from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
 from wegent_runner.engine.failures import (
     CallFailed,
@@ -41,6 +40,7 @@ from wegent_runner.engine.key_condition import USABLE, KeyConditions, not_usable
 from wegent_runner.engine.keys import KeyNotUsable, Keys
 from wegent_runner.engine.providers import base_url, model_of, settings_of
 from wegent_runner.engine.redaction import Redactor, struck
+from wegent_runner.engine.tools import ToolSpec
 from wegent_runner.plan.plan import ModelPlan
 from wegent_runner.runs.text import StorableText, storable
 

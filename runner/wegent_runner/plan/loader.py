@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, Final
 
 from wegent_crds.access import access_from, is_let_in, is_open
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import NAMESPACES, resource_of
 from wegent_runner.plan.plan import (
+    MemberPlan,
     NotServed,
     NotSettled,
     Plan,
@@ -24,7 +25,10 @@ from wegent_runner.plan.plan import (
     check_served,
     check_settled,
     history_of,
-    member_of,
+    leader_of,
+    member_plan,
+    members_of,
+    mode_of,
     request_id_of,
 )
 from wegent_runner.plan.tools import mcp_servers_of, skills_of
@@ -32,6 +36,8 @@ from wegent_runner.plan.tools import mcp_servers_of, skills_of
 logger = logging.getLogger(__name__)
 
 Body = Mapping[str, Any]
+BOTS_AT_ONCE: Final = 8
+"""Bots that are read at once, of all Tasks together."""
 
 
 class PlanLoader:
@@ -45,6 +51,7 @@ class PlanLoader:
     def __init__(self, client: KubeClient, shared_namespaces: AbstractSet[str]) -> None:
         self._client = client
         self._shared = shared_namespaces
+        self._at_once = asyncio.Semaphore(BOTS_AT_ONCE)
 
     async def plan(self, task: Body) -> Plan | None:
         """Return the plan of a Task, or None if this runner doesn't serve it.
@@ -62,11 +69,44 @@ class PlanLoader:
         try:
             if "teamRef" in spec:
                 team = await self._get("teams", home, spec["teamRef"])
-                member = member_of(team)
-                team_home, team_prompt = team["metadata"]["namespace"], member.get("prompt")
-                bot = await self._get("bots", team_home, member)
+                mode, members = mode_of(team), members_of(team)
+                leads = [] if mode == "pipeline" else [leader_of(team)]
+                home_of_bots = team["metadata"]["namespace"]
             else:
-                bot, team_prompt = await self._get("bots", home, spec["botRef"]), None
+                mode, members, leads, home_of_bots = "solo", [], [spec["botRef"]], home
+            loaded = await asyncio.gather(
+                *(self._member(home_of_bots, it, spec) for it in (*leads, *members))
+            )
+            return Plan(
+                prompt=spec["prompt"],
+                request_id=request_id_of(task),
+                bot=loaded[0].bot,
+                mode=mode,
+                members=tuple(loaded[len(leads) :]),
+                previous=(spec.get("previousTaskRef") or {}).get("name"),
+                history=history_of(spec),
+            )
+        except NotServed as verdict:
+            logger.debug("%s/%s: not run here: %s", home, task["metadata"]["name"], verdict)
+            return None
+        except ApiError as error:
+            if error.is_not_found:  # the operator will say so on the Task
+                raise NotSettled(str(error)) from error
+            raise
+
+    async def _member(self, home: str, member: Body, task: Body) -> MemberPlan:
+        """Return the plan of one Bot.
+
+        Args:
+            home: The namespace that refers to it.
+            member: The reference: an entry of a Team's list, or a Task's ``botRef``.
+            task: The Task's spec.
+
+        Raises:
+            KubeError, NotServed, NotSettled: as ``_get``.
+        """
+        async with self._at_once:
+            bot = await self._get("bots", home, member)
             namespace, parts = bot["metadata"]["namespace"], bot["spec"]
             # First, since no other part matters if another kind of runner serves the Task.
             shell = await self._get("shells", namespace, parts["shellRef"])
@@ -79,28 +119,16 @@ class PlanLoader:
                 self._listed("skills", ghost, "skillRefs"),
                 self._listed("models", model, "fallbackRefs"),
             )
-            return Plan(
-                prompt=spec["prompt"],
-                request_id=request_id_of(task),
-                bot=bot_plan(
-                    bot,
-                    ghost,
-                    (model, *fallbacks),
-                    team_prompt,
-                    spec.get("instructions"),
-                    mcp_servers=mcp_servers_of(ghost, skills),
-                    skills=skills_of(skills),
-                ),
-                previous=(spec.get("previousTaskRef") or {}).get("name"),
-                history=history_of(spec),
-            )
-        except NotServed as verdict:
-            logger.debug("%s/%s: not run here: %s", home, task["metadata"]["name"], verdict)
-            return None
-        except ApiError as error:
-            if error.is_not_found:  # the operator will say so on the Task
-                raise NotSettled(str(error)) from error
-            raise
+        plan = bot_plan(
+            bot,
+            ghost,
+            (model, *fallbacks),
+            member.get("prompt") if member.get("contextPassing") != "none" else None,
+            task.get("instructions"),
+            mcp_servers=mcp_servers_of(ghost, skills),
+            skills=skills_of(skills),
+        )
+        return member_plan(member, bot, plan)
 
     async def _listed(self, plural: str, referrer: Body, field: str) -> list[Body]:
         """Return the referents in a list of an object's spec, in its order.

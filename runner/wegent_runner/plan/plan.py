@@ -17,7 +17,8 @@ ApiFormat = Literal["chat", "responses", "messages"]
 REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Form of a request id, as the API proxy takes it from clients."""
 SERVED_SHELLS: Final = frozenset({"Chat"})
-SERVED_MODES: Final = frozenset({"solo"})
+Mode = Literal["solo", "pipeline", "route", "coordinate", "collaborate"]
+ContextPassing = Literal["none", "original", "previous", "all"]
 
 
 class NotServed(Exception):  # noqa: N818 - names the verdict
@@ -143,6 +144,24 @@ class BotPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberPlan:
+    """A member of a Team.
+
+    Attributes:
+        about: Description of its Bot, for the leader; may be empty.
+        prompt: The Team's prompt for it. It is the input of a stage whose ``context`` is none.
+        context: What a stage of a pipeline is given of the others.
+        requires_confirmation: True if a person must confirm the stage.
+    """
+
+    bot: BotPlan
+    about: str = ""
+    prompt: str = ""
+    context: ContextPassing = "previous"
+    requires_confirmation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PastTurn:
     """One turn of the conversation before the prompt."""
 
@@ -156,10 +175,13 @@ class Plan:
 
     Attributes:
         prompt: The Task's prompt.
-        bot: The Bot that answers.
+        bot: The Bot that leads, or works alone. In a pipeline, the first.
         previous: Name of the Task whose conversation goes on, in the Task's namespace.
         history: Turns between the previous Task's transcript and the prompt.
         request_id: Id that all calls of LLMs bear.
+        mode: How the Bots of a Team work together.
+        members: In a pipeline, all Bots in their order; else those that don't lead. None in the
+            mode solo.
     """
 
     prompt: str
@@ -167,20 +189,48 @@ class Plan:
     request_id: str
     previous: str | None = None
     history: tuple[PastTurn, ...] = ()
+    mode: Mode = "solo"
+    members: tuple[MemberPlan, ...] = ()
 
 
-def member_of(team: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the member of a ``solo`` Team that does the work: the leader, or else the first.
+def leader_of(team: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the member of a Team that leads: the leader, or else the first."""
+    bots = team["spec"]["bots"]
+    leader: Mapping[str, Any] = next((it for it in bots if it.get("role") == "leader"), bots[0])
+    return leader
 
-    Raises:
-        NotServed: the Team has another mode.
+
+def members_of(team: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the members of a Team that have work besides the leader's, in their order.
+
+    In a pipeline, these are all members. A solo Team has none.
     """
-    spec = team["spec"]
-    if spec.get("collaborationMode", "solo") not in SERVED_MODES:
-        raise NotServed(f"collaborationMode {spec['collaborationMode']}")
-    leaders = (it for it in spec["bots"] if it.get("role") == "leader")
-    member: Mapping[str, Any] = next(leaders, spec["bots"][0])
-    return member
+    bots: list[Mapping[str, Any]] = team["spec"]["bots"]
+    match mode_of(team):
+        case "solo":
+            return []
+        case "pipeline":
+            return bots
+        case _:
+            leader = leader_of(team)
+            return [bot for bot in bots if bot is not leader]
+
+
+def mode_of(team: Mapping[str, Any]) -> Mode:
+    """Return the mode of a Team."""
+    mode: Mode = team["spec"].get("collaborationMode", "solo")
+    return mode
+
+
+def member_plan(member: Mapping[str, Any], bot: Mapping[str, Any], plan: BotPlan) -> MemberPlan:
+    """Return the plan of a member, from its entry in the Team and its Bot."""
+    return MemberPlan(
+        plan,
+        about=bot["spec"].get("description") or "",
+        prompt=member.get("prompt") or "",
+        context=member.get("contextPassing") or "previous",
+        requires_confirmation=bool(member.get("requireConfirmation")),
+    )
 
 
 def check_served(shell: Mapping[str, Any]) -> None:

@@ -61,6 +61,8 @@ class Message:
         thread: The part of the run that it belongs to, which is one Bot's: ``0`` the leader's.
         step: Number of the model call in its thread, from 0.
         final: True if its thread gives the answer of the run. Others are read by other Bots.
+        stopped: True if the run was stopped in the midst of it, so that a later attempt begins it
+            again.
         place: Its index in the output of OpenAI's API; None for ``index``.
     """
 
@@ -73,6 +75,7 @@ class Message:
     thread: str = MAIN
     step: int = 0
     final: bool = True
+    stopped: bool = False
     place: int | None = None
 
     @property

@@ -180,11 +180,12 @@ class RunLog:
             self._open = None
             self._notify()
 
-    def finish(self, status: Status = "completed") -> Message:
+    def finish(self, status: Status = "completed", *, stopped: bool = False) -> Message:
         """Finish the message that is being written, and return it."""
         if self._open is None:
             raise RuntimeError("no message is being written")
-        message = replace(self._open.head, text="".join(self._open.blocks), status=status)
+        text = "".join(self._open.blocks)
+        message = replace(self._open.head, text=text, status=status, stopped=stopped)
         self._open = None
         self._finished(message)
         return message

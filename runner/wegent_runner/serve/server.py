@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from wegent_kube import KubeError
 from wegent_kube.encoding import encode_json
 from wegent_runner.runs.hub import Hub
-from wegent_runner.runs.items import item_of
+from wegent_runner.runs.items import output_items
 from wegent_runner.runs.log import RunLog
 from wegent_runner.serve.callers import Callers, Overloaded
 from wegent_runner.serve.sse import EventIdError, parse_id, stream
@@ -210,7 +210,7 @@ def transcript_body(transcript: Transcript) -> dict[str, Any]:
     turns = [*transcript.history, {"role": "user", "content": transcript.prompt}]
     return {
         "attempt": transcript.attempt,
-        "items": [*map(_said, turns), *map(item_of, transcript.items)],
+        "items": [*map(_said, turns), *output_items(transcript.items)],
         "outcome": transcript.outcome,
     }
 

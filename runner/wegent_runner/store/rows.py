@@ -48,7 +48,12 @@ def items_of(rows: Iterable[Any]) -> tuple[Item, ...]:
 def _data(item: Item) -> dict[str, Any]:
     match item:
         case Message():
-            more = {"thread": item.thread, "step": item.step, "final": item.final}
+            more = {
+                "thread": item.thread,
+                "step": item.step,
+                "final": item.final,
+                "stopped": item.stopped,
+            }
         case ToolCall():
             more = {
                 "server": item.server,
