@@ -23,7 +23,7 @@ def many(count: int, **texts: str) -> tuple[Question, ...]:
     words = {"message": "May it?", "arguments": "{}"} | texts
     return tuple(
         Question(f"call_{i}", "approval", "ns/bot", tool="t", **words) for i in range(count)
-    )  # type: ignore[arg-type]
+    )
 
 
 async def ends(api: OneTask, outcome: Outcome) -> Outcome:

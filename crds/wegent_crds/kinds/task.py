@@ -28,6 +28,10 @@ from wegent_crds.schema.fields import (
 
 WEEK_S: Final = 7 * 24 * 3600
 YEAR_S: Final = 365 * 24 * 3600
+WAIT_TIMEOUT_S: Final = WEEK_S
+"""The default of ``waitTimeoutSeconds``, which the operator applies, so that a Task that nobody
+notices doesn't wait for ever. It is no default of the schema, as Tasks that never wait don't need
+it."""
 HISTORY_MAX_TURNS: Final = 256
 TURN_MAX_CHARACTERS: Final = 98304
 """Of instructions, and of one turn. All texts together leave no more beside a prompt."""

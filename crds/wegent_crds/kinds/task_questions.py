@@ -60,8 +60,8 @@ class TaskQuestion(Schema):
     all of them. Unset for a confirmation."""
 
 
-class TaskAnswer(Schema):
-    """TaskAnswer is the answer of one person to one question."""
+class TaskDecision(Schema):
+    """TaskDecision is an answer as a person writes it."""
 
     id: QuestionId
     """Id of the question in status.waitingFor, at most 128 characters."""
@@ -71,10 +71,6 @@ class TaskAnswer(Schema):
     text: Annotated[str, Field(min_length=1, max_length=ANSWER_MAX_CHARACTERS)] | None = None
     """Text for the Bot, 1 to 4,096 characters: the reason of a denial, or the reply. Required for a
     reply."""
-    by: Annotated[str, Field(min_length=1, max_length=USER_MAX_CHARACTERS)] | None = None
-    """Name of the user who answered, at most 384 characters. The API server sets it; leave it
-    out."""
-
     rules = (
         Rule(
             cel="self.decision != 'reply' || has(self.text)",
@@ -83,6 +79,14 @@ class TaskAnswer(Schema):
             field_path=".text",
         ),
     )
+
+
+class TaskAnswer(TaskDecision):
+    """TaskAnswer is the answer of one person to one question."""
+
+    by: Annotated[str, Field(min_length=1, max_length=USER_MAX_CHARACTERS)] | None = None
+    """Name of the user who answered, at most 384 characters. The API server sets it; leave it
+    out."""
 
 
 Questions = Annotated[
