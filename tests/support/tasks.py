@@ -44,6 +44,33 @@ def running(holder: str = "runner-a", attempts: int = 1, **more: Any) -> dict[st
     }
 
 
+def question(id_: str = "call_1", **more: Any) -> dict[str, Any]:
+    """Return a question to people, as in ``status.waitingFor``."""
+    return {
+        "id": id_,
+        "kind": "approval",
+        "bot": "default/b",
+        "message": "May it?",
+        "tool": "delete",
+        "arguments": "{}",
+        **more,
+    }
+
+
+def waiting(attempts: int = 1, **more: Any) -> dict[str, Any]:
+    """Return the status of a Task that waits for an answer."""
+    return {
+        **READY,
+        "phase": "Waiting",
+        "attempts": attempts,
+        "releases": attempts,
+        "waitingFor": [question()],
+        "waitingSince": ENDED,
+        "message": "Waiting for an answer: May it?",
+        **more,
+    }
+
+
 def ended(phase: str, attempts: int = 1, **more: Any) -> dict[str, Any]:
     """Return the status of a finished Task; without an attempt, it never started."""
     started = {"startTime": STARTED} if attempts else {}

@@ -1,4 +1,4 @@
-"""``/api/v1/kinds/tasks/{name}/events``, ``/transcript`` and ``/cancel``: the run of a Task.
+"""``/api/v1/kinds/tasks/{name}/events``, ``/transcript``, ``/answers``, ``/cancel``: a Task's run.
 
 The right to read the Task is the right to its stream and its transcript. The API server decides on
 it, with the caller's token, before a runner is asked.
@@ -10,12 +10,14 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import AfterValidator, Field
 
+from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
-from wegent_api.http.bodies import no_body
-from wegent_api.http.openapi import response, statuses
+from wegent_api.http.bodies import body_of, no_body
+from wegent_api.http.openapi import request_body, response, statuses
 from wegent_api.http.query import Name, OneParameters, no_repeats
 from wegent_api.http.sse import MEDIA_TYPE, EventStream
 from wegent_api.http.state import FromState, SettingsDep
+from wegent_api.runs.answer import NewAnswer, give_answer
 from wegent_api.runs.cancel import request_cancel
 from wegent_api.runs.follow import FollowerDep, end_of
 from wegent_api.upstream.client import UserApiDep
@@ -125,6 +127,35 @@ async def transcript(
     if (stored := body.get("outcome")) is not None:
         body["outcome"] = end_of(task, stored)
     return body
+
+
+@router.post(
+    "/{name}/answers",
+    operation_id="answerTask",
+    summary="Answer a question of a Task",
+    status_code=202,
+    response_class=Response,
+    responses={
+        202: response("The Task, with the answer in `spec.answers`.", "Task"),
+        **statuses(*REFUSED, 404, 409, 413, 415, 422),
+    },
+    openapi_extra=request_body(NewAnswer, examples.ANSWER),
+)
+async def answer(
+    user_api: UserApiDep,
+    caller: CallerDep,
+    name: Name,
+    parameters: Annotated[OneParameters, Query()],
+    body: Annotated[NewAnswer, Depends(body_of(NewAnswer))],
+) -> Response:
+    """Answer one of the questions in `status.waitingFor` of a Waiting Task.
+
+    The work goes on once each question has an answer. A question is answered once: a second answer
+    is a conflict, whoever gives it. The API server records the caller in `by`.
+    """
+    by = await subject(user_api, caller)
+    written = await give_answer(user_api, caller, parameters.namespace, name, body, by=by)
+    return written.response()
 
 
 @router.post(

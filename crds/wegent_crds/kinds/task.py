@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from wegent_crds.kinds.task_questions import ANSWER_TEXTS_MAX_CHARACTERS, Answers
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.schema.base import Schema
 from wegent_crds.schema.custom_resource import SERVED_COLUMN, Column, CustomResource
@@ -27,6 +28,10 @@ from wegent_crds.schema.fields import (
 
 WEEK_S: Final = 7 * 24 * 3600
 YEAR_S: Final = 365 * 24 * 3600
+WAIT_TIMEOUT_S: Final = WEEK_S
+"""The default of ``waitTimeoutSeconds``, which the operator applies, so that a Task that nobody
+notices doesn't wait for ever. It is no default of the schema, as Tasks that never wait don't need
+it."""
 HISTORY_MAX_TURNS: Final = 256
 TURN_MAX_CHARACTERS: Final = 98304
 """Of instructions, and of one turn. All texts together leave no more beside a prompt."""
@@ -104,11 +109,21 @@ class TaskSpec(Schema):
     title: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Human-readable title of the work, 1 to 256 characters."""
     cancel: bool = False
-    """Specifies whether to cancel the work. A Pending Task becomes Cancelled at once; the runner of
-    a Running Task is asked to stop. Can't be set back to false. Defaults to false."""
+    """Specifies whether to cancel the work. A Pending or Waiting Task becomes Cancelled at once;
+    the runner of a Running Task is asked to stop. Can't be set back to false. Defaults to
+    false."""
     timeout_seconds: Annotated[int, Field(ge=1, le=WEEK_S), INT32] | None = None
-    """Duration in seconds from startTime until a Running Task fails, 1 to 604,800 (a week).
+    """Duration in seconds from startTime until a Running Task fails, 1 to 604,800 (a week). It
+    starts again with each attempt, also after an answer; the time of a wait does not count.
     Defaults to no limit."""
+    wait_timeout_seconds: Annotated[int, Field(ge=1, le=YEAR_S), INT32] | None = None
+    """Duration in seconds from waitingSince until a Waiting Task fails because a question has no
+    answer, 1 to 31,536,000 (a year). It starts again with each wait. Defaults to 604,800 (a
+    week)."""
+    answers: Answers | None = None
+    """Answers of people to the questions in status.waitingFor, at most 64. Only questions of a
+    Waiting Task can be answered. An answer can't be changed or removed. The texts of all answers
+    together have at most 16,384 characters. Defaults to none."""
     budget: TaskBudget | None = None
     """Limits on tokens, cost and model requests. A Task that exceeds one is Failed, with a message
     that begins with BudgetExceeded. A running Task's limits can be changed. Defaults to no
@@ -130,6 +145,18 @@ class TaskSpec(Schema):
             message="prompt, instructions and history together may have at most"
             f" {TEXT_MAX_CHARACTERS} characters",
             check=lambda self: self.text_characters <= TEXT_MAX_CHARACTERS,
+        ),
+        Rule(
+            cel="!has(self.answers)"
+            " || self.answers.map(answer, size(answer.?text.orValue(''))).sum()"
+            f" <= {ANSWER_TEXTS_MAX_CHARACTERS}",
+            message="the texts of all answers together may have at most"
+            f" {ANSWER_TEXTS_MAX_CHARACTERS} characters",
+            check=lambda self: (
+                sum(len(answer.text or "") for answer in self.answers or ())
+                <= ANSWER_TEXTS_MAX_CHARACTERS
+            ),
+            field_path=".answers",
         ),
     )
     transitions = (
@@ -164,6 +191,15 @@ class TaskSpec(Schema):
             message="cancel can't be set back to false; create another Task",
             check=lambda before, after: after.cancel or not before.cancel,
             field_path=".cancel",
+        ),
+        Transition(
+            cel="!has(oldSelf.answers) || (has(self.answers) && oldSelf.answers.all(before,"
+            " self.answers.exists(after, after.id == before.id && after == before)))",
+            message="an answer can't be changed or removed; a question is answered once",
+            check=lambda before, after: all(
+                answer in (after.answers or ()) for answer in before.answers or ()
+            ),
+            field_path=".answers",
         ),
     )
 
@@ -207,6 +243,25 @@ class Task(CustomResource):
                 or self.spec.previous_task_ref.name != self.metadata.resulting_name
             ),
             field_path=".spec.previousTaskRef.name",
+        ),
+    )
+    transitions = (
+        Transition(
+            cel="!has(self.spec.answers) || self.spec.answers.all(answer,"
+            " (has(oldSelf.spec.answers)"
+            " && oldSelf.spec.answers.exists(before, before.id == answer.id))"
+            " || (has(self.status.waitingFor)"
+            " && self.status.waitingFor.exists(question, question.id == answer.id)))",
+            message="only questions in status.waitingFor can be answered, while the Task is"
+            " Waiting",
+            check=lambda before, after: (
+                {answer.id for answer in after.spec.answers or ()}
+                <= {
+                    known.id
+                    for known in (*(before.spec.answers or ()), *(after.status.waiting_for or ()))
+                }
+            ),
+            field_path=".spec.answers",
         ),
     )
 

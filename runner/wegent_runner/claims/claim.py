@@ -1,4 +1,4 @@
-"""One claim: taking it, renewing it while the work goes on, and finishing it.
+"""One claim: taking it, renewing it while the work goes on, and its end, which may be a wait.
 
 The protocol is that of docs/adr/0007-claiming-a-task.md. Each write is guarded by the resource
 version that the runner was last told of. A lease is measured by the monotonic clock, from the
@@ -16,7 +16,7 @@ from typing import Any, Final
 from wegent_crds.phases import Phase
 from wegent_kube import ApiError, KubeClient, KubeError, get_or_none
 from wegent_kube.backoff import Backoff
-from wegent_runner.claims.outcome import GiveBack, Outcome
+from wegent_runner.claims.outcome import GiveBack, Outcome, possible
 from wegent_runner.claims.requests import (
     TASKS,
     bears,
@@ -134,6 +134,11 @@ class Claim:
         return int(self.task["status"]["attempts"])
 
     @property
+    def _releases(self) -> int:
+        """Number of claims that were given back on purpose so far."""
+        return int(self.task["status"].get("releases", 0))
+
+    @property
     def holder(self) -> str:
         """The runner that has the claim."""
         return str(self.task["status"]["claim"]["holder"])
@@ -163,7 +168,7 @@ class Claim:
         try:
             await self._keep(running)
             outcome = self._outcome_of(running)
-            outcome = replace(outcome, usage=outcome.usage or self.usage)
+            outcome = possible(replace(outcome, usage=outcome.usage or self.usage), self.task)
             try:
                 await self._finish(outcome)
             except KubeError as error:
@@ -311,19 +316,23 @@ class Claim:
                 "phase": Phase.PENDING.value,
                 "claim": None,
                 "startTime": None,
-                "releases": self.task["status"].get("releases", 0) + 1,
+                "releases": self._releases + 1,
                 "message": message,
                 **self._usage(),
             }
         )
 
     async def _finish(self, outcome: Outcome) -> None:
-        """Write the outcome."""
-        ended = now()
+        """Write the outcome.
+
+        A wait is a release. If the Task was cancelled meanwhile, the operator ends it.
+        """
+        ended, waits = now(), outcome.phase is Phase.WAITING
         await self._write_until_taken(
             lambda: {
                 **outcome.status(),
-                "completionTime": ended,
+                "waitingSince" if waits else "completionTime": ended,
+                "releases": self._releases + int(waits),
                 "observedGeneration": self.task["metadata"]["generation"],
             }
         )

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
+from wegent_crds.phases import Phase
 from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_runner.claims.claim import RENEWALS_PER_LEASE, Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
@@ -38,7 +39,7 @@ class Worker(Generic[P]):
         plan: returns the plan of a Task, or None if this runner doesn't serve it.
         run: runs a claimed Task by its plan.
         close: ends the log of a claimed Task: with the outcome that is written, or with None if
-            the Task goes on elsewhere or later.
+            the Task goes on elsewhere or later, for example after an answer.
         observer: is told of each claim and its end.
         able: returns when Tasks may be claimed: when the store works.
         settings: the runner's name, its slots, and the duration of a lease.
@@ -167,7 +168,8 @@ class Worker(Generic[P]):
         try:
             end = await claim.run(self._run(claim, plan))
         finally:
-            self._close(claim, end)
+            # A Task that waits goes on in another attempt, with another log.
+            self._close(claim, None if end is None or end.phase is Phase.WAITING else end)
         return end
 
     async def _claim(self, pending: PendingTask) -> tuple[Claim, P] | None:
