@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     served_shells: Annotated[frozenset[ShellType], NoDecode] = frozenset({"Chat"})
     """Comma-separated types of Shells that the runners of this cluster serve. Bots with other
     Shells, their Teams and Tasks get the condition `Served` with the status False."""
-    served_modes: Annotated[frozenset[CollaborationMode], NoDecode] = frozenset({"solo"})
+    served_modes: Annotated[frozenset[CollaborationMode], NoDecode] = frozenset(
+        get_args(CollaborationMode)
+    )
     """Comma-separated modes of collaboration that the runners of this cluster serve. Teams with
     other modes, and their Tasks, get the condition `Served` with the status False."""
     account_quota: Annotated[dict[str, PositiveInt], NoDecode] = dict(ACCOUNT_QUOTA)

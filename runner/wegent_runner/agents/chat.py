@@ -15,11 +15,13 @@ from wegent_runner.agents.run import Before, Run, Waits
 from wegent_runner.agents.team_run import OpenTools, TeamRun
 from wegent_runner.claims.claim import Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
+from wegent_runner.claims.questions import Question
 from wegent_runner.engine.conversation import turns_of, turns_of_task
 from wegent_runner.engine.failures import CallFailed
 from wegent_runner.engine.meter import BudgetExceeded, Meter
 from wegent_runner.engine.model_stream import ModelCaller, Turn
 from wegent_runner.engine.tools import Tool
+from wegent_runner.plan.answers import answers_of
 from wegent_runner.plan.plan import BotPlan, Plan
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import Message
@@ -117,7 +119,7 @@ class ChatEngine:
             caller=self._caller,
             observer=self._observer,
             meter=Meter(claim),
-            answers={},
+            answers=answers_of(claim.task),
             call_s=self._call_s,
             chance=self._chance,
         )
@@ -126,7 +128,7 @@ class ChatEngine:
         """Store the last items together with the end, which says whether the answer is whole."""
         claim = run.claim
         outcome = replace(outcome, usage=claim.usage)
-        if outcome.phase == "Waiting":
+        if outcome.phase is Phase.WAITING:
             await run.save()
         else:
             await self._store.close(claim.uid, claim.attempt, _end_of(outcome), *run.unsaved)
@@ -141,7 +143,7 @@ class ChatEngine:
         log = self._hub.get(claim.uid)
         if log is None or log.attempt != claim.attempt:
             return
-        if outcome is None or outcome.phase == "Waiting":
+        if outcome is None or outcome.phase is Phase.WAITING:
             log.abandon()
         else:
             log.close(_end_of(outcome))
@@ -174,7 +176,7 @@ class ChatEngine:
         try:
             message = await answer_of(team)
         except Waits as waits:
-            return _waiting(waits)
+            return _waiting(run, waits)
         except Denied as error:
             return self._failed(run, "Denied", str(error))
         except (BudgetExceeded, CallFailed, LogFull) as error:
@@ -198,8 +200,20 @@ class ChatEngine:
         )
 
 
-def _waiting(waits: Waits) -> Outcome:
-    raise NotImplementedError
+def _waiting(run: Run, waits: Waits) -> Outcome:
+    """Return the outcome of a run that goes on once people have answered."""
+    asked = tuple(
+        Question(
+            id=it.id,
+            kind=it.kind,
+            bot=it.bot,
+            message=it.text,
+            tool=it.call.name if it.call else None,
+            arguments=it.call.text if it.call else None,
+        )
+        for it in waits.questions
+    )
+    return replace(Outcome.waiting(asked), notices=tuple(run.notices))
 
 
 def _reason_of(error: Exception) -> str:

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from tests.support.api import Api
-from tests.support.proxy import Client
 from tests.support.provider import Provider
+from tests.support.proxy import Client
 
 MakeBot = Callable[..., Awaitable[str]]
 Items = Callable[..., Awaitable[list[dict[str, Any]]]]
 
 
 @pytest.fixture
-def make_bot(api: Api, namespace: str, bot: str) -> MakeBot:
+def make_bot(api: Api, namespace: str, bot: str) -> MakeBot:  # noqa: ARG001 - its parts are used
     """Makes a Bot with a Ghost of its own, whose prompt begins with its name."""
 
     async def make(name: str, description: str = "", **ghost: Any) -> str:
@@ -53,4 +53,4 @@ def speaker(provider: Provider) -> str:
 def speaker_of(body: dict[str, Any]) -> str:
     """Return the name of the Bot that a call is for, from its system prompt."""
     system: str = body["messages"][0]["content"]
-    return system.split(".")[0].removeprefix("I am ")
+    return system.split(".", maxsplit=1)[0].removeprefix("I am ")

@@ -39,7 +39,9 @@ def asked(decision: Decision | None, attempt: int = 1) -> list[tuple[Question, A
     ],
 )
 def test_a_call_that_nobody_was_asked_about(
-    call: ToolCall, needs_approval: bool, then: str
+    call: ToolCall,
+    needs_approval: bool,
+    then: str,  # noqa: FBT001
 ) -> None:
     assert next_of(call, [], 2, needs_approval=needs_approval) == then
 
@@ -58,7 +60,10 @@ def test_a_call_that_nobody_was_asked_about(
     ],
 )
 def test_a_call_that_people_were_asked_about(
-    decision: Decision | None, answered_in: int, repeatable: bool, then: str
+    decision: Decision | None,
+    answered_in: int,
+    repeatable: bool,
+    then: str,  # noqa: FBT001
 ) -> None:
     call = call_of(repeatable=repeatable)
     assert next_of(call, asked(decision, answered_in), 2, needs_approval=True) == then
@@ -73,7 +78,11 @@ def test_the_steps_of_a_thread_are_its_own() -> None:
     done = log.add(ToolResult(*UNPLACED, "2", second))
     (step,) = steps_of(log.items, "0")
     assert step.message is not None
-    assert (step.message.text, step.calls, step.results) == ("I look.", (first, second), (None, done))
+    assert (step.message.text, step.calls, step.results) == (
+        "I look.",
+        (first, second),
+        (None, done),
+    )
     assert step.open_calls == [first]
     log.add(ToolResult(*UNPLACED, "1", first))
     log.begin(step=1)

@@ -1,7 +1,6 @@
 """The modes of Teams, with Bots on a scripted provider."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,8 +11,6 @@ from tests.support.api import Api
 from tests.support.provider import Call, Provider, Script, calling, texts
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
-
-Roles = Mapping[str, Callable[[Call], Script]]
 
 
 def by_speaker(**roles: Callable[[Call], Script]) -> Callable[[Call], Script]:
@@ -97,6 +94,7 @@ async def test_a_stage_that_fails_is_named(
 
 @pytest.mark.parametrize("speaks", [True, False])
 async def test_a_router_picks_the_member_that_answers(
+    *,
     speaks: bool,
     provider: Provider,
     make_team: MakeTask,
@@ -175,9 +173,6 @@ async def test_a_coordinator_hears_of_a_member_that_fails(
 async def test_collaborators_work_side_by_side_and_the_leader_answers(
     provider: Provider, make_team: MakeTask, make_task: MakeTask, ended: MakeTask
 ) -> None:
-    async def no_wait(call: Call) -> None:
-        await asyncio.sleep(0)
-
     task = await make_team(
         "collaborate", {"name": "one"}, {"name": "two", "role": "leader"}, {"name": "three"}
     )
