@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from wegent_crds.moments import moment
+from wegent_crds.output_schema import SchemaNotAllowed, compile_schema
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.reading import integer, mapping, text
 
@@ -40,6 +41,8 @@ class TaskProgress:
     """Reason for the end of the Task; empty before that."""
     releases: int = 0
     """Claims that runners gave back on purpose. They count in ``attempts`` too."""
+    output_problem: str = ""
+    """Fault of ``spec.outputSchema``; empty without one, and once the Task has left Pending."""
 
 
 def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
@@ -63,7 +66,18 @@ def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
         claim=_claim(mapping(status.get("claim"))),
         message=_message(status) if phase in FINAL else "",
         releases=integer(status.get("releases")) or 0,
+        output_problem=_output_problem(spec) if phase is Phase.PENDING else "",
     )
+
+
+def _output_problem(spec: Mapping[str, Any]) -> str:
+    if spec.get("outputSchema") is None:
+        return ""
+    try:
+        compile_schema(spec["outputSchema"])
+    except SchemaNotAllowed as error:
+        return str(error)
+    return ""
 
 
 def _message(status: Mapping[str, Any]) -> str:
