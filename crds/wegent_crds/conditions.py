@@ -59,6 +59,8 @@ class Reason(StrEnum):
     """False: two items of a list refer to the same object, or an object to itself."""
     PROVIDER_NOT_SUPPORTED = "ProviderNotSupported"
     """False: the Bot's Shell does not support the provider of its Model or of a fallback."""
+    OUTPUT_SCHEMA_INVALID = "OutputSchemaInvalid"
+    """False: the schema of the Task's result is not valid, or not allowed."""
     SHELL_SERVED = "ShellServed"
     """True: runners serve the type of each Shell and the Team's mode of collaboration."""
     SHELL_NOT_SERVED = "ShellNotServed"

@@ -49,6 +49,7 @@ PROMPT = "prompt can't be changed; create another Task"
 REFERENCES = "teamRef and botRef can't be changed; create another Task"
 PREVIOUS = "previousTaskRef can't be changed; create another Task"
 CONVERSATION = "instructions and history can't be changed; create another Task"
+OUTPUT_SCHEMA = "outputSchema can't be changed; create another Task"
 CANCEL = "cancel can't be set back to false; create another Task"
 TIME = "must be a valid time"
 
@@ -58,6 +59,7 @@ USAGE: Final = {
     "outputTokens": 4,
     "cachedInputTokens": 2,
     "modelRequests": 1,
+    "toolCalls": 2,
 }
 
 
@@ -153,6 +155,7 @@ STATUS_CHANGES: Final = (
 
 REF: Final = {"name": "one"}
 HISTORY: Final = [{"role": "user", "content": "Who?"}]
+OUTPUT: Final = {"properties": {"a": {"type": "string"}}}
 SPEC: Final = {"teamRef": REF, "prompt": "Do it.", "title": "It"}
 
 
@@ -185,6 +188,17 @@ SPEC_CHANGES: Final = (
     SpecChange(SPEC, SPEC | {"history": HISTORY}, CONVERSATION),
     SpecChange(SPEC | {"history": HISTORY}, SPEC | {"history": HISTORY * 2}, CONVERSATION),
     SpecChange(SPEC | {"history": HISTORY}, SPEC | {"history": HISTORY, "title": "That"}, None),
+    SpecChange(SPEC, SPEC | {"outputSchema": OUTPUT}, OUTPUT_SCHEMA),
+    SpecChange(SPEC | {"outputSchema": OUTPUT}, SPEC, OUTPUT_SCHEMA),
+    SpecChange(SPEC | {"outputSchema": OUTPUT}, SPEC | {"outputSchema": {}}, OUTPUT_SCHEMA),
+    SpecChange(
+        SPEC | {"outputSchema": OUTPUT},
+        SPEC | {"outputSchema": {"properties": {"a": {"type": "number"}}}},
+        OUTPUT_SCHEMA,
+    ),
+    SpecChange(
+        SPEC | {"outputSchema": OUTPUT}, SPEC | {"outputSchema": OUTPUT, "title": "That"}, None
+    ),
     SpecChange(SPEC | {"cancel": True}, SPEC, CANCEL),
     SpecChange(SPEC | {"cancel": True}, SPEC | {"cancel": False}, CANCEL),
     SpecChange(SPEC, SPEC | {"cancel": True}, None),

@@ -368,6 +368,13 @@ OTHER_RULES = [
     ),
     RuleCase(
         "tasks",
+        "greater than or equal to 1",
+        {"budget": {"toolCalls": 0}},
+        {"budget": {"toolCalls": 1}},
+    ),
+    RuleCase("tasks", "must be of type object", {"outputSchema": True}, {"outputSchema": {}}),
+    RuleCase(
+        "tasks",
         "unknown field",
         {"previousTaskRef": {"name": "a", "namespace": "b"}},
         {"previousTaskRef": {"name": "a"}},

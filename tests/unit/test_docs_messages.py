@@ -35,6 +35,7 @@ CONTINUED = state("Task", "why", {"previousTaskRef": {"name": PREVIOUS}})
 TEAM = state("Team", "reviewers", {"bots": [{"name": "reviewer"}]})
 ELSEWHERE: dict[str, Any] = {"namespace": "platform-team"}
 FOR_ALL: dict[str, Any] = {"accessFrom": {"namespaceSelectors": [{}]}}
+REMOTE = "https://example.com/item.json"
 FOREIGN = {"ghostRef": {"name": "house-style", "namespace": "platform-team"}}
 
 
@@ -74,6 +75,16 @@ def _section(reason: Reason) -> Page:
             Reason.PROVIDER_NOT_SUPPORTED,
             state("Bot", "reviewer", BOT_SPEC),
             [GHOST, FALLING_BACK, state("Model", "spare", {"provider": "mistral"}), SHELL],
+        ),
+        (
+            Reason.OUTPUT_SCHEMA_INVALID,
+            state("Task", "add", {"outputSchema": {"properties": {"total": {"type": "money"}}}}),
+            [],
+        ),
+        (
+            Reason.OUTPUT_SCHEMA_INVALID,
+            state("Task", "add", {"outputSchema": {"$defs": {"item": {"$ref": REMOTE}}}}),
+            [],
         ),
         (
             Reason.DUPLICATE_REF,

@@ -1,9 +1,9 @@
 """Task: one piece of work for a Team or a Bot."""
 
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from wegent_crds.kinds.task_questions import ANSWER_TEXTS_MAX_CHARACTERS, Answers
 from wegent_crds.kinds.task_status import TaskStatus
@@ -43,6 +43,21 @@ just fit into etcd, where one character can take six bytes."""
 Text = Annotated[str, Field(min_length=1, max_length=TURN_MAX_CHARACTERS)]
 
 
+JsonSchema = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "x-kubernetes-preserve-unknown-fields": True,
+            # One owner for the whole schema, so that managedFields doesn't list each field again.
+            "x-kubernetes-map-type": "atomic",
+        }
+    ),
+    Field(examples=[{"type": "object", "properties": {"answer": {"type": "string"}}}]),
+]
+"""A JSON Schema. An admission policy bounds its size, and the operator decides on the rest."""
+
+
 class TaskTurn(Schema):
     """TaskTurn is one turn of a conversation."""
 
@@ -76,6 +91,8 @@ class TaskBudget(Schema):
     model_requests: Annotated[int, Field(ge=1, le=2**31 - 1), INT32] | None = None
     """Maximum number of requests to Models, failed ones included, at least 1. Defaults to no
     limit."""
+    tool_calls: Annotated[int, Field(ge=1, le=2**31 - 1), INT32] | None = None
+    """Maximum number of calls of tools, failed ones included, at least 1. Defaults to no limit."""
 
 
 class TaskSpec(Schema):
@@ -125,9 +142,15 @@ class TaskSpec(Schema):
     Waiting Task can be answered. An answer can't be changed or removed. The texts of all answers
     together have at most 16,384 characters. Defaults to none."""
     budget: TaskBudget | None = None
-    """Limits on tokens, cost and model requests. A Task that exceeds one is Failed, with a message
-    that begins with BudgetExceeded. A running Task's limits can be changed. Defaults to no
-    limits."""
+    """Limits on tokens, cost, model requests and calls of tools. A Task that exceeds one is Failed,
+    with a message that begins with BudgetExceeded. A running Task's limits can be changed. Defaults
+    to no limits."""
+    output_schema: JsonSchema | None = None
+    """JSON Schema of the result, which is then JSON. An answer that is not valid is told to the
+    LLM, which may try again twice; then the Task is Failed, with a message that begins with
+    OutputInvalid. A schema has at most 32,768 bytes as JSON and 32 levels, and refers to nothing
+    outside itself. If it is not allowed, Ready is False with the reason OutputSchemaInvalid.
+    Immutable. Defaults to none: the result is text."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR_S), INT32] | None = None
     """Duration in seconds from completionTime until the Task is deleted for good, without a
     Tombstone, 0 to 31,536,000 (a year). Defaults to no deletion."""
@@ -185,6 +208,12 @@ class TaskSpec(Schema):
             check=lambda before, after: (
                 (before.instructions, before.history) == (after.instructions, after.history)
             ),
+        ),
+        Transition(
+            cel=unchanged("outputSchema"),
+            message="outputSchema can't be changed; create another Task",
+            check=lambda before, after: before.output_schema == after.output_schema,
+            field_path=".outputSchema",
         ),
         Transition(
             cel="self.cancel || !oldSelf.cancel",

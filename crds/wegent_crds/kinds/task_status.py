@@ -52,7 +52,7 @@ def _released(before: "TaskStatus", after: "TaskStatus") -> bool:
 
 
 class TaskUsage(Schema):
-    """TaskUsage counts the model calls of all attempts."""
+    """TaskUsage counts the calls of Models and tools of all attempts."""
 
     input_tokens: Annotated[int, Field(ge=0), INT64] = 0
     """Number of tokens that were sent to Models. Defaults to 0."""
@@ -63,6 +63,8 @@ class TaskUsage(Schema):
     Defaults to 0."""
     model_requests: Annotated[int, Field(ge=0), INT64] = 0
     """Number of requests to Models, failed ones included. Defaults to 0."""
+    tool_calls: Annotated[int, Field(ge=0), INT64] = 0
+    """Number of calls of tools, failed ones included. Defaults to 0."""
     cost_usd: Annotated[Money, Field(examples=["0.012500"])] | None = Field(
         default=None, alias="costUSD"
     )
@@ -122,8 +124,8 @@ class TaskStatus(Status):
     """Human-readable progress of the work, or the reason of its failure, at most 4,096
     characters."""
     usage: TaskUsage | None = None
-    """Tokens and cost of the model calls so far, of all attempts together. The calls of an attempt
-    whose runner died may be missing."""
+    """Tokens and cost of the model calls, and the number of calls of tools, so far, of all attempts
+    together. The calls of an attempt whose runner died may be missing."""
 
     rules = (
         Rule(

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from wegent_crds.kinds.task import WAIT_TIMEOUT_S
 from wegent_crds.moments import moment
+from wegent_crds.output_schema import SchemaNotAllowed, compile_schema
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.reading import integer, mapping, mappings, text
 
@@ -53,6 +54,8 @@ class TaskProgress:
     """Claims that runners gave back on purpose. They count in ``attempts`` too."""
     wait: Wait | None = None
     """The wait of a Waiting Task."""
+    output_problem: str = ""
+    """Fault of ``spec.outputSchema``; empty without one, and once the Task has left Pending."""
 
 
 def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
@@ -77,6 +80,7 @@ def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
         message=_message(status) if phase in FINAL else "",
         releases=integer(status.get("releases")) or 0,
         wait=_wait(spec, status) if phase is Phase.WAITING else None,
+        output_problem=_output_problem(spec) if phase is Phase.PENDING else "",
     )
 
 
@@ -89,6 +93,16 @@ def _wait(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Wait:
         timeout_s=WAIT_TIMEOUT_S if timeout_s is None else timeout_s,
         open=sum(id_ not in answered for id_ in asked),
     )
+
+
+def _output_problem(spec: Mapping[str, Any]) -> str:
+    if spec.get("outputSchema") is None:
+        return ""
+    try:
+        compile_schema(spec["outputSchema"])
+    except SchemaNotAllowed as error:
+        return str(error)
+    return ""
 
 
 def _message(status: Mapping[str, Any]) -> str:

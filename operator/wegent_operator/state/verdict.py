@@ -13,7 +13,9 @@ from wegent_crds.conditions import ConditionType, Reason
 MAX_PROBLEMS: Final = 8
 """Problems that one message spells out; a Team of 64 Bots could have as many. With names of full
 length and the longest chain, Task to Skill, they take some 18 KiB."""
-STALLING: Final = frozenset({Reason.WRONG_NAMESPACE, Reason.DUPLICATE_REF})
+STALLING: Final = frozenset(
+    {Reason.WRONG_NAMESPACE, Reason.DUPLICATE_REF, Reason.OUTPUT_SCHEMA_INVALID}
+)
 """Reasons that no change of another object can end. Waiting doesn't help."""
 
 
