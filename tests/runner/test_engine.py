@@ -49,6 +49,10 @@ class Store:
             uid, fields["namespace"], fields["name"], attempt, previous, "q", (), None
         )
 
+    @property
+    def messages(self) -> list[Message]:
+        return [it for it in self.items if isinstance(it, Message)]
+
     async def conversation(self, uid: str) -> Conversation:
         assert uid == "earlier"
         return Conversation(self.earlier, self.whole)
@@ -175,14 +179,14 @@ async def test_a_failure_has_its_reason_and_partial_text_is_kept() -> None:
     store = Store()
     outcome, _ = await run(Caller(lambda _: ["par", CallFailed("KeyRefused", "no")]), store)
     assert (outcome.phase, outcome.reason) == (Phase.FAILED, "KeyRefused")
-    assert [(it.text, it.status) for it in store.items] == [("par", "incomplete")]
+    assert [(it.text, it.status) for it in store.messages] == [("par", "incomplete")]
 
 
 async def test_an_answer_at_the_maximum_of_tokens_is_incomplete() -> None:
     store = Store()
     outcome, _ = await run(Caller(lambda _: ["half"], truncated=True), store)
     assert (outcome.phase, outcome.result) == (Phase.COMPLETED, "half")
-    assert [(it.text, it.status) for it in store.items] == [("half", "incomplete")]
+    assert [(it.text, it.status) for it in store.messages] == [("half", "incomplete")]
 
 
 @pytest.mark.parametrize("truncated", [True, False])
@@ -257,7 +261,7 @@ async def test_the_partial_answer_of_a_stopped_task_is_kept(stopped: Outcome) ->
     assert outcome.result is not None
     assert outcome.result.startswith("..")
     assert outcome.usage["modelRequests"] == 1
-    assert store.items[-1].status == "incomplete"
+    assert store.messages[-1].status == "incomplete"
     assert store.outcome["phase"] == stopped.phase.value
 
 

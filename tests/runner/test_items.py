@@ -48,8 +48,8 @@ def fill(log: RunLog, chance: random.Random, count: int) -> None:
             call = open_calls.pop(chance.randrange(len(open_calls)))
             log.add(ToolResult(*UNPLACED, "noon", call, chance.choice(["completed", "failed"])))
         elif kind == "ask":
-            call = open_calls[-1] if open_calls else None
-            open_questions.append(log.add(Question(*UNPLACED, "May I?", "approval", call)))
+            about = open_calls[-1] if open_calls else None
+            open_questions.append(log.add(Question(*UNPLACED, "May I?", "approval", about)))
         elif kind == "answer" and open_questions:
             log.add(Answer(*UNPLACED, "", open_questions.pop(), "approve", "alice"))
 
@@ -103,7 +103,7 @@ def test_places_are_those_of_the_output_without_gaps(chance: random.Random, coun
 @given(st.randoms(use_true_random=False))
 def test_openais_client_knows_the_events(chance: random.Random) -> None:
     log, client = RunLog(1), TypeAdapter[ResponseStreamEvent](ResponseStreamEvent)
-    fill(log, chance, 10)
+    fill(log, chance, 5)
     for event in read_all(log):
         if event.type.startswith("response."):
             number = {"type": event.type, "sequence_number": event.position}

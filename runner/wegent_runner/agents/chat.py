@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from wegent_crds.former_tasks import former_uids
+from wegent_crds.output_schema import SchemaNotAllowed
 from wegent_crds.phases import Phase
 from wegent_kube import KubeError
 from wegent_runner.agents.modes import Denied, answer_of
 from wegent_runner.agents.run import Before, Run, Waits
+from wegent_runner.agents.structured import OutputSchema
 from wegent_runner.agents.team_run import OpenTools, TeamRun
 from wegent_runner.claims.claim import Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
@@ -24,7 +26,7 @@ from wegent_runner.engine.tools import Tool
 from wegent_runner.plan.answers import answers_of
 from wegent_runner.plan.plan import BotPlan, Plan
 from wegent_runner.runs.hub import Hub
-from wegent_runner.runs.items import Message
+from wegent_runner.runs.items import Message, ToolResult
 from wegent_runner.runs.log import LogFull, RunLog
 from wegent_runner.store.failures import Fenced, StoreError
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
@@ -95,13 +97,15 @@ class ChatEngine:
             claim.usage = stored.outcome.get("usage", {})
             return _outcome_of(stored, stored.outcome)
         run = self._run_of(claim, plan, log)
+        made = sum(isinstance(it, ToolResult) and it.status != "denied" for it in log.items)
+        run.meter.resume_tool_calls(made)
         try:
             if plan.previous is not None and stored.previous is None:
                 what = f"spec.previousTaskRef: Task {claim.namespace}/{plan.previous}"
                 outcome = Outcome(Phase.FAILED, message=f"{what} was deleted")
             else:
                 before = await self._turns_before(plan, stored, previous)
-                outcome = await self._answer(TeamRun(run, plan, before, self._open_tools))
+                outcome = await self._answer(run, plan, before)
             return await self._end(run, outcome)
         except asyncio.CancelledError:
             if claim.stopped is None:
@@ -170,11 +174,13 @@ class ChatEngine:
             turns = turns or (turns_of_task(previous) if previous else [])
         return Before([*turns, *(Turn(turn.role, turn.text) for turn in plan.history)], whole)
 
-    async def _answer(self, team: TeamRun) -> Outcome:
+    async def _answer(self, run: Run, plan: Plan, before: Before) -> Outcome:
         """Return the outcome of the run. Its last items are to be stored with it."""
-        run = team.run
         try:
-            message = await answer_of(team)
+            schema = OutputSchema.compile(plan.output_schema) if plan.output_schema else None
+            message = await answer_of(TeamRun(run, plan, before, self._open_tools, schema))
+        except SchemaNotAllowed as error:
+            return self._failed(run, "OutputSchemaInvalid", str(error))
         except Waits as waits:
             return _waiting(run, waits)
         except Denied as error:

@@ -3,14 +3,21 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol, runtime_checkable
 
 from wegent_runner.agents.journal import Step, next_of, questions_of, steps_of
 from wegent_runner.agents.model_calls import ModelCalls
 from wegent_runner.agents.run import Before, Run, Waits
+from wegent_runner.agents.structured import (
+    CORRECTIONS,
+    OUTPUT_INVALID,
+    OutputSchema,
+    Problems,
+)
 from wegent_runner.agents.voice import Voice
 from wegent_runner.engine.failures import CallFailed
-from wegent_runner.engine.model_stream import CallRequest, Turn
+from wegent_runner.engine.model_stream import Called, CallRequest, Turn
 from wegent_runner.engine.tools import Tool, ToolOutput, shortened
 from wegent_runner.plan.plan import BotPlan
 from wegent_runner.runs.items import (
@@ -19,6 +26,7 @@ from wegent_runner.runs.items import (
     Question,
     QuestionKind,
     ResultStatus,
+    Status,
     ToolCall,
     ToolResult,
 )
@@ -53,6 +61,7 @@ class BotLoop:
         live: True if its texts are streamed. One part at a time may be.
         before: The conversation before the run.
         tools: The tools that the Bot may call.
+        schema: The schema of its answer, which is JSON then, and not streamed.
     """
 
     def __init__(
@@ -65,12 +74,17 @@ class BotLoop:
         live: bool,
         before: Before | None = None,
         tools: Sequence[Tool] = (),
+        schema: OutputSchema | None = None,
     ) -> None:
         self._run = run
         self._bot = bot
         self._thread = thread
         self._final = final
-        self._live = live
+        self._live = live and schema is None
+        self._schema = schema
+        if schema is not None:
+            instructions = f"{bot.instructions}\n\n{schema.instructions()}"
+            bot = replace(bot, instructions=instructions)
         self._calls = ModelCalls(run, bot, before or Before())
         self._tools = {tool.spec.name: tool for tool in tools}
         self._at_once = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -86,9 +100,8 @@ class BotLoop:
         """
         while True:
             steps = steps_of(self._run.log.items, self._thread)
-            if steps and not steps[-1].calls:
-                message = steps[-1].message
-                assert message is not None  # noqa: S101 - a step has a text or calls
+            message = steps[-1].message if steps and not steps[-1].calls else None
+            if message is not None and not self._is_wrong(message):
                 return message
             if steps and steps[-1].open_calls:
                 await self._complete(steps[-1])
@@ -96,9 +109,46 @@ class BotLoop:
             if len(steps) >= MAX_STEPS:
                 told = f"Bot {self._bot.name} called tools in {MAX_STEPS} steps without an answer"
                 raise CallFailed("TooManySteps", told)
-            await self._step(len(steps), [Turn("user", prompt), *(it.told() for it in steps)])
+            await self._step(len(steps), [Turn("user", prompt), *await self._told(steps)])
 
-    async def _step(self, number: int, messages: Sequence[Any]) -> None:
+    def _is_wrong(self, message: Message) -> bool:
+        """Return True if a text is not the answer, because it is not valid by the schema."""
+        return self._schema is not None and not message.final
+
+    async def _checked(self, message: Message) -> Message:
+        """Add a text to the log: as the answer if it is valid, and else as one that is wrong."""
+        assert self._schema is not None  # noqa: S101 - the caller has looked
+        result = await asyncio.to_thread(self._schema.check, message.text)
+        if isinstance(result, str):
+            message = replace(message, text=result, status="completed")
+        else:
+            message = replace(message, final=False)
+        return self._run.log.add(message)
+
+    async def _told(self, steps: Sequence[Step]) -> list[Turn | Called]:
+        """Return the steps as the LLM is told them. Wrong answers are followed by corrections.
+
+        Raises:
+            CallFailed: there are too many wrong answers.
+        """
+        told: list[Turn | Called] = []
+        wrong = 0
+        for step in steps:
+            if step.calls:
+                told.append(step.told())
+                continue
+            assert step.message is not None  # noqa: S101 - a step has a text or calls
+            assert self._schema is not None  # noqa: S101 - else the text is the answer
+            problems = await asyncio.to_thread(self._schema.check, step.message.text)
+            wrong += 1
+            if wrong > CORRECTIONS:
+                raise CallFailed(OUTPUT_INVALID, f"{OUTPUT_INVALID}: {problems}")
+            if isinstance(problems, Problems):
+                correction = self._schema.correction(problems)
+                told += [Turn("assistant", step.message.text), Turn("user", correction)]
+        return told
+
+    async def _step(self, number: int, messages: Sequence[Turn | Called]) -> None:
         """Call the Model once. Its text and its calls are added to the log."""
         head = Message(
             *UNPLACED,
@@ -112,7 +162,12 @@ class BotLoop:
         specs = [tool.spec for tool in self._tools.values()]
         done = await self._calls.answer(voice, messages, specs)
         truncated = done.truncated and not done.calls
-        message = voice.finish("incomplete" if truncated else "completed")
+        status: Status = "incomplete" if truncated else "completed"
+        if self._schema is not None and not done.calls:
+            text = replace(head, text=voice.taken(), status=status)
+            message: Message | None = await self._checked(text)
+        else:
+            message = voice.finish(status)
         if self._final:
             self._run.truncated = truncated
         if message is not None:
@@ -199,6 +254,7 @@ class BotLoop:
             return ToolOutput("not called: the arguments are not valid JSON", failed=True)
         if not isinstance(arguments, dict):
             return ToolOutput("not called: the arguments must be a JSON object", failed=True)
+        self._run.meter.begin_tool_call()
         self._run.observer.metrics.tool_calls.labels(server_label(tool.spec.server)).inc()
         if isinstance(tool, WorkTool):
             return await tool.work(call, arguments)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from wegent_runner.agents import skills
 from wegent_runner.agents.loop import BotLoop
 from wegent_runner.agents.run import Before, Run
+from wegent_runner.agents.structured import OutputSchema
 from wegent_runner.engine.tools import Tool
 from wegent_runner.plan.plan import BotPlan, Plan
 from wegent_runner.runs.items import Message
@@ -24,12 +25,14 @@ class TeamRun:
         plan: The plan.
         before: The conversation before the prompt.
         open_tools: Connects the MCP servers of a Bot.
+        schema: Schema of the answer of the run; None for a text.
     """
 
     run: Run
     plan: Plan
     before: Before
     open_tools: OpenTools
+    schema: OutputSchema | None = None
 
     async def answer(
         self,
@@ -58,5 +61,6 @@ class TeamRun:
                 live=live,
                 before=before,
                 tools=[*further, *skills.tools_of(bot.skills), *tools],
+                schema=self.schema if final else None,
             )
             return await loop.answer(prompt)

@@ -46,6 +46,11 @@ class Voice:
         if self.live:
             self.log.discard()
 
+    def taken(self) -> str:
+        """Return the held text, which is not said."""
+        text, self._held = self._held, ""
+        return text
+
     def finish(self, status: Status) -> Message | None:
         """Return the finished message; None without any text."""
         if self.live:

@@ -85,6 +85,7 @@ class PlanLoader:
                 members=tuple(loaded[len(leads) :]),
                 previous=(spec.get("previousTaskRef") or {}).get("name"),
                 history=history_of(spec),
+                output_schema=spec.get("outputSchema"),
             )
         except NotServed as verdict:
             logger.debug("%s/%s: not run here: %s", home, task["metadata"]["name"], verdict)

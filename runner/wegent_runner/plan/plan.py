@@ -179,6 +179,7 @@ class Plan:
         previous: Name of the Task whose conversation goes on, in the Task's namespace.
         history: Turns between the previous Task's transcript and the prompt.
         request_id: Id that all calls of LLMs bear.
+        output_schema: JSON Schema of the result; None for a text.
         mode: How the Bots of a Team work together.
         members: In a pipeline, all Bots in their order; else those that don't lead. None in the
             mode solo.
@@ -189,6 +190,7 @@ class Plan:
     request_id: str
     previous: str | None = None
     history: tuple[PastTurn, ...] = ()
+    output_schema: Mapping[str, Any] | None = None
     mode: Mode = "solo"
     members: tuple[MemberPlan, ...] = ()
 

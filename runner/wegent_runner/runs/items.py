@@ -332,10 +332,15 @@ def call_item(call: ToolCall, result: ToolResult | None = None) -> dict[str, Any
         "name": call.name,
         "arguments": call.text,
         "output": None if result is None or failed else result.text,
-        "error": result.text if result is not None and failed else None,
+        "error": _error(result.text) if result is not None and failed else None,
         "approval_request_id": None,
         **_author(call),
     }
+
+
+def _error(text: str) -> dict[str, Any]:
+    content = [{"type": "text", "text": text}]
+    return {"type": "mcp_tool_execution_error", "content": content}
 
 
 def _item(message: Message, status: Status, content: list[dict[str, Any]]) -> dict[str, Any]:

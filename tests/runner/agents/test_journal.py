@@ -40,8 +40,8 @@ def asked(decision: Decision | None, attempt: int = 1) -> list[tuple[Question, A
 )
 def test_a_call_that_nobody_was_asked_about(
     call: ToolCall,
-    needs_approval: bool,
-    then: str,  # noqa: FBT001
+    needs_approval: bool,  # noqa: FBT001
+    then: str,
 ) -> None:
     assert next_of(call, [], 2, needs_approval=needs_approval) == then
 
@@ -62,8 +62,8 @@ def test_a_call_that_nobody_was_asked_about(
 def test_a_call_that_people_were_asked_about(
     decision: Decision | None,
     answered_in: int,
-    repeatable: bool,
-    then: str,  # noqa: FBT001
+    repeatable: bool,  # noqa: FBT001
+    then: str,
 ) -> None:
     call = call_of(repeatable=repeatable)
     assert next_of(call, asked(decision, answered_in), 2, needs_approval=True) == then
