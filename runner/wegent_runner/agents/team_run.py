@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from wegent_runner.agents import skills
 from wegent_runner.agents.loop import BotLoop
 from wegent_runner.agents.run import Before, Run
-from wegent_runner.agents.structured import OutputSchema
+from wegent_runner.agents.structured import OUTPUT_INVALID, OutputSchema
+from wegent_runner.engine.failures import CallFailed
 from wegent_runner.engine.tools import Tool
 from wegent_runner.plan.plan import BotPlan, Plan
 from wegent_runner.runs.items import Message
@@ -63,4 +64,9 @@ class TeamRun:
                 tools=[*further, *skills.tools_of(bot.skills), *tools],
                 schema=self.schema if final else None,
             )
-            return await loop.answer(prompt)
+            try:
+                return await loop.answer(prompt)
+            except CallFailed as error:
+                if self.plan.mode == "solo" or error.reason == OUTPUT_INVALID:
+                    raise
+                raise CallFailed(error.reason, f"Bot {bot.name}: {error}") from error

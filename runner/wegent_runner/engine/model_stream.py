@@ -1,10 +1,11 @@
 """One streamed call of one Model. All that depends on pydantic-ai's streams is here."""
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import httpx2
 from pydantic_ai import exceptions as ai
@@ -343,9 +344,14 @@ def _calls(answer: ModelResponse, key: str | None) -> tuple[CallRequest, ...]:
         calls[call_id] = CallRequest(
             struck(storable(call_id), key),
             struck(storable(part.tool_name), key),
-            struck(storable(part.args_as_json_str()), key),
+            struck(storable(_written(part.args)), key),
         )
     return tuple(calls.values())
+
+
+def _written(arguments: str | dict[str, Any] | None) -> str:
+    """Return the arguments of a call as the LLM wrote them. pydantic-ai replaces invalid JSON."""
+    return arguments if isinstance(arguments, str) else json.dumps(arguments or {})
 
 
 def _has_ended(response: ModelResponse) -> bool:
