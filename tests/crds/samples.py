@@ -128,6 +128,8 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "cancel": False,
             "budget": {"totalTokens": 100_000, "costUSD": "0.50", "modelRequests": 20},
             "timeoutSeconds": 60,
+            "waitTimeoutSeconds": 60,
+            "answers": [{"id": "call_1", "decision": "reply", "text": "Both.", "by": "ada"}],
             "ttlSecondsAfterFinished": 60,
         },
         {"botRef": _REFERENCE, "prompt": "Do it."},
