@@ -29,6 +29,9 @@ def largest_body(plural: str) -> dict[str, Any]:
         spec["instructions"] = ESCAPED
         spec["history"] = [{"role": "assistant", "content": ESCAPED}] * 256
         spec["prompt"] = ESCAPED * (131072 - 1 - 256)
+        # The texts of all answers together have at most 16,384 characters.
+        for answer in spec["answers"]:
+            answer["text"] = ESCAPED * 256
     return body(plural, spec, name="largest")
 
 

@@ -56,6 +56,8 @@ PROMPTS = "all prompts together may have at most 131072 characters"
 TEXTS = "prompt, instructions and history together may have at most 131072 characters"
 ONE_REF = "exactly one of teamRef and botRef is required"
 ITSELF = "previousTaskRef must not name the Task itself"
+REPLY = "text is required for the decision reply"
+ANSWER_TEXTS = "the texts of all answers together may have at most 16384 characters"
 ABOVE_ZERO = "must be greater than 0"
 ACCOUNT_NAME = (
     "an Account's name must be a DNS-1123 label (lower case letters, digits and dashes)"
@@ -76,6 +78,11 @@ SHOULD_MATCH = "in body should match"
 
 def _granted(*namespaces: str) -> dict[str, Any]:
     return {"namespaces": [{"name": name, "role": "viewer"} for name in namespaces]}
+
+
+def _answers(count: int) -> dict[str, Any]:
+    text = {"decision": "deny", "text": "t" * 4096}
+    return {"answers": [{"id": f"call_{number}", **text} for number in range(count)]}
 
 
 CEL_RULES = [
@@ -252,6 +259,13 @@ CEL_RULES = [
         {"prompt": "pp", "history": [LONG_TURN, {"role": "assistant", "content": "p" * 65538}]},
         {"prompt": "p", "history": [LONG_TURN, {"role": "assistant", "content": "p" * 65538}]},
     ),
+    RuleCase(
+        "tasks",
+        REPLY,
+        {"answers": [{"id": "a", "decision": "reply"}]},
+        {"answers": [{"id": "a", "decision": "reply", "text": "Both."}]},
+    ),
+    RuleCase("tasks", ANSWER_TEXTS, _answers(5), _answers(4)),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "a" * 51, "a" * 50),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "ada.lovelace", "ada-lovelace"),
     RuleCase("accounts", RESERVED, {}, {}, "accounts", "account"),
@@ -293,6 +307,18 @@ OTHER_RULES = [
         'Duplicate value: {"name":"blue"}',
         {"namespaces": [{"name": "blue", "role": "viewer"}, {"name": "blue", "role": "admin"}]},
         {"namespaces": [{"name": "blue", "role": "viewer"}, {"name": "red", "role": "viewer"}]},
+    ),
+    RuleCase(
+        "tasks",
+        'Duplicate value: {"id":"a"}',
+        {"answers": [{"id": "a", "decision": "deny"}, {"id": "a", "decision": "approve"}]},
+        {"answers": [{"id": "a", "decision": "deny"}, {"id": "b", "decision": "approve"}]},
+    ),
+    RuleCase(
+        "tasks",
+        SHOULD_MATCH,
+        {"answers": [{"id": "-a", "decision": "deny"}]},
+        {"answers": [{"id": "0/call_1:2.x-y", "decision": "deny"}]},
     ),
     RuleCase("shells", "Duplicate", {"supportedProviders": ["a", "a"]}, {"supportedProviders": []}),
     RuleCase("skills", "Duplicate value", {"tags": ["a", "a"]}, {"tags": ["a", "A"]}),

@@ -142,6 +142,8 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             },
             "outputSchema": {"type": "object", "properties": {"answer": {"const": None}}},
             "timeoutSeconds": 60,
+            "waitTimeoutSeconds": 60,
+            "answers": [{"id": "call_1", "decision": "reply", "text": "Both.", "by": "ada"}],
             "ttlSecondsAfterFinished": 60,
         },
         {"botRef": _REFERENCE, "prompt": "Do it."},

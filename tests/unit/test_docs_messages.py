@@ -192,7 +192,7 @@ def test_of_a_task_at_its_end() -> None:
     status = {"phase": "Running", "startTime": "2026-01-01T00:00:00Z", "claim": claim}
     task = state("Task", "slow", {"timeoutSeconds": 60}, status=status).progress
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    step = next_step(task, Seen(now, now, now))
+    step = next_step(task, Seen(now, now, now, now))
     assert step
     assert step.message in shown(Reason.TASK_FAILED)
 
