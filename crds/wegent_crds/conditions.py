@@ -27,6 +27,9 @@ class ConditionType(StrEnum):
     """Only on Bots, Teams and Tasks: True if runners serve the type of each Shell and the Team's
     mode of collaboration. It doesn't affect Ready. Absent while a Shell is not known, and never
     False on a Task that has ended."""
+    TOOLS_SERVED = "ToolsServed"
+    """Only on Ghosts and Skills with MCP servers: True if runners use servers of these types. It
+    doesn't affect Ready. A Ghost's includes the servers that its Skills bring."""
     KEY_USABLE = "KeyUsable"
     """Only on Models, written by the runner: False if the API key can't be used, True if it works
     again. It doesn't affect Ready. Absent while the key has never failed."""
@@ -67,6 +70,10 @@ class Reason(StrEnum):
     """False: no runner serves Shells of this type, so that a Task stays Pending."""
     MODE_NOT_SERVED = "ModeNotServed"
     """False: no runner serves Teams with this mode, so that a Task stays Pending."""
+    TOOLS_SERVED = "ToolsServed"
+    """True: runners use MCP servers of these types."""
+    STDIO_NOT_PERMITTED = "StdioNotPermitted"
+    """False: runners don't start the command of an MCP server, so that its tools are missing."""
     KEY_USABLE = "KeyUsable"
     """True: the API key works again."""
     KEY_NOT_USABLE = "KeyNotUsable"

@@ -16,7 +16,7 @@ ESCAPED = "<"
 def largest_body(plural: str) -> dict[str, Any]:
     """Return the largest object of the kind that the schema accepts."""
     spec = _largest(root_schema(plural)["properties"]["spec"], FULL[plural][0])
-    if plural == "ghosts":
+    if plural in ("ghosts", "skills"):
         # All fields together have at most 4,096 characters, and each could take them all.
         server = {"type": "stdio", "command": ESCAPED * 1024, "args": [ESCAPED * 1024] * 3}
         spec["mcpServers"] = dict.fromkeys(spec["mcpServers"], server)

@@ -40,6 +40,17 @@ _ACCESS = {
     }
 }
 
+_REMOTE = {
+    "type": "http",
+    "url": "https://mcp.example.com/issues",
+    "headers": {"X-Team": "blue"},
+    "headersFrom": {"Authorization": {"secretKeyRef": {"name": "issues", "key": "token"}}},
+    "allowedTools": ["find", "close"],
+    "requireApproval": ["close"],
+    "required": True,
+    "timeoutSeconds": 20,
+}
+
 FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
     "ghosts": (
         {
@@ -56,16 +67,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
                 }
             },
         },
-        {
-            "systemPrompt": "You help.",
-            "mcpServers": {
-                "remote": {
-                    "type": "http",
-                    "url": "https://mcp.example.com/issues",
-                    "headers": {"X-Team": "blue"},
-                }
-            },
-        },
+        {"systemPrompt": "You help.", "mcpServers": {"remote": _REMOTE}},
     ),
     "models": (
         {
@@ -125,6 +127,13 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "version": "1.2.0",
             "tags": ["git"],
             "author": "Ada",
+            "mcpServers": {"local": {"command": "npx", "args": ["-y"], "env": {"DEBUG": "1"}}},
+        },
+        # Beside a content of full length, there is no room for files.
+        {
+            "description": "Reviews",
+            "files": {"references/style.md": "Short names."},
+            "mcpServers": {"remote": _REMOTE},
         },
     ),
     "tasks": (

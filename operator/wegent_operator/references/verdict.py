@@ -21,6 +21,7 @@ from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey, Reference
 from wegent_crds.registry import BOT
 from wegent_operator.references.served import served
+from wegent_operator.references.tools import tools_served
 from wegent_operator.references.view import View, is_open, resolve
 from wegent_operator.state.objects import (
     ModelState,
@@ -41,7 +42,7 @@ def verdict(state: ObjectState, view: View) -> Verdict:
     """Return the verdict on an object, given the other objects in ``view``."""
     unresolved = _unresolved(state, view)
     decided = verdict_of(unresolved, unresolved or _unusable(state, view))
-    return replace(decided, served=served(state, view))
+    return replace(decided, served=served(state, view), tools_served=tools_served(state, view))
 
 
 def _problems(state: ObjectState, view: View) -> list[Problem]:

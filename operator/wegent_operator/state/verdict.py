@@ -41,6 +41,8 @@ class Verdict:
     """Only for Accounts of admins."""
     served: Outcome | None = None
     """Only for Bots, Teams and Tasks whose Shells are known."""
+    tools_served: Outcome | None = None
+    """Only for Ghosts and Skills with MCP servers."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -48,7 +50,10 @@ class Verdict:
         shared = (self.ready, self.resolved_refs)
         return (
             *shared,
-            *filter(None, (self.accepted, self.last_admin, self.served, self.stalled)),
+            *filter(
+                None,
+                (self.accepted, self.last_admin, self.served, self.tools_served, self.stalled),
+            ),
         )
 
     @property
