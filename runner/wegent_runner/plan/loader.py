@@ -16,6 +16,7 @@ from wegent_crds.access import access_from, is_let_in, is_open
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import NAMESPACES, resource_of
+from wegent_runner.plan.models import bound_model
 from wegent_runner.plan.plan import (
     NotServed,
     NotSettled,
@@ -58,21 +59,25 @@ class PlanLoader:
         """
         check_settled(task)
         spec, home = task["spec"], task["metadata"]["namespace"]
+        named = [(task, spec)]
+        """The objects that may name the Model, in the order in which they do."""
         try:
             if "teamRef" in spec:
                 team = await self._get("teams", home, spec["teamRef"])
                 member = member_of(team)
                 team_home, team_prompt = team["metadata"]["namespace"], member.get("prompt")
                 bot = await self._get("bots", team_home, member)
+                named.append((team, member))
             else:
                 bot, team_prompt = await self._get("bots", home, spec["botRef"]), None
             namespace, parts = bot["metadata"]["namespace"], bot["spec"]
             # First, since no other part matters if another kind of runner serves the Task.
             shell = await self._get("shells", namespace, parts["shellRef"])
             check_served(shell)
+            model_home, model_ref = bound_model([*named, (bot, parts)], self._shared)
             ghost, model = await asyncio.gather(
                 self._get("ghosts", namespace, parts["ghostRef"]),
-                self._get("models", namespace, parts["modelRef"]),
+                self._get("models", model_home, model_ref),
             )
             fallbacks = await asyncio.gather(
                 *(
