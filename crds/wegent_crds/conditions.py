@@ -27,6 +27,9 @@ class ConditionType(StrEnum):
     """Only on Bots, Teams and Tasks: True if runners serve the type of each Shell and the Team's
     mode of collaboration. It doesn't affect Ready. Absent while a Shell is not known, and never
     False on a Task that has ended."""
+    MODEL_BOUND = "ModelBound"
+    """Only on Bots and Teams: False if a Bot has no Model, so that a Task must name one. It doesn't
+    affect Ready. Absent otherwise."""
     KEY_USABLE = "KeyUsable"
     """Only on Models, written by the runner: False if the API key can't be used, True if it works
     again. It doesn't affect Ready. Absent while the key has never failed."""

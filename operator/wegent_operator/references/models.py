@@ -2,19 +2,19 @@
 
 A Task names a Model for all of its Bots, a Team for one of its members, and a Bot for itself. The
 Task's comes first, then the Team's, then the Bot's (ADR 43). Each object is told of the Models that
-it names itself, and a Task also of a Bot for which no Model is named: a Bot or Team without one is
-complete, because a later object may name it.
+it names itself, and a Task also of a Bot for which no Model is named. A Bot or Team without one is
+Ready, because a later object may name it, and has the condition ``ModelBound`` for information.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from wegent_crds.conditions import Reason
+from wegent_crds.conditions import ConditionType, Reason
 from wegent_crds.references import ObjectKey, Reference
 from wegent_crds.registry import BOT, TASK, TEAM
 from wegent_operator.references.view import View, is_open
 from wegent_operator.state.objects import ModelState, ObjectState, ShellState, title
-from wegent_operator.state.verdict import MAX_PROBLEMS, Problem
+from wegent_operator.state.verdict import MAX_PROBLEMS, Outcome, Problem, outcome_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,29 @@ def model_problems(state: ObjectState, view: View) -> list[Problem]:
         problem for use in _uses(state, view) for problem in _problems_of_use(state, use, view)
     )
     return list(dict.fromkeys(found))
+
+
+def model_bound(state: ObjectState, view: View) -> Outcome | None:
+    """Return the condition of a Bot or Team for which no Model is named, or None.
+
+    The references of the object must resolve.
+    """
+    if state.key.plural not in (BOT.plural, TEAM.plural):
+        return None
+    problems = [
+        Problem(
+            Reason.MODEL_NOT_BOUND,
+            "spec.modelRef: no Model is named; a Team or Task that uses this Bot must name one"
+            if use.via is None
+            else f"{use.via.field}.modelRef: {title(use.bot.key)} has no Model; a Task of this"
+            " Team must name one",
+        )
+        for use in _uses(state, view)
+        if not use.choices
+    ]
+    if not problems:
+        return None
+    return outcome_of(ConditionType.MODEL_BOUND, Reason.MODEL_NOT_BOUND, problems)
 
 
 def _uses(state: ObjectState, view: View) -> Iterator[_Use]:

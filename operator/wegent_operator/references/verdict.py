@@ -19,7 +19,7 @@ from dataclasses import replace
 from wegent_crds.conditions import Reason
 from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey, Reference
-from wegent_operator.references.models import model_problems
+from wegent_operator.references.models import model_bound, model_problems
 from wegent_operator.references.served import served
 from wegent_operator.references.view import View, is_open, resolve
 from wegent_operator.state.objects import ObjectState, TaskState, title
@@ -30,7 +30,8 @@ def verdict(state: ObjectState, view: View) -> Verdict:
     """Return the verdict on an object, given the other objects in ``view``."""
     unresolved = _unresolved(state, view)
     decided = verdict_of(unresolved, unresolved or _unusable(state, view))
-    return replace(decided, served=served(state, view))
+    bound = None if unresolved else model_bound(state, view)
+    return replace(decided, served=served(state, view), model_bound=bound)
 
 
 def _problems(state: ObjectState, view: View) -> list[Problem]:

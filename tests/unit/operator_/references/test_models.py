@@ -56,6 +56,36 @@ def test_a_bot_and_a_team_without_a_model_are_ready() -> None:
         assert evaluate(it, view).ready.status
 
 
+def bound(evaluated: ObjectState, view: Cache) -> tuple[bool, str, str] | None:
+    outcome = evaluate(evaluated, view).model_bound
+    return None if outcome is None else (outcome.status, outcome.reason, outcome.message)
+
+
+def test_a_bot_and_a_team_without_a_model_say_who_must_name_it() -> None:
+    view = cache(UNBOUND, TEAM, GHOST, SHELL, MODEL)
+    assert bound(UNBOUND, view) == (
+        False,
+        "ModelNotBound",
+        "spec.modelRef: no Model is named; a Team or Task that uses this Bot must name one",
+    )
+    assert bound(TEAM, view) == (
+        False,
+        "ModelNotBound",
+        "spec.bots[0].modelRef: Bot default/b has no Model; a Task of this Team must name one",
+    )
+    assert bound(TASK, view) is None, "its Ready says so"
+    assert bound(team_with("m"), view) is None
+    view.put(state("Bot", "b", BOT_SPEC))
+    assert bound(TEAM, view) is None
+
+
+def test_nothing_is_said_of_the_model_of_a_bot_that_may_not_be_used() -> None:
+    member = {"name": "b", "namespace": "theirs"}
+    team = state("Team", "t", {"bots": [member]}, namespace="ours")
+    theirs = state("Bot", "b", UNBOUND_SPEC, namespace="theirs")
+    assert bound(team, cache(team, theirs, *parts_in("theirs"))) is None
+
+
 @pytest.mark.parametrize("spec", [{"teamRef": {"name": "t"}}, {"botRef": {"name": "b"}}])
 def test_a_task_is_told_of_a_bot_without_a_model(spec: dict[str, Any]) -> None:
     view = cache(UNBOUND, TEAM, GHOST, SHELL, MODEL)
