@@ -26,6 +26,7 @@ from wegent_api.kinds import openapi as kinds_openapi
 from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
 from wegent_api.members.models import MemberChange
+from wegent_api.model_tests import routes as model_test_routes
 from wegent_api.openai_api import chat_routes, models_routes, responses_routes
 from wegent_api.openai_api.errors import OpenAIErrors, Refusal, on_refusal
 from wegent_api.openai_api.requests import CreateChatCompletion, CreateResponse
@@ -95,6 +96,7 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(websocket_routes.router)
     app.include_router(key_routes.router)
     app.include_router(headers_router())
+    app.include_router(model_test_routes.router)
     app.include_router(kinds_router())
     app.include_router(apply_routes.router)
     app.include_router(trash_routes.router)

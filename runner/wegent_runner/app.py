@@ -22,6 +22,7 @@ from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.key_condition import KeyConditions
 from wegent_runner.engine.keys import Keys
 from wegent_runner.engine.model_stream import ModelCaller
+from wegent_runner.engine.model_test import ModelTester
 from wegent_runner.plan.loader import PlanLoader
 from wegent_runner.runs.hub import Hub
 from wegent_runner.serve.callers import Callers
@@ -112,6 +113,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             metrics=metrics,
             problems=lambda: [it.problem for it in checked if it.problem],
             dead=lambda: parts.dead,
+            test_model=ModelTester(client, caller, observer).test,
         )
         await server.start(settings.listen_host, settings.listen_port)
         stack.push_async_callback(ending.step, "open streams", server.stop, SHUTDOWN_S)

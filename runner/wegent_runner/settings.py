@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     lease_namespace: str = "wegent-system"
     """Namespace of the runners' Leases."""
     proxy_user: str = "system:serviceaccount:wegent-system:wegent-api"
-    """User that may read streams and transcripts: the API proxy."""
+    """User that may read streams and transcripts, and try Models: the API proxy."""
     slots: int = Field(default=50, ge=1, le=1000)
     """Tasks that run at once."""
     lease_s: int = Field(default=30, ge=LEASE_MIN_S, le=LEASE_MAX_S)

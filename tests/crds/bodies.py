@@ -182,12 +182,18 @@ def _requirements(requirements: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _bots(bots: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return bots[:1] + [_without(bot, "role") for bot in bots[1:]]
+    led = bots[:1] + [_without(bot, "role") for bot in bots[1:]]
+    return [
+        bot if bot.get("contextPassing") != "none" else {**bot, "prompt": bot.get("prompt") or "p"}
+        for bot in led
+    ]
 
 
 def _spec(spec: dict[str, Any]) -> dict[str, Any]:
     if spec.get("baseUrl", "").startswith("http:"):
         return {**spec, "allowInsecureBaseUrl": True}
+    if any({"contextPassing", "requireConfirmation"} & bot.keys() for bot in spec.get("bots", ())):
+        return {**spec, "collaborationMode": "pipeline"}
     if "botRef" in spec:
         return _without(spec, "teamRef")
     if "prompt" in spec:

@@ -75,6 +75,7 @@ NEEDS_END = "completionTime is required when Completed, Failed or Cancelled, and
 NEEDS_CLAIM = "claim is required while Running, and not allowed otherwise"
 RESULT = "result is allowed only when Completed or Failed"
 PROMPT = "prompt can't be changed; create another Task"
+MODEL = "modelRef can't be changed; create another Task"
 REFERENCES = "teamRef and botRef can't be changed; create another Task"
 PREVIOUS = "previousTaskRef can't be changed; create another Task"
 CONVERSATION = "instructions and history can't be changed; create another Task"
@@ -239,6 +240,10 @@ SPEC_CHANGES: Final = (
     SpecChange(SPEC, SPEC | {"teamRef": {"name": "two"}}, REFERENCES),
     SpecChange(SPEC, SPEC | {"teamRef": {"name": "one", "namespace": "there"}}, REFERENCES),
     SpecChange(SPEC, {"botRef": REF, "prompt": "Do it."}, REFERENCES),
+    SpecChange(SPEC, SPEC | {"modelRef": REF}, MODEL),
+    SpecChange(SPEC | {"modelRef": REF}, SPEC, MODEL),
+    SpecChange(SPEC | {"modelRef": REF}, SPEC | {"modelRef": {"name": "two"}}, MODEL),
+    SpecChange(SPEC | {"modelRef": REF}, SPEC | {"modelRef": REF, "title": "That"}, None),
     SpecChange(SPEC, SPEC | {"previousTaskRef": REF}, PREVIOUS),
     SpecChange(SPEC | {"previousTaskRef": REF}, SPEC, PREVIOUS),
     SpecChange(

@@ -9,11 +9,7 @@ MINIMAL: Mapping[str, dict[str, Any]] = {
     "ghosts": {"systemPrompt": "You help."},
     "models": {"provider": "openai", "model": "gpt-4"},
     "shells": {"type": "Chat"},
-    "bots": {
-        "ghostRef": {"name": "ghost"},
-        "modelRef": {"name": "model"},
-        "shellRef": {"name": "shell"},
-    },
+    "bots": {"ghostRef": {"name": "ghost"}, "shellRef": {"name": "shell"}},
     "teams": {"bots": [{"name": "bot"}]},
     "skills": {"description": "Reviews"},
     "tasks": {"botRef": {"name": "bot"}, "prompt": "Do it."},
@@ -111,6 +107,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
                     **_REFERENCE,
                     "role": "member",
                     "prompt": "Listen.",
+                    "modelRef": _REFERENCE,
                     "contextPassing": "all",
                     "requireConfirmation": True,
                 }
@@ -139,6 +136,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
     "tasks": (
         {
             "teamRef": _REFERENCE,
+            "modelRef": _REFERENCE,
             "prompt": "Do it.",
             "previousTaskRef": {"name": "one"},
             "title": "It",

@@ -39,7 +39,7 @@ TITLE_MAX: Final = 80
 UNSTORED_TTL_S: Final = 3600
 """Seconds for which a Task with ``store: false`` is kept after its end. A client may still read."""
 
-MUST_HOLD: Final = frozenset({ConditionType.READY, ConditionType.SERVED})
+MUST_HOLD: Final = frozenset({ConditionType.READY, ConditionType.SERVED, ConditionType.MODEL_BOUND})
 """Conditions of a Team without which its Tasks would wait for as long as their clients do."""
 
 T = TypeVar("T")

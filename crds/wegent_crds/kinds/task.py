@@ -109,6 +109,13 @@ class TaskSpec(Schema):
     """Reference to the Bot that does the work. Exactly one of teamRef and botRef is required.
     Immutable. If the Bot does not exist, ResolvedRefs and Ready are False with the reason
     RefNotFound."""
+    model_ref: ObjectReference | None = None
+    """Reference to the Model that all Bots of this Task call, in place of those that the Team and
+    the Bots name. Immutable. Defaults to those; if a Bot has none, Ready is False with the reason
+    ModelNotBound. If the Model does not exist, ResolvedRefs and Ready are False with the reason
+    RefNotFound. If the Shell of a Bot does not support the Model's provider, Ready is False with
+    the reason ProviderNotSupported. A Team or Bot of another namespace keeps a Model of its own:
+    Ready is False with the reason ModelNotReplaceable."""
     prompt: Annotated[Prompt, Field(examples=["Review the open pull requests."])]
     """Instructions for the work, 1 to 131,072 characters. Immutable."""
     previous_task_ref: LocalReference | None = None
@@ -197,6 +204,12 @@ class TaskSpec(Schema):
             ),
         ),
         Transition(
+            cel=unchanged("modelRef"),
+            message="modelRef can't be changed; create another Task",
+            check=lambda before, after: before.model_ref == after.model_ref,
+            field_path=".modelRef",
+        ),
+        Transition(
             cel=unchanged("previousTaskRef"),
             message="previousTaskRef can't be changed; create another Task",
             check=lambda before, after: before.previous_task_ref == after.previous_task_ref,
@@ -249,6 +262,7 @@ class Task(CustomResource):
         Column("Title", ".spec.title", priority=1),
         Column("Holder", ".status.claim.holder", priority=1),
         Column("Attempts", ".status.attempts", "integer", priority=1),
+        Column("Model", ".spec.modelRef.name", priority=1),
         Column("Previous", ".spec.previousTaskRef.name", priority=1),
         SERVED_COLUMN,
     )
