@@ -78,6 +78,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "apiKeySecretRef": {"name": "openai", "key": "api-key"},
             "apiFormat": "responses",
             "fallbackRefs": [_REFERENCE],
+            "maxConcurrentRequests": 4,
             "description": "Clever",
         },
     ),

@@ -60,6 +60,8 @@ class ModelPlan:
     Attributes:
         name: ``namespace/name`` of the Model, for messages.
         base_url: None for the provider's own.
+        max_concurrent_requests: Maximum number of calls at once over all runners; None for no
+            limit.
         read: The version of the Model; None if it isn't known.
     """
 
@@ -72,6 +74,7 @@ class ModelPlan:
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    max_concurrent_requests: int | None = None
     read: ModelVersion | None = None
 
 
@@ -282,6 +285,7 @@ def model_plan(model: Mapping[str, Any]) -> ModelPlan:
         temperature=spec.get("temperature"),
         top_p=spec.get("topP"),
         max_tokens=spec.get("maxTokens"),
+        max_concurrent_requests=spec.get("maxConcurrentRequests"),
         read=model_version(model),
     )
 
