@@ -7,7 +7,7 @@ The transitions of phases are written out here once more, as a check of the tabl
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.support.tasks import ENDED, NOT_READY, RENEWED, claim, ended, pending, running
+from tests.support.tasks import ENDED, NOT_READY, RAN, RENEWED, claim, ended, pending, running
 
 PHASES: Final = ("Pending", "Running", "Completed", "Failed", "Cancelled")
 ALLOWED: Final = {
@@ -40,7 +40,7 @@ RELEASES = (
     "releases increases only when a Running Task becomes Pending, and can't be changed otherwise"
 )
 TOO_MANY_RELEASES = "releases can't exceed attempts"
-OUTCOME = "completionTime, result, message and usage can't be changed after the Task has ended"
+OUTCOME = "completionTime, result, message, usage and ran can't be changed after the Task has ended"
 NEEDS_START = "startTime is required when Running or Completed, and not allowed when Pending"
 NEEDS_END = "completionTime is required when Completed, Failed or Cancelled, and not allowed before"
 NEEDS_CLAIM = "claim is required while Running, and not allowed otherwise"
@@ -112,6 +112,7 @@ STATUS_CHANGES: Final = (
     Change("Running", running(claim=claim(renewed_at=RENEWED), message="Half done."), None),
     Change("Running", running(claim=claim(lease_s=3600, renewed_at=RENEWED)), None),
     Change("Running", running(usage=USAGE), None),
+    Change("Running", running(ran=RAN), None),
     Change("Running", running() | NOT_READY, None),
     Change("Running", running("runner-b"), HOLDER),
     Change("Running", running("runner-b", attempts=2), HOLDER),
@@ -123,7 +124,7 @@ STATUS_CHANGES: Final = (
     Change("Running", pending(attempts=0), ATTEMPTS),
     Change("Running", pending(attempts=1) | {"claim": claim()}, NEEDS_CLAIM),
     # Given back on purpose. By more than one when the Task is restored from the trash.
-    Change("Running", pending(attempts=1) | {"releases": 1, "usage": USAGE}, None),
+    Change("Running", pending(attempts=1) | {"releases": 1, "usage": USAGE, "ran": RAN}, None),
     Change("Running", pending(attempts=1) | {"releases": 0}, None),
     Change("Running", pending(attempts=1) | {"releases": 2}, TOO_MANY_RELEASES),
     Change("Running", running(releases=1), RELEASES),
@@ -133,6 +134,7 @@ STATUS_CHANGES: Final = (
     # An end.
     Change("Running", ended("Failed", result="Half of it."), None),
     Change("Running", ended("Completed", usage=USAGE | {"costUSD": "0.012500"}), None),
+    Change("Running", ended("Completed", ran=RAN), None),
     Change("Running", _without(ended("Completed"), "result", "message"), None),
     Change("Running", ended("Completed", claim=claim()), NEEDS_CLAIM),
     Change("Running", ended("Completed", startTime=ENDED), START),
@@ -146,6 +148,7 @@ STATUS_CHANGES: Final = (
     Change("Completed", ended("Completed", result="Better."), OUTCOME),
     Change("Completed", _without(ended("Completed"), "result"), OUTCOME),
     Change("Completed", ended("Completed", usage=USAGE), OUTCOME),
+    Change("Completed", ended("Completed", ran=RAN), OUTCOME),
     Change("Failed", ended("Failed", message="No."), OUTCOME),
     Change("Cancelled", ended("Cancelled", completionTime=RENEWED), OUTCOME),
     Change("Failed", ended("Failed", result="After all."), OUTCOME),
