@@ -32,6 +32,7 @@ from wegent_runner.plan.plan import (
     request_id_of,
 )
 from wegent_runner.plan.tools import mcp_servers_of, skills_of
+from wegent_runner.runs.used import used_object, used_objects
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,9 @@ class PlanLoader:
                 mode, members = mode_of(team), members_of(team)
                 leads = [] if mode == "pipeline" else [leader_of(team)]
                 home_of_bots = team["metadata"]["namespace"]
+                used_team = used_object("teams", team)
             else:
+                used_team = None
                 mode, members, leads, home_of_bots = "solo", [], [spec["botRef"]], home
             loaded = await asyncio.gather(
                 *(self._member(home_of_bots, it, spec) for it in (*leads, *members))
@@ -83,6 +86,7 @@ class PlanLoader:
                 bot=loaded[0].bot,
                 mode=mode,
                 members=tuple(loaded[len(leads) :]),
+                team=used_team,
                 previous=(spec.get("previousTaskRef") or {}).get("name"),
                 history=history_of(spec),
                 output_schema=spec.get("outputSchema"),
@@ -128,6 +132,13 @@ class PlanLoader:
             task.get("instructions"),
             mcp_servers=mcp_servers_of(ghost, skills),
             skills=skills_of(skills),
+            used=used_objects(
+                ("bots", bot),
+                ("ghosts", ghost),
+                ("models", model),
+                ("shells", shell),
+                *(("skills", it) for it in skills),
+            ),
         )
         return member_plan(member, bot, plan)
 

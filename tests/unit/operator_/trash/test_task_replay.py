@@ -27,7 +27,7 @@ KEPT: dict[str, dict[str, Any]] = {
     "cancelled before it was claimed": ended("Cancelled", attempts=0),
     "cancelled before it was claimed again": ended("Cancelled", attempts=0) | {"attempts": 2},
     "waiting": waiting(),
-    "waiting once more": waiting(attempts=3, usage=USAGE),
+    "waiting once more": waiting(attempts=3, usage=USAGE, ran=RAN),
     "not answered": ended("Failed", attempts=0) | {"attempts": 2, "releases": 2},
 }
 WRITES = dict(zip(KEPT, (0, 0, 2, 2, 2, 2, 2, 4, 3, 2, 2, 1, 3, 2, 2, 3), strict=True))
