@@ -56,7 +56,7 @@ def test_the_status_takes_the_entries_and_leaves_out_those_beyond_its_bound() ->
         )
         for i in range(RAN_MAX_OBJECTS + 1)
     ]
-    entries = short_entries(used)
+    entries = short_entries(it.version for it in used)
     assert len(entries) == RAN_MAX_OBJECTS
     assert TaskStatus.model_validate({"ran": entries}).body()["ran"] == entries
     assert used[0].version.hash.startswith(entries[0]["hash"])

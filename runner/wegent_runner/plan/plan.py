@@ -211,7 +211,7 @@ class Plan:
     @property
     def ran(self) -> list[dict[str, Any]]:
         """Entries of ``status.ran``."""
-        return short_entries(self.used)
+        return short_entries(it.version for it in self.used)
 
 
 def leader_of(team: Mapping[str, Any]) -> Mapping[str, Any]:

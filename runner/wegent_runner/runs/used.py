@@ -101,7 +101,7 @@ def canonical(spec: Mapping[str, Any]) -> str:
     return storable(text) + "\n"
 
 
-def short_entries(used: Iterable[UsedObject]) -> list[dict[str, Any]]:
+def short_entries(versions: Iterable[ObjectVersion]) -> list[dict[str, Any]]:
     """Return the entries of ``status.ran``, as many as the status may hold."""
     return [
         {
@@ -111,5 +111,5 @@ def short_entries(used: Iterable[UsedObject]) -> list[dict[str, Any]]:
             "generation": it.generation,
             "hash": it.hash[:SHORT_HASH_CHARACTERS],
         }
-        for it in islice((it.version for it in used), RAN_MAX_OBJECTS)
+        for it in islice(versions, RAN_MAX_OBJECTS)
     ]
