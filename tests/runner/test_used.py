@@ -1,12 +1,11 @@
 """The hash of a definition is the one that users compute, and the status stays bounded."""
 
 import json
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
 
+from tests.runner.jq import NEEDS_JQ, hash_by_jq
 from wegent_crds.kinds.task_status import RAN_MAX_OBJECTS, TaskStatus
 from wegent_runner.runs.used import (
     UsedObject,
@@ -26,15 +25,11 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+@NEEDS_JQ
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_jq_and_sha256sum_give_the_same_hash(spec: dict[str, Any]) -> None:
     body = json.dumps({"kind": "Ghost", "spec": spec}, indent=4)
-    said = subprocess.run(
-        "jq -cS .spec | sha256sum", shell=True, input=body, capture_output=True, text=True,
-        check=True, encoding="utf-8",
-    ).stdout  # fmt: skip
-    assert said.split()[0] == hash_of(spec)
+    assert hash_by_jq(body) == hash_of(spec)
 
 
 def test_the_form_is_one_line_with_sorted_keys() -> None:

@@ -36,6 +36,9 @@ which transcripts are kept after their last write (``retention.YOUNG_S``)."""
 MAX_DEFINITION_CHARACTERS: Final = 2 << 20
 """Maximum size of the specs in one answer: a runner answers several readers at once."""
 
+SPECS_AT_ONCE: Final = 16
+"""Number of specs in one statement: each may have a megabyte."""
+
 
 class Definition(Base):
     """A spec."""
@@ -126,11 +129,14 @@ async def _keep(
             )
         )
         # In order, so that two runs that begin at once can't wait for each other's rows.
-        for hash_ in sorted(set(hashes) - set(recent)):
+        missing = sorted(set(hashes) - set(recent))
+        for few in _pages(missing, SPECS_AT_ONCE):
+            adding = insert(Definition)
             await connection.execute(
-                insert(Definition)
-                .values(hash=hash_, body=canonical(specs[hash_]), used_at=now_ms)
-                .on_conflict_do_update(index_elements=[Definition.hash], set_={"used_at": now_ms})
+                adding.on_conflict_do_update(
+                    index_elements=[Definition.hash], set_={"used_at": adding.excluded.used_at}
+                ),
+                [{"hash": it, "body": canonical(specs[it]), "used_at": now_ms} for it in few],
             )
 
 
@@ -209,8 +215,8 @@ async def move(connection: AsyncConnection, old: str, new: str) -> None:
     await connection.execute(update(RunDefinition).where(RunDefinition.uid == old).values(uid=new))
 
 
-def _pages(hashes: Iterable[str]) -> Iterator[list[str]]:
+def _pages(hashes: Iterable[str], size: int = 1000) -> Iterator[list[str]]:
     """Yield hashes in pages: a statement may have some thousands of parameters."""
     rest = iter(hashes)
-    while page := list(islice(rest, 1000)):
+    while page := list(islice(rest, size)):
         yield page

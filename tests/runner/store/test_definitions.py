@@ -161,10 +161,10 @@ async def test_long_specs_are_read_one_by_one(
 
 
 async def test_thousands_of_objects_are_recorded(store: TranscriptStore) -> None:
-    many = [used("skills", f"s{i}", content=str(i)) for i in range(4000)]
+    many = [used("skills", f"s{i}", content=str(i)) for i in range(2000)]
     await begin(store, *many)
     assert await store.records("u") == [record(1, *many)]
-    assert len(await store.definitions("u")) == 4000
+    assert len(await store.definitions("u")) == 2000
 
 
 async def test_runs_that_begin_at_once_share_the_specs(
