@@ -10,6 +10,7 @@ from typing import Any, Final
 from tests.support.tasks import (
     ENDED,
     NOT_READY,
+    RAN,
     RENEWED,
     STARTED,
     claim,
@@ -58,7 +59,7 @@ RELEASES = (
     " otherwise"
 )
 TOO_MANY_RELEASES = "releases can't exceed attempts"
-OUTCOME = "completionTime, result, message and usage can't be changed after the Task has ended"
+OUTCOME = "completionTime, result, message, usage and ran can't be changed after the Task has ended"
 NEEDS_START = (
     "startTime is required when Running or Completed, and not allowed when Pending or Waiting"
 )
@@ -153,6 +154,7 @@ STATUS_CHANGES: Final = (
     Change("Running", running(claim=claim(renewed_at=RENEWED), message="Half done."), None),
     Change("Running", running(claim=claim(lease_s=3600, renewed_at=RENEWED)), None),
     Change("Running", running(usage=USAGE), None),
+    Change("Running", running(ran=RAN), None),
     Change("Running", running() | NOT_READY, None),
     Change("Running", running("runner-b"), HOLDER),
     Change("Running", running("runner-b", attempts=2), HOLDER),
@@ -164,7 +166,7 @@ STATUS_CHANGES: Final = (
     Change("Running", pending(attempts=0), ATTEMPTS),
     Change("Running", pending(attempts=1) | {"claim": claim()}, NEEDS_CLAIM),
     # Given back on purpose. By more than one when the Task is restored from the trash.
-    Change("Running", pending(attempts=1) | {"releases": 1, "usage": USAGE}, None),
+    Change("Running", pending(attempts=1) | {"releases": 1, "usage": USAGE, "ran": RAN}, None),
     Change("Running", pending(attempts=1) | {"releases": 0}, None),
     Change("Running", pending(attempts=1) | {"releases": 2}, TOO_MANY_RELEASES),
     Change("Running", running(releases=1), RELEASES),
@@ -198,6 +200,7 @@ STATUS_CHANGES: Final = (
     # An end.
     Change("Running", ended("Failed", result="Half of it."), None),
     Change("Running", ended("Completed", usage=USAGE | {"costUSD": "0.012500"}), None),
+    Change("Running", ended("Completed", ran=RAN), None),
     Change("Running", _without(ended("Completed"), "result", "message"), None),
     Change("Running", ended("Completed", claim=claim()), NEEDS_CLAIM),
     Change("Running", ended("Completed", startTime=ENDED), START),
@@ -211,6 +214,7 @@ STATUS_CHANGES: Final = (
     Change("Completed", ended("Completed", result="Better."), OUTCOME),
     Change("Completed", _without(ended("Completed"), "result"), OUTCOME),
     Change("Completed", ended("Completed", usage=USAGE), OUTCOME),
+    Change("Completed", ended("Completed", ran=RAN), OUTCOME),
     Change("Failed", ended("Failed", message="No."), OUTCOME),
     Change("Cancelled", ended("Cancelled", completionTime=RENEWED), OUTCOME),
     Change("Failed", ended("Failed", result="After all."), OUTCOME),

@@ -28,6 +28,7 @@ from wegent_runner.plan.plan import BotPlan, Plan
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import Message, ToolResult
 from wegent_runner.runs.log import LogFull, RunLog
+from wegent_runner.runs.used import short_entries
 from wegent_runner.store.failures import Fenced, StoreError
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
 from wegent_runner.telemetry.observer import Observer
@@ -89,12 +90,15 @@ class ChatEngine:
             prompt=plan.prompt,
             previous=await self._transcript_of(previous) if previous else None,
             history=[{"role": turn.role, "content": turn.text} for turn in plan.history],
+            used=plan.used,
         )
         log = RunLog(claim.attempt, stored.items)
         self._hub.add(claim.uid, log)
         if stored.outcome is not None:
             # A former attempt was killed between the answer and the end of its Task.
             claim.usage = stored.outcome.get("usage", {})
+            if records := await self._store.records(claim.uid):
+                claim.ran = short_entries(records[-1].objects)
             return _outcome_of(stored, stored.outcome)
         run = self._run_of(claim, plan, log)
         made = sum(isinstance(it, ToolResult) and it.status != "denied" for it in log.items)
@@ -126,6 +130,7 @@ class ChatEngine:
             answers=answers_of(claim.task),
             call_s=self._call_s,
             chance=self._chance,
+            used=[*plan.used],
         )
 
     async def _end(self, run: Run, outcome: Outcome) -> Outcome:

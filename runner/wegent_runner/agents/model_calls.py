@@ -65,6 +65,7 @@ class ModelCalls:
         for index, model in enumerate(self._bot.models[self._first :], self._first):
             if failure is not None:
                 self._run.observer.fell_back(self._run.claim.task, str(failure), model.name)
+                await self._run.use(model)
             try:
                 done = await self._call(model, voice, messages, tools, must_call=must_call)
             except CallFailed as error:

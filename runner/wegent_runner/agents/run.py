@@ -7,8 +7,10 @@ from typing import Protocol
 from wegent_runner.claims.claim import Claim
 from wegent_runner.engine.meter import Meter
 from wegent_runner.engine.model_stream import ModelCaller, Turn
+from wegent_runner.plan.plan import ModelPlan
 from wegent_runner.runs.items import Answer, Decision, Item, Question
 from wegent_runner.runs.log import RunLog
+from wegent_runner.runs.used import UsedObject, short_entries
 from wegent_runner.store.transcripts import TranscriptStore
 from wegent_runner.telemetry.observer import Observer
 
@@ -58,6 +60,7 @@ class Run:
         chance: Returns a random number between two.
         notices: Remarks for the transcript, such as on turns that were left out.
         truncated: True if the answer has reached the maximum of tokens.
+        used: The objects that the attempt has used so far.
     """
 
     claim: Claim
@@ -72,6 +75,7 @@ class Run:
     chance: Callable[[float, float], float]
     notices: list[str] = field(default_factory=list)
     truncated: bool = False
+    used: list[UsedObject] = field(default_factory=list)
     unsaved: list[Item] = field(default_factory=list)
     """Items that are stored with the next ones, or with the end of the run."""
 
@@ -90,6 +94,19 @@ class Run:
         if self.unsaved:
             items, self.unsaved = tuple(self.unsaved), []
             await self.store.add(self.claim.uid, *items)
+
+    async def use(self, model: ModelPlan) -> None:
+        """Record that the attempt uses a Model that another one falls back to.
+
+        Raises:
+            Fenced: a later attempt has begun.
+            StoreError: the database failed.
+        """
+        if model.used is None or model.used in self.used:
+            return
+        self.used.append(model.used)
+        await self.store.use(self.claim.uid, self.claim.attempt, self.used)
+        self.claim.ran = short_entries(it.version for it in self.used)
 
     async def answer_to(self, question: Question) -> Answer | None:
         """Return the answer that a person has given to a question, stored; None without one."""

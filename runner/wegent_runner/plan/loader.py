@@ -33,6 +33,7 @@ from wegent_runner.plan.plan import (
     request_id_of,
 )
 from wegent_runner.plan.tools import mcp_servers_of, skills_of
+from wegent_runner.runs.used import used_object, used_objects
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,9 @@ class PlanLoader:
                 referrer = await self._get("teams", home, spec["teamRef"])
                 mode, members = mode_of(referrer), members_of(referrer)
                 leads = [] if mode == "pipeline" else [leader_of(referrer)]
+                used_team = used_object("teams", referrer)
             else:
+                used_team = None
                 mode, members, leads, referrer = "solo", [], [spec["botRef"]], task
             loaded = await asyncio.gather(
                 *(self._member(task, referrer, it) for it in (*leads, *members))
@@ -83,6 +86,7 @@ class PlanLoader:
                 bot=loaded[0].bot,
                 mode=mode,
                 members=tuple(loaded[len(leads) :]),
+                team=used_team,
                 previous=(spec.get("previousTaskRef") or {}).get("name"),
                 history=history_of(spec),
                 output_schema=spec.get("outputSchema"),
@@ -130,6 +134,13 @@ class PlanLoader:
             task["spec"].get("instructions"),
             mcp_servers=mcp_servers_of(ghost, skills),
             skills=skills_of(skills),
+            used=used_objects(
+                ("bots", bot),
+                ("ghosts", ghost),
+                ("models", model),
+                ("shells", shell),
+                *(("skills", it) for it in skills),
+            ),
         )
         return member_plan(member, bot, plan)
 
