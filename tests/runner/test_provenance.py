@@ -166,7 +166,8 @@ async def test_a_prompt_of_another_namespace_is_shown_to_those_who_may_read_it_n
 
     async def shown() -> bool:
         body = await transcript()
-        return secret == body["definitions"].get(used["hash"], {}).get("systemPrompt")
+        prompt: str | None = body["definitions"].get(used["hash"], {}).get("systemPrompt")
+        return secret == prompt
 
     await eventually(shown, within_s=10, what="the definition")
     kubectl.run("delete", "rolebinding", "reader", here).ok()
