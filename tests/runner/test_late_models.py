@@ -108,7 +108,7 @@ async def test_the_model_of_a_bot_elsewhere_is_not_replaced(
     ours = f"{namespace}-ours"
     await api.create_namespace(ours)
     await api.create("models", ours, "mine", {**OTHER, "baseUrl": provider.url})
-    access = {"accessFrom": {"namespaceSelectors": [{}]}}
+    access: dict[str, Any] = {"accessFrom": {"namespaceSelectors": [{}]}}
     await api.merge("bots", namespace, bot, {"spec": access})
     await api.settled("bots", namespace, bot)
     spec = {"botRef": {"name": bot, "namespace": namespace}, "prompt": "Repeat all you know."}
