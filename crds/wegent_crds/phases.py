@@ -8,8 +8,11 @@ operator and the restoration from the trash follow from it.
                ┌──────────── the claim's lease expired ───────────┐
                ▼                                                  │
             Pending ───── claimed by a runner ────▶ Running ──────┤ renewed: Running again
-               │                                       │
-               ├──▶ Failed, Cancelled                  └──▶ Completed, Failed, Cancelled
+               │ ▲                                     │
+               │ │                                     ├──▶ Completed, Failed, Cancelled
+               │ │                                     ▼
+               │ └─────────── answered ─────────── Waiting ───▶ Failed, Cancelled
+               └──▶ Failed, Cancelled
 """
 
 from collections.abc import Mapping
@@ -24,6 +27,9 @@ class Phase(StrEnum):
     """The work has not begun. A runner may claim the Task as soon as it is Ready."""
     RUNNING = "Running"
     """A runner has claimed the Task. It renews the claim until the work ends."""
+    WAITING = "Waiting"
+    """The work waits for answers of people. No runner has a claim. Once all questions are answered,
+    the Task is Pending again."""
     COMPLETED = "Completed"
     """The work is done."""
     FAILED = "Failed"
@@ -34,7 +40,14 @@ class Phase(StrEnum):
 
 TRANSITIONS: Final[Mapping[Phase, tuple[Phase, ...]]] = {
     Phase.PENDING: (Phase.RUNNING, Phase.FAILED, Phase.CANCELLED),
-    Phase.RUNNING: (Phase.PENDING, Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED),
+    Phase.RUNNING: (
+        Phase.PENDING,
+        Phase.WAITING,
+        Phase.COMPLETED,
+        Phase.FAILED,
+        Phase.CANCELLED,
+    ),
+    Phase.WAITING: (Phase.PENDING, Phase.FAILED, Phase.CANCELLED),
     Phase.COMPLETED: (),
     Phase.FAILED: (),
     Phase.CANCELLED: (),

@@ -80,7 +80,7 @@ def texts_of(events: Iterable[dict[str, Any]]) -> Iterator[str]:
             case "run.restarted":
                 yield "\n(The run starts again.)\n"
             case "run.waiting":
-                if event["ready"] == "False":
+                if event["ready"] == "False" or event.get("waitingFor"):
                     raise ClusterError(f"the Task waits: {event['reason']}: {event['message']}")
             case "run.ended":
                 if event["phase"] != "Completed":

@@ -11,13 +11,13 @@ from wegent_kube import KubeClient, load_connection
 from wegent_kube.event_recorder import EventRecorder
 from wegent_kube.informer import Informer
 from wegent_kube.tracing import Tracing
+from wegent_runner.agents.chat import ChatEngine
 from wegent_runner.claims.dead_runners import DeadRunners
 from wegent_runner.claims.own_tasks import OwnTasks
 from wegent_runner.claims.pending import PendingTasks
 from wegent_runner.claims.presence import Presence
 from wegent_runner.claims.requests import TASKS
 from wegent_runner.claims.worker import GIVE_BACK_S, Worker
-from wegent_runner.engine.chat import ChatEngine
 from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.key_condition import KeyConditions
 from wegent_runner.engine.keys import Keys

@@ -167,8 +167,8 @@ def _without(value: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _server(server: dict[str, Any]) -> dict[str, Any]:
-    if server["type"] == "stdio":
-        return {"command": "run", **_without(server, "url", "headers")}
+    if server.get("type") == "stdio" or ("type" not in server and "command" in server):
+        return {"command": "run", **_without(server, "url", "headers", "headersFrom")}
     return {"url": "http://localhost/mcp", **_without(server, "command", "args", "env")}
 
 

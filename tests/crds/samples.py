@@ -36,6 +36,17 @@ _ACCESS = {
     }
 }
 
+_REMOTE = {
+    "type": "http",
+    "url": "https://mcp.example.com/issues",
+    "headers": {"X-Team": "blue"},
+    "headersFrom": {"Authorization": {"secretKeyRef": {"name": "issues", "key": "token"}}},
+    "allowedTools": ["find", "close"],
+    "requireApproval": ["close"],
+    "required": True,
+    "timeoutSeconds": 20,
+}
+
 FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
     "ghosts": (
         {
@@ -52,16 +63,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
                 }
             },
         },
-        {
-            "systemPrompt": "You help.",
-            "mcpServers": {
-                "remote": {
-                    "type": "http",
-                    "url": "https://mcp.example.com/issues",
-                    "headers": {"X-Team": "blue"},
-                }
-            },
-        },
+        {"systemPrompt": "You help.", "mcpServers": {"remote": _REMOTE}},
     ),
     "models": (
         {
@@ -76,6 +78,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "apiKeySecretRef": {"name": "openai", "key": "api-key"},
             "apiFormat": "responses",
             "fallbackRefs": [_REFERENCE],
+            "maxConcurrentRequests": 4,
             "description": "Clever",
         },
     ),
@@ -122,6 +125,13 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "version": "1.2.0",
             "tags": ["git"],
             "author": "Ada",
+            "mcpServers": {"local": {"command": "npx", "args": ["-y"], "env": {"DEBUG": "1"}}},
+        },
+        # Beside a content of full length, there is no room for files.
+        {
+            "description": "Reviews",
+            "files": {"references/style.md": "Short names."},
+            "mcpServers": {"remote": _REMOTE},
         },
     ),
     "tasks": (
@@ -132,8 +142,16 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "previousTaskRef": {"name": "one"},
             "title": "It",
             "cancel": False,
-            "budget": {"totalTokens": 100_000, "costUSD": "0.50", "modelRequests": 20},
+            "budget": {
+                "totalTokens": 100_000,
+                "costUSD": "0.50",
+                "modelRequests": 20,
+                "toolCalls": 50,
+            },
+            "outputSchema": {"type": "object", "properties": {"answer": {"const": None}}},
             "timeoutSeconds": 60,
+            "waitTimeoutSeconds": 60,
+            "answers": [{"id": "call_1", "decision": "reply", "text": "Both.", "by": "ada"}],
             "ttlSecondsAfterFinished": 60,
         },
         {"botRef": _REFERENCE, "prompt": "Do it."},

@@ -10,14 +10,14 @@ import pytest
 from tests.runner.store.databases import database, database_url, store
 from wegent_crds.phases import Phase
 from wegent_kube import Unreachable
+from wegent_runner.agents.chat import ChatEngine
 from wegent_runner.claims.claim import Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
-from wegent_runner.engine.chat import ChatEngine
 from wegent_runner.engine.failures import CallFailed, ContextExceeded
-from wegent_runner.engine.model_stream import Done, Turn, Usage
+from wegent_runner.engine.model_stream import Done, ModelInput, Turn, Usage
 from wegent_runner.plan.plan import BotPlan, ModelPlan, Plan
 from wegent_runner.runs.hub import Hub
-from wegent_runner.runs.items import Message
+from wegent_runner.runs.items import Item, Message
 from wegent_runner.store.failures import Fenced, StoreError
 from wegent_runner.store.transcripts import Conversation, Transcript, TranscriptStore
 from wegent_runner.telemetry.metrics import Metrics
@@ -38,7 +38,7 @@ class Store:
         ]
         self.failure = failure
         self.whole = True
-        self.items: list[Message] = []
+        self.items: list[Item] = []
         self.outcome: dict[str, Any] = {}
 
     async def open(self, uid: str, attempt: int, **fields: Any) -> Transcript:
@@ -49,15 +49,17 @@ class Store:
             uid, fields["namespace"], fields["name"], attempt, previous, "q", (), None
         )
 
+    @property
+    def messages(self) -> list[Message]:
+        return [it for it in self.items if isinstance(it, Message)]
+
     async def conversation(self, uid: str) -> Conversation:
         assert uid == "earlier"
         return Conversation(self.earlier, self.whole)
 
-    async def close(
-        self, _: str, __: int, outcome: dict[str, Any], item: Message | None = None
-    ) -> None:
+    async def close(self, _: str, __: int, outcome: dict[str, Any], *items: Item) -> None:
         self.outcome = outcome
-        self.items += [item] if item else []
+        self.items += items
 
 
 class Caller:
@@ -67,8 +69,9 @@ class Caller:
         self.calls: list[Sequence[Turn]] = []
 
     async def stream(
-        self, _: ModelPlan, __: str, turns: Sequence[Turn], ___: str
+        self, _: ModelPlan, told: ModelInput, __: str
     ) -> AsyncGenerator[str | Done, None]:
+        turns = [it for it in told.messages if isinstance(it, Turn)]
         self.calls.append(turns)
         for piece in self.script(turns):
             if isinstance(piece, Exception):
@@ -176,14 +179,14 @@ async def test_a_failure_has_its_reason_and_partial_text_is_kept() -> None:
     store = Store()
     outcome, _ = await run(Caller(lambda _: ["par", CallFailed("KeyRefused", "no")]), store)
     assert (outcome.phase, outcome.reason) == (Phase.FAILED, "KeyRefused")
-    assert [(it.text, it.status) for it in store.items] == [("par", "incomplete")]
+    assert [(it.text, it.status) for it in store.messages] == [("par", "incomplete")]
 
 
 async def test_an_answer_at_the_maximum_of_tokens_is_incomplete() -> None:
     store = Store()
     outcome, _ = await run(Caller(lambda _: ["half"], truncated=True), store)
     assert (outcome.phase, outcome.result) == (Phase.COMPLETED, "half")
-    assert [(it.text, it.status) for it in store.items] == [("half", "incomplete")]
+    assert [(it.text, it.status) for it in store.messages] == [("half", "incomplete")]
 
 
 @pytest.mark.parametrize("truncated", [True, False])
@@ -258,7 +261,7 @@ async def test_the_partial_answer_of_a_stopped_task_is_kept(stopped: Outcome) ->
     assert outcome.result is not None
     assert outcome.result.startswith("..")
     assert outcome.usage["modelRequests"] == 1
-    assert store.items[-1].status == "incomplete"
+    assert store.messages[-1].status == "incomplete"
     assert store.outcome["phase"] == stopped.phase.value
 
 

@@ -27,7 +27,7 @@ from wegent_kube.resources import EVENTS
 from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.failures import CallFailed
 from wegent_runner.engine.keys import ApiKey, Keys
-from wegent_runner.engine.model_stream import ModelCaller, Turn
+from wegent_runner.engine.model_stream import ModelCaller, ModelInput, Turn
 from wegent_runner.plan.plan import ModelPlan, SecretKey
 
 LOOPBACK = ip_network("127.0.0.0/8")
@@ -181,7 +181,7 @@ async def test_a_key_isnt_sent_to_the_next_model(
     async with ModelCaller(Keys(client), EgressPolicy([LOOPBACK])) as caller:
         for model in models:
             try:
-                async for _ in caller.stream(model, "", [Turn("user", "Hi.")], "id"):
+                async for _ in caller.stream(model, ModelInput("", [Turn("user", "Hi.")]), "id"):
                     pass
             except CallFailed:
                 pass

@@ -8,6 +8,7 @@ import pytest
 from wegent_kube import ApiError
 from wegent_runner.plan.loader import PlanLoader
 from wegent_runner.plan.plan import NotSettled, Plan
+from wegent_runner.runs.used import hash_of
 
 ACCESS = {"namespaceSelectors": [{"matchLabels": {"team": "us"}}]}
 SPECS: dict[tuple[str, str], dict[str, Any]] = {
@@ -17,7 +18,8 @@ SPECS: dict[tuple[str, str], dict[str, Any]] = {
         "modelRef": {"name": "m"},
         "shellRef": {"name": "s"},
     },
-    ("ghosts", "g"): {"systemPrompt": "You help."},
+    ("ghosts", "g"): {"systemPrompt": "You help.", "skillRefs": [{"name": "k"}]},
+    ("skills", "k"): {"description": "Reviews", "mcpServers": {"a": {"command": "x"}}},
     ("shells", "s"): {"type": "Chat"},
     ("models", "m"): {"provider": "openai", "model": "gpt", "fallbackRefs": [{"name": "f"}]},
     ("models", "f"): {"provider": "openai", "model": "gpt-mini"},
@@ -93,6 +95,11 @@ def bot_to_ghost(cluster: Cluster) -> dict[str, Any]:
     return {}
 
 
+def ghost_to_skill(cluster: Cluster) -> dict[str, Any]:
+    cluster.spec("ours", "ghosts", "g")["skillRefs"][0]["namespace"] = "theirs"
+    return {}
+
+
 def bot_to_shell(cluster: Cluster) -> dict[str, Any]:
     cluster.spec("ours", "bots", "b")["shellRef"]["namespace"] = "theirs"
     return {}
@@ -124,6 +131,7 @@ EDGES = {
     task_to_bot: ("bots", "b"),
     team_to_bot: ("bots", "b"),
     bot_to_ghost: ("ghosts", "g"),
+    ghost_to_skill: ("skills", "k"),
     bot_to_shell: ("shells", "s"),
     bot_to_model: ("models", "m"),
     task_to_model: ("models", "m"),
@@ -154,6 +162,13 @@ async def test_the_permission_is_the_referrers_and_not_the_tasks() -> None:
     plan = await cluster.plan(teamRef={"name": "t", "namespace": "theirs"})
     assert plan is not None
     assert [model.name for model in plan.bot.models] == ["theirs/m", "theirs/f"]
+
+
+async def test_a_plan_has_the_ghosts_skills_and_their_servers() -> None:
+    plan = await Cluster().plan()
+    assert plan is not None
+    assert [skill.name for skill in plan.bot.skills] == ["k"]
+    assert [server.name for server in plan.bot.mcp_servers] == ["a"]
 
 
 async def test_a_plan_of_ones_own_objects_needs_no_permission() -> None:
@@ -250,3 +265,44 @@ async def test_a_team_does_not_replace_the_model_of_a_bot_elsewhere() -> None:
     plan = await cluster.plan()
     assert plan is not None
     assert plan.bot.models[0].name == "ours/m"
+
+
+async def test_a_plan_names_the_version_of_each_object_that_the_run_uses() -> None:
+    cluster = Cluster()
+    cluster.objects["ours", "ghosts", "g"]["metadata"]["uid"] = "ghost-uid"
+    plan = await cluster.plan()
+    assert plan is not None
+    assert [(it.version.kind, it.version.name) for it in plan.used] == [
+        ("Team", "t"),
+        ("Bot", "b"),
+        ("Ghost", "g"),
+        ("Model", "m"),
+        ("Shell", "s"),
+        ("Skill", "k"),
+    ], "without the Model to fall back to, which may not be called"
+    ghost = plan.used[2].version
+    assert (ghost.namespace, ghost.uid, ghost.generation) == ("ours", "ghost-uid", 1)
+    assert ghost.hash == hash_of(SPECS["ghosts", "g"])
+    assert plan.used[2].spec == SPECS["ghosts", "g"]
+    assert plan.ran[2] == {
+        "kind": "Ghost",
+        "namespace": "ours",
+        "name": "g",
+        "generation": 1,
+        "hash": ghost.hash[:12],
+    }
+    fallback = plan.bot.models[1].used
+    assert fallback is not None
+    assert (fallback.version.kind, fallback.version.name) == ("Model", "f")
+
+
+async def test_a_plan_names_the_objects_of_all_members_once() -> None:
+    cluster = Cluster()
+    other = settled("ours", "b2", deepcopy(SPECS["bots", "b"]) | {"ghostRef": {"name": "g2"}})
+    cluster.objects["ours", "bots", "b2"] = other
+    cluster.objects["ours", "ghosts", "g2"] = settled("ours", "g2", {"systemPrompt": "You too."})
+    team = cluster.spec("ours", "teams", "t")
+    team |= {"bots": [{"name": "b"}, {"name": "b2"}], "collaborationMode": "pipeline"}
+    plan = await cluster.plan()
+    assert plan is not None
+    assert [it.version.name for it in plan.used] == ["t", "b", "b2", "g", "g2", "m", "s", "k"]

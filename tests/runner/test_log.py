@@ -79,7 +79,7 @@ def test_stored_messages_give_the_events_and_positions_that_were_streamed(
         for chunk in chunks:
             live.append(chunk)
         live.finish()
-    stored = RunLog(1, list(live.messages))
+    stored = RunLog(1, list(live.items))
     for cut in {chance.randint(0, live.end) for _ in range(8)}:
         assert stored.read(cut) == live.read(cut)
     assert stored.end == live.end
@@ -117,7 +117,7 @@ def test_a_later_attempt_goes_on_after_the_last_finished_message(
     first.begin()
     first.append(lost)
     reader.resume(first)
-    second = RunLog(2, list(first.messages))
+    second = RunLog(2, list(first.items))
     second.begin()
     second.append(again)
     reader.resume(second)

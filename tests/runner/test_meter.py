@@ -16,6 +16,7 @@ BEFORE = {
     "outputTokens": 40,
     "cachedInputTokens": 10,
     "modelRequests": 3,
+    "toolCalls": 5,
     "costUSD": "0.300000",
 }
 """Usage of earlier attempts: 100 tokens."""
@@ -35,7 +36,7 @@ def meter_with(status: dict[str, Any], budget: dict[str, Any]) -> tuple[Meter, C
     ("budget", "said"),
     [
         ({}, None),
-        ({"totalTokens": 101, "costUSD": "0.300001", "modelRequests": 4}, None),
+        ({"totalTokens": 101, "costUSD": "0.300001", "modelRequests": 4, "toolCalls": 5}, None),
         ({"totalTokens": 100}, "no request is left, as 100 of 100 are used"),
         ({"costUSD": "0.3"}, "no request is left, as 0.300000 of 0.3 are used"),
         ({"modelRequests": 3}, r"\(spec.budget.modelRequests\)"),
@@ -77,6 +78,7 @@ def test_after_a_request(budget: dict[str, Any], said: str | None) -> None:
         "outputTokens": 44,
         "cachedInputTokens": 10,
         "modelRequests": 4,
+        "toolCalls": 5,
         "costUSD": "0.400000",
     }, "also if it exceeds the budget"
 
@@ -86,3 +88,37 @@ def test_a_call_without_a_known_price_costs_nothing() -> None:
     meter.begin_request()
     meter.end_request(Usage(input_tokens=1_000_000))
     assert claim.usage["costUSD"] == "0.300000"
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({}, None),
+        ({"modelRequests": 3, "toolCalls": 6}, None),
+        ({"toolCalls": 5}, r"as 5 of 5 are used \(spec.budget.toolCalls\)"),
+    ],
+)
+def test_before_a_call_of_a_tool(budget: dict[str, Any], said: str | None) -> None:
+    meter, claim = meter_of(budget)
+    with nullcontext() if said is None else pytest.raises(BudgetExceeded, match=said):
+        meter.begin_tool_call()
+    assert claim.usage["toolCalls"] == (6 if said is None else 5)
+    meter.drop_request()
+    assert claim.usage["toolCalls"] == meter.tool_calls
+
+
+def test_stored_calls_of_a_killed_attempt_count() -> None:
+    meter, claim = meter_of({"toolCalls": 9})
+    meter.resume_tool_calls(4)
+    assert claim.usage["toolCalls"] == 5
+    meter.resume_tool_calls(9)
+    with pytest.raises(BudgetExceeded):
+        meter.begin_tool_call()
+
+
+def test_a_change_of_the_budget_holds_for_the_next_call() -> None:
+    meter, claim = meter_of({"toolCalls": 5})
+    claim.task = {**claim.task, "spec": {"budget": {"toolCalls": 6}}}
+    meter.begin_tool_call()
+    with pytest.raises(BudgetExceeded, match="6 of 6"):
+        meter.begin_tool_call()

@@ -11,7 +11,7 @@ import pytest
 from tests.support.provider import Provider, Script
 from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.failures import CallFailed
-from wegent_runner.engine.model_stream import MAX_TOKENS, Done, ModelCaller, Turn
+from wegent_runner.engine.model_stream import MAX_TOKENS, Done, ModelCaller, ModelInput, Turn
 from wegent_runner.plan.plan import ApiFormat, ModelPlan
 from wegent_runner.runs.text import StorableText
 
@@ -115,7 +115,7 @@ async def answer_of(
     provider.script = lambda _: Script(raw=b"".join(stream))
     plan = ModelPlan("ns/m", "openai", "m", api_format, provider.url)
     text = ""
-    async for piece in caller.stream(plan, "help", [Turn("user", "Hi")], "find-me-1"):
+    async for piece in caller.stream(plan, ModelInput("help", [Turn("user", "Hi")]), "find-me-1"):
         if isinstance(piece, Done):
             return text, piece
         text += piece
@@ -218,7 +218,7 @@ async def test_a_refusal_is_told_by_its_cause(
     provider.script = lambda _: Script(status=status, headers=headers, body=body)
     plan = ModelPlan("ns/m", "openai", "m", api_format, provider.url)
     with pytest.raises(CallFailed) as failed:
-        async for _ in caller.stream(plan, "help", [Turn("user", "Hi")], "find-me-1"):
+        async for _ in caller.stream(plan, ModelInput("help", [Turn("user", "Hi")]), "find-me-1"):
             pass
     assert (failed.value.reason, failed.value.retryable) == (reason, again)
     assert len(provider.calls) == 1
@@ -240,7 +240,9 @@ async def test_a_provider_that_is_silent_or_cuts_in_an_event(
     policy = EgressPolicy([ip_network("127.0.0.0/8")])
     async with ModelCaller(keys, policy, silence_s=0.3) as caller:
         with pytest.raises(CallFailed) as failed:
-            async for _ in caller.stream(plan, "help", [Turn("user", "Hi")], "find-me-1"):
+            async for _ in caller.stream(
+                plan, ModelInput("help", [Turn("user", "Hi")]), "find-me-1"
+            ):
                 pass
     assert failed.value.retryable
     assert failed.value.reason == {"silent": "Timeout", "cut": "Unreachable"}[fault]

@@ -35,7 +35,8 @@ class Objects:
             "ns/bots/b": body(
                 "b", ghostRef={"name": "g"}, shellRef={"name": "s"}, modelRef={"name": "m"}
             ),
-            "ns/ghosts/g": body("g", systemPrompt="You help."),
+            "ns/ghosts/g": body("g", systemPrompt="You help.", skillRefs=[{"name": "k"}]),
+            "ns/skills/k": body("k", description="Reviews"),
             "ns/shells/s": body("s", type="Chat"),
             "ns/models/m": body(
                 "m", provider="openai", model="gpt", fallbackRefs=[{"name": "n", "namespace": "of"}]

@@ -26,6 +26,7 @@ class Script:
         hang_after: Number of deltas after which no byte comes any more.
         raw: Bytes that are sent in place of the deltas.
         cut: True to cut the connection after the raw bytes.
+        calls: Calls of tools after the text: name, and arguments as JSON.
     """
 
     pieces: Sequence[str] = ("Hello", ", ", "world", ".")
@@ -38,6 +39,7 @@ class Script:
     raw: bytes | None = None
     cut: bool = False
     finish_reason: str = "stop"
+    calls: Sequence[tuple[str, str]] = ()
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Call:
 
     body: dict[str, Any]
     headers: Mapping[str, str]
+    number: int = 0
     began_at: float = field(default_factory=time.monotonic)
     """Monotonic time at which the request had come."""
     ended_at: float | None = None
@@ -56,6 +59,16 @@ class Call:
     def messages(self) -> list[tuple[str, str]]:
         """Role and text of each message."""
         return [(it["role"], it["content"]) for it in self.body["messages"]]
+
+    @property
+    def results(self) -> list[str]:
+        """Results of tools, in order."""
+        return [text for role, text in self.messages if role == "tool"]
+
+    @property
+    def tools(self) -> list[str]:
+        """Names of the offered tools."""
+        return [tool["function"]["name"] for tool in self.body.get("tools", ())]
 
 
 class Provider:
@@ -88,7 +101,7 @@ class Provider:
         await self._runner.cleanup()
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        call = Call(await request.json(), request.headers)
+        call = Call(await request.json(), request.headers, len(self.calls))
         self.calls.append(call)
         script = self.script(call)
         if script.status != 200:
@@ -123,7 +136,13 @@ class Provider:
                 await asyncio.Event().wait()
             await response.write(_chunk(call, {"content": piece}))
             await asyncio.sleep(script.pause_s)
-        await response.write(_chunk(call, {}, finish_reason=script.finish_reason))
+        for number, (name, arguments) in enumerate(script.calls):
+            function = {"name": name, "arguments": arguments}
+            its_id = f"call_{call.number}_{number}"
+            part = {"index": number, "id": its_id, "type": "function", "function": function}
+            await response.write(_chunk(call, {"tool_calls": [part]}))
+        reason = "tool_calls" if script.calls else script.finish_reason
+        await response.write(_chunk(call, {}, finish_reason=reason))
         usage = {
             "prompt_tokens": 7,
             "completion_tokens": len(script.pieces),
@@ -132,6 +151,17 @@ class Provider:
         await response.write(_event({**_frame(call), "choices": [], "usage": usage}))
         await response.write(b"data: [DONE]\n\n")
         call.whole = True
+
+
+def texts(*pieces: str) -> Script:
+    """Return an answer without calls of tools."""
+    return Script(pieces=pieces)
+
+
+def calling(*calls: tuple[str, Mapping[str, Any]], text: str = "") -> Script:
+    """Return an answer that calls tools."""
+    pieces = [text] if text else []
+    return Script(pieces=pieces, calls=[(name, json.dumps(given)) for name, given in calls])
 
 
 def _frame(call: Call) -> dict[str, Any]:

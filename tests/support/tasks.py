@@ -6,6 +6,11 @@ STARTED: Final = "2026-01-31T12:00:00Z"
 RENEWED: Final = "2026-01-31T12:00:10Z"
 ENDED: Final = "2026-01-31T12:01:00Z"
 
+RAN: Final = [
+    {"kind": "Ghost", "namespace": "ns", "name": "g", "generation": 2, "hash": "9f86d081884c"}
+]
+"""Entries of ``status.ran``."""
+
 
 def condition(type_: str, status: str = "True") -> dict[str, Any]:
     """Return a condition with that status."""
@@ -40,6 +45,33 @@ def running(holder: str = "runner-a", attempts: int = 1, **more: Any) -> dict[st
         "attempts": attempts,
         "startTime": STARTED,
         "claim": claim(holder),
+        **more,
+    }
+
+
+def question(id_: str = "call_1", **more: Any) -> dict[str, Any]:
+    """Return a question to people, as in ``status.waitingFor``."""
+    return {
+        "id": id_,
+        "kind": "approval",
+        "bot": "default/b",
+        "message": "May it?",
+        "tool": "delete",
+        "arguments": "{}",
+        **more,
+    }
+
+
+def waiting(attempts: int = 1, **more: Any) -> dict[str, Any]:
+    """Return the status of a Task that waits for an answer."""
+    return {
+        **READY,
+        "phase": "Waiting",
+        "attempts": attempts,
+        "releases": attempts,
+        "waitingFor": [question()],
+        "waitingSince": ENDED,
+        "message": "Waiting for an answer: May it?",
         **more,
     }
 

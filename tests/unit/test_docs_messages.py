@@ -35,6 +35,7 @@ CONTINUED = state("Task", "why", {"previousTaskRef": {"name": PREVIOUS}})
 TEAM = state("Team", "reviewers", {"bots": [{"name": "reviewer"}]})
 ELSEWHERE: dict[str, Any] = {"namespace": "platform-team"}
 FOR_ALL: dict[str, Any] = {"accessFrom": {"namespaceSelectors": [{}]}}
+REMOTE = "https://example.com/item.json"
 FOREIGN = {"ghostRef": {"name": "house-style", "namespace": "platform-team"}}
 
 
@@ -74,6 +75,16 @@ def _section(reason: Reason) -> Page:
             Reason.PROVIDER_NOT_SUPPORTED,
             state("Bot", "reviewer", BOT_SPEC),
             [GHOST, FALLING_BACK, state("Model", "spare", {"provider": "mistral"}), SHELL],
+        ),
+        (
+            Reason.OUTPUT_SCHEMA_INVALID,
+            state("Task", "add", {"outputSchema": {"properties": {"total": {"type": "money"}}}}),
+            [],
+        ),
+        (
+            Reason.OUTPUT_SCHEMA_INVALID,
+            state("Task", "add", {"outputSchema": {"$defs": {"item": {"$ref": REMOTE}}}}),
+            [],
         ),
         (
             Reason.DUPLICATE_REF,
@@ -152,6 +163,36 @@ def test_of_modes_without_runners(judged: ObjectState, there: list[ObjectState])
     assert served.message in shown(Reason.MODE_NOT_SERVED)
 
 
+LOCAL: dict[str, Any] = {"mcpServers": {"files": {"command": "npx"}}}
+SKILLED: dict[str, Any] = {"skillRefs": [{"name": "review-a-diff"}]}
+BORROWING: dict[str, Any] = {"skillRefs": [{"name": "review-a-diff", **ELSEWHERE}]}
+
+
+@pytest.mark.parametrize(
+    ("judged", "there"),
+    [
+        (state("Ghost", "code-assistant", LOCAL), []),
+        (state("Skill", "review-a-diff", LOCAL), []),
+        (
+            state("Ghost", "code-assistant", SKILLED),
+            [state("Skill", "review-a-diff", LOCAL)],
+        ),
+        (
+            state("Ghost", "code-assistant", BORROWING),
+            [state("Skill", "review-a-diff", LOCAL | FOR_ALL, **ELSEWHERE)],
+        ),
+    ],
+)
+def test_of_stdio_servers(judged: ObjectState, there: list[ObjectState]) -> None:
+    cache = Cache()
+    for item in there:
+        cache.put(item)
+    served = evaluate(judged, cache).tools_served
+    assert served is not None
+    assert served.reason is Reason.STDIO_NOT_PERMITTED
+    assert served.message in shown(Reason.STDIO_NOT_PERMITTED)
+
+
 @pytest.mark.parametrize(
     ("reason", "spec"),
     [
@@ -181,7 +222,7 @@ def test_of_a_task_at_its_end() -> None:
     status = {"phase": "Running", "startTime": "2026-01-01T00:00:00Z", "claim": claim}
     task = state("Task", "slow", {"timeoutSeconds": 60}, status=status).progress
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    step = next_step(task, Seen(now, now, now))
+    step = next_step(task, Seen(now, now, now, now))
     assert step
     assert step.message in shown(Reason.TASK_FAILED)
 

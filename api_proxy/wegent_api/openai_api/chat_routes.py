@@ -13,6 +13,7 @@ from wegent_api.http.sse import EventStream
 from wegent_api.http.state import SettingsDep
 from wegent_api.openai_api.chat_object import chunks, completion_body, failure_of
 from wegent_api.openai_api.errors import task_made
+from wegent_api.openai_api.formats import output_schema_of
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
 from wegent_api.openai_api.requests import CreateChatCompletion, read_parameters
@@ -60,6 +61,7 @@ async def create(
     """
     wanted = read_parameters(CreateChatCompletion, body)
     conversation = conversation_of(wanted.messages, "messages")
+    schema = output_schema_of(wanted.response_format, "response_format")
     team = await conversations.team(wanted.model)
     async with AsyncExitStack() as stack:
         slot = limiter.one(await subject(user_api, conversations.caller))
@@ -72,6 +74,7 @@ async def create(
             team,
             namespace_of(request, team),
             conversation.spec(),
+            schema=schema,
             store=wanted.store is not False,
             metadata=wanted.metadata,
         )

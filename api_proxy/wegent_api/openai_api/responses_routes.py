@@ -14,6 +14,7 @@ from wegent_api.http.request_scope import until_answered
 from wegent_api.http.sse import EventStream, Frames
 from wegent_api.http.state import SettingsDep
 from wegent_api.openai_api.errors import Refusal, invalid, task_made, unsupported
+from wegent_api.openai_api.formats import output_schema_of
 from wegent_api.openai_api.ids import RESPONSE, TaskId
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
@@ -106,6 +107,7 @@ async def create(
         wanted.instructions or "",
         shorten=wanted.truncation == "auto",
     )
+    schema = output_schema_of(wanted.text and wanted.text.format, "text.format")
     team = await conversations.team(wanted.model)
     namespace = namespace_of(request, team)
     previous = await _previous(conversations, wanted.previous_response_id, namespace)
@@ -120,6 +122,7 @@ async def create(
             team,
             namespace,
             conversation.spec(),
+            schema=schema,
             previous=previous,
             store=wanted.store is not False,
             metadata=wanted.metadata,

@@ -94,12 +94,15 @@ class Conversations:
         namespace: str,
         conversation: Mapping[str, Any],
         *,
+        schema: Mapping[str, Any] | None = None,
         previous: str | None = None,
         store: bool = True,
         metadata: Mapping[str, str] | None = None,
         background: bool = False,
     ) -> dict[str, Any]:
         """Create a Task, and return it as it is stored.
+
+        ``schema`` is that of its result.
 
         Raises:
             UpstreamStatus: the API server refused it.
@@ -113,6 +116,8 @@ class Conversations:
             "ttlSecondsAfterFinished": self._settings.openai_ttl_s if store else UNSTORED_TTL_S,
             **conversation,
         }
+        if schema is not None:
+            spec["outputSchema"] = schema
         if previous is not None:
             spec["previousTaskRef"] = {"name": previous}
         annotations = {CLIENT_METADATA: encode_json(metadata).decode()} if metadata else {}

@@ -21,12 +21,12 @@ from wegent_api.http.errors import Problem, Unavailable
 from wegent_api.http.sse import Frames, frame
 from wegent_api.http.state import FromState
 from wegent_api.runs.blocks import END, Blocks, events_in
-from wegent_api.runs.waiting import TASKS, wait_for_change, waiting
+from wegent_api.runs.waiting import TASKS, wait_for_change, waiting, waits
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.runners import RETRY_AFTER_S, NotHere, Runners, former_life
 from wegent_api.upstream.watches import Watches
 from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
-from wegent_crds.phases import FINAL, Phase
+from wegent_crds.phases import FINAL
 from wegent_kube.backoff import Backoff
 from wegent_kube.encoding import encode_json
 
@@ -129,7 +129,7 @@ class Follower:
         Raises:
             Problem: the Task has ended, and no runner gave all of its run.
         """
-        if (task.get("status") or {}).get("phase", Phase.PENDING) == Phase.PENDING:
+        if waits(task):
             return self._wait(caller, task, following)
         return self._run(task, following)
 

@@ -1,22 +1,25 @@
-"""``/api/v1/kinds/tasks/{name}/events``, ``/transcript`` and ``/cancel``: the run of a Task.
+"""``/api/v1/kinds/tasks/{name}/events``, ``/transcript``, ``/answers``, ``/cancel``: a Task's run.
 
 The right to read the Task is the right to its stream and its transcript. The API server decides on
 it, with the caller's token, before a runner is asked.
 """
 
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import AfterValidator, Field
 
+from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
-from wegent_api.http.bodies import no_body
-from wegent_api.http.openapi import response, statuses
+from wegent_api.http.bodies import body_of, no_body
+from wegent_api.http.openapi import request_body, response, statuses
 from wegent_api.http.query import Name, OneParameters, no_repeats
 from wegent_api.http.sse import MEDIA_TYPE, EventStream
 from wegent_api.http.state import FromState, SettingsDep
+from wegent_api.runs.answer import NewAnswer, give_answer
 from wegent_api.runs.cancel import request_cancel
+from wegent_api.runs.definitions import reveal
 from wegent_api.runs.follow import FollowerDep, end_of
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.concurrency import ConcurrencyLimiter
@@ -42,6 +45,33 @@ class EventsParameters(OneParameters):
             description="Id of the last event that was read. The stream goes on after it.",
         ),
     ] = None
+
+
+class TranscriptParameters(OneParameters):
+    """Parameters of a transcript."""
+
+    with_: Annotated[
+        Literal["definitions"] | None,
+        Field(
+            alias="with",
+            description="`definitions`: add the specs of the objects that the run used, as they"
+            " were. Those of kinds and namespaces that the caller may not get are left out.",
+        ),
+    ] = None
+    hash: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[0-9a-f]{64}$",
+            description="Hash of the definition to add. Without it, all are added, up to a total of"
+            " 2,097,152 characters. Ignored without `with`.",
+        ),
+    ] = None
+
+    def asked(self) -> dict[str, str]:
+        """Return the parameters of the runner's transcript."""
+        if self.with_ is None:
+            return {}
+        return {"with": self.with_, **({"hash": self.hash} if self.hash else {})}
 
 
 def _event_id(value: str | None) -> str | None:
@@ -115,16 +145,52 @@ async def events(
 async def transcript(
     follower: FollowerDep,
     runners: RunnersDep,
+    user_api: UserApiDep,
     caller: CallerDep,
     name: Name,
-    parameters: Annotated[OneParameters, Query()],
+    parameters: Annotated[TranscriptParameters, Query()],
 ) -> dict[str, Any]:
-    """Get the finished items of a Task's run: its prompt and the messages."""
+    """Get the finished items of a Task's run: its prompt and the messages.
+
+    `ran` has the objects that each attempt used, with the hashes of their specs. An attempt without
+    an entry used those of the one before.
+    """
     task = await follower.task(caller, parameters.namespace, name)
-    body: dict[str, Any] = await runners.read(task)
+    body: dict[str, Any] = await runners.read(task, parameters.asked())
+    if "definitions" in body:
+        await reveal(user_api, caller, body, alone=parameters.hash is not None)
     if (stored := body.get("outcome")) is not None:
         body["outcome"] = end_of(task, stored)
     return body
+
+
+@router.post(
+    "/{name}/answers",
+    operation_id="answerTask",
+    summary="Answer a question of a Task",
+    status_code=202,
+    response_class=Response,
+    responses={
+        202: response("The Task, with the answer in `spec.answers`.", "Task"),
+        **statuses(*REFUSED, 404, 409, 413, 415, 422),
+    },
+    openapi_extra=request_body(NewAnswer, examples.ANSWER),
+)
+async def answer(
+    user_api: UserApiDep,
+    caller: CallerDep,
+    name: Name,
+    parameters: Annotated[OneParameters, Query()],
+    body: Annotated[NewAnswer, Depends(body_of(NewAnswer))],
+) -> Response:
+    """Answer one of the questions in `status.waitingFor` of a Waiting Task.
+
+    The work goes on once each question has an answer. A question is answered once: a second answer
+    is a conflict, whoever gives it. The API server records the caller in `by`.
+    """
+    by = await subject(user_api, caller)
+    written = await give_answer(user_api, caller, parameters.namespace, name, body, by=by)
+    return written.response()
 
 
 @router.post(

@@ -1,4 +1,4 @@
-"""A Task that no runner has begun: the frame that says why, and the wait for its begin."""
+"""A Task that no runner works on: the frame that says why, and the wait until it goes on."""
 
 import json
 import time
@@ -25,9 +25,31 @@ STEADY_S: Final = 1.0
 server, which would also cut an immediate next one."""
 
 
+def waits(task: Mapping[str, Any]) -> bool:
+    """Return True if no runner works on the Task, because it has not begun or waits for people."""
+    phase = (task.get("status") or {}).get("phase", Phase.PENDING)
+    return phase in {Phase.PENDING, Phase.WAITING}
+
+
+def open_questions(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the questions of a Waiting Task that have no answer yet."""
+    answered = {answer["id"] for answer in task["spec"].get("answers") or ()}
+    asked = (task.get("status") or {}).get("waitingFor") or ()
+    return [question for question in asked if question["id"] not in answered]
+
+
 def waiting(task: dict[str, Any]) -> bytes:
-    """Return the frame that says why the run has not begun."""
+    """Return the frame that says why the run has not begun, or for which answers it waits."""
     status = task.get("status") or {}
+    if status.get("phase") == Phase.WAITING:
+        told = {
+            "type": "run.waiting",
+            "ready": "True",
+            "reason": "WaitingForAnswer",
+            "message": status.get("message") or "",
+            "waitingFor": open_questions(task),
+        }
+        return frame("run.waiting", encode_json(told))
     ready = _condition(status, ConditionType.READY)
     served = _condition(status, ConditionType.SERVED)
     why = ready
@@ -50,7 +72,7 @@ def _condition(status: Mapping[str, Any], type_: ConditionType) -> Mapping[str, 
 async def wait_for_change(
     watches: Watches, caller: Caller, task: dict[str, Any], pauses: Backoff, *, lasts_s: int
 ) -> None:
-    """Wait until the Task is no longer Pending, or for ``lasts_s`` seconds at most.
+    """Wait until the Task's phase or answers change, or for ``lasts_s`` seconds at most.
 
     Callers need no right to watch, and there may be too many watches. Then this is a pause, after
     which the caller reads the Task again.
@@ -64,7 +86,7 @@ async def wait_for_change(
     began = time.monotonic()
     with suppress(Problem):
         async with watches.open(caller, path, query, lasts_s=lasts_s, accept=JSON) as lines:
-            if await _changed(lines):
+            if await _changed(lines, _progress(task)):
                 pauses.reset()
                 return
     if time.monotonic() - began >= STEADY_S:
@@ -73,12 +95,18 @@ async def wait_for_change(
         await pauses.wait()
 
 
-async def _changed(lines: AsyncIterator[bytes]) -> bool:
-    """Return True once the Task isn't Pending any more, and False if the watch ends before."""
+async def _changed(lines: AsyncIterator[bytes], before: object) -> bool:
+    """Return True once the Task has another progress, and False if the watch ends before."""
     async for line in lines:
         kind, body = event_of(line)
         if kind == "ERROR":
             return False
-        if kind == "DELETED" or json.loads(body).get("status", {}).get("phase") != Phase.PENDING:
+        if kind == "DELETED" or _progress(json.loads(body)) != before:
             return True
     return False
+
+
+def _progress(task: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the phase and the number of answers."""
+    phase = (task.get("status") or {}).get("phase", Phase.PENDING)
+    return phase, len((task.get("spec") or {}).get("answers") or ())

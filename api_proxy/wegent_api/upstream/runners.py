@@ -173,8 +173,10 @@ class Runners:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("the runner gave no answer", retry_after_s=RETRY_AFTER_S) from error
 
-    async def read(self, task: Mapping[str, Any]) -> Any:
+    async def read(self, task: Mapping[str, Any], params: Mapping[str, str] | None = None) -> Any:
         """Return the transcript of a Task, from the first live runner that has it.
+
+        ``params`` are further parameters of the request.
 
         Raises:
             NotFound: the runners that answered have none.
@@ -182,9 +184,10 @@ class Runners:
         """
         failure: Problem = Unavailable("no runner is running", retry_after_s=RETRY_AFTER_S)
         path = f"/v1/runs/{task['metadata']['uid']}/transcript"
+        asked = {**former_life(task), **(params or {})}
         for address in self.addresses():
             try:
-                async with self.open(address, path, former_life(task)) as response:
+                async with self.open(address, path, asked) as response:
                     return await response.json()
             except NotHere:
                 failure = NotFound("there is no transcript: no runner of Wegent has begun the Task")

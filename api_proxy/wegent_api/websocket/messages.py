@@ -15,6 +15,7 @@ from wegent_api.http.query import DEFAULT_NAMESPACE
 from wegent_api.names import dns_label, dns_subdomain
 from wegent_api.runs.blocks import RawEvent
 from wegent_api.runs.routes import EVENT_ID
+from wegent_crds.kinds.task_questions import TaskDecision
 from wegent_crds.schema.fields import PROMPT_MAX_CHARACTERS
 from wegent_kube.encoding import encode_json
 
@@ -92,7 +93,20 @@ class Cancel(Message):
     """Name of the Task."""
 
 
-Request = Auth | Subscribe | Unsubscribe | Create | Cancel
+class Answer(Message):
+    """Answers a question of a Task."""
+
+    type: Literal["answer"]
+    id: Id
+    """Id that the client chooses for the request."""
+    namespace: Namespace = DEFAULT_NAMESPACE
+    task: Name
+    """Name of the Task."""
+    answer: TaskDecision
+    """The answer."""
+
+
+Request = Auth | Subscribe | Unsubscribe | Create | Cancel | Answer
 
 
 class Requests:
@@ -104,6 +118,7 @@ class Requests:
         "unsubscribe": Unsubscribe,
         "create": Create,
         "cancel": Cancel,
+        "answer": Answer,
     }
 
     @classmethod
@@ -160,6 +175,11 @@ def created(id_: str, task: Mapping[str, Any]) -> bytes:
 def cancelling(id_: str, namespace: str, name: str) -> bytes:
     """Return the answer to ``cancel``."""
     return encode_json({"type": "cancelling", "id": id_, "namespace": namespace, "task": name})
+
+
+def answered(id_: str, namespace: str, name: str) -> bytes:
+    """Return the answer to ``answer``."""
+    return encode_json({"type": "answered", "id": id_, "namespace": namespace, "task": name})
 
 
 def event(id_: bytes, found: RawEvent) -> bytes:

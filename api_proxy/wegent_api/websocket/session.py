@@ -33,6 +33,7 @@ from wegent_api.kinds.creator import Creators
 from wegent_api.kinds.field_managers import FieldManagers
 from wegent_api.kinds.object_writer import ObjectWriter
 from wegent_api.kinds.write import Writes
+from wegent_api.runs.answer import give_answer
 from wegent_api.runs.blocks import raw_events_in
 from wegent_api.runs.cancel import request_cancel
 from wegent_api.runs.follow import Follower
@@ -45,6 +46,7 @@ from wegent_api.upstream.concurrency import RETRY_AFTER_S, ConcurrencyLimiter
 from wegent_api.upstream.identity import subject
 from wegent_api.websocket import messages
 from wegent_api.websocket.messages import (
+    Answer,
     Auth,
     Cancel,
     Create,
@@ -285,6 +287,16 @@ class Session:
                     services.user_api, self._caller, request.namespace, request.task
                 )
                 await self._send(messages.cancelling(request.id, request.namespace, request.task))
+            case Answer():
+                await give_answer(
+                    self._services.user_api,
+                    self._caller,
+                    request.namespace,
+                    request.task,
+                    request.answer,
+                    by=self._user,
+                )
+                await self._send(messages.answered(request.id, request.namespace, request.task))
 
     # --- subscriptions
 

@@ -1,10 +1,11 @@
 """Task: one piece of work for a Team or a Bot."""
 
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
+from wegent_crds.kinds.task_questions import ANSWER_TEXTS_MAX_CHARACTERS, Answers
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.schema.base import Schema
 from wegent_crds.schema.custom_resource import SERVED_COLUMN, Column, CustomResource
@@ -27,6 +28,10 @@ from wegent_crds.schema.fields import (
 
 WEEK_S: Final = 7 * 24 * 3600
 YEAR_S: Final = 365 * 24 * 3600
+WAIT_TIMEOUT_S: Final = WEEK_S
+"""The default of ``waitTimeoutSeconds``, which the operator applies, so that a Task that nobody
+notices doesn't wait for ever. It is no default of the schema, as Tasks that never wait don't need
+it."""
 HISTORY_MAX_TURNS: Final = 256
 TURN_MAX_CHARACTERS: Final = 98304
 """Of instructions, and of one turn. All texts together leave no more beside a prompt."""
@@ -36,6 +41,21 @@ just fit into etcd, where one character can take six bytes."""
 
 
 Text = Annotated[str, Field(min_length=1, max_length=TURN_MAX_CHARACTERS)]
+
+
+JsonSchema = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "x-kubernetes-preserve-unknown-fields": True,
+            # One owner for the whole schema, so that managedFields doesn't list each field again.
+            "x-kubernetes-map-type": "atomic",
+        }
+    ),
+    Field(examples=[{"type": "object", "properties": {"answer": {"type": "string"}}}]),
+]
+"""A JSON Schema. An admission policy bounds its size, and the operator decides on the rest."""
 
 
 class TaskTurn(Schema):
@@ -71,6 +91,8 @@ class TaskBudget(Schema):
     model_requests: Annotated[int, Field(ge=1, le=2**31 - 1), INT32] | None = None
     """Maximum number of requests to Models, failed ones included, at least 1. Defaults to no
     limit."""
+    tool_calls: Annotated[int, Field(ge=1, le=2**31 - 1), INT32] | None = None
+    """Maximum number of calls of tools, failed ones included, at least 1. Defaults to no limit."""
 
 
 class TaskSpec(Schema):
@@ -111,15 +133,31 @@ class TaskSpec(Schema):
     title: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Human-readable title of the work, 1 to 256 characters."""
     cancel: bool = False
-    """Specifies whether to cancel the work. A Pending Task becomes Cancelled at once; the runner of
-    a Running Task is asked to stop. Can't be set back to false. Defaults to false."""
+    """Specifies whether to cancel the work. A Pending or Waiting Task becomes Cancelled at once;
+    the runner of a Running Task is asked to stop. Can't be set back to false. Defaults to
+    false."""
     timeout_seconds: Annotated[int, Field(ge=1, le=WEEK_S), INT32] | None = None
-    """Duration in seconds from startTime until a Running Task fails, 1 to 604,800 (a week).
+    """Duration in seconds from startTime until a Running Task fails, 1 to 604,800 (a week). It
+    starts again with each attempt, also after an answer; the time of a wait does not count.
     Defaults to no limit."""
+    wait_timeout_seconds: Annotated[int, Field(ge=1, le=YEAR_S), INT32] | None = None
+    """Duration in seconds from waitingSince until a Waiting Task fails because a question has no
+    answer, 1 to 31,536,000 (a year). It starts again with each wait. Defaults to 604,800 (a
+    week)."""
+    answers: Answers | None = None
+    """Answers of people to the questions in status.waitingFor, at most 64. Only questions of a
+    Waiting Task can be answered. An answer can't be changed or removed. The texts of all answers
+    together have at most 16,384 characters. Defaults to none."""
     budget: TaskBudget | None = None
-    """Limits on tokens, cost and model requests. A Task that exceeds one is Failed, with a message
-    that begins with BudgetExceeded. A running Task's limits can be changed. Defaults to no
-    limits."""
+    """Limits on tokens, cost, model requests and calls of tools. A Task that exceeds one is Failed,
+    with a message that begins with BudgetExceeded. A running Task's limits can be changed. Defaults
+    to no limits."""
+    output_schema: JsonSchema | None = None
+    """JSON Schema of the result, which is then JSON. An answer that is not valid is told to the
+    LLM, which may try again twice; then the Task is Failed, with a message that begins with
+    OutputInvalid. A schema has at most 32,768 bytes as JSON and 32 levels, and refers to nothing
+    outside itself. If it is not allowed, Ready is False with the reason OutputSchemaInvalid.
+    Immutable. Defaults to none: the result is text."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR_S), INT32] | None = None
     """Duration in seconds from completionTime until the Task is deleted for good, without a
     Tombstone, 0 to 31,536,000 (a year). Defaults to no deletion."""
@@ -137,6 +175,18 @@ class TaskSpec(Schema):
             message="prompt, instructions and history together may have at most"
             f" {TEXT_MAX_CHARACTERS} characters",
             check=lambda self: self.text_characters <= TEXT_MAX_CHARACTERS,
+        ),
+        Rule(
+            cel="!has(self.answers)"
+            " || self.answers.map(answer, size(answer.?text.orValue(''))).sum()"
+            f" <= {ANSWER_TEXTS_MAX_CHARACTERS}",
+            message="the texts of all answers together may have at most"
+            f" {ANSWER_TEXTS_MAX_CHARACTERS} characters",
+            check=lambda self: (
+                sum(len(answer.text or "") for answer in self.answers or ())
+                <= ANSWER_TEXTS_MAX_CHARACTERS
+            ),
+            field_path=".answers",
         ),
     )
     transitions = (
@@ -173,10 +223,25 @@ class TaskSpec(Schema):
             ),
         ),
         Transition(
+            cel=unchanged("outputSchema"),
+            message="outputSchema can't be changed; create another Task",
+            check=lambda before, after: before.output_schema == after.output_schema,
+            field_path=".outputSchema",
+        ),
+        Transition(
             cel="self.cancel || !oldSelf.cancel",
             message="cancel can't be set back to false; create another Task",
             check=lambda before, after: after.cancel or not before.cancel,
             field_path=".cancel",
+        ),
+        Transition(
+            cel="!has(oldSelf.answers) || (has(self.answers) && oldSelf.answers.all(before,"
+            " self.answers.exists(after, after.id == before.id && after == before)))",
+            message="an answer can't be changed or removed; a question is answered once",
+            check=lambda before, after: all(
+                answer in (after.answers or ()) for answer in before.answers or ()
+            ),
+            field_path=".answers",
         ),
     )
 
@@ -221,6 +286,25 @@ class Task(CustomResource):
                 or self.spec.previous_task_ref.name != self.metadata.resulting_name
             ),
             field_path=".spec.previousTaskRef.name",
+        ),
+    )
+    transitions = (
+        Transition(
+            cel="!has(self.spec.answers) || self.spec.answers.all(answer,"
+            " (has(oldSelf.spec.answers)"
+            " && oldSelf.spec.answers.exists(before, before.id == answer.id))"
+            " || (has(self.status.waitingFor)"
+            " && self.status.waitingFor.exists(question, question.id == answer.id)))",
+            message="only questions in status.waitingFor can be answered, while the Task is"
+            " Waiting",
+            check=lambda before, after: (
+                {answer.id for answer in after.spec.answers or ()}
+                <= {
+                    known.id
+                    for known in (*(before.spec.answers or ()), *(after.status.waiting_for or ()))
+                }
+            ),
+            field_path=".spec.answers",
         ),
     )
 

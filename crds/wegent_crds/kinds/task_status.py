@@ -11,10 +11,11 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from wegent_crds.conditions import ConditionType
+from wegent_crds.kinds.task_questions import Questions
 from wegent_crds.phases import FINAL, TRANSITIONS, Phase, may_become
 from wegent_crds.schema.base import Schema
-from wegent_crds.schema.extensions import INT32, INT64, Rule, Transition, unchanged
-from wegent_crds.schema.fields import Money
+from wegent_crds.schema.extensions import ATOMIC, INT32, INT64, Rule, Transition, unchanged
+from wegent_crds.schema.fields import Generation, Money, NamespaceName, ResourceName
 from wegent_crds.schema.status import Conditions, Status, Timestamp, pending_conditions
 
 RESULT_MAX_CHARACTERS: Final = 65536
@@ -23,6 +24,11 @@ LEASE_MIN_S: Final = 5
 """Seconds. A runner renews a claim three times in a lease, which is a write every two seconds."""
 LEASE_MAX_S: Final = 3600
 """Seconds. After a runner's death, its work stays idle for at most this time."""
+RAN_MAX_OBJECTS: Final = 256
+"""A Task with the longest prompt and result has room for this number of entries in etcd."""
+SHORT_HASH_CHARACTERS: Final = 12
+"""Enough to tell versions of an object apart by eye, as Git and ReplicaSets do. The transcript has
+the whole hash."""
 
 NEXT: Final = {phase: after for phase, after in TRANSITIONS.items() if after}
 HOLDER: Final = r"^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$"
@@ -37,6 +43,8 @@ def _in_words(phases: tuple[Phase, ...], last: str) -> str:
 
 
 _CLAIMED: Final = "oldSelf.phase == 'Pending' && self.phase == 'Running'"
+_RELEASED: Final = "oldSelf.phase == 'Running' && self.phase in ['Pending', 'Waiting']"
+_STILL_WAITING: Final = "oldSelf.phase == 'Waiting' && self.phase == 'Waiting'"
 
 
 def _claimed(before: "TaskStatus", after: "TaskStatus") -> bool:
@@ -44,11 +52,12 @@ def _claimed(before: "TaskStatus", after: "TaskStatus") -> bool:
 
 
 def _released(before: "TaskStatus", after: "TaskStatus") -> bool:
-    return (before.phase, after.phase) == (Phase.RUNNING, Phase.PENDING)
+    released = {(Phase.RUNNING, Phase.PENDING), (Phase.RUNNING, Phase.WAITING)}
+    return (before.phase, after.phase) in released
 
 
 class TaskUsage(Schema):
-    """TaskUsage counts the model calls of all attempts."""
+    """TaskUsage counts the calls of Models and tools of all attempts."""
 
     input_tokens: Annotated[int, Field(ge=0), INT64] = 0
     """Number of tokens that were sent to Models. Defaults to 0."""
@@ -59,11 +68,31 @@ class TaskUsage(Schema):
     Defaults to 0."""
     model_requests: Annotated[int, Field(ge=0), INT64] = 0
     """Number of requests to Models, failed ones included. Defaults to 0."""
+    tool_calls: Annotated[int, Field(ge=0), INT64] = 0
+    """Number of calls of tools, failed ones included. Defaults to 0."""
     cost_usd: Annotated[Money, Field(examples=["0.012500"])] | None = Field(
         default=None, alias="costUSD"
     )
     """Cost of the calls in US dollars, a string in decimal notation. Unset if no call has a known
     price."""
+
+
+class RanObject(Schema):
+    """RanObject names one object, and its version, that a run used."""
+
+    kind: Literal["Team", "Bot", "Ghost", "Skill", "Model", "Shell"]
+    """Kind of the object."""
+    namespace: NamespaceName
+    """Namespace of the object, at most 63 characters."""
+    name: ResourceName
+    """Name of the object, at most 253 characters."""
+    generation: Generation
+    """The metadata.generation of the object that was used."""
+    hash: Annotated[
+        str, Field(pattern=rf"^[0-9a-f]{{{SHORT_HASH_CHARACTERS}}}$", examples=["9f86d081884c"])
+    ]
+    """First 12 hexadecimal digits of the SHA-256 hash of the object's spec as sorted JSON. The
+    transcript has the whole hash."""
 
 
 class Claim(Schema):
@@ -89,18 +118,27 @@ class TaskStatus(Status):
     """Conditions of the Task. ResolvedRefs is True if every reference can be used, Accepted if the
     work is to be done, Ready if a runner may claim the Task. Complete or Failed is True at the
     end."""
-    phase: Literal["Pending", "Running", "Completed", "Failed", "Cancelled"] = "Pending"
-    """Phase of the work. Completed, Failed and Cancelled are final. Defaults to Pending."""
+    phase: Literal["Pending", "Running", "Waiting", "Completed", "Failed", "Cancelled"] = "Pending"
+    """Phase of the work. A Waiting Task waits for answers of people. Completed, Failed and
+    Cancelled are final. Defaults to Pending."""
     claim: Claim | None = None
     """Claim of the runner that works on the Task. Set while the Task is Running."""
     attempts: Annotated[int, Field(ge=0), INT32] = 0
     """Number of times that the Task has been claimed. A runner can pass it to other systems, so
     that they can distinguish the attempts. Defaults to 0."""
     releases: Annotated[int, Field(ge=0), INT32] = 0
-    """Number of claims that a runner gave back on purpose, for example because it was stopped. They
-    don't count towards the limit of attempts. Defaults to 0."""
+    """Number of claims that a runner gave back on purpose, for example because it was stopped, or
+    because the work waits for an answer. They don't count towards the limit of attempts. Defaults
+    to 0."""
     start_time: Timestamp | None = None
     """Start time of the current or last attempt, in RFC 3339 form."""
+    waiting_for: Questions | None = None
+    """Questions to people, 1 to 64. The work goes on once spec.answers has an answer to each. Set
+    while the Task is Waiting. The messages and arguments of all questions together have at most
+    49,152 characters."""
+    waiting_since: Timestamp | None = None
+    """Time when the Task became Waiting, in RFC 3339 form. spec.waitTimeoutSeconds starts then. Set
+    while the Task is Waiting."""
     completion_time: Timestamp | None = None
     """Time when the Task became Completed, Failed or Cancelled, in RFC 3339 form."""
     result: Annotated[str, Field(max_length=RESULT_MAX_CHARACTERS)] | None = None
@@ -109,18 +147,23 @@ class TaskStatus(Status):
     """Human-readable progress of the work, or the reason of its failure, at most 4,096
     characters."""
     usage: TaskUsage | None = None
-    """Tokens and cost of the model calls so far, of all attempts together. The calls of an attempt
-    whose runner died may be missing."""
+    """Tokens and cost of the model calls, and the number of calls of tools, so far, of all attempts
+    together. The calls of an attempt whose runner died may be missing."""
+    ran: Annotated[list[RanObject], Field(max_length=RAN_MAX_OBJECTS), ATOMIC] | None = None
+    """Objects that the current or last attempt used: Team, Bots, Ghosts, Skills, Models and Shells,
+    at most 256. A Model that others fall back to is listed once it was called. Further objects are
+    in the transcript alone. Set by the runner."""
 
     rules = (
         Rule(
             cel="self.phase in ['Running', 'Completed'] ? has(self.startTime)"
-            " : !(self.phase == 'Pending' && has(self.startTime))",
-            message="startTime is required when Running or Completed, and not allowed when Pending",
+            " : !(self.phase in ['Pending', 'Waiting'] && has(self.startTime))",
+            message="startTime is required when Running or Completed, and not allowed when Pending"
+            " or Waiting",
             check=lambda self: (
                 self.start_time is not None
                 if self.phase in {Phase.RUNNING, Phase.COMPLETED}
-                else not (self.phase == Phase.PENDING and self.start_time is not None)
+                else self.phase not in {Phase.PENDING, Phase.WAITING} or self.start_time is None
             ),
             field_path=".startTime",
         ),
@@ -136,6 +179,17 @@ class TaskStatus(Status):
             message="claim is required while Running, and not allowed otherwise",
             check=lambda self: (self.phase == Phase.RUNNING) == (self.claim is not None),
             field_path=".claim",
+        ),
+        Rule(
+            cel="(self.phase == 'Waiting') == has(self.waitingFor)"
+            " && (self.phase == 'Waiting') == has(self.waitingSince)",
+            message="waitingFor and waitingSince are required while Waiting, and not allowed"
+            " otherwise",
+            check=lambda self: (
+                {self.phase == Phase.WAITING}
+                == {self.waiting_for is not None, self.waiting_since is not None}
+            ),
+            field_path=".waitingFor",
         ),
         Rule(
             cel="!has(self.result) || self.phase in ['Completed', 'Failed']",
@@ -200,10 +254,10 @@ class TaskStatus(Status):
         ),
         # By more than one when a Task is restored from the trash, as with attempts.
         Transition(
-            cel="oldSelf.phase == 'Running' && self.phase == 'Pending'"
-            " ? self.releases >= oldSelf.releases : self.releases == oldSelf.releases",
-            message="releases increases only when a Running Task becomes Pending, and can't be"
-            " changed otherwise",
+            cel=f"({_RELEASED}) ? self.releases >= oldSelf.releases"
+            " : self.releases == oldSelf.releases",
+            message="releases increases only when a Running Task becomes Pending or Waiting, and"
+            " can't be changed otherwise",
             check=lambda before, after: (
                 after.releases >= before.releases
                 if _released(before, after)
@@ -212,24 +266,35 @@ class TaskStatus(Status):
             field_path=".releases",
         ),
         Transition(
-            cel=f"self.phase == 'Pending' || ({_CLAIMED}) || ({unchanged('startTime')})",
+            cel="self.phase in ['Pending', 'Waiting']"
+            f" || ({_CLAIMED}) || ({unchanged('startTime')})",
             message="startTime is set when the Task is claimed, and can't be changed",
             check=lambda before, after: (
-                after.phase == Phase.PENDING
+                after.phase in {Phase.PENDING, Phase.WAITING}
                 or _claimed(before, after)
                 or after.start_time == before.start_time
             ),
             field_path=".startTime",
         ),
         Transition(
+            cel=f"!({_STILL_WAITING}) || ({unchanged('waitingFor', 'waitingSince')})",
+            message="waitingFor and waitingSince can't be changed while the Task is Waiting",
+            check=lambda before, after: (
+                {before.phase, after.phase} != {Phase.WAITING}
+                or (before.waiting_for, before.waiting_since)
+                == (after.waiting_for, after.waiting_since)
+            ),
+            field_path=".waitingFor",
+        ),
+        Transition(
             cel=f"!(oldSelf.phase in {_cel(FINAL)})"
-            f" || ({unchanged('completionTime', 'result', 'message', 'usage')})",
-            message="completionTime, result, message and usage can't be changed after the Task has"
-            " ended",
+            f" || ({unchanged('completionTime', 'result', 'message', 'usage', 'ran')})",
+            message="completionTime, result, message, usage and ran can't be changed after the Task"
+            " has ended",
             check=lambda before, after: (
                 before.phase not in FINAL
-                or (before.completion_time, before.result, before.message, before.usage)
-                == (after.completion_time, after.result, after.message, after.usage)
+                or (before.completion_time, before.result, before.message, before.usage, before.ran)
+                == (after.completion_time, after.result, after.message, after.usage, after.ran)
             ),
         ),
     )

@@ -21,6 +21,7 @@ from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey, Reference
 from wegent_operator.references.models import model_bound, model_problems
 from wegent_operator.references.served import served
+from wegent_operator.references.tools import tools_served
 from wegent_operator.references.view import View, is_open, resolve
 from wegent_operator.state.objects import ObjectState, TaskState, title
 from wegent_operator.state.verdict import Problem, Verdict, verdict_of
@@ -31,7 +32,12 @@ def verdict(state: ObjectState, view: View) -> Verdict:
     unresolved = _unresolved(state, view)
     decided = verdict_of(unresolved, unresolved or _unusable(state, view))
     bound = None if unresolved else model_bound(state, view)
-    return replace(decided, served=served(state, view), model_bound=bound)
+    return replace(
+        decided,
+        served=served(state, view),
+        model_bound=bound,
+        tools_served=tools_served(state, view),
+    )
 
 
 def _problems(state: ObjectState, view: View) -> list[Problem]:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from wegent_crds.kinds.task import WAIT_TIMEOUT_S
 from wegent_crds.moments import moment
+from wegent_crds.output_schema import SchemaNotAllowed, compile_schema
 from wegent_crds.phases import FINAL, Phase
-from wegent_crds.reading import integer, mapping, text
+from wegent_crds.reading import integer, mapping, mappings, text
 
 MESSAGE_MAX: Final = 512
 """Characters of ``status.message`` that a condition repeats, and that are kept in memory."""
@@ -21,6 +23,16 @@ class Claim:
     lease_s: int
     renewed_at: str
     """Time on the holder's clock, which may be wrong. It is never compared with another time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A Task's wait for answers of people. The questions themselves are not kept in memory."""
+
+    since: datetime | None
+    timeout_s: int
+    open: int
+    """Number of questions without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,10 @@ class TaskProgress:
     """Reason for the end of the Task; empty before that."""
     releases: int = 0
     """Claims that runners gave back on purpose. They count in ``attempts`` too."""
+    wait: Wait | None = None
+    """The wait of a Waiting Task."""
+    output_problem: str = ""
+    """Fault of ``spec.outputSchema``; empty without one, and once the Task has left Pending."""
 
 
 def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
@@ -63,7 +79,30 @@ def task_progress_of(body: Mapping[str, Any]) -> TaskProgress:
         claim=_claim(mapping(status.get("claim"))),
         message=_message(status) if phase in FINAL else "",
         releases=integer(status.get("releases")) or 0,
+        wait=_wait(spec, status) if phase is Phase.WAITING else None,
+        output_problem=_output_problem(spec) if phase is Phase.PENDING else "",
     )
+
+
+def _wait(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Wait:
+    answered = {text(answer.get("id")) for _, answer in mappings(spec.get("answers"))}
+    asked = [text(question.get("id")) for _, question in mappings(status.get("waitingFor"))]
+    timeout_s = integer(spec.get("waitTimeoutSeconds"))
+    return Wait(
+        since=moment(status.get("waitingSince")),
+        timeout_s=WAIT_TIMEOUT_S if timeout_s is None else timeout_s,
+        open=sum(id_ not in answered for id_ in asked),
+    )
+
+
+def _output_problem(spec: Mapping[str, Any]) -> str:
+    if spec.get("outputSchema") is None:
+        return ""
+    try:
+        compile_schema(spec["outputSchema"])
+    except SchemaNotAllowed as error:
+        return str(error)
+    return ""
 
 
 def _message(status: Mapping[str, Any]) -> str:

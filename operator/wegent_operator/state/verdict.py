@@ -13,7 +13,9 @@ from wegent_crds.conditions import ConditionType, Reason
 MAX_PROBLEMS: Final = 8
 """Problems that one message spells out; a Team of 64 Bots could have as many. With names of full
 length and the longest chain, Task to Skill, they take some 18 KiB."""
-STALLING: Final = frozenset({Reason.WRONG_NAMESPACE, Reason.DUPLICATE_REF})
+STALLING: Final = frozenset(
+    {Reason.WRONG_NAMESPACE, Reason.DUPLICATE_REF, Reason.OUTPUT_SCHEMA_INVALID}
+)
 """Reasons that no change of another object can end. Waiting doesn't help."""
 
 
@@ -39,6 +41,8 @@ class Verdict:
     """Only for Accounts of admins."""
     served: Outcome | None = None
     """Only for Bots, Teams and Tasks whose Shells are known."""
+    tools_served: Outcome | None = None
+    """Only for Ghosts and Skills with MCP servers."""
     model_bound: Outcome | None = None
     """Only for Bots and Teams without a Model."""
 
@@ -46,7 +50,14 @@ class Verdict:
     def outcomes(self) -> tuple[Outcome, ...]:
         """The conditions in the order in which they are written."""
         shared = (self.ready, self.resolved_refs)
-        further = (self.accepted, self.last_admin, self.served, self.model_bound, self.stalled)
+        further = (
+            self.accepted,
+            self.last_admin,
+            self.served,
+            self.model_bound,
+            self.tools_served,
+            self.stalled,
+        )
         return (*shared, *filter(None, further))
 
     @property

@@ -1,9 +1,9 @@
 """The steps that a Task takes by itself: pure functions of its progress.
 
 A Task changes without a writer when it is to be cancelled, takes too long, has a silent
-claimant, or has been finished for long enough. ``next_step`` returns the next change and its
-time; the caller sets a timer. The answer follows from stored fields, so that no deadline is lost
-with the operator.
+claimant, waits for answers that are there or don't come, or has been finished for long enough.
+``next_step`` returns the next change and its time; the caller sets a timer. The answer follows from
+stored fields, so that no deadline is lost with the operator.
 
 Several deadlines may have passed, for example while the operator was down. The earliest one
 counts, so that the result is the same as with a running operator.
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from wegent_crds.phases import FINAL, Phase
 from wegent_operator.state.conditions import rfc3339
-from wegent_operator.state.tasks import TaskProgress
+from wegent_operator.state.tasks import TaskProgress, Wait
 
 CANCEL_GRACE_S: Final = 30
 """Time that a runner has to stop a Task after the request to cancel it."""
@@ -38,6 +38,10 @@ class Cause(StrEnum):
     """The claim wasn't renewed; another runner may claim the Task."""
     GIVEN_UP = "GivenUp"
     """The claim wasn't renewed, and no further attempt is allowed."""
+    ANSWERED = "Answered"
+    """Each question of a Waiting Task has an answer; a runner may claim the Task."""
+    NOT_ANSWERED = "NotAnswered"
+    """``spec.waitTimeoutSeconds`` have passed, and a question has no answer."""
     COLLECTED = "Collected"
     """``spec.ttlSecondsAfterFinished`` have passed."""
 
@@ -52,6 +56,8 @@ class Seen:
     """First sight of the request to cancel the Task."""
     start: datetime
     """First sight of the current attempt. ``spec.timeoutSeconds`` run from then on."""
+    wait: datetime
+    """First sight of the current wait. ``spec.waitTimeoutSeconds`` run from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,8 @@ def _steps(task: TaskProgress, seen: Seen) -> list[TaskStep]:
                 seen.cancel, Cause.CANCELLED, Phase.CANCELLED, "Cancelled before it was claimed"
             )
         ]
+    if task.wait is not None:
+        return _end_of_wait(task, task.wait, seen)
     return [*_cancellation(task, seen), *_timeout(task, seen), *_expiry(task, seen)]
 
 
@@ -100,6 +108,19 @@ def _cancellation(task: TaskProgress, seen: Seen) -> list[TaskStep]:
     message = f"Cancelled; {_holder(task)} did not stop within {CANCEL_GRACE_S} s"
     due = _after(seen.cancel, CANCEL_GRACE_S)
     return [TaskStep(due, Cause.CANCELLED, Phase.CANCELLED, message)]
+
+
+def _end_of_wait(task: TaskProgress, wait: Wait, seen: Seen) -> list[TaskStep]:
+    if task.cancel:
+        message = "Cancelled while it waited for an answer"
+        return [TaskStep(seen.cancel, Cause.CANCELLED, Phase.CANCELLED, message)]
+    # An answer is stored without a time. One that is there came in time.
+    if not wait.open:
+        return [TaskStep(seen.wait, Cause.ANSWERED, Phase.PENDING, "Answered; waiting for a claim")]
+    left = "1 question is open" if wait.open == 1 else f"{wait.open} questions are open"
+    message = f"Not answered within spec.waitTimeoutSeconds: {wait.timeout_s} s; {left}"
+    due = _after(seen.wait, wait.timeout_s)
+    return [TaskStep(due, Cause.NOT_ANSWERED, Phase.FAILED, message)]
 
 
 def _timeout(task: TaskProgress, seen: Seen) -> list[TaskStep]:
@@ -127,7 +148,11 @@ def _expiry(task: TaskProgress, seen: Seen) -> list[TaskStep]:
 
 def step_status(step: TaskStep, now: datetime) -> dict[str, Any]:
     """Return the changes of a step to a Task's status, as a merge patch."""
-    status: dict[str, Any] = {"phase": step.to, "message": step.message, "claim": None}
+    status: dict[str, Any] = {
+        "phase": step.to,
+        "message": step.message,
+        **dict.fromkeys(("claim", "waitingFor", "waitingSince")),
+    }
     if step.to in FINAL:
         status["completionTime"] = rfc3339(now)
     else:

@@ -1,4 +1,4 @@
-"""Times at which the operator first saw claims, starts and requests to cancel, on its own clock.
+"""Times at which the operator first saw claims, starts, waits and cancellations, by its own clock.
 
 A lease is counted from that time, and not from the time in the claim. So a runner whose clock
 is wrong neither loses its claim nor keeps it for ever. Kubernetes' leader election and node
@@ -38,7 +38,7 @@ class SteadyClock:
 
 
 class Sightings:
-    """First sights of each Task's current claim, start and request to cancel."""
+    """First sights of each Task's current claim, start, wait and request to cancel."""
 
     def __init__(self) -> None:
         self._first: dict[ObjectKey, dict[Hashable, datetime]] = {}
@@ -47,15 +47,17 @@ class Sightings:
         return len(self._first)
 
     def of(self, key: ObjectKey, uid: str, task: TaskProgress, now: datetime) -> Seen:
-        """Return the first sights of the Task's current claim, start and request to cancel.
+        """Return the first sights of the Task's current claim, start, wait and request to cancel.
 
-        The start of an attempt that was not seen to begin is the stored one, as the attempt may
-        have begun long before this operator.
+        The start of an attempt or wait that was not seen to begin is the stored one, as it may
+        have begun long before this operator. But a wait begins anew for a Task that is restored
+        from the trash.
         """
         known = self._first.get(key, {})
         claim = (uid, task.attempts, task.claim)
         cancel = (uid, task.cancel)
         pending, start = (uid, "pending"), (uid, "start", task.attempts)
+        running, wait = (uid, "running"), (uid, "wait", task.attempts)
         current: dict[Hashable, datetime] = {}
         if task.claim:
             current[claim] = known.get(claim, now)
@@ -66,6 +68,11 @@ class Sightings:
         elif task.started_at is not None and task.phase is Phase.RUNNING:
             began = now if pending in known else min(now, task.started_at)
             current[start] = known.get(start, began)
+            current[running] = known.get(running, now)
+        elif task.wait is not None:
+            stored = max(filter(None, (task.wait.since, task.created_at)), default=now)
+            began = now if {pending, running} & known.keys() else min(now, stored)
+            current[wait] = known.get(wait, began)
         if current:
             self._first[key] = current
         else:
@@ -74,6 +81,7 @@ class Sightings:
             claim=current.get(claim, now),
             cancel=current.get(cancel, now),
             start=current.get(start, now),
+            wait=current.get(wait, now),
         )
 
     def forget(self, key: ObjectKey) -> None:

@@ -2,7 +2,8 @@
 
 A new Task begins as Pending, and the schema allows only certain changes of phase. So the
 former phases are replayed, one write a phase. A Task that was running comes back as Pending
-with its number of attempts, because its claim ended with the old object.
+with its number of attempts, because its claim ended with the old object. One that was waiting for
+answers waits again, for the same ones; the time that it has for them begins anew.
 
 Nobody can claim the Task during the replay: either its conditions are Unknown, or it isn't
 Pending. The operator gives no verdict while the Tombstone exists.
@@ -16,6 +17,10 @@ from wegent_crds.phases import FINAL, Phase
 HOLDER: Final = "trash"
 """Holder of the Task's claim between two writes of the replay."""
 LEASE_S: Final = 3600
+OUTCOME: Final = ("completionTime", "result", "message", "usage", "ran")
+"""Fields that can't be changed after the end."""
+WAITING: Final = ("releases", "waitingFor", "waitingSince", "message", "usage", "ran")
+"""Fields of a Task that waits for people."""
 NEVER: Final = "1970-01-01T00:00:00Z"
 """Start time of an attempt whose start was not stored."""
 
@@ -39,14 +44,18 @@ def _states(kept: Mapping[str, Any], generation: int) -> Iterator[dict[str, Any]
     phase, attempts = Phase(kept.get("phase", Phase.PENDING)), kept.get("attempts", 0)
     ended, started = phase in FINAL, kept.get("startTime")
     begun = started or kept.get("completionTime") or NEVER
+    if phase is Phase.WAITING:
+        yield _claimed(attempts, begun)
+        yield _waiting(kept, attempts, generation)
+        return
     if attempts:
         if ended and started and kept.get("releases"):
             # Releases come with the end of an attempt, and the last attempt wasn't given back.
             yield _claimed(attempts - 1, begun)
-            yield _waiting(kept, attempts - 1)
+            yield _pending(kept, attempts - 1)
         yield _claimed(attempts, begun)
         if not (ended and started):
-            yield _waiting(kept, attempts)
+            yield _pending(kept, attempts)
     if ended:
         yield _ended(kept, attempts, generation)
 
@@ -63,12 +72,13 @@ def _claimed(attempts: int, started: str) -> dict[str, Any]:
     }
 
 
-def _waiting(kept: Mapping[str, Any], attempts: int) -> dict[str, Any]:
+def _pending(kept: Mapping[str, Any], attempts: int) -> dict[str, Any]:
     return {
         "phase": Phase.PENDING,
         "attempts": attempts,
         "releases": kept.get("releases", 0),
         "usage": kept.get("usage"),
+        "ran": kept.get("ran"),
         "startTime": None,
         "claim": None,
         "message": "Restored from the trash; waiting for another claim"
@@ -80,15 +90,32 @@ def _waiting(kept: Mapping[str, Any], attempts: int) -> dict[str, Any]:
     }
 
 
-def _ended(kept: Mapping[str, Any], attempts: int, generation: int) -> dict[str, Any]:
+def _waiting(kept: Mapping[str, Any], attempts: int, generation: int) -> dict[str, Any]:
+    return {
+        "phase": Phase.WAITING,
+        "attempts": attempts,
+        "startTime": None,
+        "claim": None,
+        **{field: kept.get(field) for field in WAITING},
+        **_verdict(kept, generation),
+    }
+
+
+def _verdict(kept: Mapping[str, Any], generation: int) -> dict[str, Any]:
+    """Return the former conditions, as those of this generation: no other verdict follows."""
     conditions = kept.get("conditions") or ()
+    return {
+        "observedGeneration": generation,
+        "conditions": [{**it, "observedGeneration": generation} for it in conditions],
+        "ready": kept.get("ready"),
+    }
+
+
+def _ended(kept: Mapping[str, Any], attempts: int, generation: int) -> dict[str, Any]:
     return {
         "phase": kept["phase"],
         "attempts": attempts,
         "claim": None,
-        **{field: kept.get(field) for field in ("completionTime", "result", "message", "usage")},
-        # The Task gets no further verdict. Its former conditions hold for this generation.
-        "observedGeneration": generation,
-        "conditions": [{**it, "observedGeneration": generation} for it in conditions],
-        "ready": kept.get("ready"),
+        **{field: kept.get(field) for field in OUTCOME},
+        **_verdict(kept, generation),
     }

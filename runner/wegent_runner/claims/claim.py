@@ -1,4 +1,4 @@
-"""One claim: taking it, renewing it while the work goes on, and finishing it.
+"""One claim: taking it, renewing it while the work goes on, and its end, which may be a wait.
 
 The protocol is that of docs/adr/0007-claiming-a-task.md. Each write is guarded by the resource
 version that the runner was last told of. A lease is measured by the monotonic clock, from the
@@ -9,14 +9,14 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from wegent_crds.phases import Phase
 from wegent_kube import ApiError, KubeClient, KubeError, get_or_none
 from wegent_kube.backoff import Backoff
-from wegent_runner.claims.outcome import GiveBack, Outcome
+from wegent_runner.claims.outcome import GiveBack, Outcome, possible
 from wegent_runner.claims.requests import (
     TASKS,
     bears,
@@ -54,6 +54,8 @@ class Claim:
             out. None while the work may go on.
         usage: ``status.usage`` so far, of all attempts. It is written with each renewal and with
             the Task's end, and when the Task is given back.
+        ran: ``status.ran`` of this attempt. It is written with the claim, and a change of it as
+            ``usage`` is.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Claim:
         self.cancelled = False
         self.stopped: Outcome | None = None
         self.usage: Mapping[str, Any] = task["status"].get("usage") or {}
+        self.ran: Sequence[Mapping[str, Any]] = task["status"].get("ran") or ()
 
     @classmethod
     async def take(
@@ -81,9 +84,12 @@ class Claim:
         task: Mapping[str, Any],
         holder: str,
         lease_s: int,
+        ran: Sequence[Mapping[str, Any]] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> "Claim | None":
         """Claim a Task as it was read. Return None if another writer was first.
+
+        ``ran`` has the entries of ``status.ran``; without any, those of a former attempt go.
 
         Without an answer the claim may have been written all the same. The Task is then read, and
         a claim that is there is kept.
@@ -98,6 +104,7 @@ class Claim:
             "startTime": now(),
             "claim": {"holder": holder, "leaseSeconds": lease_s, "renewedAt": now()},
             "message": None,
+            "ran": list(ran) or None,
         }
         request_s = lease_s / TRIES_PER_LEASE
         try:
@@ -134,6 +141,11 @@ class Claim:
         return int(self.task["status"]["attempts"])
 
     @property
+    def _releases(self) -> int:
+        """Number of claims that were given back on purpose so far."""
+        return int(self.task["status"].get("releases", 0))
+
+    @property
     def holder(self) -> str:
         """The runner that has the claim."""
         return str(self.task["status"]["claim"]["holder"])
@@ -163,7 +175,7 @@ class Claim:
         try:
             await self._keep(running)
             outcome = self._outcome_of(running)
-            outcome = replace(outcome, usage=outcome.usage or self.usage)
+            outcome = possible(replace(outcome, usage=outcome.usage or self.usage), self.task)
             try:
                 await self._finish(outcome)
             except KubeError as error:
@@ -247,7 +259,7 @@ class Claim:
 
     async def _renew(self) -> None:
         sent = self._clock()
-        status = {"claim": {"renewedAt": now()}, **self._usage()}
+        status = {"claim": {"renewedAt": now()}, **self._progress()}
         try:
             await self._patch(status)
         except KubeError as error:
@@ -283,8 +295,14 @@ class Claim:
         self.cancelled = bool(task["spec"].get("cancel"))
         return False
 
-    def _usage(self) -> Mapping[str, Any]:
-        return {"usage": self.usage} if self.usage else {}
+    def _progress(self) -> Mapping[str, Any]:
+        usage = {"usage": self.usage} if self.usage else {}
+        return {**usage, **self._ran()}
+
+    def _ran(self) -> Mapping[str, Any]:
+        """Return ``status.ran`` if it has changed since it was written."""
+        ran = list(self.ran)
+        return {} if ran == (self.task["status"].get("ran") or []) else {"ran": ran}
 
     async def other_task(self, name: str) -> Mapping[str, Any] | None:
         """Return another Task of the namespace, or None if it does not exist.
@@ -311,19 +329,24 @@ class Claim:
                 "phase": Phase.PENDING.value,
                 "claim": None,
                 "startTime": None,
-                "releases": self.task["status"].get("releases", 0) + 1,
+                "releases": self._releases + 1,
                 "message": message,
-                **self._usage(),
+                **self._progress(),
             }
         )
 
     async def _finish(self, outcome: Outcome) -> None:
-        """Write the outcome."""
-        ended = now()
+        """Write the outcome.
+
+        A wait is a release. If the Task was cancelled meanwhile, the operator ends it.
+        """
+        ended, waits = now(), outcome.phase is Phase.WAITING
         await self._write_until_taken(
             lambda: {
                 **outcome.status(),
-                "completionTime": ended,
+                **self._ran(),
+                "waitingSince" if waits else "completionTime": ended,
+                "releases": self._releases + int(waits),
                 "observedGeneration": self.task["metadata"]["generation"],
             }
         )

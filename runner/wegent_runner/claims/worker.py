@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
+from wegent_crds.phases import Phase
 from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_runner.claims.claim import RENEWALS_PER_LEASE, Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
@@ -19,7 +20,17 @@ from wegent_runner.telemetry.observer import Observer, stopwatch
 
 logger = logging.getLogger(__name__)
 
-P = TypeVar("P")
+
+class Runnable(Protocol):
+    """The plan of a run, as far as its claim needs it."""
+
+    @property
+    def ran(self) -> Sequence[Mapping[str, Any]]:
+        """Return ``status.ran``: the objects that the run uses."""
+        ...
+
+
+P = TypeVar("P", bound=Runnable)
 PAUSE_AFTER_ERROR_S: Final = 1.0
 GIVE_BACK_S: Final = 8.0
 """Seconds in which the runs that are late at the end of the program are stopped and given back."""
@@ -38,7 +49,7 @@ class Worker(Generic[P]):
         plan: returns the plan of a Task, or None if this runner doesn't serve it.
         run: runs a claimed Task by its plan.
         close: ends the log of a claimed Task: with the outcome that is written, or with None if
-            the Task goes on elsewhere or later.
+            the Task goes on elsewhere or later, for example after an answer.
         observer: is told of each claim and its end.
         able: returns when Tasks may be claimed: when the store works.
         settings: the runner's name, its slots, and the duration of a lease.
@@ -167,7 +178,8 @@ class Worker(Generic[P]):
         try:
             end = await claim.run(self._run(claim, plan))
         finally:
-            self._close(claim, end)
+            # A Task that waits goes on in another attempt, with another log.
+            self._close(claim, None if end is None or end.phase is Phase.WAITING else end)
         return end
 
     async def _claim(self, pending: PendingTask) -> tuple[Claim, P] | None:
@@ -183,14 +195,18 @@ class Worker(Generic[P]):
             return None
         if self._draining:
             return None
-        claim = await self._take(task)
+        claim = await self._take(task, plan.ran)
         if claim is None:
             self._claims.labels("lost_race").inc()
             return None
         return claim, plan
 
-    async def _take(self, task: Mapping[str, Any]) -> Claim | None:
-        taking = asyncio.create_task(Claim.take(self._client, task, self._holder, self._lease_s))
+    async def _take(
+        self, task: Mapping[str, Any], ran: Sequence[Mapping[str, Any]]
+    ) -> Claim | None:
+        taking = asyncio.create_task(
+            Claim.take(self._client, task, self._holder, self._lease_s, ran)
+        )
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:

@@ -15,9 +15,8 @@ def turns_of(transcripts: Sequence[Transcript]) -> list[Turn]:
     turns: list[Turn] = []
     for transcript in transcripts:
         turns += [Turn(turn["role"], turn["content"]) for turn in transcript.history]
-        answer = "\n\n".join(item.text for item in transcript.items if item.text)
-        if answer:  # an LLM expects user and assistant in turn
-            turns += [Turn("user", transcript.prompt), Turn("assistant", answer)]
+        if transcript.answer:  # an LLM expects user and assistant in turn
+            turns += [Turn("user", transcript.prompt), Turn("assistant", transcript.answer)]
     return turns
 
 

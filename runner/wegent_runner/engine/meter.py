@@ -17,11 +17,17 @@ class BudgetExceeded(Exception):  # noqa: N818 - names the event
 
 
 class Meter:
-    """Counts the usage of a claimed Task, and tells the claim of it."""
+    """Counts the usage of a claimed Task, and tells the claim of it.
+
+    Attributes:
+        usage: Tokens, cost and requests.
+        tool_calls: Number of calls of tools.
+    """
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self.usage = usage_of(claim.usage)
+        self.tool_calls: int = claim.usage.get("toolCalls", 0)
         # An attempt whose runner was killed has made a request that may not have been written.
         status = claim.task["status"]
         killed = status.get("attempts", 1) - status.get("releases", 0) - 1
@@ -40,12 +46,12 @@ class Meter:
                     f" (spec.budget.{field})"
                 )
         self.usage.model_requests += 1
-        self._claim.usage = status_usage(self.usage)
+        self._tell()
 
     def drop_request(self) -> None:
         """Take back a counted request that was not sent after all."""
         self.usage.model_requests -= 1
-        self._claim.usage = status_usage(self.usage)
+        self._tell()
 
     def end_request(self, used: Usage) -> None:
         """Add the usage of a request.
@@ -54,7 +60,7 @@ class Meter:
             BudgetExceeded: the request has exceeded the budget.
         """
         self.usage.add(used)
-        self._claim.usage = status_usage(self.usage)
+        self._tell()
         for field, total, limit in self._limits():
             if total > limit:
                 raise BudgetExceeded(
@@ -62,10 +68,40 @@ class Meter:
                     f" (spec.budget.{field})"
                 )
 
+    def begin_tool_call(self) -> None:
+        """Count a call of a tool that is about to be made.
+
+        Raises:
+            BudgetExceeded: the budget has no room for a call.
+        """
+        limit = self._budget.get("toolCalls")
+        if limit is not None and self.tool_calls >= limit:
+            raise BudgetExceeded(
+                f"BudgetExceeded: no call of a tool is left, as {self.tool_calls} of {limit} are"
+                " used (spec.budget.toolCalls)"
+            )
+        self.tool_calls += 1
+        self._tell()
+
+    def resume_tool_calls(self, stored: int) -> None:
+        """Take over the calls that are stored, of which a killed attempt may not have written all.
+
+        Args:
+            stored: Number of calls in the transcript that were begun by earlier attempts.
+        """
+        self.tool_calls = max(self.tool_calls, stored)
+        self._tell()
+
+    @property
+    def _budget(self) -> Mapping[str, Any]:
+        return self._claim.task["spec"].get("budget") or {}
+
+    def _tell(self) -> None:
+        self._claim.usage = status_usage(self.usage, self.tool_calls)
+
     def _limits(self) -> list[tuple[str, Decimal, Decimal]]:
-        """Return each limit of the budget: its field, the used amount, and the limit."""
-        budget = self._claim.task["spec"].get("budget") or {}
-        usage = self.usage
+        """Return each limit of requests: its field, the used amount, and the limit."""
+        budget, usage = self._budget, self.usage
         used = {
             "totalTokens": Decimal(usage.input_tokens + usage.output_tokens),
             "costUSD": usage.cost_usd or Decimal(0),
@@ -90,13 +126,14 @@ def usage_of(status: Mapping[str, Any]) -> Usage:
     )
 
 
-def status_usage(usage: Usage) -> Mapping[str, Any]:
+def status_usage(usage: Usage, tool_calls: int = 0) -> Mapping[str, Any]:
     """Return a usage as ``status.usage``."""
     status: dict[str, Any] = {
         "inputTokens": usage.input_tokens,
         "outputTokens": usage.output_tokens,
         "cachedInputTokens": usage.cached_input_tokens,
         "modelRequests": usage.model_requests,
+        "toolCalls": tool_calls,
     }
     if usage.cost_usd is not None:
         status["costUSD"] = f"{usage.cost_usd:.6f}"

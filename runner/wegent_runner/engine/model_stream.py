@@ -1,10 +1,11 @@
 """One streamed call of one Model. All that depends on pydantic-ai's streams is here."""
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import httpx2
 from pydantic_ai import exceptions as ai
@@ -19,10 +20,12 @@ from pydantic_ai.messages import (
     TextPart,
     TextPartDelta,
     ToolCallPart,
+    ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.models import StreamedResponse
+from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.instrumented import InstrumentationSettings
+from pydantic_ai.tools import ToolDefinition
 
 from wegent_crds.conditions import Reason
 from wegent_kube import KubeError
@@ -38,10 +41,12 @@ from wegent_runner.engine.key_condition import USABLE, KeyConditions, not_usable
 from wegent_runner.engine.keys import KeyNotUsable, Keys
 from wegent_runner.engine.providers import base_url, model_of, settings_of
 from wegent_runner.engine.redaction import Redactor, struck
+from wegent_runner.engine.tools import ToolSpec
 from wegent_runner.plan.plan import ModelPlan
-from wegent_runner.runs.text import StorableText
+from wegent_runner.runs.text import StorableText, storable
 
 CONNECT_TIMEOUT_S: Final = 10.0
+MAX_CALL_ID_CHARACTERS: Final = 256
 MAX_TOKENS: Final = 10**9
 """Tokens that one call may be counted with. No context is longer."""
 KEY_FAULTS: Final = frozenset({Reason.KEY_NOT_USABLE.value, Reason.KEY_REFUSED.value})
@@ -55,6 +60,47 @@ class Turn:
     role: str
     """``user`` or ``assistant``."""
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """A call of a tool that an LLM asks for.
+
+    Attributes:
+        id: The provider's id of the call; unique in its answer.
+        name: Name of the tool. It may be one that does not exist.
+        arguments: JSON, as the LLM wrote it. It may be invalid.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """An answer with calls of tools, and their results in the same order."""
+
+    text: str
+    calls: tuple[CallRequest, ...]
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """All that an LLM is told in one call.
+
+    Attributes:
+        instructions: The system prompt.
+        messages: The conversation, the oldest first.
+        tools: The tools that it may call.
+        must_call: True if it has to call one.
+    """
+
+    instructions: str
+    messages: Sequence[Turn | Called]
+    tools: Sequence[ToolSpec] = ()
+    must_call: bool = False
 
 
 @dataclass(slots=True)
@@ -87,6 +133,7 @@ class Done:
 
     usage: Usage
     truncated: bool
+    calls: tuple[CallRequest, ...] = field(default=())
 
 
 class ModelCaller:
@@ -126,7 +173,7 @@ class ModelCaller:
         await self._http.aclose()
 
     async def stream(
-        self, plan: ModelPlan, instructions: str, turns: Sequence[Turn], request_id: str
+        self, plan: ModelPlan, told: ModelInput, request_id: str
     ) -> AsyncGenerator[str | Done, None]:
         """Yield the deltas of the answer, and at last its ``Done``.
 
@@ -142,13 +189,14 @@ class ModelCaller:
             model = model_of(plan, key, self._http)
             opened = model_request_stream(
                 model,
-                _messages(instructions, turns),
-                model_settings=settings_of(plan, request_id),
+                _messages(told),
+                model_settings=settings_of(plan, request_id, must_call=told.must_call),
+                model_request_parameters=_parameters(told.tools),
                 instrument=self._instrument,
             )
             async with _mapped(opened, plan, key) as response:
                 async for event in response:
-                    if piece := text.feed(redactor.feed(_text(event, plan, key))):
+                    if piece := text.feed(redactor.feed(_text(event, plan, key, told))):
                         yield piece
                 answer = response.get()
                 rest = redactor.feed(_refusal(answer)) + redactor.flush()
@@ -158,7 +206,7 @@ class ModelCaller:
                     raise cut_answer(plan.name)
                 if answer.finish_reason == "error":
                     raise failed_answer(plan.name)
-                done = _done(answer, plan)
+                done = _done(answer, plan, key)
                 if self._conditions is not None:
                     await self._conditions.report(plan, USABLE, "the API key works again")
                 yield done
@@ -199,13 +247,17 @@ class ModelCaller:
         await self._conditions.report(plan, verdict, str(error))
 
 
-def _text(event: ModelResponseStreamEvent, plan: ModelPlan, key: str | None) -> str:
+def _text(
+    event: ModelResponseStreamEvent, plan: ModelPlan, key: str | None, told: ModelInput
+) -> str:
     """Return the text that an event adds to the answer.
 
     Raises:
         CallFailed: the answer calls a tool, and none was offered.
     """
     if isinstance(event, PartStartEvent) and isinstance(event.part, ToolCallPart):
+        if told.tools:
+            return ""
         raise unexpected_tool_call(plan.name, struck(event.part.tool_name, key))
     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
         return event.part.content
@@ -239,16 +291,67 @@ async def _mapped(
         raise failure_of(error, plan.name, key) from None  # the cause may hold the key
 
 
-def _messages(instructions: str, turns: Sequence[Turn]) -> list[ModelMessage]:
+def _parameters(tools: Sequence[ToolSpec]) -> ModelRequestParameters:
+    return ModelRequestParameters(
+        function_tools=[
+            ToolDefinition(
+                name=tool.name,
+                description=tool.description,
+                parameters_json_schema=dict(tool.parameters),
+                strict=False,
+            )
+            for tool in tools
+        ]
+    )
+
+
+def _messages(told: ModelInput) -> list[ModelMessage]:
     messages: list[ModelMessage] = []
-    for turn in turns:
-        if turn.role == "user":
+    for message in told.messages:
+        if isinstance(message, Called):
+            messages += _called(message, told.instructions)
+        elif message.role == "user":
             messages.append(
-                ModelRequest(parts=[UserPromptPart(turn.text)], instructions=instructions)
+                ModelRequest(parts=[UserPromptPart(message.text)], instructions=told.instructions)
             )
         else:
-            messages.append(ModelResponse(parts=[TextPart(turn.text)]))
+            messages.append(ModelResponse(parts=[TextPart(message.text)]))
     return messages
+
+
+def _called(step: Called, instructions: str) -> list[ModelMessage]:
+    text = [TextPart(step.text)] if step.text else []
+    calls = [
+        ToolCallPart(call.name, call.arguments or "{}", tool_call_id=call.id) for call in step.calls
+    ]
+    results = [
+        ToolReturnPart(call.name, result, tool_call_id=call.id)
+        for call, result in zip(step.calls, step.results, strict=True)
+    ]
+    return [
+        ModelResponse(parts=[*text, *calls]),
+        ModelRequest(parts=results, instructions=instructions),
+    ]
+
+
+def _calls(answer: ModelResponse, key: str | None) -> tuple[CallRequest, ...]:
+    """Return the calls of an answer. Ids that are missing, or not unique, are replaced."""
+    calls: dict[str, CallRequest] = {}
+    for number, part in enumerate(answer.tool_calls):
+        call_id = part.tool_call_id
+        if not call_id or call_id in calls or len(call_id) > MAX_CALL_ID_CHARACTERS:
+            call_id = f"call_{number}"
+        calls[call_id] = CallRequest(
+            struck(storable(call_id), key),
+            struck(storable(part.tool_name), key),
+            struck(storable(_written(part.args)), key),
+        )
+    return tuple(calls.values())
+
+
+def _written(arguments: str | dict[str, Any] | None) -> str:
+    """Return the arguments of a call as the LLM wrote them. pydantic-ai replaces invalid JSON."""
+    return arguments if isinstance(arguments, str) else json.dumps(arguments or {})
 
 
 def _has_ended(response: ModelResponse) -> bool:
@@ -261,7 +364,7 @@ def _has_ended(response: ModelResponse) -> bool:
     return told is not None or response.finish_reason == "content_filter"
 
 
-def _done(response: ModelResponse, plan: ModelPlan) -> Done:
+def _done(response: ModelResponse, plan: ModelPlan, key: str | None) -> Done:
     used = response.usage
     return Done(
         Usage(
@@ -271,6 +374,7 @@ def _done(response: ModelResponse, plan: ModelPlan) -> Done:
             cost_usd=_cost(response, plan),
         ),
         truncated=response.finish_reason == "length",
+        calls=_calls(response, key),
     )
 
 

@@ -12,7 +12,7 @@ from wegent_kube import KubeClient
 from wegent_kube.errors import get_or_none
 from wegent_kube.resources import resource_of
 from wegent_runner.engine.failures import CallFailed
-from wegent_runner.engine.model_stream import Done, ModelCaller, Turn, Usage
+from wegent_runner.engine.model_stream import Done, ModelCaller, ModelInput, Turn, Usage
 from wegent_runner.plan.plan import ModelPlan, model_plan
 from wegent_runner.telemetry.observer import Observer, stopwatch
 
@@ -89,7 +89,7 @@ class ModelTester:
         first_s: float | None = None
         usage = Usage()
         stream: AsyncGenerator[str | Done, None] = self._caller.stream(
-            plan, INSTRUCTIONS, [Turn("user", PROMPT)], request_id
+            plan, ModelInput(INSTRUCTIONS, [Turn("user", PROMPT)]), request_id
         )
         async with aclosing(stream):
             async for piece in stream:

@@ -89,8 +89,11 @@ def model_of(plan: ModelPlan, key: str | None, http: httpx2.AsyncClient) -> Mode
     return OpenAIChatModel(plan.model, provider=openai)
 
 
-def settings_of(plan: ModelPlan, request_id: str) -> ModelSettings:
-    """Return the parameters of a call; those that the Model leaves out are the provider's."""
+def settings_of(plan: ModelPlan, request_id: str, *, must_call: bool = False) -> ModelSettings:
+    """Return the parameters of a call; those that the Model leaves out are the provider's.
+
+    With ``must_call``, the LLM has to call a tool.
+    """
     settings = ModelSettings(extra_headers=dict.fromkeys(REQUEST_ID_HEADERS, request_id))
     if plan.temperature is not None:
         settings["temperature"] = plan.temperature
@@ -98,4 +101,6 @@ def settings_of(plan: ModelPlan, request_id: str) -> ModelSettings:
         settings["top_p"] = plan.top_p
     if plan.max_tokens is not None:
         settings["max_tokens"] = plan.max_tokens
+    if must_call:
+        settings["tool_choice"] = "required"
     return settings

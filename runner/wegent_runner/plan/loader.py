@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, Final
 
 from wegent_crds.access import access_from, is_let_in, is_open
 from wegent_crds.registry import BY_PLURAL
@@ -18,6 +18,7 @@ from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import NAMESPACES, resource_of
 from wegent_runner.plan.models import bound_model
 from wegent_runner.plan.plan import (
+    MemberPlan,
     NotServed,
     NotSettled,
     Plan,
@@ -25,13 +26,20 @@ from wegent_runner.plan.plan import (
     check_served,
     check_settled,
     history_of,
-    member_of,
+    leader_of,
+    member_plan,
+    members_of,
+    mode_of,
     request_id_of,
 )
+from wegent_runner.plan.tools import mcp_servers_of, skills_of
+from wegent_runner.runs.used import used_object, used_objects
 
 logger = logging.getLogger(__name__)
 
 Body = Mapping[str, Any]
+BOTS_AT_ONCE: Final = 8
+"""Bots that are read at once, of all Tasks together."""
 
 
 class PlanLoader:
@@ -45,6 +53,7 @@ class PlanLoader:
     def __init__(self, client: KubeClient, shared_namespaces: AbstractSet[str]) -> None:
         self._client = client
         self._shared = shared_namespaces
+        self._at_once = asyncio.Semaphore(BOTS_AT_ONCE)
 
     async def plan(self, task: Body) -> Plan | None:
         """Return the plan of a Task, or None if this runner doesn't serve it.
@@ -59,40 +68,28 @@ class PlanLoader:
         """
         check_settled(task)
         spec, home = task["spec"], task["metadata"]["namespace"]
-        named = [(task, spec)]
-        """The objects that may name the Model, in the order in which they do."""
         try:
             if "teamRef" in spec:
-                team = await self._get("teams", home, spec["teamRef"])
-                member = member_of(team)
-                team_home, team_prompt = team["metadata"]["namespace"], member.get("prompt")
-                bot = await self._get("bots", team_home, member)
-                named.append((team, member))
+                referrer = await self._get("teams", home, spec["teamRef"])
+                mode, members = mode_of(referrer), members_of(referrer)
+                leads = [] if mode == "pipeline" else [leader_of(referrer)]
+                used_team = used_object("teams", referrer)
             else:
-                bot, team_prompt = await self._get("bots", home, spec["botRef"]), None
-            namespace, parts = bot["metadata"]["namespace"], bot["spec"]
-            # First, since no other part matters if another kind of runner serves the Task.
-            shell = await self._get("shells", namespace, parts["shellRef"])
-            check_served(shell)
-            model_home, model_ref = bound_model([*named, (bot, parts)], self._shared)
-            ghost, model = await asyncio.gather(
-                self._get("ghosts", namespace, parts["ghostRef"]),
-                self._get("models", model_home, model_ref),
-            )
-            fallbacks = await asyncio.gather(
-                *(
-                    self._get("models", model["metadata"]["namespace"], reference)
-                    for reference in model["spec"].get("fallbackRefs") or ()
-                )
+                used_team = None
+                mode, members, leads, referrer = "solo", [], [spec["botRef"]], task
+            loaded = await asyncio.gather(
+                *(self._member(task, referrer, it) for it in (*leads, *members))
             )
             return Plan(
                 prompt=spec["prompt"],
                 request_id=request_id_of(task),
-                bot=bot_plan(
-                    bot, ghost, (model, *fallbacks), team_prompt, spec.get("instructions")
-                ),
+                bot=loaded[0].bot,
+                mode=mode,
+                members=tuple(loaded[len(leads) :]),
+                team=used_team,
                 previous=(spec.get("previousTaskRef") or {}).get("name"),
                 history=history_of(spec),
+                output_schema=spec.get("outputSchema"),
             )
         except NotServed as verdict:
             logger.debug("%s/%s: not run here: %s", home, task["metadata"]["name"], verdict)
@@ -101,6 +98,61 @@ class PlanLoader:
             if error.is_not_found:  # the operator will say so on the Task
                 raise NotSettled(str(error)) from error
             raise
+
+    async def _member(self, task: Body, referrer: Body, member: Body) -> MemberPlan:
+        """Return the plan of one Bot.
+
+        Args:
+            task: The Task.
+            referrer: The object that refers to the Bot: the Team, or the Task itself.
+            member: The reference: an entry of a Team's list, or a Task's ``botRef``.
+
+        Raises:
+            KubeError, NotServed, NotSettled: as ``_get``.
+        """
+        async with self._at_once:
+            bot = await self._get("bots", referrer["metadata"]["namespace"], member)
+            namespace, parts = bot["metadata"]["namespace"], bot["spec"]
+            # First, since no other part matters if another kind of runner serves the Task.
+            shell = await self._get("shells", namespace, parts["shellRef"])
+            check_served(shell)
+            naming = (task, task["spec"]), (referrer, member), (bot, parts)
+            model_home, model_ref = bound_model(naming, self._shared)
+            ghost, model = await asyncio.gather(
+                self._get("ghosts", namespace, parts["ghostRef"]),
+                self._get("models", model_home, model_ref),
+            )
+            skills, fallbacks = await asyncio.gather(
+                self._listed("skills", ghost, "skillRefs"),
+                self._listed("models", model, "fallbackRefs"),
+            )
+        plan = bot_plan(
+            bot,
+            ghost,
+            (model, *fallbacks),
+            member.get("prompt") if member.get("contextPassing") != "none" else None,
+            task["spec"].get("instructions"),
+            mcp_servers=mcp_servers_of(ghost, skills),
+            skills=skills_of(skills),
+            used=used_objects(
+                ("bots", bot),
+                ("ghosts", ghost),
+                ("models", model),
+                ("shells", shell),
+                *(("skills", it) for it in skills),
+            ),
+        )
+        return member_plan(member, bot, plan)
+
+    async def _listed(self, plural: str, referrer: Body, field: str) -> list[Body]:
+        """Return the referents in a list of an object's spec, in its order.
+
+        Raises:
+            KubeError, NotServed, NotSettled: as ``_get``.
+        """
+        home = referrer["metadata"]["namespace"]
+        references = referrer["spec"].get(field) or ()
+        return await asyncio.gather(*(self._get(plural, home, it) for it in references))
 
     async def _get(self, plural: str, home: str, reference: Mapping[str, Any]) -> Body:
         """Return the referent of an object in the namespace ``home``.

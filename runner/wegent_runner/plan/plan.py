@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from wegent_crds.conditions import (
@@ -12,12 +12,14 @@ from wegent_crds.conditions import (
     find_condition,
 )
 from wegent_crds.well_known import REQUEST_ID
+from wegent_runner.runs.used import UsedObject, in_order, short_entries, used_object
 
 ApiFormat = Literal["chat", "responses", "messages"]
 REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Form of a request id, as the API proxy takes it from clients."""
 SERVED_SHELLS: Final = frozenset({"Chat"})
-SERVED_MODES: Final = frozenset({"solo"})
+Mode = Literal["solo", "pipeline", "route", "coordinate", "collaborate"]
+ContextPassing = Literal["none", "original", "previous", "all"]
 
 
 class NotServed(Exception):  # noqa: N818 - names the verdict
@@ -30,7 +32,7 @@ class NotSettled(Exception):  # noqa: N818 - names the verdict
 
 @dataclass(frozen=True, slots=True)
 class SecretKey:
-    """The place of an API key."""
+    """The place of an API key, or of the value of a header."""
 
     namespace: str
     name: str
@@ -59,7 +61,10 @@ class ModelPlan:
     Attributes:
         name: ``namespace/name`` of the Model, for messages.
         base_url: None for the provider's own.
+        max_concurrent_requests: Maximum number of calls at once over all runners; None for no
+            limit.
         read: The version of the Model; None if it isn't known.
+        used: The same, for the record of the run.
     """
 
     name: str
@@ -71,7 +76,57 @@ class ModelPlan:
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    max_concurrent_requests: int | None = None
     read: ModelVersion | None = None
+    used: UsedObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class McpServerPlan:
+    """An MCP server with the tools of a Bot.
+
+    Attributes:
+        name: Name in ``spec.mcpServers`` of the Ghost or Skill, unique in the Bot.
+        url: None for stdio.
+        headers: Headers of each request, by name.
+        headers_from: Headers of each request whose values are in Secrets, by name.
+        allowed_tools: Names of the tools to offer; None for all.
+        require_approval: Names of the tools whose calls a person must approve; ``*`` for all.
+        required: True if the run fails without the server.
+        timeout_s: Seconds for the connection, and for each call.
+        command: None unless the transport is stdio.
+        env: Environment variables of the command, by name.
+    """
+
+    name: str
+    transport: Literal["http", "sse", "stdio"]
+    url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    headers_from: Mapping[str, SecretKey] = field(default_factory=dict)
+    allowed_tools: tuple[str, ...] | None = None
+    require_approval: tuple[str, ...] = ()
+    required: bool = False
+    timeout_s: float = 30.0
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SkillPlan:
+    """A Skill of a Bot.
+
+    Attributes:
+        name: Name of the Skill, or ``namespace/name`` if another Skill of the Bot has that name.
+        description: Its purpose, which the LLM always sees.
+        content: Its instructions, which the LLM reads when it needs them; may be empty.
+        files: Texts that the content refers to, by relative path.
+    """
+
+    name: str
+    description: str
+    content: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +138,35 @@ class BotPlan:
         instructions: System prompt of its Ghost, the Team's prompt for it, and the Task's
             instructions.
         models: The Bot's Model, and those to fall back to, in order.
+        mcp_servers: Servers of its Ghost, then those that the Ghost's Skills bring.
+        skills: Skills of its Ghost, in the Ghost's order.
+        used: The objects that the plan is made of, without Models to fall back to.
     """
 
     name: str
     instructions: str
     models: tuple[ModelPlan, ...]
+    mcp_servers: tuple[McpServerPlan, ...] = ()
+    skills: tuple[SkillPlan, ...] = ()
+    used: tuple[UsedObject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPlan:
+    """A member of a Team.
+
+    Attributes:
+        about: Description of its Bot, for the leader; may be empty.
+        prompt: The Team's prompt for it. It is the input of a stage whose ``context`` is none.
+        context: What a stage of a pipeline is given of the others.
+        requires_confirmation: True if a person must confirm the stage.
+    """
+
+    bot: BotPlan
+    about: str = ""
+    prompt: str = ""
+    context: ContextPassing = "previous"
+    requires_confirmation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +183,15 @@ class Plan:
 
     Attributes:
         prompt: The Task's prompt.
-        bot: The Bot that answers.
+        bot: The Bot that leads, or works alone. In a pipeline, the first.
         previous: Name of the Task whose conversation goes on, in the Task's namespace.
         history: Turns between the previous Task's transcript and the prompt.
         request_id: Id that all calls of LLMs bear.
+        output_schema: JSON Schema of the result; None for a text.
+        mode: How the Bots of a Team work together.
+        members: In a pipeline, all Bots in their order; else those that don't lead. None in the
+            mode solo.
+        team: The Team, if the Task names one.
     """
 
     prompt: str
@@ -115,20 +199,62 @@ class Plan:
     request_id: str
     previous: str | None = None
     history: tuple[PastTurn, ...] = ()
+    output_schema: Mapping[str, Any] | None = None
+    mode: Mode = "solo"
+    members: tuple[MemberPlan, ...] = ()
+    team: UsedObject | None = None
+
+    @property
+    def used(self) -> tuple[UsedObject, ...]:
+        """The objects that the plan is made of, each once, without Models to fall back to."""
+        bots = (self.bot, *(it.bot for it in self.members))
+        team = (self.team,) if self.team else ()
+        return in_order([*team, *(used for bot in bots for used in bot.used)])
+
+    @property
+    def ran(self) -> list[dict[str, Any]]:
+        """Entries of ``status.ran``."""
+        return short_entries(it.version for it in self.used)
 
 
-def member_of(team: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the member of a ``solo`` Team that does the work: the leader, or else the first.
+def leader_of(team: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the member of a Team that leads: the leader, or else the first."""
+    bots = team["spec"]["bots"]
+    leader: Mapping[str, Any] = next((it for it in bots if it.get("role") == "leader"), bots[0])
+    return leader
 
-    Raises:
-        NotServed: the Team has another mode.
+
+def members_of(team: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the members of a Team that have work besides the leader's, in their order.
+
+    In a pipeline, these are all members. A solo Team has none.
     """
-    spec = team["spec"]
-    if spec.get("collaborationMode", "solo") not in SERVED_MODES:
-        raise NotServed(f"collaborationMode {spec['collaborationMode']}")
-    leaders = (it for it in spec["bots"] if it.get("role") == "leader")
-    member: Mapping[str, Any] = next(leaders, spec["bots"][0])
-    return member
+    bots: list[Mapping[str, Any]] = team["spec"]["bots"]
+    match mode_of(team):
+        case "solo":
+            return []
+        case "pipeline":
+            return bots
+        case _:
+            leader = leader_of(team)
+            return [bot for bot in bots if bot is not leader]
+
+
+def mode_of(team: Mapping[str, Any]) -> Mode:
+    """Return the mode of a Team."""
+    mode: Mode = team["spec"].get("collaborationMode", "solo")
+    return mode
+
+
+def member_plan(member: Mapping[str, Any], bot: Mapping[str, Any], plan: BotPlan) -> MemberPlan:
+    """Return the plan of a member, from its entry in the Team and its Bot."""
+    return MemberPlan(
+        plan,
+        about=bot["spec"].get("description") or "",
+        prompt=member.get("prompt") or "",
+        context=member.get("contextPassing") or "previous",
+        requires_confirmation=bool(member.get("requireConfirmation")),
+    )
 
 
 def check_served(shell: Mapping[str, Any]) -> None:
@@ -146,8 +272,11 @@ def bot_plan(
     ghost: Mapping[str, Any],
     models: tuple[Mapping[str, Any], ...],
     *further: str | None,
+    mcp_servers: tuple[McpServerPlan, ...] = (),
+    skills: tuple[SkillPlan, ...] = (),
+    used: tuple[UsedObject, ...] = (),
 ) -> BotPlan:
-    """Return the plan of a Bot with its parts.
+    """Return the plan of a Bot with its parts, which are the objects ``used``.
 
     ``further`` instructions follow the Ghost's: those of the Team for this Bot, and of the Task.
     """
@@ -156,6 +285,9 @@ def bot_plan(
         name=full_name(bot),
         instructions="\n\n".join(instructions),
         models=tuple(map(model_plan, models)),
+        mcp_servers=mcp_servers,
+        skills=skills,
+        used=used,
     )
 
 
@@ -174,7 +306,9 @@ def model_plan(model: Mapping[str, Any]) -> ModelPlan:
         temperature=spec.get("temperature"),
         top_p=spec.get("topP"),
         max_tokens=spec.get("maxTokens"),
+        max_concurrent_requests=spec.get("maxConcurrentRequests"),
         read=model_version(model),
+        used=used_object("models", model),
     )
 
 

@@ -8,18 +8,24 @@ character as it comes, and none of them can hold up the run.
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
 from wegent_runner.runs.items import (
     BEFORE_TEXT,
     FIRST_POSITION,
+    MAIN,
+    UNPLACED,
+    AnyItem,
     Event,
+    Item,
     Message,
     Status,
+    ToolResult,
     closing,
     delta,
+    events_of,
     opening,
     restarted,
 )
@@ -40,16 +46,15 @@ class LogFull(Exception):  # noqa: N818 - names the event
 class _Open:
     """The message that is being written."""
 
-    index: int
-    start: int
-    bot: str
+    head: Message
+    """The message without its text."""
     blocks: list[str] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     """Position at the end of each block."""
 
     @property
     def end(self) -> int:
-        return self.ends[-1] if self.ends else self.start + BEFORE_TEXT
+        return self.ends[-1] if self.ends else self.head.start + BEFORE_TEXT
 
     def append(self, text: str) -> None:
         """Append text."""
@@ -66,22 +71,24 @@ class _Open:
         if first == len(self.ends):
             return ""
         last = bisect_left(self.ends, position + READ_POSITIONS)
-        before = self.ends[first - 1] if first else self.start + BEFORE_TEXT
+        before = self.ends[first - 1] if first else self.head.start + BEFORE_TEXT
         return "".join(self.blocks[first : last + 1])[position - before :]
 
     def events_after(self, position: int) -> Iterator[Event]:
         """Yield some events after a position."""
-        yield from _unread(opening(self.index, self.start, self.bot), position)
-        since = max(position, self.start + BEFORE_TEXT)
-        yield from _deltas(self.index, since, self.text_after(since))
+        yield from _unread(opening(self.head), position)
+        since = max(position, self.head.start + BEFORE_TEXT)
+        yield from _deltas(self.head, since, self.text_after(since))
 
 
 class RunLog:
     """The events of one attempt at a Task.
 
+    One message at a time is streamed. All other items are added whole, between messages.
+
     A message that was begun and dropped leaves a gap: its positions are never used again. A reader
     whose position is inside a gap has a part of the dropped text. Gaps follow from the positions of
-    the messages, so a stored log has them too.
+    the items, so a stored log has them too.
 
     Args:
         attempt: Number of the attempt, from 1.
@@ -90,22 +97,24 @@ class RunLog:
     """
 
     def __init__(
-        self, attempt: int, carried: Sequence[Message] = (), *, max_characters: int = 1 << 20
+        self, attempt: int, carried: Sequence[Item] = (), *, max_characters: int = 1 << 20
     ) -> None:
         self.attempt = attempt
-        self._messages = list(carried)
+        self._items = list(carried)
+        self._places = sum(not isinstance(item, ToolResult) for item in carried)
+        """Number of items in the output of OpenAI's API."""
         self._open: _Open | None = None
         self._tail = carried[-1].end if carried else FIRST_POSITION
-        """Position after the last finished or dropped message."""
+        """Position after the last finished or dropped item."""
         self._ended: Event | None = None
         self._abandoned = False
-        self._room = max_characters - sum(len(message.text) for message in carried)
+        self._room = max_characters - sum(len(item.text) for item in carried)
         self._more: asyncio.Event = asyncio.Event()
 
     @property
-    def messages(self) -> Sequence[Message]:
-        """The finished messages."""
-        return self._messages
+    def items(self) -> Sequence[Item]:
+        """The finished items."""
+        return self._items
 
     @property
     def ended(self) -> bool:
@@ -123,6 +132,11 @@ class RunLog:
         return self._open is not None
 
     @property
+    def room(self) -> int:
+        """Number of characters that the run may still produce."""
+        return self._room
+
+    @property
     def end(self) -> int:
         """Position of the newest event or character."""
         if self._ended is not None:
@@ -133,9 +147,12 @@ class RunLog:
     def _ended_at(self) -> int | None:
         return None if self._ended is None else self._ended.position
 
-    def begin(self, bot: str = "") -> None:
-        """Begin a message of a Bot."""
-        self._open = _Open(len(self._messages), self.end, bot)
+    def begin(
+        self, bot: str = "", *, thread: str = MAIN, step: int = 0, final: bool = True
+    ) -> None:
+        """Begin a message. The parameters are those of the message."""
+        head = Message(*UNPLACED, "", bot=bot, thread=thread, step=step, final=final)
+        self._open = _Open(self._placed(head))
         self._notify()
 
     def append(self, text: str) -> None:
@@ -148,9 +165,7 @@ class RunLog:
             return
         if self._open is None:
             raise RuntimeError("no message is being written")
-        if len(text) > self._room:
-            raise LogFull
-        self._room -= len(text)
+        self._take_room(text)
         self._open.append(text)
         self._notify()
 
@@ -160,23 +175,60 @@ class RunLog:
         Readers who have a part of it are told to drop it too, by ``run.restarted``.
         """
         if self._open is not None:
-            self._room += self._open.end - self._open.start - BEFORE_TEXT
+            self._room += self._open.end - self._open.head.start - BEFORE_TEXT
             self._tail = self._open.end + 1
             self._open = None
             self._notify()
 
-    def finish(self, status: Status = "completed") -> Message:
+    def finish(self, status: Status = "completed", *, stopped: bool = False) -> Message:
         """Finish the message that is being written, and return it."""
         if self._open is None:
             raise RuntimeError("no message is being written")
-        current = self._open
-        text = "".join(current.blocks)
-        message = Message(current.index, self.attempt, current.start, text, status, current.bot)
-        self._messages.append(message)
-        self._tail = message.end
+        text = "".join(self._open.blocks)
+        message = replace(self._open.head, text=text, status=status, stopped=stopped)
         self._open = None
-        self._notify()
+        self._finished(message)
         return message
+
+    def add(self, item: AnyItem) -> AnyItem:
+        """Add an item that is not streamed.
+
+        Args:
+            item: the item, ``UNPLACED``.
+
+        Returns:
+            The item with its index, attempt, start and place.
+
+        Raises:
+            LogFull: the run would exceed its maximum length.
+        """
+        placed = self._placed(item)
+        self._take_room(item.text)
+        self._finished(placed)
+        return placed
+
+    def _placed(self, item: AnyItem) -> AnyItem:
+        """Return an item as the next one of this log."""
+        if self._open is not None:
+            raise RuntimeError("a message is being written")
+        return replace(
+            item,
+            index=len(self._items),
+            attempt=self.attempt,
+            start=self._tail,
+            place=item.call.place if isinstance(item, ToolResult) else self._places,
+        )
+
+    def _finished(self, item: Item) -> None:
+        self._items.append(item)
+        self._places += not isinstance(item, ToolResult)
+        self._tail = item.end
+        self._notify()
+
+    def _take_room(self, text: str) -> None:
+        if len(text) > self._room:
+            raise LogFull
+        self._room -= len(text)
 
     def close(self, outcome: dict[str, Any]) -> None:
         """End the log with ``run.ended`` and the outcome. It is told once."""
@@ -212,12 +264,12 @@ class RunLog:
         if attempt == self.attempt:
             if position <= self.end:
                 return position - (position == self._ended_at), []
-            valid = self._end_of(len(self._messages))
+            valid = self._end_of(len(self._items))
         else:
-            carried = sum(message.attempt <= attempt for message in self._messages)
+            carried = sum(item.attempt <= attempt for item in self._items)
             valid = min(position, self._end_of(carried))
             unread = self._first_unread(valid)
-            if unread < carried and valid < self._messages[unread].start:
+            if unread < carried and valid < self._items[unread].start:
                 valid = self._end_of(unread)
         return valid, [restarted(self.attempt, valid, valid)]
 
@@ -250,42 +302,45 @@ class RunLog:
         if valid < position < goes_on:
             yield restarted(self.attempt, valid, goes_on)
             position = goes_on
-        for message in islice(self._messages, unread, None):
-            yield from _events_of(message, position)
+        for item in islice(self._items, unread, None):
+            yield from _events_after(item, position)
         if self._open is not None:
             yield from self._open.events_after(position)
         if self._ended is not None and self._ended.position > position:
             yield self._ended
 
     def _end_of(self, index: int) -> int:
-        """Return the position after the finished messages before a message."""
-        return self._messages[index - 1].end if index else FIRST_POSITION
+        """Return the position after the finished items before an item."""
+        return self._items[index - 1].end if index else FIRST_POSITION
 
     def _start_of(self, index: int) -> int:
-        """Return the position at which a message begins, or will begin."""
-        if index < len(self._messages):
-            return self._messages[index].start
-        return self._tail if self._open is None else self._open.start
+        """Return the position at which an item begins, or will begin."""
+        if index < len(self._items):
+            return self._items[index].start
+        return self._tail if self._open is None else self._open.head.start
 
     def _first_unread(self, position: int) -> int:
-        return bisect_right(self._messages, position, key=lambda message: message.end)
+        return bisect_right(self._items, position, key=lambda item: item.end)
 
 
-def _events_of(message: Message, position: int) -> Iterator[Event]:
-    """Yield the events of a finished message after a position."""
-    yield from _unread(opening(message.index, message.start, message.bot), position)
-    since = max(position, message.start + BEFORE_TEXT)
-    yield from _deltas(message.index, since, message.text, since - message.start - BEFORE_TEXT)
-    yield from _unread(closing(message), position)
+def _events_after(item: Item, position: int) -> Iterator[Event]:
+    """Yield the events of a finished item after a position."""
+    if not isinstance(item, Message):
+        yield from _unread(events_of(item), position)
+        return
+    yield from _unread(opening(item), position)
+    since = max(position, item.start + BEFORE_TEXT)
+    yield from _deltas(item, since, item.text, since - item.start - BEFORE_TEXT)
+    yield from _unread(closing(item), position)
 
 
 def _unread(events: Iterator[Event], position: int) -> Iterator[Event]:
     return (event for event in events if event.position > position)
 
 
-def _deltas(index: int, position: int, text: str, offset: int = 0) -> Iterator[Event]:
-    """Yield ``text`` from an offset, which is at a position, as deltas."""
+def _deltas(message: Message, position: int, text: str, offset: int = 0) -> Iterator[Event]:
+    """Yield ``text`` from an offset, which is at a position, as deltas of a message."""
     for begin in range(offset, len(text), DELTA_MAX_CHARACTERS):
         piece = text[begin : begin + DELTA_MAX_CHARACTERS]
         position += len(piece)
-        yield delta(index, position, piece)
+        yield delta(message, position, piece)

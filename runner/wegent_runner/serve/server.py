@@ -14,9 +14,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from wegent_kube import KubeError
 from wegent_kube.encoding import encode_json
 from wegent_runner.runs.hub import Hub
-from wegent_runner.runs.items import item_of
+from wegent_runner.runs.items import output_items
 from wegent_runner.runs.log import RunLog
 from wegent_runner.serve.callers import Callers, Overloaded
+from wegent_runner.serve.definitions import used_body
 from wegent_runner.serve.model_tests import ModelTests, TestModel
 from wegent_runner.serve.sse import EventIdError, parse_id, stream
 from wegent_runner.store.failures import StoreError
@@ -167,7 +168,12 @@ class Server:
 
     async def _transcript(self, request: web.Request) -> web.Response:
         await self._authenticate(request)
-        body = transcript_body(await self._stored(request))
+        stored = await self._stored(request)
+        try:
+            used = await used_body(self._store, stored.uid, request.query)
+        except StoreError as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from error
+        body = transcript_body(stored) | used
         return web.Response(body=encode_json(body), content_type="application/json")
 
     async def _test_model(self, request: web.Request) -> web.Response:
@@ -219,7 +225,7 @@ def transcript_body(transcript: Transcript) -> dict[str, Any]:
     turns = [*transcript.history, {"role": "user", "content": transcript.prompt}]
     return {
         "attempt": transcript.attempt,
-        "items": [*map(_said, turns), *map(item_of, transcript.items)],
+        "items": [*map(_said, turns), *output_items(transcript.items)],
         "outcome": transcript.outcome,
     }
 

@@ -45,3 +45,7 @@ class Item(Base):
     status: Mapped[str] = mapped_column(String(16))
     bot: Mapped[str] = mapped_column(String(320))
     text: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(16), server_default="message")
+    """Class of the item: see ``store.rows``."""
+    data: Mapped[str | None] = mapped_column(Text)
+    """JSON of its other fields; NULL for none."""

@@ -18,16 +18,20 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from wegent_crds.phases import Phase
-from wegent_runner.runs.items import Message
+from wegent_runner.runs.items import Item, Message
 from wegent_runner.runs.text import storable
+from wegent_runner.runs.used import AttemptRecord, UsedObject
+from wegent_runner.store import definitions
 from wegent_runner.store.engine import READING, TIMEOUT_S
 from wegent_runner.store.failures import Fenced, StoreError, as_store_errors, no_answer
-from wegent_runner.store.tables import Item, Run
+from wegent_runner.store.rows import items_of, row_of
+from wegent_runner.store.tables import Item as Row
+from wegent_runner.store.tables import Run
 
 MAX_TURNS: Final = 200
 """Maximum number of earlier Tasks in a conversation."""
@@ -52,7 +56,7 @@ class Transcript:
     attempt: int
     previous: str | None
     prompt: str
-    items: tuple[Message, ...]
+    items: tuple[Item, ...]
     outcome: Mapping[str, Any] | None
     history: tuple[Mapping[str, str], ...] = ()
     """Turns before the prompt, each with ``role`` and ``content``."""
@@ -61,6 +65,14 @@ class Transcript:
     def answered(self) -> bool:
         """True if the run has ended with an answer, and not by a failure or a stop."""
         return self.outcome is not None and self.outcome.get("phase") == Phase.COMPLETED
+
+    @property
+    def answer(self) -> str:
+        """The answer to the prompt; empty if there is none.
+
+        Texts that an LLM wrote before it called tools, or for other Bots, are no part of it.
+        """
+        return next((item.text for item in reversed(self.items) if is_answer(item)), "")
 
     @property
     def size(self) -> int:
@@ -171,11 +183,12 @@ class TranscriptStore:
         prompt: str,
         previous: str | None = None,
         history: Sequence[Mapping[str, str]] = (),
+        used: Sequence[UsedObject] = (),
     ) -> Transcript:
         """Begin an attempt at a Task, and return what earlier attempts have stored.
 
-        The outcome of an earlier attempt that has the whole answer stays. Others are deleted: this
-        attempt goes on.
+        The outcome of an earlier attempt that has the whole answer stays, and this attempt uses
+        nothing. Other outcomes are deleted: this attempt goes on, with the ``used`` objects.
 
         Raises:
             Fenced: a later attempt has begun.
@@ -208,22 +221,25 @@ class TranscriptStore:
                 raise Fenced(f"attempt {attempt} is over: another has begun")
             transcript = await _transcript(connection, uid)
             assert transcript is not None  # noqa: S101 - written just now
-            if transcript.outcome is None or transcript.answered:
+            if transcript.answered:
+                return transcript
+            await definitions.record(connection, self._dialect.insert, uid, attempt, used, now)
+            if transcript.outcome is None:
                 return transcript
             await connection.execute(update(Run).where(Run.uid == uid).values(outcome=None))
             return replace(transcript, outcome=None)
 
     @_to_its_end
-    async def add(self, uid: str, item: Message) -> None:
-        """Store a finished item.
+    async def add(self, uid: str, *items: Item) -> None:
+        """Store finished items of one attempt, all or none.
 
         Raises:
             Fenced: a later attempt has begun, or the run is deleted.
             StoreError: the database failed.
         """
         async with self._write() as connection:
-            await _hold_fence(connection, uid, item.attempt)
-            await _insert(connection, uid, item)
+            await _hold_fence(connection, uid, items[0].attempt)
+            await _insert(connection, uid, items)
 
     @_to_its_end
     async def close(
@@ -231,9 +247,9 @@ class TranscriptStore:
         uid: str,
         attempt: int,
         outcome: Mapping[str, Any],
-        item: Message | None = None,
+        *items: Item,
     ) -> None:
-        """Store the end of a run, together with its last item if that is new.
+        """Store the end of a run, together with its last items if there are new ones.
 
         Raises:
             Fenced: a later attempt has begun, or the run is deleted.
@@ -241,11 +257,49 @@ class TranscriptStore:
         """
         async with self._write() as connection:
             await _hold_fence(connection, uid, attempt)
-            if item is not None:
-                await _insert(connection, uid, item)
+            if items:
+                await _insert(connection, uid, items)
             await connection.execute(
                 update(Run).where(Run.uid == uid).values(outcome=json.dumps(outcome))
             )
+
+    @_to_its_end
+    async def use(self, uid: str, attempt: int, used: Sequence[UsedObject]) -> None:
+        """Store that an attempt uses further objects. ``used`` has all of its objects.
+
+        Raises:
+            Fenced: a later attempt has begun, or the run is deleted.
+            StoreError: the database failed.
+        """
+        async with self._write() as connection:
+            await _hold_fence(connection, uid, attempt)
+            await definitions.record(
+                connection, self._dialect.insert, uid, attempt, used, _now_ms()
+            )
+
+    @_to_its_end
+    async def records(self, uid: str) -> Sequence[AttemptRecord]:
+        """Return the objects that a run used, of the first attempt first.
+
+        An attempt without a record used those of the one before.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        async with self._read() as connection:
+            return await definitions.records_of(connection, uid)
+
+    @_to_its_end
+    async def definitions(self, uid: str, only: str | None = None) -> Mapping[str, str]:
+        """Return the specs that a run used, as JSON, by their hashes.
+
+        Specs beyond some MiB are left out. ``only`` is the hash of the one to return.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        async with self._read() as connection:
+            return await definitions.definitions_of(connection, uid, only)
 
     @_to_its_end
     async def get(self, uid: str) -> Transcript | None:
@@ -318,7 +372,8 @@ class TranscriptStore:
             )
             if await connection.scalar(new) is None:
                 return False  # the Task has a transcript of its own
-            await connection.execute(update(Item).where(Item.uid == old).values(uid=uid))
+            await connection.execute(update(Row).where(Row.uid == old).values(uid=uid))
+            await definitions.move(connection, old, uid)
             await connection.execute(update(Run).where(Run.previous == old).values(previous=uid))
             await connection.execute(delete(Run).where(Run.uid == old))
             return True
@@ -350,6 +405,8 @@ class TranscriptStore:
     async def delete(self, uids: Sequence[str], before_ms: int | None = None) -> None:
         """Delete transcripts, but none that was written since ``before_ms``.
 
+        With ``before_ms``, the specs that no other run used are deleted as well.
+
         Raises:
             StoreError: the database failed.
         """
@@ -357,7 +414,10 @@ class TranscriptStore:
         if before_ms is not None:
             gone = gone.where(Run.used_at < before_ms)
         async with self._write() as connection:
+            hashes = await definitions.hashes_of(connection, uids) if before_ms is not None else ()
             await connection.execute(gone)
+            if before_ms is not None:
+                await definitions.delete_unused(connection, hashes, before_ms)
 
     async def probe(self, uid: str) -> None:
         """Write and delete a run of some size, to find out whether the database takes writes.
@@ -404,6 +464,11 @@ class TranscriptStore:
             raise
 
 
+def is_answer(item: Item) -> bool:
+    """Return True if an item is a text for the user."""
+    return isinstance(item, Message) and item.final and bool(item.text)
+
+
 async def _hold_fence(connection: AsyncConnection, uid: str, attempt: int) -> None:
     """Lock the run's row, and check that the attempt is still the newest."""
     held = await connection.execute(
@@ -413,18 +478,8 @@ async def _hold_fence(connection: AsyncConnection, uid: str, attempt: int) -> No
         raise Fenced(f"attempt {attempt} is over: another has begun, or the Task is deleted")
 
 
-async def _insert(connection: AsyncConnection, uid: str, item: Message) -> None:
-    await connection.execute(
-        Item.__table__.insert().values(  # type: ignore[attr-defined]
-            uid=uid,
-            number=item.index,
-            attempt=item.attempt,
-            start=item.start,
-            status=item.status,
-            bot=item.bot,
-            text=storable(item.text),
-        )
-    )
+async def _insert(connection: AsyncConnection, uid: str, items: Sequence[Item]) -> None:
+    await connection.execute(insert(Row), [row_of(uid, item) for item in items])
 
 
 async def _transcript(connection: AsyncConnection, uid: str) -> Transcript | None:
@@ -432,7 +487,7 @@ async def _transcript(connection: AsyncConnection, uid: str) -> Transcript | Non
     if run is None:
         return None
     items = await connection.execute(
-        select(Item.__table__).where(Item.uid == uid).order_by(Item.number)
+        select(Row.__table__).where(Row.uid == uid).order_by(Row.number)
     )
     return Transcript(
         uid=run.uid,
@@ -441,9 +496,7 @@ async def _transcript(connection: AsyncConnection, uid: str) -> Transcript | Non
         attempt=run.attempt,
         previous=run.previous,
         prompt=run.prompt,
-        items=tuple(
-            Message(it.number, it.attempt, it.start, it.text, it.status, it.bot) for it in items
-        ),
+        items=items_of(items),
         outcome=json.loads(run.outcome) if run.outcome else None,
         history=tuple(json.loads(run.history)) if run.history else (),
     )

@@ -69,6 +69,9 @@ class Metrics:
         self.provider_errors = self._counter(
             "provider_errors", "Failed calls of LLMs by provider and reason.", "provider", "reason"
         )
+        self.tool_calls = self._counter(
+            "tool_calls", "Calls of tools by server (mcp, skills, team).", "server"
+        )
         self.store_errors = self._counter("store_errors", "Failed reads and writes of the store.")
         self.swept = self._counter("transcripts_deleted", "Transcripts deleted with their Tasks.")
         self.events = self._counter(

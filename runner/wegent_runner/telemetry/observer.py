@@ -74,11 +74,12 @@ class Observer:
             self.metrics.cost.labels(label).inc(float(cost))
 
     def ended(self, task: Body, phase: Phase, reason: str, message: str, took_s: float) -> None:
-        """Record the end of a run."""
+        """Record the end of a run, or that it waits for answers."""
         self.metrics.runs.labels(phase.value, reason).inc()
         self.metrics.run_seconds.observe(took_s)
         note = message or f"attempt {task['status']['attempts']} took {took_s:.1f} s"
-        self._tell(task, phase.value, note, normal=phase is not Phase.FAILED)
+        event = "WaitingForAnswer" if phase is Phase.WAITING else phase.value
+        self._tell(task, event, note, normal=phase is not Phase.FAILED)
 
     def given_back(self, task: Body, reason: str, message: str) -> None:
         """Record that a Task is given back for another claim."""

@@ -93,7 +93,7 @@ def test_an_object_with_any_spec_and_status_is_kept_and_evaluated(kind: Kind) ->
             if kind.user_facing:
                 evaluate(found, it.cache)
             if isinstance(found, TaskState):
-                next_step(found.progress, Seen(NOW, NOW, NOW))
+                next_step(found.progress, Seen(NOW, NOW, NOW, NOW))
             if isinstance(found, AccountState):
                 plan(found, "default", lambda _: None, {})
 
@@ -141,7 +141,7 @@ def test_a_task_in_a_phase_that_is_not_known_is_left_alone() -> None:
     found = state_of(BY_KIND["Task"], body("Task", "t", spec, status=status))
     assert isinstance(found, TaskState)
     assert found.has_run
-    assert next_step(found.progress, Seen(NOW, NOW, NOW)) is None
+    assert next_step(found.progress, Seen(NOW, NOW, NOW, NOW)) is None
 
 
 @pytest.mark.parametrize("odd", [{"metadata": None}, {"metadata": {"name": "x"}}, {}])

@@ -9,7 +9,7 @@ from tests.unit.objects import state
 from wegent_crds.phases import FINAL, Phase
 from wegent_crds.references import ObjectKey
 from wegent_operator.state.objects import TaskState
-from wegent_operator.state.tasks import Claim, TaskProgress, task_progress_of
+from wegent_operator.state.tasks import Claim, TaskProgress, Wait, task_progress_of
 from wegent_operator.tasks.deadlines import (
     CANCEL_GRACE_S,
     MAX_ATTEMPTS,
@@ -44,6 +44,16 @@ RUNNING = replace(
 DONE = replace(
     RUNNING, phase=Phase.COMPLETED, claim=None, ended_at=START + timedelta(minutes=1), ttl_s=600
 )
+WAITING = replace(
+    RUNNING,
+    phase=Phase.WAITING,
+    claim=None,
+    started_at=None,
+    releases=1,
+    wait=Wait(since=START, timeout_s=600, open=1),
+)
+ANSWERED = replace(WAITING, wait=Wait(since=START, timeout_s=600, open=0))
+ALL_AT_START = Seen(START, START, START, START)
 
 
 RAN_OUT = "the lease of a expired after 60 s without a renewal"
@@ -179,6 +189,44 @@ CASES = [
         Cause.LEASE_RAN_OUT,
         Phase.PENDING,
     ),
+    Case("waiting", WAITING, 0, 0, 600, Cause.NOT_ANSWERED, Phase.FAILED),
+    Case(
+        "waiting, with a timeout of its work, which doesn't go on",
+        replace(WAITING, timeout_s=1),
+        0,
+        0,
+        600,
+        Cause.NOT_ANSWERED,
+        Phase.FAILED,
+    ),
+    Case("answered", ANSWERED, 0, 0, 0, Cause.ANSWERED, Phase.PENDING),
+    Case(
+        "answered, its last attempt",
+        replace(ANSWERED, attempts=MAX_ATTEMPTS),
+        0,
+        0,
+        0,
+        Cause.ANSWERED,
+        Phase.PENDING,
+    ),
+    Case(
+        "waiting, cancelled",
+        replace(WAITING, cancel=True),
+        0,
+        5,
+        5,
+        Cause.CANCELLED,
+        Phase.CANCELLED,
+    ),
+    Case(
+        "answered and cancelled",
+        replace(ANSWERED, cancel=True),
+        0,
+        5,
+        5,
+        Cause.CANCELLED,
+        Phase.CANCELLED,
+    ),
     Case("done", DONE, 0, 0, 660, Cause.COLLECTED, None),
     Case("done, and to be gone at once", replace(DONE, ttl_s=0), 0, 0, 60, Cause.COLLECTED, None),
     Case("done, for ever", replace(DONE, ttl_s=None), 0, 0, None),
@@ -200,7 +248,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
 def test_next_step(case: Case) -> None:
-    seen = Seen(claim=at(case.claim_seen), cancel=at(case.cancel_seen), start=START)
+    seen = Seen(claim=at(case.claim_seen), cancel=at(case.cancel_seen), start=START, wait=START)
     step = next_step(case.task, seen)
     if case.due is None:
         assert step is None
@@ -211,14 +259,14 @@ def test_next_step(case: Case) -> None:
 
 @pytest.mark.parametrize("phase", FINAL)
 def test_whatever_ended_is_collected(phase: Phase) -> None:
-    step = next_step(replace(DONE, phase=phase), Seen(START, START, START))
+    step = next_step(replace(DONE, phase=phase), ALL_AT_START)
     assert step is not None
     assert step.cause is Cause.COLLECTED
 
 
 def test_beyond_the_end_of_time_is_never() -> None:
     last = datetime.max.replace(tzinfo=UTC)
-    step = next_step(replace(DONE, ended_at=last), Seen(START, START, START))
+    step = next_step(replace(DONE, ended_at=last), ALL_AT_START)
     assert step is not None
     assert step.due == NEVER_ENDS
 
@@ -237,11 +285,17 @@ def test_beyond_the_end_of_time_is_never() -> None:
         ),
         (replace(RUNNING, timeout_s=9), "Not completed within spec.timeoutSeconds: 9 s"),
         (replace(RUNNING, cancel=True), "Cancelled; a did not stop within 30 s"),
+        (
+            WAITING,
+            "Not answered within spec.waitTimeoutSeconds: 600 s; 1 question is open",
+        ),
+        (ANSWERED, "Answered; waiting for a claim"),
+        (replace(WAITING, cancel=True), "Cancelled while it waited for an answer"),
         (DONE, "Deleted after spec.ttlSecondsAfterFinished: 600 s after completionTime"),
     ],
 )
 def test_messages_say_what_happened(task: TaskProgress, words: str) -> None:
-    step = next_step(task, Seen(START, START, START))
+    step = next_step(task, ALL_AT_START)
     assert step is not None
     assert step.message == words
 
@@ -249,12 +303,13 @@ def test_messages_say_what_happened(task: TaskProgress, words: str) -> None:
 def test_what_a_step_writes() -> None:
     now = at(0.5)
     freed = step_status(TaskStep(now, Cause.LEASE_RAN_OUT, Phase.PENDING, "m"), now)
-    assert freed == {"phase": "Pending", "message": "m", "claim": None, "startTime": None}
+    let_go = dict.fromkeys(("claim", "waitingFor", "waitingSince"))
+    assert freed == {"phase": "Pending", "message": "m", "startTime": None, **let_go}
     failed = step_status(TaskStep(now, Cause.TIMED_OUT, Phase.FAILED, "m"), now)
     assert failed == {
         "phase": "Failed",
         "message": "m",
-        "claim": None,
+        **let_go,
         "completionTime": "2026-01-31T12:00:00Z",
     }
 
@@ -262,6 +317,17 @@ def test_what_a_step_writes() -> None:
 def test_facts_of_a_task_that_nobody_has_looked_at() -> None:
     body = {"metadata": {}, "spec": {"prompt": "Do it."}}
     assert task_progress_of(body) == replace(PENDING, created_at=None)
+
+
+def test_facts_of_a_task_that_waits() -> None:
+    asked = [{"id": "a", "message": "?"}, {"id": "b"}, {"id": "c"}]
+    status = {"phase": "Waiting", "waitingFor": asked, "waitingSince": "2026-01-31T12:00:00Z"}
+    spec = {"answers": [{"id": "b"}, {"id": "earlier"}]}
+    body = {"metadata": {}, "spec": spec, "status": status}
+    assert task_progress_of(body).wait == Wait(START, timeout_s=7 * 24 * 3600, open=2)
+    all_answered = {"waitTimeoutSeconds": 9, "answers": asked}
+    assert task_progress_of({**body, "spec": all_answered}).wait == Wait(START, timeout_s=9, open=0)
+    assert task_progress_of({**body, "status": {**status, "phase": "Pending"}}).wait is None
 
 
 def test_times_that_do_not_exist_are_none() -> None:
@@ -299,7 +365,9 @@ def test_a_renewal_does_not_put_off_a_cancellation() -> None:
     cancelled = replace(RUNNING, cancel=True)
     sightings.of(KEY, "u", cancelled, at(0))
     renewed = replace(cancelled, claim=Claim("a", 60, "later"))
-    assert sightings.of(KEY, "u", renewed, at(9)) == Seen(at(9), cancel=at(0), start=at(0))
+    assert sightings.of(KEY, "u", renewed, at(9)) == Seen(
+        at(9), cancel=at(0), start=at(0), wait=at(9)
+    )
 
 
 def test_what_is_over_is_not_remembered() -> None:
@@ -325,6 +393,36 @@ def test_an_attempt_that_was_seen_to_begin_counts_from_then_on_and_another_from_
         assert watched.of(KEY, "u", again, at(30)).start == at(30)
     assert Sightings().of(KEY, "u", behind, at(5)).start == at(-3600)
     assert Sightings().of(KEY, "u", ahead, at(5)).start == at(5)
+
+
+def waiting_since(seconds: float, attempts: int = 1) -> TaskProgress:
+    wait = Wait(since=at(seconds), timeout_s=600, open=1)
+    return replace(WAITING, attempts=attempts, wait=wait)
+
+
+@pytest.mark.parametrize("before", [PENDING, RUNNING], ids=["pending", "running"])
+def test_a_wait_that_was_seen_to_begin_counts_from_then_on(before: TaskProgress) -> None:
+    """A runner's clock may be an hour behind, or an hour ahead."""
+    for task in (waiting_since(-3600), waiting_since(3600)):
+        watched = Sightings()
+        watched.of(KEY, "u", before, at(0))
+        assert watched.of(KEY, "u", task, at(5)).wait == at(5)
+        assert watched.of(KEY, "u", task, at(9)).wait == at(5)
+        watched.of(KEY, "u", replace(RUNNING, attempts=2), at(20))
+        again = replace(task, attempts=2)
+        assert watched.of(KEY, "u", again, at(30)).wait == at(30)
+
+
+def test_a_wait_before_this_operator_counts_from_its_stored_time() -> None:
+    assert Sightings().of(KEY, "u", waiting_since(0), at(500)).wait == at(0)
+    assert Sightings().of(KEY, "u", waiting_since(3600), at(5)).wait == at(5)
+    no_time = replace(WAITING, created_at=None, wait=Wait(since=None, timeout_s=9, open=1))
+    assert Sightings().of(KEY, "u", no_time, at(5)).wait == at(5)
+
+
+def test_a_task_that_comes_back_from_the_trash_waits_as_long_again() -> None:
+    restored = replace(waiting_since(-9000), created_at=at(0))
+    assert Sightings().of(KEY, "u", restored, at(5)).wait == at(0)
 
 
 def test_a_pending_task_is_remembered_until_it_is_gone() -> None:

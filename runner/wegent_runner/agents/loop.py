@@ -1,0 +1,292 @@
+"""The loop of one Bot: its Model is called, and the tools that it asks for, until it answers."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Protocol, runtime_checkable
+
+from wegent_runner.agents.journal import Step, next_of, questions_of, steps_of
+from wegent_runner.agents.model_calls import ModelCalls
+from wegent_runner.agents.run import Before, Run, Waits
+from wegent_runner.agents.structured import (
+    CORRECTIONS,
+    OUTPUT_INVALID,
+    OutputSchema,
+    Problems,
+)
+from wegent_runner.agents.voice import Voice
+from wegent_runner.engine.failures import CallFailed
+from wegent_runner.engine.model_stream import Called, CallRequest, Turn
+from wegent_runner.engine.tools import Tool, ToolOutput, shortened
+from wegent_runner.plan.plan import BotPlan
+from wegent_runner.runs.items import (
+    UNPLACED,
+    Message,
+    Question,
+    QuestionKind,
+    ResultStatus,
+    Status,
+    ToolCall,
+    ToolResult,
+)
+from wegent_runner.runs.text import storable
+
+MAX_STEPS: Final = 64
+"""Calls of a Model by one Bot in a run. A model that calls tools for ever is stopped."""
+MAX_CALLS: Final = 64
+"""Calls of tools in one step. Those beyond are told to be too many, and are not made."""
+CALLS_AT_ONCE: Final = 16
+SHOWN_ARGUMENTS: Final = 1024
+"""Characters of a call's arguments in a question. The transcript has them all."""
+NO_SERVER: Final = ""
+
+
+@runtime_checkable
+class WorkTool(Protocol):
+    """A tool whose work has items of its own in the run: another Bot."""
+
+    async def work(self, call: ToolCall, arguments: Mapping[str, Any]) -> ToolOutput:
+        """Do the work of a call. The part of it that is stored is not done again."""
+
+
+class BotLoop:
+    """The part of one Bot in a run.
+
+    Args:
+        run: The run.
+        bot: The Bot.
+        thread: The name of the part. All items of it bear that.
+        final: True if its answer is the run's.
+        live: True if its texts are streamed. One part at a time may be.
+        before: The conversation before the run.
+        tools: The tools that the Bot may call.
+        schema: The schema of its answer, which is JSON then, and not streamed.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        bot: BotPlan,
+        *,
+        thread: str,
+        final: bool,
+        live: bool,
+        before: Before | None = None,
+        tools: Sequence[Tool] = (),
+        schema: OutputSchema | None = None,
+    ) -> None:
+        self._run = run
+        self._bot = bot
+        self._thread = thread
+        self._final = final
+        self._live = live and schema is None
+        self._schema = schema
+        if schema is not None:
+            instructions = f"{bot.instructions}\n\n{schema.instructions()}"
+            bot = replace(bot, instructions=instructions)
+        self._calls = ModelCalls(run, bot, before or Before())
+        self._tools = {tool.spec.name: tool for tool in tools}
+        self._at_once = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def answer(self, prompt: str) -> Message:
+        """Return the Bot's answer to a prompt. It is stored with the next items of the run.
+
+        Raises:
+            CallFailed: no Model has answered, or tools were called without an end.
+            BudgetExceeded: a limit of the Task is reached.
+            LogFull: the run is too long.
+            Waits: people have to answer first.
+        """
+        while True:
+            steps = steps_of(self._run.log.items, self._thread)
+            message = steps[-1].message if steps and not steps[-1].calls else None
+            if message is not None and not self._is_wrong(message):
+                return message
+            if steps and steps[-1].open_calls:
+                await self._complete(steps[-1])
+                continue
+            if len(steps) >= MAX_STEPS:
+                told = f"Bot {self._bot.name} called tools in {MAX_STEPS} steps without an answer"
+                raise CallFailed("TooManySteps", told)
+            await self._step(len(steps), [Turn("user", prompt), *await self._told(steps)])
+
+    def _is_wrong(self, message: Message) -> bool:
+        """Return True if a text is not the answer, because it is not valid by the schema."""
+        return self._schema is not None and not message.final
+
+    async def _checked(self, message: Message) -> Message:
+        """Add a text to the log: as the answer if it is valid, and else as one that is wrong."""
+        assert self._schema is not None  # noqa: S101 - the caller has looked
+        result = await asyncio.to_thread(self._schema.check, message.text)
+        if isinstance(result, str):
+            message = replace(message, text=result, status="completed")
+        else:
+            message = replace(message, final=False)
+        return self._run.log.add(message)
+
+    async def _told(self, steps: Sequence[Step]) -> list[Turn | Called]:
+        """Return the steps as the LLM is told them. Wrong answers are followed by corrections.
+
+        Raises:
+            CallFailed: there are too many wrong answers.
+        """
+        told: list[Turn | Called] = []
+        wrong = 0
+        for step in steps:
+            if step.calls:
+                told.append(step.told())
+                continue
+            assert step.message is not None  # noqa: S101 - a step has a text or calls
+            assert self._schema is not None  # noqa: S101 - else the text is the answer
+            problems = await asyncio.to_thread(self._schema.check, step.message.text)
+            wrong += 1
+            if wrong > CORRECTIONS:
+                raise CallFailed(OUTPUT_INVALID, f"{OUTPUT_INVALID}: {problems}")
+            if isinstance(problems, Problems):
+                correction = self._schema.correction(problems)
+                told += [Turn("assistant", step.message.text), Turn("user", correction)]
+        return told
+
+    async def _step(self, number: int, messages: Sequence[Turn | Called]) -> None:
+        """Call the Model once. Its text and its calls are added to the log."""
+        head = Message(
+            *UNPLACED,
+            "",
+            bot=self._bot.name,
+            thread=self._thread,
+            step=number,
+            final=self._final,
+        )
+        voice = Voice(self._run.log, head, self._live)
+        specs = [tool.spec for tool in self._tools.values()]
+        done = await self._calls.answer(voice, messages, specs)
+        truncated = done.truncated and not done.calls
+        status: Status = "incomplete" if truncated else "completed"
+        if self._schema is not None and not done.calls:
+            text = replace(head, text=voice.taken(), status=status)
+            message: Message | None = await self._checked(text)
+        else:
+            message = voice.finish(status)
+        if self._final:
+            self._run.truncated = truncated
+        if message is not None:
+            self._run.keep(message)
+        if done.calls:
+            calls = [self._begun(call, number) for call in done.calls]
+            await self._run.save(*calls)
+
+    def _begun(self, call: CallRequest, step: int) -> ToolCall:
+        tool = self._tools.get(call.name)
+        return self._run.log.add(
+            ToolCall(
+                *UNPLACED,
+                call.arguments,
+                tool.spec.server if tool else NO_SERVER,
+                call.name[:SHOWN_ARGUMENTS],
+                call.id,
+                repeatable=tool is None or tool.spec.repeatable,
+                bot=self._bot.name,
+                thread=self._thread,
+                step=step,
+            )
+        )
+
+    async def _complete(self, step: Step) -> None:
+        """Make the calls of a step that have no result.
+
+        Raises:
+            Waits: people have to approve some of them. All others have been made.
+        """
+        late = {call.index for call in step.calls[MAX_CALLS:]}
+        done = await asyncio.gather(
+            *(self._one(call, too_many=call.index in late) for call in step.open_calls),
+            return_exceptions=True,
+        )
+        failures = [it for it in done if isinstance(it, BaseException)]
+        waits = [it for it in failures if isinstance(it, Waits)]
+        for failure in failures:
+            if not isinstance(failure, Waits):
+                raise failure
+        if waits:
+            raise Waits([question for it in waits for question in it.questions])
+
+    async def _one(self, call: ToolCall, *, too_many: bool) -> None:
+        """Make one call, or ask people about it."""
+        tool = self._tools.get(call.name)
+        if too_many:
+            told = f"not called: at most {MAX_CALLS} calls may be made at once"
+            await self._end(call, ToolOutput(told, failed=True))
+        elif tool is None:
+            names = ", ".join(self._tools) or "none"
+            told = f"there is no tool of this name; the tools are: {names}"
+            await self._end(call, ToolOutput(told, failed=True))
+        else:
+            await self._permitted(call, tool)
+
+    async def _permitted(self, call: ToolCall, tool: Tool) -> None:
+        asked = questions_of(self._run.log.items, call, self._thread)
+        if asked and asked[-1][1] is None:
+            asked[-1] = (asked[-1][0], await self._run.answer_to(asked[-1][0]))
+        match next_of(
+            call, asked, self._run.claim.attempt, needs_approval=tool.spec.needs_approval
+        ):
+            case "run":
+                async with self._at_once:
+                    output = await self._made(call, tool)
+                await self._end(call, output)
+            case "deny":
+                _, answer = asked[-1]
+                words = answer.text if answer is not None else ""
+                told = "a person has denied this call" + (f": {words}" if words else "")
+                await self._end(call, ToolOutput(told, failed=True), denied=True)
+            case "wait":
+                raise Waits([asked[-1][0]])
+            case "ask approval":
+                raise Waits([await self._ask(call, "approval")])
+            case "ask repeat":
+                raise Waits([await self._ask(call, "repeat")])
+
+    async def _made(self, call: ToolCall, tool: Tool) -> ToolOutput:
+        try:
+            arguments = json.loads(call.text or "{}")
+        except (ValueError, RecursionError):
+            return ToolOutput("not called: the arguments are not valid JSON", failed=True)
+        if not isinstance(arguments, dict):
+            return ToolOutput("not called: the arguments must be a JSON object", failed=True)
+        self._run.meter.begin_tool_call()
+        self._run.observer.metrics.tool_calls.labels(server_label(tool.spec.server)).inc()
+        if isinstance(tool, WorkTool):
+            return await tool.work(call, arguments)
+        return await tool.call(arguments)
+
+    async def _end(self, call: ToolCall, output: ToolOutput, *, denied: bool = False) -> None:
+        text = shortened(storable(output.text))
+        status: ResultStatus = "completed"
+        if output.failed:
+            status = "denied" if denied else "failed"
+        await self._run.save(self._run.log.add(ToolResult(*UNPLACED, text, call, status)))
+
+    async def _ask(self, call: ToolCall, kind: QuestionKind) -> Question:
+        question = self._run.log.add(
+            Question(*UNPLACED, asked_of(call, kind), kind, call, self._bot.name, self._thread)
+        )
+        await self._run.save(question)
+        return question
+
+
+def asked_of(call: ToolCall, kind: QuestionKind) -> str:
+    """Return the question about a call, in words."""
+    server = f" of the MCP server {call.server}" if call.server else ""
+    arguments = shortened(call.text, SHOWN_ARGUMENTS)
+    if kind == "repeat":
+        return (
+            f"The tool {call.name}{server} was called with {arguments}, and the runner stopped"
+            " before the result came. Approve to call it again."
+        )
+    return f"Bot {call.bot} asks to call the tool {call.name}{server} with {arguments}."
+
+
+def server_label(server: str) -> str:
+    """Return the label of a metric: the runner's own tools by name, and ``mcp`` for all others."""
+    return server if server in {"skills", "team"} else "mcp"

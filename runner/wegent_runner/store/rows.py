@@ -1,0 +1,94 @@
+"""Items as rows of the table ``items``.
+
+Each kind has the columns of a message. Its other fields are JSON in the column ``data``, and an
+item that it belongs to is named by its number.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from wegent_runner.runs.items import Answer, Item, Message, Question, ToolCall, ToolResult
+from wegent_runner.runs.text import storable
+
+NAMES: Final[Mapping[type[Item], str]] = {
+    Message: "message",
+    ToolCall: "call",
+    ToolResult: "result",
+    Question: "question",
+    Answer: "answer",
+}
+NO_STATUS: Final = ""
+
+
+def row_of(uid: str, item: Item) -> dict[str, Any]:
+    """Return the row of an item of the Task ``uid``."""
+    data = _data(item)
+    return {
+        "uid": uid,
+        "number": item.index,
+        "attempt": item.attempt,
+        "start": item.start,
+        "status": item.status if isinstance(item, Message | ToolResult) else NO_STATUS,
+        "bot": "" if isinstance(item, ToolResult | Answer) else item.bot,
+        "text": storable(item.text),
+        "kind": NAMES[type(item)],
+        "data": storable(json.dumps(data)) if data else None,
+    }
+
+
+def items_of(rows: Iterable[Any]) -> tuple[Item, ...]:
+    """Return the items of a Task's rows, which are in order."""
+    items: dict[int, Item] = {}
+    for row in rows:
+        items[row.number] = _item(row, json.loads(row.data) if row.data else {}, items)
+    return tuple(items.values())
+
+
+def _data(item: Item) -> dict[str, Any]:
+    match item:
+        case Message():
+            more = {
+                "thread": item.thread,
+                "step": item.step,
+                "final": item.final,
+                "stopped": item.stopped,
+            }
+        case ToolCall():
+            more = {
+                "server": item.server,
+                "name": item.name,
+                "call_id": item.call_id,
+                "repeatable": item.repeatable,
+                "thread": item.thread,
+                "step": item.step,
+            }
+        case ToolResult():
+            more = {"call": item.call.index}
+        case Question():
+            call = None if item.call is None else item.call.index
+            more = {"kind": item.kind, "call": call, "thread": item.thread}
+        case Answer():
+            more = {"question": item.question.index, "decision": item.decision, "by": item.by}
+    return more if item.place is None else {**more, "place": item.place}
+
+
+def _item(row: Any, data: dict[str, Any], items: Mapping[int, Item]) -> Item:
+    head = (row.number, row.attempt, row.start, row.text)
+    match row.kind:
+        case "call":
+            return ToolCall(*head, **data, bot=row.bot)
+        case "result":
+            return ToolResult(*head, **_joined(data, "call", items), status=row.status)
+        case "question":
+            return Question(*head, **_joined(data, "call", items), bot=row.bot)
+        case "answer":
+            return Answer(*head, **_joined(data, "question", items))
+        case _:
+            return Message(*head, row.status, row.bot, **data)
+
+
+def _joined(data: dict[str, Any], name: str, items: Mapping[int, Item]) -> dict[str, Any]:
+    """Return fields with the item that the field ``name`` numbers."""
+    number = data[name]
+    return data if number is None else {**data, name: items[number]}

@@ -1,0 +1,1 @@
+"""Agents at work: tools, Skills, and the modes of Teams."""
