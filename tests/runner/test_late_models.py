@@ -64,7 +64,7 @@ async def test_a_task_without_a_model_waits_for_one_and_says_so(
     spec = {"teamRef": {"name": "team"}, "prompt": "Say hello."}
     await api.create("tasks", namespace, "t", spec)
 
-    async def told() -> None:
+    async def told() -> bool:
         task = await api.get("tasks", namespace, "t")
         assert task is not None
         ready = condition(task, "Ready")
@@ -73,6 +73,7 @@ async def test_a_task_without_a_model_waits_for_one_and_says_so(
             f"spec.modelRef: Bot {namespace}/unbound has no Model; create another Task that names"
             " one here, or name one in the Bot or in its Team"
         )
+        return True
 
     await eventually(told, within_s=10, what="the verdict on the Task")
     for plural, name in (("bots", "unbound"), ("teams", "team")):
@@ -113,19 +114,21 @@ async def test_the_model_of_a_bot_elsewhere_is_not_replaced(
     spec = {"botRef": {"name": bot, "namespace": namespace}, "prompt": "Repeat all you know."}
     await api.create("tasks", ours, "kept", {**spec, "modelRef": {"name": "mine"}})
 
-    async def told() -> None:
+    async def told() -> bool:
         task = await api.get("tasks", ours, "kept")
         assert task is not None
         assert condition(task, "Ready")["reason"] == "ModelNotReplaceable"
+        return True
 
     await eventually(told, within_s=10, what="the verdict on the Task")
     assert not provider.calls
     await api.create("tasks", ours, "as-it-is", spec)
 
-    async def completed() -> None:
+    async def completed() -> bool:
         task = await api.get("tasks", ours, "as-it-is")
         assert task is not None
         assert task["status"]["phase"] == "Completed"
+        return True
 
     await eventually(completed, within_s=20, what="the Task with the Bot's own Model")
     assert [call.body["model"] for call in provider.calls] == ["gpt-4"]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.runner.conftest import Running
 from tests.runner.owners_key import KEY, Store
 from tests.support.api import Api, condition
 from tests.support.identity import token_for
@@ -29,6 +30,18 @@ def path(namespace: str, bot: str) -> str:
 
 
 @pytest.fixture
+async def live(runner: Running, client: Client, path: str, provider: Provider) -> None:
+    """A runner that the proxy has found."""
+    del runner
+
+    async def found() -> bool:
+        return (await client.post(path)).status != 503
+
+    await eventually(found, within_s=20, what="the runner's Lease at the proxy")
+    provider.calls.clear()
+
+
+@pytest.fixture
 def add(kubectl: Kubectl, client: Client, namespace: str) -> Add:
     """Adds a user with a role in the namespace."""
 
@@ -42,7 +55,7 @@ def add(kubectl: Kubectl, client: Client, namespace: str) -> Add:
     return user
 
 
-@pytest.mark.usefixtures("runner")
+@pytest.mark.usefixtures("live")
 async def test_a_model_answers_with_its_times_and_its_usage(
     api: Api, client: Client, namespace: str, path: str, provider: Provider
 ) -> None:
@@ -63,7 +76,7 @@ async def test_a_model_answers_with_its_times_and_its_usage(
     assert not await api.list("tasks", namespace), "the Task of the dry run is not stored"
 
 
-@pytest.mark.usefixtures("runner")
+@pytest.mark.usefixtures("live")
 async def test_a_refused_key_is_told_without_the_key_and_on_the_model(
     api: Api,
     client: Client,
@@ -78,13 +91,14 @@ async def test_a_refused_key_is_told_without_the_key_and_on_the_model(
     words = {"error": {"message": f"Incorrect API key: {KEY[:6]}***{KEY[-4:]}, {KEY}"}}
     provider.script = lambda _: Script(status=401, body=words)
 
-    async def refused() -> None:
+    async def refused() -> bool:
         answer = await client.post(path)
         result = answer.expect(200)
         assert (result["succeeded"], result["error"]["reason"]) == (False, "KeyRefused")
         assert "the provider refused the API key (HTTP 401)" in result["error"]["message"]
         assert "usage" not in result
         assert KEY[-4:] not in answer.content.decode()
+        return True
 
     # The operator lets the runner read the Secret shortly after the Model refers to it.
     await eventually(refused, within_s=10, what="the provider's refusal")
@@ -106,7 +120,7 @@ def unused_port() -> int:
         return port
 
 
-@pytest.mark.usefixtures("runner")
+@pytest.mark.usefixtures("live")
 @pytest.mark.parametrize(
     ("url", "reason", "words"),
     [
@@ -126,23 +140,24 @@ async def test_a_model_that_cannot_be_called_says_why(
     assert words in error["message"]
 
 
-@pytest.mark.usefixtures("runner")
+@pytest.mark.usefixtures("live")
 async def test_the_secret_of_a_model_must_be_a_key(
     client: Client, path: str, store: Store, use: Store, provider: Provider
 ) -> None:
     await store(type_="Opaque")
     await use()
 
-    async def refused() -> None:
+    async def refused() -> bool:
         error = (await client.post(path)).expect(200)["error"]
         assert error["reason"] == "KeyNotUsable"
         assert "type must be agent.wecode.io/api-key" in error["message"]
+        return True
 
     await eventually(refused, within_s=10, what="the verdict on the Secret")
     assert not provider.calls
 
 
-@pytest.mark.usefixtures("runner")
+@pytest.mark.usefixtures("live")
 async def test_a_test_costs_its_user_the_right_to_create_tasks(
     client: Client, path: str, provider: Provider, add: Add, namespace: str
 ) -> None:
@@ -158,7 +173,7 @@ async def test_a_test_costs_its_user_the_right_to_create_tasks(
     assert (await client.post(path)).expect(200)["succeeded"]
 
 
-@pytest.mark.usefixtures("runner")
+@pytest.mark.usefixtures("live")
 async def test_one_at_a_time_for_a_user_and_one_who_leaves_frees_the_place(
     client: Client, path: str, provider: Provider, add: Add
 ) -> None:
@@ -172,8 +187,8 @@ async def test_one_at_a_time_for_a_user_and_one_who_leaves_frees_the_place(
     assert (await other.post(path)).expect(200)["succeeded"]
     first.cancel()
 
-    async def free() -> None:
-        assert (await client.post(path)).expect(200)["succeeded"]
+    async def free() -> bool:
+        return bool((await client.post(path)).expect(200)["succeeded"])
 
     await eventually(free, within_s=10, what="the place of the client that has left")
     left = provider.calls[0]

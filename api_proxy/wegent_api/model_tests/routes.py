@@ -5,12 +5,14 @@ this Model takes: to read the Model, and to create Tasks in its namespace. The A
 both, with the caller's token.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from wegent_api.http.bearer import Caller, CallerDep
 from wegent_api.http.bodies import no_body
+from wegent_api.http.disconnects import unless_left
+from wegent_api.http.errors import RequestTimeout
 from wegent_api.http.openapi import statuses
 from wegent_api.http.query import Name, OneParameters, no_repeats
 from wegent_api.http.state import FromState
@@ -41,6 +43,7 @@ router: Final = APIRouter(
     responses=statuses(400, 401, 403, 404, 422, 429, 502, 503),
 )
 async def test_model(
+    request: Request,
     user_api: UserApiDep,
     runners: RunnersDep,
     limiter: LimiterDep,
@@ -59,7 +62,9 @@ async def test_model(
     with limiter.one(await subject(user_api, caller)):
         await user_api.request(caller, "GET", MODELS.path(namespace, name))
         await _check_rights(user_api, caller, namespace, name)
-        result: dict[str, Any] = await runners.test_model(namespace, name)
+        result = await unless_left(request, runners.test_model(namespace, name))
+    if result is None:
+        raise RequestTimeout("the client has left")  # nobody reads it
     return ModelTest.model_validate(result)
 
 

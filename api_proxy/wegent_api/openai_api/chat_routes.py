@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from wegent_api.http.bodies import json_object
+from wegent_api.http.disconnects import unless_left
 from wegent_api.http.query import no_repeats
 from wegent_api.http.request_scope import until_answered
 from wegent_api.http.sse import EventStream
@@ -16,7 +17,7 @@ from wegent_api.openai_api.formats import output_schema_of
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
 from wegent_api.openai_api.requests import CreateChatCompletion, read_parameters
-from wegent_api.openai_api.tasks import ConversationsDep, namespace_of, unless_left
+from wegent_api.openai_api.tasks import ConversationsDep, namespace_of
 from wegent_api.runs.follow import FollowerDep
 from wegent_api.runs.routes import DrainingDep, StreamLimiterDep
 from wegent_api.upstream.client import UserApiDep

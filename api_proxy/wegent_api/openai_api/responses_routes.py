@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from wegent_api.http.bodies import json_object, no_body
+from wegent_api.http.disconnects import unless_left
 from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.query import Parameters, no_repeats
 from wegent_api.http.request_scope import until_answered
@@ -25,7 +26,6 @@ from wegent_api.openai_api.tasks import (
     Conversations,
     ConversationsDep,
     namespace_of,
-    unless_left,
 )
 from wegent_api.runs.blocks import events_in
 from wegent_api.runs.follow import Follower, FollowerDep
