@@ -53,8 +53,8 @@ class Settings(BaseSettings):
     call_s: float = Field(default=3600.0, gt=0)
     """Seconds after which a call of an LLM counts as failed, even if its answer still grows."""
     namespace_requests_per_minute: int = Field(default=0, ge=0, le=MAX_REQUESTS_PER_MINUTE)
-    """Requests to Models that the Tasks of one namespace may make in a minute; further ones wait. 0:
-    no limit. The annotation `agent.wecode.io/requests-per-minute` of a Namespace precedes it."""
+    """Requests to Models that the Tasks of one namespace may make in a minute; others wait. 0: no
+    limit. The annotation `agent.wecode.io/requests-per-minute` of a Namespace precedes it."""
     namespace_tokens_per_day: int = Field(default=0, ge=0, le=MAX_TOKENS_PER_DAY)
     """Tokens that the Tasks of one namespace may use in a day of UTC; then they fail. 0: no limit.
     The annotation `agent.wecode.io/tokens-per-day` of a Namespace precedes it."""

@@ -12,6 +12,7 @@ from wegent_runner.engine.conversation import left_out, shortened
 from wegent_runner.engine.failures import CallFailed, ContextExceeded, empty_answer
 from wegent_runner.engine.model_stream import Called, Done, ModelInput, Turn, Usage
 from wegent_runner.engine.tools import ToolSpec
+from wegent_runner.limits.limits import LimitedCall
 from wegent_runner.plan.plan import BotPlan, ModelPlan
 from wegent_runner.telemetry.observer import stopwatch
 
@@ -59,6 +60,8 @@ class ModelCalls:
         Raises:
             CallFailed: all have failed; it is the failure of the last one.
             BudgetExceeded: a limit of the Task is reached.
+            LimitReached: a limit of its namespace is reached.
+            GiveBack: the call has waited for a limit for too long.
             LogFull: the answer is too long.
         """
         failure: CallFailed | None = None
@@ -95,7 +98,8 @@ class ModelCalls:
                 self._bot.instructions, [*self._turns, *messages], tools, must_call=must_call
             )
             try:
-                done = await self._stream_in_time(model, told, voice)
+                async with self._run.limits.call(self._run.limited_caller, model) as call:
+                    done = await self._stream_in_time(model, told, voice, call)
             except ContextExceeded as error:
                 self._run.observer.call_failed(model.provider, error.reason)
                 if not self._turns:
@@ -125,16 +129,20 @@ class ModelCalls:
             self._run.notice(notice)
             self._run.observer.shortened(self._run.claim.task, notice)
 
-    async def _stream_in_time(self, model: ModelPlan, told: ModelInput, voice: Voice) -> Done:
+    async def _stream_in_time(
+        self, model: ModelPlan, told: ModelInput, voice: Voice, call: LimitedCall
+    ) -> Done:
         try:
             async with asyncio.timeout(self._run.call_s):
-                return await self._stream(model, told, voice)
+                return await self._stream(model, told, voice, call)
         except TimeoutError as error:
             # Bytes that come now and then keep the provider's silence short, and the slot in use.
             words = f"the answer was not complete within {self._run.call_s:g} s"
             raise CallFailed("Timeout", f"Model {model.name}: {words}") from error
 
-    async def _stream(self, model: ModelPlan, told: ModelInput, voice: Voice) -> Done:
+    async def _stream(
+        self, model: ModelPlan, told: ModelInput, voice: Voice, call: LimitedCall
+    ) -> Done:
         run = self._run
         voice.discard()
         run.meter.begin_request()
@@ -143,6 +151,7 @@ class ModelCalls:
         async with aclosing(run.caller.stream(model, told, run.request_id)) as stream:
             async for piece in stream:
                 if isinstance(piece, Done):
+                    call.used(piece.usage)
                     run.meter.end_request(piece.usage)
                     self._count(model, piece.usage)
                     if not spoke and not piece.calls:

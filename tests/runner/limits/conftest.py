@@ -11,6 +11,7 @@ import pytest
 from tests.runner.store.databases import database_url, postgres, postgres_database
 from tests.support.postgres import Postgres
 from wegent_kube import KubeClient
+from wegent_runner.engine.model_stream import Usage
 from wegent_runner.limits.limits import Caller, Limits
 from wegent_runner.limits.model_calls import ModelPlaces
 from wegent_runner.limits.namespace_limits import LimitReader, NamespaceLimits
@@ -67,7 +68,7 @@ class Calls:
                 await asyncio.sleep(seconds)
             finally:
                 self.now -= 1
-            call.used(input_tokens=tokens, output_tokens=0)
+            call.used(Usage(input_tokens=tokens))
 
 
 def model(limit: int | None, uid: str = "uid") -> ModelPlan:

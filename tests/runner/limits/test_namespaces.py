@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from tests.runner.limits.conftest import Calls, Runner, model, runner
 from wegent_runner.claims.outcome import GiveBack
+from wegent_runner.engine.model_stream import Usage
 from wegent_runner.limits.limits import Caller, LimitReached
 from wegent_runner.limits.namespace_limits import NamespaceLimits
 from wegent_runner.store.engine import connect
@@ -67,7 +68,7 @@ async def test_tokens_of_a_call_that_fails_count(database_url: str) -> None:
 
     async def fails(one: Runner) -> None:
         async with one.limits.call(Caller("n", "n", calls.waits.append), PLAIN) as call:
-            call.used(input_tokens=90, output_tokens=10)
+            call.used(Usage(input_tokens=90, output_tokens=10))
             raise OSError("cut")
 
     async with runner(database_url, tokens_per_day="100") as one:
