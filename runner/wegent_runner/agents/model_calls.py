@@ -10,7 +10,7 @@ from wegent_runner.agents.run import Before, Run
 from wegent_runner.agents.voice import Voice
 from wegent_runner.engine.conversation import left_out, shortened
 from wegent_runner.engine.failures import CallFailed, ContextExceeded, empty_answer
-from wegent_runner.engine.model_stream import Called, Done, ModelInput, Turn, Usage
+from wegent_runner.engine.model_stream import Called, Done, ModelInput, OutputForm, Turn, Usage
 from wegent_runner.engine.tools import ToolSpec
 from wegent_runner.limits.limits import LimitedCall
 from wegent_runner.plan.plan import BotPlan, ModelPlan
@@ -31,13 +31,18 @@ class ModelCalls:
         run: The run.
         bot: The Bot.
         before: The conversation before the run. Its older turns are left out where it is too long.
+        form: The form of the answers. Some servers refuse a call that has one; it is made again
+            without, as the instructions have it too.
     """
 
-    def __init__(self, run: Run, bot: BotPlan, before: Before) -> None:
+    def __init__(
+        self, run: Run, bot: BotPlan, before: Before, form: OutputForm | None = None
+    ) -> None:
         self._run = run
         self._bot = bot
         self._before = before
         self._turns = before.turns
+        self._form = form
         self._first = 0
         """Index of the Model that has answered last."""
 
@@ -95,7 +100,11 @@ class ModelCalls:
         tries = 0
         while True:
             told = ModelInput(
-                self._bot.instructions, [*self._turns, *messages], tools, must_call=must_call
+                self._bot.instructions,
+                [*self._turns, *messages],
+                tools,
+                must_call=must_call,
+                form=self._form,
             )
             try:
                 async with self._run.limits.call(self._run.limited_caller, model) as call:
@@ -109,6 +118,9 @@ class ModelCalls:
                 if error.reason in NOT_SENT:
                     self._run.meter.drop_request()
                 self._run.observer.call_failed(model.provider, error.reason)
+                if error.reason == "RequestRejected" and self._form is not None:
+                    self._form = None
+                    continue
                 tries += 1
                 if not error.retryable or tries >= error.max_tries:
                     raise

@@ -9,8 +9,8 @@ from sqlalchemy import text
 from tests.runner.limits.conftest import Calls, Runner, model, runner
 from wegent_runner.claims.outcome import GiveBack
 from wegent_runner.engine.model_stream import Usage
-from wegent_runner.limits.limits import Caller, LimitReached
-from wegent_runner.limits.namespace_limits import NamespaceLimits
+from wegent_runner.limits.limits import Caller
+from wegent_runner.limits.namespace_limits import LimitReached, NamespaceLimits
 from wegent_runner.store.engine import connect
 
 PLAIN = model(None)
