@@ -23,6 +23,7 @@ from wegent_runner.engine.key_condition import KeyConditions
 from wegent_runner.engine.keys import Keys
 from wegent_runner.engine.model_stream import ModelCaller
 from wegent_runner.engine.model_test import ModelTester
+from wegent_runner.limits.limits import limits_in
 from wegent_runner.plan.loader import PlanLoader
 from wegent_runner.runs.hub import Hub
 from wegent_runner.serve.callers import Callers
@@ -31,6 +32,7 @@ from wegent_runner.settings import Settings
 from wegent_runner.store.engine import connect, migrate
 from wegent_runner.store.failures import StoreError
 from wegent_runner.store.health import StoreHealth
+from wegent_runner.store.limits import LimitStore
 from wegent_runner.store.retention import Retention
 from wegent_runner.store.transcripts import TranscriptStore
 from wegent_runner.supervision import Ending, Parts
@@ -86,8 +88,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 traced=tracing.on,
             )
         )
+        limits = limits_in(LimitStore(database, failed=failed), client, settings)
+        stack.push_async_callback(ending.step, "last counts in the store", limits.end)
         pending, own = PendingTasks(settings.shared_slots), OwnTasks()
-        engine = ChatEngine(caller, store, hub, observer, call_s=settings.call_s)
+        engine = ChatEngine(caller, store, hub, observer, limits=limits, call_s=settings.call_s)
         worker = Worker(
             client,
             pending,
@@ -113,7 +117,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             metrics=metrics,
             problems=lambda: [it.problem for it in checked if it.problem],
             dead=lambda: parts.dead,
-            test_model=ModelTester(client, caller, observer).test,
+            test_model=ModelTester(client, caller, observer, limits).test,
         )
         await server.start(settings.listen_host, settings.listen_port)
         stack.push_async_callback(ending.step, "open streams", server.stop, SHUTDOWN_S)
@@ -129,8 +133,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             client, TASKS.path(), own, params=_selected("status.claim.holder", settings.name)
         )
         probe = partial(store.probe, f"probe-{settings.name}"[:64])
-        dead_runners = DeadRunners(client, settings.lease_namespace)
-        sweeps = Retention(client, store, metrics.swept.inc)
         logger.info("%s serves at %s with %d slots", settings.name, address, settings.slots)
         async with asyncio.TaskGroup() as group:
             claiming = group.create_task(parts.keep("claims", worker.run))
@@ -142,8 +144,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                     parts.keep("watch of waiting Tasks", waiting.run),
                     parts.keep("watch of own Tasks", held.run),
                     parts.keep("events", recorder.run, vital=False),
-                    parts.keep("dead runners", dead_runners.run, vital=False),
-                    parts.keep("sweeps", sweeps.run, vital=False),
+                    parts.keep(
+                        "dead runners",
+                        DeadRunners(client, settings.lease_namespace).run,
+                        vital=False,
+                    ),
+                    parts.keep(
+                        "sweeps", Retention(client, store, metrics.swept.inc).run, vital=False
+                    ),
+                    parts.keep("limits", limits.run, vital=False),
                 )
             ]
             try:

@@ -23,6 +23,8 @@ from wegent_runner.engine.failures import CallFailed
 from wegent_runner.engine.meter import BudgetExceeded, Meter
 from wegent_runner.engine.model_stream import ModelCaller, Turn
 from wegent_runner.engine.tools import Tool
+from wegent_runner.limits.limits import CallLimits, Unlimited
+from wegent_runner.limits.namespace_limits import LimitReached
 from wegent_runner.plan.answers import answers_of
 from wegent_runner.plan.plan import BotPlan, Plan
 from wegent_runner.runs.hub import Hub
@@ -51,6 +53,7 @@ class ChatEngine:
         observer: Observer,
         *,
         open_tools: OpenTools = no_servers,
+        limits: CallLimits | None = None,
         call_s: float = 3600.0,
         chance: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -59,6 +62,7 @@ class ChatEngine:
         self._hub = hub
         self._observer = observer
         self._open_tools = open_tools
+        self._limits = limits or Unlimited()
         self._call_s = call_s
         self._chance = chance
 
@@ -127,6 +131,7 @@ class ChatEngine:
             caller=self._caller,
             observer=self._observer,
             meter=Meter(claim),
+            limits=self._limits,
             answers=answers_of(claim.task),
             call_s=self._call_s,
             chance=self._chance,
@@ -190,13 +195,16 @@ class ChatEngine:
             return _waiting(run, waits)
         except Denied as error:
             return self._failed(run, "Denied", str(error))
-        except (BudgetExceeded, CallFailed, LogFull) as error:
+        except (BudgetExceeded, CallFailed, LimitReached, LogFull) as error:
             if _reason_of(error) == "KeyUnreadable":
                 told = f"{error}; waiting for another claim"
                 raise GiveBack("ApiServerUnavailable", told) from error
             told = str(error) or "the run is longer than a run may be"
             return self._failed(
-                run, _reason_of(error), told, told_result=isinstance(error, BudgetExceeded)
+                run,
+                _reason_of(error),
+                told,
+                told_result=isinstance(error, BudgetExceeded | LimitReached),
             )
         return Outcome(Phase.COMPLETED, result=message.text, notices=tuple(run.notices))
 
@@ -228,7 +236,7 @@ def _waiting(run: Run, waits: Waits) -> Outcome:
 
 
 def _reason_of(error: Exception) -> str:
-    if isinstance(error, CallFailed):
+    if isinstance(error, CallFailed | LimitReached):
         return error.reason
     return "BudgetExceeded" if isinstance(error, BudgetExceeded) else "AnswerTooLong"
 
