@@ -1,0 +1,1 @@
+"""Agents at work: the loop of a Bot with its tools, and the modes of Teams."""
