@@ -44,8 +44,11 @@ class Settings(BaseSettings):
     store_url: SecretStr = SecretStr("sqlite:///wegent-runner.db")
     """Database of the transcripts: `sqlite:////path` or `postgresql://user:password@host/name`."""
     egress_allow: Annotated[frozenset[str], NoDecode] = frozenset()
-    """Comma-separated networks, such as `10.1.0.0/16`, that Models may be in besides the public
-    internet."""
+    """Comma-separated networks, such as `10.1.0.0/16`, that Models and MCP servers may be in
+    besides the public internet."""
+    stdio_permitted: bool = False
+    """True to start MCP servers of type stdio. Users name their commands, which have the rights of
+    the runner, so it is only for a machine of one's own."""
     shared_namespaces: Annotated[frozenset[str], NoDecode] = frozenset({"default"})
     """Comma-separated namespaces whose objects all namespaces may reference: the operator's."""
     provider_silence_s: float = Field(default=120.0, gt=0)
