@@ -12,6 +12,7 @@ from wegent_kube.event_recorder import EventRecorder
 from wegent_kube.informer import Informer
 from wegent_kube.tracing import Tracing
 from wegent_runner.agents.chat import ChatEngine
+from wegent_runner.agents.mcp import McpClient
 from wegent_runner.claims.dead_runners import DeadRunners
 from wegent_runner.claims.own_tasks import OwnTasks
 from wegent_runner.claims.pending import PendingTasks
@@ -78,20 +79,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             client, COMPONENT, settings.name, lambda outcome: metrics.events.labels(outcome).inc()
         )
         observer = Observer(metrics, recorder)
-        policy = EgressPolicy(map(ip_network, settings.egress_allow))
-        caller = await stack.enter_async_context(
-            ModelCaller(
-                Keys(client),
-                policy,
-                KeyConditions(client, recorder),
-                silence_s=settings.provider_silence_s,
-                traced=tracing.on,
-            )
+        caller, mcp = await _outward(
+            stack, client, KeyConditions(client, recorder), settings, traced=tracing.on
         )
         limits = limits_in(LimitStore(database, failed=failed), client, settings)
         stack.push_async_callback(ending.step, "last counts in the store", limits.end)
         pending, own = PendingTasks(settings.shared_slots), OwnTasks()
-        engine = ChatEngine(caller, store, hub, observer, limits=limits, call_s=settings.call_s)
+        engine = ChatEngine(
+            caller, store, hub, observer, mcp, limits=limits, call_s=settings.call_s
+        )
         worker = Worker(
             client,
             pending,
@@ -121,8 +117,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         await server.start(settings.listen_host, settings.listen_port)
         stack.push_async_callback(ending.step, "open streams", server.stop, SHUTDOWN_S)
-        host = settings.advertise_host or settings.listen_host
-        address = f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
+        address = _address(settings, server.port)
         presence = Presence(client, settings.lease_namespace, settings.name, address)
         checked.append(presence)
         stack.push_async_callback(ending.step, "Lease", presence.end, LEASE_END_S)
@@ -164,6 +159,29 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 await ending.step("last Events", recorder.flush, LAST_EVENTS_S)
                 for task in others:
                     task.cancel()
+
+
+async def _outward(
+    stack: AsyncExitStack,
+    client: KubeClient,
+    conditions: KeyConditions,
+    settings: Settings,
+    *,
+    traced: bool,
+) -> tuple[ModelCaller, McpClient]:
+    """Return the clients of addresses that users name, open until the stack is unwound."""
+    keys, policy = Keys(client), EgressPolicy(map(ip_network, settings.egress_allow))
+    caller = ModelCaller(
+        keys, policy, conditions, silence_s=settings.provider_silence_s, traced=traced
+    )
+    mcp = McpClient(keys, policy, stdio_permitted=settings.stdio_permitted)
+    return await stack.enter_async_context(caller), await stack.enter_async_context(mcp)
+
+
+def _address(settings: Settings, port: int) -> str:
+    """Return the URL at which the API proxy reaches the runner."""
+    host = settings.advertise_host or settings.listen_host
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _selected(field: str, value: str) -> dict[str, str]:
