@@ -1,6 +1,8 @@
 """The API server records who answers a question of a Task. Nobody forges, changes or repeats it."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,12 @@ from tests.policies.conftest import username
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.tasks import question, running, waiting
+from tests.unit.pages import Page
 
 YES = {"id": "call_1", "decision": "approve"}
 NO = {"id": "call_2", "decision": "deny", "text": "Not that."}
+COMMAND = re.compile(r"^\$ (kubectl .*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+AGE = re.compile(r" +(True|Unknown) +\w* +\d+s *$", re.MULTILINE)
 LATE = "only questions in status.waitingFor can be answered, while the Task is Waiting"
 KEPT = "an answer can't be changed or removed; a question is answered once"
 
@@ -46,14 +51,19 @@ def by(who: Kubectl, answer: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "by": username(who)}
 
 
+def ask(kubectl: Kubectl, name: str, *questions: dict[str, Any]) -> None:
+    """Make a Task wait, as a runner does."""
+    asked = waiting(waitingFor=questions) | {"claim": None, "startTime": None}
+    for status in (running(), asked):
+        patch = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+        kubectl.run("patch", "task", name, *patch).ok()
+
+
 @pytest.fixture
 def task(alice: Kubectl, kubectl: Kubectl, name: str) -> str:
     """A Task that waits for two answers."""
     alice.run("create", "-f", "-", stdin=manifest(name)).ok()
-    asked = waiting(waitingFor=[question("call_1"), question("call_2")])
-    for status in (running(), asked | {"claim": None, "startTime": None}):
-        patch = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
-        kubectl.run("patch", "task", name, *patch).ok()
+    ask(kubectl, name, question("call_1"), question("call_2"))
     return name
 
 
@@ -207,3 +217,19 @@ def test_what_is_no_list_of_answers_is_refused_by_its_field(
     told = alice.run("patch", "task", task, "--type=merge", "-p", patch).stderr
     assert "spec.answers" in told, told
     assert "is invalid" in told, told
+
+
+def test_the_commands_of_the_documentation(kubectl: Kubectl, alice: Kubectl) -> None:
+    """Each command is run as it stands there, and must print what stands there."""
+    section = Page.read("docs/kinds/task.md").text.split("### Questions to people")[1]
+    [shown, refused] = Page(Path(), section.split("\n### ")[0]).blocks("console")
+    alice.run("create", "-f", "-", stdin=manifest("tidy-up", botRef={"name": "janitor"})).ok()
+    asked = question(
+        message="May the Bot default/janitor call delete_branch?", arguments='{"name":"old"}'
+    )
+    ask(kubectl, "tidy-up", asked)
+    for block in (shown, refused):
+        for command, output in COMMAND.findall(block):
+            done = alice.run(*shlex.split(command)[1:])
+            said = done.stdout + done.stderr
+            assert AGE.sub("AGE", said).strip() == AGE.sub("AGE", output).strip()

@@ -15,6 +15,7 @@ from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.keys import Keys
 from wegent_runner.engine.model_stream import ModelCaller
 from wegent_runner.engine.model_test import MAX_TOKENS, ModelTester
+from wegent_runner.limits.limits import Unlimited
 from wegent_runner.telemetry.metrics import Metrics
 from wegent_runner.telemetry.observer import Observer
 
@@ -44,7 +45,7 @@ async def tester(cluster: Cluster) -> AsyncIterator[ModelTester]:
     client = cast("KubeClient", cluster)
     async with ModelCaller(Keys(client), EgressPolicy([ip_network("127.0.0.0/8")])) as caller:
         observer = Observer(Metrics(), cast("EventRecorder", None))
-        yield ModelTester(client, caller, observer, timeout_s=2)
+        yield ModelTester(client, caller, observer, Unlimited(), timeout_s=2)
 
 
 async def test_a_provider_that_hangs_is_left_in_time(

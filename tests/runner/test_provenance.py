@@ -95,6 +95,8 @@ async def test_a_transcript_has_no_definitions_unless_they_are_requested(
     body = (await client.get(path)).expect(200)
     assert "definitions" not in body
     assert set(objects(body)) == {"Bot", "Ghost", "Model", "Shell"}
+    answer = body["items"][-1]
+    assert answer["attempt"] == body["ran"][0]["attempt"] == 1
     for wrong in ("with=prompts", "with=definitions&hash=abc"):
         (await client.get(f"{path}&{wrong}")).refused(400, "BadRequest")
 

@@ -79,6 +79,7 @@ OTHERS: Final = {
     # Verbs that only policies check
     *("grant-admin", "bypass", "purge", "keep-creator"),
     # Text between names, characters with a longer form in JSON
+    *("%s", r"[{\\[]"),
     *("", "-", ":", r"[<>&\\x00-\\x1f\\x{2028}\\x{2029}]", r'["\\\\]'),
 }
 LITERAL = re.compile(r"'([^']*)'")

@@ -13,6 +13,9 @@ _SEGMENT: Final = "[A-Za-z0-9_][-A-Za-z0-9_.]{0,62}"
 FILE_PATH: Final = f"^{_SEGMENT}(/{_SEGMENT}){{0,7}}$"
 """Path of a file. No segment begins with a dot, so none is ``.`` or ``..``."""
 
+FILE_MAX_CHARACTERS: Final = 65536
+"""Of one file. The LLM reads a file as a whole, and results of tools are cut at 64 KiB."""
+
 Tag = Annotated[str, Field(min_length=1, max_length=63)]
 
 
@@ -34,7 +37,7 @@ class SkillSpec(ReferableSpec):
     """Author of the Skill, at most 253 characters."""
     files: (
         Annotated[
-            dict[str, Annotated[str, Field(max_length=PROMPT_MAX_CHARACTERS)]],
+            dict[str, Annotated[str, Field(max_length=FILE_MAX_CHARACTERS)]],
             Field(max_length=64),
             keys_match(
                 FILE_PATH,
@@ -45,8 +48,9 @@ class SkillSpec(ReferableSpec):
         ]
         | None
     ) = None
-    """Texts that the content refers to, by path, at most 64. The LLM reads each when it needs it.
-    Together with the content, they have at most 131,072 characters."""
+    """Texts that the content refers to, by path, at most 64 of at most 65,536 characters each.
+    The LLM reads each when it needs it. Together with the content, they have at most 131,072
+    characters."""
     mcp_servers: McpServers | None = None
     """Tools that the Skill brings to its Ghosts: servers of the Model Context Protocol by name, at
     most 16."""

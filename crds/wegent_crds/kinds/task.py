@@ -155,9 +155,9 @@ class TaskSpec(Schema):
     output_schema: JsonSchema | None = None
     """JSON Schema of the result, which is then JSON. An answer that is not valid is told to the
     LLM, which may try again twice; then the Task is Failed, with a message that begins with
-    OutputInvalid. A schema has at most 32,768 bytes as JSON and 32 levels, and refers to nothing
-    outside itself. If it is not allowed, Ready is False with the reason OutputSchemaInvalid.
-    Immutable. Defaults to none: the result is text."""
+    OutputInvalid. A schema has at most 32,768 bytes as JSON and 500 objects and lists, and
+    refers to nothing outside itself. If it is not allowed, Ready is False with the reason
+    OutputSchemaInvalid. Immutable. Defaults to none: the result is text."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR_S), INT32] | None = None
     """Duration in seconds from completionTime until the Task is deleted for good, without a
     Tombstone, 0 to 31,536,000 (a year). Defaults to no deletion."""

@@ -7,6 +7,7 @@ from typing import Protocol
 from wegent_runner.claims.claim import Claim
 from wegent_runner.engine.meter import Meter
 from wegent_runner.engine.model_stream import ModelCaller, Turn
+from wegent_runner.limits.limits import Caller, CallLimits
 from wegent_runner.plan.plan import ModelPlan
 from wegent_runner.runs.items import Answer, Decision, Item, Question
 from wegent_runner.runs.log import RunLog
@@ -55,6 +56,7 @@ class Run:
         claim: The claim under which it runs.
         request_id: Id that all calls of LLMs bear.
         log: Its items.
+        limits: Limits beyond this Task.
         answers: Answers of people, by the id of the question.
         call_s: Seconds that one call of a Model may take.
         chance: Returns a random number between two.
@@ -70,6 +72,7 @@ class Run:
     caller: ModelCaller
     observer: Observer
     meter: Meter
+    limits: CallLimits
     answers: Mapping[str, GivenAnswer]
     call_s: float
     chance: Callable[[float, float], float]
@@ -78,6 +81,14 @@ class Run:
     used: list[UsedObject] = field(default_factory=list)
     unsaved: list[Item] = field(default_factory=list)
     """Items that are stored with the next ones, or with the end of the run."""
+
+    @property
+    def limited_caller(self) -> Caller:
+        """The Task, as the limits beyond it count it."""
+        claim = self.claim
+        return Caller(
+            claim.namespace, claim.uid, lambda told: self.observer.throttled(claim.task, told)
+        )
 
     def keep(self, *items: Item) -> None:
         """Store items later, with the next ones."""

@@ -11,9 +11,13 @@ from wegent_crds.registry import MODEL
 from wegent_kube import KubeClient
 from wegent_kube.errors import get_or_none
 from wegent_kube.resources import resource_of
+from wegent_runner.claims.outcome import GiveBack
 from wegent_runner.engine.failures import CallFailed
 from wegent_runner.engine.model_stream import Done, ModelCaller, ModelInput, Turn, Usage
+from wegent_runner.limits.limits import Caller, CallLimits
+from wegent_runner.limits.namespace_limits import LimitReached
 from wegent_runner.plan.plan import ModelPlan, model_plan
+from wegent_runner.store.failures import StoreError
 from wegent_runner.telemetry.observer import Observer, stopwatch
 
 logger = logging.getLogger(__name__)
@@ -33,6 +37,7 @@ class ModelTester:
         client: the API server, with the runner's own rights.
         caller: calls the Models.
         observer: counts tokens and failures as those of Tasks.
+        limits: hold for these calls too; they count for the Model's namespace.
         timeout_s: Seconds for the whole call.
     """
 
@@ -41,12 +46,14 @@ class ModelTester:
         client: KubeClient,
         caller: ModelCaller,
         observer: Observer,
+        limits: CallLimits,
         *,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._client = client
         self._caller = caller
         self._observer = observer
+        self._limits = limits
         self._timeout_s = timeout_s
 
     async def test(self, namespace: str, name: str, request_id: str) -> Mapping[str, Any] | None:
@@ -64,13 +71,21 @@ class ModelTester:
             return None
         plan = model_plan(body)
         plan = replace(plan, max_tokens=min(plan.max_tokens or MAX_TOKENS, MAX_TOKENS))
-        elapsed_s = stopwatch()
+        elapsed_s, waits = stopwatch(), list[str]()
+        caller = Caller(namespace, f"test {request_id}", waits.append)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s), self._limits.call(caller, plan) as call:
+                waits.clear()
                 first_s, usage = await self._call(plan, request_id, elapsed_s)
+                call.used(usage)
         except TimeoutError:
-            told = f"Model {plan.name}: the answer was not complete within {self._timeout_s:g} s"
-            failure = CallFailed("Timeout", told)
+            told = f"the answer was not complete within {self._timeout_s:g} s"
+            reason = "Throttled" if waits else "Timeout"
+            failure = CallFailed(reason, f"Model {plan.name}: {waits[0] if waits else told}")
+        except (LimitReached, GiveBack) as error:
+            failure = CallFailed(error.reason, str(error))
+        except StoreError as error:
+            failure = CallFailed("StoreUnavailable", str(error))
         except CallFailed as error:
             failure = error
         else:

@@ -1,19 +1,28 @@
 """The LLM APIs: OpenAI's chat completions and Responses, and Anthropic's messages."""
 
 import os
-from typing import Final, TypeVar, cast
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
 
 import httpx2
 from anthropic import AsyncAnthropic
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, AsyncStream
 from openai.types.chat import ChatCompletionChunk
+from openai.types.chat.chat_completion_chunk import Choice
 from pydantic import ValidationError
+from pydantic_ai.messages import ModelResponseStreamEvent
 from pydantic_ai.models import Model
 from pydantic_ai.models.anthropic import AnthropicModel
-from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.models.openai import (
+    OpenAIChatModel,
+    OpenAIResponsesModel,
+    OpenAIStreamedResponse,
+)
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
 
 from wegent_crds.providers import BASE_URLS
 from wegent_runner.engine.failures import CallFailed
@@ -25,6 +34,7 @@ NO_KEY: Final = "none"
 """Sent where a Model names no key. The SDKs insist on one, and local servers ignore it."""
 SDK_VARIABLES: Final = ("ANTHROPIC_", "OPENAI_")
 """Beginnings of the names of the variables that the SDKs read."""
+NO_USAGE: Final = RequestUsage()
 
 T = TypeVar("T")
 
@@ -59,6 +69,69 @@ class FastOpenAI(AsyncOpenAI):
         return super()._process_response_data(data=data, cast_to=cast_to, response=response)
 
 
+class _Chunks:
+    """The chunks of a stream whose first one has been peeked at."""
+
+    def __init__(
+        self, first: AsyncIterator[ChatCompletionChunk], rest: AsyncStream[ChatCompletionChunk]
+    ) -> None:
+        self._first: AsyncIterator[ChatCompletionChunk] | None = first
+        self._rest = rest
+
+    def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
+        return self
+
+    def __anext__(self) -> Awaitable[ChatCompletionChunk]:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return anext(first)
+        return self._rest.__anext__()
+
+
+@dataclass
+class FastStreamedResponse(OpenAIStreamedResponse):
+    """The stream of a chat completion, which takes less CPU for each chunk with text alone.
+
+    The methods are the library's hooks for subclasses. Each does the same as the one that it
+    overrides:
+
+    - ``_validate_response``: The library guards each read of a chunk by a lock and a cancel scope,
+      and gives way to all other tasks in it. Several tasks may read its streams; one reads ours.
+    - ``_map_usage`` and ``_add_usage``: Nearly all chunks have no usage, and add zeros.
+    - ``_map_part_delta``: Most chunks have no tool calls and no fields that OpenAI's don't have.
+    """
+
+    def _validate_response(self) -> AsyncIterator[ChatCompletionChunk]:
+        return _Chunks(self._response, self._response.source)
+
+    def _map_usage(self, response: ChatCompletionChunk) -> RequestUsage:
+        return NO_USAGE if response.usage is None else super()._map_usage(response)
+
+    def _add_usage(self, usage: RequestUsage, *, reported: bool, cumulative: bool = False) -> None:
+        if reported:
+            super()._add_usage(usage, reported=reported, cumulative=cumulative)
+
+    def _map_part_delta(self, choice: Choice) -> Iterable[ModelResponseStreamEvent]:
+        delta = choice.delta
+        if delta.tool_calls or delta.model_extra:
+            return super()._map_part_delta(choice)
+        return self._map_text_delta(choice)
+
+    def _map_provider_details(self, chunk: ChatCompletionChunk) -> dict[str, Any] | None:
+        choice = chunk.choices[0]
+        if choice.finish_reason is None and choice.logprobs is None:
+            return None
+        return super()._map_provider_details(chunk)
+
+
+class FastOpenAIChatModel(OpenAIChatModel):
+    """A model whose streams are `FastStreamedResponse`s."""
+
+    @property
+    def _streamed_response_cls(self) -> type[OpenAIStreamedResponse]:
+        return FastStreamedResponse
+
+
 def base_url(plan: ModelPlan) -> str:
     """Return the URL of a Model's API.
 
@@ -86,7 +159,7 @@ def model_of(plan: ModelPlan, key: str | None, http: httpx2.AsyncClient) -> Mode
     )
     if plan.api_format == "responses":
         return OpenAIResponsesModel(plan.model, provider=openai)
-    return OpenAIChatModel(plan.model, provider=openai)
+    return FastOpenAIChatModel(plan.model, provider=openai)
 
 
 def settings_of(plan: ModelPlan, request_id: str, *, must_call: bool = False) -> ModelSettings:

@@ -8,11 +8,12 @@ again. A Task of which another call is being made just waits on, since that call
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from wegent_kube import KubeClient
 from wegent_runner.claims.outcome import GiveBack
 from wegent_runner.limits.model_calls import ModelPlaces, Place
 from wegent_runner.limits.namespace_limits import (
@@ -20,8 +21,10 @@ from wegent_runner.limits.namespace_limits import (
     TOKENS_PER_DAY,
     LimitReached,
     LimitReader,
+    defaults_of,
 )
 from wegent_runner.plan.plan import ModelPlan
+from wegent_runner.settings import Settings
 from wegent_runner.store.limits import LimitStore
 
 MAX_WAIT_S: Final = 60.0
@@ -49,15 +52,43 @@ class Caller:
     waiting: Callable[[str], None]
 
 
+class Tokens(Protocol):
+    """The usage of a call."""
+
+    @property
+    def input_tokens(self) -> int:
+        """Number of tokens that were sent, cached ones included."""
+
+    @property
+    def output_tokens(self) -> int:
+        """Number of tokens of the answer."""
+
+
 class LimitedCall:
     """A call that may be made."""
 
     def __init__(self) -> None:
         self.tokens = 0
 
-    def used(self, *, input_tokens: int, output_tokens: int) -> None:
+    def used(self, usage: Tokens) -> None:
         """Count the tokens of the call, cached ones included."""
-        self.tokens += input_tokens + output_tokens
+        self.tokens += usage.input_tokens + usage.output_tokens
+
+
+class CallLimits(Protocol):
+    """Decides when a call of a Model may be made."""
+
+    def call(self, caller: Caller, model: ModelPlan) -> AbstractAsyncContextManager[LimitedCall]:
+        """Wait until a call may be made, and count it."""
+
+
+class Unlimited:
+    """Lets every call be made at once."""
+
+    @asynccontextmanager
+    async def call(self, caller: Caller, model: ModelPlan) -> AsyncIterator[LimitedCall]:  # noqa: ARG002
+        """Count a call for nobody."""
+        yield LimitedCall()
 
 
 class Limits:
@@ -118,6 +149,17 @@ class Limits:
                 place.leave()
             if call.tokens and limits.tokens_per_day is not None:
                 await self._store.add_tokens(caller.namespace, call.tokens)
+
+    async def run(self) -> None:
+        """Renew the places of this runner, and delete old counts, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._places.run())
+            group.create_task(self._store.run())
+
+    async def end(self) -> None:
+        """Wait until the database knows of all calls that have ended."""
+        await self._places.end()
+        await self._store.end()
 
     async def _check_tokens(self, namespace: str, limit: int) -> None:
         usage = await self._store.usage_of(namespace)
@@ -182,3 +224,8 @@ class Limits:
             if not task.done():
                 task.cancel()
                 await asyncio.wait([task])
+
+
+def limits_in(store: LimitStore, client: KubeClient, settings: Settings) -> Limits:
+    """Return the limits that are counted in a store."""
+    return Limits(LimitReader(client, defaults_of(settings)), ModelPlaces(store), store)

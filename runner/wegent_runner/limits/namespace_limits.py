@@ -14,14 +14,13 @@ from wegent_crds.registry import GROUP
 from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_kube.resources import NAMESPACES
 from wegent_runner.claims.outcome import GiveBack
+from wegent_runner.settings import MAX_REQUESTS_PER_MINUTE, MAX_TOKENS_PER_DAY, Settings
 
 REQUESTS_PER_MINUTE: Final = f"{GROUP}/requests-per-minute"
 """Annotation of a Namespace: maximum number of requests to Models, from 1, or ``none``."""
 TOKENS_PER_DAY: Final = f"{GROUP}/tokens-per-day"
 """Annotation of a Namespace: maximum number of tokens, from 1, or ``none``."""
 NONE: Final = "none"
-MAX_REQUESTS_PER_MINUTE: Final = 1_000_000
-MAX_TOKENS_PER_DAY: Final = 10**12
 KEPT_S: Final = 60.0
 """Seconds after which a Namespace is read again."""
 MAX_KEPT: Final = 10_000
@@ -46,6 +45,13 @@ class NamespaceLimits:
 
     requests_per_minute: int | None = None
     tokens_per_day: int | None = None
+
+
+def defaults_of(settings: Settings) -> NamespaceLimits:
+    """Return the limits of a namespace without annotations."""
+    return NamespaceLimits(
+        settings.namespace_requests_per_minute or None, settings.namespace_tokens_per_day or None
+    )
 
 
 class LimitReader:

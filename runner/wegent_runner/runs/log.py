@@ -76,8 +76,10 @@ class _Open:
 
     def events_after(self, position: int) -> Iterator[Event]:
         """Yield some events after a position."""
-        yield from _unread(opening(self.head), position)
-        since = max(position, self.head.start + BEFORE_TEXT)
+        begins = self.head.start + BEFORE_TEXT
+        if position < begins:
+            yield from _unread(opening(self.head), position)
+        since = max(position, begins)
         yield from _deltas(self.head, since, self.text_after(since))
 
 
@@ -109,7 +111,8 @@ class RunLog:
         self._ended: Event | None = None
         self._abandoned = False
         self._room = max_characters - sum(len(item.text) for item in carried)
-        self._more: asyncio.Event = asyncio.Event()
+        self._more: asyncio.Event | None = None
+        """Wakes the readers that wait; None without any. Most deltas come while none waits."""
 
     @property
     def items(self) -> Sequence[Item]:
@@ -288,13 +291,18 @@ class RunLog:
     async def wait(self, position: int) -> None:
         """Return when there is something after ``position``, or the log has ended."""
         while not self.ended and next(self._after(position), None) is None:
+            if self._more is None:
+                self._more = asyncio.Event()
             await self._more.wait()
 
     def _notify(self) -> None:
-        self._more.set()
-        self._more = asyncio.Event()
+        if self._more is not None:
+            self._more.set()
+            self._more = None
 
     def _after(self, position: int) -> Iterator[Event]:
+        if position >= self.end:
+            return
         if position < FIRST_POSITION:
             yield Event(FIRST_POSITION, "run.started", {"attempt": self.attempt})
         unread = self._first_unread(position)

@@ -5,6 +5,8 @@ differ. SQLite runs in this process, and so its clock is the runner's.
 """
 
 import asyncio
+import logging
+import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from wegent_runner.store.engine import TIMEOUT_S
 from wegent_runner.store.failures import StoreError, as_store_errors, no_answer
 from wegent_runner.store.limit_tables import ModelCall, NamespaceUsage
 
+logger = logging.getLogger(__name__)
+
 GRACE_S: Final = 2.0
 """Seconds by which an operation may exceed the database's own timeouts, which come first."""
 SECOND_US: Final = 1_000_000
@@ -26,6 +30,7 @@ MINUTE_US: Final = 60 * SECOND_US
 DAY_US: Final = 24 * 60 * MINUTE_US
 MODEL_LOCKS: Final = 0x57E6E48
 """Number space of PostgreSQL's advisory locks on Models."""
+PRUNE_EVERY_S: Final = 600.0
 OLD_DAYS: Final = 2
 """Days after which the usage of a namespace is forgotten. It has no effect any more."""
 
@@ -208,6 +213,15 @@ class LimitStore:
                 .where(NamespaceUsage.namespace == namespace)
                 .values(day=today, tokens=tokens + (row.tokens if row.day == today else 0))
             )
+
+    async def run(self) -> None:
+        """Delete old counts every ten minutes or so until cancelled."""
+        while True:
+            await asyncio.sleep(PRUNE_EVERY_S * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            try:
+                await self.prune()
+            except StoreError as error:
+                logger.warning("no old counts deleted: %s", error)
 
     async def prune(self) -> None:
         """Delete calls that have expired, and usage that is too old to have an effect.
