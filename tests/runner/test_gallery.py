@@ -1,10 +1,11 @@
 """The scenarios of ``examples/gallery`` run as their pages say, on a scripted provider."""
 
+import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,12 @@ import yaml
 
 from devcluster.checkout import CHECKOUT
 from devcluster.controlplane import ControlPlane
+from devcluster.ports import free_ports
 from tests.runner.conftest import MakeTask
 from tests.support.api import Api
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
-from tests.support.mcp_servers import free_port
-from tests.support.provider import Call, Provider, calling, texts
-from tests.support.waiting import eventually
+from tests.support.provider import Call, Provider, Script, calling, texts
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
 
@@ -114,10 +114,10 @@ async def test_a_review_waits_for_a_person(
     provider.script = lambda call: texts(f"by {ghost_of(call, ghosts)}")
     ghosts |= await apply("review")
     here = f"--namespace={namespace}"
-    kubectl.run(
-        "wait", "task/review-a-change", here, "--for=jsonpath={.status.phase}=Waiting",
-        "--timeout=60s",
-    ).ok()  # fmt: skip
+    waits = ("wait", "task/review-a-change", here, "--for=jsonpath={.status.phase}=Waiting")
+    # In a thread: the runner is in this one.
+    waited = await asyncio.to_thread(kubectl.run, *waits, "--timeout=50s")
+    waited.ok()
     assert len(provider.calls) == 2
     assert "by find-faults" in prompt_of(provider.calls[1])
     assert "def average" in prompt_of(provider.calls[1])
@@ -138,7 +138,7 @@ async def test_a_request_goes_to_the_desk_that_fits(
 ) -> None:
     ghosts: dict[str, str] = {}
 
-    def script(call: Call) -> Any:
+    def script(call: Call) -> Script:
         if ghost_of(call, ghosts) == "front-desk":
             return calling(("hand_over", {"member": "it-desk"}))
         return texts(f"by {ghost_of(call, ghosts)}")
@@ -162,9 +162,7 @@ INVOICE: Body = {
 }
 
 
-async def test_an_invoice_becomes_json(
-    provider: Provider, apply: Apply, ended: MakeTask
-) -> None:
+async def test_an_invoice_becomes_json(provider: Provider, apply: Apply, ended: MakeTask) -> None:
     wrong = json.dumps({**INVOICE, "total": "419.00 EUR"})
     provider.script = lambda call: texts(wrong if call.number == 0 else json.dumps(INVOICE))
     await apply("extraction")
@@ -174,10 +172,10 @@ async def test_an_invoice_becomes_json(
     assert len(provider.calls) == 2, "the first answer is not valid"
 
 
-@asynccontextmanager
-async def library(folder: Path) -> AsyncIterator[int]:
+@contextmanager
+def library(folder: Path) -> Iterator[int]:
     """Run the example's MCP server. Yield its port."""
-    port = free_port()
+    [port] = free_ports(1)
     program = str(FOLDER / "research" / "pages_server.py")
     server = subprocess.Popen([sys.executable, program, str(folder), str(port)])
     try:
@@ -190,17 +188,15 @@ async def library(folder: Path) -> AsyncIterator[int]:
 async def test_research_reads_the_pages_of_a_server(
     provider: Provider, apply: Apply, ended: MakeTask
 ) -> None:
-    def script(call: Call) -> Any:
-        match call.results:
-            case []:
-                return calling(("search", {"words": "WEGENT_RUNNER_LEASE_S"}))
-            case [hits]:
-                return calling(("read_page", {"name": hits.partition(":")[0]}))
-            case [*_, page]:
-                return texts(page.splitlines()[0])
+    def script(call: Call) -> Script:
+        if not call.results:
+            return calling(("search", {"words": "WEGENT_RUNNER_LEASE_S"}))
+        if len(call.results) == 1:
+            return calling(("read_page", {"name": call.results[0].partition(":")[0]}))
+        return texts(call.results[-1].splitlines()[0])
 
     provider.script = script
-    async with library(CHECKOUT / "docs") as port:
+    with library(CHECKOUT / "docs") as port:
 
         def move(manifest: Body) -> None:
             for server in manifest["spec"].get("mcpServers", {}).values():
@@ -214,10 +210,8 @@ async def test_research_reads_the_pages_of_a_server(
     assert status["usage"]["toolCalls"] == 2
 
 
-async def test_research_without_its_server_fails_and_says_so(
-    apply: Apply, ended: MakeTask
-) -> None:
-    port = free_port()
+async def test_research_without_its_server_fails_and_says_so(apply: Apply, ended: MakeTask) -> None:
+    [port] = free_ports(1)
 
     def move(manifest: Body) -> None:
         for server in manifest["spec"].get("mcpServers", {}).values():
@@ -229,6 +223,10 @@ async def test_research_without_its_server_fails_and_says_so(
     assert "pages" in status["message"]
 
 
+def run_program(program: Path, environment: dict[str, str]) -> None:
+    subprocess.run([sys.executable, str(program)], env=environment, check=True, timeout=60)
+
+
 async def test_a_cron_job_reports_on_failed_tasks(
     api: Api,
     control_plane: ControlPlane,
@@ -237,11 +235,9 @@ async def test_a_cron_job_reports_on_failed_tasks(
     provider: Provider,
     apply: Apply,
     ended: MakeTask,
-    make_task: MakeTask,
     tmp_path: Path,
 ) -> None:
     """The Pod's program, with the rights of its ServiceAccount; no Pod runs in these tests."""
-    provider.script = lambda call: texts("all is well", ) if call.number else texts("")
     await apply("report")
     job = json.loads(
         kubectl.run("get", "cronjob/daily-report", f"--namespace={namespace}", "-ojson").ok().stdout
@@ -257,11 +253,13 @@ async def test_a_cron_job_reports_on_failed_tasks(
     program.write_text(config["data"]["report.py"], encoding="utf-8")
     assert container["command"] == ["python", "/report/report.py"]
 
-    await api.create(
-        "tasks", namespace, "broken",
-        {"botRef": {"name": "reporter"}, "modelRef": {"name": "smollm2"}, "prompt": "Hi"},
-    )  # fmt: skip
-    provider.script = lambda call: texts("Look at the Model first.")
+    refused = Script(status=400, body={"error": {"message": "this model is retired"}})
+    provider.script = lambda call: (
+        refused if prompt_of(call) == "Hi" else texts("Look at the Model first.")
+    )
+    broken = {"botRef": {"name": "reporter"}, "modelRef": {"name": "smollm2"}, "prompt": "Hi"}
+    await api.create("tasks", namespace, "broken", broken)
+    assert (await ended("broken"))["status"]["phase"] == "Failed"
     account = tmp_path / "account"
     account.mkdir()
     (account / "namespace").write_text(namespace)
@@ -273,10 +271,12 @@ async def test_a_cron_job_reports_on_failed_tasks(
     }
 
     async def report() -> Body:
-        subprocess.run([sys.executable, str(program)], env=environment, check=True, timeout=60)
+        run_program(program, environment)
         return await ended(f"report-{datetime.now(UTC):%Y-%m-%d}")
 
     task = await report()
     assert task["status"]["result"] == "Look at the Model first."
+    assert "- broken: " in prompt_of(provider.calls[-1])
+    assert "this model is retired" in prompt_of(provider.calls[-1])
     assert task["metadata"]["annotations"]["agent.wecode.io/created-by"].endswith(":daily-report")
     assert (await report())["metadata"]["uid"] == task["metadata"]["uid"], "one a day"
