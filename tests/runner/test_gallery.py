@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,6 +22,7 @@ from tests.support.api import Api
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.provider import Call, Provider, Script, calling, texts
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
 
@@ -185,6 +187,11 @@ def library(folder: Path) -> Iterator[int]:
         server.wait()
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
 async def test_research_reads_the_pages_of_a_server(
     provider: Provider, apply: Apply, ended: MakeTask
 ) -> None:
@@ -197,6 +204,7 @@ async def test_research_reads_the_pages_of_a_server(
 
     provider.script = script
     with library(CHECKOUT / "docs") as port:
+        await eventually(lambda: listens(port), within_s=30, what="the MCP server")
 
         def move(manifest: Body) -> None:
             for server in manifest["spec"].get("mcpServers", {}).values():
