@@ -4,14 +4,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import yaml
 
+from devcluster.checkout import CHECKOUT
 from tests.runner.conftest import MakeTask
-from tests.runner.jq import NEEDS_JQ, hash_by_jq
+from tests.runner.jq import COMMAND, NEEDS_JQ, hash_by_jq
 from tests.support.api import Api
 from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client
 from tests.support.waiting import eventually
+from tests.unit.pages import Page
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
 
@@ -52,6 +55,19 @@ async def test_the_status_names_each_object_by_the_hash_that_users_compute(
         got = kubectl.run("get", used["kind"], used["name"], f"--namespace={namespace}", "-ojson")
         assert hash_by_jq(got.ok().stdout)[:12] == used["hash"], used
         assert used["namespace"] == namespace
+
+
+@NEEDS_JQ
+def test_the_page_shows_the_hash_of_the_example(kubectl: Kubectl, namespace: str) -> None:
+    here = f"--namespace={namespace}"
+    ghost = yaml.safe_load((CHECKOUT / "examples" / "ghost.yaml").read_text(encoding="utf-8"))
+    del ghost["metadata"]["namespace"]
+    kubectl.run("apply", here, "-f", "-", stdin=ghost).ok()
+    got = kubectl.run("get", "ghost", "code-assistant", here, "-ojson").ok().stdout
+    page = Page.read("docs/kinds/task.md")
+    [shown] = [it for it in page.blocks("console") if COMMAND in it]
+    assert hash_by_jq(got) in shown
+    assert f"hash: {hash_by_jq(got)[:12]}\n" in page.text
 
 
 async def test_a_failed_task_names_its_objects(
