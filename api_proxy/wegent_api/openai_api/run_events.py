@@ -5,9 +5,9 @@ runner then says from which position on its text is void. A client of OpenAI's A
 that. So the opening of an item is held back until its first text, and a restart before that text is
 not seen. After it, the stream has to end with an error.
 
-Some messages are no answers to the client: those of members that other Bots read, and answers that
-are not valid by the schema. SDKs would add their text to the answer, and parse it. To clients they
-are reasoning, which comes as a whole.
+Some messages are commentary: those of members, which other Bots read, and answers that are not valid
+by the schema. SDKs would add their text to the answer, and parse it. Clients get them as reasoning,
+each as a whole.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -31,7 +31,7 @@ ERROR: Final = "error"
 
 
 COMMENTARY: Final = "commentary"
-"""Phase of a message that is no answer to the client."""
+"""Phase of a message that isn't part of the answer."""
 
 
 class TextIsVoid(Exception):  # noqa: N818 - names the event
@@ -98,7 +98,7 @@ class Lasting:
         return ready
 
     def _reasoning(self, done: RunEvent) -> list[RunEvent]:
-        """Return the events of a message that is reasoning to the client.
+        """Return the events of commentary in the form for clients.
 
         The first has the number before the last one's, so that none is within the text.
         """
@@ -179,12 +179,12 @@ class Ending:
 
 
 def is_commentary(item: Mapping[str, Any]) -> bool:
-    """Return whether an item is a message that is no answer to the client."""
+    """Return whether an item is a message that isn't part of the answer."""
     return item.get("phase") == COMMENTARY
 
 
 def public_item(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an item of a run as clients have it."""
+    """Return an item of a run in the form for clients."""
     if not is_commentary(item):
         return item
     author = {"bot": item["bot"]} if "bot" in item else {}

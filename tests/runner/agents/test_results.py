@@ -139,7 +139,7 @@ async def test_a_schema_that_is_not_allowed_never_runs(
 
 
 class Sum(BaseModel):
-    """A result, as a client has it."""
+    """The class that a client parses a result into."""
 
     reasons: str
     amount: int
