@@ -5,9 +5,9 @@ runner then says from which position on its text is void. A client of OpenAI's A
 that. So the opening of an item is held back until its first text, and a restart before that text is
 not seen. After it, the stream has to end with an error.
 
-Some messages are commentary: those of members, which other Bots read, and answers that are not valid
-by the schema. SDKs would add their text to the answer, and parse it. Clients get them as reasoning,
-each as a whole.
+Some messages are commentary: those of members, which other Bots read, and answers that are not
+valid by the schema. SDKs would add their text to the answer, and parse it. Clients get them as
+reasoning, each as a whole.
 """
 
 from collections.abc import AsyncIterator, Mapping

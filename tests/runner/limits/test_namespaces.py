@@ -12,6 +12,7 @@ from wegent_runner.engine.model_stream import Usage
 from wegent_runner.limits.limits import Caller
 from wegent_runner.limits.namespace_limits import LimitReached, NamespaceLimits
 from wegent_runner.store.engine import connect
+from wegent_runner.store.failures import StoreError
 
 PLAIN = model(None)
 
@@ -96,3 +97,16 @@ async def test_a_namespace_without_limits_leaves_no_row(database_url: str) -> No
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM namespace_usage")) == 0
     await engine.dispose()
+
+
+async def test_an_answer_is_kept_whose_tokens_can_not_be_counted(database_url: str) -> None:
+    calls = Calls()
+    async with started(database_url, tokens_per_day="100") as one:
+        async with one.limits.call(Caller("n", "n", calls.waits.append), PLAIN) as call:
+            call.used(Usage(input_tokens=1))
+            engine = connect(database_url)
+            async with engine.begin() as connection:
+                await connection.execute(text("DROP TABLE namespace_usage"))
+            await engine.dispose()
+        with pytest.raises(StoreError):
+            await calls.make(one, PLAIN, 0)
