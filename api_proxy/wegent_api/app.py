@@ -20,11 +20,13 @@ from wegent_api.document.schema import DESCRIPTION, install_openapi, operation_i
 from wegent_api.http.error_responses import install_error_handlers
 from wegent_api.http.security_headers import ASSETS
 from wegent_api.keys import routes as key_routes
-from wegent_api.keys.models import ModelKeyChange
+from wegent_api.keys.header_routes import headers_router
+from wegent_api.keys.models import ModelKeyChange, SecretHeaderChange
 from wegent_api.kinds import openapi as kinds_openapi
 from wegent_api.kinds.routes import kinds_router
 from wegent_api.members import routes as member_routes
 from wegent_api.members.models import MemberChange
+from wegent_api.model_tests import routes as model_test_routes
 from wegent_api.openai_api import chat_routes, models_routes, responses_routes
 from wegent_api.openai_api.errors import OpenAIErrors, Refusal, on_refusal
 from wegent_api.openai_api.requests import CreateChatCompletion, CreateResponse
@@ -43,7 +45,7 @@ from wegent_kube.tracing import Tracing
 
 def bodies_and_answers() -> list[type[BaseModel]]:
     """Return the models of bodies and answers whose schemas FastAPI doesn't find itself."""
-    own = (MemberChange, ModelKeyChange, ApplyResults)
+    own = (MemberChange, ModelKeyChange, SecretHeaderChange, ApplyResults)
     openai = (CreateResponse, CreateChatCompletion)
     return [*kinds_openapi.models(), *accounts_openapi.BODIES, *own, *openai]
 
@@ -93,6 +95,8 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(run_routes.router)
     app.include_router(websocket_routes.router)
     app.include_router(key_routes.router)
+    app.include_router(headers_router())
+    app.include_router(model_test_routes.router)
     app.include_router(kinds_router())
     app.include_router(apply_routes.router)
     app.include_router(trash_routes.router)

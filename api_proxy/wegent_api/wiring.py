@@ -47,6 +47,9 @@ from wegent_api.version import USER_AGENT
 from wegent_kube import KubeClient, load_connection
 from wegent_kube.tracing import Tracing
 
+MODEL_TESTS_AT_ONCE = 32
+"""Tests of Models at once, of all users. Each runner has a limit of its own."""
+
 
 class State(TypedDict):
     """The objects that routes ask for by name. Starlette copies them into each request's state."""
@@ -89,6 +92,8 @@ class State(TypedDict):
     follower: Follower
     run_limiter: ConcurrencyLimiter
     """Streams of runs, in total and per user."""
+    model_test_limiter: ConcurrencyLimiter
+    """Tests of Models, in total and per user."""
 
 
 @asynccontextmanager
@@ -198,6 +203,9 @@ async def open_state(
             follower=Follower(user_api, run_watches, runners),
             run_limiter=ConcurrencyLimiter(
                 "streams", at_once=settings.streams, per_user=settings.streams_per_user
+            ),
+            model_test_limiter=ConcurrencyLimiter(
+                "tests of Models", at_once=MODEL_TESTS_AT_ONCE, per_user=1
             ),
         )
 

@@ -27,6 +27,12 @@ class ConditionType(StrEnum):
     """Only on Bots, Teams and Tasks: True if runners serve the type of each Shell and the Team's
     mode of collaboration. It doesn't affect Ready. Absent while a Shell is not known, and never
     False on a Task that has ended."""
+    TOOLS_SERVED = "ToolsServed"
+    """Only on Ghosts and Skills with MCP servers: True if runners use servers of these types. It
+    doesn't affect Ready. A Ghost's includes the servers that its Skills bring."""
+    MODEL_BOUND = "ModelBound"
+    """Only on Bots and Teams: False if a Bot has no Model, so that a Task must name one. It doesn't
+    affect Ready. Absent otherwise."""
     KEY_USABLE = "KeyUsable"
     """Only on Models, written by the runner: False if the API key can't be used, True if it works
     again. It doesn't affect Ready. Absent while the key has never failed."""
@@ -58,7 +64,11 @@ class Reason(StrEnum):
     DUPLICATE_REF = "DuplicateRef"
     """False: two items of a list refer to the same object, or an object to itself."""
     PROVIDER_NOT_SUPPORTED = "ProviderNotSupported"
-    """False: the Bot's Shell does not support the provider of its Model or of a fallback."""
+    """False: a Bot's Shell does not support the provider of its Model or of a fallback."""
+    MODEL_NOT_BOUND = "ModelNotBound"
+    """False: neither the Task nor its Team nor the Bot names the Model that the Bot calls."""
+    MODEL_NOT_REPLACEABLE = "ModelNotReplaceable"
+    """False: a Team or Task names a Model in place of that of an object in another namespace."""
     OUTPUT_SCHEMA_INVALID = "OutputSchemaInvalid"
     """False: the schema of the Task's result is not valid, or not allowed."""
     SHELL_SERVED = "ShellServed"
@@ -67,6 +77,10 @@ class Reason(StrEnum):
     """False: no runner serves Shells of this type, so that a Task stays Pending."""
     MODE_NOT_SERVED = "ModeNotServed"
     """False: no runner serves Teams with this mode, so that a Task stays Pending."""
+    TOOLS_SERVED = "ToolsServed"
+    """True: runners use MCP servers of these types."""
+    STDIO_NOT_PERMITTED = "StdioNotPermitted"
+    """False: runners don't start the command of an MCP server, so that its tools are missing."""
     KEY_USABLE = "KeyUsable"
     """True: the API key works again."""
     KEY_NOT_USABLE = "KeyNotUsable"

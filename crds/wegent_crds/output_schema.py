@@ -24,9 +24,13 @@ SCHEMA_MAX_BYTES: Final = 32768
 """Size of a schema as JSON in UTF-8. Providers of LLMs take less."""
 SCHEMA_MAX_DEPTH: Final = 32
 """Levels of objects and lists in a schema."""
+MAX_CONTAINERS: Final = 500
+"""Objects and lists in a schema. The policy wegent-output-schemas counts them too."""
 MAX_PATTERNS: Final = 64
 PATTERN_MAX_BYTES: Final = 1 << 18
 """Size of one compiled regular expression."""
+MAX_STEPS_OF_NOTHING: Final = 2000
+"""Steps of a check of an empty object: each subschema that is about the value itself."""
 MESSAGE_MAX_CHARACTERS: Final = 300
 
 ONE: Final = (
@@ -116,7 +120,7 @@ def compile_schema(schema: Schema, name: str = "spec.outputSchema") -> CompiledS
         raise SchemaNotAllowed(f"{name}: {_cut(str(error))}") from error
     compiled = CompiledSchema(schema, validator, walk.places)
     try:
-        compiled.check_cost({})
+        Counter(walk.places, MAX_STEPS_OF_NOTHING).count(schema, {})
     except TooCostly as error:
         raise SchemaNotAllowed(f"{name}: a check even of {{}} would not end: {error}") from error
     return compiled
@@ -133,7 +137,9 @@ def _check_size(schema: Schema, name: str) -> None:
     if not isinstance(schema, Mapping):
         raise SchemaNotAllowed(f"{name}: must be an object, which is a JSON Schema")
     level: list[Any] = [schema]
+    containers = 0
     for _ in range(SCHEMA_MAX_DEPTH):
+        containers += sum(isinstance(value, Mapping | list) for value in level)
         level = [item for value in level for item in _children(value)]
         if not level:
             break
@@ -142,6 +148,9 @@ def _check_size(schema: Schema, name: str) -> None:
             f"{name}: must have at most {SCHEMA_MAX_DEPTH} levels of objects and lists; name inner"
             " schemas in $defs, and refer to them with $ref"
         )
+    if containers > MAX_CONTAINERS:
+        told = f"must have at most {MAX_CONTAINERS} objects and lists, and has {containers}"
+        raise SchemaNotAllowed(f"{name}: {told}; name repeated schemas in $defs")
     size = len(
         json.dumps(schema, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     )

@@ -17,8 +17,8 @@ CATEGORY: Final = "wegent"
 class ReferenceField:
     """A field of a kind that refers to another kind.
 
-    ``path`` is a dotted path from the object's root. A step with the suffix ``[]`` is a list
-    whose items are references: ``spec.bots[]``.
+    ``path`` is a dotted path from the object's root. A step with the suffix ``[]`` is a list. Its
+    items are references, as in ``spec.bots[]``, or contain some, as in ``spec.bots[].modelRef``.
     """
 
     path: str
@@ -69,7 +69,15 @@ BOT: Final = Kind(
         ReferenceField("spec.shellRef", "shells"),
     ),
 )
-TEAM: Final = Kind("Team", "teams", ("te",), (ReferenceField("spec.bots[]", "bots"),))
+TEAM: Final = Kind(
+    "Team",
+    "teams",
+    ("te",),
+    (
+        ReferenceField("spec.bots[]", "bots"),
+        ReferenceField("spec.bots[].modelRef", "models"),
+    ),
+)
 SKILL: Final = Kind("Skill", "skills", ("sk",))
 TASK: Final = Kind(
     "Task",
@@ -78,6 +86,7 @@ TASK: Final = Kind(
     (
         ReferenceField("spec.teamRef", "teams"),
         ReferenceField("spec.botRef", "bots"),
+        ReferenceField("spec.modelRef", "models"),
         ReferenceField("spec.previousTaskRef", "tasks", local=True),
     ),
     referable=False,

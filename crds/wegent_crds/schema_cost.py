@@ -28,10 +28,11 @@ class Counter:
 
     Args:
         places: each subschema by its JSON pointer, such as ``#/$defs/item``.
-        steps: the steps so far.
+        max_steps: the steps at which the walk ends.
     """
 
     places: Mapping[str, Any]
+    max_steps: int = MAX_STEPS
     steps: int = 0
 
     def count(self, schema: Any, value: Any, chain: int = 0) -> None:
@@ -61,8 +62,8 @@ class Counter:
 
     def _spend(self, steps: int) -> None:
         self.steps += steps
-        if self.steps > MAX_STEPS:
-            raise TooCostly(f"it takes more than {MAX_STEPS} steps")
+        if self.steps > self.max_steps:
+            raise TooCostly(f"it takes more than {self.max_steps} steps")
 
     def _in_place(self, schema: Schema, value: Any) -> Iterator[Any]:
         """Yield the subschemas that are checked on the same value."""

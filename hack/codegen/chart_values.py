@@ -42,7 +42,7 @@ SET_BY_THE_CHART: Final = frozenset(
     | {"accounts_namespace", "shared_namespaces", "shared_role", "account_quota"}
     | {"registration_open", "first_admin"}
     | {"leader_election", "lease_namespace", "runner_service_account", "drain_delay_s"}
-    | {"served_shells", "served_modes"}
+    | {"served_shells", "served_modes", "stdio_permitted"}
     | {"own_namespace", "own_service_account"}
     | {"name", "proxy_user", "store_url", "egress_allow", "advertise_host"}
 )

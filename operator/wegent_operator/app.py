@@ -85,7 +85,10 @@ class Operator:
         )
         self._queue: KeyedQueue[ObjectKey] = KeyedQueue()
         self._cache = Cache(
-            settings.shared_namespaces, settings.served_shells, settings.served_modes
+            settings.shared_namespaces,
+            settings.served_shells,
+            settings.served_modes,
+            stdio_permitted=settings.stdio_permitted,
         )
         self._pending = Pending(self._queue)
         self._recorder = Recorder(self._client, self.metrics, socket.gethostname())

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     )
     """Comma-separated modes of collaboration that the runners of this cluster serve. Teams with
     other modes, and their Tasks, get the condition `Served` with the status False."""
+    stdio_permitted: bool = False
+    """Set to `true` if the runners of this cluster start the commands of MCP servers. Otherwise,
+    Ghosts and Skills with such servers get the condition `ToolsServed` with the status False."""
     account_quota: Annotated[dict[str, PositiveInt], NoDecode] = dict(ACCOUNT_QUOTA)
     """Limits on the objects in a user's own namespace: `RESOURCE=COUNT,...`, as in
     `kubectl create quota --hard`. Empty: no ResourceQuota."""
@@ -57,7 +60,8 @@ class Settings(BaseSettings):
     runner_service_account: Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$")] = (
         "wegent-system/wegent-runner"
     )
-    """ServiceAccount of the runner, as `NAMESPACE/NAME`. It may read the API keys of Models."""
+    """ServiceAccount of the runner, as `NAMESPACE/NAME`. It may read the API keys of Models and
+    of MCP servers."""
     writers: int = Field(default=8, ge=1, le=64)
     """Keys that are reconciled at once. More than 8 don't make status writes faster."""
     watch_timeout_s: int = Field(default=60, ge=1, le=3600)

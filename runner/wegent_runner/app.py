@@ -12,6 +12,7 @@ from wegent_kube.event_recorder import EventRecorder
 from wegent_kube.informer import Informer
 from wegent_kube.tracing import Tracing
 from wegent_runner.agents.chat import ChatEngine
+from wegent_runner.agents.mcp import McpClient
 from wegent_runner.claims.dead_runners import DeadRunners
 from wegent_runner.claims.own_tasks import OwnTasks
 from wegent_runner.claims.pending import PendingTasks
@@ -22,6 +23,8 @@ from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.key_condition import KeyConditions
 from wegent_runner.engine.keys import Keys
 from wegent_runner.engine.model_stream import ModelCaller
+from wegent_runner.engine.model_test import ModelTester
+from wegent_runner.limits.limits import limits_in
 from wegent_runner.plan.loader import PlanLoader
 from wegent_runner.runs.hub import Hub
 from wegent_runner.serve.callers import Callers
@@ -30,6 +33,7 @@ from wegent_runner.settings import Settings
 from wegent_runner.store.engine import connect, migrate
 from wegent_runner.store.failures import StoreError
 from wegent_runner.store.health import StoreHealth
+from wegent_runner.store.limits import LimitStore
 from wegent_runner.store.retention import Retention
 from wegent_runner.store.transcripts import TranscriptStore
 from wegent_runner.supervision import Ending, Parts
@@ -75,18 +79,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             client, COMPONENT, settings.name, lambda outcome: metrics.events.labels(outcome).inc()
         )
         observer = Observer(metrics, recorder)
-        policy = EgressPolicy(map(ip_network, settings.egress_allow))
-        caller = await stack.enter_async_context(
-            ModelCaller(
-                Keys(client),
-                policy,
-                KeyConditions(client, recorder),
-                silence_s=settings.provider_silence_s,
-                traced=tracing.on,
-            )
+        caller, mcp = await _outward(
+            stack, client, KeyConditions(client, recorder), settings, traced=tracing.on
         )
+        limits = limits_in(LimitStore(database, failed=failed), client, settings)
+        stack.push_async_callback(ending.step, "last counts in the store", limits.end)
         pending, own = PendingTasks(settings.shared_slots), OwnTasks()
-        engine = ChatEngine(caller, store, hub, observer, call_s=settings.call_s)
+        engine = ChatEngine(
+            caller, store, hub, observer, mcp, limits=limits, call_s=settings.call_s
+        )
         worker = Worker(
             client,
             pending,
@@ -112,11 +113,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             metrics=metrics,
             problems=lambda: [it.problem for it in checked if it.problem],
             dead=lambda: parts.dead,
+            test_model=ModelTester(client, caller, observer, limits).test,
         )
         await server.start(settings.listen_host, settings.listen_port)
         stack.push_async_callback(ending.step, "open streams", server.stop, SHUTDOWN_S)
-        host = settings.advertise_host or settings.listen_host
-        address = f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
+        address = _address(settings, server.port)
         presence = Presence(client, settings.lease_namespace, settings.name, address)
         checked.append(presence)
         stack.push_async_callback(ending.step, "Lease", presence.end, LEASE_END_S)
@@ -127,8 +128,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             client, TASKS.path(), own, params=_selected("status.claim.holder", settings.name)
         )
         probe = partial(store.probe, f"probe-{settings.name}"[:64])
-        dead_runners = DeadRunners(client, settings.lease_namespace)
-        sweeps = Retention(client, store, metrics.swept.inc)
         logger.info("%s serves at %s with %d slots", settings.name, address, settings.slots)
         async with asyncio.TaskGroup() as group:
             claiming = group.create_task(parts.keep("claims", worker.run))
@@ -140,8 +139,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                     parts.keep("watch of waiting Tasks", waiting.run),
                     parts.keep("watch of own Tasks", held.run),
                     parts.keep("events", recorder.run, vital=False),
-                    parts.keep("dead runners", dead_runners.run, vital=False),
-                    parts.keep("sweeps", sweeps.run, vital=False),
+                    parts.keep(
+                        "dead runners",
+                        DeadRunners(client, settings.lease_namespace).run,
+                        vital=False,
+                    ),
+                    parts.keep(
+                        "sweeps", Retention(client, store, metrics.swept.inc).run, vital=False
+                    ),
+                    parts.keep("limits", limits.run, vital=False),
                 )
             ]
             try:
@@ -153,6 +159,29 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 await ending.step("last Events", recorder.flush, LAST_EVENTS_S)
                 for task in others:
                     task.cancel()
+
+
+async def _outward(
+    stack: AsyncExitStack,
+    client: KubeClient,
+    conditions: KeyConditions,
+    settings: Settings,
+    *,
+    traced: bool,
+) -> tuple[ModelCaller, McpClient]:
+    """Return the clients of addresses that users name, open until the stack is unwound."""
+    keys, policy = Keys(client), EgressPolicy(map(ip_network, settings.egress_allow))
+    caller = ModelCaller(
+        keys, policy, conditions, silence_s=settings.provider_silence_s, traced=traced
+    )
+    mcp = McpClient(keys, policy, stdio_permitted=settings.stdio_permitted)
+    return await stack.enter_async_context(caller), await stack.enter_async_context(mcp)
+
+
+def _address(settings: Settings, port: int) -> str:
+    """Return the URL at which the API proxy reaches the runner."""
+    host = settings.advertise_host or settings.listen_host
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _selected(field: str, value: str) -> dict[str, str]:

@@ -4,12 +4,15 @@ import math
 import socket
 import uuid
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wegent_crds.kinds.task_status import LEASE_MAX_S, LEASE_MIN_S
+
+MAX_REQUESTS_PER_MINUTE: Final = 1_000_000
+MAX_TOKENS_PER_DAY: Final = 10**12
 
 
 def _own_name() -> str:
@@ -33,7 +36,7 @@ class Settings(BaseSettings):
     lease_namespace: str = "wegent-system"
     """Namespace of the runners' Leases."""
     proxy_user: str = "system:serviceaccount:wegent-system:wegent-api"
-    """User that may read streams and transcripts: the API proxy."""
+    """User that may read streams and transcripts, and try Models: the API proxy."""
     slots: int = Field(default=50, ge=1, le=1000)
     """Tasks that run at once."""
     lease_s: int = Field(default=30, ge=LEASE_MIN_S, le=LEASE_MAX_S)
@@ -41,14 +44,23 @@ class Settings(BaseSettings):
     store_url: SecretStr = SecretStr("sqlite:///wegent-runner.db")
     """Database of the transcripts: `sqlite:////path` or `postgresql://user:password@host/name`."""
     egress_allow: Annotated[frozenset[str], NoDecode] = frozenset()
-    """Comma-separated networks, such as `10.1.0.0/16`, that Models may be in besides the public
-    internet."""
+    """Comma-separated networks, such as `10.1.0.0/16`, that Models and MCP servers may be in
+    besides the public internet."""
+    stdio_permitted: bool = False
+    """True to start MCP servers of type stdio. Users name their commands, which have the rights of
+    the runner, so it is only for a machine of one's own."""
     shared_namespaces: Annotated[frozenset[str], NoDecode] = frozenset({"default"})
     """Comma-separated namespaces whose objects all namespaces may reference: the operator's."""
     provider_silence_s: float = Field(default=120.0, gt=0)
     """Seconds without a byte after which a call of an LLM counts as failed."""
     call_s: float = Field(default=3600.0, gt=0)
     """Seconds after which a call of an LLM counts as failed, even if its answer still grows."""
+    namespace_requests_per_minute: int = Field(default=0, ge=0, le=MAX_REQUESTS_PER_MINUTE)
+    """Requests to Models that the Tasks of one namespace may make in a minute; others wait. 0: no
+    limit. The annotation `agent.wecode.io/requests-per-minute` of a Namespace precedes it."""
+    namespace_tokens_per_day: int = Field(default=0, ge=0, le=MAX_TOKENS_PER_DAY)
+    """Tokens that the Tasks of one namespace may use in a day of UTC; then they fail. 0: no limit.
+    The annotation `agent.wecode.io/tokens-per-day` of a Namespace precedes it."""
     shared_slots_share: float = Field(default=0.9, gt=0, le=1)
     """Part of the slots that all Tasks may use, rounded up. The rest is for namespaces of which no
     Task runs here."""

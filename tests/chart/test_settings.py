@@ -61,7 +61,7 @@ def test_what_the_chart_sets_by_itself(offline_helm: Helm, monkeypatch: pytest.M
         offline_helm,
         {"accounts": {"namespace": "people"}, "sharedNamespaces": ["a", "b"], "api": {"port": 81}}
         | {"sharedRole": "none", "servedShells": ["Chat", "Codex"]}
-        | {"servedModes": ["solo", "route"]}
+        | {"servedModes": ["solo", "route"], "stdioPermitted": True}
         | {"runner": {"egressAllow": ["10.1.0.0/16", "10.2.0.0/16"]}},
         namespace="agents",
     )
@@ -75,6 +75,7 @@ def test_what_the_chart_sets_by_itself(offline_helm: Helm, monkeypatch: pytest.M
     assert operator.shared_role == "none"
     assert operator.served_shells == {"Chat", "Codex"}
     assert operator.served_modes == {"solo", "route"}
+    assert operator.stdio_permitted is True
     assert operator.account_quota == wegent_operator.settings.ACCOUNT_QUOTA
     assert api.registration_open is False
     assert (operator.leader_election, operator.lease_namespace) == (True, "agents")

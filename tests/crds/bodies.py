@@ -14,7 +14,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.crds.edges import ASTRAL
 from tests.crds.schemas import Schema, root_schema
-from tests.support.tasks import ENDED, STARTED, claim, running
+from tests.support.tasks import ENDED, STARTED, claim, question, running, waiting
 from wegent_crds.registry import API_VERSION, BY_PLURAL
 from wegent_crds.schema.fields import DNS_SUBDOMAIN, LABEL_KEY
 
@@ -22,7 +22,10 @@ CHARACTERS: Final = st.characters(exclude_categories=["Cs"])
 """All of Unicode but lone surrogates, on which ``wegent_crds.schema.base`` differs."""
 ANYTHING: Final = st.none() | st.integers(-9, 9) | st.text(CHARACTERS, max_size=5)
 FILLERS: Final = ("a", "é", "<", "\0", ASTRAL)
-TASKS_OWN: Final = ("claim", "attempts", "releases", "startTime", "completionTime", "result")
+TASKS_OWN: Final = (
+    *("claim", "attempts", "releases", "startTime", "waitingFor", "waitingSince"),
+    *("completionTime", "result"),
+)
 """Fields of a Task's status that rules require or forbid, depending on the phase."""
 A_FEW: Final = 3
 """The number of items of a list or a map that isn't filled up; enough for differences."""
@@ -167,8 +170,8 @@ def _without(value: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _server(server: dict[str, Any]) -> dict[str, Any]:
-    if server["type"] == "stdio":
-        return {"command": "run", **_without(server, "url", "headers")}
+    if server.get("type") == "stdio" or ("type" not in server and "command" in server):
+        return {"command": "run", **_without(server, "url", "headers", "headersFrom")}
     return {"url": "http://localhost/mcp", **_without(server, "command", "args", "env")}
 
 
@@ -182,12 +185,18 @@ def _requirements(requirements: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _bots(bots: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return bots[:1] + [_without(bot, "role") for bot in bots[1:]]
+    led = bots[:1] + [_without(bot, "role") for bot in bots[1:]]
+    return [
+        bot if bot.get("contextPassing") != "none" else {**bot, "prompt": bot.get("prompt") or "p"}
+        for bot in led
+    ]
 
 
 def _spec(spec: dict[str, Any]) -> dict[str, Any]:
     if spec.get("baseUrl", "").startswith("http:"):
         return {**spec, "allowInsecureBaseUrl": True}
+    if any({"contextPassing", "requireConfirmation"} & bot.keys() for bot in spec.get("bots", ())):
+        return {**spec, "collaborationMode": "pipeline"}
     if "botRef" in spec:
         return _without(spec, "teamRef")
     if "prompt" in spec:
@@ -204,6 +213,9 @@ def _status(status: dict[str, Any]) -> dict[str, Any]:
     if phase == "Running":
         held = claim() | _without(status.get("claim", {}), "holder")
         return {**rest, **running(claim=held)}
+    if phase == "Waiting":
+        asked = status.get("waitingFor", [question()])
+        return {**rest, **waiting(waitingFor=asked, waitingSince=ENDED)}
     result = {"result": status["result"]} if "result" in status and phase != "Cancelled" else {}
     started = {"startTime": STARTED} if begun else {}
     end = status.get("completionTime", ENDED)

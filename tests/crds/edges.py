@@ -102,13 +102,14 @@ def _list_edges(node: Node) -> Iterator[Edge]:
 
 
 def distinct(item: Any, count: int) -> list[Any]:
-    """Return ``count`` items like this one; if they have names, each name is unique."""
+    """Return ``count`` items like this one; if they have names or ids, each is unique."""
     if isinstance(item, str):
         return [f"t{index}" for index in range(count)]
     copies = [copy.deepcopy(item) for _ in range(count)]
     for index, one in enumerate(copies):
-        if "name" in one:
-            one["name"] = f"n{index}"
+        for key in ("name", "id"):
+            if key in one:
+                one[key] = f"{key[0]}{index}"
     return copies
 
 

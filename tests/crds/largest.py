@@ -16,7 +16,7 @@ ESCAPED = "<"
 def largest_body(plural: str) -> dict[str, Any]:
     """Return the largest object of the kind that the schema accepts."""
     spec = _largest(root_schema(plural)["properties"]["spec"], FULL[plural][0])
-    if plural == "ghosts":
+    if plural in ("ghosts", "skills"):
         # All fields together have at most 4,096 characters, and each could take them all.
         server = {"type": "stdio", "command": ESCAPED * 1024, "args": [ESCAPED * 1024] * 3}
         spec["mcpServers"] = dict.fromkeys(spec["mcpServers"], server)
@@ -29,6 +29,9 @@ def largest_body(plural: str) -> dict[str, Any]:
         spec["instructions"] = ESCAPED
         spec["history"] = [{"role": "assistant", "content": ESCAPED}] * 256
         spec["prompt"] = ESCAPED * (131072 - 1 - 256)
+        # The texts of all answers together have at most 16,384 characters.
+        for answer in spec["answers"]:
+            answer["text"] = ESCAPED * 256
     return body(plural, spec, name="largest")
 
 

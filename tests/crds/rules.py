@@ -32,6 +32,10 @@ def _server(**server: Any) -> dict[str, Any]:
     return {"mcpServers": {"one": server}}
 
 
+def _secrets(*headers: str) -> dict[str, Any]:
+    return {it: {"secretKeyRef": {"name": "issues", "key": "token"}} for it in headers}
+
+
 def _selector(**selector: Any) -> dict[str, Any]:
     return {"accessFrom": {"namespaceSelectors": [selector]}}
 
@@ -40,12 +44,23 @@ def _expression(**expression: Any) -> dict[str, Any]:
     return _selector(matchExpressions=[{"key": "env", **expression}])
 
 
-STDIO = "a stdio server requires command, and allows neither url nor headers"
+TRANSPORT = "exactly one of command and url is required, unless type names the transport"
+STDIO = "a stdio server requires command, and allows no url, headers or headersFrom"
 REMOTE = "a server that is not stdio requires url, and allows no command, args or env"
+ONE_HEADER = "a header must be given once, in headers or in headersFrom; case is ignored"
+CONNECTION = (
+    "a server with headersFrom allows no headers of the connection, such as Host, Connection and"
+    " Transfer-Encoding"
+)
 SERVER_SIZE = "all fields together may have at most 4096 characters"
 VALUES = "values is required for In and NotIn, and not allowed for Exists and DoesNotExist"
 LABEL_KEYS = "keys must be label keys: an optional DNS prefix/ and a name"
 ENV_NAMES = "names must be letters, digits and underscores, with no digit first"
+FILE_NAMES = (
+    "names must be relative paths of up to 8 parts, each with up to 63 letters, digits,"
+    " underscores, dashes and dots, and with no dot or dash first"
+)
+FILES_SIZE = "content and files together may have at most 131072 characters"
 HEADER_NAMES = "names must be letters, digits, dashes and underscores"
 SERVER_NAMES = "names must be 1 to 63 letters, digits, dashes, underscores and dots"
 INSECURE = "must be https, unless allowInsecureBaseUrl is true"
@@ -56,6 +71,8 @@ PROMPTS = "all prompts together may have at most 131072 characters"
 TEXTS = "prompt, instructions and history together may have at most 131072 characters"
 ONE_REF = "exactly one of teamRef and botRef is required"
 ITSELF = "previousTaskRef must not name the Task itself"
+REPLY = "text is required for the decision reply"
+ANSWER_TEXTS = "the texts of all answers together may have at most 16384 characters"
 ABOVE_ZERO = "must be greater than 0"
 ACCOUNT_NAME = (
     "an Account's name must be a DNS-1123 label (lower case letters, digits and dashes)"
@@ -69,6 +86,7 @@ SYSTEM = (
 TIME = "must be a valid time"
 URL = "https://mcp.example.com"
 REF = {"name": "one"}
+LONG_NAMES = [f"{number:0128}" for number in range(128)]
 LONG_TURN = {"role": "user", "content": "p" * 65533}
 LONG_PROMPTS = [{"name": f"b{i}", "prompt": "p" * 16384} for i in range(8)]
 SHOULD_MATCH = "in body should match"
@@ -78,6 +96,11 @@ def _granted(*namespaces: str) -> dict[str, Any]:
     return {"namespaces": [{"name": name, "role": "viewer"} for name in namespaces]}
 
 
+def _answers(count: int) -> dict[str, Any]:
+    text = {"decision": "deny", "text": "t" * 4096}
+    return {"answers": [{"id": f"call_{number}", **text} for number in range(count)]}
+
+
 CEL_RULES = [
     RuleCase(
         "tombstones",
@@ -85,7 +108,17 @@ CEL_RULES = [
         {"expiresAt": "2026-02-30T00:00:00Z"},
         {"expiresAt": "2026-02-28T00:00:00Z"},
     ),
+    RuleCase("ghosts", TRANSPORT, _server(), _server(command="x")),
+    RuleCase("ghosts", TRANSPORT, _server(command="x", url=URL), _server(url=URL)),
+    RuleCase("skills", TRANSPORT, _server(args=["x"]), _server(command="x", args=["x"])),
     RuleCase("ghosts", STDIO, _server(type="stdio"), _server(type="stdio", command="x")),
+    RuleCase("ghosts", STDIO, _server(command="x", headers={}), _server(url=URL, headers={})),
+    RuleCase(
+        "skills",
+        STDIO,
+        _server(type="stdio", command="x", headersFrom={}),
+        _server(type="http", url=URL, headersFrom={}),
+    ),
     RuleCase(
         "ghosts",
         STDIO,
@@ -99,6 +132,7 @@ CEL_RULES = [
         _server(type="stdio", command="x", headers=None),
     ),
     RuleCase("ghosts", REMOTE, _server(type="sse"), _server(type="sse", url=URL)),
+    RuleCase("skills", REMOTE, _server(url=URL, env={}), _server(command="x", env={})),
     RuleCase(
         "ghosts",
         REMOTE,
@@ -123,6 +157,62 @@ CEL_RULES = [
         SERVER_SIZE,
         _server(type="http", url=f"{URL}/{'x' * 2000}", headers={"K": "v" * 2048, "L": "w" * 23}),
         _server(type="http", url=f"{URL}/{'x' * 2000}", headers={"K": "v" * 2048, "L": "w" * 22}),
+    ),
+    RuleCase(
+        "ghosts",
+        SERVER_SIZE,
+        _server(url=URL, allowedTools=LONG_NAMES[:31], requireApproval=["a" * 106]),
+        _server(url=URL, allowedTools=LONG_NAMES[:31], requireApproval=["a" * 105]),
+    ),
+    RuleCase(
+        "skills",
+        SERVER_SIZE,
+        _server(url=URL, headers={"K": "v" * 2048, "L": "w" * 2011}, headersFrom=_secrets("MM")),
+        _server(url=URL, headers={"K": "v" * 2048, "L": "w" * 2011}, headersFrom=_secrets("M")),
+    ),
+    RuleCase(
+        "ghosts",
+        ONE_HEADER,
+        _server(url=URL, headers={"authorization": ""}, headersFrom=_secrets("Authorization")),
+        _server(url=URL, headers={"X-Authorization": ""}, headersFrom=_secrets("Authorization")),
+    ),
+    RuleCase(
+        "ghosts",
+        ONE_HEADER,
+        _server(url=URL, headersFrom=_secrets("X-A", "x-a")),
+        _server(url=URL, headersFrom=_secrets("X-A", "x-b")),
+    ),
+    RuleCase(
+        "ghosts",
+        CONNECTION,
+        _server(url=URL, headers={"hOsT": "evil.example"}, headersFrom=_secrets("Authorization")),
+        _server(url=URL, headers={"X-Host": "a"}, headersFrom=_secrets("Authorization")),
+    ),
+    RuleCase(
+        "skills",
+        CONNECTION,
+        _server(url=URL, headersFrom=_secrets("Transfer-Encoding")),
+        _server(url=URL, headersFrom=_secrets("Encoding")),
+    ),
+    RuleCase(
+        "skills",
+        CONNECTION,
+        _server(url=URL, headers={"Host": "a"}, headersFrom=_secrets("A")),
+        _server(url=URL, headers={"Host": "a"}),
+    ),
+    RuleCase("skills", FILE_NAMES, {"files": {"../a": ""}}, {"files": {"a..b/c-d_e.md": ""}}),
+    RuleCase("skills", FILE_NAMES, {"files": {"/etc/passwd": ""}}, {"files": {"etc/passwd": ""}}),
+    RuleCase("skills", FILE_NAMES, {"files": {"a//b": ""}}, {"files": {"a/b": ""}}),
+    RuleCase("skills", FILE_NAMES, {"files": {"a/./b": ""}}, {"files": {"a/b.": ""}}),
+    RuleCase(
+        "skills", FILE_NAMES, {"files": {"a/" * 8 + "a": ""}}, {"files": {"a/" * 7 + "a": ""}}
+    ),
+    RuleCase("skills", FILE_NAMES, {"files": {"a" * 64: ""}}, {"files": {"a" * 63: ""}}),
+    RuleCase(
+        "skills",
+        FILES_SIZE,
+        {"content": "c" * 65536, "files": {"a": "f" * 65535, "b": ""}},
+        {"content": "c" * 65536, "files": {"a": "f" * 65534, "b": ""}},
     ),
     RuleCase(
         "ghosts",
@@ -252,6 +342,13 @@ CEL_RULES = [
         {"prompt": "pp", "history": [LONG_TURN, {"role": "assistant", "content": "p" * 65538}]},
         {"prompt": "p", "history": [LONG_TURN, {"role": "assistant", "content": "p" * 65538}]},
     ),
+    RuleCase(
+        "tasks",
+        REPLY,
+        {"answers": [{"id": "a", "decision": "reply"}]},
+        {"answers": [{"id": "a", "decision": "reply", "text": "Both."}]},
+    ),
+    RuleCase("tasks", ANSWER_TEXTS, _answers(5), _answers(4)),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "a" * 51, "a" * 50),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "ada.lovelace", "ada-lovelace"),
     RuleCase("accounts", RESERVED, {}, {}, "accounts", "account"),
@@ -293,6 +390,18 @@ OTHER_RULES = [
         'Duplicate value: {"name":"blue"}',
         {"namespaces": [{"name": "blue", "role": "viewer"}, {"name": "blue", "role": "admin"}]},
         {"namespaces": [{"name": "blue", "role": "viewer"}, {"name": "red", "role": "viewer"}]},
+    ),
+    RuleCase(
+        "tasks",
+        'Duplicate value: {"id":"a"}',
+        {"answers": [{"id": "a", "decision": "deny"}, {"id": "a", "decision": "approve"}]},
+        {"answers": [{"id": "a", "decision": "deny"}, {"id": "b", "decision": "approve"}]},
+    ),
+    RuleCase(
+        "tasks",
+        SHOULD_MATCH,
+        {"answers": [{"id": "-a", "decision": "deny"}]},
+        {"answers": [{"id": "0/call_1:2.x-y", "decision": "deny"}]},
     ),
     RuleCase("shells", "Duplicate", {"supportedProviders": ["a", "a"]}, {"supportedProviders": []}),
     RuleCase("skills", "Duplicate value", {"tags": ["a", "a"]}, {"tags": ["a", "A"]}),

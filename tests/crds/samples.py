@@ -9,11 +9,7 @@ MINIMAL: Mapping[str, dict[str, Any]] = {
     "ghosts": {"systemPrompt": "You help."},
     "models": {"provider": "openai", "model": "gpt-4"},
     "shells": {"type": "Chat"},
-    "bots": {
-        "ghostRef": {"name": "ghost"},
-        "modelRef": {"name": "model"},
-        "shellRef": {"name": "shell"},
-    },
+    "bots": {"ghostRef": {"name": "ghost"}, "shellRef": {"name": "shell"}},
     "teams": {"bots": [{"name": "bot"}]},
     "skills": {"description": "Reviews"},
     "tasks": {"botRef": {"name": "bot"}, "prompt": "Do it."},
@@ -40,6 +36,17 @@ _ACCESS = {
     }
 }
 
+_REMOTE = {
+    "type": "http",
+    "url": "https://mcp.example.com/issues",
+    "headers": {"X-Team": "blue"},
+    "headersFrom": {"Authorization": {"secretKeyRef": {"name": "issues", "key": "token"}}},
+    "allowedTools": ["find", "close"],
+    "requireApproval": ["close"],
+    "required": True,
+    "timeoutSeconds": 20,
+}
+
 FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
     "ghosts": (
         {
@@ -56,16 +63,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
                 }
             },
         },
-        {
-            "systemPrompt": "You help.",
-            "mcpServers": {
-                "remote": {
-                    "type": "http",
-                    "url": "https://mcp.example.com/issues",
-                    "headers": {"X-Team": "blue"},
-                }
-            },
-        },
+        {"systemPrompt": "You help.", "mcpServers": {"remote": _REMOTE}},
     ),
     "models": (
         {
@@ -80,6 +78,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "apiKeySecretRef": {"name": "openai", "key": "api-key"},
             "apiFormat": "responses",
             "fallbackRefs": [_REFERENCE],
+            "maxConcurrentRequests": 4,
             "description": "Clever",
         },
     ),
@@ -109,6 +108,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
                     **_REFERENCE,
                     "role": "member",
                     "prompt": "Listen.",
+                    "modelRef": _REFERENCE,
                     "contextPassing": "all",
                     "requireConfirmation": True,
                 }
@@ -125,11 +125,19 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "version": "1.2.0",
             "tags": ["git"],
             "author": "Ada",
+            "mcpServers": {"local": {"command": "npx", "args": ["-y"], "env": {"DEBUG": "1"}}},
+        },
+        # Beside a content of full length, there is no room for files.
+        {
+            "description": "Reviews",
+            "files": {"references/style.md": "Short names."},
+            "mcpServers": {"remote": _REMOTE},
         },
     ),
     "tasks": (
         {
             "teamRef": _REFERENCE,
+            "modelRef": _REFERENCE,
             "prompt": "Do it.",
             "previousTaskRef": {"name": "one"},
             "title": "It",
@@ -142,6 +150,8 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             },
             "outputSchema": {"type": "object", "properties": {"answer": {"const": None}}},
             "timeoutSeconds": 60,
+            "waitTimeoutSeconds": 60,
+            "answers": [{"id": "call_1", "decision": "reply", "text": "Both.", "by": "ada"}],
             "ttlSecondsAfterFinished": 60,
         },
         {"botRef": _REFERENCE, "prompt": "Do it."},

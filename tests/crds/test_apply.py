@@ -10,6 +10,8 @@ from tests.crds.samples import body
 from tests.crds.validation import ApiServer
 from tests.support.kubectl import Kubectl
 
+DEFAULTS = {"required": False, "timeoutSeconds": 30}
+"""Of an MCP server."""
 Apply = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 """A function from field manager, plural and spec to the resulting spec."""
 
@@ -66,8 +68,8 @@ def apply(schema_kubectl: Kubectl, api_server: ApiServer) -> Apply:
                 "systemPrompt": "You help.",
                 "skillRefs": [{"name": "s", "namespace": ""}, {"name": "t", "namespace": ""}],
                 "mcpServers": {
-                    "a": {"type": "stdio", "command": "a", "args": ["1"]},
-                    "b": {"type": "sse", "url": "https://b.example.com"},
+                    "a": {"type": "stdio", "command": "a", "args": ["1"], **DEFAULTS},
+                    "b": {"type": "sse", "url": "https://b.example.com", **DEFAULTS},
                 },
             },
         ),

@@ -114,7 +114,7 @@ def test_columns_show_what_a_person_looks_for(schema_kubectl: Kubectl) -> None:
     team = {"bots": [{"name": "a"}, {"name": "b", "role": "leader"}]}
     schema_kubectl.run("create", "-n", NAMES, "-f", "-", stdin=body("teams", team, "led")).ok()
     for resource, heading, row in (
-        ("bots/sample", "NAME GHOST MODEL SHELL READY", "sample ghost model shell Unknown"),
+        ("bots/sample", "NAME GHOST MODEL SHELL READY", "sample ghost shell Unknown"),
         ("models/sample", "NAME PROVIDER MODEL KEY READY", "sample openai gpt-4 Unknown"),
         ("teams/led", "NAME MODE LEADER READY", "led solo b Unknown"),
         ("tasks/sample", "NAME PHASE TEAM BOT", "sample Pending bot"),

@@ -33,3 +33,20 @@ async def test_the_largest_object_can_be_stored_and_kept_in_the_trash(
         resource_of(TOMBSTONE).path(api_server.namespace, "sample"),
     ):
         await api_server.client.request("DELETE", path)
+
+
+@pytest.mark.parametrize("plural", ["ghosts", "skills"])
+async def test_the_most_headers_stay_within_the_cost_of_rules(
+    plural: str, api_server: ApiServer
+) -> None:
+    """The API server also bounds the cost of rules as they run, here those that compare names."""
+    server = {
+        "url": "https://mcp.example.com",
+        "headers": {f"h-{number:0112}": "" for number in range(23)},
+        "headersFrom": {
+            f"s-{number:0126}": {"secretKeyRef": {"name": "s", "key": "k"}} for number in range(8)
+        },
+    }
+    spec = MINIMAL[plural] | {"mcpServers": {f"s{number}": server for number in range(16)}}
+    made = await api_server.create(plural, body(plural, spec))
+    assert made.accepted, made.said

@@ -7,10 +7,14 @@ import pytest
 
 from tests.crds.changes import (
     ALLOWED,
+    ANSWER_CHANGES,
+    ANSWERED,
+    ASKED,
     LIFE,
     PHASES,
     SPEC_CHANGES,
     STATUS_CHANGES,
+    AnswerChange,
     Change,
     SpecChange,
     natural,
@@ -18,14 +22,14 @@ from tests.crds.changes import (
 from tests.crds.samples import body
 from tests.crds.schemas import root_schema, subschemas
 from tests.crds.validation import ApiServer, Verdict, by_transition
-from wegent_crds.kinds.task import TaskSpec
+from wegent_crds.kinds.task import Task, TaskSpec
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.phases import FINAL, TRANSITIONS, Phase, may_become
 from wegent_crds.registry import KINDS
 
 Stored = Mapping[str, dict[str, Any]]
 ROUTES = {"Pending": (), "Running": ("Running",)} | {
-    phase: ("Running", phase) for phase in ("Completed", "Failed", "Cancelled")
+    phase: ("Running", phase) for phase in ("Waiting", "Completed", "Failed", "Cancelled")
 }
 """The phases through which a Task gets into each phase."""
 
@@ -100,6 +104,28 @@ async def test_each_rule_over_a_change_of_the_spec(
         assert change.said in verdict.said
 
 
+@pytest.mark.parametrize("change", ANSWER_CHANGES, ids=lambda c: f"{c.after}-{c.waits}"[:60])
+async def test_each_rule_over_new_answers(change: AnswerChange, api_server: ApiServer) -> None:
+    spec = {"botRef": {"name": "b"}, "prompt": "Do it."}
+    before = {**spec, "answers": list(change.before)}
+    made = await api_server.create(
+        "tasks", body("tasks", before, "", generateName="answers-"), dry_run=False
+    )
+    task: dict[str, Any] = made.result
+    asked = {**natural("Running", "Waiting"), "waitingFor": ASKED}
+    for status in (natural("Pending", "Running"), asked) if change.waits else ():
+        (written,) = await api_server.write_statuses("tasks", task, [status], dry_run=False)
+        task = written.result
+    after = {**spec, "answers": list(change.after)}
+    verdict = await api_server.update("tasks", {**task, "spec": after})
+    if change.said is None:
+        assert verdict.accepted, verdict.said
+    else:
+        assert change.said in verdict.said
+    twins = [body("tasks", it) | {"status": task["status"]} for it in (before, after)]
+    assert by_transition(Task, *twins).accepted == (change.said in {None, ANSWERED})
+
+
 def test_every_rule_over_a_status_or_a_change_is_tried() -> None:
     declared = {
         rule["message"]
@@ -108,8 +134,8 @@ def test_every_rule_over_a_status_or_a_change_is_tried() -> None:
         for rule in schema.get("x-kubernetes-validations", [])
         if path.startswith(".status") or "oldSelf" in rule["rule"]
     }
-    tried = {change.said for change in (*STATUS_CHANGES, *SPEC_CHANGES)} - {None}
-    assert tried == declared
+    changes = (*STATUS_CHANGES, *SPEC_CHANGES, *ANSWER_CHANGES)
+    assert {change.said for change in changes} - {None, "Duplicate value"} == declared
 
 
 def test_the_table_of_phases_is_the_one_that_was_meant() -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.runner.conftest import MakeTask
 from tests.runner.one_task import OneTask, pending
 from tests.support.api import Api
+from tests.support.tasks import RAN
 from tests.support.virtual_time import in_virtual_time
 from tests.support.waiting import eventually
 from wegent_crds.phases import Phase
@@ -23,8 +24,10 @@ def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def taken(api: OneTask) -> Claim:
-    claim = await Claim.take(api.client, api.task, "wegent-runner-a", LEASE_S, clock=now_s)
+async def taken(api: OneTask, **options: Any) -> Claim:
+    claim = await Claim.take(
+        api.client, api.task, "wegent-runner-a", LEASE_S, clock=now_s, **options
+    )
     assert claim is not None
     return claim
 
@@ -242,14 +245,44 @@ async def test_writes_without_answers_are_known_as_the_api_server_stores_them(
     lossy = cast("KubeClient", Lossy(api.client))
     await make_task()
     task = await api.settled("tasks", namespace, "t")
-    claim = await Claim.take(lossy, task, "wegent-runner-a", 10)
+    claim = await Claim.take(lossy, task, "wegent-runner-a", 10, RAN)
     assert claim is not None
     claim.usage = {"modelRequests": 1, "costUSD": "0.100000"}
     await claim.give_back("draining")
     assert claim.task["status"]["phase"] == "Pending"
     again = await Claim.take(lossy, claim.task, "wegent-runner-a", 10)
     assert again is not None
+    assert "ran" not in again.task["status"]
+    again.ran = RAN
     assert (await again.run(work(0))).phase is Phase.COMPLETED
     status = again.task["status"]
     assert (status["phase"], status["result"]) == ("Completed", "x")
+    assert status["ran"] == RAN
     assert (status["attempts"], status["releases"]) == (2, 1)
+
+
+@in_virtual_time
+async def test_an_object_that_is_used_later_is_written_with_the_next_write() -> None:
+    api = OneTask(pending())
+    claim = await taken(api, ran=RAN)
+    more = [*RAN, {**RAN[0], "name": "another"}]
+
+    async def fall_back() -> Outcome:
+        await asyncio.sleep(LEASE_S / 6)
+        claim.ran = more
+        return await work(LEASE_S)
+
+    await claim.run(fall_back())
+    assert [write.get("ran") for write in api.writes[:3]] == [RAN, more, None]
+    assert api.status["ran"] == more
+
+
+@in_virtual_time
+async def test_a_task_that_is_given_back_names_the_objects_of_its_last_attempt() -> None:
+    api = OneTask(pending())
+    claim = await taken(api, ran=RAN)
+    claim.ran = [*RAN, {**RAN[0], "name": "another"}]
+    await claim.give_back("draining")
+    assert api.status["ran"] == claim.ran
+    await taken(api, ran=RAN)
+    assert api.status["ran"] == RAN

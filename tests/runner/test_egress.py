@@ -170,18 +170,15 @@ async def pieces_of(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r", b"\r\n"])
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
-async def test_a_stream_of_small_events_passes_however_it_is_cut(
-    monkeypatch: pytest.MonkeyPatch, newline: bytes, size: int
-) -> None:
-    monkeypatch.setattr(egress, "EVENT_MAX_BYTES", 40)
+async def test_a_stream_of_small_events_passes_however_it_is_cut(newline: bytes, size: int) -> None:
     stream = (b"event: e" + newline + b"data: x" + newline * 2) * 50
     pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
-    passed = [it async for it in egress._bounded(pieces_of(pieces), "host")]
+    passed = [it async for it in egress._bounded(pieces_of(pieces), "host", 40)]
     assert b"".join(passed) == stream
     endless = (b"data: x" + newline) * 50
     pieces = [endless[at : at + size] for at in range(0, len(endless), size)]
     with pytest.raises(AnswerRefused):
-        [it async for it in egress._bounded(pieces_of(pieces), "host")]
+        [it async for it in egress._bounded(pieces_of(pieces), "host", 40)]
 
 
 async def test_a_name_server_that_is_silent_holds_up_its_own_callers_alone(

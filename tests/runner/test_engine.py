@@ -11,6 +11,7 @@ from tests.runner.store.databases import database, database_url, store
 from wegent_crds.phases import Phase
 from wegent_kube import Unreachable
 from wegent_runner.agents.chat import ChatEngine
+from wegent_runner.agents.mcp import McpClient
 from wegent_runner.claims.claim import Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
 from wegent_runner.engine.failures import CallFailed, ContextExceeded
@@ -115,6 +116,7 @@ def engine(
         fake_store,
         Hub() if hub is None else hub,
         observer,
+        cast("McpClient", None),
         call_s=call_s,
         chance=lambda *_: 0.0,
     )

@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.runner.no_model import no_model
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.log import RunLog
 from wegent_runner.serve import server as servers
@@ -21,7 +22,7 @@ class Anyone:
 async def test_an_open_stream_doesnt_hold_up_the_stop() -> None:
     hub, callers, no_store = Hub(), Anyone(), None
     parts: tuple[Any, Any] = no_store, callers
-    server = Server(hub, *parts, metrics=Metrics(), problems=list, dead=list)
+    server = Server(hub, *parts, metrics=Metrics(), problems=list, dead=list, test_model=no_model)
     hub.add("u", RunLog(1))
     await server.start("127.0.0.1", 0)
     async with aiohttp.ClientSession() as session:
@@ -41,7 +42,7 @@ async def test_a_connection_without_a_request_is_closed_and_a_stream_is_not(
     monkeypatch.setattr(servers, "IDLE_S", 0.2)
     hub, callers, no_store = Hub(), Anyone(), None
     parts: tuple[Any, Any] = no_store, callers
-    server = Server(hub, *parts, metrics=Metrics(), problems=list, dead=list)
+    server = Server(hub, *parts, metrics=Metrics(), problems=list, dead=list, test_model=no_model)
     log = RunLog(1)
     hub.add("u", log)
     await server.start("127.0.0.1", 0)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.runner.one_task import OneTask, pending
+from tests.support.tasks import RAN
 from tests.support.waiting import eventually
 from wegent_crds.phases import Phase
 from wegent_kube import Unreachable
@@ -29,6 +30,12 @@ class Recorder:
         """Forget the Event."""
 
 
+class Planned:
+    """A plan that uses some objects."""
+
+    ran = RAN
+
+
 class Bench:
     """A worker on a server of one Task."""
 
@@ -40,7 +47,7 @@ class Bench:
         self.work: Callable[[Claim], Any] = lambda _: Outcome(Phase.COMPLETED, result="x")
         self.closed: list[tuple[str, Outcome | None]] = []
         recorder: Any = Recorder()
-        self.worker: Worker[str] = Worker(
+        self.worker: Worker[Planned] = Worker(
             self.api.client,
             self.pending,
             OwnTasks(),
@@ -72,15 +79,15 @@ class Bench:
     async def _able(self) -> None:
         """Return at once."""
 
-    async def _plan(self, _: object) -> str | None:
-        plan = self.plans.pop(0) if self.plans else "plan"
+    async def _plan(self, _: object) -> Planned | None:
+        plan = self.plans.pop(0) if self.plans else Planned()
         if isinstance(plan, Exception):
             raise plan
         if callable(plan):
             plan = await plan()
         return plan
 
-    async def _run(self, claim: Claim, _: str) -> Outcome:
+    async def _run(self, claim: Claim, _: Planned) -> Outcome:
         result = self.work(claim)
         return result if isinstance(result, Outcome) else await result
 
@@ -224,10 +231,10 @@ async def test_a_runner_that_stops_claims_nothing_more() -> None:
     bench = Bench()
     planning, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow_plan() -> str:
+    async def slow_plan() -> Planned:
         planning.set()
         await go_on.wait()
-        return "plan"
+        return Planned()
 
     bench.plans = [slow_plan]
     await planning.wait()
@@ -237,3 +244,15 @@ async def test_a_runner_that_stops_claims_nothing_more() -> None:
     go_on.set()
     await draining
     assert bench.api.writes == []
+
+
+async def test_the_claim_says_which_objects_the_run_uses() -> None:
+    bench = Bench()
+    bench.work = lambda _: Outcome(Phase.FAILED, message="It failed.")
+    await bench.end("Failed")
+    await bench.stop()
+    assert [("phase" in write, write.get("ran")) for write in bench.api.writes] == [
+        (True, RAN),  # the claim
+        (True, None),  # the end
+    ]
+    assert bench.api.status["ran"] == RAN

@@ -72,6 +72,25 @@ class Claimant:
         generation = self._task["metadata"]["generation"]
         await self._write({**end, "observedGeneration": generation, **status})
 
+    async def ask(self, *questions: dict[str, Any]) -> None:
+        """Let go of the Task until people have answered.
+
+        Raises:
+            ClaimLost: this runner has lost the Task.
+        """
+        generation = self._task["metadata"]["generation"]
+        await self._write(
+            {
+                "phase": "Waiting",
+                "claim": None,
+                "startTime": None,
+                "waitingFor": list(questions),
+                "waitingSince": _now(),
+                "releases": self._task["status"].get("releases", 0) + 1,
+                "observedGeneration": generation,
+            }
+        )
+
     async def look_again(self) -> dict[str, Any]:
         """Read the Task again, as after an event: another client has written it.
 

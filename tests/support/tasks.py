@@ -6,6 +6,11 @@ STARTED: Final = "2026-01-31T12:00:00Z"
 RENEWED: Final = "2026-01-31T12:00:10Z"
 ENDED: Final = "2026-01-31T12:01:00Z"
 
+RAN: Final = [
+    {"kind": "Ghost", "namespace": "ns", "name": "g", "generation": 2, "hash": "9f86d081884c"}
+]
+"""Entries of ``status.ran``."""
+
 
 def condition(type_: str, status: str = "True") -> dict[str, Any]:
     """Return a condition with that status."""

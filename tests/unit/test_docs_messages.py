@@ -163,6 +163,36 @@ def test_of_modes_without_runners(judged: ObjectState, there: list[ObjectState])
     assert served.message in shown(Reason.MODE_NOT_SERVED)
 
 
+LOCAL: dict[str, Any] = {"mcpServers": {"files": {"command": "npx"}}}
+SKILLED: dict[str, Any] = {"skillRefs": [{"name": "review-a-diff"}]}
+BORROWING: dict[str, Any] = {"skillRefs": [{"name": "review-a-diff", **ELSEWHERE}]}
+
+
+@pytest.mark.parametrize(
+    ("judged", "there"),
+    [
+        (state("Ghost", "code-assistant", LOCAL), []),
+        (state("Skill", "review-a-diff", LOCAL), []),
+        (
+            state("Ghost", "code-assistant", SKILLED),
+            [state("Skill", "review-a-diff", LOCAL)],
+        ),
+        (
+            state("Ghost", "code-assistant", BORROWING),
+            [state("Skill", "review-a-diff", LOCAL | FOR_ALL, **ELSEWHERE)],
+        ),
+    ],
+)
+def test_of_stdio_servers(judged: ObjectState, there: list[ObjectState]) -> None:
+    cache = Cache()
+    for item in there:
+        cache.put(item)
+    served = evaluate(judged, cache).tools_served
+    assert served is not None
+    assert served.reason is Reason.STDIO_NOT_PERMITTED
+    assert served.message in shown(Reason.STDIO_NOT_PERMITTED)
+
+
 @pytest.mark.parametrize(
     ("reason", "spec"),
     [
@@ -192,7 +222,7 @@ def test_of_a_task_at_its_end() -> None:
     status = {"phase": "Running", "startTime": "2026-01-01T00:00:00Z", "claim": claim}
     task = state("Task", "slow", {"timeoutSeconds": 60}, status=status).progress
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    step = next_step(task, Seen(now, now, now))
+    step = next_step(task, Seen(now, now, now, now))
     assert step
     assert step.message in shown(Reason.TASK_FAILED)
 

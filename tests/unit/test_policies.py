@@ -19,6 +19,7 @@ from tests.support.policy_files import (
 from wegent_crds import api_keys, members, runners, well_known
 from wegent_crds.conditions import ConditionType
 from wegent_crds.kinds.account import AccountSpec
+from wegent_crds.kinds.task_questions import TaskAnswer
 from wegent_crds.kinds.tombstone import TombstoneSpec
 from wegent_crds.registry import ACCOUNT, GROUP, KINDS, MODEL, TOMBSTONE
 from wegent_crds.schema.status import Status
@@ -68,15 +69,17 @@ OTHERS: Final = {
     *("CREATE", "UPDATE", "DELETE", "True", "create", "get", "update", "delete"),
     *("ServiceAccount", "ClusterRole", "Role", "rolebindings", members.RBAC_GROUP),
     *("secrets", "Background"),
-    *("add", "remove", "/metadata/annotations", "/metadata/annotations/"),
+    *("add", "remove", "/metadata/annotations", "/metadata/annotations/", "/spec/answers"),
     *("/metadata/finalizers", "/metadata/finalizers/-"),
     # Of Wegent's kinds
+    *TaskAnswer.model_fields,
     *(GROUP, ACCOUNT.plural, MODEL.plural, TOMBSTONE.plural, ConditionType.LAST_ADMIN.value),
     ConditionType.KEY_USABLE.value,
     *("Ghost", "Model", "Team", "user", "admin"),
     # Verbs that only policies check
     *("grant-admin", "bypass", "purge", "keep-creator"),
     # Text between names, characters with a longer form in JSON
+    *("%s", r"[{\\[]"),
     *("", "-", ":", r"[<>&\\x00-\\x1f\\x{2028}\\x{2029}]", r'["\\\\]'),
 }
 LITERAL = re.compile(r"'([^']*)'")

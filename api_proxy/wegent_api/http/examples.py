@@ -22,6 +22,7 @@ ACCOUNT_CHANGE: Final[Body] = {"suspended": True}
 API_TOKEN: Final[Body] = {"name": "open-webui", "expiresInSeconds": 2592000}
 ANSWER: Final[Body] = {"id": "call_1", "decision": "approve"}
 MODEL_KEY: Final[Body] = {"key": "sk-proj-1234567890abcdef", "hosts": ["api.openai.com"]}
+SECRET_HEADER: Final[Body] = {"value": "Bearer 1234567890abcdef", "hosts": ["mcp.example.com"]}
 MEMBER_CHANGE: Final[Body] = {"role": "editor"}
 ADMIN_REGISTRATION: Final[Body] = {
     "username": "reviewer",

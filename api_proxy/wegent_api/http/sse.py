@@ -14,6 +14,8 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from wegent_api.http.disconnects import disconnected
+
 ABORT: Final = "wegent.abort"
 """ASGI extension whose ``abort`` cuts the connection, with unsent data."""
 MEDIA_TYPE: Final = "text/event-stream"
@@ -76,7 +78,7 @@ class EventStream(Response):
             frames = asyncio.create_task(self._send_frames(send))
             heartbeats = asyncio.create_task(self._send_heartbeats(send))
             going = asyncio.create_task(self._draining.wait())
-            left = asyncio.create_task(_disconnected(receive))
+            left = asyncio.create_task(disconnected(receive))
             tasks = (frames, heartbeats, going, left)
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -126,11 +128,6 @@ class EventStream(Response):
         except TimeoutError:
             return False
         return True
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _nothing() -> None:

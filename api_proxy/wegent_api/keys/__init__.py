@@ -1,1 +1,1 @@
-"""API keys of Models, which users write and can't read."""
+"""API keys of Models and headers of MCP servers, which users write and can't read."""

@@ -1,4 +1,4 @@
-"""Bodies of ``/api/v1/kinds/models/{name}/key``."""
+"""Bodies of the requests that write keys: those of Models, and headers of MCP servers."""
 
 import re
 from typing import Annotated, Final
@@ -35,8 +35,18 @@ def _host(value: str) -> str:
     return found[0].removesuffix(default) if found["port"] == default else found[0]
 
 
+def _header_value(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError("must be printable ASCII characters, with no space at the ends")
+    return value
+
+
 ApiKey = Annotated[
     SecretStr, Field(min_length=1, max_length=MAX_KEY_CHARS), AfterValidator(_printable)
+]
+HeaderValue = Annotated[
+    SecretStr, Field(min_length=1, max_length=MAX_KEY_CHARS), AfterValidator(_header_value)
 ]
 Host = Annotated[str, Field(max_length=261), AfterValidator(_host)]
 
@@ -58,3 +68,22 @@ class ModelKey(Answer):
     """Secret in the Model's namespace, and the key of its data."""
     hosts: list[str]
     """Hosts that may receive the key."""
+
+
+class SecretHeaderChange(Body):
+    """The value of a header of an MCP server."""
+
+    value: HeaderValue
+    """The value, such as `Bearer ...`. No answer ever contains it."""
+    hosts: Annotated[list[Host], Field(min_length=1, max_length=MAX_HOSTS)]
+    """Hosts that may receive the value, over https. They are not taken from the server's url, which
+    others may change."""
+
+
+class SecretHeader(Answer):
+    """The place of the value of a header, and the hosts that may receive it."""
+
+    secret_key_ref: SecretKeyReference
+    """Secret in the namespace of the object, and the key of its data."""
+    hosts: list[str]
+    """Hosts that may receive the value."""

@@ -1,30 +1,21 @@
-"""Writes the API keys of Models as their caller. They are never read.
+"""Writes the API keys of Models as their caller. They are never read."""
 
-A key is a Secret of a type of its own, with an annotation that names the hosts that may receive it.
-The API server's answers to writes contain the Secret, and are dropped here.
-"""
-
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.errors import Cause, Conflict, Invalid, NotFound, UpstreamStatus
+from wegent_api.http.errors import Cause, Conflict, Invalid, NotFound
+from wegent_api.keys.secrets import DATA_KEY, KeySecrets
 from wegent_api.upstream.client import UserApi
-from wegent_crds.api_keys import HOSTS_ANNOTATION, SECRET_TYPE
 from wegent_crds.providers import BASE_URLS
 from wegent_crds.registry import MODEL
 from wegent_crds.schema.fields import SecretKeyReference
 from wegent_kube.content_types import JSON_PATCH
 from wegent_kube.encoding import encode_json
-from wegent_kube.resources import SECRETS, resource_of
+from wegent_kube.resources import resource_of
 
 MODELS: Final = resource_of(MODEL)
-DATA_KEY: Final = "key"
-"""Key of the data in a Secret for a Model that names none yet."""
-BACKGROUND: Final = {"propagationPolicy": "Background"}
-"""The policy ``wegent-keys`` allows no other: the answers would contain the key."""
 
 
 class ModelKeys:
@@ -34,6 +25,7 @@ class ModelKeys:
         self._user_api = user_api
         self._caller = caller
         self._namespace = namespace
+        self._secrets = KeySecrets(user_api, caller, namespace)
 
     async def put(
         self, model: str, key: str, hosts: Sequence[str] | None
@@ -51,12 +43,17 @@ class ModelKeys:
         named = _reference(spec)
         place = named or SecretKeyReference(name=f"{model}-key", key=DATA_KEY)
         hosts = hosts or (default_host(spec),)
-        body = encode_json(_secret(place, key, hosts))
-        if named is None:
-            await self._create(place, body)
-            await self._refer(model, place)
-        else:
-            await self._replace(place, body)
+        if named is not None:
+            await self._secrets.replace(place, key, hosts)
+            return place, hosts
+        if not await self._secrets.create(place, key, hosts):
+            reference = f'{{"name": "{place.name}", "key": "{place.key}"}}'
+            raise Conflict(
+                f'secrets "{place.name}" already exists, and may have the key of another Model;'
+                f" to replace that key, first set spec.apiKeySecretRef to {reference},"
+                " or else to the name of another Secret"
+            )
+        await self._refer(model, place)
         return place, hosts
 
     async def delete(self, model: str) -> None:
@@ -69,42 +66,13 @@ class ModelKeys:
         place = _reference(await self._spec(model))
         if place is None:
             raise NotFound(f'models "{model}": spec.apiKeySecretRef names no Secret')
-        path = SECRETS.path(self._namespace, place.name)
-        await self._user_api.request(self._caller, "DELETE", path, body=encode_json(BACKGROUND))
+        await self._secrets.delete(place)
 
     async def _spec(self, model: str) -> Mapping[str, Any]:
         path = MODELS.path(self._namespace, model)
         body = await self._user_api.request_json(self._caller, "GET", path)
         spec: Mapping[str, Any] = body["spec"]
         return spec
-
-    async def _create(self, place: SecretKeyReference, body: bytes) -> None:
-        """Create a Secret. One that is there may have the key of another Model."""
-        try:
-            await self._post(body)
-        except UpstreamStatus as error:
-            if not error.is_already_exists:
-                raise
-            reference = f'{{"name": "{place.name}", "key": "{place.key}"}}'
-            raise Conflict(
-                f'secrets "{place.name}" already exists, and may have the key of another Model;'
-                f" to replace that key, first set spec.apiKeySecretRef to {reference},"
-                " or else to the name of another Secret"
-            ) from error
-
-    async def _replace(self, place: SecretKeyReference, body: bytes) -> None:
-        """Replace a Secret, or create it."""
-        path = SECRETS.path(self._namespace, place.name)
-        try:
-            await self._user_api.request(self._caller, "PUT", path, body=body)
-        except UpstreamStatus as error:
-            if not error.is_not_found:
-                raise
-            await self._post(body)
-
-    async def _post(self, body: bytes) -> None:
-        path = SECRETS.path(self._namespace)
-        await self._user_api.request(self._caller, "POST", path, body=body)
 
     async def _refer(self, model: str, place: SecretKeyReference) -> None:
         reference = place.model_dump(by_alias=True)
@@ -138,13 +106,3 @@ def default_host(spec: Mapping[str, Any]) -> str:
 def _reference(spec: Mapping[str, Any]) -> SecretKeyReference | None:
     reference = spec.get("apiKeySecretRef")
     return None if reference is None else SecretKeyReference.model_validate(reference)
-
-
-def _secret(place: SecretKeyReference, key: str, hosts: Sequence[str]) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": place.name, "annotations": {HOSTS_ANNOTATION: ", ".join(hosts)}},
-        "type": SECRET_TYPE,
-        "data": {place.key: base64.b64encode(key.encode()).decode()},
-    }

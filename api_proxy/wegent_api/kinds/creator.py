@@ -12,16 +12,16 @@ from fastapi import Depends
 
 from wegent_api.http.bearer import Caller
 from wegent_api.http.state import FromState
+from wegent_api.upstream.access_review import may
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.creator_policy import CreatorPolicy
 from wegent_api.upstream.identity import identity, user_of
 from wegent_api.upstream.target import Target
-from wegent_crds.registry import GROUP, TOMBSTONE
+from wegent_crds.registry import TOMBSTONE
 from wegent_crds.well_known import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
 
 COPIED: Final = (CREATED_BY, CREATOR, CHANGED_BY)
 """Annotations about the creator that a copied object or a backup carries."""
-ACCESS_REVIEW: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 Body = Mapping[str, Any]
 
@@ -86,20 +86,7 @@ class Creators:
         return {CREATED_BY: name, CREATOR: user_of(name, self._accounts_namespace) or name}
 
     async def _may_keep(self, caller: Caller, namespace: str) -> bool:
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {
-                "resourceAttributes": {
-                    "group": GROUP,
-                    "resource": TOMBSTONE.plural,
-                    "verb": "keep-creator",
-                    "namespace": namespace,
-                }
-            },
-        }
-        answer: Any = await self._user_api.request_json(caller, "POST", ACCESS_REVIEW, body=review)
-        return answer["status"]["allowed"] is True
+        return await may(self._user_api, caller, "keep-creator", TOMBSTONE.plural, namespace)
 
 
 CreatorsDep = Annotated[Creators, Depends(FromState("creators"))]

@@ -6,16 +6,18 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from wegent_api.http.bodies import json_object
+from wegent_api.http.disconnects import unless_left
 from wegent_api.http.query import no_repeats
 from wegent_api.http.request_scope import until_answered
 from wegent_api.http.sse import EventStream
 from wegent_api.http.state import SettingsDep
 from wegent_api.openai_api.chat_object import chunks, completion_body, failure_of
 from wegent_api.openai_api.errors import task_made
+from wegent_api.openai_api.formats import output_schema_of
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
 from wegent_api.openai_api.requests import CreateChatCompletion, read_parameters
-from wegent_api.openai_api.tasks import ConversationsDep, namespace_of, unless_left
+from wegent_api.openai_api.tasks import ConversationsDep, namespace_of
 from wegent_api.runs.follow import FollowerDep
 from wegent_api.runs.routes import DrainingDep, StreamLimiterDep
 from wegent_api.upstream.client import UserApiDep
@@ -59,6 +61,7 @@ async def create(
     """
     wanted = read_parameters(CreateChatCompletion, body)
     conversation = conversation_of(wanted.messages, "messages")
+    schema = output_schema_of(wanted.response_format, "response_format")
     team = await conversations.team(wanted.model)
     async with AsyncExitStack() as stack:
         slot = limiter.one(await subject(user_api, conversations.caller))
@@ -71,6 +74,7 @@ async def create(
             team,
             namespace_of(request, team),
             conversation.spec(),
+            schema=schema,
             store=wanted.store is not False,
             metadata=wanted.metadata,
         )

@@ -25,6 +25,10 @@ Metadata = Annotated[
     Field(max_length=16, description="Up to 16 pairs, kept as an annotation of the Task."),
 ]
 ModelId = Annotated[str, Field(max_length=MODEL_MAX, description="Team, as `namespace/name`.")]
+FORMAT: Final = Field(
+    description="Format of the answer: `text`, `json_object` or `json_schema`. A schema becomes the"
+    " `outputSchema` of the Task."
+)
 
 
 class _Body(BaseModel):
@@ -35,6 +39,12 @@ class _Body(BaseModel):
 
 
 B = TypeVar("B", bound=_Body)
+
+
+class TextOptions(BaseModel):
+    """TextOptions is a part of `CreateResponse`."""
+
+    format: Annotated[dict[str, Any], FORMAT] | None = None
 
 
 class CreateResponse(_Body):
@@ -49,6 +59,7 @@ class CreateResponse(_Body):
     store: StrictBool | None = None
     metadata: Metadata | None = None
     truncation: Literal["auto", "disabled"] | None = None
+    text: TextOptions | None = None
 
 
 class StreamOptions(BaseModel):
@@ -65,6 +76,7 @@ class CreateChatCompletion(_Body):
     messages: Annotated[list[Any], Field(min_length=1)]
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
+    response_format: Annotated[dict[str, Any], FORMAT] | None = None
     store: StrictBool | None = None
     metadata: Metadata | None = None
 
@@ -126,7 +138,7 @@ HARMLESS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "modalities": lambda value: value == ["text"],
     "n": lambda value: value == 1,
     "prompt": _nothing,
-    "response_format": _is_text,
+    "response_format": _is_text,  # of a chat completion; here for responses, and "text" for chats
     "stop": _nothing,
     "stream_options": lambda value: isinstance(value, Mapping),
     "text": _has_text_format,

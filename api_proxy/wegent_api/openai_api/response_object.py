@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from wegent_api.openai_api.errors import SERVER_ERROR
+from wegent_api.openai_api.formats import format_of
 from wegent_api.openai_api.ids import TaskId, model_of
 from wegent_api.openai_api.run_events import Ending
 from wegent_api.openai_api.tasks import CLIENT_BACKGROUND, CLIENT_METADATA
@@ -62,7 +63,7 @@ def response_body(task: Mapping[str, Any], ending: Ending | None = None) -> dict
         "safety_identifier": None,
         "service_tier": "default",
         "store": True,
-        "text": {"format": {"type": "text"}},
+        "text": {"format": format_of(spec.get("outputSchema"))},
         "tool_choice": "auto",
         "tools": [],
         "truncation": "disabled",

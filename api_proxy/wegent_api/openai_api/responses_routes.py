@@ -7,12 +7,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from wegent_api.http.bodies import json_object, no_body
+from wegent_api.http.disconnects import unless_left
 from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.query import Parameters, no_repeats
 from wegent_api.http.request_scope import until_answered
 from wegent_api.http.sse import EventStream, Frames
 from wegent_api.http.state import SettingsDep
 from wegent_api.openai_api.errors import Refusal, invalid, task_made, unsupported
+from wegent_api.openai_api.formats import output_schema_of
 from wegent_api.openai_api.ids import RESPONSE, TaskId
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
@@ -24,7 +26,6 @@ from wegent_api.openai_api.tasks import (
     Conversations,
     ConversationsDep,
     namespace_of,
-    unless_left,
 )
 from wegent_api.runs.blocks import events_in
 from wegent_api.runs.follow import Follower, FollowerDep
@@ -106,6 +107,7 @@ async def create(
         wanted.instructions or "",
         shorten=wanted.truncation == "auto",
     )
+    schema = output_schema_of(wanted.text and wanted.text.format, "text.format")
     team = await conversations.team(wanted.model)
     namespace = namespace_of(request, team)
     previous = await _previous(conversations, wanted.previous_response_id, namespace)
@@ -120,6 +122,7 @@ async def create(
             team,
             namespace,
             conversation.spec(),
+            schema=schema,
             previous=previous,
             store=wanted.store is not False,
             metadata=wanted.metadata,

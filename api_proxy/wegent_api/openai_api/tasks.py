@@ -1,10 +1,9 @@
 """The Tasks behind responses and chat completions, each read and written as the caller."""
 
-import asyncio
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
@@ -39,10 +38,8 @@ TITLE_MAX: Final = 80
 UNSTORED_TTL_S: Final = 3600
 """Seconds for which a Task with ``store: false`` is kept after its end. A client may still read."""
 
-MUST_HOLD: Final = frozenset({ConditionType.READY, ConditionType.SERVED})
+MUST_HOLD: Final = frozenset({ConditionType.READY, ConditionType.SERVED, ConditionType.MODEL_BOUND})
 """Conditions of a Team without which its Tasks would wait for as long as their clients do."""
-
-T = TypeVar("T")
 
 
 class Conversations:
@@ -97,12 +94,15 @@ class Conversations:
         namespace: str,
         conversation: Mapping[str, Any],
         *,
+        schema: Mapping[str, Any] | None = None,
         previous: str | None = None,
         store: bool = True,
         metadata: Mapping[str, str] | None = None,
         background: bool = False,
     ) -> dict[str, Any]:
         """Create a Task, and return it as it is stored.
+
+        ``schema`` is that of its result.
 
         Raises:
             UpstreamStatus: the API server refused it.
@@ -116,6 +116,8 @@ class Conversations:
             "ttlSecondsAfterFinished": self._settings.openai_ttl_s if store else UNSTORED_TTL_S,
             **conversation,
         }
+        if schema is not None:
+            spec["outputSchema"] = schema
         if previous is not None:
             spec["previousTaskRef"] = {"name": previous}
         annotations = {CLIENT_METADATA: encode_json(metadata).decode()} if metadata else {}
@@ -239,24 +241,6 @@ def namespace_of(request: Request, team: Mapping[str, Any]) -> str:
 def problem_of(status: Mapping[str, Any]) -> Problem:
     """Return the problem that a ``Status`` in a stream stands for."""
     return UpstreamStatus(status, int(status.get("code") or 500), {})
-
-
-async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return the result of ``work``, or None if the client has left. Its run goes on."""
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _answered(transcript: Mapping[str, Any]) -> list[dict[str, Any]]:

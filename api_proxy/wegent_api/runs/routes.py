@@ -5,7 +5,7 @@ it, with the caller's token, before a runner is asked.
 """
 
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import AfterValidator, Field
@@ -19,6 +19,7 @@ from wegent_api.http.sse import MEDIA_TYPE, EventStream
 from wegent_api.http.state import FromState, SettingsDep
 from wegent_api.runs.answer import NewAnswer, give_answer
 from wegent_api.runs.cancel import request_cancel
+from wegent_api.runs.definitions import reveal
 from wegent_api.runs.follow import FollowerDep, end_of
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.concurrency import ConcurrencyLimiter
@@ -44,6 +45,33 @@ class EventsParameters(OneParameters):
             description="Id of the last event that was read. The stream goes on after it.",
         ),
     ] = None
+
+
+class TranscriptParameters(OneParameters):
+    """Parameters of a transcript."""
+
+    with_: Annotated[
+        Literal["definitions"] | None,
+        Field(
+            alias="with",
+            description="`definitions`: add the specs of the objects that the run used, as they"
+            " were. Those of kinds and namespaces that the caller may not get are left out.",
+        ),
+    ] = None
+    hash: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[0-9a-f]{64}$",
+            description="Hash of the definition to add. Without it, all are added, up to a total of"
+            " 2,097,152 characters. Ignored without `with`.",
+        ),
+    ] = None
+
+    def asked(self) -> dict[str, str]:
+        """Return the parameters of the runner's transcript."""
+        if self.with_ is None:
+            return {}
+        return {"with": self.with_, **({"hash": self.hash} if self.hash else {})}
 
 
 def _event_id(value: str | None) -> str | None:
@@ -117,13 +145,20 @@ async def events(
 async def transcript(
     follower: FollowerDep,
     runners: RunnersDep,
+    user_api: UserApiDep,
     caller: CallerDep,
     name: Name,
-    parameters: Annotated[OneParameters, Query()],
+    parameters: Annotated[TranscriptParameters, Query()],
 ) -> dict[str, Any]:
-    """Get the finished items of a Task's run: its prompt and the messages."""
+    """Get the finished items of a Task's run: its prompt and the messages.
+
+    `ran` has the objects that each attempt used, with the hashes of their specs. An attempt without
+    an entry used those of the one before.
+    """
     task = await follower.task(caller, parameters.namespace, name)
-    body: dict[str, Any] = await runners.read(task)
+    body: dict[str, Any] = await runners.read(task, parameters.asked())
+    if "definitions" in body:
+        await reveal(user_api, caller, body, alone=parameters.hash is not None)
     if (stored := body.get("outcome")) is not None:
         body["outcome"] = end_of(task, stored)
     return body

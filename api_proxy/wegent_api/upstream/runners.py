@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Self
+from urllib.parse import quote
 
 import aiohttp
 from fastapi import Depends
@@ -47,6 +48,8 @@ CONNECT_TIMEOUT_S: Final = 3.0
 SILENCE_S: Final = 45.0
 """Seconds without a byte after which a runner counts as gone. It sends a heartbeat each 15 s."""
 RETRY_AFTER_S: Final = 5
+TEST_TIMEOUT_S: Final = 40.0
+"""Seconds for the test of a Model, over all runners that are asked. A runner takes at most 30."""
 
 
 class NotHere(Exception):  # noqa: N818 - names the answer
@@ -147,16 +150,21 @@ class Runners:
 
     @asynccontextmanager
     async def open(
-        self, address: str, path: str, params: Mapping[str, str] | None = None
+        self,
+        address: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a GET to a runner, and yield its answer before the body is read.
+        """Send a request to a runner, and yield its answer before the body is read.
 
         Raises:
             NotHere: the runner has nothing of the Task.
             Unavailable: the runner gave no answer, or broke off while the body was read.
         """
         try:
-            async with await self._get(address + path, params) as response:
+            async with await self._request(method, address + path, params) as response:
                 if response.status in {404, 409}:
                     raise NotHere
                 if response.status != 200:
@@ -165,8 +173,10 @@ class Runners:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("the runner gave no answer", retry_after_s=RETRY_AFTER_S) from error
 
-    async def read(self, task: Mapping[str, Any]) -> Any:
+    async def read(self, task: Mapping[str, Any], params: Mapping[str, str] | None = None) -> Any:
         """Return the transcript of a Task, from the first live runner that has it.
+
+        ``params`` are further parameters of the request.
 
         Raises:
             NotFound: the runners that answered have none.
@@ -174,9 +184,10 @@ class Runners:
         """
         failure: Problem = Unavailable("no runner is running", retry_after_s=RETRY_AFTER_S)
         path = f"/v1/runs/{task['metadata']['uid']}/transcript"
+        asked = {**former_life(task), **(params or {})}
         for address in self.addresses():
             try:
-                async with self.open(address, path, former_life(task)) as response:
+                async with self.open(address, path, asked) as response:
                     return await response.json()
             except NotHere:
                 failure = NotFound("there is no transcript: no runner of Wegent has begun the Task")
@@ -184,19 +195,47 @@ class Runners:
                 failure = failure if isinstance(failure, NotFound) else error
         raise failure
 
-    async def _get(self, url: str, params: Mapping[str, str] | None) -> aiohttp.ClientResponse:
-        """Send a GET with a token that the runner accepts, if there is one."""
+    async def test_model(self, namespace: str, name: str) -> Any:
+        """Have a live runner try a Model, and return the result.
+
+        Raises:
+            NotFound: the runner finds no such Model.
+            Unavailable: no runner is alive, or none gave an answer in time.
+        """
+        failure: Problem = Unavailable(
+            "no runner is running, and only a runner calls Models", retry_after_s=RETRY_AFTER_S
+        )
+        path = f"/v1/models/{quote(namespace, safe='')}/{quote(name, safe='')}/test"
+        try:
+            async with asyncio.timeout(TEST_TIMEOUT_S):
+                for address in self.addresses():
+                    try:
+                        async with self.open(address, path, method="POST") as response:
+                            return await response.json()
+                    except Unavailable as error:
+                        failure = error
+        except NotHere as error:
+            raise NotFound(f'models "{name}" not found by the runner') from error
+        except TimeoutError as error:
+            raise Unavailable("the runner gave no answer", retry_after_s=RETRY_AFTER_S) from error
+        raise failure
+
+    async def _request(
+        self, method: str, url: str, params: Mapping[str, str] | None
+    ) -> aiohttp.ClientResponse:
+        """Send a request with a token that the runner accepts, if there is one."""
         token = await self._current_token()
-        response = await self._send(url, params, token)
+        response = await self._send(method, url, params, token)
         if response.status == HTTPStatus.UNAUTHORIZED and self._refused(token):
             response.release()
-            response = await self._send(url, params, await self._current_token())
+            response = await self._send(method, url, params, await self._current_token())
         return response
 
     async def _send(
-        self, url: str, params: Mapping[str, str] | None, token: str
+        self, method: str, url: str, params: Mapping[str, str] | None, token: str
     ) -> aiohttp.ClientResponse:
-        return await self._session.get(
+        return await self._session.request(
+            method,
             url,
             params=params,
             headers={

@@ -1,4 +1,4 @@
-"""Bot: an agent that combines a Ghost, a Model and a Shell by reference."""
+"""Bot: an agent that combines a Ghost, a Shell and a Model by reference."""
 
 from typing import Literal
 
@@ -12,9 +12,10 @@ class BotSpec(ReferableSpec):
     ghost_ref: ObjectReference
     """Reference to the Ghost that provides the prompt, the skills and the tools. If the Ghost does
     not exist, ResolvedRefs and Ready are False with the reason RefNotFound."""
-    model_ref: ObjectReference
-    """Reference to the Model to call. If the Model does not exist, ResolvedRefs and Ready are False
-    with the reason RefNotFound."""
+    model_ref: ObjectReference | None = None
+    """Reference to the Model to call. Without one, the Team or the Task names the Model; if neither
+    does, the Task's Ready is False with the reason ModelNotBound. If the Model does not exist,
+    ResolvedRefs and Ready are False with the reason RefNotFound."""
     shell_ref: ObjectReference
     """Reference to the Shell, the runtime of the Bot. If the Shell does not exist, ResolvedRefs and
     Ready are False with the reason RefNotFound. If it does not support the Model's provider, Ready

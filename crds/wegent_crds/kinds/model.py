@@ -52,6 +52,9 @@ class ModelSpec(ReferableSpec):
     """References to the Models to call, in this order, if a call of this Model fails, at most 8,
     each Model once. The fallbacks of a fallback are not called, so two Models may name each other.
     If a Model does not exist, ResolvedRefs and Ready are False with the reason RefNotFound."""
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=10_000), INT32] | None = None
+    """Maximum number of calls of this Model at once, over all runners and namespaces, 1 to 10,000.
+    Further calls wait. Defaults to no limit."""
     description: Description | None = None
     """Human-readable description of the Model, at most 1,024 characters."""
 

@@ -109,6 +109,13 @@ class TaskSpec(Schema):
     """Reference to the Bot that does the work. Exactly one of teamRef and botRef is required.
     Immutable. If the Bot does not exist, ResolvedRefs and Ready are False with the reason
     RefNotFound."""
+    model_ref: ObjectReference | None = None
+    """Reference to the Model that all Bots of this Task call, in place of those that the Team and
+    the Bots name. Immutable. Defaults to those; if a Bot has none, Ready is False with the reason
+    ModelNotBound. If the Model does not exist, ResolvedRefs and Ready are False with the reason
+    RefNotFound. If the Shell of a Bot does not support the Model's provider, Ready is False with
+    the reason ProviderNotSupported. A Team or Bot of another namespace keeps a Model of its own:
+    Ready is False with the reason ModelNotReplaceable."""
     prompt: Annotated[Prompt, Field(examples=["Review the open pull requests."])]
     """Instructions for the work, 1 to 131,072 characters. Immutable."""
     previous_task_ref: LocalReference | None = None
@@ -148,9 +155,9 @@ class TaskSpec(Schema):
     output_schema: JsonSchema | None = None
     """JSON Schema of the result, which is then JSON. An answer that is not valid is told to the
     LLM, which may try again twice; then the Task is Failed, with a message that begins with
-    OutputInvalid. A schema has at most 32,768 bytes as JSON and 32 levels, and refers to nothing
-    outside itself. If it is not allowed, Ready is False with the reason OutputSchemaInvalid.
-    Immutable. Defaults to none: the result is text."""
+    OutputInvalid. A schema has at most 32,768 bytes as JSON and 500 objects and lists, and
+    refers to nothing outside itself. If it is not allowed, Ready is False with the reason
+    OutputSchemaInvalid. Immutable. Defaults to none: the result is text."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR_S), INT32] | None = None
     """Duration in seconds from completionTime until the Task is deleted for good, without a
     Tombstone, 0 to 31,536,000 (a year). Defaults to no deletion."""
@@ -195,6 +202,12 @@ class TaskSpec(Schema):
             check=lambda before, after: (
                 (before.team_ref, before.bot_ref) == (after.team_ref, after.bot_ref)
             ),
+        ),
+        Transition(
+            cel=unchanged("modelRef"),
+            message="modelRef can't be changed; create another Task",
+            check=lambda before, after: before.model_ref == after.model_ref,
+            field_path=".modelRef",
         ),
         Transition(
             cel=unchanged("previousTaskRef"),
@@ -249,6 +262,7 @@ class Task(CustomResource):
         Column("Title", ".spec.title", priority=1),
         Column("Holder", ".status.claim.holder", priority=1),
         Column("Attempts", ".status.attempts", "integer", priority=1),
+        Column("Model", ".spec.modelRef.name", priority=1),
         Column("Previous", ".spec.previousTaskRef.name", priority=1),
         SERVED_COLUMN,
     )

@@ -14,8 +14,8 @@ from wegent_crds.conditions import ConditionType
 from wegent_crds.kinds.task_questions import Questions
 from wegent_crds.phases import FINAL, TRANSITIONS, Phase, may_become
 from wegent_crds.schema.base import Schema
-from wegent_crds.schema.extensions import INT32, INT64, Rule, Transition, unchanged
-from wegent_crds.schema.fields import Money
+from wegent_crds.schema.extensions import ATOMIC, INT32, INT64, Rule, Transition, unchanged
+from wegent_crds.schema.fields import Generation, Money, NamespaceName, ResourceName
 from wegent_crds.schema.status import Conditions, Status, Timestamp, pending_conditions
 
 RESULT_MAX_CHARACTERS: Final = 65536
@@ -24,6 +24,11 @@ LEASE_MIN_S: Final = 5
 """Seconds. A runner renews a claim three times in a lease, which is a write every two seconds."""
 LEASE_MAX_S: Final = 3600
 """Seconds. After a runner's death, its work stays idle for at most this time."""
+RAN_MAX_OBJECTS: Final = 256
+"""A Task with the longest prompt and result has room for this number of entries in etcd."""
+SHORT_HASH_CHARACTERS: Final = 12
+"""Enough to tell versions of an object apart by eye, as Git and ReplicaSets do. The transcript has
+the whole hash."""
 
 NEXT: Final = {phase: after for phase, after in TRANSITIONS.items() if after}
 HOLDER: Final = r"^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$"
@@ -70,6 +75,24 @@ class TaskUsage(Schema):
     )
     """Cost of the calls in US dollars, a string in decimal notation. Unset if no call has a known
     price."""
+
+
+class RanObject(Schema):
+    """RanObject names one object, and its version, that a run used."""
+
+    kind: Literal["Team", "Bot", "Ghost", "Skill", "Model", "Shell"]
+    """Kind of the object."""
+    namespace: NamespaceName
+    """Namespace of the object, at most 63 characters."""
+    name: ResourceName
+    """Name of the object, at most 253 characters."""
+    generation: Generation
+    """The metadata.generation of the object that was used."""
+    hash: Annotated[
+        str, Field(pattern=rf"^[0-9a-f]{{{SHORT_HASH_CHARACTERS}}}$", examples=["9f86d081884c"])
+    ]
+    """First 12 hexadecimal digits of the SHA-256 hash of the object's spec as sorted JSON. The
+    transcript has the whole hash."""
 
 
 class Claim(Schema):
@@ -126,6 +149,10 @@ class TaskStatus(Status):
     usage: TaskUsage | None = None
     """Tokens and cost of the model calls, and the number of calls of tools, so far, of all attempts
     together. The calls of an attempt whose runner died may be missing."""
+    ran: Annotated[list[RanObject], Field(max_length=RAN_MAX_OBJECTS), ATOMIC] | None = None
+    """Objects that the current or last attempt used: Team, Bots, Ghosts, Skills, Models and Shells,
+    at most 256. A Model that others fall back to is listed once it was called. Further objects are
+    in the transcript alone. Set by the runner."""
 
     rules = (
         Rule(
@@ -261,13 +288,13 @@ class TaskStatus(Status):
         ),
         Transition(
             cel=f"!(oldSelf.phase in {_cel(FINAL)})"
-            f" || ({unchanged('completionTime', 'result', 'message', 'usage')})",
-            message="completionTime, result, message and usage can't be changed after the Task has"
-            " ended",
+            f" || ({unchanged('completionTime', 'result', 'message', 'usage', 'ran')})",
+            message="completionTime, result, message, usage and ran can't be changed after the Task"
+            " has ended",
             check=lambda before, after: (
                 before.phase not in FINAL
-                or (before.completion_time, before.result, before.message, before.usage)
-                == (after.completion_time, after.result, after.message, after.usage)
+                or (before.completion_time, before.result, before.message, before.usage, before.ran)
+                == (after.completion_time, after.result, after.message, after.usage, after.ran)
             ),
         ),
     )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from wegent_crds.schema.custom_resource import SERVED_COLUMN, Column, CustomResource
 from wegent_crds.schema.extensions import Rule, map_by
-from wegent_crds.schema.fields import Description, ListedReference, ReferableSpec
+from wegent_crds.schema.fields import Description, ListedReference, ObjectReference, ReferableSpec
 
 PROMPTS_MAX_CHARACTERS: Final = 131072
 """Of all members' prompts together. 64 of the longest prompts would exceed etcd's limit."""
@@ -24,6 +24,12 @@ class TeamMember(ListedReference):
     prompt: Annotated[str, Field(max_length=16384)] | None = None
     """Instructions for the Bot in this Team, in addition to its Ghost's prompt, at most 16,384
     characters. The prompts of all Bots together have at most 131,072 characters."""
+    model_ref: ObjectReference | None = None
+    """Reference to the Model that the Bot calls in this Team, in place of its own. Defaults to the
+    Bot's own. If the Model does not exist, ResolvedRefs and Ready are False with the reason
+    RefNotFound. If the Bot's Shell does not support the Model's provider, Ready is False with the
+    reason ProviderNotSupported. A Bot of another namespace keeps a Model of its own: Ready is False
+    with the reason ModelNotReplaceable."""
     # No defaults in the schema: a manifest without them would otherwise differ from the stored
     # list, so that each client-side apply of it is a change.
     context_passing: ContextPassing | None = None

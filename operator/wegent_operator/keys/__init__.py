@@ -1,1 +1,1 @@
-"""API keys: the runner's right to read the Secrets to which Models refer."""
+"""API keys: the runner's right to read the Secrets to which objects refer."""

@@ -1,11 +1,11 @@
 """Reconciles the runner's right to read API keys, namespace by namespace.
 
 The runner has no right on Secrets of its own. In each namespace, one Role allows it to read exactly
-the Secrets to which the Models there refer. The operator itself reads no Secret.
+the Secrets of keys to which the objects there refer. The operator itself reads no Secret.
 """
 
+from wegent_crds.api_keys import KINDS_WITH_KEYS
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import MODEL
 from wegent_operator.keys.grants import KeyGrants
 from wegent_operator.keys.manifests import RESOURCES
 from wegent_operator.keys.plan import plan
@@ -34,9 +34,10 @@ class KeyRoleController:
 
     def unlisted(self, _: ObjectKey, __: ObjectState | None) -> str | None:
         """Return the first resource that must be listed before rights are given or removed."""
-        # A Model that isn't in the cache counts as deleted, and its key would lose its right.
-        if self._sight.is_hidden(MODEL.plural):
-            return MODEL.plural
+        # An object that isn't in the cache counts as deleted, and its key would lose its right.
+        for kind in KINDS_WITH_KEYS:
+            if self._sight.is_hidden(kind.plural):
+                return kind.plural
         return self._sight.first_unlisted(RESOURCES)
 
     async def reconcile(self, key: ObjectKey, _: ObjectState | None) -> bool:

@@ -13,35 +13,31 @@ an object doesn't include permission to read what its spec names. So each messag
 what objects of its own namespace and of the shared ones say.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
 from wegent_crds.conditions import Reason
 from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey, Reference
-from wegent_crds.registry import BOT
+from wegent_operator.references.models import model_bound, model_problems
 from wegent_operator.references.served import served
+from wegent_operator.references.tools import tools_served
 from wegent_operator.references.view import View, is_open, resolve
-from wegent_operator.state.objects import (
-    ModelState,
-    ObjectState,
-    ShellState,
-    TaskState,
-    title,
-)
-from wegent_operator.state.verdict import (
-    MAX_PROBLEMS,
-    Problem,
-    Verdict,
-    verdict_of,
-)
+from wegent_operator.state.objects import ObjectState, TaskState, title
+from wegent_operator.state.verdict import Problem, Verdict, verdict_of
 
 
 def verdict(state: ObjectState, view: View) -> Verdict:
     """Return the verdict on an object, given the other objects in ``view``."""
     unresolved = _unresolved(state, view)
     decided = verdict_of(unresolved, unresolved or _unusable(state, view))
-    return replace(decided, served=served(state, view))
+    bound = None if unresolved else model_bound(state, view)
+    return replace(
+        decided,
+        served=served(state, view),
+        model_bound=bound,
+        tools_served=tools_served(state, view),
+    )
 
 
 def _problems(state: ObjectState, view: View) -> list[Problem]:
@@ -59,7 +55,7 @@ def _unresolved(state: ObjectState, view: View) -> list[Problem]:
 
 def _unusable(state: ObjectState, view: View) -> list[Problem]:
     problems = [*_own(state), *_duplicates(state), *_unready(state, view)]
-    return problems or _unsupported_provider(state, view)
+    return problems or model_problems(state, view)
 
 
 def _own(state: ObjectState) -> list[Problem]:
@@ -79,7 +75,8 @@ def _duplicates(state: ObjectState) -> list[Problem]:
     """Return a problem for each item of a list that refers to an object for the second time.
 
     The schema refuses items with the same name and namespace. It can't tell that an item
-    without a namespace and an item with the object's own mean the same object.
+    without a namespace and an item with the object's own mean the same object. Fields of items may
+    repeat: several members of a Team can call one Model.
     """
     first: dict[ObjectKey, Reference] = {}
     return [
@@ -90,7 +87,8 @@ def _duplicates(state: ObjectState) -> list[Problem]:
             root=(Reason.DUPLICATE_REF, state.key, reference.target),
         )
         for reference in state.references
-        if first.setdefault(reference.target, reference) is not reference
+        if reference.field.endswith("]")
+        and first.setdefault(reference.target, reference) is not reference
     ]
 
 
@@ -142,46 +140,3 @@ def _through(
         return
     for cause in causes:
         yield Problem(Reason.REF_NOT_READY, message, root=cause.root, cause=cause)
-
-
-def _unsupported_provider(state: ObjectState, view: View) -> list[Problem]:
-    if state.key.plural != BOT.plural:
-        return []
-    referents = {
-        reference.target.plural: referent
-        for reference in state.references
-        if (referent := view.get(reference.target))
-    }
-    model, shell = referents.get("models"), referents.get("shells")
-    if not isinstance(model, ModelState) or not isinstance(shell, ShellState):
-        return []
-    if not shell.supported_providers:
-        return []
-    for called, words in _called(state, model, view):
-        if called.provider not in shell.supported_providers:
-            message = (
-                f"spec.shellRef: {title(shell.key)} supports the providers "
-                f"{_listed(shell.supported_providers)}, but {words} "
-                f"has the provider {called.provider}; choose another Model or Shell"
-            )
-            root = (Reason.PROVIDER_NOT_SUPPORTED, state.key)
-            return [Problem(Reason.PROVIDER_NOT_SUPPORTED, message, root=root)]
-    return []
-
-
-def _called(state: ObjectState, model: ModelState, view: View) -> Iterator[tuple[ModelState, str]]:
-    """Yield the Models that a Bot may call, each with its description for the Bot's message."""
-    main = f"{title(model.key)} in spec.modelRef"
-    yield model, main
-    for reference in model.references:
-        fallback = view.get(reference.target)
-        if isinstance(fallback, ModelState):
-            is_told = is_open(model.key.namespace, state.key.namespace, view)
-            name = title(fallback.key) if is_told else "a Model"
-            yield fallback, f"{name}, a fallback of {main},"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return names as text, no more of them than a message has room for."""
-    more = len(names) - MAX_PROBLEMS
-    return ", ".join(names[:MAX_PROBLEMS]) + (f" and {more} more" if more > 0 else "")

@@ -25,6 +25,10 @@ class View(Protocol):
     def served_modes(self) -> frozenset[str]:
         """Modes of collaboration that runners serve."""
 
+    @property
+    def stdio_permitted(self) -> bool:
+        """True if runners start the commands of MCP servers."""
+
     def get(self, key: ObjectKey) -> ObjectState | None:
         """Return an object's state, or None where there is no such object."""
 

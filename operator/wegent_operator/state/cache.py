@@ -9,9 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Final, Generic, TypeVar
 
+from wegent_crds.api_keys import KINDS_WITH_KEYS
 from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import BY_PLURAL, MODEL
+from wegent_crds.registry import BY_PLURAL
 from wegent_operator.state.objects import (
     AccountState,
     ModelState,
@@ -19,13 +20,16 @@ from wegent_operator.state.objects import (
     ShellState,
     TaskState,
     TeamState,
+    ToolsState,
     key_role_key,
+    key_secrets_of,
     namespace_key,
 )
 
 _K = TypeVar("_K", str, ObjectKey)
 _H = TypeVar("_H", bound=Hashable)
 
+_WITH_KEYS: Final = frozenset(kind.plural for kind in KINDS_WITH_KEYS)
 REMEMBERED: Final = 4096
 """Number of deletions to remember. A list may be older than a deletion that is known."""
 
@@ -56,10 +60,13 @@ class Cache:
         shared_namespaces: Iterable[str] = (),
         served_shells: Iterable[str] = (),
         served_modes: Iterable[str] = (),
+        *,
+        stdio_permitted: bool = False,
     ) -> None:
         self.shared_namespaces = frozenset(shared_namespaces)
         self.served_shells = frozenset(served_shells)
         self.served_modes = frozenset(served_modes)
+        self.stdio_permitted = stdio_permitted
         self._objects: dict[ObjectKey, ObjectState] = {}
         self._referrers: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._crossing: defaultdict[str, set[ObjectKey]] = defaultdict(set)
@@ -110,7 +117,7 @@ class Cache:
         self.counts_by_reason[_entry(state)] += 1
         self._count_admin(state.key, counts=_is_active_admin(state))
         self._by_namespace[state.key.namespace].add(state.key)
-        if _key_secret(state) is not None:
+        if key_secrets_of(state):
             self._with_keys[state.key.namespace].add(state.key)
         for reference in state.references:
             self._referrers[reference.target].add(state.key)
@@ -136,12 +143,13 @@ class Cache:
         return True
 
     def key_secrets(self, namespace: str) -> frozenset[str]:
-        """Return the names of the Secrets to which the Models of a namespace refer."""
-        found = (_key_secret(self._objects[key]) for key in self._with_keys.get(namespace, ()))
-        return frozenset(filter(None, found))
+        """Return the names of the Secrets with keys to which objects of a namespace refer."""
+        return frozenset[str]().union(
+            *(key_secrets_of(self._objects[key]) for key in self._with_keys.get(namespace, ()))
+        )
 
     def namespaces_with_keys(self) -> frozenset[str]:
-        """Return the namespaces with a Model that refers to a Secret."""
+        """Return the namespaces with an object that refers to a Secret with a key."""
         return frozenset(self._with_keys)
 
     def pop_dependents(self, key: ObjectKey) -> frozenset[ObjectKey]:
@@ -158,7 +166,7 @@ class Cache:
         concerned = self.referrers(key)
         if not itself:
             concerned = frozenset(it for it in concerned if it.plural != key.plural)
-        if itself and key.plural == MODEL.plural:
+        if itself and key.plural in _WITH_KEYS:
             concerned |= {key_role_key(key.namespace)}
         self._mark_dependents(concerned)
         return concerned
@@ -261,6 +269,8 @@ def _outward(state: ObjectState) -> tuple[object, ...]:
     own: tuple[object, ...] = ()
     if isinstance(state, ModelState):
         own = (state.provider, state.key_secret)
+    elif isinstance(state, ToolsState):
+        own = state.mcp_servers
     elif isinstance(state, ShellState):
         own = (state.type, state.supported_providers)
     elif isinstance(state, TeamState):
@@ -268,10 +278,6 @@ def _outward(state: ObjectState) -> tuple[object, ...]:
     elif isinstance(state, TaskState):
         own = (state.end,)
     return state.references, state.access_from, own
-
-
-def _key_secret(state: ObjectState) -> str | None:
-    return state.key_secret if isinstance(state, ModelState) else None
 
 
 def _discard(index: defaultdict[_K, set[ObjectKey]], key: _K, value: ObjectKey) -> None:

@@ -17,11 +17,14 @@ CUT: Final = " ... (cut)"
 PASSING: Final = (
     ConditionType.DELETED,
     ConditionType.LAST_ADMIN,
+    ConditionType.MODEL_BOUND,
     ConditionType.SERVED,
     ConditionType.STALLED,
+    ConditionType.TOOLS_SERVED,
 )
 """Conditions that are removed when they no longer apply. An object that gets a verdict isn't being
-deleted; an Account may no longer be an admin; a Shell may be missing; an edit may end a stall."""
+deleted; an Account may no longer be an admin; a Bot may get a Model; a Shell may be missing; an
+edit may end a stall, or remove the last MCP server."""
 
 
 def with_verdict(state: _S, verdict: Verdict, now: str) -> _S:

@@ -20,8 +20,10 @@ from wegent_crds.registry import (
     ACCOUNT,
     BY_KIND,
     BY_PLURAL,
+    GHOST,
     MODEL,
     SHELL,
+    SKILL,
     TASK,
     TEAM,
     TOMBSTONE,
@@ -67,6 +69,17 @@ class TombstoneSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class McpServerState:
+    """One MCP server of a Ghost or Skill."""
+
+    name: str
+    is_stdio: bool
+    """True if the server is a program to start, and not a URL to call."""
+    key_secrets: tuple[str, ...]
+    """Names of the Secrets with the values of headers, ordered."""
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectState:
     """One object, reduced to the parts that verdicts of any kind need.
 
@@ -105,6 +118,14 @@ class ModelState(ObjectState):
     provider: str | None
     key_secret: str | None
     """Name of the Secret with the API key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsState(ObjectState):
+    """A Ghost, or a Skill."""
+
+    mcp_servers: tuple[McpServerState, ...]
+    """Ordered by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +194,8 @@ def state_of(  # noqa: PLR0911 - one return for each kind
             provider=text(spec.get("provider")) or None,
             key_secret=text(mapping(spec.get("apiKeySecretRef")).get("name")) or None,
         )
+    if kind in (GHOST, SKILL):
+        return ToolsState(**common, mcp_servers=tuple(_mcp_servers(spec)))
     if kind is SHELL:
         return ShellState(
             **common,
@@ -227,6 +250,15 @@ def namespace_key(name: str) -> ObjectKey:
     return ObjectKey(NAMESPACES.plural, "", name)
 
 
+def key_secrets_of(state: ObjectState) -> frozenset[str]:
+    """Return the names of the Secrets with the API keys and headers to which an object refers."""
+    if isinstance(state, ModelState):
+        return frozenset(filter(None, (state.key_secret,)))
+    if isinstance(state, ToolsState):
+        return frozenset(name for server in state.mcp_servers for name in server.key_secrets)
+    return frozenset()
+
+
 def key_role_key(namespace: str) -> ObjectKey:
     """Return the key of the Role that lets the runner read the API keys of a namespace."""
     return ObjectKey(RBAC_ROLES.plural, namespace, ROLE)
@@ -259,6 +291,21 @@ def _account_spec(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> Accou
         suspended=bool(spec.get("suspended")),
         created=moment(metadata.get("creationTimestamp")) or UNKNOWN_AGE,
     )
+
+
+def _mcp_servers(spec: Mapping[str, Any]) -> Iterator[McpServerState]:
+    for name, value in sorted(mapping(spec.get("mcpServers")).items()):
+        server = mapping(value)
+        sources = (
+            mapping(mapping(source).get("secretKeyRef"))
+            for source in mapping(server.get("headersFrom")).values()
+        )
+        secrets = {text(source.get("name")) for source in sources}
+        yield McpServerState(
+            name=name,
+            is_stdio=(server["type"] == "stdio" if "type" in server else "command" in server),
+            key_secrets=tuple(sorted(filter(None, secrets))),
+        )
 
 
 def _tombstone_spec(spec: Mapping[str, Any]) -> TombstoneSpec:

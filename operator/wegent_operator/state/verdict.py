@@ -41,15 +41,24 @@ class Verdict:
     """Only for Accounts of admins."""
     served: Outcome | None = None
     """Only for Bots, Teams and Tasks whose Shells are known."""
+    tools_served: Outcome | None = None
+    """Only for Ghosts and Skills with MCP servers."""
+    model_bound: Outcome | None = None
+    """Only for Bots and Teams without a Model."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
         """The conditions in the order in which they are written."""
         shared = (self.ready, self.resolved_refs)
-        return (
-            *shared,
-            *filter(None, (self.accepted, self.last_admin, self.served, self.stalled)),
+        further = (
+            self.accepted,
+            self.last_admin,
+            self.served,
+            self.model_bound,
+            self.tools_served,
+            self.stalled,
         )
+        return (*shared, *filter(None, further))
 
     @property
     def stalled(self) -> Outcome | None:

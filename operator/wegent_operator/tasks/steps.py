@@ -135,7 +135,7 @@ class TaskSteps:
 
     def _done(self, state: TaskState, step: TaskStep, now: datetime) -> None:
         self._metrics.task_steps.labels(step.cause).inc()
-        as_wished = step.cause in (Cause.CANCELLED, Cause.COLLECTED)
+        as_wished = step.cause in (Cause.CANCELLED, Cause.ANSWERED, Cause.COLLECTED)
         story = Story(action="Step", reason=step.cause, note=step.message, normal=as_wished)
         self._recorder.tell(state, story, now)
         key = state.key

@@ -17,6 +17,10 @@ from wegent_crds.phases import FINAL, Phase
 HOLDER: Final = "trash"
 """Holder of the Task's claim between two writes of the replay."""
 LEASE_S: Final = 3600
+OUTCOME: Final = ("completionTime", "result", "message", "usage", "ran")
+"""Fields that can't be changed after the end."""
+WAITING: Final = ("releases", "waitingFor", "waitingSince", "message", "usage", "ran")
+"""Fields of a Task that waits for people."""
 NEVER: Final = "1970-01-01T00:00:00Z"
 """Start time of an attempt whose start was not stored."""
 
@@ -74,6 +78,7 @@ def _pending(kept: Mapping[str, Any], attempts: int) -> dict[str, Any]:
         "attempts": attempts,
         "releases": kept.get("releases", 0),
         "usage": kept.get("usage"),
+        "ran": kept.get("ran"),
         "startTime": None,
         "claim": None,
         "message": "Restored from the trash; waiting for another claim"
@@ -91,10 +96,7 @@ def _waiting(kept: Mapping[str, Any], attempts: int, generation: int) -> dict[st
         "attempts": attempts,
         "startTime": None,
         "claim": None,
-        **{
-            field: kept.get(field)
-            for field in ("releases", "waitingFor", "waitingSince", "message", "usage")
-        },
+        **{field: kept.get(field) for field in WAITING},
         **_verdict(kept, generation),
     }
 
@@ -114,6 +116,6 @@ def _ended(kept: Mapping[str, Any], attempts: int, generation: int) -> dict[str,
         "phase": kept["phase"],
         "attempts": attempts,
         "claim": None,
-        **{field: kept.get(field) for field in ("completionTime", "result", "message", "usage")},
+        **{field: kept.get(field) for field in OUTCOME},
         **_verdict(kept, generation),
     }

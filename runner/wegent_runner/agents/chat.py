@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +10,11 @@ from wegent_crds.former_tasks import former_uids
 from wegent_crds.output_schema import SchemaNotAllowed
 from wegent_crds.phases import Phase
 from wegent_kube import KubeError
+from wegent_runner.agents.mcp import McpClient
 from wegent_runner.agents.modes import Denied, answer_of
 from wegent_runner.agents.run import Before, Run, Waits
 from wegent_runner.agents.structured import OutputSchema
-from wegent_runner.agents.team_run import OpenTools, TeamRun
+from wegent_runner.agents.team_run import TeamRun
 from wegent_runner.claims.claim import Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
 from wegent_runner.claims.questions import Question
@@ -22,21 +22,17 @@ from wegent_runner.engine.conversation import turns_of, turns_of_task
 from wegent_runner.engine.failures import CallFailed
 from wegent_runner.engine.meter import BudgetExceeded, Meter
 from wegent_runner.engine.model_stream import ModelCaller, Turn
-from wegent_runner.engine.tools import Tool
+from wegent_runner.limits.limits import CallLimits, Unlimited
+from wegent_runner.limits.namespace_limits import LimitReached
 from wegent_runner.plan.answers import answers_of
-from wegent_runner.plan.plan import BotPlan, Plan
+from wegent_runner.plan.plan import Plan
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import Message, ToolResult
 from wegent_runner.runs.log import LogFull, RunLog
+from wegent_runner.runs.used import short_entries
 from wegent_runner.store.failures import Fenced, StoreError
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
 from wegent_runner.telemetry.observer import Observer
-
-
-@asynccontextmanager
-async def no_servers(_: Run, __: BotPlan) -> AsyncIterator[Sequence[Tool]]:
-    """Connect no MCP server."""
-    yield ()
 
 
 class ChatEngine:
@@ -48,8 +44,9 @@ class ChatEngine:
         store: TranscriptStore,
         hub: Hub,
         observer: Observer,
+        mcp: McpClient,
         *,
-        open_tools: OpenTools = no_servers,
+        limits: CallLimits | None = None,
         call_s: float = 3600.0,
         chance: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -57,7 +54,8 @@ class ChatEngine:
         self._store = store
         self._hub = hub
         self._observer = observer
-        self._open_tools = open_tools
+        self._mcp = mcp
+        self._limits = limits or Unlimited()
         self._call_s = call_s
         self._chance = chance
 
@@ -89,12 +87,15 @@ class ChatEngine:
             prompt=plan.prompt,
             previous=await self._transcript_of(previous) if previous else None,
             history=[{"role": turn.role, "content": turn.text} for turn in plan.history],
+            used=plan.used,
         )
         log = RunLog(claim.attempt, stored.items)
         self._hub.add(claim.uid, log)
         if stored.outcome is not None:
             # A former attempt was killed between the answer and the end of its Task.
             claim.usage = stored.outcome.get("usage", {})
+            if records := await self._store.records(claim.uid):
+                claim.ran = short_entries(records[-1].objects)
             return _outcome_of(stored, stored.outcome)
         run = self._run_of(claim, plan, log)
         made = sum(isinstance(it, ToolResult) and it.status != "denied" for it in log.items)
@@ -123,9 +124,11 @@ class ChatEngine:
             caller=self._caller,
             observer=self._observer,
             meter=Meter(claim),
+            limits=self._limits,
             answers=answers_of(claim.task),
             call_s=self._call_s,
             chance=self._chance,
+            used=[*plan.used],
         )
 
     async def _end(self, run: Run, outcome: Outcome) -> Outcome:
@@ -178,20 +181,23 @@ class ChatEngine:
         """Return the outcome of the run. Its last items are to be stored with it."""
         try:
             schema = OutputSchema.compile(plan.output_schema) if plan.output_schema else None
-            message = await answer_of(TeamRun(run, plan, before, self._open_tools, schema))
+            message = await answer_of(TeamRun(run, plan, before, self._mcp, schema))
         except SchemaNotAllowed as error:
             return self._failed(run, "OutputSchemaInvalid", str(error))
         except Waits as waits:
             return _waiting(run, waits)
         except Denied as error:
             return self._failed(run, "Denied", str(error))
-        except (BudgetExceeded, CallFailed, LogFull) as error:
+        except (BudgetExceeded, CallFailed, LimitReached, LogFull) as error:
             if _reason_of(error) == "KeyUnreadable":
                 told = f"{error}; waiting for another claim"
                 raise GiveBack("ApiServerUnavailable", told) from error
             told = str(error) or "the run is longer than a run may be"
             return self._failed(
-                run, _reason_of(error), told, told_result=isinstance(error, BudgetExceeded)
+                run,
+                _reason_of(error),
+                told,
+                told_result=isinstance(error, BudgetExceeded | LimitReached),
             )
         return Outcome(Phase.COMPLETED, result=message.text, notices=tuple(run.notices))
 
@@ -223,7 +229,7 @@ def _waiting(run: Run, waits: Waits) -> Outcome:
 
 
 def _reason_of(error: Exception) -> str:
-    if isinstance(error, CallFailed):
+    if isinstance(error, CallFailed | LimitReached):
         return error.reason
     return "BudgetExceeded" if isinstance(error, BudgetExceeded) else "AnswerTooLong"
 

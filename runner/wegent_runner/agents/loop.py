@@ -85,7 +85,8 @@ class BotLoop:
         if schema is not None:
             instructions = f"{bot.instructions}\n\n{schema.instructions()}"
             bot = replace(bot, instructions=instructions)
-        self._calls = ModelCalls(run, bot, before or Before())
+        form = None if schema is None else schema.form
+        self._calls = ModelCalls(run, bot, before or Before(), form)
         self._tools = {tool.spec.name: tool for tool in tools}
         self._at_once = asyncio.Semaphore(CALLS_AT_ONCE)
 

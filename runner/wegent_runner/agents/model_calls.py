@@ -10,8 +10,9 @@ from wegent_runner.agents.run import Before, Run
 from wegent_runner.agents.voice import Voice
 from wegent_runner.engine.conversation import left_out, shortened
 from wegent_runner.engine.failures import CallFailed, ContextExceeded, empty_answer
-from wegent_runner.engine.model_stream import Called, Done, ModelInput, Turn, Usage
+from wegent_runner.engine.model_stream import Called, Done, ModelInput, OutputForm, Turn, Usage
 from wegent_runner.engine.tools import ToolSpec
+from wegent_runner.limits.limits import LimitedCall
 from wegent_runner.plan.plan import BotPlan, ModelPlan
 from wegent_runner.telemetry.observer import stopwatch
 
@@ -30,13 +31,18 @@ class ModelCalls:
         run: The run.
         bot: The Bot.
         before: The conversation before the run. Its older turns are left out where it is too long.
+        form: The form of the answers. Some servers refuse a call that has one; it is made again
+            without, as the instructions have it too.
     """
 
-    def __init__(self, run: Run, bot: BotPlan, before: Before) -> None:
+    def __init__(
+        self, run: Run, bot: BotPlan, before: Before, form: OutputForm | None = None
+    ) -> None:
         self._run = run
         self._bot = bot
         self._before = before
         self._turns = before.turns
+        self._form = form
         self._first = 0
         """Index of the Model that has answered last."""
 
@@ -59,12 +65,15 @@ class ModelCalls:
         Raises:
             CallFailed: all have failed; it is the failure of the last one.
             BudgetExceeded: a limit of the Task is reached.
+            LimitReached: a limit of its namespace is reached.
+            GiveBack: the call has waited for a limit for too long.
             LogFull: the answer is too long.
         """
         failure: CallFailed | None = None
         for index, model in enumerate(self._bot.models[self._first :], self._first):
             if failure is not None:
                 self._run.observer.fell_back(self._run.claim.task, str(failure), model.name)
+                await self._run.use(model)
             try:
                 done = await self._call(model, voice, messages, tools, must_call=must_call)
             except CallFailed as error:
@@ -91,10 +100,15 @@ class ModelCalls:
         tries = 0
         while True:
             told = ModelInput(
-                self._bot.instructions, [*self._turns, *messages], tools, must_call=must_call
+                self._bot.instructions,
+                [*self._turns, *messages],
+                tools,
+                must_call=must_call,
+                form=self._form,
             )
             try:
-                done = await self._stream_in_time(model, told, voice)
+                async with self._run.limits.call(self._run.limited_caller, model) as call:
+                    done = await self._stream_in_time(model, told, voice, call)
             except ContextExceeded as error:
                 self._run.observer.call_failed(model.provider, error.reason)
                 if not self._turns:
@@ -104,6 +118,9 @@ class ModelCalls:
                 if error.reason in NOT_SENT:
                     self._run.meter.drop_request()
                 self._run.observer.call_failed(model.provider, error.reason)
+                if error.reason == "RequestRejected" and self._form is not None:
+                    self._form = None
+                    continue
                 tries += 1
                 if not error.retryable or tries >= error.max_tries:
                     raise
@@ -124,16 +141,20 @@ class ModelCalls:
             self._run.notice(notice)
             self._run.observer.shortened(self._run.claim.task, notice)
 
-    async def _stream_in_time(self, model: ModelPlan, told: ModelInput, voice: Voice) -> Done:
+    async def _stream_in_time(
+        self, model: ModelPlan, told: ModelInput, voice: Voice, call: LimitedCall
+    ) -> Done:
         try:
             async with asyncio.timeout(self._run.call_s):
-                return await self._stream(model, told, voice)
+                return await self._stream(model, told, voice, call)
         except TimeoutError as error:
             # Bytes that come now and then keep the provider's silence short, and the slot in use.
             words = f"the answer was not complete within {self._run.call_s:g} s"
             raise CallFailed("Timeout", f"Model {model.name}: {words}") from error
 
-    async def _stream(self, model: ModelPlan, told: ModelInput, voice: Voice) -> Done:
+    async def _stream(
+        self, model: ModelPlan, told: ModelInput, voice: Voice, call: LimitedCall
+    ) -> Done:
         run = self._run
         voice.discard()
         run.meter.begin_request()
@@ -142,6 +163,7 @@ class ModelCalls:
         async with aclosing(run.caller.stream(model, told, run.request_id)) as stream:
             async for piece in stream:
                 if isinstance(piece, Done):
+                    call.used(piece.usage)
                     run.meter.end_request(piece.usage)
                     self._count(model, piece.usage)
                     if not spoke and not piece.calls:

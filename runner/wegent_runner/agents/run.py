@@ -7,8 +7,11 @@ from typing import Protocol
 from wegent_runner.claims.claim import Claim
 from wegent_runner.engine.meter import Meter
 from wegent_runner.engine.model_stream import ModelCaller, Turn
+from wegent_runner.limits.limits import Caller, CallLimits
+from wegent_runner.plan.plan import ModelPlan
 from wegent_runner.runs.items import Answer, Decision, Item, Question
 from wegent_runner.runs.log import RunLog
+from wegent_runner.runs.used import UsedObject, short_entries
 from wegent_runner.store.transcripts import TranscriptStore
 from wegent_runner.telemetry.observer import Observer
 
@@ -53,11 +56,13 @@ class Run:
         claim: The claim under which it runs.
         request_id: Id that all calls of LLMs bear.
         log: Its items.
+        limits: Limits beyond this Task.
         answers: Answers of people, by the id of the question.
         call_s: Seconds that one call of a Model may take.
         chance: Returns a random number between two.
         notices: Remarks for the transcript, such as on turns that were left out.
         truncated: True if the answer has reached the maximum of tokens.
+        used: The objects that the attempt has used so far.
     """
 
     claim: Claim
@@ -67,13 +72,23 @@ class Run:
     caller: ModelCaller
     observer: Observer
     meter: Meter
+    limits: CallLimits
     answers: Mapping[str, GivenAnswer]
     call_s: float
     chance: Callable[[float, float], float]
     notices: list[str] = field(default_factory=list)
     truncated: bool = False
+    used: list[UsedObject] = field(default_factory=list)
     unsaved: list[Item] = field(default_factory=list)
     """Items that are stored with the next ones, or with the end of the run."""
+
+    @property
+    def limited_caller(self) -> Caller:
+        """The Task, as the limits beyond it count it."""
+        claim = self.claim
+        return Caller(
+            claim.namespace, claim.uid, lambda told: self.observer.throttled(claim.task, told)
+        )
 
     def keep(self, *items: Item) -> None:
         """Store items later, with the next ones."""
@@ -90,6 +105,19 @@ class Run:
         if self.unsaved:
             items, self.unsaved = tuple(self.unsaved), []
             await self.store.add(self.claim.uid, *items)
+
+    async def use(self, model: ModelPlan) -> None:
+        """Record that the attempt uses a Model that another one falls back to.
+
+        Raises:
+            Fenced: a later attempt has begun.
+            StoreError: the database failed.
+        """
+        if model.used is None or model.used in self.used:
+            return
+        self.used.append(model.used)
+        await self.store.use(self.claim.uid, self.claim.attempt, self.used)
+        self.claim.ran = short_entries(it.version for it in self.used)
 
     async def answer_to(self, question: Question) -> Answer | None:
         """Return the answer that a person has given to a question, stored; None without one."""

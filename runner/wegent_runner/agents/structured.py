@@ -16,6 +16,7 @@ import jsonschema_rs
 from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
 from wegent_crds.output_schema import CompiledSchema, compile_schema, place
 from wegent_crds.schema_cost import TooCostly
+from wegent_runner.engine.model_stream import OutputForm
 from wegent_runner.runs.text import storable
 
 CORRECTIONS: Final = 2
@@ -71,11 +72,11 @@ class OutputSchema:
         return cls(compile_schema(schema))
 
     @property
-    def name(self) -> str:
-        """Name of the schema for a provider: its title, in 1 to 64 letters, digits, - and _."""
+    def form(self) -> OutputForm:
+        """The schema for providers that hold an LLM to one. Its name is its title."""
         title = self.definition.get("title")
         name = NAME.sub("_", title if isinstance(title, str) else "").strip("_")
-        return name[:NAME_MAX_CHARACTERS] or "result"
+        return OutputForm(name[:NAME_MAX_CHARACTERS] or "result", self.definition)
 
     def check(self, text: str) -> str | Problems:
         """Return the JSON in an answer without spaces, or what is wrong with it.

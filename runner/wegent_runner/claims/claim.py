@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -54,6 +54,8 @@ class Claim:
             out. None while the work may go on.
         usage: ``status.usage`` so far, of all attempts. It is written with each renewal and with
             the Task's end, and when the Task is given back.
+        ran: ``status.ran`` of this attempt. It is written with the claim, and a change of it as
+            ``usage`` is.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Claim:
         self.cancelled = False
         self.stopped: Outcome | None = None
         self.usage: Mapping[str, Any] = task["status"].get("usage") or {}
+        self.ran: Sequence[Mapping[str, Any]] = task["status"].get("ran") or ()
 
     @classmethod
     async def take(
@@ -81,9 +84,12 @@ class Claim:
         task: Mapping[str, Any],
         holder: str,
         lease_s: int,
+        ran: Sequence[Mapping[str, Any]] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> "Claim | None":
         """Claim a Task as it was read. Return None if another writer was first.
+
+        ``ran`` has the entries of ``status.ran``; without any, those of a former attempt go.
 
         Without an answer the claim may have been written all the same. The Task is then read, and
         a claim that is there is kept.
@@ -98,6 +104,7 @@ class Claim:
             "startTime": now(),
             "claim": {"holder": holder, "leaseSeconds": lease_s, "renewedAt": now()},
             "message": None,
+            "ran": list(ran) or None,
         }
         request_s = lease_s / TRIES_PER_LEASE
         try:
@@ -252,7 +259,7 @@ class Claim:
 
     async def _renew(self) -> None:
         sent = self._clock()
-        status = {"claim": {"renewedAt": now()}, **self._usage()}
+        status = {"claim": {"renewedAt": now()}, **self._progress()}
         try:
             await self._patch(status)
         except KubeError as error:
@@ -288,8 +295,14 @@ class Claim:
         self.cancelled = bool(task["spec"].get("cancel"))
         return False
 
-    def _usage(self) -> Mapping[str, Any]:
-        return {"usage": self.usage} if self.usage else {}
+    def _progress(self) -> Mapping[str, Any]:
+        usage = {"usage": self.usage} if self.usage else {}
+        return {**usage, **self._ran()}
+
+    def _ran(self) -> Mapping[str, Any]:
+        """Return ``status.ran`` if it has changed since it was written."""
+        ran = list(self.ran)
+        return {} if ran == (self.task["status"].get("ran") or []) else {"ran": ran}
 
     async def other_task(self, name: str) -> Mapping[str, Any] | None:
         """Return another Task of the namespace, or None if it does not exist.
@@ -318,7 +331,7 @@ class Claim:
                 "startTime": None,
                 "releases": self._releases + 1,
                 "message": message,
-                **self._usage(),
+                **self._progress(),
             }
         )
 
@@ -331,6 +344,7 @@ class Claim:
         await self._write_until_taken(
             lambda: {
                 **outcome.status(),
+                **self._ran(),
                 "waitingSince" if waits else "completionTime": ended,
                 "releases": self._releases + int(waits),
                 "observedGeneration": self.task["metadata"]["generation"],

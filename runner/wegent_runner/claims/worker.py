@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from wegent_crds.phases import Phase
 from wegent_kube import KubeClient, KubeError, get_or_none
@@ -20,7 +20,17 @@ from wegent_runner.telemetry.observer import Observer, stopwatch
 
 logger = logging.getLogger(__name__)
 
-P = TypeVar("P")
+
+class Runnable(Protocol):
+    """The plan of a run, as far as its claim needs it."""
+
+    @property
+    def ran(self) -> Sequence[Mapping[str, Any]]:
+        """Return ``status.ran``: the objects that the run uses."""
+        ...
+
+
+P = TypeVar("P", bound=Runnable)
 PAUSE_AFTER_ERROR_S: Final = 1.0
 GIVE_BACK_S: Final = 8.0
 """Seconds in which the runs that are late at the end of the program are stopped and given back."""
@@ -185,14 +195,18 @@ class Worker(Generic[P]):
             return None
         if self._draining:
             return None
-        claim = await self._take(task)
+        claim = await self._take(task, plan.ran)
         if claim is None:
             self._claims.labels("lost_race").inc()
             return None
         return claim, plan
 
-    async def _take(self, task: Mapping[str, Any]) -> Claim | None:
-        taking = asyncio.create_task(Claim.take(self._client, task, self._holder, self._lease_s))
+    async def _take(
+        self, task: Mapping[str, Any], ran: Sequence[Mapping[str, Any]]
+    ) -> Claim | None:
+        taking = asyncio.create_task(
+            Claim.take(self._client, task, self._holder, self._lease_s, ran)
+        )
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:

@@ -154,8 +154,15 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     httpx is what the providers' SDKs call. aiohttp's resolver is the public place for the check.
     """
 
-    def __init__(self, policy: EgressPolicy, *, max_connections: int = 1000) -> None:
+    def __init__(
+        self,
+        policy: EgressPolicy,
+        *,
+        max_connections: int = 1000,
+        event_max_bytes: int = EVENT_MAX_BYTES,
+    ) -> None:
         self._policy = policy
+        self._event_max_bytes = event_max_bytes
         self._resolver = GuardedResolver(policy)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -215,7 +222,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(
             response.status,
             headers=list(response.raw_headers),
-            stream=_Body(response, host),
+            stream=_Body(response, host, self._event_max_bytes),
             request=request,
         )
 
@@ -228,13 +235,18 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 class _Body(httpx2.AsyncByteStream):
     """The body of an answer, as it arrives."""
 
-    def __init__(self, response: aiohttp.ClientResponse, host: str) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, host: str, event_max_bytes: int) -> None:
         self._response = response
         self._host = host
+        self._event_max_bytes = event_max_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         chunks = self._response.content.iter_any()
-        bounded = _cut_off(chunks) if self._response.status >= 400 else _bounded(chunks, self._host)
+        bounded = (
+            _cut_off(chunks)
+            if self._response.status >= 400
+            else _bounded(chunks, self._host, self._event_max_bytes)
+        )
         try:
             async for chunk in bounded:
                 yield chunk
@@ -263,7 +275,9 @@ async def _cut_off(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             return
 
 
-async def _bounded(chunks: AsyncIterator[bytes], host: str) -> AsyncIterator[bytes]:
+async def _bounded(
+    chunks: AsyncIterator[bytes], host: str, event_max_bytes: int
+) -> AsyncIterator[bytes]:
     """Yield the body of an answer.
 
     Raises:
@@ -276,7 +290,7 @@ async def _bounded(chunks: AsyncIterator[bytes], host: str) -> AsyncIterator[byt
         seen = last + chunk
         end = max(map(seen.rfind, BLANK_LINES))
         event = event + len(chunk) if end < 0 else len(seen) - end
-        if event > EVENT_MAX_BYTES or whole > ANSWER_MAX_BYTES:
+        if event > event_max_bytes or whole > ANSWER_MAX_BYTES:
             raise AnswerRefused(f"{host} sent more than fits into one answer")
         last = chunk[-1:]
         yield chunk

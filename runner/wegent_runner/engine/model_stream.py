@@ -1,10 +1,11 @@
 """One streamed call of one Model. All that depends on pydantic-ai's streams is here."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, Self
+from typing import Any, Final, Literal, Self, TypedDict
 
 import httpx2
 from pydantic_ai import exceptions as ai
@@ -22,8 +23,9 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.models import ModelRequestParameters, StreamedResponse
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.instrumented import InstrumentationSettings
+from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
 from wegent_crds.conditions import Reason
@@ -86,6 +88,19 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputForm:
+    """The JSON Schema of an answer, for providers that hold an LLM to one.
+
+    Attributes:
+        name: Name of the schema: 1 to 64 letters, digits, dashes and underscores.
+        schema: The JSON Schema.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInput:
     """All that an LLM is told in one call.
 
@@ -94,12 +109,14 @@ class ModelInput:
         messages: The conversation, the oldest first.
         tools: The tools that it may call.
         must_call: True if it has to call one.
+        form: The form of the answer. A provider without a way to be told it isn't.
     """
 
     instructions: str
     messages: Sequence[Turn | Called]
     tools: Sequence[ToolSpec] = ()
     must_call: bool = False
+    form: OutputForm | None = None
 
 
 @dataclass(slots=True)
@@ -190,7 +207,7 @@ class ModelCaller:
                 model,
                 _messages(told),
                 model_settings=settings_of(plan, request_id, must_call=told.must_call),
-                model_request_parameters=_parameters(told.tools),
+                model_request_parameters=_parameters(model, told),
                 instrument=self._instrument,
             )
             async with _mapped(opened, plan, key) as response:
@@ -290,8 +307,18 @@ async def _mapped(
         raise failure_of(error, plan.name, key) from None  # the cause may hold the key
 
 
-def _parameters(tools: Sequence[ToolSpec]) -> ModelRequestParameters:
+class _Form(TypedDict, total=False):
+    output_mode: Literal["native"]
+    output_object: OutputObjectDefinition
+
+
+def _parameters(model: Model, told: ModelInput) -> ModelRequestParameters:
+    form: _Form = {}
+    if told.form is not None and model.profile.get("supports_json_schema_output", False):
+        definition = OutputObjectDefinition(dict(told.form.schema), told.form.name)
+        form = {"output_mode": "native", "output_object": definition}
     return ModelRequestParameters(
+        **form,
         function_tools=[
             ToolDefinition(
                 name=tool.name,
@@ -299,8 +326,8 @@ def _parameters(tools: Sequence[ToolSpec]) -> ModelRequestParameters:
                 parameters_json_schema=dict(tool.parameters),
                 strict=False,
             )
-            for tool in tools
-        ]
+            for tool in told.tools
+        ],
     )
 
 
@@ -343,9 +370,14 @@ def _calls(answer: ModelResponse, key: str | None) -> tuple[CallRequest, ...]:
         calls[call_id] = CallRequest(
             struck(storable(call_id), key),
             struck(storable(part.tool_name), key),
-            struck(storable(part.args_as_json_str()), key),
+            struck(storable(_written(part.args)), key),
         )
     return tuple(calls.values())
+
+
+def _written(arguments: str | dict[str, Any] | None) -> str:
+    """Return the arguments of a call as the LLM wrote them. pydantic-ai replaces invalid JSON."""
+    return arguments if isinstance(arguments, str) else json.dumps(arguments or {})
 
 
 def _has_ended(response: ModelResponse) -> bool:

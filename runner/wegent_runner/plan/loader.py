@@ -16,6 +16,7 @@ from wegent_crds.access import access_from, is_let_in, is_open
 from wegent_crds.registry import BY_PLURAL
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.resources import NAMESPACES, resource_of
+from wegent_runner.plan.models import bound_model
 from wegent_runner.plan.plan import (
     MemberPlan,
     NotServed,
@@ -32,6 +33,7 @@ from wegent_runner.plan.plan import (
     request_id_of,
 )
 from wegent_runner.plan.tools import mcp_servers_of, skills_of
+from wegent_runner.runs.used import used_object, used_objects
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +70,15 @@ class PlanLoader:
         spec, home = task["spec"], task["metadata"]["namespace"]
         try:
             if "teamRef" in spec:
-                team = await self._get("teams", home, spec["teamRef"])
-                mode, members = mode_of(team), members_of(team)
-                leads = [] if mode == "pipeline" else [leader_of(team)]
-                home_of_bots = team["metadata"]["namespace"]
+                referrer = await self._get("teams", home, spec["teamRef"])
+                mode, members = mode_of(referrer), members_of(referrer)
+                leads = [] if mode == "pipeline" else [leader_of(referrer)]
+                used_team = used_object("teams", referrer)
             else:
-                mode, members, leads, home_of_bots = "solo", [], [spec["botRef"]], home
+                used_team = None
+                mode, members, leads, referrer = "solo", [], [spec["botRef"]], task
             loaded = await asyncio.gather(
-                *(self._member(home_of_bots, it, spec) for it in (*leads, *members))
+                *(self._member(task, referrer, it) for it in (*leads, *members))
             )
             return Plan(
                 prompt=spec["prompt"],
@@ -83,6 +86,7 @@ class PlanLoader:
                 bot=loaded[0].bot,
                 mode=mode,
                 members=tuple(loaded[len(leads) :]),
+                team=used_team,
                 previous=(spec.get("previousTaskRef") or {}).get("name"),
                 history=history_of(spec),
                 output_schema=spec.get("outputSchema"),
@@ -95,26 +99,28 @@ class PlanLoader:
                 raise NotSettled(str(error)) from error
             raise
 
-    async def _member(self, home: str, member: Body, task: Body) -> MemberPlan:
+    async def _member(self, task: Body, referrer: Body, member: Body) -> MemberPlan:
         """Return the plan of one Bot.
 
         Args:
-            home: The namespace that refers to it.
+            task: The Task.
+            referrer: The object that refers to the Bot: the Team, or the Task itself.
             member: The reference: an entry of a Team's list, or a Task's ``botRef``.
-            task: The Task's spec.
 
         Raises:
             KubeError, NotServed, NotSettled: as ``_get``.
         """
         async with self._at_once:
-            bot = await self._get("bots", home, member)
+            bot = await self._get("bots", referrer["metadata"]["namespace"], member)
             namespace, parts = bot["metadata"]["namespace"], bot["spec"]
             # First, since no other part matters if another kind of runner serves the Task.
             shell = await self._get("shells", namespace, parts["shellRef"])
             check_served(shell)
+            naming = (task, task["spec"]), (referrer, member), (bot, parts)
+            model_home, model_ref = bound_model(naming, self._shared)
             ghost, model = await asyncio.gather(
                 self._get("ghosts", namespace, parts["ghostRef"]),
-                self._get("models", namespace, parts["modelRef"]),
+                self._get("models", model_home, model_ref),
             )
             skills, fallbacks = await asyncio.gather(
                 self._listed("skills", ghost, "skillRefs"),
@@ -125,9 +131,16 @@ class PlanLoader:
             ghost,
             (model, *fallbacks),
             member.get("prompt") if member.get("contextPassing") != "none" else None,
-            task.get("instructions"),
+            task["spec"].get("instructions"),
             mcp_servers=mcp_servers_of(ghost, skills),
             skills=skills_of(skills),
+            used=used_objects(
+                ("bots", bot),
+                ("ghosts", ghost),
+                ("models", model),
+                ("shells", shell),
+                *(("skills", it) for it in skills),
+            ),
         )
         return member_plan(member, bot, plan)
 

@@ -12,6 +12,7 @@ from wegent_crds.conditions import (
     find_condition,
 )
 from wegent_crds.well_known import REQUEST_ID
+from wegent_runner.runs.used import UsedObject, in_order, short_entries, used_object
 
 ApiFormat = Literal["chat", "responses", "messages"]
 REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -60,7 +61,10 @@ class ModelPlan:
     Attributes:
         name: ``namespace/name`` of the Model, for messages.
         base_url: None for the provider's own.
+        max_concurrent_requests: Maximum number of calls at once over all runners; None for no
+            limit.
         read: The version of the Model; None if it isn't known.
+        used: The same, for the record of the run.
     """
 
     name: str
@@ -72,7 +76,9 @@ class ModelPlan:
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    max_concurrent_requests: int | None = None
     read: ModelVersion | None = None
+    used: UsedObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,7 @@ class BotPlan:
         models: The Bot's Model, and those to fall back to, in order.
         mcp_servers: Servers of its Ghost, then those that the Ghost's Skills bring.
         skills: Skills of its Ghost, in the Ghost's order.
+        used: The objects that the plan is made of, without Models to fall back to.
     """
 
     name: str
@@ -141,6 +148,7 @@ class BotPlan:
     models: tuple[ModelPlan, ...]
     mcp_servers: tuple[McpServerPlan, ...] = ()
     skills: tuple[SkillPlan, ...] = ()
+    used: tuple[UsedObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +191,7 @@ class Plan:
         mode: How the Bots of a Team work together.
         members: In a pipeline, all Bots in their order; else those that don't lead. None in the
             mode solo.
+        team: The Team, if the Task names one.
     """
 
     prompt: str
@@ -193,6 +202,19 @@ class Plan:
     output_schema: Mapping[str, Any] | None = None
     mode: Mode = "solo"
     members: tuple[MemberPlan, ...] = ()
+    team: UsedObject | None = None
+
+    @property
+    def used(self) -> tuple[UsedObject, ...]:
+        """The objects that the plan is made of, each once, without Models to fall back to."""
+        bots = (self.bot, *(it.bot for it in self.members))
+        team = (self.team,) if self.team else ()
+        return in_order([*team, *(used for bot in bots for used in bot.used)])
+
+    @property
+    def ran(self) -> list[dict[str, Any]]:
+        """Entries of ``status.ran``."""
+        return short_entries(it.version for it in self.used)
 
 
 def leader_of(team: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -252,8 +274,9 @@ def bot_plan(
     *further: str | None,
     mcp_servers: tuple[McpServerPlan, ...] = (),
     skills: tuple[SkillPlan, ...] = (),
+    used: tuple[UsedObject, ...] = (),
 ) -> BotPlan:
-    """Return the plan of a Bot with its parts.
+    """Return the plan of a Bot with its parts, which are the objects ``used``.
 
     ``further`` instructions follow the Ghost's: those of the Team for this Bot, and of the Task.
     """
@@ -264,6 +287,7 @@ def bot_plan(
         models=tuple(map(model_plan, models)),
         mcp_servers=mcp_servers,
         skills=skills,
+        used=used,
     )
 
 
@@ -282,7 +306,9 @@ def model_plan(model: Mapping[str, Any]) -> ModelPlan:
         temperature=spec.get("temperature"),
         top_p=spec.get("topP"),
         max_tokens=spec.get("maxTokens"),
+        max_concurrent_requests=spec.get("maxConcurrentRequests"),
         read=model_version(model),
+        used=used_object("models", model),
     )
 
 

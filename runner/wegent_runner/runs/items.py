@@ -281,13 +281,14 @@ def restarted(attempt: int, valid_until: int, position: int) -> Event:
 
 
 def output_items(items: Iterable[Item]) -> list[dict[str, Any]]:
-    """Return a run's items as the output of OpenAI's Responses API."""
+    """Return a run's items as the output of OpenAI's Responses API, each with its attempt."""
     output: dict[int, dict[str, Any]] = {}
     for item in items:
         if isinstance(item, ToolResult):
-            output[item.call.index] = call_item(item.call, item)
+            shown = call_item(item.call, item)
+            output[item.call.index] = {**shown, "attempt": item.call.attempt}
         else:
-            output[item.index] = output_item(item)
+            output[item.index] = {**output_item(item), "attempt": item.attempt}
     return list(output.values())
 
 

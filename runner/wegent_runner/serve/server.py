@@ -17,6 +17,8 @@ from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import output_items
 from wegent_runner.runs.log import RunLog
 from wegent_runner.serve.callers import Callers, Overloaded
+from wegent_runner.serve.definitions import used_body
+from wegent_runner.serve.model_tests import ModelTests, TestModel
 from wegent_runner.serve.sse import EventIdError, parse_id, stream
 from wegent_runner.store.failures import StoreError
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
@@ -33,7 +35,7 @@ Problems = Callable[[], list[str]]
 
 
 class Server:
-    """Serves ``/v1/runs/{uid}/events`` and ``.../transcript``, ``/healthz``, ``/readyz``, metrics.
+    """Serves streams, transcripts and tests of Models to the API proxy, health, and metrics.
 
     Args:
         hub: the running logs.
@@ -42,6 +44,7 @@ class Server:
         metrics: the metrics of the program.
         problems: returns the reasons for which the runner isn't ready.
         dead: returns the names of the parts of the program that fail again and again.
+        test_model: tries a Model.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Server:
         metrics: Metrics,
         problems: Problems,
         dead: Problems,
+        test_model: TestModel,
     ) -> None:
         self._hub = hub
         self._store = store
@@ -60,6 +64,7 @@ class Server:
         self._metrics = metrics
         self._problems = problems
         self._dead = dead
+        self._model_tests = ModelTests(test_model)
         self._ended: WeakValueDictionary[tuple[str, int], RunLog] = WeakValueDictionary()
         """The logs of stored runs that somebody reads, by UID and attempt. Readers share them."""
         self._runner: web.AppRunner | None = None
@@ -78,6 +83,7 @@ class Server:
         app.router.add_get("/metrics", self._serve_metrics)
         app.router.add_get("/v1/runs/{uid}/events", self._events)
         app.router.add_get("/v1/runs/{uid}/transcript", self._transcript)
+        app.router.add_post("/v1/models/{namespace}/{name}/test", self._test_model)
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
         )
@@ -162,8 +168,17 @@ class Server:
 
     async def _transcript(self, request: web.Request) -> web.Response:
         await self._authenticate(request)
-        body = transcript_body(await self._stored(request))
+        stored = await self._stored(request)
+        try:
+            used = await used_body(self._store, stored.uid, request.query)
+        except StoreError as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from error
+        body = transcript_body(stored) | used
         return web.Response(body=encode_json(body), content_type="application/json")
+
+    async def _test_model(self, request: web.Request) -> web.Response:
+        await self._authenticate(request)
+        return await self._model_tests.answer(request)
 
     async def _authenticate(self, request: web.Request) -> None:
         try:

@@ -25,6 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from wegent_crds.phases import Phase
 from wegent_runner.runs.items import Item, Message
 from wegent_runner.runs.text import storable
+from wegent_runner.runs.used import AttemptRecord, UsedObject
+from wegent_runner.store import definitions
 from wegent_runner.store.engine import READING, TIMEOUT_S
 from wegent_runner.store.failures import Fenced, StoreError, as_store_errors, no_answer
 from wegent_runner.store.rows import items_of, row_of
@@ -181,11 +183,12 @@ class TranscriptStore:
         prompt: str,
         previous: str | None = None,
         history: Sequence[Mapping[str, str]] = (),
+        used: Sequence[UsedObject] = (),
     ) -> Transcript:
         """Begin an attempt at a Task, and return what earlier attempts have stored.
 
-        The outcome of an earlier attempt that has the whole answer stays. Others are deleted: this
-        attempt goes on.
+        The outcome of an earlier attempt that has the whole answer stays, and this attempt uses
+        nothing. Other outcomes are deleted: this attempt goes on, with the ``used`` objects.
 
         Raises:
             Fenced: a later attempt has begun.
@@ -218,7 +221,10 @@ class TranscriptStore:
                 raise Fenced(f"attempt {attempt} is over: another has begun")
             transcript = await _transcript(connection, uid)
             assert transcript is not None  # noqa: S101 - written just now
-            if transcript.outcome is None or transcript.answered:
+            if transcript.answered:
+                return transcript
+            await definitions.record(connection, self._dialect.insert, uid, attempt, used, now)
+            if transcript.outcome is None:
                 return transcript
             await connection.execute(update(Run).where(Run.uid == uid).values(outcome=None))
             return replace(transcript, outcome=None)
@@ -256,6 +262,44 @@ class TranscriptStore:
             await connection.execute(
                 update(Run).where(Run.uid == uid).values(outcome=json.dumps(outcome))
             )
+
+    @_to_its_end
+    async def use(self, uid: str, attempt: int, used: Sequence[UsedObject]) -> None:
+        """Store that an attempt uses further objects. ``used`` has all of its objects.
+
+        Raises:
+            Fenced: a later attempt has begun, or the run is deleted.
+            StoreError: the database failed.
+        """
+        async with self._write() as connection:
+            await _hold_fence(connection, uid, attempt)
+            await definitions.record(
+                connection, self._dialect.insert, uid, attempt, used, _now_ms()
+            )
+
+    @_to_its_end
+    async def records(self, uid: str) -> Sequence[AttemptRecord]:
+        """Return the objects that a run used, of the first attempt first.
+
+        An attempt without a record used those of the one before.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        async with self._read() as connection:
+            return await definitions.records_of(connection, uid)
+
+    @_to_its_end
+    async def definitions(self, uid: str, only: str | None = None) -> Mapping[str, str]:
+        """Return the specs that a run used, as JSON, by their hashes.
+
+        Specs beyond some MiB are left out. ``only`` is the hash of the one to return.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        async with self._read() as connection:
+            return await definitions.definitions_of(connection, uid, only)
 
     @_to_its_end
     async def get(self, uid: str) -> Transcript | None:
@@ -329,6 +373,7 @@ class TranscriptStore:
             if await connection.scalar(new) is None:
                 return False  # the Task has a transcript of its own
             await connection.execute(update(Row).where(Row.uid == old).values(uid=uid))
+            await definitions.move(connection, old, uid)
             await connection.execute(update(Run).where(Run.previous == old).values(previous=uid))
             await connection.execute(delete(Run).where(Run.uid == old))
             return True
@@ -360,6 +405,8 @@ class TranscriptStore:
     async def delete(self, uids: Sequence[str], before_ms: int | None = None) -> None:
         """Delete transcripts, but none that was written since ``before_ms``.
 
+        With ``before_ms``, the specs that no other run used are deleted as well.
+
         Raises:
             StoreError: the database failed.
         """
@@ -367,7 +414,10 @@ class TranscriptStore:
         if before_ms is not None:
             gone = gone.where(Run.used_at < before_ms)
         async with self._write() as connection:
+            hashes = await definitions.hashes_of(connection, uids) if before_ms is not None else ()
             await connection.execute(gone)
+            if before_ms is not None:
+                await definitions.delete_unused(connection, hashes, before_ms)
 
     async def probe(self, uid: str) -> None:
         """Write and delete a run of some size, to find out whether the database takes writes.

@@ -72,6 +72,9 @@ class Metrics:
         self.tool_calls = self._counter(
             "tool_calls", "Calls of tools by server (mcp, skills, team).", "server"
         )
+        self.throttled = self._counter(
+            "calls_throttled", "Calls of LLMs that waited for a limit of a Model or a namespace."
+        )
         self.store_errors = self._counter("store_errors", "Failed reads and writes of the store.")
         self.swept = self._counter("transcripts_deleted", "Transcripts deleted with their Tasks.")
         self.events = self._counter(

@@ -50,6 +50,11 @@ class Observer:
         """Record that a call of a Model is made again. Equal failures are one counted Event."""
         self._tell(task, "Retrying", f"{failure}; trying again", normal=False)
 
+    def throttled(self, task: Body, told: str) -> None:
+        """Record that a call of a Model waits for a limit. Equal waits are one counted Event."""
+        self.metrics.throttled.inc()
+        self._tell(task, "Throttled", told)
+
     def fell_back(self, task: Body, failure: str, model: str) -> None:
         """Record that the next Model is called."""
         self._tell(task, "FellBack", f"{failure}; calling Model {model}", normal=False)

@@ -1,7 +1,10 @@
-"""The runner may read the Secrets to which Models refer, and no others."""
+"""The runner may read the Secrets of keys to which objects refer, and no others."""
+
+from typing import Any
 
 import pytest
 
+from tests.crds.samples import MINIMAL
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
@@ -70,6 +73,53 @@ async def test_the_role_follows_the_models(
     assert len(of_roles) <= 8, of_roles  # one for each change, and two for the binding
     reads = [it for it in audit.requests(user=OPERATOR_USER) if it.resource == "secrets"]
     assert reads == []
+
+
+def server(**headers: str) -> dict[str, Any]:
+    """Return an MCP server whose headers are in these Secrets."""
+    sources = {
+        header.replace("_", "-"): {"secretKeyRef": {"name": name, "key": "key"}}
+        for header, name in headers.items()
+    }
+    return {"url": "https://mcp.example.com", "headersFrom": sources}
+
+
+@pytest.mark.parametrize("plural", ["ghosts", "skills"])
+async def test_the_role_follows_each_field_of_mcp_servers(
+    api: Api, operator: OperatorProcess, namespace: str, kubectl: Kubectl, plural: str
+) -> None:
+    del operator
+
+    async def change(**servers: Any) -> None:
+        await api.merge(plural, namespace, "one", {"spec": {"mcpServers": servers}})
+
+    spec = {**MINIMAL[plural], "mcpServers": {"a": server(Authorization="first")}}
+    await api.create(plural, namespace, "one", spec)
+    await readable(api, namespace, "first")
+    assert may(kubectl, namespace, "get", "secret/first")
+    assert not may(kubectl, namespace, "get", "secret/second")
+    await change(a=server(X_Second="second"))  # a further header
+    await readable(api, namespace, "first", "second")
+    await change(b=server(Authorization="third"))  # a further server
+    await readable(api, namespace, "first", "second", "third")
+    await change(a=server(Authorization="fourth"))  # another Secret
+    await readable(api, namespace, "fourth", "second", "third")
+    assert not may(kubectl, namespace, "get", "secret/first")
+    await change(b=server(Authorization="second"))  # the same Secret twice
+    await readable(api, namespace, "fourth", "second")
+    await change(a={"headersFrom": {"X-Second": None}})
+    await readable(api, namespace, "fourth", "second")
+    await model(api, namespace, "m", "openai")
+    await change(b={"headersFrom": None})
+    await readable(api, namespace, "fourth", "openai")
+    await change(a=None)
+    await readable(api, namespace, "openai")
+    await change(a=server(Authorization="first"))
+    await readable(api, namespace, "first", "openai")
+    await api.delete(plural, namespace, "one")
+    await readable(api, namespace, "openai")
+    await api.delete("models", namespace, "m")
+    await readable(api, namespace)
 
 
 async def test_edits_by_hand_are_undone(

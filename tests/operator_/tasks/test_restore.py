@@ -10,7 +10,7 @@ from tests.operator_.tasks.watching import Writes, in_phase
 from tests.support.api import Api, condition
 from tests.support.claimant import Claimant
 from tests.support.operator import OperatorProcess
-from tests.support.tasks import ENDED, ended, running
+from tests.support.tasks import ENDED, RAN, ended, running
 from tests.support.waiting import eventually
 from wegent_crds.registry import TASK
 from wegent_kube import KubeClient
@@ -20,7 +20,8 @@ from wegent_kube.resources import resource_of
 pytestmark = pytest.mark.usefixtures("operator")
 
 RESTORE = {"spec": {"restore": True}}
-OWN = ("phase", "attempts", "releases", "startTime", "completionTime", "result", "message", "usage")
+TIMES = ("startTime", "completionTime")
+OWN = ("phase", "attempts", "releases", *TIMES, "result", "message", "usage", "ran")
 
 
 async def brought_back(api: Api, namespace: str) -> None:
@@ -104,18 +105,21 @@ async def test_work_that_was_under_way_waits_to_be_claimed_again(
     assert (await in_phase(api, namespace, "Completed"))["status"]["attempts"] == 2
 
 
-async def test_releases_and_usage_come_back(api: Api, namespace: str, make_task: MakeTask) -> None:
+async def test_releases_usage_and_the_used_objects_come_back(
+    api: Api, namespace: str, make_task: MakeTask
+) -> None:
     await make_task()
     usage = {"inputTokens": 7, "outputTokens": 4, "cachedInputTokens": 0, "modelRequests": 1}
     await api.merge("tasks", namespace, "t", {"status": running()}, "status")
     given_back = {"phase": "Pending", "claim": None, "startTime": None, "releases": 1}
     await api.merge("tasks", namespace, "t", {"status": given_back}, "status")
     await api.merge("tasks", namespace, "t", {"status": running(attempts=2)}, "status")
-    status = ended("Completed", attempts=2, usage=usage) | {"claim": None}
+    status = ended("Completed", attempts=2, usage=usage, ran=RAN) | {"claim": None}
     await api.merge("tasks", namespace, "t", {"status": status}, "status")
     await in_phase(api, namespace, "Completed")
     before, after = await deleted_and_restored(api, namespace)
     assert after["status"]["releases"] == 1
+    assert after["status"]["ran"] == RAN
     assert {it: after["status"].get(it) for it in OWN} == {
         it: before["status"].get(it) for it in OWN
     }

@@ -205,4 +205,4 @@ async def test_a_collaborator_that_fails_is_survived_and_said(
     status = (await ended())["status"]
     assert status["phase"] == "Completed"
     assert "three's answer" in status["result"]
-    assert "No answer: Model" in status["result"]
+    assert "No answer: Bot" in status["result"]

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.runner.no_model import no_model
 from tests.runner.serve.test_stop import Permissive, streams, transcript_of
 from tests.support.waiting import eventually
 from wegent_runner.runs.hub import Hub
@@ -38,7 +39,9 @@ class Store:
 async def served() -> AsyncIterator[tuple[Server, Metrics]]:
     metrics = Metrics()
     store, callers = cast("TranscriptStore", Store()), cast("Callers", Permissive())
-    server = Server(Hub(), store, callers, metrics=metrics, problems=list, dead=list)
+    server = Server(
+        Hub(), store, callers, metrics=metrics, problems=list, dead=list, test_model=no_model
+    )
     await server.start("127.0.0.1", 0)
     yield server, metrics
     await server.stop()

@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any, cast
 
+from tests.runner.no_model import no_model
 from tests.support.waiting import eventually
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import FIRST_POSITION, Message
@@ -58,6 +59,7 @@ async def test_a_reader_that_stalls_is_cut_off() -> None:
         metrics=metrics,
         problems=list,
         dead=list,
+        test_model=no_model,
     )
     await server.start("127.0.0.1", 0)
     _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)

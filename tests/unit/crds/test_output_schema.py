@@ -41,6 +41,7 @@ def _chain(links: int, times: int = 1) -> dict[str, Any]:
             "items": [{"$ref": "#/definitions/a"}],
         },
         {"$id": "https://example.com/x", "$defs": {"a/b~": {}}, "$ref": "#/$defs/a~1b~0"},
+        {"enum": [[]] * 498},
         {"pattern": r"^(a+)+\p{L}+$"},
     ],
 )
@@ -73,9 +74,10 @@ def test_allowed(schema: dict[str, Any]) -> None:
         ({"$defs": {"a": {"not": {"$ref": "#/$defs/a"}}}}, "#/$defs/a/not to #/$defs/a"),
         (_nested(33), "must have at most 32 levels of objects and lists"),
         (_nested(5000), "must have at most 32 levels of objects and lists"),
+        ({"enum": [[]] * 499}, "at most 500 objects and lists, and has 501"),
         ({"title": "x" * SCHEMA_MAX_BYTES}, "must have at most 32768 bytes as JSON"),
-        (_chain(40, 2), "a check even of {} would not end: it takes more than 100000 steps"),
-        (_chain(500), "too many nested subschemas"),
+        (_chain(40, 2), "a check even of {} would not end: it takes more than 2000 steps"),
+        (_chain(160), "too many nested subschemas"),
         ({"title": "\ud800"}, "surrogates not allowed"),
     ],
 )

@@ -34,7 +34,7 @@ VERBS = (
         "login",
         "open",
     ),
-    *("purge", "put", "refresh", "register", "replace", "reset", "restore", "revoke"),
+    *("purge", "put", "refresh", "register", "replace", "reset", "restore", "revoke", "test"),
 )
 each = pytest.mark.parametrize(
     "operation", [it for _, it in OPERATIONS], ids=[name for name, _ in OPERATIONS]

@@ -6,8 +6,7 @@ from typing import Any, cast
 import pytest
 
 from wegent_api.http.bearer import Caller
-from wegent_api.http.query import OneParameters
-from wegent_api.runs.routes import transcript
+from wegent_api.runs.routes import TranscriptParameters, transcript
 
 CANCELLED = {"phase": "Cancelled", "message": "spec.cancel: the runner did not stop"}
 
@@ -27,14 +26,15 @@ async def test_a_transcript_has_the_end_that_the_task_has(
     async def task(*_: Any) -> dict[str, Any]:
         return {"status": status}
 
-    async def read(_: Any) -> dict[str, Any]:
+    async def read(*_: Any) -> dict[str, Any]:
         return {"items": [], "outcome": {"phase": "Completed", "message": "stored"}}
 
     body = await transcript(
         cast("Any", SimpleNamespace(task=task)),
         cast("Any", SimpleNamespace(read=read)),
+        cast("Any", None),
         Caller("token"),
         "t",
-        OneParameters(),
+        TranscriptParameters(),
     )
     assert body == {"items": [], "outcome": outcome}

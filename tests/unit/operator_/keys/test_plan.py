@@ -87,6 +87,37 @@ def test_the_cache_knows_the_keys_of_a_namespace() -> None:
     assert cache.namespaces_with_keys() == frozenset()
 
 
+@pytest.mark.parametrize("kind", ["Ghost", "Skill"])
+def test_the_cache_knows_the_secrets_of_headers(kind: str) -> None:
+    def servers(*secrets: str) -> dict[str, Any]:
+        sources = {it: {"secretKeyRef": {"name": it, "key": "key"}} for it in secrets}
+        return {"mcpServers": {"a": {"url": "https://a.example", "headersFrom": sources}, "b": {}}}
+
+    cache = Cache()
+    for names in (("one", "two"), ("two",), ()):
+        changed = state(kind, "it", servers(*names))
+        cache.put(changed)
+        assert key_role_key("default") in cache.pop_dependents(changed.key)
+        assert cache.key_secrets("default") == frozenset(names)
+        assert cache.namespaces_with_keys() == (frozenset({"default"} if names else ()))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"mcpServers": "no map"},
+        {"mcpServers": {"a": None}},
+        {"mcpServers": {"a": {"headersFrom": ["no map"]}}},
+        {"mcpServers": {"a": {"headersFrom": {"X": {"secretKeyRef": {"name": 5}}}}}},
+    ],
+)
+def test_servers_of_another_form_name_no_secrets(spec: dict[str, Any]) -> None:
+    """A schema of another version may have let them in."""
+    cache = Cache()
+    cache.put(state("Ghost", "g", spec))
+    assert cache.key_secrets("default") == frozenset()
+
+
 def test_what_a_watch_delivers_late_changes_nothing() -> None:
     grants = KeyGrants()
 

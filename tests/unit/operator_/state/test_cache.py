@@ -10,7 +10,7 @@ from wegent_operator.state.conditions import with_verdict
 
 GHOST = ObjectKey("ghosts", "default", "g")
 KEY_ROLE = ObjectKey("roles", "default", ROLE)
-"""The Role of the runner on the keys of the namespace's Models, which depends on each Model."""
+"""The Role of the runner on the namespace's keys, which depends on each Model, Ghost and Skill."""
 
 
 def test_a_missing_target_already_has_its_referrers() -> None:
@@ -60,7 +60,7 @@ def test_a_change_goes_through_the_whole_chain_once() -> None:
         cache.put(one)
     cache.clear_dirty()
     cache.remove(GHOST)
-    assert cache.pop_dependents(GHOST) == {bot.key}
+    assert cache.pop_dependents(GHOST) == {bot.key, KEY_ROLE}
     assert cache.pop_dependents(GHOST) == frozenset()
     assert cache.pop_dependents(bot.key) == {team.key}
     assert cache.pop_dependents(team.key) == frozenset()
@@ -112,7 +112,7 @@ def test_what_is_undone_before_its_turn_is_passed_on() -> None:
     cache.clear_dirty()
     cache.remove(GHOST, ghost.uid)
     cache.put(state("Ghost", "g"))
-    assert cache.pop_dependents(GHOST) == {bot.key}
+    assert cache.pop_dependents(GHOST) == {bot.key, KEY_ROLE}
 
 
 def test_what_concerns_no_referrer_is_not_passed_on() -> None:

@@ -325,8 +325,8 @@ def test_facts_of_a_task_that_waits() -> None:
     spec = {"answers": [{"id": "b"}, {"id": "earlier"}]}
     body = {"metadata": {}, "spec": spec, "status": status}
     assert task_progress_of(body).wait == Wait(START, timeout_s=7 * 24 * 3600, open=2)
-    spec = {"waitTimeoutSeconds": 9, "answers": asked}
-    assert task_progress_of({**body, "spec": spec}).wait == Wait(START, timeout_s=9, open=0)
+    all_answered = {"waitTimeoutSeconds": 9, "answers": asked}
+    assert task_progress_of({**body, "spec": all_answered}).wait == Wait(START, timeout_s=9, open=0)
     assert task_progress_of({**body, "status": {**status, "phase": "Pending"}}).wait is None
 
 

@@ -1,6 +1,6 @@
 """The verdict on a Task whose result has a schema."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +15,8 @@ BOT = state("Bot", "b")
 
 
 def task(schema: Any, **more: Any) -> TaskState:
-    return state("Task", "t", {"botRef": {"name": "b"}, "outputSchema": schema}, **more)
+    spec = {"botRef": {"name": "b"}, "outputSchema": schema}
+    return cast("TaskState", state("Task", "t", spec, **more))
 
 
 def view() -> Cache:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.tasks import ended, pending, running, waiting
+from tests.support.tasks import RAN, ended, pending, running, waiting
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_operator.trash.task_replay import steps_to
 
@@ -17,15 +17,17 @@ KEPT: dict[str, dict[str, Any]] = {
     "running": running(),
     "completed": ended("Completed"),
     "completed at the third attempt": ended("Completed", attempts=3),
-    "given back and pending": pending(attempts=3) | {"releases": 2, "usage": USAGE},
-    "given back before it completed": ended("Completed", attempts=3, releases=2, usage=USAGE),
+    "given back and pending": pending(attempts=3) | {"releases": 2, "usage": USAGE, "ran": RAN},
+    "given back before it completed": ended(
+        "Completed", attempts=3, releases=2, usage=USAGE, ran=RAN
+    ),
     "given back and cancelled": ended("Cancelled", attempts=0) | {"attempts": 1, "releases": 1},
     "failed with half a result": ended("Failed", result="Half of it."),
     "cancelled": ended("Cancelled"),
     "cancelled before it was claimed": ended("Cancelled", attempts=0),
     "cancelled before it was claimed again": ended("Cancelled", attempts=0) | {"attempts": 2},
     "waiting": waiting(),
-    "waiting once more": waiting(attempts=3, usage=USAGE),
+    "waiting once more": waiting(attempts=3, usage=USAGE, ran=RAN),
     "not answered": ended("Failed", attempts=0) | {"attempts": 2, "releases": 2},
 }
 WRITES = dict(zip(KEPT, (0, 0, 2, 2, 2, 2, 2, 4, 3, 2, 2, 1, 3, 2, 2, 3), strict=True))
@@ -68,7 +70,7 @@ def test_each_write_is_allowed_and_none_makes_it_claimable(which: str) -> None:
     else:
         times = ("startTime", "completionTime")
         asked = ("waitingFor", "waitingSince")
-        own = ("phase", "attempts", "releases", *times, *asked, "result", "message", "usage")
+        own = ("phase", "attempts", "releases", *times, *asked, "result", "message", "usage", "ran")
         assert {it: status.get(it) for it in own} == {it: kept.get(it) for it in own}
 
 

@@ -121,8 +121,8 @@ def test_what_an_llm_is_told() -> None:
     schema = OutputSchema.compile(SCHEMA)
     told = schema.instructions()
     assert json.loads(told[told.index("{") :]) == SCHEMA
-    assert schema.name == "Two_cities"
-    assert OutputSchema.compile({"title": "?" * 99}).name == "result"
+    assert schema.form.name == "Two_cities"
+    assert OutputSchema.compile({"title": "?" * 99}).form.name == "result"
     problems = schema.check('{"cities":[1]}')
     assert isinstance(problems, Problems)
     told = schema.correction(problems)

@@ -1,0 +1,1 @@
+"""Tests of Models: one short call each, which a runner makes."""

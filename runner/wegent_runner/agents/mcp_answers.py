@@ -1,0 +1,129 @@
+"""Bodies of the answers of MCP servers, read within bounds of time and size.
+
+Memory is bounded for the runner, too: few large answers are read at the same time, and at most one
+of each session, so that nobody takes all the room.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, Self
+
+import httpx2
+
+from wegent_runner.agents.mcp_wire import MESSAGE_MAX_BYTES, Code, Ended, Fault
+
+LARGE_BYTES: Final = 1 << 20
+"""Size from which on an answer counts as large."""
+MAX_LARGE: Final = 8
+"""Large answers that a runner reads at the same time."""
+
+
+class Room:
+    """The room of one session for large answers: for one at a time."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def large(self) -> AsyncIterator[None]:
+        """Wait for the room, and hold it."""
+        async with self._turn, self._slots:
+            yield
+
+
+class Intake:
+    """Takes the bytes of one answer, and the room for them once it is large."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._held = AsyncExitStack()
+        self._size = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._held.aclose()
+
+    async def add(self, size: int) -> int:
+        """Wait for room for further bytes, and return the size of all of them."""
+        if self._size <= LARGE_BYTES < self._size + size:
+            await self._held.enter_async_context(self._room.large())
+        self._size += size
+        return self._size
+
+
+async def whole_body(response: httpx2.Response, room: Room) -> bytes:
+    """Return the body of an answer, and close it.
+
+    Raises:
+        Fault: the body is too large.
+    """
+    pieces = []
+    try:
+        async with Intake(room) as intake:
+            async for piece in response.aiter_raw():
+                if await intake.add(len(piece)) > MESSAGE_MAX_BYTES:
+                    told = f"the answer has more than {MESSAGE_MAX_BYTES >> 20} MiB"
+                    raise Fault(Code.CUT, told)
+                pieces.append(piece)
+    finally:
+        await response.aclose()
+    return b"".join(pieces)
+
+
+class TimedEvents(httpx2.AsyncByteStream):
+    """An event stream that ends at a point in time, also if bytes come now and then.
+
+    Args:
+        response: The answer.
+        ends_at: The time by the event loop's clock.
+        room: The session's room for large answers.
+    """
+
+    def __init__(self, response: httpx2.Response, ends_at: float, room: Room) -> None:
+        self._response = response
+        self._ends_at = ends_at
+        self._intake = Intake(room)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = aiter(self._response.aiter_raw())
+        while True:
+            try:
+                async with asyncio.timeout_at(self._ends_at):
+                    chunk = await anext(chunks, None)
+                    if chunk is None:
+                        return
+                    await self._intake.add(len(chunk))
+            except TimeoutError:
+                raise httpx2.ReadTimeout("the answer was not complete in time") from None
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._intake.__aexit__()
+        await self._response.aclose()
+
+
+class WatchedEvents(httpx2.AsyncByteStream):
+    """An event stream whose end is told."""
+
+    def __init__(self, response: httpx2.Response, ended: Ended) -> None:
+        self._response = response
+        self._ended = ended
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.aiter_raw():
+                yield chunk
+        except httpx2.TransportError as error:
+            self._ended(str(error))
+            raise
+        self._ended("the server has closed the event stream")
+
+    async def aclose(self) -> None:
+        """Close the connection. Before the stream's end, the SDK does that for one cause alone."""
+        self._ended("the server sent a message of more than 1 MiB, the maximum of type sse")
+        await self._response.aclose()

@@ -1,0 +1,167 @@
+"""MCP servers by stdio: commands on one's own machine, if the setting permits them."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from devcluster.checkout import CHECKOUT
+from tests.runner.test_mcp import tool
+from tests.support.mcp_servers import SDK_SERVER, mcp_client, stdio_server
+from tests.support.waiting import eventually
+from wegent_runner.agents import mcp_stdio
+from wegent_runner.agents.mcp import McpClient, RequiredServerDown
+from wegent_runner.agents.mcp_server import UNKNOWN
+from wegent_runner.engine.tools import ToolOutput
+
+TIME = (sys.executable, "-m", "mcp_server_time", "--local-timezone", "UTC")
+
+
+@pytest.fixture
+async def mcp() -> AsyncIterator[McpClient]:
+    async with mcp_client(stdio_permitted=True) as client:
+        yield client
+
+
+def is_alive(pid: int) -> bool:
+    """Return True if a process runs; a zombie doesn't."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+async def test_the_time_server(mcp: McpClient) -> None:
+    async with mcp.toolset([stdio_server(*TIME)]) as tools:
+        assert tools.notices == []
+        noon = {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}
+        converted = await tool(tools, "convert_time").call(noon)
+        assert not converted.failed
+        assert "T21:00:00+09:00" in converted.text
+        failed = await tool(tools, "convert_time").call({**noon, "time": "noon"})
+        assert failed.failed
+
+
+async def test_stdio_is_not_permitted_by_default(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    it = stdio_server("touch", str(mark), name="shell")
+    async with mcp_client() as mcp:
+        async with mcp.toolset([it]) as tools:
+            (notice,) = tools.notices
+        assert notice.startswith("MCP server shell: type stdio is not permitted here")
+        required = stdio_server("touch", str(mark), name="shell", required=True)
+        with pytest.raises(RequiredServerDown, match="shell: type stdio is not permitted"):
+            await mcp.toolset([required]).__aenter__()
+    assert not mark.exists()
+
+
+async def test_the_environment_has_nothing_of_the_runners(
+    mcp: McpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEGENT_RUNNER_STORE_URL", "postgresql://user:secret@host/name")
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    async with mcp.toolset([stdio_server(env={"CITY": "Berlin"})]) as tools:
+        told = json.loads((await tool(tools, "environment").call({})).text)
+    assert set(told) - {"LC_CTYPE"} <= {"PATH", "HOME", "LANG", "CITY"}
+    assert told["CITY"] == "Berlin"
+
+
+async def test_all_processes_of_a_command_end_with_the_run(mcp: McpClient, tmp_path: Path) -> None:
+    mark = tmp_path / "pids"
+    async with mcp.toolset([stdio_server()]) as tools:
+        await tool(tools, "forks").call({"mark": str(mark)})
+        pids = [int(pid) for pid in mark.read_text().split()]
+        assert all(map(is_alive, pids))
+        began = time.monotonic()
+    assert time.monotonic() - began < 1.0
+    await eventually(lambda: not any(map(is_alive, pids)), within_s=1, what="all have ended")
+
+
+async def test_a_command_that_ignores_its_end_is_killed(mcp: McpClient) -> None:
+    script = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(300)"
+    began = time.monotonic()
+    async with mcp.toolset([stdio_server(sys.executable, "-c", script, timeout_s=1.0)]) as tools:
+        (notice,) = tools.notices
+    assert "did not answer within 1 s" in notice
+    assert time.monotonic() - began < 3.0
+
+
+async def test_a_command_dies_with_a_killed_runner(tmp_path: Path) -> None:
+    mark = tmp_path / "pids"
+    script = f"""
+        import asyncio
+        from tests.runner.test_mcp import tool
+        from tests.support.mcp_servers import mcp_client, stdio_server
+
+        async def main():
+            async with mcp_client(stdio_permitted=True) as mcp:
+                async with mcp.toolset([stdio_server()]) as tools:
+                    await tool(tools, "forks").call({{"mark": {str(mark)!r}}})
+                    await asyncio.sleep(300)
+
+        asyncio.run(main())
+    """
+    runner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", textwrap.dedent(script), cwd=CHECKOUT
+    )
+    try:
+        text = await eventually(
+            lambda: mark.read_text() if mark.exists() else "", within_s=60, what="a command"
+        )
+        server, child = (int(pid) for pid in text.split())
+        runner.kill()
+        await runner.wait()
+        await eventually(lambda: not is_alive(server), within_s=2, what="the command has ended")
+    finally:
+        if runner.returncode is None:
+            runner.kill()
+    os.kill(child, signal.SIGKILL)  # a child of the command is not the kernel's concern
+
+
+async def test_a_command_that_dies_is_started_again(mcp: McpClient, tmp_path: Path) -> None:
+    mark = tmp_path / "pids"
+    async with mcp.toolset([stdio_server()]) as tools:
+        await tool(tools, "forks").call({"mark": str(mark)})
+        first = int(mark.read_text().split()[0])
+        calling = asyncio.create_task(tool(tools, "sleeps").call({"seconds": 60}))
+        await asyncio.sleep(0.3)
+        os.kill(first, signal.SIGKILL)
+        result = await asyncio.wait_for(calling, 3.0)
+        assert result == ToolOutput(f"MCP server it: the command has ended; {UNKNOWN}", failed=True)
+        assert await tool(tools, "add").call({"a": 1, "b": 2}) == ToolOutput("3")
+
+
+async def test_a_line_that_is_too_long(mcp: McpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_stdio, "MESSAGE_MAX_BYTES", 1 << 20)
+    async with mcp.toolset([stdio_server()]) as tools:
+        large = await tool(tools, "large").call({"size": 3_000_000})
+        assert large.failed
+        assert "wrote a line of more than 1 MiB" in large.text
+        assert await tool(tools, "add").call({"a": 1, "b": 2}) == ToolOutput("3")
+
+
+async def test_what_a_command_logs_to_its_output_is_skipped(mcp: McpClient) -> None:
+    command = " ".join((*SDK_SERVER, "stdio", "0"))
+    it = stdio_server("sh", "-c", f"echo starting; echo '{{}}'; exec {command}")
+    async with mcp.toolset([it]) as tools:
+        assert await tool(tools, "add").call({"a": 1, "b": 2}) == ToolOutput("3")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("no-such-command", "the command no-such-command is not installed"),
+        ("true", "the command has ended"),
+    ],
+)
+async def test_a_command_that_is_no_server(mcp: McpClient, command: str, told: str) -> None:
+    async with mcp.toolset([stdio_server(command)]) as tools:
+        assert tools.notices == [f"MCP server it: {told}; its tools are missing"]

@@ -1,0 +1,62 @@
+"""The Secret of a header of an MCP server: its name, and the patch that refers to it."""
+
+import re
+from typing import Any
+
+import pytest
+
+from wegent_api.keys.headers import find_reference, reference_patch, secret_name
+from wegent_crds.schema.fields import DNS_SUBDOMAIN, SecretKeyReference
+
+PLACE = SecretKeyReference(name="s", key="key")
+SOURCE = {"secretKeyRef": {"name": "s", "key": "key"}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        (("g", "issues", "Authorization"), "g-issues-authorization"),
+        (("g.v1", "Is.su_es", "X_Api-Key"), "g.v1-is-su-es-x-api-key"),
+        (("g", "a", "--"), "g-a"),
+    ],
+)
+def test_the_name_tells_the_header(parts: tuple[str, str, str], name: str) -> None:
+    assert secret_name(*parts) == name
+
+
+def test_a_long_name_is_shortened_and_unique() -> None:
+    names = {secret_name("g." * 100 + "g", "s" * 63, "X-" + "a" * size) for size in (125, 126)}
+    assert len(names) == 2
+    for name in names:
+        assert len(name) <= 253
+        assert re.fullmatch(DNS_SUBDOMAIN, name)
+
+
+def test_the_first_header_adds_the_map() -> None:
+    path = "/spec/mcpServers/a.b/headersFrom"
+    assert reference_patch({"url": "https://a.example"}, "a.b", "X-Key", PLACE) == [
+        {"op": "test", "path": path, "value": None},
+        {"op": "add", "path": path, "value": {"X-Key": SOURCE}},
+    ]
+
+
+def test_a_further_header_leaves_the_others() -> None:
+    path = "/spec/mcpServers/a/headersFrom/X-Key"
+    assert reference_patch({"headersFrom": {"X-Other": SOURCE}}, "a", "X-Key", PLACE) == [
+        {"op": "test", "path": path, "value": None},
+        {"op": "add", "path": path, "value": SOURCE},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("server", "found"),
+    [
+        ({}, None),
+        ({"headersFrom": {"X-Other": SOURCE}}, None),
+        ({"headersFrom": {"x-kEY": SOURCE}}, PLACE),
+    ],
+)
+def test_the_case_of_a_header_is_ignored(
+    server: dict[str, Any], found: SecretKeyReference | None
+) -> None:
+    assert find_reference(server, "X-Key") == found
