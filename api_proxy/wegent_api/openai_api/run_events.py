@@ -17,7 +17,8 @@ ATTEMPT_BITS: Final = 32
 """Bits of a sequence number for the position. Those above hold the attempt, counted from 0, so that
 the number of a first attempt is the position itself. A sum with 20 attempts fits a double."""
 POSITION_MASK: Final = (1 << ATTEMPT_BITS) - 1
-OPENING: Final = frozenset({"response.output_item.added", "response.content_part.added"})
+ADDED: Final = "response.output_item.added"
+OPENING: Final = frozenset({ADDED, "response.content_part.added"})
 DONE: Final = "response.output_item.done"
 DELTA: Final = "response.output_text.delta"
 RESTARTED: Final = "run.restarted"
@@ -87,23 +88,24 @@ class Lasting:
 
 @dataclass(slots=True)
 class Output:
-    """The finished items of a run."""
+    """The finished items of a run, and calls of tools that have not ended."""
 
-    _items: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    _items: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+    """Position of the event, index in the output, and the item."""
 
     def take(self, event: RunEvent) -> None:
         """Note an event."""
         if event.type == DONE:
             position = sequence_number(event) & POSITION_MASK
-            self._items.append((position, event.data["item"]))
+            self._items.append((position, event.data["output_index"], event.data["item"]))
         elif event.type == RESTARTED:
             valid = event.data["valid_until"]
             self._items = [it for it in self._items if it[0] <= valid]
 
     @property
     def items(self) -> list[dict[str, Any]]:
-        """The items, in order."""
-        return [item for _, item in self._items]
+        """The items, in the order in which they began."""
+        return [item for *_, item in sorted(self._items, key=lambda it: it[1])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +140,20 @@ class Ending:
 
     @property
     def text(self) -> str:
-        """All text of the output."""
-        return "\n\n".join(text for item in self.items if (text := text_of(item)))
+        """All text for the user. What Bots of a Team write for each other is left out."""
+        said = (item for item in self.items if not is_commentary(item))
+        return "\n\n".join(text for item in said if (text := text_of(item)))
 
     @property
     def truncated(self) -> bool:
         """True if the last text ends before its end."""
-        return bool(self.items) and self.items[-1].get("status") == "incomplete"
+        texts = [item for item in self.items if item.get("type") == "message"]
+        return bool(texts) and texts[-1].get("status") == "incomplete"
+
+
+def is_commentary(item: Mapping[str, Any]) -> bool:
+    """Return True if an item is a text that a Bot of a Team has written for another."""
+    return item.get("phase") == "commentary"
 
 
 def text_of(item: Mapping[str, Any]) -> str:
