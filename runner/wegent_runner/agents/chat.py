@@ -79,8 +79,10 @@ class ChatEngine:
 
     async def _run(self, claim: Claim, plan: Plan) -> Outcome:
         previous = None if plan.previous is None else await claim.other_task(plan.previous)
+        # A Task that was restored while it waited goes on where it was.
+        uid = await self._transcript_of(claim.task)
         stored = await self._store.open(
-            claim.uid,
+            uid,
             claim.attempt,
             namespace=claim.namespace,
             name=claim.name,
@@ -156,9 +158,9 @@ class ChatEngine:
             log.close(_end_of(outcome))
         self._hub.remove(claim.uid, log)
 
-    async def _transcript_of(self, previous: Mapping[str, Any]) -> str:
-        """Return the UID under which the transcript of the previous Task is stored."""
-        metadata = previous["metadata"]
+    async def _transcript_of(self, task: Mapping[str, Any]) -> str:
+        """Return the UID under which the transcript of a Task is stored, also of a restored one."""
+        metadata = task["metadata"]
         uid = str(metadata["uid"])
         if former := former_uids(metadata):
             await self._store.adopt(

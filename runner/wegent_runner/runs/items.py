@@ -167,8 +167,12 @@ class Question:
 
     @property
     def id(self) -> str:
-        """The item's id, unique in the run. Answers in the Task's spec name it."""
-        return f"mcpr_{self.index}"
+        """The item's id, unique in the Task. Answers in the Task's spec name it.
+
+        A run whose transcript is lost begins again, with the same indexes. So the attempt, which
+        only grows, is part of the id: an old answer never counts for another question.
+        """
+        return f"mcpr_{self.attempt}_{self.index}"
 
     @property
     def end(self) -> int:
