@@ -173,6 +173,8 @@ class BotLoop:
             self._run.truncated = truncated
         if message is not None:
             self._run.keep(message)
+            if self._is_wrong(message):  # its correction is the next call: this one is not repeated
+                await self._run.save()
         if done.calls:
             calls = [self._begun(call, number) for call in done.calls]
             await self._run.save(*calls)
