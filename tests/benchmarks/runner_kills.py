@@ -11,7 +11,7 @@ from tests.benchmarks.token_provider import Course
 from tests.support.runner import RunnerProcess
 from wegent_crds.phases import FINAL, Phase
 
-KILLS_OF_ONE = 4
+KILLS_OF_ONE = 2
 """Kills that one Task survives here; the operator fails a Task after six attempts."""
 LEASE_S = 10
 """Seconds. Each running Task renews its claim three times in it: 60 writes a second with 200."""

@@ -88,6 +88,7 @@ def test_what_the_chart_sets_by_itself(offline_helm: Helm, monkeypatch: pytest.M
         "system:serviceaccount:agents:wegent-api",
     )
     assert runner.shared_namespaces == {"a", "b"}
+    assert runner.stdio_permitted is True
     assert runner.egress_allow == {"10.1.0.0/16", "10.2.0.0/16"}
     assert runner.store_url.get_secret_value() == "sqlite:////var/lib/wegent/runner.db"
 

@@ -48,9 +48,9 @@ TRANSPORT = "exactly one of command and url is required, unless type names the t
 STDIO = "a stdio server requires command, and allows no url, headers or headersFrom"
 REMOTE = "a server that is not stdio requires url, and allows no command, args or env"
 ONE_HEADER = "a header must be given once, in headers or in headersFrom; case is ignored"
-CONNECTION = (
-    "a server with headersFrom allows no headers of the connection, such as Host, Connection and"
-    " Transfer-Encoding"
+PROTOCOL = (
+    "a server with headersFrom allows no headers of the connection or of the protocol, such as Host"
+    " and Mcp-Session-Id"
 )
 SERVER_SIZE = "all fields together may have at most 4096 characters"
 VALUES = "values is required for In and NotIn, and not allowed for Exists and DoesNotExist"
@@ -184,19 +184,19 @@ CEL_RULES = [
     ),
     RuleCase(
         "ghosts",
-        CONNECTION,
+        PROTOCOL,
         _server(url=URL, headers={"hOsT": "evil.example"}, headersFrom=_secrets("Authorization")),
         _server(url=URL, headers={"X-Host": "a"}, headersFrom=_secrets("Authorization")),
     ),
     RuleCase(
         "skills",
-        CONNECTION,
-        _server(url=URL, headersFrom=_secrets("Transfer-Encoding")),
-        _server(url=URL, headersFrom=_secrets("Encoding")),
+        PROTOCOL,
+        _server(url=URL, headersFrom=_secrets("MCP-Session-ID")),
+        _server(url=URL, headersFrom=_secrets("Session-Id")),
     ),
     RuleCase(
         "skills",
-        CONNECTION,
+        PROTOCOL,
         _server(url=URL, headers={"Host": "a"}, headersFrom=_secrets("A")),
         _server(url=URL, headers={"Host": "a"}),
     ),

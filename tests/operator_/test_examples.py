@@ -43,7 +43,7 @@ async def test_each_becomes_ready(api: Api, kubectl: Kubectl, namespace: str) ->
             manifest["metadata"]["name"],
             "RefNotReady" if continues else "Ready",
         )
-    assert waiting == 1
+    assert waiting == 2
 
 
 def test_no_two_objects_have_one_name() -> None:

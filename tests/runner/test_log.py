@@ -142,6 +142,42 @@ async def test_readers_wait_for_more_and_for_the_end() -> None:
     await asyncio.wait_for(log.wait(log.end), 1)
 
 
+async def test_a_delta_that_no_reader_waits_for_wakes_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[asyncio.Event] = []
+
+    class Counted(asyncio.Event):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr("wegent_runner.runs.log.asyncio.Event", Counted)
+    log = RunLog(1)
+    log.begin()
+    for _ in range(10):
+        log.append("x")
+    assert not made
+    waiting = [asyncio.create_task(log.wait(log.end)) for _ in range(3)]
+    await asyncio.sleep(0)
+    log.append("x")
+    log.append("x")
+    await asyncio.wait_for(asyncio.gather(*waiting), 1)
+    assert len(made) == 1
+
+
+def test_the_first_events_of_a_message_are_built_for_new_readers_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = RunLog(1)
+    log.begin()
+    log.append("x")
+    position = log.read(0)[-1].position
+    log.append("y")
+    monkeypatch.setattr("wegent_runner.runs.log.opening", None)
+    assert [event.data["delta"] for event in log.read(position)] == ["y"]
+
+
 async def test_readers_of_a_run_that_is_given_up_wait_no_longer() -> None:
     log = RunLog(1)
     log.begin()

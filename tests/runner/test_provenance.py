@@ -4,14 +4,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import yaml
 
+from devcluster.checkout import CHECKOUT
 from tests.runner.conftest import MakeTask
-from tests.runner.jq import NEEDS_JQ, hash_by_jq
+from tests.runner.jq import COMMAND, NEEDS_JQ, hash_by_jq
 from tests.support.api import Api
 from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client
 from tests.support.waiting import eventually
+from tests.unit.pages import Page
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
 
@@ -52,6 +55,19 @@ async def test_the_status_names_each_object_by_the_hash_that_users_compute(
         got = kubectl.run("get", used["kind"], used["name"], f"--namespace={namespace}", "-ojson")
         assert hash_by_jq(got.ok().stdout)[:12] == used["hash"], used
         assert used["namespace"] == namespace
+
+
+@NEEDS_JQ
+def test_the_page_shows_the_hash_of_the_example(kubectl: Kubectl, namespace: str) -> None:
+    here = f"--namespace={namespace}"
+    ghost = yaml.safe_load((CHECKOUT / "examples" / "ghost.yaml").read_text(encoding="utf-8"))
+    del ghost["metadata"]["namespace"]
+    kubectl.run("apply", here, "-f", "-", stdin=ghost).ok()
+    got = kubectl.run("get", "ghost", "code-assistant", here, "-ojson").ok().stdout
+    page = Page.read("docs/kinds/task.md")
+    [shown] = [it for it in page.blocks("console") if COMMAND in it]
+    assert hash_by_jq(got) in shown
+    assert f"hash: {hash_by_jq(got)[:12]}\n" in page.text
 
 
 async def test_a_failed_task_names_its_objects(
@@ -182,3 +198,51 @@ async def test_a_prompt_of_another_namespace_is_shown_to_those_who_may_read_it_n
         f"/api/v1/kinds/tasks/t/transcript?namespace={namespace}&with=definitions"
     )
     answer.refused(401, "Unauthorized")
+
+
+async def test_an_attempt_after_a_wait_names_the_prompt_that_it_used(
+    api: Api,
+    namespace: str,
+    bot: str,
+    make_task: MakeTask,
+    ended: MakeTask,
+    transcript: Transcript,
+) -> None:
+    """The Ghost is changed while the Task waits for the confirmation of its first stage."""
+    refs = {"ghostRef": {"name": "g"}, "modelRef": {"name": "m"}, "shellRef": {"name": "s"}}
+    await api.create("bots", namespace, "second", refs)
+    stages = [{"name": bot, "requireConfirmation": True}, {"name": "second"}]
+    await api.create("teams", namespace, "t", {"collaborationMode": "pipeline", "bots": stages})
+    await api.settled("teams", namespace, "t")
+    await make_task(botRef=None, teamRef={"name": "t"})
+
+    async def waiting() -> str:
+        body = await api.get("tasks", namespace, "t")
+        assert body is not None
+        assert body["status"]["phase"] == "Waiting", body["status"]
+        return str(body["status"]["waitingFor"][0]["id"])
+
+    question = await eventually(waiting, within_s=30, what="the question")
+    await api.merge("ghosts", namespace, "g", {"spec": {"systemPrompt": AFTER}})
+    for plural, name in (("ghosts", "g"), ("bots", bot), ("bots", "second"), ("teams", "t")):
+        await api.settled(plural, namespace, name)
+    answer = {"id": question, "decision": "approve"}
+    await api.merge("tasks", namespace, "t", {"spec": {"answers": [answer]}})
+    status = (await ended())["status"]
+    assert status["phase"] == "Completed", status
+    body = await transcript()
+    assert [it["attempt"] for it in body["ran"]] == [1, 2]
+    prompts = {
+        record["attempt"]: body["definitions"][used["hash"]]["systemPrompt"]
+        for record in body["ran"]
+        for used in record["objects"]
+        if used["kind"] == "Ghost"
+    }
+    assert prompts == {1: BEFORE, 2: AFTER}
+    said = [it for it in body["items"] if it.get("role") == "assistant"]
+    assert [(it["bot"].partition("/")[2], it["attempt"]) for it in said] == [
+        (bot, 1),
+        ("second", 2),
+    ]
+    [ghost] = [it for it in status["ran"] if it["kind"] == "Ghost"]
+    assert ghost["generation"] == 2

@@ -99,6 +99,10 @@ PATHS = [
     "CODE_OF_CONDUCT.md",
     "SECURITY.md",
     "charts/wegent/README.md",
-    *sorted(str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "docs").rglob("*.md")),
+    *(
+        str(path.relative_to(CHECKOUT))
+        for folder in ("docs", "examples")
+        for path in sorted((CHECKOUT / folder).rglob("*.md"))
+    ),
 ]
 PAGES = [Page.read(path) for path in PATHS]

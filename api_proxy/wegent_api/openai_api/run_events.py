@@ -4,6 +4,10 @@ A run may begin again in the midst of an item, after a runner's death or a provi
 runner then says from which position on its text is void. A client of OpenAI's API has no event for
 that. So the opening of an item is held back until its first text, and a restart before that text is
 not seen. After it, the stream has to end with an error.
+
+Some messages are commentary: those of members, which other Bots read, and answers that are not
+valid by the schema. SDKs would add their text to the answer, and parse it. Clients get them as
+reasoning, each as a whole.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -17,12 +21,17 @@ ATTEMPT_BITS: Final = 32
 """Bits of a sequence number for the position. Those above hold the attempt, counted from 0, so that
 the number of a first attempt is the position itself. A sum with 20 attempts fits a double."""
 POSITION_MASK: Final = (1 << ATTEMPT_BITS) - 1
-OPENING: Final = frozenset({"response.output_item.added", "response.content_part.added"})
+ADDED: Final = "response.output_item.added"
+OPENING: Final = frozenset({ADDED, "response.content_part.added"})
 DONE: Final = "response.output_item.done"
 DELTA: Final = "response.output_text.delta"
 RESTARTED: Final = "run.restarted"
 ENDED: Final = "run.ended"
 ERROR: Final = "error"
+
+
+COMMENTARY: Final = "commentary"
+"""Phase of a message that isn't part of the answer."""
 
 
 class TextIsVoid(Exception):  # noqa: N818 - names the event
@@ -79,31 +88,54 @@ class Lasting:
         if event.type in OPENING:
             self._held.append(event)
             return []
+        if event.type == DONE and is_commentary(event.data["item"]):
+            return self._reasoning(event)
+        if self._held and is_commentary(self._held[0].data.get("item", {})):
+            return []
         ready = [*self._held, event]
         self._held.clear()
         self.sent = sequence_number(event) & POSITION_MASK
         return ready
 
+    def _reasoning(self, done: RunEvent) -> list[RunEvent]:
+        """Return the events of commentary in the form for clients.
+
+        The first has the number before the last one's, so that none is within the text.
+        """
+        position = sequence_number(done) & POSITION_MASK
+        is_opened = self.sent == position - 1
+        self._held.clear()
+        self.sent = position
+        item = public_item(done.data["item"])
+        added = RunEvent(
+            ADDED,
+            {**done.data, "item": {**item, "summary": []}},
+            f"{attempt_of(sequence_number(done))}.{position - 1}",
+        )
+        last = RunEvent(done.type, {**done.data, "item": item}, done.id)
+        return [last] if is_opened else [added, last]
+
 
 @dataclass(slots=True)
 class Output:
-    """The finished items of a run."""
+    """The finished items of a run, and calls of tools that have not ended."""
 
-    _items: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    _items: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+    """Position of the event, index in the output, and the item."""
 
     def take(self, event: RunEvent) -> None:
         """Note an event."""
         if event.type == DONE:
             position = sequence_number(event) & POSITION_MASK
-            self._items.append((position, event.data["item"]))
+            self._items.append((position, event.data["output_index"], event.data["item"]))
         elif event.type == RESTARTED:
             valid = event.data["valid_until"]
             self._items = [it for it in self._items if it[0] <= valid]
 
     @property
     def items(self) -> list[dict[str, Any]]:
-        """The items, in order."""
-        return [item for _, item in self._items]
+        """The items, in the order in which they began."""
+        return [item for *_, item in sorted(self._items, key=lambda it: it[1])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +163,41 @@ class Ending:
         result = told.get("result")
         return cls(
             phase=told.get("phase") or "Failed",
-            items=items or ([_message(result)] if result else []),
+            items=[*map(public_item, items)] or ([_message(result)] if result else []),
             message=told.get("message") or "",
             usage=told.get("usage") or {},
         )
 
     @property
     def text(self) -> str:
-        """All text of the output."""
-        return "\n\n".join(text for item in self.items if (text := text_of(item)))
+        """All text for the user. What Bots of a Team write for each other is left out."""
+        said = (item for item in self.items if not is_commentary(item))
+        return "\n\n".join(text for item in said if (text := text_of(item)))
 
     @property
     def truncated(self) -> bool:
         """True if the last text ends before its end."""
-        return bool(self.items) and self.items[-1].get("status") == "incomplete"
+        texts = [item for item in self.items if item.get("type") == "message"]
+        return bool(texts) and texts[-1].get("status") == "incomplete"
+
+
+def is_commentary(item: Mapping[str, Any]) -> bool:
+    """Return True if an item is a text that a Bot of a Team has written for another."""
+    return item.get("phase") == "commentary"
+
+
+def is_commentary(item: Mapping[str, Any]) -> bool:
+    """Return whether an item is a message that isn't part of the answer."""
+    return item.get("phase") == COMMENTARY
+
+
+def public_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item of a run in the form for clients."""
+    if not is_commentary(item):
+        return item
+    author = {"bot": item["bot"]} if "bot" in item else {}
+    summary = [{"type": "summary_text", "text": text_of(item)}]
+    return {"id": item["id"], "type": "reasoning", "summary": summary, **author}
 
 
 def text_of(item: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """McpServer: a server of the Model Context Protocol, as Ghosts and Skills name them."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
@@ -12,11 +11,23 @@ from wegent_crds.schema.fields import HttpUrl, SecretKeyReference
 
 SERVER_MAX_CHARACTERS: Final = 4096
 """Of one MCP server. 16 servers and the prompt stay below etcd's limit, also when escaped."""
-CONNECTION_HEADERS: Final = (
-    "(?i)^(connection|content-length|host|proxy-.*|te|trailer|transfer-encoding|upgrade)$"
+PROTOCOL_HEADERS: Final = (
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 )
-"""Headers that belong to the connection. With ``Host``, a server that many sites share would pass
-the Secret of one site on to another."""
+"""Headers of the connection and of the protocol, which runners set themselves. With ``Host``, a
+server that many sites share would pass the Secret of one site on to another."""
+_PROTOCOL_HEADER: Final = f"(?i)^({'|'.join(PROTOCOL_HEADERS)})$"
 
 Argument = Annotated[str, Field(max_length=1024)]
 HeaderValue = Annotated[str, Field(max_length=2048, pattern=r"^[\t -~]*$")]
@@ -67,14 +78,14 @@ class McpServer(Schema):
         Annotated[dict[str, HeaderValue], Field(max_length=32), HEADER_NAMES, NULLS_DROPPED] | None
     ) = None
     """HTTP headers of each request by name, at most 32. Not allowed for stdio. Every user who can
-    read the object can read the values, so they must not contain secrets; headersFrom is for
-    those."""
+    read the object can read the values, so they must not contain secrets; headersFrom is for those.
+    Runners refuse headers of the connection and of the protocol, such as Host."""
     headers_from: (
         Annotated[dict[str, SecretSource], Field(max_length=8), HEADER_NAMES, NULLS_DROPPED] | None
     ) = None
     """HTTP headers of each request by name, at most 8, whose values are in Secrets. Not allowed for
-    stdio. Such a Secret has the type agent.wecode.io/api-key, and names the hosts that may receive
-    it, as that of a Model."""
+    stdio, nor with headers of the connection or of the protocol. Such a Secret has the type
+    agent.wecode.io/api-key, and names the hosts that may receive it, as that of a Model."""
     allowed_tools: Annotated[list[ToolName], Field(min_length=1, max_length=128), SET] | None = None
     """Names of the tools that the LLM may use, at most 128 of at most 128 characters, as the server
     lists them. Defaults to all tools."""
@@ -138,14 +149,13 @@ class McpServer(Schema):
         ),
         Rule(
             cel="!has(self.headersFrom)"
-            f" || (self.headersFrom.all(it, !it.matches('{CONNECTION_HEADERS}'))"
-            f" && (!has(self.headers) || self.headers.all(it, !it.matches('{CONNECTION_HEADERS}'))"
+            f" || (self.headersFrom.all(it, !it.matches('{_PROTOCOL_HEADER}'))"
+            f" && (!has(self.headers) || self.headers.all(it, !it.matches('{_PROTOCOL_HEADER}'))"
             "))",
-            message="a server with headersFrom allows no headers of the connection, such as Host,"
-            " Connection and Transfer-Encoding",
+            message="a server with headersFrom allows no headers of the connection or of the"
+            " protocol, such as Host and Mcp-Session-Id",
             check=lambda self: (
-                self.headers_from is None
-                or not any(re.match(CONNECTION_HEADERS, name) for name in self.header_names())
+                self.headers_from is None or not set(self.header_names()) & set(PROTOCOL_HEADERS)
             ),
         ),
         Rule(

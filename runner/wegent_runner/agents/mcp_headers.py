@@ -6,31 +6,12 @@ new value takes effect in the midst of a run.
 """
 
 from collections.abc import Mapping
-from typing import Final
 
+from wegent_crds.schema.mcp_servers import PROTOCOL_HEADERS
 from wegent_kube import KubeError
 from wegent_runner.engine.keys import KeyNotUsable, Keys
 from wegent_runner.engine.redaction import MIN_CHARACTERS, struck
 from wegent_runner.plan.plan import McpServerPlan
-
-NOT_A_USERS: Final = frozenset(
-    {
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "keep-alive",
-        "last-event-id",
-        "mcp-protocol-version",
-        "mcp-session-id",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Headers of the connection and of the protocol. ``Host`` may lead a request, and the secrets in
-it, to another server behind the same address."""
 
 
 class HeaderFault(Exception):  # noqa: N818 - names the event
@@ -61,7 +42,7 @@ class Headers:
         """
         headers = dict(self._plan.headers)
         for name in (*headers, *self._plan.headers_from):
-            if name.lower() in NOT_A_USERS:
+            if name.lower() in PROTOCOL_HEADERS:
                 raise HeaderFault(f"headers: {name} is set by the protocol; remove it")
         for name, place in self._plan.headers_from.items():
             try:

@@ -31,8 +31,8 @@ class ModelCalls:
         run: The run.
         bot: The Bot.
         before: The conversation before the run. Its older turns are left out where it is too long.
-        form: The form of the answers. Some servers refuse a call that has one; it is made again
-            without, as the instructions have it too.
+        form: The form of the answers. If a server refuses a call with a form, the call is made
+            again without it: the instructions have the schema too.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ NAME_MAX_CHARACTERS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Problems:
-    """What is wrong with an answer: each problem with its place, such as ``items[2].price: ...``.
+    """The problems of an answer, each with its place: ``items[2].price: ...``.
 
     Attributes:
         told: At least one problem, and at most ten.
@@ -85,7 +85,7 @@ class OutputSchema:
         """
         try:
             result = _compact(_parsed(text))
-            value = _loaded(result)  # what is stored is what is checked
+            value = _loaded(result)  # the text that is stored is checked
             self._compiled.check_cost(value)
         except TooCostly as error:
             return _one(f"a check of it by the schema is too costly: {error}; answer more briefly")

@@ -1,13 +1,14 @@
 """The LLM APIs: OpenAI's chat completions and Responses, and Anthropic's messages."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 import httpx2
 from anthropic import AsyncAnthropic
-from openai import AsyncOpenAI, AsyncStream
+from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import Choice
 from pydantic import ValidationError
@@ -35,6 +36,9 @@ NO_KEY: Final = "none"
 SDK_VARIABLES: Final = ("ANTHROPIC_", "OPENAI_")
 """Beginnings of the names of the variables that the SDKs read."""
 NO_USAGE: Final = RequestUsage()
+CHUNKS_AT_ONCE: Final = 32
+"""Chunks after which a stream gives way to all other tasks. A provider may send a thousand in one
+write, which take some 50 ms."""
 
 T = TypeVar("T")
 
@@ -69,25 +73,6 @@ class FastOpenAI(AsyncOpenAI):
         return super()._process_response_data(data=data, cast_to=cast_to, response=response)
 
 
-class _Chunks:
-    """The chunks of a stream whose first one has been peeked at."""
-
-    def __init__(
-        self, first: AsyncIterator[ChatCompletionChunk], rest: AsyncStream[ChatCompletionChunk]
-    ) -> None:
-        self._first: AsyncIterator[ChatCompletionChunk] | None = first
-        self._rest = rest
-
-    def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
-        return self
-
-    def __anext__(self) -> Awaitable[ChatCompletionChunk]:
-        if self._first is not None:
-            first, self._first = self._first, None
-            return anext(first)
-        return self._rest.__anext__()
-
-
 @dataclass
 class FastStreamedResponse(OpenAIStreamedResponse):
     """The stream of a chat completion, which takes less CPU for each chunk with text alone.
@@ -95,14 +80,25 @@ class FastStreamedResponse(OpenAIStreamedResponse):
     The methods are the library's hooks for subclasses. Each does the same as the one that it
     overrides:
 
-    - ``_validate_response``: The library guards each read of a chunk by a lock and a cancel scope,
-      and gives way to all other tasks in it. Several tasks may read its streams; one reads ours.
+    - ``_validate_response``: The library guards each chunk by a lock and a cancel scope, and gives
+      way to all other tasks. Several tasks may read its streams at once; one reads ours.
     - ``_map_usage`` and ``_add_usage``: Nearly all chunks have no usage, and add zeros.
-    - ``_map_part_delta``: Most chunks have no tool calls and no fields that OpenAI's don't have.
+    - ``_map_part_delta`` and ``_map_provider_details``: Most chunks have text and nothing else, such
+      as tool calls, reasons or fields beyond OpenAI's schema.
+
+    Without sockets, a delta takes 43 µs from the provider's bytes to the run's log, instead of 89.
     """
 
-    def _validate_response(self) -> AsyncIterator[ChatCompletionChunk]:
-        return _Chunks(self._response, self._response.source)
+    async def _validate_response(self) -> AsyncIterator[ChatCompletionChunk]:
+        yield await anext(self._response)  # the library has peeked at the first one
+        await self._response.aclose()
+        at_once = 0
+        async for chunk in self._response.source:
+            yield chunk
+            at_once += 1
+            if at_once == CHUNKS_AT_ONCE:
+                at_once = 0
+                await asyncio.sleep(0)
 
     def _map_usage(self, response: ChatCompletionChunk) -> RequestUsage:
         return NO_USAGE if response.usage is None else super()._map_usage(response)

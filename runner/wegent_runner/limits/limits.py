@@ -6,6 +6,7 @@ again. A Task of which another call is being made just waits on, since that call
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -25,7 +26,10 @@ from wegent_runner.limits.namespace_limits import (
 )
 from wegent_runner.plan.plan import ModelPlan
 from wegent_runner.settings import Settings
+from wegent_runner.store.failures import StoreError
 from wegent_runner.store.limits import LimitStore
+
+logger = logging.getLogger(__name__)
 
 MAX_WAIT_S: Final = 60.0
 """Seconds after which a Task that waits for a call is given back."""
@@ -148,7 +152,7 @@ class Limits:
             if place is not None:
                 place.leave()
             if call.tokens and limits.tokens_per_day is not None:
-                await self._store.add_tokens(caller.namespace, call.tokens)
+                await self._add_tokens(caller.namespace, call.tokens)
 
     async def run(self) -> None:
         """Renew the places of this runner, and delete old counts, until cancelled."""
@@ -170,6 +174,13 @@ class Limits:
                 f"namespace {namespace} has used {usage.tokens} of {limit} tokens today"
                 f" ({TOKENS_PER_DAY}); the next day begins at {until}",
             )
+
+    async def _add_tokens(self, namespace: str, tokens: int) -> None:
+        """Count the tokens of a call. Its answer is not given up if they can't be counted."""
+        try:
+            await self._store.add_tokens(namespace, tokens)
+        except StoreError as error:
+            logger.warning("%d tokens of namespace %s not counted: %s", tokens, namespace, error)
 
     async def _request(self, namespace: str, per_minute: int) -> None:
         while True:

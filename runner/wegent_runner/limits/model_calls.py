@@ -1,9 +1,9 @@
 """At most so many calls of a Model at once, over all runners.
 
-In a runner, calls wait for their turn without a request. Where runners share a database, a call
-then takes a place there. It is a lease, which is renewed while the call is being made, so that the
-places of a runner that was killed are free again soon. Of all calls of a Model that wait here, one
-asks the database; it asks each second or so.
+In a runner, calls wait for their turn without a request. If runners share a database, a call then
+takes a place in it. The place is a lease, which is renewed while the call is being made. So the
+places of a runner that was killed are free again soon. Of all calls of a Model that wait in a
+runner, one asks the database, once in a second or so.
 """
 
 import asyncio
@@ -110,7 +110,7 @@ class ModelPlaces:
         try:
             await self._store.end_call(place.id)
         except StoreError as error:
-            logger.warning("a call's place is free only after its lease: %s", error)
+            logger.warning("the place of a call is not freed before its lease ends: %s", error)
         if (entry := self._models.get(place.model)) is not None:
             entry.left.set()
 

@@ -1,8 +1,7 @@
 """The limits of namespaces: the runner's settings, and annotations of a Namespace.
 
-Users of Wegent have no right to change Namespaces. So whoever may change one decides on its limits.
-An annotation that can't be read is no limit that anybody has decided on: calls are refused then,
-and not made without a limit.
+Users of Wegent have no right to change Namespaces, so only administrators can change a limit. If an
+annotation can't be read, calls are refused, and not made without a limit.
 """
 
 import time
@@ -41,7 +40,7 @@ class LimitReached(Exception):  # noqa: N818 - names the event
 
 @dataclass(frozen=True, slots=True)
 class NamespaceLimits:
-    """The limits of one namespace. None is no limit."""
+    """The limits of one namespace; None for no limit."""
 
     requests_per_minute: int | None = None
     tokens_per_day: int | None = None

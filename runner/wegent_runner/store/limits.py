@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from wegent_runner.store.engine import TIMEOUT_S
+from wegent_runner.store.engine import READING, TIMEOUT_S
 from wegent_runner.store.failures import StoreError, as_store_errors, no_answer
 from wegent_runner.store.limit_tables import ModelCall, NamespaceUsage
 
@@ -69,6 +69,7 @@ class LimitStore:
         failed: Callable[[StoreError], None] = lambda _: None,
     ) -> None:
         self._engine = engine
+        self._reader = engine.execution_options(**{READING: True})
         self._failed = failed
         self._limit_s = timeout_s + GRACE_S
         self._shared = engine.dialect.name == "postgresql"
@@ -186,7 +187,7 @@ class LimitStore:
         return await self._finish(self._usage_of(namespace))
 
     async def _usage_of(self, namespace: str) -> Usage:
-        async with self._engine.begin() as connection:
+        async with self._reader.connect() as connection:
             day = await self._now_us(connection) // DAY_US
             tokens = await connection.scalar(
                 select(NamespaceUsage.tokens).where(

@@ -120,31 +120,3 @@ async def test_a_shell_that_no_runner_serves_is_told_and_costs_no_write_more(
     await eventually(probe, within_s=20, what="the Task to be served")
     after = written(audit, namespace)
     assert sorted(after) == sorted([*once_each, "bots/b", "shells/s", "tasks/k", "teams/t"])
-
-
-async def test_a_mode_that_no_runner_serves_is_told_until_the_mode_changes(
-    api: Api, namespace: str
-) -> None:
-    await create(api, namespace, "ghosts", "models", "shells", "bots")
-    await api.create(
-        "teams", namespace, "t", {"bots": [{"name": "b"}], "collaborationMode": "route"}
-    )
-    await create(api, namespace, "tasks")
-    await settled(api, namespace, "tasks")
-    for plural, name, way in (("teams", "t", ""), ("tasks", "k", f"Team {namespace}/t: ")):
-        body = await api.get(plural, namespace, name)
-        assert body is not None
-        served = condition(body, "Served")
-        assert (served["status"], served["reason"]) == ("False", "ModeNotServed")
-        told = f"{way}spec.collaborationMode: no runner serves the mode route; choose"
-        assert told in served["message"]
-        assert condition(body, "Ready")["status"] == "True"
-    await api.merge("teams", namespace, "t", {"spec": {"collaborationMode": "solo"}})
-
-    async def probe() -> bool:
-        body = await api.get("tasks", namespace, "k")
-        assert body is not None
-        assert condition(body, "Served")["status"] == "True", condition(body, "Served")
-        return True
-
-    await eventually(probe, within_s=20, what="the Task to be served")

@@ -89,7 +89,8 @@ async def test_each_try_counts_in_the_budget(
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ('"' + "x" * 1_000_000 + '"', "at most 65536 are allowed"),
+        ('"' + "x" * 300_000 + '"', "at most 65536 are allowed"),
+        ('"' + "x" * 1_100_000 + '"', "longer than a run may be"),
         ("[" * 5000, "it has more than 64 levels"),
         ('{"reasons":"' + "x" * 60_000 + '","amount":1e999}', "is too large"),
     ],
@@ -124,20 +125,21 @@ async def test_a_schema_that_is_not_allowed_never_runs(
 ) -> None:
     await make_task(outputSchema={"type": "objct"})
 
-    async def told() -> None:
+    async def told() -> bool:
         task = await api.get("tasks", namespace, "t")
         assert task is not None
         conditions = {it["type"]: it for it in task["status"]["conditions"]}
         assert conditions["Ready"]["reason"] == "OutputSchemaInvalid", conditions
         assert conditions["Stalled"]["status"] == "True"
         assert 'spec.outputSchema.type: "objct"' in conditions["Ready"]["message"]
+        return True
 
     await eventually(told, within_s=20, what="the verdict")
     assert not provider.calls
 
 
 class Sum(BaseModel):
-    """A result, as a client has it."""
+    """The class that a client parses a result into."""
 
     reasons: str
     amount: int
@@ -198,7 +200,7 @@ async def test_calls_of_tools_count_in_the_budget(
     skill = {"description": "Adds.", "content": "Add them."}
     await api.create("skills", namespace, "adding", skill)
     await api.settled("skills", namespace, "adding")
-    adder = await make_bot("adder", skills=[{"name": "adding"}])
+    adder = await make_bot("adder", skillRefs=[{"name": "adding"}])
     provider.script = lambda _: calling(("load_skill", {"name": "adding"}))
     await make_task(botRef={"name": adder}, budget={"toolCalls": 3})
     status = (await ended())["status"]

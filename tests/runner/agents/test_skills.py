@@ -46,6 +46,7 @@ async def test_a_skill_is_loaded_when_the_llm_asks_for_it(
         "error": None,
         "approval_request_id": None,
         "bot": call["bot"],
+        "attempt": 1,
     }
 
 

@@ -84,7 +84,7 @@ def model(limit: int | None, uid: str = "uid") -> ModelPlan:
 
 
 @asynccontextmanager
-async def runner(
+async def started(
     url: str,
     *,
     max_wait_s: float = 60.0,

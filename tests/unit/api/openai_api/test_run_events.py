@@ -54,6 +54,49 @@ def test_the_opening_is_held_until_there_is_text() -> None:
     assert lasting.take(delta(9)) == [delta(9)]
 
 
+def commentary(kind: str, position: int, text: str = "") -> RunEvent:
+    content = [{"type": "output_text", "text": text}] if text else []
+    item = {"id": "msg_0", "phase": "commentary", "bot": "n/b", "content": content}
+    return RunEvent(kind, {"output_index": 3, "item": item}, f"2.{position}")
+
+
+OPENED = commentary("response.output_item.added", 2)
+CLOSED = commentary("response.output_item.done", 10, "Hmm.")
+
+
+def test_a_message_that_is_no_answer_is_reasoning_as_a_whole() -> None:
+    lasting = Lasting()
+    assert [lasting.take(it) for it in (OPENED, PART, delta(7, 2))] == [[], [], []]
+    added, last = lasting.take(CLOSED)
+    reasoning = {"id": "msg_0", "type": "reasoning", "bot": "n/b"}
+    summary = [{"type": "summary_text", "text": "Hmm."}]
+    assert added == RunEvent(
+        ADDED.type, {"output_index": 3, "item": {**reasoning, "summary": []}}, "2.9"
+    )
+    assert last == RunEvent(
+        CLOSED.type, {"output_index": 3, "item": {**reasoning, "summary": summary}}, "2.10"
+    )
+    assert lasting.take(delta(20, 2)) == [delta(20, 2)], "an answer follows"
+    assert Lasting(9).take(CLOSED) == [last], "the client left in between"
+
+
+def test_a_restart_within_reasoning_is_not_seen() -> None:
+    lasting = Lasting()
+    for event in (OPENED, PART, delta(7, 2)):
+        lasting.take(event)
+    assert lasting.take(restarted(1)) == []
+    assert len(lasting.take(CLOSED)) == 2
+
+
+def test_reasoning_is_no_text_of_an_answer() -> None:
+    output = Output()
+    output.take(CLOSED)
+    output.take(done(20, "Yes."))
+    ending = Ending.of({"phase": "Completed"}, output.items)
+    assert ending.text == "Yes."
+    assert [it.get("type") for it in ending.items] == ["reasoning", None]
+
+
 def test_a_restart_before_any_text_is_not_seen() -> None:
     lasting = Lasting()
     lasting.take(ADDED)

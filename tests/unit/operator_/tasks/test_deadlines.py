@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -322,7 +323,7 @@ def test_facts_of_a_task_that_nobody_has_looked_at() -> None:
 def test_facts_of_a_task_that_waits() -> None:
     asked = [{"id": "a", "message": "?"}, {"id": "b"}, {"id": "c"}]
     status = {"phase": "Waiting", "waitingFor": asked, "waitingSince": "2026-01-31T12:00:00Z"}
-    spec = {"answers": [{"id": "b"}, {"id": "earlier"}]}
+    spec: dict[str, Any] = {"answers": [{"id": "b"}, {"id": "earlier"}]}
     body = {"metadata": {}, "spec": spec, "status": status}
     assert task_progress_of(body).wait == Wait(START, timeout_s=7 * 24 * 3600, open=2)
     all_answered = {"waitTimeoutSeconds": 9, "answers": asked}
