@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -109,10 +110,10 @@ async def test_a_call_of_which_a_byte_comes_now_and_then(mcp: McpClient, wire: W
             await asyncio.sleep(0.05)
 
     wire.answers["tools/call"] = drip
-    result = await call(mcp, http_server(wire.url, timeout_s=1.0))
-    assert result.failed
-    (dripped,) = [rpc for rpc in wire.received if rpc.method == "tools/call"]
-    await asyncio.wait_for(dripped.closed.wait(), 2.0)
+    async with mcp.toolset([http_server(wire.url, timeout_s=1.0)]) as tools:
+        assert (await tool(tools, "echo").call({})).failed
+        (dripped,) = [rpc for rpc in wire.received if rpc.method == "tools/call"]
+        await asyncio.wait_for(dripped.closed.wait(), 2.0)
 
 
 @pytest.mark.parametrize("answer", [hang, begin_and_hang])
@@ -507,6 +508,24 @@ async def test_private_addresses_are_not_called(
         tools = await opened(mcp, http_server(url, transport=transport, timeout_s=5.0))
     (notice,) = tools.notices
     assert "is not a public address; the runner's setting egressAllow can allow it" in notice
+    assert wire.received == []
+
+
+async def test_the_checked_address_is_the_one_that_is_called(
+    wire: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is public at the check and loopback a moment later."""
+    answers = iter(["93.184.215.14"])
+
+    def rebinding(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
+        address = (next(answers, "127.0.0.1"), port)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    async with McpClient(HeldKeys(), EgressPolicy()) as mcp:
+        url = f"http://rebinding.example:{wire.port}/mcp"
+        for _ in range(2):
+            assert (await opened(mcp, http_server(url, timeout_s=1.0))).notices
     assert wire.received == []
 
 
