@@ -31,6 +31,7 @@ from wegent_api.openai_api import chat_routes, models_routes, responses_routes
 from wegent_api.openai_api.errors import OpenAIErrors, Refusal, on_refusal
 from wegent_api.openai_api.requests import CreateChatCompletion, CreateResponse
 from wegent_api.runs import routes as run_routes
+from wegent_api.runs.answer import NewAnswer
 from wegent_api.server import routes as server_routes
 from wegent_api.server.access_log import Observe
 from wegent_api.server.head_requests import HeadRequests
@@ -45,7 +46,7 @@ from wegent_kube.tracing import Tracing
 
 def bodies_and_answers() -> list[type[BaseModel]]:
     """Return the models of bodies and answers whose schemas FastAPI doesn't find itself."""
-    own = (MemberChange, ModelKeyChange, SecretHeaderChange, ApplyResults)
+    own = (MemberChange, ModelKeyChange, SecretHeaderChange, NewAnswer, ApplyResults)
     openai = (CreateResponse, CreateChatCompletion)
     return [*kinds_openapi.models(), *accounts_openapi.BODIES, *own, *openai]
 

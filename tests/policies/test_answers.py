@@ -225,7 +225,9 @@ def test_the_commands_of_the_documentation(kubectl: Kubectl, alice: Kubectl) -> 
     [shown, refused] = Page(Path(), section.split("\n### ")[0]).blocks("console")
     alice.run("create", "-f", "-", stdin=manifest("tidy-up", botRef={"name": "janitor"})).ok()
     asked = question(
-        message="May the Bot default/janitor call delete_branch?", arguments='{"name":"old"}'
+        "mcpr_1_2",
+        message="Bot default/janitor asks to call the tool delete_branch of the MCP server git with"
+        ' {"name": "old"}.',
     )
     ask(kubectl, "tidy-up", asked)
     for block in (shown, refused):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import Any, cast
 
@@ -15,9 +16,10 @@ from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.keys import Keys
 from wegent_runner.engine.model_stream import ModelCaller
 from wegent_runner.engine.model_test import MAX_TOKENS, ModelTester
-from wegent_runner.limits.limits import Unlimited
+from wegent_runner.limits.limits import Caller, LimitedCall, Unlimited
+from wegent_runner.plan.plan import ModelPlan
 from wegent_runner.telemetry.metrics import Metrics
-from wegent_runner.telemetry.observer import Observer
+from wegent_runner.telemetry.observer import Observer, stopwatch
 
 
 class Cluster:
@@ -100,6 +102,56 @@ async def test_the_fallbacks_are_not_called(
     result = await tester.test("ns", "m", "id")
     assert result is not None
     assert (result["error"]["reason"], len(provider.calls)) == ("ProviderError", 1)
+
+
+class Busy:
+    """Lets a call be made after some seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
+        self.calls: list[LimitedCall] = []
+        self.asked: list[Caller] = []
+
+    @asynccontextmanager
+    async def call(self, caller: Caller, _: ModelPlan) -> AsyncIterator[LimitedCall]:
+        self.asked.append(caller)
+        caller.waiting("waiting for a request: namespace ns may make 1 a minute")
+        await asyncio.sleep(self.wait_s)
+        self.calls.append(call := LimitedCall())
+        yield call
+
+
+@pytest.fixture
+def busy(tester: ModelTester, monkeypatch: pytest.MonkeyPatch) -> Busy:
+    limits = Busy(0.5)
+    monkeypatch.setattr(tester, "_limits", limits)
+    return limits
+
+
+async def test_the_call_counts_for_the_models_namespace_and_a_wait_is_not_its_time(
+    tester: ModelTester, busy: Busy
+) -> None:
+    elapsed_s = stopwatch()
+    result = await tester.test("ns", "m", "id")
+    assert result is not None
+    assert result["succeeded"]
+    assert result["totalMilliseconds"] <= (elapsed_s() - busy.wait_s) * 1000 + 1
+    [call] = busy.calls
+    assert call.tokens == 11
+    assert [caller.namespace for caller in busy.asked] == ["ns"]
+
+
+async def test_a_limit_that_takes_too_long_is_told(
+    tester: ModelTester, busy: Busy, provider: Provider
+) -> None:
+    busy.wait_s = 60
+    result = await tester.test("ns", "m", "id")
+    assert result is not None
+    assert result["error"] == {
+        "reason": "Throttled",
+        "message": "Model ns/m: waiting for a request: namespace ns may make 1 a minute",
+    }
+    assert not provider.calls
 
 
 async def test_no_such_model(tester: ModelTester, cluster: Cluster) -> None:

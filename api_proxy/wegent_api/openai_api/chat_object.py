@@ -10,7 +10,6 @@ from wegent_api.openai_api.ids import TaskId, model_of
 from wegent_api.openai_api.response_object import unix_time
 from wegent_api.openai_api.response_stream import RESTART
 from wegent_api.openai_api.run_events import (
-    ADDED,
     DELTA,
     ENDED,
     ERROR,
@@ -19,7 +18,6 @@ from wegent_api.openai_api.run_events import (
     Output,
     TextIsVoid,
     events_of,
-    is_commentary,
 )
 from wegent_api.openai_api.tasks import problem_of
 from wegent_crds.phases import Phase
@@ -65,7 +63,6 @@ async def chunks(task: dict[str, Any], frames: Frames, *, include_usage: bool) -
 
     yield chunk({"role": "assistant", "content": "", "refusal": None})
     lasting, output, item = Lasting(), Output(), None
-    hidden: set[str] = set()
     async with aclosing(frames):
         async for event in events_of(frames):
             if event.type == ERROR:
@@ -83,9 +80,7 @@ async def chunks(task: dict[str, Any], frames: Frames, *, include_usage: bool) -
                 yield _data({"error": _restarted()})
                 return
             for it in ready:
-                if it.type == ADDED and is_commentary(it.data["item"]):
-                    hidden.add(it.data["item"]["id"])
-                if it.type == DELTA and it.data["item_id"] not in hidden:
+                if it.type == DELTA:
                     before = BETWEEN_ITEMS if item not in {None, it.data["item_id"]} else ""
                     item = it.data["item_id"]
                     yield chunk({"content": before + it.data["delta"]})

@@ -170,20 +170,14 @@ class Ending:
 
     @property
     def text(self) -> str:
-        """All text for the user. What Bots of a Team write for each other is left out."""
-        said = (item for item in self.items if not is_commentary(item))
-        return "\n\n".join(text for item in said if (text := text_of(item)))
+        """All text for the user. Commentary is reasoning by now, which has none."""
+        return "\n\n".join(text for item in self.items if (text := text_of(item)))
 
     @property
     def truncated(self) -> bool:
         """True if the last text ends before its end."""
         texts = [item for item in self.items if item.get("type") == "message"]
         return bool(texts) and texts[-1].get("status") == "incomplete"
-
-
-def is_commentary(item: Mapping[str, Any]) -> bool:
-    """Return True if an item is a text that a Bot of a Team has written for another."""
-    return item.get("phase") == "commentary"
 
 
 def is_commentary(item: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -21,7 +21,7 @@ from wegent_api.http.errors import Problem, Unavailable
 from wegent_api.http.sse import Frames, frame
 from wegent_api.http.state import FromState
 from wegent_api.runs.blocks import END, Blocks, events_in
-from wegent_api.runs.waiting import TASKS, wait_for_change, waiting, waits
+from wegent_api.runs.waiting import TASKS, wait_for_change, waiting, waits, waits_for_people
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.runners import RETRY_AFTER_S, NotHere, Runners, former_life
 from wegent_api.upstream.watches import Watches
@@ -134,6 +134,14 @@ class Follower:
         return self._run(task, following)
 
     async def _wait(self, caller: Caller, task: dict[str, Any], following: "_Following") -> Frames:
+        attempts = (task.get("status") or {}).get("attempts")
+        if waits_for_people(task) and following.shown != attempts:
+            with suppress(LookAgain, NotHere, Unavailable):
+                relayed = self._relayed(task, following.blocks, {"waits": "1"})
+                async with aclosing(relayed) as so_far:
+                    async for whole in so_far:
+                        yield whole
+                following.shown = attempts
         if (told := waiting(task)) != following.told:
             following.told = told
             yield told
@@ -169,10 +177,13 @@ class Follower:
             following.pauses.reset()
         await following.pauses.wait()
 
-    async def _relayed(self, task: dict[str, Any], blocks: Blocks) -> Frames:
+    async def _relayed(
+        self, task: dict[str, Any], blocks: Blocks, more: Mapping[str, str] | None = None
+    ) -> Frames:
         """Yield a runner's frames until the runner ends them.
 
-        A Task that has ended is read from any runner that has its transcript.
+        A Task that has ended, or waits, is read from any runner that has its transcript. ``more``
+        are further parameters.
 
         Raises:
             LookAgain: it is time to check the caller's right.
@@ -187,7 +198,7 @@ class Follower:
         for address in self._runners.addresses((status.get("claim") or {}).get("holder")):
             try:
                 async with aclosing(
-                    self._read(address, path, former_life(task), blocks, until)
+                    self._read(address, path, {**former_life(task), **(more or {})}, blocks, until)
                 ) as chunks:
                     async for chunk in chunks:
                         yield chunk
@@ -218,12 +229,14 @@ class _Following:
         blocks: cuts the runners' streams into events.
         pauses: between attempts to find a run that has not ended.
         told: the last ``run.waiting``, since the run waits.
+        shown: number of the attempt whose items were all passed on, since it waits for people.
         ended: True once the last event is passed on.
     """
 
     blocks: Blocks
     pauses: Backoff = field(default_factory=lambda: Backoff(cap_s=LONGEST_PAUSE_S))
     told: bytes = b""
+    shown: int | None = None
     ended: bool = False
 
 

@@ -31,6 +31,11 @@ def waits(task: Mapping[str, Any]) -> bool:
     return phase in {Phase.PENDING, Phase.WAITING}
 
 
+def waits_for_people(task: Mapping[str, Any]) -> bool:
+    """Return True if the Task is Waiting."""
+    return (task.get("status") or {}).get("phase") == Phase.WAITING
+
+
 def open_questions(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the questions of a Waiting Task that have no answer yet."""
     answered = {answer["id"] for answer in task["spec"].get("answers") or ()}
@@ -41,7 +46,7 @@ def open_questions(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def waiting(task: dict[str, Any]) -> bytes:
     """Return the frame that says why the run has not begun, or for which answers it waits."""
     status = task.get("status") or {}
-    if status.get("phase") == Phase.WAITING:
+    if waits_for_people(task):
         told = {
             "type": "run.waiting",
             "ready": "True",

@@ -34,7 +34,7 @@ QuestionId = Annotated[
         min_length=1,
         max_length=128,
         pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_.:/]*$",
-        examples=["call_1"],
+        examples=["mcpr_1_2"],
     ),
 ]
 
@@ -66,8 +66,8 @@ class TaskDecision(Schema):
     id: QuestionId
     """Id of the question in status.waitingFor, at most 128 characters."""
     decision: Literal["approve", "deny", "reply"]
-    """Decision: approve permits the call or the next stage, deny refuses it, and reply gives the
-    Bot a text instead."""
+    """Decision: approve permits the call or the next stage, and deny refuses it. A reply gives the
+    Bot a text instead of the call's result, or gives it to the next stage of a pipeline."""
     text: Annotated[str, Field(min_length=1, max_length=ANSWER_MAX_CHARACTERS)] | None = None
     """Text for the Bot, 1 to 4,096 characters: the reason of a denial, or the reply. Required for a
     reply."""

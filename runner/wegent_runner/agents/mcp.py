@@ -25,6 +25,9 @@ from wegent_runner.engine.keys import Keys
 from wegent_runner.engine.tools import Tool, ToolOutput, ToolSpec
 from wegent_runner.plan.plan import McpServerPlan
 
+MAX_SERVERS: Final = 32
+"""Of one Bot: as many as two objects can name. A Ghost and its Skills could name 1,040, and a run
+opens all at once."""
 MAX_DECLARED_CHARACTERS: Final = 262_144
 """Size of all tools of a Bot together. They are a part of each call of the LLM."""
 MAX_NAMED: Final = 10
@@ -100,7 +103,8 @@ class McpClient:
             plans: The Bot's servers.
             reserved: Names of the runner's own tools.
         """
-        return McpToolset([self._server(plan) for plan in plans], reserved)
+        servers = [self._server(plan) for plan in plans[:MAX_SERVERS]]
+        return McpToolset(servers, reserved, plans[MAX_SERVERS:])
 
     def _server(self, plan: McpServerPlan) -> Server:
         headers = Headers(plan, self._keys)
@@ -133,9 +137,15 @@ class McpToolset:
         notices: What the transcript says of servers and tools that are left out.
     """
 
-    def __init__(self, servers: Sequence[Server], reserved: Collection[str]) -> None:
+    def __init__(
+        self,
+        servers: Sequence[Server],
+        reserved: Collection[str],
+        left_out: Sequence[McpServerPlan] = (),
+    ) -> None:
         self._servers = servers
         self._reserved = reserved
+        self._left_out = left_out
         self.tools: Sequence[Tool] = ()
         self.notices: Sequence[str] = ()
 
@@ -145,10 +155,11 @@ class McpToolset:
         Raises:
             RequiredServerDown: a required one is down.
         """
+        notices = _tell_left_out(self._left_out)
         opening = [asyncio.create_task(self._open(server)) for server in self._servers]
         try:
             listings = await asyncio.gather(*opening)
-            await self._offer(listings)
+            await self._offer(listings, notices)
         except BaseException:
             for task in opening:
                 task.cancel()
@@ -175,9 +186,8 @@ class McpToolset:
                 ) from None
             return f"MCP server {plan.name}: {fault}; its tools are missing"
 
-    async def _offer(self, listings: Sequence[Listing | str]) -> None:
-        """Set the tools and the notices."""
-        notices: list[str] = []
+    async def _offer(self, listings: Sequence[Listing | str], notices: list[str]) -> None:
+        """Set the tools, and add to the notices."""
         offered: list[_Offered] = []
         for server, listing in zip(self._servers, listings, strict=True):
             if isinstance(listing, str):
@@ -188,6 +198,25 @@ class McpToolset:
         names = names_of([(it.server.plan.name, it.tool.name) for it in kept], self._reserved)
         self.tools = [_tool(it, name) for it, name in zip(kept, names, strict=True)]
         self.notices = notices
+
+
+def _tell_left_out(plans: Sequence[McpServerPlan]) -> list[str]:
+    """Return a notice on the servers beyond ``MAX_SERVERS``, if there are any.
+
+    Raises:
+        RequiredServerDown: one of them is required.
+    """
+    if not plans:
+        return []
+    bound = f"a Bot has at most {MAX_SERVERS} MCP servers; use fewer Skills that bring servers"
+    for plan in plans:
+        if plan.required:
+            raise RequiredServerDown(
+                f"MCP server {plan.name}: {bound}; the run needs it (required: true)"
+            )
+    names = ", ".join(plan.name for plan in plans[:MAX_NAMED])
+    more = f" and {len(plans) - MAX_NAMED:,} more" if len(plans) > MAX_NAMED else ""
+    return [f"MCP servers {names}{more} are left out: {bound}"]
 
 
 async def _offered(server: Server, listing: Listing, notices: list[str]) -> list[_Offered]:

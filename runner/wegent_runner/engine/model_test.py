@@ -76,6 +76,7 @@ class ModelTester:
         try:
             async with asyncio.timeout(self._timeout_s), self._limits.call(caller, plan) as call:
                 waits.clear()
+                elapsed_s = stopwatch()  # of the call, without the wait for a limit
                 first_s, usage = await self._call(plan, request_id, elapsed_s)
                 call.used(usage)
         except TimeoutError:

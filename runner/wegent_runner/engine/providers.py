@@ -83,8 +83,8 @@ class FastStreamedResponse(OpenAIStreamedResponse):
     - ``_validate_response``: The library guards each chunk by a lock and a cancel scope, and gives
       way to all other tasks. Several tasks may read its streams at once; one reads ours.
     - ``_map_usage`` and ``_add_usage``: Nearly all chunks have no usage, and add zeros.
-    - ``_map_part_delta`` and ``_map_provider_details``: Most chunks have text and nothing else, such
-      as tool calls, reasons or fields beyond OpenAI's schema.
+    - ``_map_part_delta`` and ``_map_provider_details``: Most chunks have text and nothing else,
+      such as tool calls, reasons or fields beyond OpenAI's schema.
 
     Without sockets, a delta takes 43 µs from the provider's bytes to the run's log, instead of 89.
     """

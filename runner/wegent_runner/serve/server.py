@@ -147,8 +147,10 @@ class Server:
         uid = request.match_info["uid"]
         log = self._hub.get(uid)
         if log is None:
-            log = _log_of(await self._stored(request))
-            log = self._ended.setdefault((uid, log.attempt), log)
+            stored = await self._stored(request)
+            log = _log_of(stored, waits="waits" in request.query)
+            if not log.abandoned:
+                log = self._ended.setdefault((uid, log.attempt), log)
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
@@ -211,12 +213,21 @@ class Server:
         return transcript
 
 
-def _log_of(transcript: Transcript) -> RunLog:
-    """Return the log of a stored run. Without an outcome, it runs elsewhere or waits."""
-    if transcript.outcome is None:
-        raise web.HTTPConflict(text="the Task doesn't run here")
+def _log_of(transcript: Transcript, *, waits: bool) -> RunLog:
+    """Return the log of a stored run. Without an outcome, it runs elsewhere or waits.
+
+    Args:
+        transcript: The stored run.
+        waits: True if the Task waits for people, as the API proxy knows it. The log then ends
+            without ``run.ended``.
+    """
     log = RunLog(transcript.attempt, transcript.items)
-    log.close(dict(transcript.outcome))
+    if transcript.outcome is not None:
+        log.close(dict(transcript.outcome))
+    elif waits:
+        log.abandon()
+    else:
+        raise web.HTTPConflict(text="the Task doesn't run here")
     return log
 
 

@@ -27,7 +27,8 @@ def restarted(valid_until: int, attempt: int = 2) -> RunEvent:
 
 def done(position: int, text: str) -> RunEvent:
     item = {"id": "msg_0", "content": [{"type": "output_text", "text": text}]}
-    return RunEvent("response.output_item.done", {"item": item}, f"1.{position}")
+    data = {"output_index": position, "item": item}
+    return RunEvent("response.output_item.done", data, f"1.{position}")
 
 
 def test_blocks_are_read() -> None:

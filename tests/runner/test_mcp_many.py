@@ -1,0 +1,44 @@
+"""A Bot with more MCP servers than a run opens."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.mcp_servers import http_server, mcp_client
+from tests.support.mcp_wire import WireServer
+from wegent_runner.agents.mcp import MAX_SERVERS, McpClient, RequiredServerDown
+
+
+@pytest.fixture
+async def mcp() -> AsyncIterator[McpClient]:
+    async with mcp_client() as client:
+        yield client
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[WireServer]:
+    async with WireServer() as server:
+        yield server
+
+
+async def test_the_first_servers_are_opened_and_the_others_are_told(
+    mcp: McpClient, wire: WireServer
+) -> None:
+    plans = [http_server(wire.url, f"s{number}") for number in range(MAX_SERVERS + 12)]
+    async with mcp.toolset(plans) as tools:
+        assert {it.spec.server for it in tools.tools} == {f"s{it}" for it in range(MAX_SERVERS)}
+        (notice,) = tools.notices
+    assert wire.methods().count("initialize") == MAX_SERVERS
+    named = ", ".join(f"s{MAX_SERVERS + number}" for number in range(10))
+    assert notice == (
+        f"MCP servers {named} and 2 more are left out: a Bot has at most {MAX_SERVERS} MCP"
+        " servers; use fewer Skills that bring servers"
+    )
+
+
+async def test_a_run_fails_without_a_required_one(mcp: McpClient, wire: WireServer) -> None:
+    plans = [http_server(wire.url, f"s{number}") for number in range(MAX_SERVERS)]
+    with pytest.raises(RequiredServerDown, match=r"MCP server last: a Bot has at most"):
+        async with mcp.toolset([*plans, http_server(wire.url, "last", required=True)]):
+            pass
+    assert wire.received == []
