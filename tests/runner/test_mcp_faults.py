@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -109,10 +110,10 @@ async def test_a_call_of_which_a_byte_comes_now_and_then(mcp: McpClient, wire: W
             await asyncio.sleep(0.05)
 
     wire.answers["tools/call"] = drip
-    result = await call(mcp, http_server(wire.url, timeout_s=1.0))
-    assert result.failed
-    (dripped,) = [rpc for rpc in wire.received if rpc.method == "tools/call"]
-    await asyncio.wait_for(dripped.closed.wait(), 2.0)
+    async with mcp.toolset([http_server(wire.url, timeout_s=1.0)]) as tools:
+        assert (await tool(tools, "echo").call({})).failed
+        (dripped,) = [rpc for rpc in wire.received if rpc.method == "tools/call"]
+        await asyncio.wait_for(dripped.closed.wait(), 2.0)
 
 
 @pytest.mark.parametrize("answer", [hang, begin_and_hang])
@@ -161,8 +162,8 @@ async def test_killed_in_the_midst_of_a_call(mcp: McpClient) -> None:
         began = time.monotonic()
         result = await calling
         assert time.monotonic() - began < 3.0
-        assert result.failed
-        assert UNKNOWN in result.text
+        lost = f"MCP server it: the connection was lost; {UNKNOWN}"
+        assert result == ToolOutput(lost, failed=True) or "SSE stream ended" in result.text
         again = await tool(tools, "add").call({"a": 1, "b": 1})
         assert again.text == "MCP server it: can't connect to 127.0.0.1"
 
@@ -184,7 +185,7 @@ async def test_the_typescript_server_killed_in_the_midst_of_a_call(
             result = await calling
             assert time.monotonic() - began < 10.0
             assert result.failed, "it says that it may be repeated, and nobody listens"
-            assert "can't connect" in result.text
+            assert result.text.startswith("MCP server it: ")
 
 
 @pytest.mark.parametrize("transport", ["streamable-http", "sse"])
@@ -465,6 +466,23 @@ async def test_what_a_server_asks_for_is_refused(mcp: McpClient, wire: WireServe
     assert "GET" not in wire.methods(), "no stream is open for what the server asks for"
 
 
+async def test_a_flood_of_messages_ends_the_call(mcp: McpClient, wire: WireServer) -> None:
+    async def flood(rpc: Rpc) -> web.StreamResponse:
+        response = await events(rpc)
+        note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {}}
+        burst = f"data: {json.dumps(note)}\n\n".encode() * 1000
+        while True:
+            await response.write(burst)
+
+    wire.answers["tools/call"] = flood
+    result = await call(mcp, http_server(wire.url, timeout_s=20.0))
+    assert result == ToolOutput(
+        f"MCP server it: SSE stream ended without a response; {UNKNOWN}", failed=True
+    )
+    (flooded,) = [rpc for rpc in wire.received if rpc.method == "tools/call"]
+    await asyncio.wait_for(flooded.closed.wait(), 2.0)
+
+
 async def test_the_words_of_an_error_are_cut(mcp: McpClient, wire: WireServer) -> None:
     async def wordy(rpc: Rpc) -> web.StreamResponse:
         error = {"code": -32602, "message": "no\0 " + "x" * 100_000}
@@ -490,6 +508,24 @@ async def test_private_addresses_are_not_called(
         tools = await opened(mcp, http_server(url, transport=transport, timeout_s=5.0))
     (notice,) = tools.notices
     assert "is not a public address; the runner's setting egressAllow can allow it" in notice
+    assert wire.received == []
+
+
+async def test_the_checked_address_is_the_one_that_is_called(
+    wire: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is public at the check and loopback a moment later."""
+    answers = iter(["93.184.215.14"])
+
+    def rebinding(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
+        address = (next(answers, "127.0.0.1"), port)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    async with McpClient(HeldKeys(), EgressPolicy()) as mcp:
+        url = f"http://rebinding.example:{wire.port}/mcp"
+        for _ in range(2):
+            assert (await opened(mcp, http_server(url, timeout_s=1.0))).notices
     assert wire.received == []
 
 

@@ -95,17 +95,16 @@ async def test_a_command_that_ignores_its_end_is_killed(mcp: McpClient) -> None:
 
 
 async def test_a_command_dies_with_a_killed_runner(tmp_path: Path) -> None:
-    mark = tmp_path / "pids"
+    """It doesn't read its input, so that it would not notice by itself."""
+    mark = tmp_path / "pid"
     script = f"""
         import asyncio
-        from tests.runner.test_mcp import tool
         from tests.support.mcp_servers import mcp_client, stdio_server
 
         async def main():
-            async with mcp_client(stdio_permitted=True) as mcp:
-                async with mcp.toolset([stdio_server()]) as tools:
-                    await tool(tools, "forks").call({{"mark": {str(mark)!r}}})
-                    await asyncio.sleep(300)
+            it = stdio_server("sh", "-c", "echo $$ > {mark}; exec sleep 300", timeout_s=300.0)
+            async with mcp_client(stdio_permitted=True) as mcp, mcp.toolset([it]):
+                pass
 
         asyncio.run(main())
     """
@@ -116,14 +115,11 @@ async def test_a_command_dies_with_a_killed_runner(tmp_path: Path) -> None:
         text = await eventually(
             lambda: mark.read_text() if mark.exists() else "", within_s=60, what="a command"
         )
-        server, child = (int(pid) for pid in text.split())
+        assert is_alive(int(text))
+    finally:
         runner.kill()
         await runner.wait()
-        await eventually(lambda: not is_alive(server), within_s=2, what="the command has ended")
-    finally:
-        if runner.returncode is None:
-            runner.kill()
-    os.kill(child, signal.SIGKILL)  # a child of the command is not the kernel's concern
+    await eventually(lambda: not is_alive(int(text)), within_s=2, what="the command has ended")
 
 
 async def test_a_command_that_dies_is_started_again(mcp: McpClient, tmp_path: Path) -> None:

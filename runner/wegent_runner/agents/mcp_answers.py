@@ -11,10 +11,12 @@ from typing import Final, Self
 
 import httpx2
 
-from wegent_runner.agents.mcp_wire import MESSAGE_MAX_BYTES, Code, Ended, Fault
+from wegent_runner.agents.mcp_wire import MESSAGE_MAX_BYTES, Code, Ended, Fault, words_of
 
 LARGE_BYTES: Final = 1 << 20
 """Size from which on an answer counts as large."""
+MAX_LINES: Final = 10_000
+"""Lines of an event stream: some 3,000 events. Each costs the SDK a task, whatever it is."""
 MAX_LARGE: Final = 8
 """Large answers that a runner reads at the same time."""
 
@@ -74,6 +76,23 @@ async def whole_body(response: httpx2.Response, room: Room) -> bytes:
     return b"".join(pieces)
 
 
+class Lines:
+    """Counts the lines of an event stream."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Count the lines of a further chunk.
+
+        Raises:
+            httpx2.ReadError: there are too many.
+        """
+        self._count += chunk.count(b"\n") + chunk.count(b"\r")
+        if self._count > MAX_LINES:
+            raise httpx2.ReadError("the server sent too many events")
+
+
 class TimedEvents(httpx2.AsyncByteStream):
     """An event stream that ends at a point in time, also if bytes come now and then.
 
@@ -89,7 +108,7 @@ class TimedEvents(httpx2.AsyncByteStream):
         self._intake = Intake(room)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks = aiter(self._response.aiter_raw())
+        chunks, lines = aiter(self._response.aiter_raw()), Lines()
         while True:
             try:
                 async with asyncio.timeout_at(self._ends_at):
@@ -99,6 +118,7 @@ class TimedEvents(httpx2.AsyncByteStream):
                     await self._intake.add(len(chunk))
             except TimeoutError:
                 raise httpx2.ReadTimeout("the answer was not complete in time") from None
+            lines.add(chunk)
             yield chunk
 
     async def aclose(self) -> None:
@@ -115,11 +135,13 @@ class WatchedEvents(httpx2.AsyncByteStream):
         self._ended = ended
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        lines = Lines()
         try:
             async for chunk in self._response.aiter_raw():
+                lines.add(chunk)
                 yield chunk
         except httpx2.TransportError as error:
-            self._ended(str(error))
+            self._ended(words_of(error))
             raise
         self._ended("the server has closed the event stream")
 

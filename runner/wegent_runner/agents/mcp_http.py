@@ -28,6 +28,7 @@ from wegent_runner.agents.mcp_wire import (
     Ended,
     Fault,
     TransportStreams,
+    words_of,
 )
 from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
 
@@ -138,7 +139,7 @@ class _Bounded(httpx2.AsyncBaseTransport):
             host = request.url.host
             raise Fault(Code.CUT, f"{host} did not answer within {timeout_s:g} s") from None
         except httpx2.TransportError as error:
-            raise Fault(Code.CUT, str(error)) from error
+            raise Fault(Code.CUT, words_of(error)) from error
 
     async def _begin(self, request: httpx2.Request) -> httpx2.Response:
         request.headers["user-agent"] = USER_AGENT

@@ -11,13 +11,17 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator, SchemaError
+import jsonschema_rs
 
 SCHEMA_MAX_CHARACTERS: Final = 32_768
 """Size of one schema as JSON. It is a part of each call of the LLM."""
 COMBINATORS: Final = ("anyOf", "oneOf", "allOf")
 NOT_AT_THE_ROOT: Final = (*COMBINATORS, "not", "enum", "const", "if", "then", "else")
 """Keywords that OpenAI and Anthropic refuse at the root of a schema."""
+META: Final = jsonschema_rs.Draft202012Validator(
+    {"$ref": "https://json-schema.org/draft/2020-12/schema"}
+)
+"""The schema of schemas."""
 INVALID: Final = "its inputSchema is not a JSON Schema"
 KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """Form of an argument's name, as Anthropic demands it."""
@@ -56,9 +60,10 @@ def _parameters_of(text: str) -> tuple[Mapping[str, Any] | None, str]:
     """
     schema = json.loads(text)
     try:
-        Draft202012Validator.check_schema(schema)
+        if not META.is_valid(schema):
+            return None, INVALID
         mended: dict[str, Any] = _with_items(_flat(schema))
-    except (SchemaError, RecursionError, ValueError, TypeError, AttributeError):
+    except (RecursionError, ValueError, TypeError, AttributeError):
         return None, INVALID
     if not all(map(KEY.fullmatch, mended["properties"])):
         return None, "an argument's name has other characters than A-Z a-z 0-9 _ . -"

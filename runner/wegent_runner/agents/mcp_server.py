@@ -19,7 +19,7 @@ HEADERS_PAUSE_S: Final = 0.5
 HEADERS_S: Final = 10.0
 """Seconds to wait for Secrets that can't be read yet. The operator gives the right to read one
 shortly after a Ghost begins to refer to it."""
-UNKNOWN: Final = "whether the tool has done its work is not known"
+UNKNOWN: Final = "the tool may or may not have done its work"
 NOT_BEGUN: Final = frozenset({Code.NOT_SENT, Code.SESSION_LOST})
 
 

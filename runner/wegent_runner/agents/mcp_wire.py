@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager
 from enum import IntEnum
 from typing import Final
 
+import aiohttp
+import httpx2
 from mcp.client._transport import ReadStream, TransportStreams, WriteStream
 from mcp.shared.message import SessionMessage
 
@@ -23,6 +25,7 @@ __all__ = [
     "Reading",
     "TransportStreams",
     "Writing",
+    "words_of",
 ]
 
 MESSAGE_MAX_BYTES: Final = 16 << 20
@@ -58,3 +61,9 @@ class Fault(Exception):  # noqa: N818 - names the event
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def words_of(error: httpx2.TransportError) -> str:
+    """Return the cause of a failed connection in words: the guard's own, if it has refused."""
+    lost = isinstance(error.__cause__, aiohttp.ClientError)
+    return "the connection was lost" if lost else str(error)
