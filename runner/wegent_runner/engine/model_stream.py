@@ -222,12 +222,7 @@ class ModelCaller:
                 rest = redactor.feed(_refusal(answer)) + redactor.flush()
                 if rest := text.feed(rest) + text.flush():
                     yield rest
-                if not _has_ended(answer):
-                    raise cut_answer(plan.name)
-                if len(answer.tool_calls) > MAX_CALLS:
-                    raise too_many_calls(plan.name, MAX_CALLS)
-                if answer.finish_reason == "error":
-                    raise failed_answer(plan.name)
+                _check(answer, plan)
                 done = _done(answer, plan, key)
                 if self._conditions is not None:
                     await self._conditions.report(plan, USABLE, "the API key works again")
@@ -381,6 +376,20 @@ def _calls(answer: ModelResponse, key: str | None) -> tuple[CallRequest, ...]:
 def _written(arguments: str | dict[str, Any] | None) -> str:
     """Return the arguments of a call as the LLM wrote them. pydantic-ai replaces invalid JSON."""
     return arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+
+
+def _check(answer: ModelResponse, plan: ModelPlan) -> None:
+    """Check that an answer is whole, and of a bounded size.
+
+    Raises:
+        CallFailed: it is not.
+    """
+    if not _has_ended(answer):
+        raise cut_answer(plan.name)
+    if len(answer.tool_calls) > MAX_CALLS:
+        raise too_many_calls(plan.name, MAX_CALLS)
+    if answer.finish_reason == "error":
+        raise failed_answer(plan.name)
 
 
 def _has_ended(response: ModelResponse) -> bool:

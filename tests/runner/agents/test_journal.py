@@ -15,8 +15,8 @@ from wegent_runner.runs.items import (
 from wegent_runner.runs.log import RunLog
 
 
-def call_of(*, attempt: int = 1, repeatable: bool = False) -> ToolCall:
-    return ToolCall(0, attempt, 1, "{}", "s", "t", "c", repeatable)
+def call_of(*, attempt: int = 1, repeatable: bool = False, held: bool = False) -> ToolCall:
+    return ToolCall(0, attempt, 1, "{}", "s", "t", "c", repeatable, held)
 
 
 def asked(decision: Decision | None, attempt: int = 1) -> list[tuple[Question, Answer | None]]:
@@ -34,7 +34,10 @@ def asked(decision: Decision | None, attempt: int = 1) -> list[tuple[Question, A
         (call_of(attempt=1), False, "ask repeat"),
         (call_of(attempt=1, repeatable=True), False, "run"),
         # Without an approval it was never made.
-        (call_of(attempt=1), True, "ask approval"),
+        (call_of(attempt=1, held=True), True, "ask approval"),
+        (call_of(attempt=1, held=True), False, "run"),
+        # It needed none when it was begun.
+        (call_of(attempt=1), True, "ask repeat"),
         (call_of(attempt=1, repeatable=True), True, "ask approval"),
     ],
 )

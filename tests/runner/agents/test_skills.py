@@ -39,7 +39,7 @@ async def test_a_skill_is_loaded_when_the_llm_asks_for_it(
         "id": "mcp_1",
         "type": "mcp_call",
         "status": "completed",
-        "server_label": "skills",
+        "server_label": "wegent/skills",
         "name": "load_skill",
         "arguments": '{"name": "latin"}',
         "output": "Say 'salve'.",
