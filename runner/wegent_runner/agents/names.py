@@ -1,8 +1,12 @@
 """Names of Bots as LLMs are told them."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from wegent_runner.agents.mcp_names import names_of
+
+RESERVED: Final = ("load_skill", "read_skill_file")
+"""Names of the tools for Skills."""
 
 
 def tool_names(names: Sequence[str]) -> list[str]:
@@ -13,6 +17,3 @@ def tool_names(names: Sequence[str]) -> list[str]:
     """
     pairs = [name.partition("/") for name in names]
     return names_of([(namespace, name) for namespace, _, name in pairs], RESERVED)
-
-
-RESERVED = ("load_skill", "read_skill_file")

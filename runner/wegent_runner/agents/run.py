@@ -102,9 +102,7 @@ class Run:
             StoreError: the database failed.
         """
         self.unsaved += items
-        async with (
-            self._saving
-        ):  # one after the other, so that no item is stored before an older one
+        async with self._saving:  # no item is stored before an older one
             items, self.unsaved = tuple(self.unsaved), []
             try:
                 if items:
