@@ -49,6 +49,16 @@ def test_a_restart_is_shown() -> None:
             {"type": "run.waiting", "ready": "False", "reason": "RefNotReady", "message": "spec"},
             "waits: RefNotReady: spec",
         ),
+        (
+            {
+                "type": "run.waiting",
+                "ready": "True",
+                "reason": "WaitingForAnswer",
+                "message": "May it?",
+                "waitingFor": [{"id": "mcpr_1_2"}],
+            },
+            r"waits: WaitingForAnswer: May it\?",
+        ),
         ({"kind": "Status", "message": "not found"}, "not found"),
         (delta("Hel"), "the stream ended before the run"),
     ],
