@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +11,14 @@ from wegent_crds.former_tasks import former_uids
 from wegent_crds.output_schema import SchemaNotAllowed
 from wegent_crds.phases import Phase
 from wegent_kube import KubeError
+from wegent_runner.agents.journal import unanswered_calls, was_made
 from wegent_runner.agents.mcp import McpClient
 from wegent_runner.agents.modes import Denied, answer_of
 from wegent_runner.agents.run import Before, Run, Waits
 from wegent_runner.agents.structured import OutputSchema
 from wegent_runner.agents.team_run import TeamRun
 from wegent_runner.claims.claim import Claim, ClaimLost
-from wegent_runner.claims.outcome import GiveBack, Outcome
+from wegent_runner.claims.outcome import GiveBack, Outcome, possible
 from wegent_runner.claims.questions import Question
 from wegent_runner.engine.conversation import turns_of, turns_of_task
 from wegent_runner.engine.failures import CallFailed
@@ -27,7 +29,7 @@ from wegent_runner.limits.namespace_limits import LimitReached
 from wegent_runner.plan.answers import answers_of
 from wegent_runner.plan.plan import Plan
 from wegent_runner.runs.hub import Hub
-from wegent_runner.runs.items import Message, ToolResult
+from wegent_runner.runs.items import UNPLACED, Message, ToolResult
 from wegent_runner.runs.log import LogFull, RunLog
 from wegent_runner.runs.used import short_entries
 from wegent_runner.store.failures import Fenced, StoreError
@@ -100,7 +102,7 @@ class ChatEngine:
                 claim.ran = short_entries(records[-1].objects)
             return _outcome_of(stored, stored.outcome)
         run = self._run_of(claim, plan, log)
-        made = sum(isinstance(it, ToolResult) and it.status != "denied" for it in log.items)
+        made = sum(isinstance(it, ToolResult) and was_made(it) for it in log.items)
         run.meter.resume_tool_calls(made)
         try:
             if plan.previous is not None and stored.previous is None:
@@ -140,6 +142,7 @@ class ChatEngine:
         if outcome.phase is Phase.WAITING:
             await run.save()
         else:
+            _end_calls(run)
             await self._store.close(claim.uid, claim.attempt, _end_of(outcome), *run.unsaved)
         return outcome
 
@@ -187,13 +190,10 @@ class ChatEngine:
         except SchemaNotAllowed as error:
             return self._failed(run, "OutputSchemaInvalid", str(error))
         except Waits as waits:
-            return _waiting(run, waits)
+            return possible(_waiting(run, waits), run.claim.task)
         except Denied as error:
             return self._failed(run, "Denied", str(error))
         except (BudgetExceeded, CallFailed, LimitReached, LogFull) as error:
-            if _reason_of(error) == "KeyUnreadable":
-                told = f"{error}; waiting for another claim"
-                raise GiveBack("ApiServerUnavailable", told) from error
             told = str(error) or "the run is longer than a run may be"
             return self._failed(
                 run,
@@ -212,6 +212,14 @@ class ChatEngine:
             reason=reason,
             notices=tuple(run.notices),
         )
+
+
+def _end_calls(run: Run) -> None:
+    """Give each call that has no result one that says so."""
+    with suppress(LogFull):
+        for call in unanswered_calls(run.log.items):
+            told = "the run was stopped before the result came"
+            run.keep(run.log.add(ToolResult(*UNPLACED, told, call, "failed")))
 
 
 def _waiting(run: Run, waits: Waits) -> Outcome:

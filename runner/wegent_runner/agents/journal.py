@@ -4,13 +4,18 @@ A run may go on in another runner, after a kill or an answer of a person. So all
 Bot knows is read from the items that are stored.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from wegent_runner.engine.model_stream import Called, CallRequest
 from wegent_runner.runs.items import Answer, Item, Message, Question, ToolCall, ToolResult
 
+NAME_MAX_CHARACTERS: Final = 64
+NOT_CALLED: Final = "not called: "
+"""Beginning of the results of calls that were not made."""
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
 Next = Literal["run", "ask approval", "ask repeat", "deny", "wait"]
 
 
@@ -32,12 +37,25 @@ class Step:
         return [call for call, result in pairs if result is None]
 
     def told(self) -> Called:
-        """Return the step as the LLM is told it. All calls have results."""
+        """Return the step as the LLM is told it. All calls have results.
+
+        Providers differ in the ids and names that they take, and a fallback may have another
+        provider. So the ids are the runner's own.
+        """
+        text = self.message.text if self.message else ""
         return Called(
-            text=self.message.text if self.message else "",
-            calls=tuple(CallRequest(call.call_id, call.name, call.text) for call in self.calls),
+            text=text if text.strip() else "",
+            calls=tuple(
+                CallRequest(f"call_{call.index}", told_name(call.name), call.text)
+                for call in self.calls
+            ),
             results=tuple(result.text for result in self.results if result is not None),
         )
+
+
+def told_name(name: str) -> str:
+    """Return the name of a tool, which an LLM may have made up, as all providers take it."""
+    return _NOT_IN_NAMES.sub("_", name)[:NAME_MAX_CHARACTERS] or "_"
 
 
 def steps_of(items: Iterable[Item], thread: str) -> list[Step]:
@@ -97,9 +115,10 @@ def next_of(
         needs_approval: True if a person must approve the call.
     """
     if not asked:
-        if needs_approval:
-            return "ask approval"
-        return "run" if call.repeatable or call.attempt == attempt else "ask repeat"
+        begun = call.attempt != attempt and not call.held
+        if begun and not call.repeatable:
+            return "ask repeat"
+        return "ask approval" if needs_approval else "run"
     _, answer = asked[-1]
     if answer is None:
         return "wait"
@@ -108,13 +127,19 @@ def next_of(
     return "run" if call.repeatable or answer.attempt == attempt else "ask repeat"
 
 
-def open_questions(items: Iterable[Item]) -> Iterator[Question]:
-    """Yield the questions without an answer."""
-    items = list(items)
-    answered = {item.question.index for item in items if isinstance(item, Answer)}
+def unanswered_calls(items: Iterable[Item]) -> list[ToolCall]:
+    """Return the calls of all threads without a result."""
+    calls = {item.index: item for item in items if isinstance(item, ToolCall)}
     for item in items:
-        if isinstance(item, Question) and item.index not in answered:
-            yield item
+        if isinstance(item, ToolResult):
+            calls.pop(item.call.index, None)
+    return list(calls.values())
+
+
+def was_made(result: ToolResult) -> bool:
+    """Return True if the call of a result was made, or may have been."""
+    failed = result.status == "failed" and result.text.startswith(NOT_CALLED)
+    return bool(result.call.server) and result.status != "denied" and not failed
 
 
 def _same(one: ToolCall | None, other: ToolCall | None) -> bool:

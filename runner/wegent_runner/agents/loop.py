@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol, runtime_checkable
 
-from wegent_runner.agents.journal import Step, next_of, questions_of, steps_of
+from wegent_runner.agents.journal import NOT_CALLED, Step, next_of, questions_of, steps_of
 from wegent_runner.agents.model_calls import ModelCalls
 from wegent_runner.agents.run import Before, Run, Waits
 from wegent_runner.agents.structured import (
@@ -21,6 +21,7 @@ from wegent_runner.engine.model_stream import Called, CallRequest, Turn
 from wegent_runner.engine.tools import Tool, ToolOutput, shortened
 from wegent_runner.plan.plan import BotPlan
 from wegent_runner.runs.items import (
+    OWN_SERVERS,
     UNPLACED,
     Message,
     Question,
@@ -40,11 +41,18 @@ CALLS_AT_ONCE: Final = 16
 SHOWN_ARGUMENTS: Final = 1024
 """Characters of a call's arguments in a question. The transcript has them all."""
 NO_SERVER: Final = ""
+UNKNOWN: Final = (
+    "the runner stopped before the result came, so it is not known whether the call has had an"
+    " effect"
+)
 
 
 @runtime_checkable
 class WorkTool(Protocol):
     """A tool whose work has items of its own in the run: another Bot."""
+
+    def has_begun(self, call: ToolCall) -> bool:
+        """Return True if a part of the work of a call is stored."""
 
     async def work(self, call: ToolCall, arguments: Mapping[str, Any]) -> ToolOutput:
         """Do the work of a call. The part of it that is stored is not done again."""
@@ -169,8 +177,6 @@ class BotLoop:
             message: Message | None = await self._checked(text)
         else:
             message = voice.finish(status)
-        if self._final:
-            self._run.truncated = truncated
         if message is not None:
             self._run.keep(message)
             if self._is_wrong(message):  # its correction is the next call: this one is not repeated
@@ -186,9 +192,10 @@ class BotLoop:
                 *UNPLACED,
                 call.arguments,
                 tool.spec.server if tool else NO_SERVER,
-                call.name[:SHOWN_ARGUMENTS],
+                call.name,
                 call.id,
                 repeatable=tool is None or tool.spec.repeatable,
+                held=tool is not None and tool.spec.needs_approval,
                 bot=self._bot.name,
                 thread=self._thread,
                 step=step,
@@ -201,9 +208,12 @@ class BotLoop:
         Raises:
             Waits: people have to approve some of them. All others have been made.
         """
-        late = {call.index for call in step.calls[MAX_CALLS:]}
+        late = [call for call in step.calls[MAX_CALLS:] if call in step.open_calls]
+        told = f"{NOT_CALLED}at most {MAX_CALLS} calls may be made at once"
+        for call in late:
+            self._run.keep(self._run.log.add(ToolResult(*UNPLACED, told, call, "failed")))
         done = await asyncio.gather(
-            *(self._one(call, too_many=call.index in late) for call in step.open_calls),
+            *(self._one(call) for call in step.open_calls if call not in late),
             return_exceptions=True,
         )
         failures = [it for it in done if isinstance(it, BaseException)]
@@ -214,18 +224,19 @@ class BotLoop:
         if waits:
             raise Waits([question for it in waits for question in it.questions])
 
-    async def _one(self, call: ToolCall, *, too_many: bool) -> None:
+    async def _one(self, call: ToolCall) -> None:
         """Make one call, or ask people about it."""
         tool = self._tools.get(call.name)
-        if too_many:
-            told = f"not called: at most {MAX_CALLS} calls may be made at once"
-            await self._end(call, ToolOutput(told, failed=True))
-        elif tool is None:
+        if tool is not None and tool.spec.server == call.server:
+            await self._permitted(call, tool)
+            return
+        # A tool of this name may be another server's by now, and nobody has asked for that one.
+        if call.attempt != self._run.claim.attempt and not (call.repeatable or call.held):
+            told = f"{UNKNOWN}, and the tool is not there any more"
+        else:
             names = ", ".join(self._tools) or "none"
             told = f"there is no tool of this name; the tools are: {names}"
-            await self._end(call, ToolOutput(told, failed=True))
-        else:
-            await self._permitted(call, tool)
+        await self._end(call, ToolOutput(told, failed=True))
 
     async def _permitted(self, call: ToolCall, tool: Tool) -> None:
         asked = questions_of(self._run.log.items, call, self._thread)
@@ -240,8 +251,7 @@ class BotLoop:
                 await self._end(call, output)
             case "deny":
                 _, answer = asked[-1]
-                words = answer.text if answer is not None else ""
-                told = "a person has denied this call" + (f": {words}" if words else "")
+                told = denied(asked[-1][0], "" if answer is None else answer.text)
                 await self._end(call, ToolOutput(told, failed=True), denied=True)
             case "wait":
                 raise Waits([asked[-1][0]])
@@ -254,9 +264,11 @@ class BotLoop:
         try:
             arguments = json.loads(call.text or "{}")
         except (ValueError, RecursionError):
-            return ToolOutput("not called: the arguments are not valid JSON", failed=True)
+            return ToolOutput(f"{NOT_CALLED}the arguments are not valid JSON", failed=True)
         if not isinstance(arguments, dict):
-            return ToolOutput("not called: the arguments must be a JSON object", failed=True)
+            return ToolOutput(f"{NOT_CALLED}the arguments must be a JSON object", failed=True)
+        if isinstance(tool, WorkTool) and tool.has_begun(call):
+            return await tool.work(call, arguments)
         self._run.meter.begin_tool_call()
         self._run.observer.metrics.tool_calls.labels(server_label(tool.spec.server)).inc()
         if isinstance(tool, WorkTool):
@@ -278,6 +290,14 @@ class BotLoop:
         return question
 
 
+def denied(question: Question, words: str) -> str:
+    """Return what an LLM is told of a call that a person has denied."""
+    told = "a person has denied this call"
+    if question.kind == "repeat":
+        told = f"{UNKNOWN}; a person has denied calling the tool again"
+    return told + (f": {words}" if words else "")
+
+
 def asked_of(call: ToolCall, kind: QuestionKind) -> str:
     """Return the question about a call, in words."""
     server = f" of the MCP server {call.server}" if call.server else ""
@@ -292,4 +312,4 @@ def asked_of(call: ToolCall, kind: QuestionKind) -> str:
 
 def server_label(server: str) -> str:
     """Return the label of a metric: the runner's own tools by name, and ``mcp`` for all others."""
-    return server if server in {"skills", "team"} else "mcp"
+    return OWN_SERVERS.get(server, "mcp")

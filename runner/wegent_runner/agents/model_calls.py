@@ -8,6 +8,7 @@ from typing import Final
 
 from wegent_runner.agents.run import Before, Run
 from wegent_runner.agents.voice import Voice
+from wegent_runner.claims.outcome import GiveBack
 from wegent_runner.engine.conversation import left_out, shortened
 from wegent_runner.engine.failures import CallFailed, ContextExceeded, empty_answer
 from wegent_runner.engine.model_stream import Called, Done, ModelInput, OutputForm, Turn, Usage
@@ -66,7 +67,7 @@ class ModelCalls:
             CallFailed: all have failed; it is the failure of the last one.
             BudgetExceeded: a limit of the Task is reached.
             LimitReached: a limit of its namespace is reached.
-            GiveBack: the call has waited for a limit for too long.
+            GiveBack: the call has waited for a limit for too long, or the key can't be read now.
             LogFull: the answer is too long.
         """
         failure: CallFailed | None = None
@@ -85,6 +86,9 @@ class ModelCalls:
                 self._first = index
                 return done
         assert failure is not None  # noqa: S101 - a Bot has a Model
+        if failure.reason == "KeyUnreadable":
+            told = f"{failure}; waiting for another claim"
+            raise GiveBack("ApiServerUnavailable", told) from failure
         raise failure
 
     async def _call(

@@ -57,7 +57,7 @@ async def _pipeline(team: TeamRun) -> Message:
     for number, stage in enumerate(stages):
         prompt = prompt_of_stage(team.plan.prompt, stage, answers, remark)
         hears_before = number == 0 or stage.context in {"original", "all"}
-        thread = str(number)
+        thread = stage.bot.name
         message = await team.answer(
             stage.bot,
             thread,
@@ -67,12 +67,14 @@ async def _pipeline(team: TeamRun) -> Message:
         )
         answers.append(message)
         await team.run.save()
-        remark = await _confirmed(team, stage, thread) if stage.requires_confirmation else ""
+        remark = await _confirmed(team, stage, thread)
     return answers[-1]
 
 
 async def _confirmed(team: TeamRun, stage: MemberPlan, thread: str) -> str:
     """Wait for the confirmation of a stage, and return the words of the person.
+
+    A question that was asked counts also if the Team was changed since.
 
     Raises:
         Denied: the person has stopped the pipeline.
@@ -81,6 +83,8 @@ async def _confirmed(team: TeamRun, stage: MemberPlan, thread: str) -> str:
     run = team.run
     asked = questions_of(run.log.items, None, thread)
     if not asked:
+        if not stage.requires_confirmation:
+            return ""
         words = f"Bot {stage.bot.name} has finished its part. Approve to go on."
         question = run.log.add(
             Question(*UNPLACED, words, "confirmation", bot=stage.bot.name, thread=thread)
@@ -100,9 +104,8 @@ async def _route(team: TeamRun) -> Message:
     members = team.plan.members
     if len(members) == 0:
         return await _solo(team)
-    number = await routed(team)
-    member = members[number]
-    return await team.answer(member.bot, str(number + 1), team.plan.prompt, before=team.before)
+    member = members[await routed(team)]
+    return await team.answer(member.bot, member.bot.name, team.plan.prompt, before=team.before)
 
 
 async def _coordinate(team: TeamRun) -> Message:
@@ -119,12 +122,12 @@ async def _collaborate(team: TeamRun) -> Message:
     members = team.plan.members
     at_once = asyncio.Semaphore(AT_ONCE)
 
-    async def work(number: int, member: MemberPlan) -> Message | CallFailed:
+    async def work(member: MemberPlan) -> Message | CallFailed:
         async with at_once:
             try:
-                return await team.answer(
+                message = await team.answer(
                     member.bot,
-                    str(number + 1),
+                    member.bot.name,
                     team.plan.prompt,
                     before=team.before,
                     final=False,
@@ -133,11 +136,10 @@ async def _collaborate(team: TeamRun) -> Message:
             except CallFailed as error:
                 team.run.notice(f"Bot {member.bot.name} has failed: {error}")
                 return error
+            await team.run.save()
+            return message
 
-    done = await asyncio.gather(
-        *(work(number, member) for number, member in enumerate(members)), return_exceptions=True
-    )
-    await team.run.save()
+    done = await asyncio.gather(*(work(member) for member in members), return_exceptions=True)
     answers = _or_raise(done)
     failures = [it for it in answers if isinstance(it, CallFailed)]
     if members and len(failures) == len(members):

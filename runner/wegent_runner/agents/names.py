@@ -1,23 +1,18 @@
 """Names of Bots as LLMs are told them."""
 
-import re
 from collections.abc import Sequence
-from typing import Final
 
-NAME_MAX_CHARACTERS: Final = 64
-_NOT_ALLOWED: Final = re.compile(r"[^A-Za-z0-9_-]")
+from wegent_runner.agents.mcp_names import names_of
 
 
 def tool_names(names: Sequence[str]) -> list[str]:
-    """Return a unique name of 1 to 64 letters, digits, dashes and underscores for each name.
+    """Return a valid and unique name of a tool for each ``namespace/name`` of a Bot.
 
-    Args:
-        names: ``namespace/name`` of Bots.
+    The names of Bots are those that people know, so they come first. A Bot with a dot in its name,
+    or with the name of a Bot of another namespace, gets a longer one.
     """
-    given: list[str] = []
-    for number, name in enumerate(names):
-        plain = _NOT_ALLOWED.sub("_", name.rpartition("/")[2])[:NAME_MAX_CHARACTERS]
-        if plain in given:
-            plain = f"{plain[: NAME_MAX_CHARACTERS - 4]}_{number}"
-        given.append(plain)
-    return given
+    pairs = [name.partition("/") for name in names]
+    return names_of([(namespace, name) for namespace, _, name in pairs], RESERVED)
+
+
+RESERVED = ("load_skill", "read_skill_file")

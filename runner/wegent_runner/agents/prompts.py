@@ -21,7 +21,7 @@ def prompt_of_stage(prompt: str, stage: MemberPlan, answers: Sequence[Message], 
     said = f"A person remarks: {remark}" if remark else ""
     match stage.context:
         case "none":
-            parts = [stage.prompt]
+            parts = [stage.prompt, said]
         case "original":
             parts = [prompt, said]
         case "previous":

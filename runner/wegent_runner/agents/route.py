@@ -10,11 +10,10 @@ from wegent_runner.agents.names import tool_names
 from wegent_runner.agents.team_run import TeamRun
 from wegent_runner.agents.voice import Voice
 from wegent_runner.engine.failures import CallFailed
-from wegent_runner.engine.model_stream import Called, CallRequest, Turn
+from wegent_runner.engine.model_stream import Called, CallRequest, Done, Turn
 from wegent_runner.engine.tools import ToolSpec
-from wegent_runner.runs.items import MAIN, UNPLACED, Message, ToolCall, ToolResult
+from wegent_runner.runs.items import MAIN, TEAM_SERVER, UNPLACED, Message, ToolCall, ToolResult
 
-SERVER: Final = "team"
 HAND_OVER: Final = "hand_over"
 TRIES: Final = 2
 
@@ -30,15 +29,16 @@ async def routed(team: TeamRun) -> int:
     run, members = team.run, team.plan.members
     names = tool_names([member.bot.name for member in members])
     for step in steps_of(run.log.items, MAIN):
-        if step.calls and step.results[0] is not None:
-            return names.index(json.loads(step.calls[0].text)["member"])
+        chosen = picked_of([CallRequest("", it.name, it.text) for it in step.calls], "", names)
+        if chosen is not None and step.results[0] is not None:
+            return chosen
     spec = _hand_over(names, [member.about for member in members])
     calls = ModelCalls(run, team.plan.bot, team.before)
     messages: list[Turn | Called] = [Turn("user", team.plan.prompt)]
     for _ in range(TRIES):
         head = Message(*UNPLACED, "", bot=team.plan.bot.name, step=0, final=False)
         voice = Voice(run.log, head, live=False)
-        done = await calls.answer(voice, messages, [spec], must_call=True)
+        done = await _asked(calls, voice, messages, spec)
         message = voice.finish("completed")
         if message is not None:
             run.keep(message)
@@ -46,9 +46,23 @@ async def routed(team: TeamRun) -> int:
         if picked is not None:
             await _store(team, names[picked])
             return picked
+        if message is not None:
+            messages.append(Turn("assistant", message.text))
         messages.append(Turn("user", f"Call {HAND_OVER} with one of: {', '.join(names)}."))
     told = f"Bot {team.plan.bot.name} has picked no member of the Team"
     raise CallFailed("NoMemberPicked", told)
+
+
+async def _asked(
+    calls: ModelCalls, voice: Voice, messages: Sequence[Turn | Called], spec: ToolSpec
+) -> Done:
+    """Ask the leader for a call. Some servers refuse requests in which a call is required."""
+    try:
+        return await calls.answer(voice, messages, [spec], must_call=True)
+    except CallFailed as error:
+        if error.reason != "RequestRejected":
+            raise
+    return await calls.answer(voice, messages, [spec])
 
 
 def picked_of(calls: Sequence[CallRequest], text: str, names: Sequence[str]) -> int | None:
@@ -70,7 +84,7 @@ async def _store(team: TeamRun, name: str) -> None:
         ToolCall(
             *UNPLACED,
             json.dumps({"member": name}),
-            SERVER,
+            TEAM_SERVER,
             HAND_OVER,
             HAND_OVER,
             repeatable=True,
@@ -92,6 +106,6 @@ def _hand_over(names: Sequence[str], about: Sequence[str]) -> ToolSpec:
             "required": ["member"],
             "additionalProperties": False,
         },
-        SERVER,
+        TEAM_SERVER,
         repeatable=True,
     )

@@ -1,5 +1,6 @@
 """What the parts of one run share."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -61,7 +62,6 @@ class Run:
         call_s: Seconds that one call of a Model may take.
         chance: Returns a random number between two.
         notices: Remarks for the transcript, such as on turns that were left out.
-        truncated: True if the answer has reached the maximum of tokens.
         used: The objects that the attempt has used so far.
     """
 
@@ -77,10 +77,10 @@ class Run:
     call_s: float
     chance: Callable[[float, float], float]
     notices: list[str] = field(default_factory=list)
-    truncated: bool = False
     used: list[UsedObject] = field(default_factory=list)
     unsaved: list[Item] = field(default_factory=list)
     """Items that are stored with the next ones, or with the end of the run."""
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def limited_caller(self) -> Caller:
@@ -102,9 +102,16 @@ class Run:
             StoreError: the database failed.
         """
         self.unsaved += items
-        if self.unsaved:
+        async with (
+            self._saving
+        ):  # one after the other, so that no item is stored before an older one
             items, self.unsaved = tuple(self.unsaved), []
-            await self.store.add(self.claim.uid, *items)
+            try:
+                if items:
+                    await self.store.add(self.claim.uid, *items)
+            except BaseException:
+                self.unsaved = [*items, *self.unsaved]
+                raise
 
     async def use(self, model: ModelPlan) -> None:
         """Record that the attempt uses a Model that another one falls back to.

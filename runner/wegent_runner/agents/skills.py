@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from wegent_runner.engine.tools import Tool, ToolOutput, ToolSpec
 from wegent_runner.plan.plan import SkillPlan
-
-SERVER: Final = "skills"
+from wegent_runner.runs.items import SKILLS_SERVER
 
 
 def instructions_of(skills: Sequence[SkillPlan]) -> str:
@@ -44,7 +43,7 @@ class LoadSkill:
             "load_skill",
             "Returns the instructions of a skill.",
             _object(name=_one_of(self.skills, "Name of the skill.")),
-            SERVER,
+            SKILLS_SERVER,
             repeatable=True,
         )
 
@@ -74,7 +73,7 @@ class ReadSkillFile:
                 skill=_one_of(self.skills, "Name of the skill."),
                 path={"type": "string", "description": "Path of the file, as load_skill lists it."},
             ),
-            SERVER,
+            SKILLS_SERVER,
             repeatable=True,
         )
 

@@ -1,6 +1,6 @@
 """The text of one answer of an LLM, as it comes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wegent_runner.runs.items import Message, Status
 from wegent_runner.runs.log import LogFull, RunLog
@@ -22,7 +22,8 @@ class Voice:
     log: RunLog
     head: Message
     live: bool
-    _held: str = ""
+    _held: list[str] = field(default_factory=list)
+    _length: int = 0
 
     def append(self, piece: str) -> None:
         """Add text.
@@ -31,8 +32,9 @@ class Voice:
             LogFull: the run would exceed its maximum length.
         """
         if not self.live:
-            self._held += piece
-            if len(self._held) > self.log.room:
+            self._held.append(piece)
+            self._length += len(piece)
+            if self._length > self.log.room:
                 raise LogFull
             return
         if not self.log.is_writing:
@@ -42,19 +44,19 @@ class Voice:
 
     def discard(self) -> None:
         """Drop the text, because its call is made again."""
-        self._held = ""
+        self.taken()
         if self.live:
             self.log.discard()
 
     def taken(self) -> str:
         """Return the held text, which is not said."""
-        text, self._held = self._held, ""
+        text = "".join(self._held)
+        self._held, self._length = [], 0
         return text
 
     def finish(self, status: Status) -> Message | None:
         """Return the finished message; None without any text."""
         if self.live:
             return self.log.finish(status) if self.log.is_writing else None
-        if not self._held:
-            return None
-        return self.log.add(replace(self.head, text=self._held, status=status))
+        text = self.taken()
+        return self.log.add(replace(self.head, text=text, status=status)) if text else None

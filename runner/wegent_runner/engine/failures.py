@@ -78,6 +78,12 @@ def unexpected_tool_call(model: str, tool: str) -> CallFailed:
     return CallFailed("UnexpectedToolCall", f"Model {model}: {told}", retryable=True, max_tries=2)
 
 
+def too_many_calls(model: str, limit: int) -> CallFailed:
+    """Return the failure for an answer with more calls of tools than may be in one."""
+    told = f"the LLM called more than {limit} tools at once"
+    return CallFailed("TooManyCalls", f"Model {model}: {told}", retryable=True, max_tries=2)
+
+
 _CATEGORIES: Final = (
     (ai.ModelRateLimitError, "RateLimited", True, "the provider's rate limit is reached"),
     (ai.ModelQuotaExceededError, "QuotaExceeded", False, "the provider's quota is used up"),

@@ -36,6 +36,7 @@ from wegent_runner.engine.failures import (
     cut_answer,
     failed_answer,
     failure_of,
+    too_many_calls,
     unexpected_tool_call,
 )
 from wegent_runner.engine.key_condition import USABLE, KeyConditions, not_usable, refused
@@ -47,7 +48,10 @@ from wegent_runner.plan.plan import ModelPlan
 from wegent_runner.runs.text import StorableText, storable
 
 CONNECT_TIMEOUT_S: Final = 10.0
-MAX_CALL_ID_CHARACTERS: Final = 256
+MAX_CALLS: Final = 256
+"""Calls of tools in one answer. A longer one is refused whole."""
+MAX_NAME_CHARACTERS: Final = 128
+"""Length at which the name of a called tool is cut. Tools that exist have shorter ones."""
 MAX_TOKENS: Final = 10**9
 """Tokens that one call may be counted with. No context is longer."""
 KEY_FAULTS: Final = frozenset({Reason.KEY_NOT_USABLE.value, Reason.KEY_REFUSED.value})
@@ -68,7 +72,7 @@ class CallRequest:
     """A call of a tool that an LLM asks for.
 
     Attributes:
-        id: The provider's id of the call; unique in its answer.
+        id: The id of the call. Those of providers may be empty, or not unique.
         name: Name of the tool. It may be one that does not exist.
         arguments: JSON, as the LLM wrote it. It may be invalid.
     """
@@ -220,6 +224,8 @@ class ModelCaller:
                     yield rest
                 if not _has_ended(answer):
                     raise cut_answer(plan.name)
+                if len(answer.tool_calls) > MAX_CALLS:
+                    raise too_many_calls(plan.name, MAX_CALLS)
                 if answer.finish_reason == "error":
                     raise failed_answer(plan.name)
                 done = _done(answer, plan, key)
@@ -361,18 +367,15 @@ def _called(step: Called, instructions: str) -> list[ModelMessage]:
 
 
 def _calls(answer: ModelResponse, key: str | None) -> tuple[CallRequest, ...]:
-    """Return the calls of an answer. Ids that are missing, or not unique, are replaced."""
-    calls: dict[str, CallRequest] = {}
-    for number, part in enumerate(answer.tool_calls):
-        call_id = part.tool_call_id
-        if not call_id or call_id in calls or len(call_id) > MAX_CALL_ID_CHARACTERS:
-            call_id = f"call_{number}"
-        calls[call_id] = CallRequest(
-            struck(storable(call_id), key),
-            struck(storable(part.tool_name), key),
+    """Return the calls of an answer."""
+    return tuple(
+        CallRequest(
+            part.tool_call_id,
+            struck(storable(part.tool_name), key)[:MAX_NAME_CHARACTERS],
             struck(storable(_written(part.args)), key),
         )
-    return tuple(calls.values())
+        for part in answer.tool_calls
+    )
 
 
 def _written(arguments: str | dict[str, Any] | None) -> str:

@@ -15,7 +15,7 @@ class ToolSpec:
     Attributes:
         name: 1 to 64 letters, digits, dashes and underscores; unique among the tools of a Bot.
         parameters: JSON Schema of the arguments, which is an object.
-        server: Name of the MCP server; ``skills`` and ``team`` are the runner's own.
+        server: Name of the MCP server; see ``OWN_SERVERS`` for the runner's own.
         repeatable: True if a second call does no harm.
         needs_approval: True if a person must approve each call.
     """

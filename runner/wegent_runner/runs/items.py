@@ -11,7 +11,7 @@ character, and deltas can be merged or split, without a table of what was sent. 
 stored item are those that it had while it was streamed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
@@ -23,6 +23,10 @@ AFTER_TEXT: Final = 3
 """Events of a message after its last delta."""
 ADDED: Final = "response.output_item.added"
 DONE: Final = "response.output_item.done"
+TEAM_SERVER: Final = "wegent/team"
+SKILLS_SERVER: Final = "wegent/skills"
+OWN_SERVERS: Final[Mapping[str, str]] = {TEAM_SERVER: "team", SKILLS_SERVER: "skills"}
+"""Servers of the runner's own tools, with their short names. No MCP server can have such a name."""
 EVENTS: Final = 2
 """Events of each item that is not a message."""
 MAIN: Final = "0"
@@ -95,10 +99,11 @@ class ToolCall:
 
     Attributes:
         text: The arguments, as JSON.
-        server: Name of the MCP server; ``skills`` and ``team`` are the runner's own.
+        server: Name of the MCP server; see ``OWN_SERVERS`` for the runner's own.
         name: Name of the tool, as the LLM has it.
         call_id: The provider's id of the call.
         repeatable: True if a second call does no harm.
+        held: True if a person has to approve the call first.
 
     The others are those of a message.
     """
@@ -111,6 +116,7 @@ class ToolCall:
     name: str
     call_id: str
     repeatable: bool = False
+    held: bool = False
     bot: str = ""
     thread: str = MAIN
     step: int = 0
@@ -307,7 +313,7 @@ def output_item(item: Message | ToolCall | Question | Answer) -> dict[str, Any]:
             return {
                 "id": item.id,
                 "type": "mcp_approval_request",
-                "server_label": item.call.server if item.call else "team",
+                "server_label": item.call.server if item.call else TEAM_SERVER,
                 "name": item.call.name if item.call else "go_on",
                 "arguments": item.call.text if item.call else "{}",
                 "kind": item.kind,

@@ -216,7 +216,7 @@ class RunLog:
             raise RuntimeError("a message is being written")
         return replace(
             item,
-            index=len(self._items),
+            index=self._items[-1].index + 1 if self._items else 0,
             attempt=self.attempt,
             start=self._tail,
             place=item.call.place if isinstance(item, ToolResult) else self._places,

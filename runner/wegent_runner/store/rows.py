@@ -41,7 +41,9 @@ def items_of(rows: Iterable[Any]) -> tuple[Item, ...]:
     """Return the items of a Task's rows, which are in order."""
     items: dict[int, Item] = {}
     for row in rows:
-        items[row.number] = _item(row, json.loads(row.data) if row.data else {}, items)
+        item = _item(row, json.loads(row.data) if row.data else {}, items)
+        if item is not None:
+            items[row.number] = item
     return tuple(items.values())
 
 
@@ -60,6 +62,7 @@ def _data(item: Item) -> dict[str, Any]:
                 "name": item.name,
                 "call_id": item.call_id,
                 "repeatable": item.repeatable,
+                "held": item.held,
                 "thread": item.thread,
                 "step": item.step,
             }
@@ -73,7 +76,11 @@ def _data(item: Item) -> dict[str, Any]:
     return more if item.place is None else {**more, "place": item.place}
 
 
-def _item(row: Any, data: dict[str, Any], items: Mapping[int, Item]) -> Item:
+def _item(row: Any, data: dict[str, Any], items: Mapping[int, Item]) -> Item | None:
+    """Return the item of a row; None if the item that it belongs to is missing."""
+    owner = data.get("question" if row.kind == "answer" else "call")
+    if owner is not None and owner not in items:
+        return None
     head = (row.number, row.attempt, row.start, row.text)
     match row.kind:
         case "call":

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -239,7 +239,7 @@ class TranscriptStore:
         """
         async with self._write() as connection:
             await _hold_fence(connection, uid, items[0].attempt)
-            await _insert(connection, uid, items)
+            await self._insert(connection, uid, items)
 
     @_to_its_end
     async def close(
@@ -258,7 +258,7 @@ class TranscriptStore:
         async with self._write() as connection:
             await _hold_fence(connection, uid, attempt)
             if items:
-                await _insert(connection, uid, items)
+                await self._insert(connection, uid, items)
             await connection.execute(
                 update(Run).where(Run.uid == uid).values(outcome=json.dumps(outcome))
             )
@@ -428,6 +428,11 @@ class TranscriptStore:
         await self.open(uid, 1, namespace="", name="", prompt=" " * PROBE_CHARACTERS)
         await self.delete([uid])
 
+    async def _insert(self, connection: AsyncConnection, uid: str, items: Sequence[Item]) -> None:
+        """Insert items. One that is there has been written by a call that had no answer."""
+        new = self._dialect.insert(Row).on_conflict_do_nothing()
+        await connection.execute(new, [row_of(uid, item) for item in items])
+
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
         async with self._watched(), self._in_turn(), self._engine.begin() as connection:
@@ -476,10 +481,6 @@ async def _hold_fence(connection: AsyncConnection, uid: str, attempt: int) -> No
     )
     if not held.rowcount:
         raise Fenced(f"attempt {attempt} is over: another has begun, or the Task is deleted")
-
-
-async def _insert(connection: AsyncConnection, uid: str, items: Sequence[Item]) -> None:
-    await connection.execute(insert(Row), [row_of(uid, item) for item in items])
 
 
 async def _transcript(connection: AsyncConnection, uid: str) -> Transcript | None:
