@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wegent_crds.kinds.account import EMAIL
+from wegent_crds.kinds.task_status import SHORT_HASH
 from wegent_crds.schema.fields import DNS_LABEL, DNS_SUBDOMAIN, LABEL_KEY, LABEL_NAME, MONEY
 
 NO_FIELD: Final = "<nil>"
@@ -37,6 +38,8 @@ WORDS: Final[Mapping[str, str]] = {
     " beginning and ending with a letter or digit, or empty",
     r"^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$": "must be lower case letters, digits, '-', '_' and '.',"
     " beginning and ending with a letter or digit",
+    SHORT_HASH: "must be hexadecimal digits in lower case",
+    r"^[0-9a-f]{64}$": "must be a SHA-256 hash: 64 hexadecimal digits in lower case",
     r"^[0-9]{1,18}\.[0-9]{1,18}$": "must be the id of an event, such as 1.8",
     r"^[-._a-zA-Z0-9]+$": "must be letters, digits, '-', '_' and '.'",
     r"^[A-Za-z0-9][-A-Za-z0-9._:/@]*$": "must be an image name: letters, digits and '-._:/@',"

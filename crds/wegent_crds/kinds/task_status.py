@@ -29,6 +29,7 @@ RAN_MAX_OBJECTS: Final = 256
 SHORT_HASH_CHARACTERS: Final = 12
 """Enough to tell versions of an object apart by eye, as Git and ReplicaSets do. The transcript has
 the whole hash."""
+SHORT_HASH: Final = r"^[0-9a-f]*$"
 
 NEXT: Final = {phase: after for phase, after in TRANSITIONS.items() if after}
 HOLDER: Final = r"^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$"
@@ -89,7 +90,13 @@ class RanObject(Schema):
     generation: Generation
     """The metadata.generation of the object that was used."""
     hash: Annotated[
-        str, Field(pattern=rf"^[0-9a-f]{{{SHORT_HASH_CHARACTERS}}}$", examples=["9f86d081884c"])
+        str,
+        Field(
+            min_length=SHORT_HASH_CHARACTERS,
+            max_length=SHORT_HASH_CHARACTERS,
+            pattern=SHORT_HASH,
+            examples=["9f86d081884c"],
+        ),
     ]
     """First 12 hexadecimal digits of the SHA-256 hash of the object's spec as sorted JSON. The
     transcript has the whole hash."""

@@ -161,9 +161,9 @@ def lean(tombstone: Mapping[str, Any]) -> dict[str, Any]:
     """Return a smaller Tombstone, for an object whose size reaches etcd's limit by itself.
 
     It omits the managedFields, the ownerReferences, which are not restored anyway, and a status
-    that the operator writes again. A Task's status stays, with shorter messages, because it
-    contains the result of the work. With the limits on metadata (the policy wegent-bounds), each
-    object that could be stored then fits.
+    that the operator writes again. A Task's status stays, because it contains the result of the
+    work, with shorter messages and without ``ran``, which the transcript has too. With the limits
+    on metadata (the policy wegent-bounds), each object that could be stored then fits.
     """
     kept = tombstone["spec"]["object"]
     smaller = {
@@ -177,7 +177,7 @@ def lean(tombstone: Mapping[str, Any]) -> dict[str, Any]:
     status = smaller.pop("status", None)
     if tombstone["spec"]["kind"] == TASK.kind and isinstance(status, Mapping):
         smaller["status"] = {
-            **status,
+            **{field: value for field, value in status.items() if field != "ran"},
             "conditions": [
                 {**it, "message": it.get("message", "")[:LEAN_MESSAGE]}
                 for it in status.get("conditions") or ()

@@ -21,6 +21,8 @@ OWN_DUMPS = {
     ("kube/wegent_kube/encoding.py", "_compact"),
     ("kube/wegent_kube/encoding.py", "encode_json"),
     ("crds/wegent_crds/schema/extensions.py", "keyword"),  # a CEL string in a schema
+    ("crds/wegent_crds/output_schema.py", "_check_size"),  # a size
+    ("crds/wegent_crds/output_schema.py", "_fault"),  # a value in a message
     ("api_proxy/wegent_api/http/bodies.py", "parse"),  # finds lone surrogates, sends nothing
     ("api_proxy/wegent_api/http/bodies.py", "_unique"),  # a key in a message
     ("api_proxy/wegent_api/http/yaml.py", "_key"),  # a key in a message

@@ -22,6 +22,7 @@ OPERATIONS = [
 ]
 VERBS = (
     *(
+        "answer",
         "apply",
         "cancel",
         "change",

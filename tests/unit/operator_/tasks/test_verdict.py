@@ -11,7 +11,8 @@ from wegent_operator.state.objects import TaskState
 from wegent_operator.tasks.verdict import verdict
 
 BAD: dict[str, Any] = {"type": "objct"}
-BOT = state("Bot", "b")
+BOT = state("Bot", "b", {"modelRef": {"name": "m"}})
+MODEL = state("Model", "m")
 
 
 def task(schema: Any, **more: Any) -> TaskState:
@@ -22,6 +23,7 @@ def task(schema: Any, **more: Any) -> TaskState:
 def view() -> Cache:
     cache = Cache()
     cache.put(BOT)
+    cache.put(MODEL)
     return cache
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.crds.largest import largest_body, stored_size
 from tests.support.policy_files import metadata_bounds
 from tests.unit.objects import body
-from wegent_crds.kinds.task_status import RESULT_MAX_CHARACTERS
+from wegent_crds.kinds.task_status import RAN_MAX_OBJECTS, RESULT_MAX_CHARACTERS
 from wegent_crds.registry import BY_KIND, BY_PLURAL, KINDS
 from wegent_crds.well_known import RESTORED_FROM, STORED_IN, TOMBSTONE_OF, TRASH_FINALIZER
 from wegent_operator.trash.field_managers import given_back
@@ -102,7 +102,8 @@ def test_a_lean_tombstone_of_all_that_the_bounds_let_by_fits(plural: str) -> Non
         {"type": f"Type{number}", "status": "True", "reason": "R" * 1024, "message": "<" * 32768}
         for number in range(8)
     ]
-    work = {"result": "<" * RESULT_MAX_CHARACTERS, "message": "<" * 4096}
+    ran = [{"name": "n" * 253, "namespace": "n" * 63}] * RAN_MAX_OBJECTS
+    work = {"result": "<" * RESULT_MAX_CHARACTERS, "message": "<" * 4096, "ran": ran}
     made["status"] = {"conditions": conditions, **(work if plural == "tasks" else {})}
     found = lean(tombstone_of(kind, made, NOW, timedelta(days=30)))
     assert stored_size(found) < ETCD_MAX_BYTES - SPARE_BYTES
