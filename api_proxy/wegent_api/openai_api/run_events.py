@@ -186,9 +186,9 @@ def is_commentary(item: Mapping[str, Any]) -> bool:
 
 
 def public_item(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an item of a run in the form for clients."""
+    """Return an item of a run in the form for clients, without the attempt of a transcript."""
     if not is_commentary(item):
-        return item
+        return {name: value for name, value in item.items() if name != "attempt"}
     author = {"bot": item["bot"]} if "bot" in item else {}
     summary = [{"type": "summary_text", "text": text_of(item)}]
     return {"id": item["id"], "type": "reasoning", "summary": summary, **author}

@@ -98,6 +98,14 @@ def test_reasoning_is_no_text_of_an_answer() -> None:
     assert [it.get("type") for it in ending.items] == ["reasoning", None]
 
 
+def test_an_item_is_the_same_in_a_transcript_and_in_a_stream() -> None:
+    output = Output()
+    output.take(done(20, "Yes."))
+    stored = [{**item, "attempt": 1} for item in output.items]
+    told = {"phase": "Completed"}
+    assert Ending.of(told, stored) == Ending.of(told, output.items)
+
+
 def test_a_restart_before_any_text_is_not_seen() -> None:
     lasting = Lasting()
     lasting.take(ADDED)
