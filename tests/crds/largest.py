@@ -28,10 +28,10 @@ def largest_body(plural: str) -> dict[str, Any]:
         # Prompt, instructions and history together have at most 131,072 characters.
         spec["instructions"] = ESCAPED
         spec["history"] = [{"role": "assistant", "content": ESCAPED}] * 256
-        spec["prompt"] = ESCAPED * (131072 - 1 - 256)
-        # The texts of all answers together have at most 16,384 characters.
-        for answer in spec["answers"]:
-            answer["text"] = ESCAPED * 256
+        # So have they with the answers, of which each counts 32 more.
+        answer = {"decision": "approve", "text": ESCAPED, "by": ESCAPED * 384}
+        spec["answers"] = [{"id": f"{number:0>128}", **answer} for number in range(64)]
+        spec["prompt"] = ESCAPED * (131072 - 1 - 256 - 64 * (1 + 384 + 32))
     return body(plural, spec, name="largest")
 
 

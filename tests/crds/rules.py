@@ -72,7 +72,10 @@ TEXTS = "prompt, instructions and history together may have at most 131072 chara
 ONE_REF = "exactly one of teamRef and botRef is required"
 ITSELF = "previousTaskRef must not name the Task itself"
 REPLY = "text is required for the decision reply"
-ANSWER_TEXTS = "the texts of all answers together may have at most 16384 characters"
+ANSWER_TEXTS = (
+    "prompt, instructions, history and answers together may have at most 131072 characters; each"
+    " answer counts 32 more"
+)
 ABOVE_ZERO = "must be greater than 0"
 ACCOUNT_NAME = (
     "an Account's name must be a DNS-1123 label (lower case letters, digits and dashes)"
@@ -96,9 +99,10 @@ def _granted(*namespaces: str) -> dict[str, Any]:
     return {"namespaces": [{"name": name, "role": "viewer"} for name in namespaces]}
 
 
-def _answers(count: int) -> dict[str, Any]:
-    text = {"decision": "deny", "text": "t" * 4096}
-    return {"answers": [{"id": f"call_{number}", **text} for number in range(count)]}
+def _answers(prompt: int) -> dict[str, Any]:
+    text = {"decision": "deny", "text": "t" * 4000, "by": "b" * 36}
+    answers = [{"id": f"call_{number}", **text} for number in range(4)]
+    return {"prompt": "p" * prompt, "answers": answers}
 
 
 CEL_RULES = [
@@ -348,7 +352,7 @@ CEL_RULES = [
         {"answers": [{"id": "a", "decision": "reply"}]},
         {"answers": [{"id": "a", "decision": "reply", "text": "Both."}]},
     ),
-    RuleCase("tasks", ANSWER_TEXTS, _answers(5), _answers(4)),
+    RuleCase("tasks", ANSWER_TEXTS, _answers(131072 - 4 * 4068 + 1), _answers(131072 - 4 * 4068)),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "a" * 51, "a" * 50),
     RuleCase("accounts", ACCOUNT_NAME, {}, {}, "ada.lovelace", "ada-lovelace"),
     RuleCase("accounts", RESERVED, {}, {}, "accounts", "account"),

@@ -151,7 +151,6 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "outputSchema": {"type": "object", "properties": {"answer": {"const": None}}},
             "timeoutSeconds": 60,
             "waitTimeoutSeconds": 60,
-            "answers": [{"id": "call_1", "decision": "reply", "text": "Both.", "by": "ada"}],
             "ttlSecondsAfterFinished": 60,
         },
         {"botRef": _REFERENCE, "prompt": "Do it."},
@@ -160,6 +159,7 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "botRef": _REFERENCE,
             "prompt": "Do it.",
             "instructions": "Be brief.",
+            "answers": [{"id": "call_1", "decision": "reply", "text": "Both.", "by": "ada"}],
             "history": [
                 {"role": "user", "content": "Who?"},
                 {"role": "assistant", "content": "I."},

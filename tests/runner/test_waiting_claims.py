@@ -8,12 +8,13 @@ from tests.runner.one_task import OneTask, pending
 from tests.runner.test_claim import LEASE_S, now_s
 from tests.runner.test_worker import Bench
 from tests.support.virtual_time import in_virtual_time
+from wegent_crds.kinds.task import TaskSpec
 from wegent_crds.kinds.task_questions import ANSWERS_MAX, QUESTIONS_MAX
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.phases import Phase
 from wegent_runner.claims.claim import Claim
 from wegent_runner.claims.outcome import Outcome
-from wegent_runner.claims.questions import Question, questions_status
+from wegent_runner.claims.questions import Question, questions_status, room_of
 from wegent_runner.plan.answers import Answer, answers_of
 
 QUESTION = Question("call_1", "approval", "ns/bot", "May the Bot delete it?", "delete", "{}")
@@ -83,6 +84,31 @@ async def test_a_task_that_asks_for_ever_fails_with_the_reason() -> None:
     assert "64 answers and 1 more questions" in api.status["message"]
     assert api.status["usage"] == {"modelRequests": 3}
     assert "completionTime" in api.status
+
+
+@pytest.mark.parametrize(("left", "phase"), [(416, Phase.WAITING), (415, Phase.FAILED)])
+@in_virtual_time
+async def test_a_task_whose_prompt_leaves_no_room_for_an_answer_fails(
+    left: int, phase: Phase
+) -> None:
+    api = OneTask(pending(prompt="p" * (131072 - 1 - left), instructions="i"))
+    outcome = await ends(api, Outcome.waiting((QUESTION,)))
+    assert outcome.phase is phase
+    if phase is Phase.FAILED:
+        assert "no room for the answers" in api.status["message"]
+
+
+def test_the_room_is_counted_as_the_schema_counts_it() -> None:
+    spec = {
+        "botRef": {"name": "b"},
+        "prompt": "Do it.",
+        "instructions": "Soon.",
+        "history": [{"role": "user", "content": "Who?"}],
+        "answers": [{"id": "a", "decision": "deny", "text": "No.", "by": "ada"}],
+    }
+    model = TaskSpec.model_validate(spec)
+    assert room_of(spec) == 131072 - model.text_characters - model.answer_characters
+    assert room_of(spec) == 131072 - 15 - 38
 
 
 @in_virtual_time

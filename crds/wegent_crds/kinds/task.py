@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from wegent_crds.kinds.task_questions import ANSWER_TEXTS_MAX_CHARACTERS, Answers
+from wegent_crds.kinds.task_questions import ANSWER_FRAME_CHARACTERS, Answers
 from wegent_crds.kinds.task_status import TaskStatus
 from wegent_crds.schema.base import Schema
 from wegent_crds.schema.custom_resource import SERVED_COLUMN, Column, CustomResource
@@ -39,6 +39,12 @@ TEXT_MAX_CHARACTERS: Final = PROMPT_MAX_CHARACTERS
 """Of prompt, instructions and history together. With the longest result, a Task and its Tombstone
 just fit into etcd, where one character can take six bytes."""
 
+
+_TEXTS: Final = (
+    "size(self.prompt) + size(self.?instructions.orValue(''))"
+    " + (has(self.history) ? self.history.map(turn, size(turn.content)).sum() : 0)"
+)
+"""CEL for the number of characters of prompt, instructions and history."""
 
 Text = Annotated[str, Field(min_length=1, max_length=TURN_MAX_CHARACTERS)]
 
@@ -146,8 +152,9 @@ class TaskSpec(Schema):
     week)."""
     answers: Answers | None = None
     """Answers of people to the questions in status.waitingFor, at most 64. Only questions of a
-    Waiting Task can be answered. An answer can't be changed or removed. The texts of all answers
-    together have at most 16,384 characters. Defaults to none."""
+    Waiting Task can be answered. An answer can't be changed or removed. Prompt, instructions,
+    history and answers together have at most 131,072 characters, where each answer counts 32 more.
+    Defaults to none."""
     budget: TaskBudget | None = None
     """Limits on tokens, cost, model requests and calls of tools. A Task that exceeds one is Failed,
     with a message that begins with BudgetExceeded. A running Task's limits can be changed. Defaults
@@ -169,22 +176,21 @@ class TaskSpec(Schema):
             check=lambda self: (self.team_ref is None) != (self.bot_ref is None),
         ),
         Rule(
-            cel="size(self.prompt) + size(self.?instructions.orValue(''))"
-            " + (has(self.history) ? self.history.map(turn, size(turn.content)).sum() : 0)"
-            f" <= {TEXT_MAX_CHARACTERS}",
+            cel=f"{_TEXTS} <= {TEXT_MAX_CHARACTERS}",
             message="prompt, instructions and history together may have at most"
             f" {TEXT_MAX_CHARACTERS} characters",
             check=lambda self: self.text_characters <= TEXT_MAX_CHARACTERS,
         ),
         Rule(
             cel="!has(self.answers)"
-            " || self.answers.map(answer, size(answer.?text.orValue(''))).sum()"
-            f" <= {ANSWER_TEXTS_MAX_CHARACTERS}",
-            message="the texts of all answers together may have at most"
-            f" {ANSWER_TEXTS_MAX_CHARACTERS} characters",
+            f" || {_TEXTS} + self.answers.map(answer, size(answer.?text.orValue(''))"
+            f" + size(answer.?by.orValue('')) + {ANSWER_FRAME_CHARACTERS}).sum()"
+            f" <= {TEXT_MAX_CHARACTERS}",
+            message="prompt, instructions, history and answers together may have at most"
+            f" {TEXT_MAX_CHARACTERS} characters; each answer counts {ANSWER_FRAME_CHARACTERS} more",
             check=lambda self: (
-                sum(len(answer.text or "") for answer in self.answers or ())
-                <= ANSWER_TEXTS_MAX_CHARACTERS
+                not self.answers
+                or self.text_characters + self.answer_characters <= TEXT_MAX_CHARACTERS
             ),
             field_path=".answers",
         ),
@@ -250,6 +256,14 @@ class TaskSpec(Schema):
         """Number of characters of prompt, instructions and history together."""
         turns = sum(len(turn.content) for turn in self.history or ())
         return len(self.prompt) + len(self.instructions or "") + turns
+
+    @property
+    def answer_characters(self) -> int:
+        """Number of characters that the answers count."""
+        return sum(
+            len(answer.text or "") + len(answer.by or "") + ANSWER_FRAME_CHARACTERS
+            for answer in self.answers or ()
+        )
 
 
 class Task(CustomResource):

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from wegent_crds.kinds.task import TEXT_MAX_CHARACTERS
 from wegent_crds.kinds.task_questions import (
+    ANSWER_FRAME_CHARACTERS,
     ANSWERS_MAX,
     ARGUMENTS_MAX_CHARACTERS,
     QUESTION_MAX_CHARACTERS,
     QUESTION_TEXTS_MAX_CHARACTERS,
     QUESTIONS_MAX,
+    USER_MAX_CHARACTERS,
 )
 from wegent_runner.claims.text import cut
 
@@ -71,11 +74,21 @@ def summary(questions: Sequence[Question]) -> str:
 def too_many(task: Mapping[str, Any], questions: Sequence[Question]) -> str | None:
     """Return why a Task can't ask these questions: it could not hold the answers. None if it can.
 
+    Answers share the room of the prompt. A user's name and an answer without a text must fit.
+
     Args:
         task: The Task, with the answers to its earlier questions.
         questions: The questions for whose answers it is to wait.
     """
-    answered = len(task["spec"].get("answers") or ())
+    if not questions:
+        return None
+    spec = task["spec"]
+    answered = len(spec.get("answers") or ())
+    if room_of(spec) < len(questions) * (USER_MAX_CHARACTERS + ANSWER_FRAME_CHARACTERS):
+        return (
+            f"the Task has {len(questions)} questions and no room for the answers. Create another"
+            " Task with a shorter prompt"
+        )
     if len(questions) <= min(QUESTIONS_MAX, ANSWERS_MAX - answered):
         return None
     return (
@@ -83,3 +96,14 @@ def too_many(task: Mapping[str, Any], questions: Sequence[Question]) -> str | No
         f" {ANSWERS_MAX} are possible. Give the work to several Tasks, or let fewer tools require"
         " approval"
     )
+
+
+def room_of(spec: Mapping[str, Any]) -> int:
+    """Return the number of characters that further answers may have, as the schema counts them."""
+    turns = sum(len(turn["content"]) for turn in spec.get("history") or ())
+    answers = sum(
+        len(answer.get("text", "")) + len(answer.get("by", "")) + ANSWER_FRAME_CHARACTERS
+        for answer in spec.get("answers") or ()
+    )
+    texts = len(spec["prompt"]) + len(spec.get("instructions") or "") + turns
+    return TEXT_MAX_CHARACTERS - texts - answers
