@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from wegent_runner.engine.model_stream import Done, ModelInput, Turn, Usage
 from wegent_runner.plan.plan import BotPlan, ModelPlan, Plan
 from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import Item, Message
+from wegent_runner.runs.used import used_object
 from wegent_runner.store.failures import Fenced, StoreError
 from wegent_runner.store.transcripts import Conversation, Transcript, TranscriptStore
 from wegent_runner.telemetry.metrics import Metrics
@@ -209,6 +211,30 @@ async def test_an_answer_whose_end_was_not_written_costs_no_other_call(
     assert [item.text for item in found.items] == ["half"]
     assert found.outcome is not None
     assert found.outcome["phase"] == "Completed"
+
+
+def with_prompt(text: str) -> Plan:
+    """Return a plan whose Ghost has a prompt."""
+    metadata = {"namespace": "ns", "name": "g", "uid": "g-uid", "generation": 1}
+    ghost = used_object("ghosts", {"metadata": metadata, "spec": {"systemPrompt": text}})
+    return replace(PLAN, bot=replace(PLAN.bot, used=(ghost,)))
+
+
+async def test_an_answer_whose_end_was_not_written_is_of_the_prompt_that_gave_it(
+    store: TranscriptStore,
+) -> None:
+    """The Ghost has changed between the answer and the attempt that ends its Task."""
+    then, now, real_store = with_prompt("then"), with_prompt("now"), cast("Any", store)
+    await engine(Caller(lambda _: ["whole"]), real_store)[0].run(claim_of(), then)
+    claim = claim_of(attempt=2)
+    claim.ran = now.ran  # written with the claim, before the stored answer was found
+    await engine(Caller(lambda _: []), real_store)[0].run(claim, now)
+    assert claim.ran == then.ran
+    [record] = await store.records("u")
+    assert (record.attempt, [it.hash for it in record.objects]) == (
+        1,
+        [then.used[0].version.hash],
+    )
 
 
 async def test_an_attempt_after_one_that_failed_calls_again(store: TranscriptStore) -> None:
