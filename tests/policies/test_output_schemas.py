@@ -54,6 +54,22 @@ def test_what_is_refused(alice: Kubectl, name: str, schema: dict[str, Any], mess
     assert message in done.stderr
 
 
+def test_a_schema_counts_with_the_other_texts(alice: Kubectl, name: str) -> None:
+    """All texts together, with the longest result, just fit into etcd."""
+    made = task(name, {"description": "x" * 30_000})
+    made["spec"] |= {
+        "prompt": "p" * 90_000,
+        "instructions": "i" * 10_000,
+        "history": [{"role": "user", "content": "h" * 1000}],
+    }
+    alice.run("create", "--dry-run=server", "-f", "-", stdin=made).ok()
+    made["spec"]["instructions"] = "i" * 11_000
+    done = alice.run("create", "--dry-run=server", "-f", "-", stdin=made)
+    assert "history and outputSchema together may have at most 131072 characters" in done.stderr
+    del made["spec"]["outputSchema"]
+    alice.run("create", "--dry-run=server", "-f", "-", stdin=made).ok()
+
+
 def test_a_schema_that_few_programs_could_read(alice: Kubectl, name: str) -> None:
     body = json.dumps(task(name, "DEEP")).replace('"DEEP"', '{"a":' * 5000 + "1" + "}" * 5000)
     done = alice.run("create", "--dry-run=server", "-f", "-", stdin=body)

@@ -227,8 +227,10 @@ class Limits:
             if not task.done():
                 caller.waiting(told)
             while not task.done():
+                busy = self._being_made[caller.uid]
                 await asyncio.wait([task], timeout=self._max_wait_s)
-                if not task.done() and not self._being_made[caller.uid]:
+                # A call that has just ended may leave its place to this one.
+                if not (task.done() or busy or self._being_made[caller.uid]):
                     raise GiveBack(reason, told)
             return task.result()
         finally:
