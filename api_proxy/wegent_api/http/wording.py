@@ -38,6 +38,9 @@ WORDS: Final[Mapping[str, str]] = {
     " beginning and ending with a letter or digit, or empty",
     r"^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$": "must be lower case letters, digits, '-', '_' and '.',"
     " beginning and ending with a letter or digit",
+    r"^[A-Za-z0-9_][-A-Za-z0-9_.:/]*$": "must be letters, digits and '-_.:/', beginning with a"
+    " letter, a digit or '_'",
+    rf"^{DNS_LABEL}/{DNS_SUBDOMAIN}$": "must be namespace/name of an object",
     SHORT_HASH: "must be hexadecimal digits in lower case",
     r"^[0-9a-f]{64}$": "must be a SHA-256 hash: 64 hexadecimal digits in lower case",
     r"^[0-9]{1,18}\.[0-9]{1,18}$": "must be the id of an event, such as 1.8",

@@ -147,10 +147,7 @@ class Server:
         uid = request.match_info["uid"]
         log = self._hub.get(uid)
         if log is None:
-            stored = await self._stored(request)
-            log = _log_of(stored, waits="waits" in request.query)
-            if not log.abandoned:
-                log = self._ended.setdefault((uid, log.attempt), log)
+            log = await self._stored_log(request)
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
@@ -167,6 +164,16 @@ class Server:
             async for chunk in stream(log, attempt, position):
                 await response.write(chunk)
         return response
+
+    async def _stored_log(self, request: web.Request) -> RunLog:
+        """Return the log of a stored run, which its readers share.
+
+        Each read of the store makes a text of its own, which must not live as long as a reader.
+        """
+        log = _log_of(await self._stored(request), waits="waits" in request.query)
+        if log.abandoned:  # the run goes on, and its log gets longer
+            return log
+        return self._ended.setdefault((request.match_info["uid"], log.attempt), log)
 
     async def _transcript(self, request: web.Request) -> web.Response:
         await self._authenticate(request)
