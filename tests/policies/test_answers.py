@@ -138,6 +138,22 @@ def test_an_answer_stays_as_it_is(
     assert answers_of(alice, task) == [by(alice, YES)]
 
 
+@pytest.mark.parametrize("schema", [{}, {"description": "x" * 30_000}])
+def test_an_answer_leaves_room_for_the_others(
+    alice: Kubectl, kubectl: Kubectl, name: str, schema: dict[str, Any]
+) -> None:
+    """Else the second question could never be answered, and an answer can't be taken back."""
+    more = {"outputSchema": schema} if schema else {}
+    prompt = "p" * (131_072 - 1000 - len(json.dumps(schema)))
+    alice.run("create", "-f", "-", stdin=manifest(name, prompt=prompt, **more)).ok()
+    ask(kubectl, name, question("call_1"), question("call_2"))
+    long = {**YES, "text": "x" * 600}
+    refused = alice.run(*merge(long), name)
+    assert "the other questions need room for their answers; shorten the text" in refused.stderr
+    for answer in (YES, {**NO, "text": "No."}):
+        alice.run(*merge(answer), name).ok()
+
+
 def test_only_what_is_asked_is_answered(alice: Kubectl, kubectl: Kubectl, task: str) -> None:
     assert LATE in alice.run(*merge(YES | {"id": "call_3"}), task).stderr
     alice.run(*merge(YES, NO), task).ok()

@@ -65,7 +65,7 @@ def test_a_schema_counts_with_the_other_texts(alice: Kubectl, name: str) -> None
     alice.run("create", "--dry-run=server", "-f", "-", stdin=made).ok()
     made["spec"]["instructions"] = "i" * 11_000
     done = alice.run("create", "--dry-run=server", "-f", "-", stdin=made)
-    assert "history and outputSchema together may have at most 131072 characters" in done.stderr
+    assert "history, outputSchema and answers together may have at most" in done.stderr
     del made["spec"]["outputSchema"]
     alice.run("create", "--dry-run=server", "-f", "-", stdin=made).ok()
 

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 NOT_SENT: Final = frozenset({"KeyNotUsable", "KeyUnreadable", "EgressRefused"})
 """Reasons of failures before a request is sent."""
+CHARACTERS_PER_TOKEN: Final = 4
+"""In English. A call that is cut off has no usage, and its tokens are estimated."""
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 30.0
 
@@ -162,24 +164,28 @@ class ModelCalls:
         run = self._run
         voice.discard()
         run.meter.begin_request()
-        since_call_s, wrote, spoke = stopwatch(), False, False
+        since_call_s, written, spoke = stopwatch(), 0, False
         done: Done | None = None
-        async with aclosing(run.caller.stream(model, told, run.request_id)) as stream:
-            async for piece in stream:
-                if isinstance(piece, Done):
-                    call.used(piece.usage)
-                    run.meter.end_request(piece.usage)
-                    self._count(model, piece.usage)
-                    if not spoke and not piece.calls:
-                        raise empty_answer(model.name, truncated=piece.truncated)
-                    done = piece
-                    continue
-                if not wrote:
-                    wrote = True
-                    run.observer.metrics.first_text.observe(since_call_s())
-                spoke = spoke or not piece.isspace()
-                voice.append(piece)
+        try:
+            async with aclosing(run.caller.stream(model, told, run.request_id)) as stream:
+                async for piece in stream:
+                    if isinstance(piece, Done):
+                        done = piece
+                        continue
+                    if not written:
+                        run.observer.metrics.first_text.observe(since_call_s())
+                    written += len(piece)
+                    spoke = spoke or not piece.isspace()
+                    voice.append(piece)
+        finally:
+            if done is None and written:  # cut off, and the provider bills it all the same
+                call.used(estimated(told, written))
         assert done is not None  # noqa: S101 - a stream without it has raised
+        call.used(done.usage)
+        run.meter.end_request(done.usage)
+        self._count(model, done.usage)
+        if not spoke and not done.calls:
+            raise empty_answer(model.name, truncated=done.truncated)
         return done
 
     def _count(self, model: ModelPlan, usage: Usage) -> None:
@@ -197,3 +203,12 @@ class ModelCalls:
         if retry_after_s is not None:
             return min(retry_after_s, MAX_PAUSE_S) + self._run.chance(0.0, FIRST_PAUSE_S)
         return self._run.chance(pause_s / 2, pause_s)
+
+
+def estimated(told: ModelInput, written: int) -> Usage:
+    """Return the usage of a call that was cut off after so many characters of its answer."""
+    texts = [told.instructions]
+    for message in told.messages:
+        texts += [message.text, *(message.results if isinstance(message, Called) else ())]
+    read = sum(map(len, texts))
+    return Usage(read // CHARACTERS_PER_TOKEN, written // CHARACTERS_PER_TOKEN)

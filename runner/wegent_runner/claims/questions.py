@@ -1,5 +1,6 @@
 """The questions for whose answers a run waits, as they are written into the Task's status."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -106,4 +107,5 @@ def room_of(spec: Mapping[str, Any]) -> int:
         for answer in spec.get("answers") or ()
     )
     texts = len(spec["prompt"]) + len(spec.get("instructions") or "") + turns
-    return TEXT_MAX_CHARACTERS - texts - answers
+    schema = len(json.dumps(spec["outputSchema"])) if spec.get("outputSchema") else 0
+    return TEXT_MAX_CHARACTERS - texts - answers - schema
