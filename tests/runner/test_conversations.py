@@ -14,7 +14,13 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.usefixtures("operator")
 
 SYSTEM = ("system", "You help.")
-USAGE = {"inputTokens": 7, "outputTokens": 4, "cachedInputTokens": 0, "modelRequests": 1}
+USAGE = {
+    "inputTokens": 7,
+    "outputTokens": 4,
+    "cachedInputTokens": 0,
+    "modelRequests": 1,
+    "toolCalls": 0,
+}
 """Of one call with the provider's usual script."""
 
 

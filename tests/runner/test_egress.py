@@ -117,9 +117,10 @@ async def test_redirects_are_not_followed(provider: Provider) -> None:
     assert len(provider.calls) == 1
 
 
-async def read(provider: Provider) -> bytes:
+async def read(provider: Provider, **bounds: int) -> bytes:
     """Return the answer of a provider, read through the guard."""
-    async with httpx2.AsyncClient(transport=GuardedTransport(EgressPolicy([LOOPBACK]))) as client:
+    transport = GuardedTransport(EgressPolicy([LOOPBACK]), **bounds)
+    async with httpx2.AsyncClient(transport=transport) as client:
         return (await client.post(provider.url + "/chat/completions", json={"model": "m"})).content
 
 
@@ -139,19 +140,20 @@ async def test_a_compressed_answer_is_not_asked_for_and_not_taken(provider: Prov
 @pytest.mark.parametrize(
     ("raw", "bound"),
     [
-        (b"data: x\n" * 4096, "EVENT_MAX_BYTES"),
-        (b"data: " + b"x" * 32768, "EVENT_MAX_BYTES"),
-        (b"data: x\n\n" * 4096, "ANSWER_MAX_BYTES"),
+        (b"data: x\n" * 4096, "event"),
+        (b"data: " + b"x" * 32768, "event"),
+        (b"data: x\n\n" * 4096, "answer"),
     ],
     ids=["an event of endless lines", "an endless line", "endless events"],
 )
 async def test_an_answer_that_does_not_end_is_refused(
     provider: Provider, monkeypatch: pytest.MonkeyPatch, raw: bytes, bound: str
 ) -> None:
-    monkeypatch.setattr(egress, bound, 16384)
+    if bound == "answer":
+        monkeypatch.setattr(egress, "ANSWER_MAX_BYTES", 16384)
     provider.script = lambda _: Script(raw=raw)
     with pytest.raises(httpx2.ReadError, match="sent more than fits") as refused:
-        await read(provider)
+        await read(provider, **({"event_max_bytes": 16384} if bound == "event" else {}))
     assert not failure_of(refused.value, "ns/m", None).retryable
 
 

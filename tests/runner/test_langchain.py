@@ -99,15 +99,19 @@ async def test_it_continues_a_response(make_llm: MakeLLM, provider: Provider) ->
 
 
 @BOTH
-async def test_tools_are_offered_and_not_called(make_llm: MakeLLM, kind: dict[str, bool]) -> None:
+async def test_tools_are_offered_and_not_called(
+    make_llm: MakeLLM, provider: Provider, kind: dict[str, bool]
+) -> None:
     llm = make_llm(**kind)
     answer = await llm.bind_tools([Fruit]).ainvoke("One?")
     assert isinstance(answer, AIMessage)
     assert (answer.text, answer.tool_calls) == ("Hello, world.", [])
-    for method in ("function_calling", "json_schema"):
-        structured = llm.with_structured_output(Fruit, method=method)
-        with pytest.raises(openai.BadRequestError, match="not supported"):
-            await structured.ainvoke("One?")
+    called = llm.with_structured_output(Fruit, method="function_calling")
+    with pytest.raises(openai.BadRequestError, match="not supported"):
+        await called.ainvoke("One?")
+    fruit = Fruit(name="pear")
+    provider.script = lambda _: Script(pieces=[fruit.model_dump_json()])
+    assert await llm.with_structured_output(Fruit, method="json_schema").ainvoke("One?") == fruit
 
 
 @BOTH

@@ -37,9 +37,9 @@ async def test_a_call_of_an_llm_is_a_span_without_its_contents(
         await ended()
         assert await asyncio.to_thread(process.stop) == 0, process.tail()
     spans = [span for service, span in collected.spans if service == "wegent-runner"]
-    calls = [it for it in spans if attributes_of(it).get("gen_ai.request.model") == "gpt-4"]
-    assert len(calls) == 1
-    assert attributes_of(calls[0])["gen_ai.operation.name"] == "chat"
+    # The runner may find Tasks of other tests, whose providers are gone.
+    ours = [it for it in map(attributes_of, spans) if it.get("server.port") == provider.port]
+    assert [it["gen_ai.operation.name"] for it in ours] == ["chat"]
     for secret in (b"secret prompt", b"secret answer", b"You help."):
         assert secret not in collected.raw
 

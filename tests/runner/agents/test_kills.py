@@ -163,7 +163,7 @@ async def run(world: World, mode: Mode, inner: TranscriptStore, uid: str) -> tup
     answers: list[dict[str, str]] = []
     for attempt in count(1):
         assert attempt < MAX_ATTEMPTS
-        task = {**TASK, "spec": {"answers": answers}}
+        task = {**TASK, "spec": {"prompt": "q", "answers": answers}}
         task["metadata"] = {**TASK["metadata"], "uid": uid}
         claim: Any = SimpleNamespace(
             uid=uid, attempt=attempt, namespace="ns", name="t", task=task, stopped=None, usage={},

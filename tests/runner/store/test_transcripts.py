@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from wegent_runner.runs.items import Message
+from wegent_runner.runs.items import Message, ToolCall, ToolResult
 from wegent_runner.store import transcripts
 from wegent_runner.store.failures import Fenced, StoreError
 from wegent_runner.store.transcripts import Transcript, TranscriptStore
@@ -261,10 +262,33 @@ async def test_a_row_that_the_database_refuses_is_no_lost_database(database: Asy
     failures: list[StoreError] = []
     store = TranscriptStore(database, failed=failures.append)
     await begin(store)
-    await store.add("u", Message(0, 1, 1, "x"))
-    with pytest.raises(StoreError, match=r"UniqueViolation|CONSTRAINT"):
-        await store.add("u", Message(0, 1, 1, "x"))
+    unknown: Any = None
+    with pytest.raises(StoreError, match=r"NotNullViolation|CONSTRAINT"):
+        await store.add("u", Message(0, 1, 1, "x", bot=unknown))
     assert failures == []
+
+
+async def test_an_item_that_was_written_without_an_answer_is_written_again(
+    database: AsyncEngine,
+) -> None:
+    store = TranscriptStore(database)
+    await begin(store)
+    first, second = Message(0, 1, 1, "x"), Message(1, 1, 7, "y")
+    await store.add("u", first)
+    await store.add("u", first, second)
+    stored = await store.get("u")
+    assert stored is not None
+    assert stored.items == (first, second)
+
+
+async def test_an_item_without_the_one_it_belongs_to_is_left_out(database: AsyncEngine) -> None:
+    store = TranscriptStore(database)
+    await begin(store)
+    call = ToolCall(0, 1, 1, "{}", "s", "t", "c", place=0)
+    await store.add("u", ToolResult(1, 1, 3, "lost", call, place=0), Message(2, 1, 5, "kept"))
+    stored = await store.get("u")
+    assert stored is not None
+    assert [item.text for item in stored.items] == ["kept"]
 
 
 async def test_many_readers_leave_connections_to_writers(database: AsyncEngine) -> None:
