@@ -50,11 +50,14 @@ class ErrorCounter(Counter):
 
     Attributes:
         all: bytes of all errors.
-        first: bytes of those that a first error may have inside it.
+        first: bytes of those that one error may have inside it: those of all alternatives of the
+            largest ``anyOf``.
     """
 
     all: int = 0
     first: int = 0
+    _inside: int = 0
+    """Bytes since the last step outside alternatives."""
     _bytes: dict[int, int] = field(default_factory=dict)
     """Size of a copy of an object or list, by its ``id``."""
     _longest: int = 0
@@ -68,8 +71,8 @@ class ErrorCounter(Counter):
     def _visit(self, schema: Any, value: Any, chain: int, *, nested: bool) -> None:
         size = self._errors(schema, value, chain)
         self.all += size
-        if nested:
-            self.first += size
+        self._inside = self._inside + size if nested else 0
+        self.first = max(self.first, self._inside)
 
     def _errors(self, schema: Any, value: Any, chain: int) -> int:
         if not isinstance(schema, Mapping):

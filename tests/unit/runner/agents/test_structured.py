@@ -122,6 +122,11 @@ MANY: Final = "[" + ",".join("1" * 30_000) + "]"
     [
         ({"items": {"type": "string"}}, MANY, FIRST),
         ({"allOf": [False] * 1500}, MANY, ("the answer: False schema", "; and more")),
+        (
+            {"items": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+            MANY[:20_000] + "]",
+            ("[0]: 1 is not valid under any", 'not of type "null"); and more'),
+        ),
         ({"anyOf": [False] * 1500}, MANY, NONE),
         ({"anyOf": [{"items": {"type": "string"}}]}, MANY, NONE),
         (
