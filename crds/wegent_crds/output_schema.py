@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 import jsonschema_rs
 
 from wegent_crds.schema_cost import Counter, TooCostly
+from wegent_crds.schema_errors import ERRORS_MAX_BYTES, ErrorCounter
 
 SCHEMA_MAX_BYTES: Final = 32768
 """Size of a schema as JSON in UTF-8. Providers of LLMs take less."""
@@ -74,7 +75,8 @@ class CompiledSchema:
 
     Attributes:
         schema: The schema as it was given.
-        validator: Checks values; it loads nothing. Call ``check_cost`` before it.
+        validator: Checks values; it loads nothing. Call ``check_cost`` before it, and don't
+            collect its errors: see ``errors``.
         places: Each subschema by its JSON pointer, such as ``#/$defs/item``.
     """
 
@@ -89,6 +91,28 @@ class CompiledSchema:
             TooCostly: the check would take too many.
         """
         Counter(self.places).count(self.schema, value)
+
+    def errors(self, value: Any) -> tuple[list[jsonschema_rs.ValidationError], bool]:
+        """Return what is wrong with a value, and True if that is all.
+
+        A valid value has no errors. Of many errors, only the first is made, as each has a copy of
+        what is wrong. There is none of a value that isn't valid if even that one is too large.
+
+        Args:
+            value: JSON whose check is affordable: call ``check_cost`` before.
+        """
+        if self.validator.is_valid(value):
+            return [], True
+        counter = ErrorCounter(self.places)
+        counter.bound(self.schema, value)
+        if counter.all <= ERRORS_MAX_BYTES:
+            return [*self.validator.iter_errors(value)], True
+        if counter.first <= ERRORS_MAX_BYTES:
+            try:
+                self.validator.validate(value)
+            except jsonschema_rs.ValidationError as error:
+                return [error], False
+        return [], False
 
 
 def compile_schema(schema: Schema, name: str = "spec.outputSchema") -> CompiledSchema:

@@ -6,9 +6,8 @@ off. Any other fault is told to the LLM, which may try again: see ``CORRECTIONS`
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final, Self
 
 import jsonschema_rs
@@ -31,7 +30,7 @@ ANSWER_MAX_CHARACTERS: Final = 4 * RESULT_MAX_CHARACTERS
 ANSWER_MAX_DEPTH: Final = 64
 """Levels of objects and lists in an answer."""
 TOLD_MAX_CHARACTERS: Final = 200
-"""Of one problem: the library repeats the value that is wrong."""
+"""Of one problem, and of its place: both repeat parts of the answer."""
 FENCE: Final = "```"
 NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
 """Characters that the name of a schema may not have at providers."""
@@ -44,7 +43,7 @@ class Problems:
 
     Attributes:
         told: At least one problem, and at most ten.
-        more: True if there are more.
+        more: True if there are more, or may be.
     """
 
     told: tuple[str, ...]
@@ -91,10 +90,11 @@ class OutputSchema:
             return _one(f"a check of it by the schema is too costly: {error}; answer more briefly")
         except _Unreadable as error:
             return _one(str(error))
-        found = [*islice(self._faults(value), MAX_PROBLEMS + 1)]
-        if found:
-            return Problems(tuple(found[:MAX_PROBLEMS]), more=len(found) > MAX_PROBLEMS)
-        return result
+        errors, are_all = self._compiled.errors(value)
+        if errors:
+            told = tuple(_fault(error) for error in errors[:MAX_PROBLEMS])
+            return Problems(told, more=len(errors) > MAX_PROBLEMS or not are_all)
+        return result if are_all else _one("it is not valid, in too many ways to name one")
 
     def instructions(self) -> str:
         """Return what an LLM is told that has no way to be given a schema."""
@@ -115,11 +115,6 @@ class OutputSchema:
     @property
     def _text(self) -> str:
         return json.dumps(self.definition, ensure_ascii=False)
-
-    def _faults(self, value: Any) -> Iterator[str]:
-        for error in self._compiled.validator.iter_errors(value):
-            where = place(tuple(error.instance_path)) or "the answer"
-            yield storable(f"{where}: {_words(error)}")
 
 
 class _Unreadable(ValueError):  # noqa: N818 - names the verdict
@@ -237,6 +232,11 @@ def _children(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return [*value.values()]
     return value if isinstance(value, list) else []
+
+
+def _fault(error: jsonschema_rs.ValidationError) -> str:
+    where = _cut(place(tuple(error.instance_path))) or "the answer"
+    return storable(f"{where}: {_words(error)}")
 
 
 def _words(error: jsonschema_rs.ValidationError) -> str:

@@ -13,6 +13,8 @@ TREE: Final = {
     "$ref": "#/$defs/node",
 }
 
+NAMES: Final = [f"p{n}" for n in range(500)]
+
 
 def _nested(levels: int) -> dict[str, Any]:
     schema: dict[str, Any] = {}
@@ -39,6 +41,10 @@ def _chain(links: int, times: int = 1) -> dict[str, Any]:
             "definitions": {"a": {"type": "integer"}},
             "dependencies": {"a": ["b"]},
             "items": [{"$ref": "#/definitions/a"}],
+        },
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            **dict.fromkeys(("dependentRequired", "dependentSchemas", "prefixItems"), 5),
         },
         {"$id": "https://example.com/x", "$defs": {"a/b~": {}}, "$ref": "#/$defs/a~1b~0"},
         {"enum": [[]] * 498},
@@ -106,6 +112,8 @@ def _line(length: int) -> dict[str, Any]:
         (TREE, _line(60)),
         ({"items": {"type": "string", "pattern": "^a+$"}}, ["a" * 30_000] * 3),
         ({"items": {"items": {"type": "integer"}}}, [[1] * 300] * 300),
+        ({"items": {"enum": [f"{n:03}" for n in range(250)]}}, ["249"] * 3000),
+        ({"enum": [*range(5000)], "required": NAMES}, {}),
     ],
 )
 def test_affordable(schema: dict[str, Any], value: Any) -> None:
@@ -122,6 +130,18 @@ def test_affordable(schema: dict[str, Any], value: Any) -> None:
         ({"patternProperties": {"a": {}, "b": {}}}, {"a" * 50_001: 1}, "100000 steps"),
         ({"prefixItems": [{}], "items": {"contains": {}}}, [[1] * 500] * 500, "100000 steps"),
         (TREE, _line(400), "too many nested subschemas"),
+        ({"items": {"required": NAMES}}, [{} for _ in range(5000)], "100000 steps"),
+        (
+            {"items": {"dependentRequired": {"a": NAMES}}},
+            [{"a": 1} for _ in range(5000)],
+            "100000 steps",
+        ),
+        ({"items": {"properties": dict.fromkeys(NAMES, True)}}, [{}] * 5000, "100000 steps"),
+        ({"items": {"enum": [*range(500)]}}, [-1] * 32_000, "100000 steps"),
+        ({"items": {"const": [*range(500)]}}, [-1] * 32_000, "100000 steps"),
+        ({"items": {"not": {"enum": [[n] for n in range(480)]}}}, [[-1]] * 11_000, "100000 steps"),
+        ({"items": {"anyOf": [True] * 1000}}, [-1] * 1000, "100000 steps"),
+        ({"allOf": [{"uniqueItems": True}] * 400}, [*range(10_000)], "100000 steps"),
     ],
 )
 def test_too_costly(schema: Mapping[str, Any], value: Any, said: str) -> None:

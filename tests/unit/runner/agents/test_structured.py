@@ -1,6 +1,7 @@
 """Checks of answers against the schema of a result, and what an LLM is told of them."""
 
 import json
+import resource
 from typing import Any, Final
 
 import pytest
@@ -105,10 +106,60 @@ def test_an_evil_pattern_takes_linear_time() -> None:
 
 
 def test_at_most_ten_problems_are_told() -> None:
-    problems = check("[" + ",".join("1" * 30_000) + "]", {"items": {"type": "string"}})
+    problems = check("[" + ",".join("1" * 1000) + "]", {"items": {"type": "string"}})
     assert isinstance(problems, Problems)
     assert len(problems.told) == 10
     assert str(problems).endswith('[9]: 1 is not of type "string"; and more')
+
+
+FIRST: Final = ("[0]: 1 is not of type", "; and more")
+NONE: Final = ("the answer: it is not valid, in too many ways to name one", "")
+MANY: Final = "[" + ",".join("1" * 30_000) + "]"
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer", "said"),
+    [
+        ({"items": {"type": "string"}}, MANY, FIRST),
+        ({"allOf": [False] * 1500}, MANY, ("the answer: False schema", "; and more")),
+        (
+            {"items": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+            MANY[:20_000] + "]",
+            ("[0]: 1 is not valid under any", 'not of type "null"); and more'),
+        ),
+        ({"anyOf": [False] * 1500}, MANY, NONE),
+        ({"anyOf": [{"items": {"type": "string"}}]}, MANY, NONE),
+        (
+            {"propertyNames": {"maxLength": 1}},
+            json.dumps({str(n): 0 for n in range(1000, 5000)}),
+            ("the answer: ", "; and more"),
+        ),
+        (
+            {"properties": {"k" * 20_000: {"items": {"type": "string"}}}},
+            json.dumps({"k" * 20_000: [1] * 5000}),
+            ("kkk", "; and more"),
+        ),
+        (
+            {"items": {"required": [f"p{n}" for n in range(40)]}},
+            json.dumps([{}] * 5000),
+            ('[0]: "p0" is a required property', "; and more"),
+        ),
+    ],
+)
+def test_many_problems_take_little_memory(
+    schema: dict[str, Any], answer: str, said: tuple[str, str]
+) -> None:
+    """Each error of the library has a copy of what is wrong: some of these took gigabytes."""
+    compiled = OutputSchema.compile(schema)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    problems = compiled.check(answer)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert isinstance(problems, Problems)
+    assert len(problems.told) == 1
+    assert used < 40_000, "KiB"
+    assert len(str(problems)) < 500
+    assert str(problems).startswith(said[0])
+    assert str(problems).endswith(said[1])
 
 
 def test_text_that_can_not_be_stored() -> None:
