@@ -222,13 +222,13 @@ def _tell_left_out(plans: Sequence[McpServerPlan]) -> list[str]:
 async def _offered(server: Server, listing: Listing, notices: list[str]) -> list[_Offered]:
     """Return the tools of a server that may be offered, and add notices on the others."""
     plan, about = server.plan, f"MCP server {server.plan.name}"
-    left_out = dict.fromkeys(listing.invalid, "its description is not valid")
-    if listing.whole:
+    left_out = dict(listing.invalid)
+    if not listing.cut:
         for field in ("allowedTools", "requireApproval"):
             told = plan.allowed_tools if field == "allowedTools" else plan.require_approval
             _tell_unknown(f"{about}: {field}", told or (), {*listing.names, ALL}, notices)
     else:
-        notices.append(f"{about} has more than {len(listing.names):,} tools; set allowedTools")
+        notices.append(f"{about} {listing.cut}")
     offered = []
     for tool in listing.tools:
         await asyncio.sleep(0)  # the first check of a schema takes milliseconds
