@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import mcp_types as types
 
 from wegent_runner.agents.mcp_headers import Headers
-from wegent_runner.agents.mcp_http import Http, open_sse, open_streamable_http
+from wegent_runner.agents.mcp_http import Http, RunHttp, open_sse, open_streamable_http
 from wegent_runner.agents.mcp_listing import MAX_TOOLS, Listing
 from wegent_runner.agents.mcp_names import names_of
 from wegent_runner.agents.mcp_schemas import SchemaRefused, parameters_of
@@ -103,22 +103,23 @@ class McpClient:
             plans: The Bot's servers.
             reserved: Names of the runner's own tools.
         """
-        servers = [self._server(plan) for plan in plans[:MAX_SERVERS]]
+        http = self._http.of_run()
+        servers = [self._server(plan, http) for plan in plans[:MAX_SERVERS]]
         return McpToolset(servers, reserved, plans[MAX_SERVERS:])
 
-    def _server(self, plan: McpServerPlan) -> Server:
+    def _server(self, plan: McpServerPlan, http: RunHttp) -> Server:
         headers = Headers(plan, self._keys)
-        return Server(plan, headers, self._opener(plan, headers))
+        return Server(plan, headers, self._opener(plan, headers, http))
 
-    def _opener(self, plan: McpServerPlan, headers: Headers) -> Opener:
+    def _opener(self, plan: McpServerPlan, headers: Headers, http: RunHttp) -> Opener:
         url, timeout_s = plan.url or "", plan.timeout_s
         if plan.transport == "stdio":
             if not self._stdio_permitted:
                 return _not_permitted
             return lambda ended: open_stdio(plan, ended)
         if plan.transport == "sse":
-            return lambda ended: open_sse(url, headers, self._http, timeout_s, ended)
-        return lambda _: open_streamable_http(url, headers, self._http, timeout_s)
+            return lambda ended: open_sse(url, headers, http, timeout_s, ended)
+        return lambda _: open_streamable_http(url, headers, http, timeout_s)
 
 
 def _not_permitted(_: Ended) -> Any:
