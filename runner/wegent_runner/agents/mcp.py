@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import mcp_types as types
 
 from wegent_runner.agents.mcp_headers import Headers
-from wegent_runner.agents.mcp_http import Http, open_sse, open_streamable_http
+from wegent_runner.agents.mcp_http import Http, RunHttp, open_sse, open_streamable_http
 from wegent_runner.agents.mcp_listing import MAX_TOOLS, Listing
 from wegent_runner.agents.mcp_names import names_of
 from wegent_runner.agents.mcp_schemas import SchemaRefused, parameters_of
@@ -103,22 +103,23 @@ class McpClient:
             plans: The Bot's servers.
             reserved: Names of the runner's own tools.
         """
-        servers = [self._server(plan) for plan in plans[:MAX_SERVERS]]
+        http = self._http.of_run()
+        servers = [self._server(plan, http) for plan in plans[:MAX_SERVERS]]
         return McpToolset(servers, reserved, plans[MAX_SERVERS:])
 
-    def _server(self, plan: McpServerPlan) -> Server:
+    def _server(self, plan: McpServerPlan, http: RunHttp) -> Server:
         headers = Headers(plan, self._keys)
-        return Server(plan, headers, self._opener(plan, headers))
+        return Server(plan, headers, self._opener(plan, headers, http))
 
-    def _opener(self, plan: McpServerPlan, headers: Headers) -> Opener:
+    def _opener(self, plan: McpServerPlan, headers: Headers, http: RunHttp) -> Opener:
         url, timeout_s = plan.url or "", plan.timeout_s
         if plan.transport == "stdio":
             if not self._stdio_permitted:
                 return _not_permitted
             return lambda ended: open_stdio(plan, ended)
         if plan.transport == "sse":
-            return lambda ended: open_sse(url, headers, self._http, timeout_s, ended)
-        return lambda _: open_streamable_http(url, headers, self._http, timeout_s)
+            return lambda ended: open_sse(url, headers, http, timeout_s, ended)
+        return lambda _: open_streamable_http(url, headers, http, timeout_s)
 
 
 def _not_permitted(_: Ended) -> Any:
@@ -222,13 +223,13 @@ def _tell_left_out(plans: Sequence[McpServerPlan]) -> list[str]:
 async def _offered(server: Server, listing: Listing, notices: list[str]) -> list[_Offered]:
     """Return the tools of a server that may be offered, and add notices on the others."""
     plan, about = server.plan, f"MCP server {server.plan.name}"
-    left_out = dict.fromkeys(listing.invalid, "its description is not valid")
-    if listing.whole:
+    left_out = dict(listing.invalid)
+    if not listing.cut:
         for field in ("allowedTools", "requireApproval"):
             told = plan.allowed_tools if field == "allowedTools" else plan.require_approval
             _tell_unknown(f"{about}: {field}", told or (), {*listing.names, ALL}, notices)
     else:
-        notices.append(f"{about} has more than {len(listing.names):,} tools; set allowedTools")
+        notices.append(f"{about} {listing.cut}")
     offered = []
     for tool in listing.tools:
         await asyncio.sleep(0)  # the first check of a schema takes milliseconds

@@ -1,7 +1,7 @@
 """Bodies of the answers of MCP servers, read within bounds of time and size.
 
 Memory is bounded for the runner, too: few large answers are read at the same time, and at most one
-of each session, so that nobody takes all the room.
+of each Bot's run, for half a minute at most, so that nobody takes all the room.
 """
 
 import asyncio
@@ -19,10 +19,20 @@ MAX_LINES: Final = 10_000
 """Lines of an event stream: some 3,000 events. Each costs the SDK a task, whatever it is."""
 MAX_LARGE: Final = 8
 """Large answers that a runner reads at the same time."""
+LARGE_S: Final = 30.0
+"""Seconds in which a large answer must be complete once it has room."""
+
+
+class SlowAnswer(httpx2.SSEError):
+    """A large answer came too slowly. The SDK shows the words of this type alone."""
+
+    def __init__(self) -> None:
+        size = f"{LARGE_BYTES >> 20} MiB"
+        super().__init__(f"an answer of more than {size} was not complete within {LARGE_S:g} s")
 
 
 class Room:
-    """The room of one session for large answers: for one at a time."""
+    """The room of one Bot's run for large answers: for one at a time, of all its servers."""
 
     def __init__(self, slots: asyncio.Semaphore) -> None:
         self._slots = slots
@@ -36,9 +46,15 @@ class Room:
 
 
 class Intake:
-    """Takes the bytes of one answer, and the room for them once it is large."""
+    """Takes the bytes of one answer, and the room for them once it is large.
+
+    Attributes:
+        ends_at: The time by the event loop's clock until which it may be read; set once the
+            answer has taken room.
+    """
 
     def __init__(self, room: Room) -> None:
+        self.ends_at: float | None = None
         self._room = room
         self._held = AsyncExitStack()
         self._size = 0
@@ -53,8 +69,24 @@ class Intake:
         """Wait for room for further bytes, and return the size of all of them."""
         if self._size <= LARGE_BYTES < self._size + size:
             await self._held.enter_async_context(self._room.large())
+            self.ends_at = asyncio.get_running_loop().time() + LARGE_S
         self._size += size
         return self._size
+
+    async def next(self, chunks: AsyncIterator[bytes]) -> bytes | None:
+        """Return the next bytes, or None at the end.
+
+        Raises:
+            SlowAnswer: the answer has had room for too long.
+        """
+        limit = asyncio.timeout_at(self.ends_at)
+        try:
+            async with limit:
+                return await anext(chunks, None)
+        except TimeoutError:
+            if limit.expired():
+                raise SlowAnswer from None
+            raise
 
 
 async def whole_body(response: httpx2.Response, room: Room) -> bytes:
@@ -62,11 +94,12 @@ async def whole_body(response: httpx2.Response, room: Room) -> bytes:
 
     Raises:
         Fault: the body is too large.
+        SlowAnswer: the body is large, and comes too slowly.
     """
-    pieces = []
+    pieces, chunks = [], aiter(response.aiter_raw())
     try:
         async with Intake(room) as intake:
-            async for piece in response.aiter_raw():
+            while (piece := await intake.next(chunks)) is not None:
                 if await intake.add(len(piece)) > MESSAGE_MAX_BYTES:
                     told = f"the answer has more than {MESSAGE_MAX_BYTES >> 20} MiB"
                     raise Fault(Code.CUT, told)
@@ -99,7 +132,7 @@ class TimedEvents(httpx2.AsyncByteStream):
     Args:
         response: The answer.
         ends_at: The time by the event loop's clock.
-        room: The session's room for large answers.
+        room: The run's room for large answers.
     """
 
     def __init__(self, response: httpx2.Response, ends_at: float, room: Room) -> None:
@@ -112,7 +145,7 @@ class TimedEvents(httpx2.AsyncByteStream):
         while True:
             try:
                 async with asyncio.timeout_at(self._ends_at):
-                    chunk = await anext(chunks, None)
+                    chunk = await self._intake.next(chunks)
                     if chunk is None:
                         return
                     await self._intake.add(len(chunk))

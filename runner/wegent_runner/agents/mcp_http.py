@@ -7,6 +7,7 @@ have: the time and the size of each answer, the secrets' hosts, and faults that 
 import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Final
 
 import httpx2
@@ -42,24 +43,37 @@ SILENCE_S: Final = 24 * 3600.0
 EVENTS: Final = "text/event-stream"
 
 
+@dataclass(frozen=True, slots=True)
+class RunHttp:
+    """What the sessions of one Bot's run share.
+
+    Attributes:
+        guarded: The connections.
+        room: The room for large answers.
+    """
+
+    guarded: GuardedTransport
+    room: Room
+
+
 class Http:
     """The connections of all sessions over HTTP. They share one pool, and the room for answers."""
 
     def __init__(self, policy: EgressPolicy) -> None:
-        self.guarded = GuardedTransport(policy, event_max_bytes=MESSAGE_MAX_BYTES)
+        self._guarded = GuardedTransport(policy, event_max_bytes=MESSAGE_MAX_BYTES)
         self._slots = asyncio.Semaphore(MAX_LARGE)
 
-    def room(self) -> Room:
-        """Return the room of a session for large answers."""
-        return Room(self._slots)
+    def of_run(self) -> RunHttp:
+        """Return the part of one Bot's run."""
+        return RunHttp(self._guarded, Room(self._slots))
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self.guarded.aclose()
+        await self._guarded.aclose()
 
 
 def open_streamable_http(
-    url: str, headers: Headers, http: Http, timeout_s: float
+    url: str, headers: Headers, http: RunHttp, timeout_s: float
 ) -> AbstractAsyncContextManager[TransportStreams]:
     """Return the streams of a session over Streamable HTTP.
 
@@ -79,7 +93,7 @@ def open_streamable_http(
 
 
 def open_sse(
-    url: str, headers: Headers, http: Http, timeout_s: float, ended: Ended
+    url: str, headers: Headers, http: RunHttp, timeout_s: float, ended: Ended
 ) -> AbstractAsyncContextManager[TransportStreams]:
     """Return the streams of a session over SSE, as servers of 2024 speak it.
 
@@ -114,9 +128,9 @@ def open_sse(
 class _Bounded(httpx2.AsyncBaseTransport):
     """Sends requests with the headers of one server. Closing it leaves the shared transport."""
 
-    def __init__(self, http: Http, headers: Headers, timeout_s: float) -> None:
+    def __init__(self, http: RunHttp, headers: Headers, timeout_s: float) -> None:
         self._guarded = http.guarded
-        self._room = http.room()
+        self._room = http.room
         self._headers = headers
         self._timeout_s = timeout_s
 
@@ -174,7 +188,7 @@ class _Bounded(httpx2.AsyncBaseTransport):
 class _Streamable(_Bounded):
     """Answers each request, also if it fails: an error here would end all calls of the session."""
 
-    def __init__(self, http: Http, headers: Headers, timeout_s: float) -> None:
+    def __init__(self, http: RunHttp, headers: Headers, timeout_s: float) -> None:
         super().__init__(http, headers, timeout_s)
         self._resumptions = 0
 
@@ -203,7 +217,7 @@ class _Streamable(_Bounded):
 class _Sse(_Bounded):
     """Says when the session is over: its stream has ended, or a message was not taken."""
 
-    def __init__(self, http: Http, headers: Headers, timeout_s: float, ended: Ended) -> None:
+    def __init__(self, http: RunHttp, headers: Headers, timeout_s: float, ended: Ended) -> None:
         super().__init__(http, headers, timeout_s)
         self._ended = ended
 

@@ -12,7 +12,9 @@ from typing import Any, Final, Self
 import mcp_types as types
 from mcp.client.session import ClientSession
 from mcp.shared.message import SessionMessage
+from pydantic_core import to_json
 
+from wegent_runner.agents.mcp_schemas import SchemaRefused, text_of
 from wegent_runner.agents.mcp_wire import Reading
 
 MAX_TOOLS: Final = 128
@@ -20,10 +22,14 @@ MAX_TOOLS: Final = 128
 MAX_PAGES: Final = 100
 MAX_SEEN: Final = 10_000
 """Tools of one server that are looked at."""
+LISTING_MAX_BYTES: Final = 32 << 20
+"""Size of all pages of one server together, as JSON."""
+CURSOR_MAX_CHARACTERS: Final = 4096
 MAX_NAME_CHARACTERS: Final = 256
 DESCRIPTION_MAX_CHARACTERS: Final = 1024
 """Length at which the description of a tool is cut. OpenAI's API refuses all tools if one
 description is longer."""
+INVALID: Final = "its description is not valid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +40,15 @@ class Listing:
         tools: Allowed tools in the server's order, each name once, at most one more than a Bot may
             have.
         names: Names of all tools that were looked at, also of those in ``invalid``.
-        invalid: Names of allowed tools that were left out because they are invalid.
-        whole: False if the server has more tools than were looked at.
+        invalid: Names of allowed tools that were left out, each with the reason.
+        cut: Why not all tools were looked at, in words that follow the server's name; empty if all
+            were.
     """
 
     tools: Sequence[types.Tool]
     names: Collection[str]
-    invalid: Sequence[str]
-    whole: bool
+    invalid: Mapping[str, str]
+    cut: str
 
 
 class Sieve:
@@ -53,17 +60,29 @@ class Sieve:
 
     def __init__(self, allowed: Collection[str] | None) -> None:
         self.names: set[str] = set()
-        self.invalid: list[str] = []
+        self.invalid: dict[str, str] = {}
         self._allowed = allowed
         self._kept = 0
+        self._size = 0
 
     @property
     def is_full(self) -> bool:
         """True if no further tool can be offered, or is looked at."""
-        return self._kept > MAX_TOOLS or len(self.names) >= MAX_SEEN
+        return self._kept > MAX_TOOLS or len(self.names) >= MAX_SEEN or self.is_too_large
 
-    def sift(self, page: Sequence[Any]) -> list[Mapping[str, Any]]:
-        """Return the tools of a page to keep, with the fields that are used."""
+    @property
+    def is_too_large(self) -> bool:
+        """True if the pages have more bytes than are looked at."""
+        return self._size > LISTING_MAX_BYTES
+
+    def sift(self, page: Sequence[Any], size: int) -> list[Mapping[str, Any]]:
+        """Return the tools of a page to keep, with the fields that are used.
+
+        Args:
+            page: The tools as the server sent them.
+            size: Bytes of the whole page.
+        """
+        self._size += size
         kept = []
         for tool in page:
             if self.is_full:
@@ -74,11 +93,11 @@ class Sieve:
             self.names.add(name)
             if self._allowed is not None and name not in self._allowed:
                 continue
-            if usable := _usable(tool):
-                kept.append(usable)
+            try:
+                kept.append(_usable(tool))
                 self._kept += 1
-            else:
-                self.invalid.append(name)
+            except SchemaRefused as refused:
+                self.invalid[name] = str(refused)
         return kept
 
 
@@ -96,17 +115,33 @@ async def list_tools(session: ClientSession, sieve: Sieve) -> Listing:
     tools: list[types.Tool] = []
     cursor: str | None = None
     cursors: set[str] = set()
-    ended = False
+    cut = ""
     for _ in range(MAX_PAGES):
         params = types.PaginatedRequestParams(cursor=cursor) if cursor else None
         page = await session.list_tools(params=params)
         tools += page.tools
         cursor = page.next_cursor
-        ended = not cursor or cursor in cursors
-        if ended or sieve.is_full:
+        if sieve.is_full or not cursor or cursor in cursors:
             break
-        cursors.add(cursor or "")
-    return Listing(tools, sieve.names, sieve.invalid, whole=ended and not sieve.is_full)
+        if len(cursor) > CURSOR_MAX_CHARACTERS:
+            cut = (
+                f"names its next page of tools with more than {CURSOR_MAX_CHARACTERS:,} characters;"
+                " tools from there on are left out"
+            )
+            break
+        cursors.add(cursor)
+    else:
+        cut = _more_than(len(sieve.names))
+    if sieve.is_too_large:
+        size = f"{LISTING_MAX_BYTES >> 20} MiB"
+        cut = f"has a list of tools of more than {size}; tools from there on are left out"
+    elif sieve.is_full:
+        cut = _more_than(len(sieve.names))
+    return Listing(tools, sieve.names, sieve.invalid, cut)
+
+
+def _more_than(number: int) -> str:
+    return f"has more than {number:,} tools; set allowedTools"
 
 
 class SiftedStream:
@@ -151,7 +186,7 @@ class SiftedStream:
         if isinstance(item, SessionMessage) and isinstance(item.message, types.JSONRPCResponse):
             result = item.message.result
             if isinstance(result.get("tools"), list):
-                result["tools"] = self._sieve.sift(result["tools"])
+                result["tools"] = self._sieve.sift(result["tools"], len(to_json(result)))
         return item
 
 
@@ -161,15 +196,20 @@ def _name_of(tool: Any) -> str:
     return name[:MAX_NAME_CHARACTERS] if isinstance(name, str) and name else "(no name)"
 
 
-def _usable(tool: Any) -> Mapping[str, Any] | None:
-    """Return a tool with the fields that are used, or None if it is invalid."""
+def _usable(tool: Any) -> Mapping[str, Any]:
+    """Return a tool with the fields that are used.
+
+    Raises:
+        SchemaRefused: it is invalid, or its schema is too large to be kept.
+    """
     if not isinstance(tool, dict):
-        return None
+        raise SchemaRefused(INVALID)
     name, schema = tool.get("name"), tool.get("inputSchema")
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARACTERS:
-        return None
+        raise SchemaRefused(INVALID)
     if not isinstance(schema, dict) or not _is_of_an_object(schema):
-        return None
+        raise SchemaRefused(INVALID)
+    text_of(schema)
     described, hints = tool.get("description"), tool.get("annotations")
     return {
         "name": name,

@@ -37,6 +37,18 @@ def parameters_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         SchemaRefused: no provider would take it.
     """
+    parameters, why = _parameters_of(text_of(schema))
+    if parameters is None:
+        raise SchemaRefused(why)
+    return parameters
+
+
+def text_of(schema: Mapping[str, Any]) -> str:
+    """Return a schema as JSON.
+
+    Raises:
+        SchemaRefused: it is too large, or nested too deeply.
+    """
     try:
         text = json.dumps(schema, ensure_ascii=False)
     except RecursionError:
@@ -46,10 +58,7 @@ def parameters_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
             f"its schema has {len(text):,} characters, and at most {SCHEMA_MAX_CHARACTERS:,} are"
             " allowed"
         )
-    parameters, why = _parameters_of(text)
-    if parameters is None:
-        raise SchemaRefused(why)
-    return parameters
+    return text
 
 
 @lru_cache(maxsize=512)
