@@ -1,8 +1,8 @@
 """``/api/v1/kinds/models/{name}/test``: one short call of a Model.
 
-The call uses the Model's key and costs its owner money. So it takes the rights that a Task with
-this Model takes: to read the Model, and to create Tasks in its namespace. The API server decides on
-both, with the caller's token.
+The call uses the Model's key and costs its owner money. So it takes two rights in the Model's own
+namespace: to read the Model, and to create Tasks. A Task elsewhere may use the Model without them.
+The API server decides on both, with the caller's token.
 """
 
 from typing import Annotated, Final

@@ -118,11 +118,12 @@ def _not_replaceable(
 
     To replace a Model is to have the Bot's prompts and tools' results sent to another place. An
     object that names no Model leaves that to its referrers; permission to use an object that does
-    name one is permission to use it as it is.
+    name one is permission to use it as it is. That holds for shared namespaces too: users may have
+    no right to read them.
     """
     home = state.key.namespace
     for choice in replaced:
-        if not is_open(choice.by.key.namespace, home, view):
+        if choice.by.key.namespace != home:
             message = (
                 f"{named.field}: {_told(state, use, choice.by.key, view)} has its own Model, which"
                 f" an object in namespace {home} can't replace; leave modelRef out"

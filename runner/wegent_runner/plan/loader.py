@@ -117,7 +117,7 @@ class PlanLoader:
             shell = await self._get("shells", namespace, parts["shellRef"])
             check_served(shell)
             naming = (task, task["spec"]), (referrer, member), (bot, parts)
-            model_home, model_ref = bound_model(naming, self._shared)
+            model_home, model_ref = bound_model(naming)
             ghost, model = await asyncio.gather(
                 self._get("ghosts", namespace, parts["ghostRef"]),
                 self._get("models", model_home, model_ref),

@@ -1,24 +1,19 @@
 """The Model that a Bot calls in a Task, by the operator's rules (ADR 43)."""
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Any
 
-from wegent_crds.access import is_open
 from wegent_runner.plan.plan import NotServed, NotSettled, full_name
 
 Body = Mapping[str, Any]
 
 
-def bound_model(
-    places: Sequence[tuple[Body, Body]], shared_namespaces: AbstractSet[str]
-) -> tuple[str, Body]:
+def bound_model(places: Sequence[tuple[Body, Body]]) -> tuple[str, Body]:
     """Return the namespace of the object that names the Model, and its reference to the Model.
 
     Args:
         places: The Task, the Team if there is one, and the Bot, each with the part of it that may
             have a ``modelRef``: the spec of the Task, the Team's member, the spec of the Bot.
-        shared_namespaces: The namespaces whose objects any namespace may use and read.
 
     Raises:
         NotServed: The Model would replace that of an object of another namespace.
@@ -31,6 +26,6 @@ def bound_model(
     (first, reference), *replaced = naming
     home = str(first["metadata"]["namespace"])
     for body, _ in replaced:
-        if not is_open(body["metadata"]["namespace"], home, shared_namespaces):
+        if body["metadata"]["namespace"] != home:
             raise NotServed(f"the Model of {full_name(body)} can't be replaced from {home}")
     return home, reference

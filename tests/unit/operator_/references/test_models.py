@@ -211,7 +211,8 @@ def test_a_task_does_not_replace_the_model_of_an_object_elsewhere(
         reason,
         told and KEPT.format("spec.modelRef", told),
     )
-    assert evaluate(task, cache(task, mine, *there, shared=frozenset({"theirs"}))).ready.status
+    shared = evaluate(task, cache(task, mine, *there, shared=frozenset({"theirs"}))).ready
+    assert shared.reason == reason, "users may have no right to read a shared namespace"
 
 
 @pytest.mark.parametrize(
@@ -224,8 +225,11 @@ def test_a_team_does_not_replace_the_model_of_a_bot_elsewhere(
     team = state("Team", "t", {"bots": [member]}, namespace="ours")
     mine = state("Model", "m", namespace="ours")
     theirs = state("Bot", "b", bot | OPEN, namespace="theirs")
-    ready = evaluate(team, cache(team, mine, theirs, *parts_in("theirs"))).ready
+    there = [theirs, *parts_in("theirs")]
+    ready = evaluate(team, cache(team, mine, *there)).ready
     assert ready.reason == reason
+    shared = evaluate(team, cache(team, mine, *there, shared=frozenset({"theirs"}))).ready
+    assert shared == ready
     if reason != "Ready":
         assert ready.message == KEPT.format("spec.bots[0].modelRef", "Bot theirs/b")
 
