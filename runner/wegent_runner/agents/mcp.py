@@ -95,15 +95,20 @@ class McpClient:
         await self._http.aclose()
 
     def toolset(
-        self, plans: Sequence[McpServerPlan], *, reserved: Collection[str] = ()
+        self,
+        plans: Sequence[McpServerPlan],
+        *,
+        namespace: str = "",
+        reserved: Collection[str] = (),
     ) -> "McpToolset":
         """Return the tools of a Bot, to be entered for a run.
 
         Args:
             plans: The Bot's servers.
+            namespace: The Task's namespace, whose runs share a number of connections.
             reserved: Names of the runner's own tools.
         """
-        http = self._http.of_run()
+        http = self._http.of_run(namespace)
         servers = [self._server(plan, http) for plan in plans[:MAX_SERVERS]]
         return McpToolset(servers, reserved, plans[MAX_SERVERS:])
 
