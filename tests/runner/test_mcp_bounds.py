@@ -8,14 +8,15 @@ import pytest
 from aiohttp import web
 
 from tests.runner.test_mcp import tool
-from tests.support.mcp_servers import http_server, mcp_client
+from tests.support.mcp_servers import http_server, mcp_client, sdk_server
 from tests.support.mcp_wire import Answer, Rpc, WireServer, events
 from tests.support.waiting import eventually
-from wegent_runner.agents import mcp_answers
+from wegent_runner.agents import mcp_answers, mcp_connections
 from wegent_runner.agents.mcp import McpClient
 from wegent_runner.agents.mcp_answers import LARGE_BYTES, MAX_LARGE
 from wegent_runner.agents.mcp_listing import CURSOR_MAX_CHARACTERS, LISTING_MAX_BYTES, Sieve
 from wegent_runner.agents.mcp_schemas import SCHEMA_MAX_CHARACTERS
+from wegent_runner.engine.tools import ToolOutput
 
 
 @pytest.fixture
@@ -137,3 +138,74 @@ async def test_one_bot_takes_one_place_for_large_answers(mcp: McpClient, wire: W
         for call in calls:
             call.cancel()
         await asyncio.wait(calls)
+
+
+# Connections
+
+
+async def hang(rpc: Rpc) -> web.StreamResponse:
+    return await rpc.hang()
+
+
+async def cut(rpc: Rpc) -> web.StreamResponse:
+    await events(rpc)
+    assert rpc.request.transport is not None
+    rpc.request.transport.abort()
+    return await rpc.hang()
+
+
+async def refuse(_: Rpc) -> web.StreamResponse:
+    return web.Response(status=500)
+
+
+async def test_servers_that_hang_hold_up_no_other_namespace(
+    mcp: McpClient, wire: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_connections, "WAIT_S", 0.3)
+    most = mcp_connections.MAX_CONNECTIONS
+    async with WireServer() as others:
+        well = [http_server(others.url)]
+        async with mcp.toolset([http_server(wire.url)], namespace="a") as held:
+            wire.answers["tools/call"] = hang
+            calls = [asyncio.create_task(held.tools[0].call({})) for _ in range(most)]
+            await eventually(
+                lambda: wire.methods().count("tools/call") == most, within_s=5, what="the calls"
+            )
+            async with mcp.toolset(well, namespace="a") as tools:
+                assert not tools.tools
+                (notice,) = tools.notices
+            async with mcp.toolset(well, namespace="b") as tools:
+                assert await tool(tools, "echo").call({}) == ToolOutput("{}")
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls)
+        async with mcp.toolset(well, namespace="a") as tools:
+            assert await tool(tools, "echo").call({}) == ToolOutput("{}")
+    assert notice == (
+        "MCP server it: the namespace already uses 64 connections to MCP servers in this runner;"
+        " run fewer Tasks at once, or lower timeoutSeconds of slow servers; its tools are missing"
+    )
+
+
+@pytest.mark.parametrize("answer", [hang, cut, refuse, large, trickling(as_events)])
+async def test_each_end_of_an_answer_frees_its_connection(
+    mcp: McpClient, wire: WireServer, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_connections, "MAX_CONNECTIONS", 2)
+    async with mcp.toolset([http_server(wire.url, timeout_s=0.5)], namespace="a") as tools:
+        wire.answers["tools/call"] = answer
+        for _ in range(3):
+            await tool(tools, "echo").call({})
+        del wire.answers["tools/call"]
+        assert await tool(tools, "echo").call({}) == ToolOutput("{}")
+
+
+async def test_the_end_of_a_session_over_sse_frees_its_connection(
+    mcp: McpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_connections, "MAX_CONNECTIONS", 2)
+    async with sdk_server("sse") as server, mcp.toolset([], namespace="a"):
+        for _ in range(3):
+            plan = http_server(server.url, transport="sse")
+            async with mcp.toolset([plan], namespace="a") as tools:
+                assert await tool(tools, "add").call({"a": 1, "b": 1}) == ToolOutput("2")

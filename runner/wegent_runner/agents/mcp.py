@@ -95,15 +95,20 @@ class McpClient:
         await self._http.aclose()
 
     def toolset(
-        self, plans: Sequence[McpServerPlan], *, reserved: Collection[str] = ()
+        self,
+        plans: Sequence[McpServerPlan],
+        *,
+        namespace: str = "",
+        reserved: Collection[str] = (),
     ) -> "McpToolset":
         """Return the tools of a Bot, to be entered for a run.
 
         Args:
             plans: The Bot's servers.
+            namespace: The Task's namespace, whose runs share a number of connections.
             reserved: Names of the runner's own tools.
         """
-        http = self._http.of_run()
+        http = self._http.of_run(namespace)
         servers = [self._server(plan, http) for plan in plans[:MAX_SERVERS]]
         return McpToolset(servers, reserved, plans[MAX_SERVERS:])
 
@@ -125,8 +130,9 @@ class McpClient:
 def _not_permitted(_: Ended) -> Any:
     raise Fault(
         Code.NOT_SENT,
-        "type stdio is not permitted here; give the server a url, or set the runner's setting"
-        " stdioPermitted on a machine of your own",
+        "type stdio is not permitted here; give the server a url, or, where all users are trusted,"
+        " set WEGENT_RUNNER_STDIO_PERMITTED of the runner and WEGENT_OPERATOR_STDIO_PERMITTED of the"
+        " operator (chart value stdioPermitted)",
     )
 
 

@@ -21,6 +21,7 @@ from wegent_runner.agents.mcp_answers import (
     WatchedEvents,
     whole_body,
 )
+from wegent_runner.agents.mcp_connections import Connections, Pool
 from wegent_runner.agents.mcp_headers import HeaderFault, Headers
 from wegent_runner.agents.mcp_wire import (
     END_S,
@@ -31,7 +32,7 @@ from wegent_runner.agents.mcp_wire import (
     TransportStreams,
     words_of,
 )
-from wegent_runner.engine.egress import EgressPolicy, GuardedTransport
+from wegent_runner.engine.egress import EgressPolicy
 
 USER_AGENT: Final = "wegent-runner"
 SESSION_ID: Final = "mcp-session-id"
@@ -48,11 +49,11 @@ class RunHttp:
     """What the sessions of one Bot's run share.
 
     Attributes:
-        guarded: The connections.
+        connections: The connections of the namespace.
         room: The room for large answers.
     """
 
-    guarded: GuardedTransport
+    connections: Connections
     room: Room
 
 
@@ -60,16 +61,16 @@ class Http:
     """The connections of all sessions over HTTP. They share one pool, and the room for answers."""
 
     def __init__(self, policy: EgressPolicy) -> None:
-        self._guarded = GuardedTransport(policy, event_max_bytes=MESSAGE_MAX_BYTES)
+        self._pool = Pool(policy)
         self._slots = asyncio.Semaphore(MAX_LARGE)
 
-    def of_run(self) -> RunHttp:
+    def of_run(self, namespace: str) -> RunHttp:
         """Return the part of one Bot's run."""
-        return RunHttp(self._guarded, Room(self._slots))
+        return RunHttp(self._pool.of(namespace), Room(self._slots))
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._guarded.aclose()
+        await self._pool.aclose()
 
 
 def open_streamable_http(
@@ -129,7 +130,7 @@ class _Bounded(httpx2.AsyncBaseTransport):
     """Sends requests with the headers of one server. Closing it leaves the shared transport."""
 
     def __init__(self, http: RunHttp, headers: Headers, timeout_s: float) -> None:
-        self._guarded = http.guarded
+        self._connections = http.connections
         self._room = http.room
         self._headers = headers
         self._timeout_s = timeout_s
@@ -162,7 +163,7 @@ class _Bounded(httpx2.AsyncBaseTransport):
         except HeaderFault as fault:
             raise Fault(Code.NOT_SENT, str(fault)) from fault
         try:
-            response = await self._guarded.handle_async_request(request)
+            response = await self._connections.send(request, self._timeout_s)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise Fault(Code.NOT_SENT, str(error)) from error
         if response.status_code in {401, 403}:

@@ -85,7 +85,11 @@ class TeamRun:
         if not bot.mcp_servers:
             yield own
             return
-        toolset = self.mcp.toolset(bot.mcp_servers, reserved=[tool.spec.name for tool in own])
+        toolset = self.mcp.toolset(
+            bot.mcp_servers,
+            namespace=self.run.claim.namespace,
+            reserved=[tool.spec.name for tool in own],
+        )
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(toolset)

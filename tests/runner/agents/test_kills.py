@@ -132,7 +132,10 @@ class Mcp:
     def tools(self) -> Sequence[Tool]:
         return [Pay(self.world)]
 
-    def toolset(self, _: Sequence[McpServerPlan], *, reserved: Collection[str] = ()) -> Self:
+    def toolset(
+        self, _: Sequence[McpServerPlan], *, namespace: str, reserved: Collection[str] = ()
+    ) -> Self:
+        assert namespace
         assert "pay" not in reserved
         return self
 
