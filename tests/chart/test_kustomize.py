@@ -110,7 +110,9 @@ def reference(kind: str, name: str, path: str, namespace: str | None) -> Body:
     *steps, last = path.split(".")
     value: Any = {last.removesuffix("[]"): [there] if last.endswith("[]") else there}
     for step in reversed(steps):
-        value = {step: value}
+        in_list = step.endswith("[]")
+        # An item of a list is a reference itself, and has to have a name.
+        value = {step.removesuffix("[]"): [{"name": "other", **value}] if in_list else value}
     metadata = {"name": name, "namespace": "app"}
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, **value}
 
@@ -129,7 +131,7 @@ def test_every_reference_of_the_table_follows(built: Builder, namespace: str | N
     named = {it["metadata"]["name"]: it for it in made}
     for number, (kind, field) in enumerate(fields):
         body = named[f"a-from-{number}-z"]
-        [found] = references_of(kind, "prod", body)
+        [found] = (it for it in references_of(kind, "prod", body) if it.target.plural == field.to)
         assert found.target == ObjectKey(BY_PLURAL[field.to].plural, "prod", "a-referent-z"), body
 
 
