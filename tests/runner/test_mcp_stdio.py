@@ -57,6 +57,8 @@ async def test_stdio_is_not_permitted_by_default(tmp_path: Path) -> None:
         async with mcp.toolset([it]) as tools:
             (notice,) = tools.notices
         assert notice.startswith("MCP server shell: type stdio is not permitted here")
+        for setting in ("WEGENT_RUNNER_STDIO_PERMITTED", "WEGENT_OPERATOR_STDIO_PERMITTED"):
+            assert setting in notice
         required = stdio_server("touch", str(mark), name="shell", required=True)
         with pytest.raises(RequiredServerDown, match="shell: type stdio is not permitted"):
             await mcp.toolset([required]).__aenter__()

@@ -130,8 +130,9 @@ class McpClient:
 def _not_permitted(_: Ended) -> Any:
     raise Fault(
         Code.NOT_SENT,
-        "type stdio is not permitted here; give the server a url, or set the runner's setting"
-        " stdioPermitted on a machine of your own",
+        "type stdio is not permitted here; give the server a url, or, where all users are trusted,"
+        " set WEGENT_RUNNER_STDIO_PERMITTED of the runner and WEGENT_OPERATOR_STDIO_PERMITTED of"
+        " the operator (chart value stdioPermitted)",
     )
 
 
