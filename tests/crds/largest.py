@@ -31,7 +31,8 @@ def largest_body(plural: str) -> dict[str, Any]:
         # So have they with the answers, of which each counts 32 more.
         answer = {"decision": "approve", "text": ESCAPED, "by": ESCAPED * 384}
         spec["answers"] = [{"id": f"{number:0>128}", **answer} for number in range(64)]
-        spec["prompt"] = ESCAPED * (131072 - 1 - 256 - 64 * (1 + 384 + 32))
+        schema = 2 * len(json.dumps(spec.get("outputSchema", "")))  # it counts as CEL writes it
+        spec["prompt"] = ESCAPED * (131072 - 1 - 256 - 64 * (1 + 384 + 32) - schema)
     return body(plural, spec, name="largest")
 
 

@@ -54,6 +54,14 @@ BODIES = {
     "POST /api/v1/auth/password": {"oldPassword": "not-the-password", "newPassword": PASSWORD},
     "POST /api/v1/auth/tokens": {"name": "laptop"},
     f"PUT {BASE}/models/{{name}}/key": {"key": "sk-1234567890", "hosts": ["api.openai.com"]},
+    **{
+        f"PUT {BASE}/{plural}/{{name}}/mcpservers/{{server}}/headers/{{header}}": {
+            "value": "secret-1234567890",
+            "hosts": ["tools.example.com"],
+        }
+        for plural in ("ghosts", "skills")
+    },
+    f"POST {BASE}/tasks/{{name}}/answers": {"id": "call_1", "decision": "approve"},
     "PATCH /api/v1/auth/admin/accounts/{username}": {"suspended": True},
     "POST /api/v1/auth/admin/accounts/{username}/password": {"newPassword": PASSWORD},
     "PUT /api/v1/namespaces/{namespace}/members/{username}": {"role": "viewer"},
@@ -67,6 +75,7 @@ BODIES = {
 
 BODILESS = {
     "POST /api/v1/auth/refresh",
+    f"POST {BASE}/models/{{name}}/test",
     f"POST {BASE}/tasks/{{name}}/cancel",
     "POST /v1/responses/{id}/cancel",
 }
@@ -89,6 +98,8 @@ class Operation:
         """The path, with a name in it."""
         return self.path.format(
             name="some-object",
+            server="some-server",
+            header="X-Token",
             namespace="some-place",
             username="somebody",
             id="resp_some-place_some-object",

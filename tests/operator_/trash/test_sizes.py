@@ -94,9 +94,9 @@ async def _fill_and_delete(api: Api, namespace: str) -> None:
     while high - low > 200:
         middle = (low + high) // 2
         low, high = (middle, high) if await stored(middle) else (low, middle)
-    # Room for a verdict and for the deletionTimestamp; without that, not even an administrator
-    # can delete it.
-    notes = {"a/n": "<" * (low - 400)}
+    # Room for verdicts, of which one is on 16 MCP servers, and for the deletionTimestamp; without
+    # that, not even an administrator can delete it.
+    notes = {"a/n": "<" * (low - 1200)}
     skill = await api.create("skills", namespace, "full", spec, annotations=notes)
     await api.delete("skills", namespace, "full")
     (tombstone,) = await api.list("tombstones", namespace)
