@@ -65,6 +65,7 @@ async def test_no_5xx_and_no_status_that_is_not_documented(
         operation["operationId"]
         for path, methods in document.items()
         for operation in methods.values()
-        if path != PASSWORD_CHANGE and not LIKE_GHOSTS.fullmatch(operation["operationId"])
+        if path not in {PASSWORD_CHANGE, TRANSCRIPT}
+        and not LIKE_GHOSTS.fullmatch(operation["operationId"])
     ]
     assert int(tried[1]) == len(wanted), wanted
