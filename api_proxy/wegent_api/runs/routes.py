@@ -186,7 +186,7 @@ async def answer(
     """Answer one of the questions in `status.waitingFor` of a Waiting Task.
 
     The work goes on once each question has an answer. A question is answered once: a second answer
-    is a conflict, whoever gives it. The API server records the caller in `by`.
+    is a conflict, also from another user. The API server records the caller in `by`.
     """
     by = await subject(user_api, caller)
     written = await give_answer(user_api, caller, parameters.namespace, name, body, by=by)

@@ -24,8 +24,8 @@ QUESTION_TEXTS_MAX_CHARACTERS: Final = 49152
 which may be longer."""
 ANSWER_MAX_CHARACTERS: Final = 4096
 ANSWER_FRAME_CHARACTERS: Final = 32
-"""What an answer counts besides its text and its user: its id and its field names, by their size in
-etcd, where one of the other characters can take six bytes."""
+"""Room of an answer besides its text and its user: that of its id and its field names, by their
+size in etcd, where one of the other characters can take six bytes."""
 USER_MAX_CHARACTERS: Final = 384
 """Of a user's name. That of a ServiceAccount has at most 339 characters."""
 

@@ -50,7 +50,7 @@ class Sightings:
         """Return the first sights of the Task's current claim, start, wait and request to cancel.
 
         The start of an attempt or wait that was not seen to begin is the stored one, as it may
-        have begun long before this operator. But a wait begins anew for a Task that is restored
+        have begun long before this operator. But a wait begins again for a Task that is restored
         from the trash.
         """
         known = self._first.get(key, {})

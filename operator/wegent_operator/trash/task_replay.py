@@ -3,7 +3,7 @@
 A new Task begins as Pending, and the schema allows only certain changes of phase. So the
 former phases are replayed, one write a phase. A Task that was running comes back as Pending
 with its number of attempts, because its claim ended with the old object. One that was waiting for
-answers waits again, for the same ones; the time that it has for them begins anew.
+answers waits again, for the same ones; the time that it has for them begins again.
 
 Nobody can claim the Task during the replay: either its conditions are Unknown, or it isn't
 Pending. The operator gives no verdict while the Tombstone exists.

@@ -46,7 +46,7 @@ EVENTS: Final = "text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class RunHttp:
-    """What the sessions of one Bot's run share.
+    """The state that the sessions of one Bot's run share.
 
     Attributes:
         connections: The connections of the namespace.

@@ -1,4 +1,4 @@
-"""What the parts of one run share."""
+"""The state that the parts of one run share."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
