@@ -36,6 +36,9 @@ class ConditionType(StrEnum):
     KEY_USABLE = "KeyUsable"
     """Only on Models, written by the runner: False if the API key can't be used, True if it works
     again. It doesn't affect Ready. Absent while the key has never failed."""
+    KEYS_READABLE = "KeysReadable"
+    """Only on Models, Ghosts and Skills: False if the runner may not read a Secret that the object
+    names, because the namespace has too many. It doesn't affect Ready. Absent otherwise."""
     STALLED = "Stalled"
     """As in kstatus: True on a failed Task, and on an object that only a change of its own can
     make ready. Absent otherwise."""
@@ -87,6 +90,8 @@ class Reason(StrEnum):
     """False: the Secret is missing, is not an API key, or doesn't name the Model's host."""
     KEY_REFUSED = "KeyRefused"
     """False: the provider refused the API key, or requires one."""
+    TOO_MANY_KEYS = "TooManyKeys"
+    """False: the objects of the namespace name more Secrets with keys than the runner may read."""
     ACCEPTED = "Accepted"
     """True: the Task is to be done; a runner may claim it as soon as it is Ready."""
     CANCELLED = "Cancelled"
@@ -105,6 +110,8 @@ class Reason(StrEnum):
     """False: the Account's own namespace exists and belongs to another owner."""
     WRONG_NAMESPACE = "WrongNamespace"
     """False: the Account is outside the accounts namespace, so it gives no access."""
+    NAME_RESERVED = "NameReserved"
+    """False: the name of the Group is that of a system or shared namespace, or is reserved."""
     NOT_PROVISIONED = "NotProvisioned"
     """False: the API server rejected an object that the Account needs."""
     NAME_TAKEN = "NameTaken"

@@ -6,6 +6,7 @@ from typing import Any, Final
 import yaml
 
 from wegent_crds.models import model_of
+from wegent_crds.reading import YAML_VALUE_FAULTS
 from wegent_crds.registry import API_VERSION, BY_KIND
 from wegent_crds.schema.custom_resource import CustomResource
 
@@ -38,7 +39,7 @@ def load(text: str) -> list[CustomResource]:
     """
     try:
         documents = list(yaml.load_all(text, _Loader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *YAML_VALUE_FAULTS) as error:
         raise ManifestError(f"not valid YAML: {error}") from error
     return [found for document in documents for found in _objects(document)]
 

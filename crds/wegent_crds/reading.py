@@ -7,7 +7,17 @@ would lose its access, and a deleted object would never go.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+YAML_VALUE_FAULTS: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""Errors of PyYAML, besides its own, for a value that its tag doesn't fit: ``!!timestamp x``."""
 
 
 def mapping(value: object) -> Mapping[str, Any]:

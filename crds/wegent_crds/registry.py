@@ -38,9 +38,8 @@ class Kind:
     references: tuple[ReferenceField, ...] = field(default=())
     user_facing: bool = True
     """True if users work with the kind: it has REST routes under ``/api/v1/kinds``, it is in the
-    users' roles, and its deleted objects go to the trash."""
-    in_category: bool = True
-    """True if ``kubectl get wegent`` lists the kind."""
+    users' roles, its deleted objects go to the trash, and ``kubectl get wegent`` lists it. With a
+    kind that the user may not list, that command would fail."""
     referable: bool = True
     """True if objects of other namespaces may refer to the kind. Its spec then has the field
     ``accessFrom``."""
@@ -92,12 +91,10 @@ TASK: Final = Kind(
     referable=False,
 )
 ACCOUNT: Final = Kind("Account", "accounts", ("acc",), user_facing=False, referable=False)
-# Not in the category: `kubectl get wegent` shows the state of objects in use, not the trash.
-TOMBSTONE: Final = Kind(
-    "Tombstone", "tombstones", ("tomb",), user_facing=False, in_category=False, referable=False
-)
+GROUP_KIND: Final = Kind("Group", "groups", ("grp",), user_facing=False, referable=False)
+TOMBSTONE: Final = Kind("Tombstone", "tombstones", ("tomb",), user_facing=False, referable=False)
 
-KINDS: Final = (GHOST, MODEL, SHELL, BOT, TEAM, SKILL, TASK, ACCOUNT, TOMBSTONE)
+KINDS: Final = (GHOST, MODEL, SHELL, BOT, TEAM, SKILL, TASK, ACCOUNT, GROUP_KIND, TOMBSTONE)
 BY_KIND: Final = {kind.kind: kind for kind in KINDS}
 BY_PLURAL: Final = {kind.plural: kind for kind in KINDS}
 

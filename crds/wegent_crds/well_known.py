@@ -35,6 +35,10 @@ MAX_FORMER_LIVES: Final = 16
 """Number of names in that annotation."""
 REQUEST_ID: Final = f"{GROUP}/request-id"
 """Annotation of a Task: the id of the HTTP request that created it. Calls of LLMs bear it too."""
+REQUESTS_PER_MINUTE: Final = f"{GROUP}/requests-per-minute"
+"""Annotation of a Namespace: maximum number of requests to Models, from 1, or ``none``."""
+TOKENS_PER_DAY: Final = f"{GROUP}/tokens-per-day"
+"""Annotation of a Namespace: maximum number of tokens, from 1, or ``none``."""
 TOMBSTONE_OF: Final = f"{GROUP}/tombstone-of"
 """Label of a Tombstone: the plural of the deleted object's kind."""
 

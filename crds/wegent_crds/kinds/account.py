@@ -94,7 +94,7 @@ class Account(CustomResource):
 
     columns = (
         Column("Role", ".spec.role"),
-        Column("Email", ".spec.email"),
+        Column("Email", ".spec.email", priority=1),
         Column("Suspended", ".spec.suspended", "boolean"),
     )
     selectable = (".spec.role", ".spec.suspended")

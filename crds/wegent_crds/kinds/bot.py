@@ -28,9 +28,9 @@ class Bot(CustomResource):
     """Bot is an agent that does work. It combines a Ghost, a Model and a Shell."""
 
     columns = (
-        Column("Ghost", ".spec.ghostRef.name"),
+        Column("Ghost", ".spec.ghostRef.name", priority=1),
         Column("Model", ".spec.modelRef.name"),
-        Column("Shell", ".spec.shellRef.name"),
+        Column("Shell", ".spec.shellRef.name", priority=1),
         SERVED_COLUMN,
     )
     selectable = (

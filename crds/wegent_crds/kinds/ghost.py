@@ -32,7 +32,7 @@ class Ghost(CustomResource):
     """Ghost is the character of a Bot: a system prompt with skills and tools."""
 
     columns = (
-        Column("Description", ".spec.description"),
+        Column("Description", ".spec.description", priority=1),
         Column("Tools", '.status.conditions[?(@.type=="ToolsServed")].reason', priority=1),
     )
 

@@ -77,7 +77,7 @@ class Model(CustomResource):
     """Model is an LLM of a provider, with the parameters of each call."""
 
     columns = (
-        Column("Provider", ".spec.provider"),
+        Column("Provider", ".spec.provider", priority=1),
         Column("Model", ".spec.model"),
         Column("Base URL", ".spec.baseUrl", priority=1),
         Column("Key", '.status.conditions[?(@.type=="KeyUsable")].reason'),

@@ -35,7 +35,7 @@ class Shell(CustomResource):
 
     columns = (
         Column("Type", ".spec.type"),
-        Column("Description", ".spec.description"),
+        Column("Description", ".spec.description", priority=1),
         Column("Image", ".spec.baseImage", priority=1),
     )
     selectable = (".spec.type",)

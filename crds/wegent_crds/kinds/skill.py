@@ -77,7 +77,7 @@ class Skill(CustomResource):
 
     columns = (
         Column("Version", ".spec.version"),
-        Column("Author", ".spec.author"),
+        Column("Author", ".spec.author", priority=1),
         Column("Description", ".spec.description", priority=1),
     )
     selectable = (".spec.version", ".spec.author")

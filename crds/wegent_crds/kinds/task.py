@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, WithJsonSchema
 
 from wegent_crds.kinds.task_questions import ANSWER_FRAME_CHARACTERS, Answers
-from wegent_crds.kinds.task_status import TaskStatus
+from wegent_crds.kinds.task_status import TaskStatus, phases_in_cel
+from wegent_crds.phases import FINAL
 from wegent_crds.schema.base import Schema
 from wegent_crds.schema.custom_resource import SERVED_COLUMN, Column, CustomResource
 from wegent_crds.schema.extensions import (
@@ -140,8 +141,8 @@ class TaskSpec(Schema):
     """Human-readable title of the work, 1 to 256 characters."""
     cancel: bool = False
     """Specifies whether to cancel the work. A Pending or Waiting Task becomes Cancelled at once;
-    the runner of a Running Task is asked to stop. Can't be set back to false. Defaults to
-    false."""
+    the runner of a Running Task is asked to stop. Can't be set after the end, nor back to
+    false. Defaults to false."""
     timeout_seconds: Annotated[int, Field(ge=1, le=WEEK_S), INT32] | None = None
     """Duration in seconds from startTime until a Running Task fails, 1 to 604,800 (a week). It
     starts again with each attempt, also after an answer; the time of a wait does not count.
@@ -271,8 +272,8 @@ class Task(CustomResource):
 
     columns = (
         Column("Phase", ".status.phase"),
-        Column("Team", ".spec.teamRef.name"),
-        Column("Bot", ".spec.botRef.name"),
+        # A Task names a Team or a Bot, and the column shows the one that it names.
+        Column("Team/Bot", ".spec['teamRef','botRef'].name"),
         Column("Title", ".spec.title", priority=1),
         Column("Holder", ".status.claim.holder", priority=1),
         Column("Attempts", ".status.attempts", "integer", priority=1),
@@ -303,6 +304,15 @@ class Task(CustomResource):
         ),
     )
     transitions = (
+        Transition(
+            cel="!self.spec.cancel || oldSelf.spec.cancel"
+            f" || !(oldSelf.status.phase in {phases_in_cel(FINAL)})",
+            message="cancel can't be set after the Task has ended",
+            check=lambda before, after: (
+                not after.spec.cancel or before.spec.cancel or before.status.phase not in FINAL
+            ),
+            field_path=".spec.cancel",
+        ),
         Transition(
             cel="!has(self.spec.answers) || self.spec.answers.all(answer,"
             " (has(oldSelf.spec.answers)"

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from wegent_crds.schema.base import Schema
 from wegent_crds.schema.extensions import Rule, map_by
-from wegent_crds.schema.fields import DNS_LABEL, DNS_SUBDOMAIN
+from wegent_crds.schema.fields import DNS_LABEL, DNS_SUBDOMAIN, NamespaceName
 
 QUESTIONS_MAX: Final = 64
 """Of one wait."""
@@ -59,6 +59,9 @@ class TaskQuestion(Schema):
     arguments: Annotated[str, Field(max_length=ARGUMENTS_MAX_CHARACTERS)] | None = None
     """Beginning of the arguments of the call as JSON, at most 4,096 characters. The transcript has
     all of them. Unset for a confirmation."""
+    approver_namespace: NamespaceName | None = None
+    """Namespace whose editors alone can approve, at most 63 characters: that of the Ghost or Skill
+    whose credentials the call carries. Unset if each editor of the Task's namespace can."""
 
 
 class TaskDecision(Schema):
@@ -68,7 +71,8 @@ class TaskDecision(Schema):
     """Id of the question in status.waitingFor, at most 128 characters."""
     decision: Literal["approve", "deny", "reply"]
     """Decision: approve permits the call or the next stage, and deny refuses it. A reply gives the
-    Bot a text instead of the call's result, or gives it to the next stage of a pipeline."""
+    Bot a text instead of the call's result, or gives it to the next stage of a pipeline; after the
+    last stage, that stage's Bot works again with it."""
     text: Annotated[str, Field(min_length=1, max_length=ANSWER_MAX_CHARACTERS)] | None = None
     """Text for the Bot, 1 to 4,096 characters: the reason of a denial, or the reply. Required for a
     reply."""

@@ -35,7 +35,8 @@ NEXT: Final = {phase: after for phase, after in TRANSITIONS.items() if after}
 HOLDER: Final = r"^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$"
 
 
-def _cel(phases: Iterable[Phase]) -> str:
+def phases_in_cel(phases: Iterable[Phase]) -> str:
+    """Return a list of phases for a CEL rule."""
     return f"[{', '.join(repr(phase.value) for phase in phases)}]"
 
 
@@ -175,7 +176,7 @@ class TaskStatus(Status):
             field_path=".startTime",
         ),
         Rule(
-            cel=f"(self.phase in {_cel(FINAL)}) == has(self.completionTime)",
+            cel=f"(self.phase in {phases_in_cel(FINAL)}) == has(self.completionTime)",
             message=f"completionTime is required when {_in_words(FINAL, 'or')},"
             " and not allowed before",
             check=lambda self: (self.phase in FINAL) == (self.completion_time is not None),
@@ -215,7 +216,7 @@ class TaskStatus(Status):
         Transition(
             cel="self.phase == oldSelf.phase"
             + "".join(
-                f" || (oldSelf.phase == '{phase}' && self.phase in {_cel(after)})"
+                f" || (oldSelf.phase == '{phase}' && self.phase in {phases_in_cel(after)})"
                 for phase, after in NEXT.items()
             ),
             message="; ".join(
@@ -294,7 +295,7 @@ class TaskStatus(Status):
             field_path=".waitingFor",
         ),
         Transition(
-            cel=f"!(oldSelf.phase in {_cel(FINAL)})"
+            cel=f"!(oldSelf.phase in {phases_in_cel(FINAL)})"
             f" || ({unchanged('completionTime', 'result', 'message', 'usage', 'ran')})",
             message="completionTime, result, message, usage and ran can't be changed after the Task"
             " has ended",

@@ -99,7 +99,7 @@ class Team(CustomResource):
 
     columns = (
         Column("Mode", ".spec.collaborationMode"),
-        Column("Leader", '.spec.bots[?(@.role=="leader")].name'),
+        Column("Leader", '.spec.bots[?(@.role=="leader")].name', priority=1),
         Column("Description", ".spec.description", priority=1),
         SERVED_COLUMN,
     )

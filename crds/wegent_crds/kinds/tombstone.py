@@ -57,13 +57,16 @@ class Tombstone(CustomResource):
     Tombstone deletes the object for good.
     """
 
+    # A name has a kind and a uid, up to 42 characters. That leaves room for the object and the age,
+    # which tells apart the Tombstones of two objects with the same name.
     columns = (
-        Column("Kind", ".spec.kind"),
         Column("Object", ".spec.name"),
-        Column("Deleted", ".spec.deletedAt", "date"),
-        Column("Expires", ".spec.expiresAt"),
+        Column("Kind", ".spec.kind", priority=1),
+        Column("Deleted", ".spec.deletedAt", "date", priority=1),
+        Column("Expires", ".spec.expiresAt", priority=1),
         Column("Restore", ".spec.restore", "boolean", priority=1),
     )
+    wide_columns = ("Ready", "Reason")
     selectable = (".spec.kind", ".spec.name")
 
     kind: Literal["Tombstone"]

@@ -1,6 +1,6 @@
 """The fields that all kinds share around their specs, and the printer columns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
@@ -38,10 +38,10 @@ VERDICT_COLUMNS: Final = (
     Column("Ready", _of_ready("status")),
     Column("Reason", _of_ready("reason")),
     Column("Age", ".metadata.creationTimestamp", "date"),
-    Column("Message", _of_ready("message")),
+    Column("Message", _of_ready("message"), priority=1),
 )
-"""The first questions about an object: is it ready, and if not, why. The message is the last
-column, because it is the longest."""
+"""The first questions about an object: is it ready, and if not, why. The reason answers in a word.
+The message is a sentence, so that it is in wide output alone, as the last column."""
 
 
 SELECTABLE: Final = (".status.ready",)
@@ -55,6 +55,8 @@ class CustomResource(Schema):
 
     columns: ClassVar[tuple[Column, ...]] = ()
     """The kind's own columns, which precede `VERDICT_COLUMNS`."""
+    wide_columns: ClassVar[tuple[str, ...]] = ()
+    """Names of those `VERDICT_COLUMNS` for which the kind has no room without ``-o wide``."""
     selectable: ClassVar[tuple[str, ...]] = ()
     """JSON paths of the kind's own selectable fields."""
 
@@ -65,6 +67,15 @@ class CustomResource(Schema):
     status: Status = Field(default_factory=Status, json_schema_extra=defaulted({}))
     """Most recently observed status of the object, written by the operator. Ignored when the object
     is created or updated: only the status subresource writes it."""
+
+    @classmethod
+    def printer_columns(cls) -> tuple[Column, ...]:
+        """Return all columns, in their order. Without ``-o wide`` they fit 80 characters."""
+        verdict = (
+            replace(column, priority=1) if column.name in cls.wide_columns else column
+            for column in VERDICT_COLUMNS
+        )
+        return (*cls.columns, *verdict)
 
     @classmethod
     def selectable_fields(cls) -> tuple[str, ...]:

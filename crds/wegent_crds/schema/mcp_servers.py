@@ -1,6 +1,6 @@
 """McpServer: a server of the Model Context Protocol, as Ghosts and Skills name them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -28,6 +28,28 @@ PROTOCOL_HEADERS: Final = (
 """Headers of the connection and of the protocol, which runners set themselves. With ``Host``, a
 server that many sites share would pass the Secret of one site on to another."""
 _PROTOCOL_HEADER: Final = f"(?i)^({'|'.join(PROTOCOL_HEADERS)})$"
+
+Transport = Literal["http", "sse", "stdio"]
+TRANSPORTS: Final[Mapping[object, Transport]] = {
+    "stdio": "stdio",
+    "sse": "sse",
+    "http": "http",
+    "streamable-http": "http",
+}
+"""Transports by the field ``type``."""
+
+
+def transport_of(type_: object, command: object) -> Transport:
+    """Return the transport of an MCP server; without a valid ``type``, a command means stdio.
+
+    Args:
+        type_: The field ``type``, None if it isn't there. A stored object may have any value.
+        command: The field ``command``, None if it isn't there.
+    """
+    if isinstance(type_, str) and type_ in TRANSPORTS:
+        return TRANSPORTS[type_]
+    return "http" if command is None else "stdio"
+
 
 Argument = Annotated[str, Field(max_length=1024)]
 HeaderValue = Annotated[str, Field(max_length=2048, pattern=r"^[\t -~]*$")]
@@ -92,6 +114,10 @@ class McpServer(Schema):
     require_approval: Annotated[list[ToolName], Field(max_length=128), SET] | None = None
     """Names of the tools whose calls need the approval of a person, at most 128 of at most 128
     characters; * means all. Defaults to none."""
+    approvers: Literal["OwnNamespace", "TaskNamespace"] | None = None
+    """Users who can approve calls: editors of the namespace of the object that has this server, or
+    those of the Task's namespace. Users need the right to change the Task, too. Defaults to
+    OwnNamespace for a server with headersFrom, and to TaskNamespace otherwise."""
     required: bool = False
     """Specifies whether a Task fails if the server can't be reached. Otherwise the Task goes on
     without the server's tools, and its transcript says so. Defaults to false."""
@@ -181,7 +207,7 @@ class McpServer(Schema):
     @property
     def is_stdio(self) -> bool:
         """True if the server is a program to start."""
-        return self.type == "stdio" if self.type else self.command is not None
+        return transport_of(self.type, self.command) == "stdio"
 
     def header_names(self) -> tuple[str, ...]:
         """Return the names of all headers, in lower case."""
