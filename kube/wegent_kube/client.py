@@ -6,7 +6,6 @@ client's generated models are not used: objects stay the mappings that the API s
 """
 
 import io
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Self, Unpack
 
@@ -15,7 +14,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from wegent_kube.connection import Connection, TokenSource
 from wegent_kube.content_types import APPLY_PATCH, JSON, METADATA_LIST
-from wegent_kube.encoding import encode_json, encode_yaml
+from wegent_kube.encoding import decode_json, encode_json, encode_yaml
 from wegent_kube.errors import ApiError, Unreachable
 from wegent_kube.lines import LineTooLong, lines_of
 from wegent_kube.options import RequestOptions
@@ -145,18 +144,6 @@ class KubeClient:
             query["continue"] = token
 
     async def watch(
-        self, path: str, *, params: Mapping[str, str] | None = None, lasts_s: int = WATCH_S
-    ) -> AsyncIterator[Any]:
-        """Yield the events of a watch until the API server ends it after ``lasts_s`` seconds.
-
-        Raises:
-            ApiError: the server answered with a status of 400 or above, or sent an error event.
-            Unreachable: the connection was lost, or a line was not an event.
-        """
-        async for _, event in self.watch_lines(path, params=params, lasts_s=lasts_s):
-            yield event
-
-    async def watch_lines(
         self,
         path: str,
         *,
@@ -164,8 +151,8 @@ class KubeClient:
         lasts_s: int = WATCH_S,
         quiet_s: float = REQUEST_TIMEOUT_S,
         opened: Callable[[], None] = lambda: None,
-    ) -> AsyncIterator[tuple[bytes, Any]]:
-        """Yield the events of a watch as ``watch`` does, each with its line.
+    ) -> AsyncIterator[Any]:
+        """Yield the events of a watch until the API server ends it after ``lasts_s`` seconds.
 
         Args:
             path: Path of a collection.
@@ -173,6 +160,10 @@ class KubeClient:
             lasts_s: Seconds after which the API server ends the watch.
             quiet_s: Further seconds after which a silent connection counts as lost.
             opened: Called when the server has begun to answer.
+
+        Raises:
+            ApiError: the server answered with a status of 400 or above, or sent an error event.
+            Unreachable: the connection was lost, or a line was not an event.
         """
         query = {**(params or {}), "watch": "true", "timeoutSeconds": str(lasts_s)}
         timeout = aiohttp.ClientTimeout(
@@ -186,7 +177,7 @@ class KubeClient:
                     raise api_error(response.status, await response.read(), response.headers)
                 opened()
                 async for line in lines_of(response.content, MAX_EVENT_BYTES):
-                    yield line, _event(path, line)
+                    yield _event(path, line)
         except (aiohttp.ClientError, TimeoutError, LineTooLong) as error:
             raise Unreachable(f"watch of {path}: {type(error).__name__}") from error
 
@@ -224,14 +215,14 @@ class KubeClient:
 
 def _decoded(method: str, path: str, raw: bytes) -> Any:
     try:
-        return json.loads(raw) if raw else None
+        return decode_json(raw) if raw else None
     except (ValueError, RecursionError) as error:
         raise Unreachable(f"{method} {path}: the answer is not JSON") from error
 
 
 def _event(path: str, line: bytes) -> Any:
     try:
-        event = json.loads(line)
+        event = decode_json(line)
         type_, object_ = event["type"], event["object"]
         if type_ != "ERROR":
             _check_metadata(type_, object_["metadata"])
@@ -257,7 +248,7 @@ def _check_metadata(type_: Any, metadata: Any) -> None:
 def api_error(code: int, raw: bytes, headers: Mapping[str, str]) -> ApiError:
     """Return the error of an answer; a body that is not a ``Status`` is dropped."""
     try:
-        status = json.loads(raw)
+        status = decode_json(raw)
     except (ValueError, RecursionError):
         status = None
     if not isinstance(status, dict) or status.get("kind") != "Status":

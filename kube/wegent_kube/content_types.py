@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from email.message import Message
+from functools import lru_cache
 from typing import Final
 
 JSON: Final = "application/json"
@@ -27,6 +28,7 @@ class ContentType:
     """UTF-8 unless the header names another."""
 
 
+@lru_cache(maxsize=64)
 def parse_content_type(header: str) -> ContentType:
     """Return the content of a ``Content-Type`` header; one that is too long counts as empty."""
     message = Message()

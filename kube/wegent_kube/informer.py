@@ -15,12 +15,10 @@ from typing import Any, Final, Protocol
 from wegent_kube.backoff import Backoff
 from wegent_kube.client import WATCH_S, KubeClient
 from wegent_kube.errors import KubeError
+from wegent_kube.steady_watch import watch_from
 
 logger = logging.getLogger(__name__)
 
-STEADY_S: Final = 1.0
-"""Seconds. A watch that ends earlier counts as failed: a proxy before the API server probably cuts
-it, and would also cut an immediate next one."""
 RESYNC_S: Final = 3600.0
 """Seconds between two lists of all objects, in case a watch has lost an event."""
 
@@ -110,23 +108,21 @@ class Informer:
         return version
 
     async def _watch(self, version: str) -> str:
-        """Watch the changes since ``version`` until the watch ends; return the last version."""
-        params = {**self._params, "resourceVersion": version, "allowWatchBookmarks": "true"}
-        began = time.monotonic()
-        try:
-            async for event in self._client.watch(self._path, params=params, lasts_s=self._lasts_s):
-                body = event["object"]
-                version = body["metadata"]["resourceVersion"]
-                if event["type"] == "DELETED":
-                    self._handler.deleted(_name(body))
-                elif event["type"] != "BOOKMARK":
-                    self._handler.changed(body)
-        finally:
-            if steady := time.monotonic() - began >= min(STEADY_S, self._lasts_s / 2):
-                self._backoff.reset()
-        if not steady:
-            await self._backoff.wait()
-        return version
+        return await watch_from(
+            self._client,
+            self._path,
+            version,
+            self._handle,
+            self._backoff,
+            params=self._params,
+            lasts_s=self._lasts_s,
+        )
+
+    def _handle(self, type_: str, body: Mapping[str, Any]) -> None:
+        if type_ == "DELETED":
+            self._handler.deleted(_name(body))
+        else:
+            self._handler.changed(body)
 
 
 def _name(body: Mapping[str, Any]) -> Name:

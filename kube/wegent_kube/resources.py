@@ -21,11 +21,6 @@ class Resource:
         """The ``apiVersion`` of the resource's objects."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    @property
-    def selector(self) -> tuple[str, ...]:
-        """The resource's name for Kopf, without a group for the core group."""
-        return tuple(filter(None, (self.group, self.version, self.plural)))
-
     def path(
         self, namespace: str | None = None, name: str | None = None, subresource: str | None = None
     ) -> str:
