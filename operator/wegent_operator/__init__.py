@@ -1,10 +1,10 @@
-"""Wegent's operator: Kopf feeds a cache, and one controller a kind writes statuses.
+"""Wegent's operator: watches fill a cache, and one controller a kind writes statuses.
 
 ::
 
-    feed (Kopf) ──▶ cache ──▶ queue ──▶ controller of the kind ──▶ one guarded status patch
-                      ▲                    │
-                   resync                  └──▶ the object's referrers, if it changed for them
+    watches ──▶ cache ──▶ queue ──▶ controller of the kind ──▶ one guarded status patch
+                  ▲                    │
+               resync                  └──▶ the object's referrers, if it changed for them
 
 The dispatcher (``runtime.dispatcher``) finds the controller of a kind in the table that ``app``
 builds. Each kind's decision is a function called ``verdict``, in the folder of its controller:

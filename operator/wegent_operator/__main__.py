@@ -1,7 +1,6 @@
 """``python -m wegent_operator``: the operator as a program."""
 
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -11,8 +10,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import kopf
+import uvloop
 
 from wegent_kube import ConnectionConfigError, KubeClient, KubeError, load_connection
+from wegent_kube.garbage import leave_out_existing
 from wegent_kube.logs import configure_logging
 from wegent_kube.usage import argument_parser
 from wegent_operator.app import register
@@ -41,7 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     configure_logging("INFO")
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
         load_connection()
     except ConnectionConfigError as error:
@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("POD_ID", socket.gethostname())
     registry = kopf.OperatorRegistry()
     register(registry)
-    sys.exit(asyncio.run(_operate(registry)))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(_operate(registry)))
 
 
 async def _operate(registry: kopf.OperatorRegistry) -> int:
@@ -75,6 +76,7 @@ async def _operate(registry: kopf.OperatorRegistry) -> int:
         waiting.cancel()
         await running  # raises Kopf's error, or returns if Kopf was told to end at once
         return 0
+    leave_out_existing()
 
     def asked() -> None:
         stop.set()

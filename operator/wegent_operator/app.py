@@ -8,22 +8,23 @@ import asyncio
 import logging
 import socket
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-import aiohttp
 import kopf
 
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import ACCOUNT, KINDS, TASK, TOMBSTONE, Kind
+from wegent_crds.registry import ACCOUNT, GROUP_KIND, KINDS, TASK, TOMBSTONE
 from wegent_kube import KubeClient, load_connection
-from wegent_kube.resources import NAMESPACES, RBAC_ROLES, Resource, resource_of
+from wegent_kube.resources import NAMESPACES, RBAC_ROLES, Resource
 from wegent_kube.tracing import Tracing
 from wegent_operator.accounts.controller import AccountController
-from wegent_operator.accounts.provisions import Provisions, provision_key
+from wegent_operator.accounts.provisions import Provisions
+from wegent_operator.accounts.quota_keeper import QuotaKeeper
 from wegent_operator.accounts.shared_namespaces import SharedNamespaceController
 from wegent_operator.accounts.writer import ProvisionWriter
+from wegent_operator.groups.controller import GroupController
 from wegent_operator.keys.controller import KeyRoleController
 from wegent_operator.keys.grants import KeyGrants
 from wegent_operator.keys.writer import KeyGrantWriter
@@ -42,7 +43,7 @@ from wegent_operator.runtime.verdict_writer import VerdictWriter
 from wegent_operator.runtime.visibility import Visibility
 from wegent_operator.settings import Settings
 from wegent_operator.state.cache import Cache
-from wegent_operator.state.objects import ObjectState, version_of
+from wegent_operator.state.objects import ObjectState
 from wegent_operator.tasks.controller import TaskController
 from wegent_operator.tasks.first_seen import SteadyClock
 from wegent_operator.tasks.steps import TaskSteps
@@ -52,11 +53,12 @@ from wegent_operator.trash.restorer import Restorer
 from wegent_operator.trash.tombstone_controller import TombstoneController
 from wegent_operator.trash.tombstone_store import TombstoneStore
 from wegent_operator.watch.feed import Feed
+from wegent_operator.watch.handlers import handlers_of
 from wegent_operator.watch.health import HealthServer, WatchMonitor
-from wegent_operator.watch.kopf_session import KopfSession
-from wegent_operator.watch.kopf_settings import WATCH_GRACE_S, configure
-from wegent_operator.watch.resources import RESOURCES, WRITTEN
+from wegent_operator.watch.kopf_settings import configure, session
+from wegent_operator.watch.resources import RESOURCES, list_params
 from wegent_operator.watch.resync import Resyncer
+from wegent_operator.watch.watcher import WATCH_GRACE_S, Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +85,13 @@ class Operator:
         self._client = KubeClient(
             self.connection, user_agent=USER_AGENT, trace_configs=self._tracing.of_clients()
         )
+        self._watching = KubeClient(self.connection, limit=0, user_agent=USER_AGENT)
         self._queue: KeyedQueue[ObjectKey] = KeyedQueue()
         self._cache = Cache(
             settings.shared_namespaces,
             settings.served_shells,
             settings.served_modes,
+            reserved_namespaces=settings.reserved_namespaces | {settings.lease_namespace},
             stdio_permitted=settings.stdio_permitted,
         )
         self._pending = Pending(self._queue)
@@ -153,23 +157,28 @@ class Operator:
             self._status_writer, self._pending, self._recorder, self.metrics, clock
         )
         provision_writer = ProvisionWriter(self._client, self._provisions, self.metrics)
+        quotas = QuotaKeeper(
+            self._provisions, provision_writer, self._queue, settings.account_quota
+        )
+        provisioning = (
+            cache,
+            self._queue,
+            self._provisions,
+            provision_writer,
+            writer,
+            held,
+            visibility,
+            settings.accounts_namespace,
+            quotas,
+        )
         references = ReferencesController[ObjectState](cache, self._trash, writer, held, visibility)
         return {
             **{kind.plural: references for kind in KINDS},
             TASK.plural: TaskController(
                 cache, self._trash, writer, held, visibility, self._task_steps, clock
             ),
-            ACCOUNT.plural: AccountController(
-                cache,
-                self._queue,
-                self._provisions,
-                provision_writer,
-                writer,
-                held,
-                visibility,
-                settings.accounts_namespace,
-                settings.account_quota,
-            ),
+            ACCOUNT.plural: AccountController(*provisioning),
+            GROUP_KIND.plural: GroupController(*provisioning),
             TOMBSTONE.plural: TombstoneController(
                 cache,
                 self._queue,
@@ -199,7 +208,7 @@ class Operator:
         """Start to fill the cache, and to reconcile once each resource is listed or refused.
 
         The health server is ready when this returns. This never waits for the API server, because
-        Kopf starts no watch and handles no signal before this returns.
+        Kopf handles no signal before this returns.
         """
         self.metrics.queue_depth.set_function(lambda: len(self._queue))
         self.metrics.queue_oldest.set_function(lambda: self._queue.oldest_age_s)
@@ -209,6 +218,8 @@ class Operator:
         logger.info("Serving health and metrics on port %d.", self._health.port)
         self._spawn("events", self._recorder.run())
         self._spawn("resyncs", self.resyncer.run(self.settings.resync_interval_s))
+        for resource, watcher in self._watchers():
+            self._spawn(f"watch of {resource.plural}", watcher.run())
         self._spawn("reconciling", self._run())
 
     async def stop(self) -> None:
@@ -217,21 +228,24 @@ class Operator:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._health.stop()
+        await self._watching.close()
         await self._client.close()
         await asyncio.to_thread(self._tracing.shutdown)
 
-    def kopf_session(self) -> kopf.AiohttpSession:
-        """Return the session for Kopf's watches. It has a client of its own, which Kopf closes."""
-        session = KopfSession(
-            KubeClient(self.connection, limit=0, user_agent=USER_AGENT),
-            RESOURCES,
-            self.visibility,
-            self.resyncer.listed,
-            lasts_s=self.settings.watch_timeout_s,
-        )
-        return kopf.AiohttpSession(
-            server=self.connection.server, aiohttp_session=cast("aiohttp.ClientSession", session)
-        )
+    def _watchers(self) -> Iterator[tuple[Resource, Watcher]]:
+        for resource, handler in handlers_of(self.feed).items():
+            yield (
+                resource,
+                Watcher(
+                    self._watching,
+                    resource,
+                    handler,
+                    self.visibility,
+                    self.resyncer.listed,
+                    lasts_s=self.settings.watch_timeout_s,
+                    params=list_params(resource, self.settings.accounts_namespace),
+                ),
+            )
 
     async def _run(self) -> None:
         """Reconcile for ever; with leader election, only while this operator leads."""
@@ -288,55 +302,15 @@ def register(registry: kopf.OperatorRegistry) -> None:
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         operator = Operator(Settings())
-        configure(settings, operator.settings)
+        configure(settings)
         running.append(operator)
         await operator.start()
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        return running[0].kopf_session()
+        return session(running[0].connection.server)
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
         while running:
             await running.pop().stop()
-
-    for kind in KINDS:
-        _register_kind(registry, running, kind)
-    _register_namespaces(registry, running)
-    for resource in WRITTEN:
-        _register_provisioned(registry, running, resource)
-
-
-def _register_kind(registry: kopf.OperatorRegistry, running: list[Operator], kind: Kind) -> None:
-    @kopf.on.event(*resource_of(kind).selector, registry=registry)
-    async def on_event(event: kopf.RawEvent, **_: Any) -> None:
-        operator, body = running[0], event["object"]
-        if event["type"] == "DELETED":
-            metadata = body["metadata"]
-            key = ObjectKey(kind.plural, metadata["namespace"], metadata["name"])
-            operator.feed.remove(key, metadata["uid"], version=version_of(body))
-            return
-        operator.feed.upsert(kind, body)
-
-
-def _register_namespaces(registry: kopf.OperatorRegistry, running: list[Operator]) -> None:
-    @kopf.on.event(*NAMESPACES.selector, registry=registry)
-    async def on_event(event: kopf.RawEvent, **_: Any) -> None:
-        feed, body = running[0].feed, event["object"]
-        if event["type"] == "DELETED":
-            feed.remove_namespace(body["metadata"]["name"], version_of(body))
-        else:
-            feed.upsert_namespace(body)
-
-
-def _register_provisioned(
-    registry: kopf.OperatorRegistry, running: list[Operator], resource: Resource
-) -> None:
-    @kopf.on.event(*resource.selector, registry=registry)
-    async def on_event(event: kopf.RawEvent, **_: Any) -> None:
-        feed, body = running[0].feed, event["object"]
-        if event["type"] == "DELETED":
-            feed.remove_provisioned(provision_key(resource, body), version_of(body))
-        else:
-            feed.upsert_provisioned(resource, body)

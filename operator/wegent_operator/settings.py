@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wegent_crds.kinds.shell import ShellType
 from wegent_crds.kinds.team import CollaborationMode
-from wegent_crds.members import RBAC_GROUP
+from wegent_crds.members import CLUSTER_NAMESPACES, NAME_PATTERN, RBAC_GROUP
 from wegent_crds.registry import GROUP
 
 ACCOUNT_QUOTA: Final[Mapping[str, int]] = MappingProxyType(
@@ -22,6 +22,9 @@ ACCOUNT_QUOTA: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 """Quota of a user's own namespace. It covers all kinds that the role admin lets users write."""
+
+NamePattern = Annotated[str, Field(pattern=NAME_PATTERN)]
+"""A name of namespaces, in which ``*`` stands for any text."""
 
 
 class Settings(BaseSettings):
@@ -37,6 +40,9 @@ class Settings(BaseSettings):
     """Comma-separated namespaces whose objects all namespaces may reference. See `shared_role`."""
     shared_role: Literal["viewer", "editor", "none"] = "viewer"
     """Role of every user in the shared namespaces. With `none`, access is given user by user."""
+    reserved_namespaces: Annotated[frozenset[NamePattern], NoDecode] = frozenset(CLUSTER_NAMESPACES)
+    """Comma-separated names that the cluster may need; `*` stands for any text. A Group with such a
+    name gets no namespace. A namespace that a Group has already is the Group's still."""
     served_shells: Annotated[frozenset[ShellType], NoDecode] = frozenset({"Chat"})
     """Comma-separated types of Shells that the runners of this cluster serve. Bots with other
     Shells, their Teams and Tasks get the condition `Served` with the status False."""
@@ -83,7 +89,9 @@ class Settings(BaseSettings):
             raise ValueError(f"{broken[0]!r} has no count; write RESOURCE=COUNT,...")
         return {name.strip(): count.strip() for name, _, count in pairs}
 
-    @field_validator("shared_namespaces", "served_shells", "served_modes", mode="before")
+    @field_validator(
+        "shared_namespaces", "reserved_namespaces", "served_shells", "served_modes", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -1,10 +1,11 @@
 """The manifests of the objects that Accounts need. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from wegent_crds.members import (
     ACCOUNT_LABEL,
+    GROUP_LABEL,
     MANAGED_BY,
     RBAC_GROUP,
     SHARED_BINDING,
@@ -70,9 +71,13 @@ def service_account(state: AccountState, accounts_namespace: str) -> tuple[Provi
 
 
 def role_bindings(
-    state: AccountState, roles: Mapping[str, str]
+    state: AccountState, roles: Mapping[str, str], groups: Collection[str] = ()
 ) -> Iterator[tuple[ProvisionKey, Manifest]]:
-    """Yield the bindings of an Account with these ``roles``, by namespace."""
+    """Yield the bindings of an Account with these ``roles``, by namespace.
+
+    A label says which of the namespaces are of ``groups`` that the Account is a member of. An
+    item of ``spec.namespaces`` may give a role in the same namespace by the same binding.
+    """
     user, labels = state.key.name, labels_of(state)
     subject = {
         "kind": "ServiceAccount",
@@ -82,8 +87,9 @@ def role_bindings(
     # A binding's role can't be changed, so its name contains the role. A new role needs a new
     # binding, and the old binding is deleted because it is no longer wanted.
     for namespace, role in roles.items():
+        own = labels | ({GROUP_LABEL: namespace} if namespace in groups else {})
         yield _binding(
-            ROLE_BINDINGS, namespace, account_binding_name(user, role), role, subject, labels
+            ROLE_BINDINGS, namespace, account_binding_name(user, role), role, subject, own
         )
     if state.spec.role == "admin":
         yield _binding(

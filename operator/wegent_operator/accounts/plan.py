@@ -21,6 +21,7 @@ from wegent_kube.resources import (
     ROLE_BINDINGS,
     SERVICE_ACCOUNTS,
 )
+from wegent_operator.accounts.groups import highest
 from wegent_operator.accounts.manifests import (
     MANAGER,
     Manifest,
@@ -67,6 +68,8 @@ def plan(
     accounts_namespace: str,
     namespaces: Callable[[str], Mapping[str, str] | None],
     actual: Mapping[ProvisionKey, dict[str, Any]],
+    groups: Mapping[str, str] | None = None,
+    is_closed: Callable[[str], bool] = lambda _: False,
 ) -> Plan:
     """Return the changes that lead from an Account's actual objects to the desired ones.
 
@@ -75,6 +78,8 @@ def plan(
         accounts_namespace: The namespace in which Accounts give access.
         namespaces: Looks up a namespace's labels; returns None if the namespace does not exist.
         actual: The existing objects of the Account's name, reduced by ``managed_subset``.
+        groups: The Account's roles in the namespaces of groups.
+        is_closed: Returns whether a namespace is that of a group that exists no longer.
     """
     problems: list[Problem] = []
     wanted: dict[ProvisionKey, Manifest] = {}
@@ -84,14 +89,14 @@ def plan(
         create, taken = _own_namespace(state, namespaces)
         problems += taken
         home = "" if taken else own_namespace(state.key.name)
-        bindings, missing = _bindings(state, namespaces, own=not taken)
+        bindings, missing = _bindings(state, namespaces, groups or {}, own=not taken)
         problems += missing
         wanted.update(bindings)
         wanted.update([service_account(state, accounts_namespace)])
     stale = {
         key
         for key, there in actual.items()
-        if (key not in wanted and not _is_somebody_elses(key, there, state))
+        if (key not in wanted and not _is_somebody_elses(key, there, state, is_closed))
         or (key in wanted and _must_be_made_again(key, there, wanted[key]))
     }
     return Plan(
@@ -113,13 +118,16 @@ def _has_access(state: AccountState | None) -> TypeGuard[AccountState]:
 
 
 def _is_somebody_elses(
-    key: ProvisionKey, there: Mapping[str, Any], state: AccountState | None
+    key: ProvisionKey,
+    there: Mapping[str, Any],
+    state: AccountState | None,
+    is_closed: Callable[[str], bool],
 ) -> bool:
     """Return whether an object that the Account doesn't need has to stay nevertheless.
 
     The admins of a namespace give and remove memberships. A membership stays while its user's
-    Account exists, except in a system namespace. A membership that is older than the Account
-    was given to an earlier user of the name.
+    Account exists, except in a system namespace and in that of a former group. A membership that
+    is older than the Account was given to an earlier user of the name.
     """
     if key.plural == RESOURCE_QUOTAS.plural:
         return True  # quotas are not part of this plan
@@ -133,7 +141,9 @@ def _is_somebody_elses(
         return not there["subjects"]
     if state is None or account is None or not key.name.startswith(members.PREFIX):
         return False
-    return not _is_system(key.namespace, state) and bool(there["since"] >= account.created)
+    if _is_system(key.namespace, state) or is_closed(key.namespace):
+        return False
+    return bool(there["since"] >= account.created)
 
 
 def _is_system(namespace: str, state: AccountState) -> bool:
@@ -209,6 +219,7 @@ def _may_adopt(state: AccountState, there: Mapping[str, str]) -> bool:
 def _bindings(
     state: AccountState,
     namespaces: Callable[[str], Mapping[str, str] | None],
+    groups: Mapping[str, str],
     *,
     own: bool,
 ) -> tuple[dict[ProvisionKey, Manifest], list[Problem]]:
@@ -233,4 +244,6 @@ def _bindings(
             )
         else:
             roles[membership.namespace] = membership.role
-    return dict(role_bindings(state, roles)), problems
+    for namespace, role in groups.items():
+        roles[namespace] = highest(role, roles.get(namespace, role))
+    return dict(role_bindings(state, roles, groups)), problems

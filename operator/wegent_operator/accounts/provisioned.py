@@ -14,6 +14,7 @@ from wegent_crds import members
 from wegent_crds.members import (
     ACCOUNT_LABEL,
     ACCOUNT_PREFIX,
+    GROUP_LABEL,
     MANAGED_BY,
     ROLES,
     SHARED_BINDING,
@@ -31,6 +32,8 @@ from wegent_kube.resources import (
 from wegent_operator.accounts.quota import QUOTA_NAME, counted, hard_of, uncounted
 
 ACCOUNT_UID_LABEL: Final = f"{GROUP}/account-uid"
+GROUP_MARK: Final = "group/"
+"""Prefix of the owner of a group's quota. No name of an Account has a slash."""
 MAX_SUBJECTS: Final = 2
 """Subjects of a binding that are kept in memory; the operator's own has one."""
 PROVISIONED: Final = (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS, SERVICE_ACCOUNTS, RESOURCE_QUOTAS)
@@ -61,13 +64,15 @@ def list_params(resource: Resource, accounts_namespace: str) -> dict[str, str]:
 def account_of(key: ProvisionKey, body: Mapping[str, Any], accounts_namespace: str) -> str | None:
     """Return the name of the Account to which an object belongs, by its name and namespace.
 
+    The quota of a namespace that is no user's own is that of a group: see ``group_of``.
     The result is empty for the RoleBinding of all accounts, and None for an object that is
     not Wegent's.
     """
     if key.plural == SERVICE_ACCOUNTS.plural:
         return key.name if key.namespace == accounts_namespace else None
     if key.plural == RESOURCE_QUOTAS.plural:
-        return account_at_home_in(key.namespace) if key.name == QUOTA_NAME else None
+        owner = account_at_home_in(key.namespace) or f"{GROUP_MARK}{key.namespace}"
+        return owner if key.name == QUOTA_NAME else None
     if key.name == SHARED_BINDING:
         return "" if key.namespace else None
     prefix, user, role = _parts(key.name)
@@ -76,6 +81,11 @@ def account_of(key: ProvisionKey, body: Mapping[str, Any], accounts_namespace: s
     if prefix == members.PREFIX and key.namespace and _gives(body, accounts_namespace, user, role):
         return user
     return None
+
+
+def group_of(owner: str) -> str | None:
+    """Return the Group of an owner that ``account_of`` has returned; None for an Account."""
+    return owner.removeprefix(GROUP_MARK) if owner.startswith(GROUP_MARK) else None
 
 
 def serves_everybody(there: Mapping[str, Any], accounts_namespace: str) -> bool:
@@ -94,7 +104,7 @@ def managed_subset(body: Mapping[str, Any]) -> dict[str, Any]:
         "since": datetime.fromisoformat(metadata["creationTimestamp"]) if membership else None,
         "labels": {
             name: labels[name]
-            for name in (MANAGED_BY, ACCOUNT_LABEL, ACCOUNT_UID_LABEL)
+            for name in (MANAGED_BY, ACCOUNT_LABEL, ACCOUNT_UID_LABEL, GROUP_LABEL)
             if name in labels
         },
         "owners": [

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wegent_kube.resources import Resource
-from wegent_operator.accounts.provisioned import ProvisionKey, account_of, managed_subset
+from wegent_operator.accounts.provisioned import ProvisionKey, account_of, group_of, managed_subset
 from wegent_operator.state.cache import Gone
 
 
@@ -59,6 +59,16 @@ class Provisions:
             self._gone.note(key, version)
         return self.remove(key, version or None)
 
+    def get(self, key: ProvisionKey) -> dict[str, Any] | None:
+        """Return an object, reduced to the managed fields; None if there is none."""
+        known = self._known.get(key)
+        return None if known is None else known[1]
+
+    def accounts_in(self, namespace: str) -> set[str]:
+        """Return the names of Accounts that have an object in a namespace."""
+        found = {known[0] for key, known in self._known.items() if key.namespace == namespace}
+        return {name for name in found if name and group_of(name) is None}
+
     def keys(self, plural: str) -> Iterator[ProvisionKey]:
         """Yield the keys of all objects of a resource."""
         return (key for key in tuple(self._known) if key.plural == plural)
@@ -73,7 +83,7 @@ class Provisions:
 
     def accounts(self) -> tuple[str, ...]:
         """Return the names of Accounts that have at least one object."""
-        return tuple(name for name in self._by_account if name)
+        return tuple(name for name in self._by_account if name and group_of(name) is None)
 
 
 def provision_key(resource: Resource, body: Mapping[str, Any]) -> ProvisionKey:

@@ -7,8 +7,8 @@ Two facts, measured on Kubernetes 1.37, decide how the operator creates the quot
   user's ServiceAccount only after that.
 - The controller manager discovers new kinds twice a minute. If a quota names a kind that it
   doesn't know yet, it counts the quota in part, doesn't try again for minutes, and the
-  namespace is blocked meanwhile. The operator deletes such a quota, and recreates it later.
-  It leaves out a kind that stays unknown, so that the other kinds are limited.
+  namespace is blocked meanwhile. The operator replaces such a quota by one of the known kinds,
+  and tries the whole one again later. It leaves out a kind that stays unknown for a longer time.
 """
 
 import logging
@@ -26,10 +26,12 @@ logger = logging.getLogger(__name__)
 QUOTA_NAME: Final = "wegent-account"
 """Name of the operator's quota in a user's namespace. The namespace may have other quotas."""
 AGAIN_AFTER_S: Final = 10.0
-"""Seconds before a quota that could not be counted is recreated. The controller manager needs
-up to 30 s to discover a kind."""
+"""Seconds before the whole of a quota that could not be counted is tried again. The controller
+manager needs up to 30 s to discover a kind."""
 TRIES: Final = 9
 """Tries to get a quota fully counted, before the unknown resources are left out."""
+FAULTY_AFTER: Final = 5
+"""Tries after which an unknown resource counts as misspelt: 40 s, longer than a discovery takes."""
 LEFT_OUT_S: Final = 600.0
 """Seconds before a resource that was left out is tried again."""
 SUFFIXES: Final = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
@@ -85,7 +87,7 @@ def uncounted(body: Mapping[str, Any]) -> frozenset[str]:
 
 
 class Pauses:
-    """The pauses before the quotas of namespaces are recreated.
+    """The pauses before the whole quotas of namespaces are tried again.
 
     Args:
         clock: monotonic clock, in seconds.
@@ -96,6 +98,8 @@ class Pauses:
         self._until: dict[str, float] = {}
         self._tries: Counter[str] = Counter()
         self._left_out: dict[str, float] = {}
+        self._unknown: dict[str, frozenset[str]] = {}
+        self._faulty: dict[str, frozenset[str]] = {}
 
     def begin(self, namespace: str, unknown: Collection[str]) -> float:
         """Begin a pause of ``AGAIN_AFTER_S`` and return its seconds.
@@ -105,7 +109,10 @@ class Pauses:
         them out again without a pause.
         """
         self._tries[namespace] += 1
+        self._unknown[namespace] = frozenset(unknown)
         tried_before = self._left_out.keys() >= set(unknown)
+        if tried_before or self._tries[namespace] >= FAULTY_AFTER:
+            self._faulty[namespace] = frozenset(unknown)
         if self._tries[namespace] < TRIES and not tried_before:
             self._until[namespace] = self._clock() + AGAIN_AFTER_S
             return AGAIN_AFTER_S
@@ -113,15 +120,28 @@ class Pauses:
         self._left_out |= dict.fromkeys(unknown, self._clock() + LEFT_OUT_S)
         if new:
             logger.warning(
-                "WEGENT_OPERATOR_ACCOUNT_QUOTA: the cluster does not count %s, so users have no"
-                " limit for it; correct the name if it is wrong",
+                "the cluster does not count %s in the quota of namespace %s, so there is no limit"
+                " for it; correct the name in WEGENT_OPERATOR_ACCOUNT_QUOTA or in the Group's"
+                " spec.quota if it is wrong",
                 ", ".join(new),
+                namespace,
             )
         return 0.0
 
     def over(self, namespace: str) -> None:
-        """Record that a namespace's quota is counted."""
+        """Record that a namespace's quota is counted, without the resources that are left out."""
         self._tries.pop(namespace, None)
+        self._unknown.pop(namespace, None)
+        if faulty := self._faulty.pop(namespace, frozenset()) & self.left_out():
+            self._faulty[namespace] = faulty
+
+    def unknown(self, namespace: str) -> frozenset[str]:
+        """Return the resources that a namespace's quota must not name during its pause."""
+        return self._unknown.get(namespace, frozenset()) | self.left_out()
+
+    def faulty(self, namespace: str) -> frozenset[str]:
+        """Return the resources that stay unknown after ``FAULTY_AFTER`` tries."""
+        return self._faulty.get(namespace, frozenset()) | self.left_out()
 
     def left_out(self) -> frozenset[str]:
         """Return the resources that a quota must not name now."""

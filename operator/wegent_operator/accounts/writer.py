@@ -39,6 +39,24 @@ class ProvisionWriter:
         self._metrics.provisions.labels(NAMESPACES.plural, "apply").inc()
         return body
 
+    async def apply_limits(self, name: str, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Apply the limits of a group's namespace and return the namespace.
+
+        The request is refused if a cluster administrator has set another value.
+
+        Raises:
+            KubeError: the request failed.
+        """
+        body: Mapping[str, Any] = await self._client.request(
+            "PATCH",
+            NAMESPACES.path(None, name),
+            body=manifest,
+            params={"fieldManager": FIELD_MANAGER},
+            content_type=APPLY_PATCH,
+        )
+        self._metrics.provisions.labels(NAMESPACES.plural, "apply").inc()
+        return body
+
     async def apply(self, key: ProvisionKey, manifest: Mapping[str, Any]) -> None:
         """Apply an object.
 

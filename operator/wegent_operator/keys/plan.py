@@ -34,7 +34,7 @@ def plan(
 
     Args:
         namespace: The namespace.
-        secrets: Names of the Secrets with keys to which objects in the namespace refer.
+        secrets: Names of the Secrets with keys that the runner may read in the namespace.
         runner: The runner's ServiceAccount as ``namespace/name``.
         actual: The existing objects, reduced by ``managed_subset``.
     """

@@ -61,10 +61,10 @@ def model_bound(state: ObjectState, view: View) -> Outcome | None:
     problems = [
         Problem(
             Reason.MODEL_NOT_BOUND,
-            "spec.modelRef: no Model is named; a Team or Task that uses this Bot must name one"
+            "no Model is named; a Team or Task that uses this Bot must name one"
             if use.via is None
-            else f"{use.via.field}.modelRef: {title(use.bot.key)} has no Model; a Task of this"
-            " Team must name one",
+            else f"{title(use.bot.key)} has no Model; a Task of this Team must name one",
+            ("spec.modelRef" if use.via is None else f"{use.via.field}.modelRef",),
         )
         for use in _uses(state, view)
         if not use.choices
@@ -105,10 +105,10 @@ def _problems_of_use(state: ObjectState, use: _Use, view: View) -> Iterable[Prob
 
 def _unbound(state: ObjectState, use: _Use, view: View) -> list[Problem]:
     message = (
-        f"spec.modelRef: {_told(state, use, use.bot.key, view)} has no Model; create another Task"
-        " that names one here, or name one in the Bot or in its Team"
+        f"{_told(state, use, use.bot.key, view)} has no Model; create another Task that names one"
+        " here, or name one in the Bot or in its Team"
     )
-    return [_problem(Reason.MODEL_NOT_BOUND, state, message)]
+    return [_problem(Reason.MODEL_NOT_BOUND, state, "spec.modelRef", message)]
 
 
 def _not_replaceable(
@@ -125,10 +125,10 @@ def _not_replaceable(
     for choice in replaced:
         if choice.by.key.namespace != home:
             message = (
-                f"{named.field}: {_told(state, use, choice.by.key, view)} has its own Model, which"
-                f" an object in namespace {home} can't replace; leave modelRef out"
+                f"{_told(state, use, choice.by.key, view)} has its own Model, which an object in"
+                f" namespace {home} can't replace; leave modelRef out"
             )
-            return [_problem(Reason.MODEL_NOT_REPLACEABLE, state, message)]
+            return [_problem(Reason.MODEL_NOT_REPLACEABLE, state, named.field, message)]
     return []
 
 
@@ -141,19 +141,20 @@ def _unsupported_provider(
     for called, words in _called(state, named.field, model, view):
         if called.provider not in shell.supported_providers:
             has = f"has the provider {called.provider}"
+            field = "spec.shellRef" if use.bot is state else named.field
             if use.bot is state:
                 message = (
-                    f"spec.shellRef: {title(shell.key)} supports the providers "
+                    f"{title(shell.key)} supports the providers "
                     f"{_listed(shell.supported_providers)}, but {words} {has}; choose another"
                     " Model or Shell"
                 )
             else:
                 message = (
-                    f"{named.field}: {words} {has}, which the Shell of"
+                    f"{words} {has}, which the Shell of"
                     f" {_told(state, use, use.bot.key, view)} does not support; choose another"
                     " Model or Bot"
                 )
-            return [_problem(Reason.PROVIDER_NOT_SUPPORTED, state, message)]
+            return [_problem(Reason.PROVIDER_NOT_SUPPORTED, state, field, message)]
     return []
 
 
@@ -186,8 +187,8 @@ def _told(state: ObjectState, use: _Use, key: ObjectKey, view: View) -> str:
     return f"a Bot of {title(via.target)}"
 
 
-def _problem(reason: Reason, state: ObjectState, message: str) -> Problem:
-    return Problem(reason, message, root=(reason, state.key, message))
+def _problem(reason: Reason, state: ObjectState, field: str, message: str) -> Problem:
+    return Problem(reason, message, (field,), root=(reason, state.key, field, message))
 
 
 def _listed(names: Sequence[str]) -> str:

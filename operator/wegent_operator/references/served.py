@@ -63,10 +63,11 @@ def _of_mode(state: ObjectState, view: View) -> list[Problem]:
     """Return a problem if the object is a Team with a mode that no runner serves."""
     if not isinstance(state, TeamState) or state.mode in view.served_modes:
         return []
-    message = f"spec.collaborationMode: no runner serves the mode {state.mode}"
+    message = f"no runner serves the mode {state.mode}"
     if view.served_modes:
         message += f"; choose a mode that runners serve: {', '.join(sorted(view.served_modes))}"
-    return [Problem(Reason.MODE_NOT_SERVED, message, root=(Reason.MODE_NOT_SERVED, state.mode))]
+    root = (Reason.MODE_NOT_SERVED, state.mode)
+    return [Problem(Reason.MODE_NOT_SERVED, message, ("spec.collaborationMode",), root=root)]
 
 
 def _of_shell(reference: Reference, shell: ShellState, view: View) -> list[Problem] | None:
@@ -74,17 +75,17 @@ def _of_shell(reference: Reference, shell: ShellState, view: View) -> list[Probl
         return None
     if shell.type in view.served_shells:
         return []
-    message = f"{reference.field}: no runner serves Shells of the type {shell.type}"
-    return [Problem(Reason.SHELL_NOT_SERVED, message, root=shell.type)]
+    message = f"no runner serves Shells of the type {shell.type}"
+    return [Problem(Reason.SHELL_NOT_SERVED, message, (reference.field,), root=shell.type)]
 
 
 def _through(state: ObjectState, reference: Reference, cause: Problem, view: View) -> Problem:
     """Return the problem that a referent's problem is for an object that refers to it."""
-    message = f"{reference.field}: {title(reference.target)}"
+    referent = title(reference.target)
     if is_open(reference.target.namespace, state.key.namespace, view):
-        return Problem(cause.reason, message, root=cause.root, cause=cause)
+        return cause.through(reference.field, referent, cause.reason)
     if cause.reason is Reason.MODE_NOT_SERVED:
-        message += " has a mode of collaboration that no runner serves"
+        message = f"{referent} has a mode of collaboration that no runner serves"
     else:
-        message += " needs a Shell that no runner serves"
-    return Problem(cause.reason, message, root=cause.root)
+        message = f"{referent} needs a Shell that no runner serves"
+    return Problem(cause.reason, message, (reference.field,), root=cause.root)

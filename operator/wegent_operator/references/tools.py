@@ -32,13 +32,12 @@ def tools_served(state: ObjectState, view: View) -> Outcome | None:
         brought = tuple(server for server in skill.mcp_servers if server.name not in own)
         servers += brought
         causes = _problems(brought, view)
-        message = f"{reference.field}: {title(reference.target)}"
+        referent = title(reference.target)
         if is_open(reference.target.namespace, state.key.namespace, view):
-            message += " brings tools that are not served"
-            problems += [Problem(it.reason, message, cause=it) for it in causes]
+            problems += [it.through(reference.field, referent, it.reason) for it in causes]
         elif causes:
-            message += f" brings a stdio server, and stdio is not permitted; {REMEDY}"
-            problems.append(Problem(causes[0].reason, message))
+            message = f"{referent} brings a stdio server, and stdio is not permitted; {REMEDY}"
+            problems.append(Problem(causes[0].reason, message, (reference.field,)))
     if not servers:
         return None
     return outcome_of(ConditionType.TOOLS_SERVED, Reason.TOOLS_SERVED, problems)
@@ -51,8 +50,8 @@ def _problems(servers: tuple[McpServerState, ...], view: View) -> list[Problem]:
     return [
         Problem(
             Reason.STDIO_NOT_PERMITTED,
-            f"spec.mcpServers[{server.name}]: stdio is not permitted, so that the server's tools"
-            f" are missing; {REMEDY}",
+            f"stdio is not permitted, so that the server's tools are missing; {REMEDY}",
+            (f"spec.mcpServers[{server.name}]",),
         )
         for server in servers
         if server.is_stdio

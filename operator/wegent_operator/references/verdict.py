@@ -7,10 +7,10 @@ the order in which events came. References within a kind may form a cycle, and a
 a Task depends on the phase of the previous Task, and a Model on the existence of its fallbacks,
 whose own fallbacks are never called.
 
-The message of an object that isn't ready goes down that chain to the root causes. The
-chain ends at an object of another namespace that isn't a shared one: permission to use
-an object doesn't include permission to read what its spec names. So each message repeats only
-what objects of its own namespace and of the shared ones say.
+The message of an object that isn't ready begins with the root cause, and names the fields of that
+chain that lead to it. The chain ends at an object of another namespace that isn't a shared one:
+permission to use an object doesn't include permission to read what its spec names. So each message
+repeats only what objects of its own namespace and of the shared ones say.
 """
 
 from collections.abc import Hashable, Iterator
@@ -19,6 +19,7 @@ from dataclasses import replace
 from wegent_crds.conditions import Reason
 from wegent_crds.phases import Phase
 from wegent_crds.references import ObjectKey, Reference
+from wegent_operator.references.keys import keys_readable
 from wegent_operator.references.models import model_bound, model_problems
 from wegent_operator.references.served import served
 from wegent_operator.references.tools import tools_served
@@ -37,6 +38,7 @@ def verdict(state: ObjectState, view: View) -> Verdict:
         served=served(state, view),
         model_bound=bound,
         tools_served=tools_served(state, view),
+        keys_readable=keys_readable(state, view),
     )
 
 
@@ -63,7 +65,8 @@ def _own(state: ObjectState) -> list[Problem]:
     return [
         Problem(
             Reason.DUPLICATE_REF,
-            f"{reference.field}: {title(state.key)} is this object itself; remove the reference",
+            f"{title(state.key)} is this object itself; remove the reference",
+            (reference.field,),
             root=(Reason.DUPLICATE_REF, state.key, reference.target),
         )
         for reference in state.references
@@ -82,8 +85,9 @@ def _duplicates(state: ObjectState) -> list[Problem]:
     return [
         Problem(
             Reason.DUPLICATE_REF,
-            f"{reference.field}: duplicate reference to {title(reference.target)}, which is also at"
+            f"duplicate reference to {title(reference.target)}, which is also at"
             f" {first[reference.target].field}; remove one of the two",
+            (reference.field,),
             root=(Reason.DUPLICATE_REF, state.key, reference.target),
         )
         for reference in state.references
@@ -120,23 +124,25 @@ def _unended(reference: Reference, referent: ObjectState) -> list[Problem]:
     """Return a problem if the referent is a Task that can't be continued, or not yet."""
     if not isinstance(referent, TaskState) or referent.end is Phase.COMPLETED:
         return []
-    message = f"{reference.field}: {title(reference.target)} "
+    message = f"{title(reference.target)} "
     if referent.end is None:
         message += "has not ended; this Task can begin when it is Completed"
     else:
         message += f"is {referent.end}; only a Completed Task can be continued"
-    return [Problem(Reason.REF_NOT_READY, message, root=reference.target)]
+    return [Problem(Reason.REF_NOT_READY, message, (reference.field,), root=reference.target)]
 
 
 def _through(
     state: ObjectState, reference: Reference, causes: list[Problem], view: View
 ) -> Iterator[Problem]:
     """Yield the problems that a referent's problems are for an object that refers to it."""
-    message = f"{reference.field}: {title(reference.target)} is not ready"
-    namespace = reference.target.namespace
+    referent, namespace = title(reference.target), reference.target.namespace
     if not is_open(namespace, state.key.namespace, view):
-        hidden = f"{message} ({causes[0].reason}); see its conditions in namespace {namespace}"
-        yield Problem(Reason.REF_NOT_READY, hidden, root=reference.target)
+        hidden = (
+            f"{referent} is not ready ({causes[0].reason}); see its conditions in namespace"
+            f" {namespace}"
+        )
+        yield Problem(Reason.REF_NOT_READY, hidden, (reference.field,), root=reference.target)
         return
     for cause in causes:
-        yield Problem(Reason.REF_NOT_READY, message, root=cause.root, cause=cause)
+        yield cause.through(reference.field, referent, Reason.REF_NOT_READY)

@@ -32,6 +32,9 @@ class View(Protocol):
     def get(self, key: ObjectKey) -> ObjectState | None:
         """Return an object's state, or None where there is no such object."""
 
+    def is_key_readable(self, namespace: str, name: str) -> bool:
+        """Return whether runners may read a Secret to which an object of the namespace refers."""
+
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Return a namespace's labels; empty if the namespace isn't known."""
 
@@ -49,14 +52,16 @@ def resolve(state: ObjectState, reference: Reference, view: View) -> Problem | N
         # The same words whether the referent exists or not: nothing is learnt by guessing names.
         return Problem(
             Reason.REF_NOT_PERMITTED,
-            f"{reference.field}: {title(target)} does not allow references from namespace "
-            f"{state.key.namespace}; its owner can allow them in spec.accessFrom",
+            f"{title(target)} does not allow references from namespace {state.key.namespace};"
+            " its owner can allow them in spec.accessFrom",
+            (reference.field,),
             root=(Reason.REF_NOT_PERMITTED, state.key.namespace, target),
         )
     if referent is None:
         return Problem(
             Reason.REF_NOT_FOUND,
-            f"{reference.field}: {title(target)} does not exist; create it or change the reference",
+            f"{title(target)} does not exist; create it or change the reference",
+            (reference.field,),
             root=(Reason.REF_NOT_FOUND, target),
         )
     return None

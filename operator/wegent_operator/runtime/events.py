@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Final
 
-from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.registry import API_VERSION, BY_PLURAL
 from wegent_kube import KubeClient
 from wegent_kube.event_recorder import EventRecorder
@@ -24,13 +23,7 @@ class Recorder(EventRecorder):
         )
 
     def transition(self, state: ObjectState, outcome: Outcome, now: datetime) -> None:
-        """Record that an object's ``Ready`` became ``outcome``. Never blocks and never raises.
-
-        An object that is ready from the beginning, as most are, gets no Event.
-        """
-        before = find_condition(state.conditions, ConditionType.READY)
-        if outcome.status and (before is None or not before.is_false):
-            return
+        """Record that an object's ``Ready`` became ``outcome``. Never blocks and never raises."""
         story = Story(
             action="Reconcile",
             reason=str(outcome.reason),

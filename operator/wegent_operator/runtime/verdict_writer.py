@@ -35,14 +35,18 @@ class VerdictWriter:
         self._metrics = metrics
         self._clock = clock
 
-    async def write(self, state: ObjectState, verdict: Verdict) -> None:
+    async def write(
+        self, state: ObjectState, verdict: Verdict, decided: ObjectState | None = None
+    ) -> None:
         """Write a verdict, and report a change of ``Ready`` in an Event.
+
+        ``decided`` is the state with other changed fields of the status, if there are any.
 
         Raises:
             KubeError: a request failed; try again.
         """
         now = self._clock()
-        if await self.put(state, with_verdict(state, verdict, rfc3339(now))):
+        if await self.put(state, with_verdict(decided or state, verdict, rfc3339(now))):
             self._record(state, verdict.ready, now)
 
     async def put(self, state: ObjectState, desired: ObjectState) -> bool:
@@ -62,10 +66,8 @@ class VerdictWriter:
             return
         kind = BY_PLURAL[state.key.plural].kind
         self._metrics.transitions.labels(kind, outcome.reason).inc()
+        if outcome.status and (before is None or not before.is_false):
+            return  # it is ready from the beginning, as most are
         self._recorder.transition(state, outcome, now)
-        logger.info(
-            "%s: %s%s",
-            title(state.key),
-            outcome.reason,
-            f": {outcome.message}" if outcome.message else "",
-        )
+        message = f": {outcome.message}" if outcome.message else ""
+        logger.info("%s: %s%s", title(state.key), outcome.reason, message)

@@ -12,9 +12,12 @@ from typing import Final, Generic, TypeVar
 from wegent_crds.api_keys import KINDS_WITH_KEYS
 from wegent_crds.conditions import ConditionType, find_condition
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import BY_PLURAL
+from wegent_crds.registry import ACCOUNT, BY_PLURAL
+from wegent_operator.state.key_secrets import MAX_NAMES, KeySecrets
+from wegent_operator.state.limits import Limit
 from wegent_operator.state.objects import (
     AccountState,
+    GroupState,
     ModelState,
     ObjectState,
     ShellState,
@@ -61,9 +64,13 @@ class Cache:
         served_shells: Iterable[str] = (),
         served_modes: Iterable[str] = (),
         *,
+        reserved_namespaces: Iterable[str] = (),
         stdio_permitted: bool = False,
+        max_key_secrets: int = MAX_NAMES,
     ) -> None:
         self.shared_namespaces = frozenset(shared_namespaces)
+        self.reserved_namespaces = frozenset(reserved_namespaces)
+        """Patterns of names that no Group may have for a new namespace."""
         self.served_shells = frozenset(served_shells)
         self.served_modes = frozenset(served_modes)
         self.stdio_permitted = stdio_permitted
@@ -71,7 +78,9 @@ class Cache:
         self._referrers: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._crossing: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._by_namespace: defaultdict[str, set[ObjectKey]] = defaultdict(set)
-        self._with_keys: defaultdict[str, set[ObjectKey]] = defaultdict(set)
+        self._key_secrets = KeySecrets(max_key_secrets)
+        self._regranted: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        """Objects whose key runners may read, or not any more, since an object was changed."""
         self.admins: frozenset[ObjectKey] = frozenset()
         """Accounts of admins that are neither suspended nor being deleted. Each change creates a
         new set."""
@@ -79,9 +88,12 @@ class Cache:
         self._dirty: dict[ObjectKey, bool] = {}
         """Objects whose dependents are not enqueued yet: True if the object itself has changed,
         False if only an object that it depends on has."""
+        self._members: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
+        """Accounts that were or are members of changed Groups, not enqueued yet."""
         self.counts_by_reason: Counter[tuple[str, str]] = Counter()
         """Number of objects, by kind and by the reason of the condition Ready."""
         self._labels: dict[str, Mapping[str, str]] = {}
+        self._limits: dict[str, Mapping[str, Limit]] = {}
         self._namespace_versions: dict[str, int] = {}
         self._gone: Gone[ObjectKey] = Gone()
 
@@ -112,13 +124,13 @@ class Cache:
             return False
         if known is None or _outward(known) != _outward(state):
             self._dirty[state.key] = True
+            self._note_members(known, state)
         self._unindex(known)
         self._objects[state.key] = state
         self.counts_by_reason[_entry(state)] += 1
         self._count_admin(state.key, counts=_is_active_admin(state))
         self._by_namespace[state.key.namespace].add(state.key)
-        if key_secrets_of(state):
-            self._with_keys[state.key.namespace].add(state.key)
+        self._name_secrets(state.key, known, state)
         for reference in state.references:
             self._referrers[reference.target].add(state.key)
             if reference.target.namespace not in ("", state.key.namespace):
@@ -136,21 +148,25 @@ class Cache:
         if known is None or (uid is not None and known.uid != uid):
             return False
         self._unindex(known)
+        self._name_secrets(key, known, None)
         self._count_admin(key, counts=False)
         _discard(self._by_namespace, key.namespace, key)
         del self._objects[key]
         self._dirty[key] = True
+        self._note_members(known)
         return True
 
     def key_secrets(self, namespace: str) -> frozenset[str]:
-        """Return the names of the Secrets with keys to which objects of a namespace refer."""
-        return frozenset[str]().union(
-            *(key_secrets_of(self._objects[key]) for key in self._with_keys.get(namespace, ()))
-        )
+        """Return the names of the Secrets with keys that runners may read in a namespace."""
+        return self._key_secrets.readable(namespace)
+
+    def is_key_readable(self, namespace: str, name: str) -> bool:
+        """Return whether runners may read a Secret to which an object of the namespace refers."""
+        return self._key_secrets.is_readable(namespace, name)
 
     def namespaces_with_keys(self) -> frozenset[str]:
         """Return the namespaces with an object that refers to a Secret with a key."""
-        return frozenset(self._with_keys)
+        return self._key_secrets.namespaces()
 
     def pop_dependents(self, key: ObjectKey) -> frozenset[ObjectKey]:
         """Return the objects that depend on the changes of ``key``, and mark them as changed.
@@ -167,7 +183,8 @@ class Cache:
         if not itself:
             concerned = frozenset(it for it in concerned if it.plural != key.plural)
         if itself and key.plural in _WITH_KEYS:
-            concerned |= {key_role_key(key.namespace)}
+            concerned |= {key_role_key(key.namespace), *self._regranted.pop(key, ())}
+        concerned |= self._members.pop(key, set())
         self._mark_dependents(concerned)
         return concerned
 
@@ -178,14 +195,24 @@ class Cache:
     def clear_dirty(self) -> None:
         """Forget all changes, because every object will be reconciled."""
         self._dirty.clear()
+        self._members.clear()
+        self._regranted.clear()
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Return a namespace's labels; none for one that isn't known."""
         return self._labels.get(name, {})
 
+    def known_namespace_labels(self, name: str) -> Mapping[str, str] | None:
+        """Return a namespace's labels; None for one that doesn't exist."""
+        return self._labels.get(name)
+
     def has_namespace(self, name: str) -> bool:
         """Return whether a namespace exists."""
         return name in self._labels
+
+    def namespace_limits(self, name: str) -> Mapping[str, Limit]:
+        """Return the annotations of a namespace that limit the calls of Models."""
+        return self._limits.get(name, {})
 
     def namespaces(self) -> tuple[str, ...]:
         """Return the names of all namespaces."""
@@ -200,6 +227,7 @@ class Cache:
         name: str,
         labels: Mapping[str, str] | None,
         *,
+        limits: Mapping[str, Limit] | None = None,
         terminating: bool = False,
         version: int = 0,
     ) -> frozenset[ObjectKey]:
@@ -215,26 +243,46 @@ class Cache:
         if version and version < self._namespace_versions.get(name, 0):
             return frozenset()
         known, went = self._labels.get(name), name in self._terminating
+        limited = self._limits.get(name, {})
         if labels is None:
             if version:
                 self._gone.note(key, version)
             self._labels.pop(name, None)
+            self._limits.pop(name, None)
             self._namespace_versions.pop(name, None)
         elif version and self._gone.outdates(key, version):
             return frozenset()
         else:
             self._labels[name] = dict(labels)
             self._namespace_versions[name] = version
+            self._limits.pop(name, None)
+            if limits:
+                self._limits[name] = dict(limits)
         if terminating:
             self._terminating.add(name)
         else:
             self._terminating.discard(name)
         concerned = self._by_namespace.get(name, set()) if terminating and not went else set()
-        if known != labels:
+        if known != labels or limited != self._limits.get(name, {}):
             concerned = concerned | self.referrers(namespace_key(name))
             concerned |= self._crossing.get(name, set())
         self._mark_dependents(concerned)
         return frozenset(concerned)
+
+    def _note_members(self, *states: ObjectState | None) -> None:
+        """Note the Accounts that Groups name, before and after a change."""
+        for state in states:
+            if isinstance(state, GroupState):
+                targets = (reference.target for reference in state.references)
+                self._members[state.key] |= {it for it in targets if it.plural == ACCOUNT.plural}
+
+    def _name_secrets(
+        self, key: ObjectKey, before: ObjectState | None, after: ObjectState | None
+    ) -> None:
+        """Store the Secrets that an object names, and note the objects with a changed right."""
+        names = (key_secrets_of(it) if it else frozenset[str]() for it in (before, after))
+        if regranted := self._key_secrets.replace(key, *names):
+            self._regranted[key] = self._regranted.get(key, frozenset()) | regranted
 
     def _count_admin(self, key: ObjectKey, *, counts: bool) -> None:
         if (key in self.admins) is not counts:
@@ -247,7 +295,6 @@ class Cache:
         for reference in state.references:
             _discard(self._referrers, reference.target, state.key)
         _discard(self._crossing, state.key.namespace, state.key)
-        _discard(self._with_keys, state.key.namespace, state.key)
 
 
 def _entry(state: ObjectState) -> tuple[str, str]:
@@ -277,6 +324,10 @@ def _outward(state: ObjectState) -> tuple[object, ...]:
         own = (state.mode,)
     elif isinstance(state, TaskState):
         own = (state.end,)
+    elif isinstance(state, AccountState):
+        own = (state.uid, state.deleting)
+    elif isinstance(state, GroupState):
+        own = (state.uid, state.deleting, state.members, state.bound)
     return state.references, state.access_from, own
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from wegent_crds.conditions import ConditionType, StoredCondition, find_condition
 from wegent_crds.schema.status import MESSAGE_MAX_CHARACTERS, READINESS
-from wegent_operator.state.objects import ObjectState
+from wegent_operator.state.objects import GroupState, ObjectState
 from wegent_operator.state.verdict import Outcome, Verdict
 
 _S = TypeVar("_S", bound=ObjectState)
@@ -16,6 +16,7 @@ CUT: Final = " ... (cut)"
 """End of a message that was cut. The message of a webhook may have any length."""
 PASSING: Final = (
     ConditionType.DELETED,
+    ConditionType.KEYS_READABLE,
     ConditionType.LAST_ADMIN,
     ConditionType.MODEL_BOUND,
     ConditionType.SERVED,
@@ -24,7 +25,7 @@ PASSING: Final = (
 )
 """Conditions that are removed when they no longer apply. An object that gets a verdict isn't being
 deleted; an Account may no longer be an admin; a Bot may get a Model; a Shell may be missing; an
-edit may end a stall, or remove the last MCP server."""
+edit may end a stall, or remove the last MCP server; a namespace may have fewer keys."""
 
 
 def with_verdict(state: _S, verdict: Verdict, now: str) -> _S:
@@ -71,14 +72,16 @@ def status_patch(desired: ObjectState) -> dict[str, Any]:
 
     A merge patch replaces the whole list of conditions, so it carries all of them.
     """
-    return {
-        "metadata": {"resourceVersion": str(desired.version)},
-        "status": {
-            "observedGeneration": desired.observed_generation,
-            "conditions": [condition.to_json() for condition in desired.conditions],
-            "ready": desired.ready,
-        },
+    status: dict[str, Any] = {
+        "observedGeneration": desired.observed_generation,
+        "conditions": [condition.to_json() for condition in desired.conditions],
+        "ready": desired.ready,
     }
+    if isinstance(desired, GroupState):
+        status["members"] = [
+            {"username": username, "accountUid": uid} for username, uid in desired.bound
+        ]
+    return {"metadata": {"resourceVersion": str(desired.version)}, "status": status}
 
 
 def condition_of(

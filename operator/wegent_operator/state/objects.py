@@ -21,6 +21,7 @@ from wegent_crds.registry import (
     BY_KIND,
     BY_PLURAL,
     GHOST,
+    GROUP_KIND,
     MODEL,
     SHELL,
     SKILL,
@@ -29,9 +30,15 @@ from wegent_crds.registry import (
     TOMBSTONE,
     Kind,
 )
+from wegent_crds.schema.mcp_servers import transport_of
 from wegent_crds.schema.status import READINESS
 from wegent_crds.selectors import LabelSelector
-from wegent_crds.well_known import TRASH_FINALIZER, former_lives
+from wegent_crds.well_known import (
+    REQUESTS_PER_MINUTE,
+    TOKENS_PER_DAY,
+    TRASH_FINALIZER,
+    former_lives,
+)
 from wegent_kube.resources import NAMESPACES, RBAC_ROLES
 from wegent_operator.state.tasks import TaskProgress, task_progress_of
 
@@ -75,8 +82,8 @@ class McpServerState:
     name: str
     is_stdio: bool
     """True if the server is a program to start, and not a URL to call."""
-    key_secrets: tuple[str, ...]
-    """Names of the Secrets with the values of headers, ordered."""
+    key_secrets: tuple[tuple[str, str], ...]
+    """The headers with values from Secrets, each with the name of its Secret; ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +177,31 @@ class AccountState(ObjectState):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One item of a Group's ``spec.members``."""
+
+    username: str
+    role: str
+    account_uid: str
+    """UID of the only Account that the member may be; empty if the spec names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState(ObjectState):
+    """A Group."""
+
+    members: tuple[GroupMember, ...]
+    bound: tuple[tuple[str, str], ...]
+    """``status.members``: user names, with the UIDs of their Accounts or an empty text."""
+    quota: tuple[tuple[str, int], ...] | None
+    """Counts by resource; None for the default quota."""
+    limits: tuple[tuple[str, str], ...]
+    """Annotations that the namespace must have."""
+    changed: datetime
+    """Time of the last change by a client. Each member is at least as old."""
+
+
+@dataclass(frozen=True, slots=True)
 class TombstoneState(ObjectState):
     """A Tombstone."""
 
@@ -208,6 +240,8 @@ def state_of(  # noqa: PLR0911 - one return for each kind
         return TaskState(**common, progress=task_progress_of(body))
     if kind is ACCOUNT:
         return AccountState(**common, spec=_account_spec(metadata, spec))
+    if kind is GROUP_KIND:
+        return GroupState(**common, **_group(body))
     if kind is TOMBSTONE:
         return TombstoneState(**common, spec=_tombstone_spec(spec))
     return ObjectState(**common)
@@ -252,11 +286,17 @@ def namespace_key(name: str) -> ObjectKey:
 
 def key_secrets_of(state: ObjectState) -> frozenset[str]:
     """Return the names of the Secrets with the API keys and headers to which an object refers."""
-    if isinstance(state, ModelState):
-        return frozenset(filter(None, (state.key_secret,)))
+    return frozenset(name for _, name in key_places_of(state))
+
+
+def key_places_of(state: ObjectState) -> Iterator[tuple[str, str]]:
+    """Yield each field that names a Secret with a key, and the name of the Secret."""
+    if isinstance(state, ModelState) and state.key_secret:
+        yield "spec.apiKeySecretRef", state.key_secret
     if isinstance(state, ToolsState):
-        return frozenset(name for server in state.mcp_servers for name in server.key_secrets)
-    return frozenset()
+        for server in state.mcp_servers:
+            for header, name in server.key_secrets:
+                yield f"spec.mcpServers[{server.name}].headersFrom[{header}]", name
 
 
 def key_role_key(namespace: str) -> ObjectKey:
@@ -293,18 +333,67 @@ def _account_spec(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> Accou
     )
 
 
+def _needs_of_group(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Reference]:
+    """Yield references to the namespace of a Group, and to the Accounts of its members."""
+    yield Reference("metadata.name", namespace_key(metadata["name"]))
+    for index, item in mappings(spec.get("members")):
+        if name := text(item.get("username")):
+            target = ObjectKey(ACCOUNT.plural, metadata["namespace"], name)
+            yield Reference(f"spec.members[{index}].username", target)
+
+
+def _group(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the own fields of a Group's state. Invalid members and counts are ignored."""
+    spec, limits = mapping(body.get("spec")), mapping(mapping(body.get("spec")).get("limits"))
+    counts = {
+        REQUESTS_PER_MINUTE: integer(limits.get("requestsPerMinute")),
+        TOKENS_PER_DAY: integer(limits.get("tokensPerDay")),
+    }
+    quota = spec.get("quota")
+    return {
+        "members": tuple(
+            GroupMember(item["username"], item["role"], text(item.get("accountUid")))
+            for _, item in mappings(spec.get("members"))
+            if text(item.get("username")) and item.get("role") in ROLES
+        ),
+        "bound": tuple(
+            (item["username"], text(item.get("accountUid")))
+            for _, item in mappings(mapping(body.get("status")).get("members"))
+            if text(item.get("username"))
+        ),
+        "quota": None
+        if quota is None
+        else tuple(
+            (name, count)
+            for name, value in sorted(mapping(quota).items())
+            if (count := integer(value)) is not None
+        ),
+        "limits": tuple((name, str(count)) for name, count in counts.items() if count),
+        "changed": _changed_at(body["metadata"]),
+    }
+
+
+def _changed_at(metadata: Mapping[str, Any]) -> datetime:
+    """Return the time of the last change that a client made outside of subresources."""
+    times = [
+        moment(item.get("time"))
+        for _, item in mappings(metadata.get("managedFields"))
+        if not item.get("subresource")
+    ]
+    return max(filter(None, [moment(metadata.get("creationTimestamp")), *times]))
+
+
 def _mcp_servers(spec: Mapping[str, Any]) -> Iterator[McpServerState]:
     for name, value in sorted(mapping(spec.get("mcpServers")).items()):
         server = mapping(value)
-        sources = (
-            mapping(mapping(source).get("secretKeyRef"))
-            for source in mapping(server.get("headersFrom")).values()
+        secrets = (
+            (header, text(mapping(mapping(source).get("secretKeyRef")).get("name")))
+            for header, source in mapping(server.get("headersFrom")).items()
         )
-        secrets = {text(source.get("name")) for source in sources}
         yield McpServerState(
             name=name,
-            is_stdio=(server["type"] == "stdio" if "type" in server else "command" in server),
-            key_secrets=tuple(sorted(filter(None, secrets))),
+            is_stdio=transport_of(server.get("type"), server.get("command")) == "stdio",
+            key_secrets=tuple(sorted((header, name) for header, name in secrets if name)),
         )
 
 
@@ -319,6 +408,8 @@ def _references(
 ) -> Iterable[Reference]:
     if kind is ACCOUNT:
         return _namespaces_of(metadata["name"], spec)
+    if kind is GROUP_KIND:
+        return _needs_of_group(metadata, spec)
     if kind is TOMBSTONE:
         return _place_of(metadata["namespace"], spec)
     return references_of(kind, metadata["namespace"], body)

@@ -14,7 +14,12 @@ MAX_PROBLEMS: Final = 8
 """Problems that one message spells out; a Team of 64 Bots could have as many. With names of full
 length and the longest chain, Task to Skill, they take some 18 KiB."""
 STALLING: Final = frozenset(
-    {Reason.WRONG_NAMESPACE, Reason.DUPLICATE_REF, Reason.OUTPUT_SCHEMA_INVALID}
+    {
+        Reason.WRONG_NAMESPACE,
+        Reason.NAME_RESERVED,
+        Reason.DUPLICATE_REF,
+        Reason.OUTPUT_SCHEMA_INVALID,
+    }
 )
 """Reasons that no change of another object can end. Waiting doesn't help."""
 
@@ -45,6 +50,8 @@ class Verdict:
     """Only for Ghosts and Skills with MCP servers."""
     model_bound: Outcome | None = None
     """Only for Bots and Teams without a Model."""
+    keys_readable: Outcome | None = None
+    """Only for Models, Ghosts and Skills with a key that the runner may not read."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -56,6 +63,7 @@ class Verdict:
             self.served,
             self.model_bound,
             self.tools_served,
+            self.keys_readable,
             self.stalled,
         )
         return (*shared, *filter(None, further))
@@ -74,15 +82,32 @@ class Problem:
 
     reason: Reason
     message: str
+    """The fault and its remedy, without the field."""
+    places: tuple[str, ...] = ()
+    """The fields that lead to the fault, from the faulty one to the evaluated object's own."""
     root: Hashable = None
     """Identity of the root cause: one missing Ghost is the same cause through any Bot."""
-    cause: "Problem | None" = None
-    """The referent's own problem, if this problem is that a referent isn't ready."""
+
+    def through(self, field: str, referent: str, reason: Reason) -> "Problem":
+        """Return the problem that this one is for an object that refers to the faulty object.
+
+        Args:
+            field: The referring object's field.
+            referent: The title of the object that has this problem.
+            reason: The referring object's reason.
+        """
+        *inner, own = self.places
+        return replace(self, reason=reason, places=(*inner, f"{own} of {referent}", field))
 
     @property
-    def chain(self) -> str:
-        """The messages from this problem down to its root cause."""
-        return f"{self.message}: {self.cause.chain}" if self.cause else self.message
+    def text(self) -> str:
+        """The message with its fields; the root cause comes first."""
+        if not self.places:
+            return self.message
+        root, *others = self.places
+        if not others:
+            return f"{root}: {self.message}"
+        return f"{self.message} (in {root}, through {', '.join(others)})"
 
 
 def verdict_of(unresolved: list[Problem], problems: list[Problem]) -> Verdict:
@@ -97,7 +122,7 @@ def outcome_of(type_: ConditionType, good: Reason, problems: list[Problem]) -> O
     """Return the condition for these problems; without problems it is True, with ``good``."""
     if not problems:
         return Outcome(type_, status=True, reason=good, message="")
-    shown = "; ".join(problem.chain for problem in problems[:MAX_PROBLEMS])
+    shown = "; ".join(problem.text for problem in problems[:MAX_PROBLEMS])
     if len(problems) > MAX_PROBLEMS:
         shown += f"; and {len(problems) - MAX_PROBLEMS} more"
     return Outcome(type_, status=False, reason=problems[0].reason, message=shown)

@@ -1,21 +1,19 @@
-"""Stores objects from Kopf's events and from lists in the cache, and enqueues their keys.
-
-The feed is level-based: it uses the current object, and never the type of the event.
-"""
+"""Stores objects from watches and lists in the cache, and enqueues their keys."""
 
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wegent_crds.references import ObjectKey
-from wegent_crds.registry import ACCOUNT, Kind
+from wegent_crds.registry import ACCOUNT, GROUP_KIND, Kind
 from wegent_kube.resources import Resource
-from wegent_operator.accounts.provisioned import ProvisionKey
+from wegent_operator.accounts.provisioned import ProvisionKey, group_of
 from wegent_operator.accounts.provisions import Provisions, provision_key
 from wegent_operator.keys.grants import KeyGrants
 from wegent_operator.keys.manifests import is_of_keys
 from wegent_operator.runtime.dispatcher import Dispatcher
 from wegent_operator.state.cache import Cache
+from wegent_operator.state.limits import limits_of
 from wegent_operator.state.objects import (
     TombstoneState,
     key_role_key,
@@ -67,6 +65,8 @@ class Feed:
     def upsert(self, kind: Kind, body: Mapping[str, Any]) -> bool:
         """Store an object; return False if the cache has this version or a newer one."""
         try:
+            if self._knows(kind, body["metadata"]):
+                return False
             state = state_of(kind, body)
         except (AttributeError, KeyError, TypeError, ValueError):
             # One broken object must not keep the others from being listed and reconciled.
@@ -83,6 +83,11 @@ class Feed:
                 self._enqueue(*self.cache.admins)
         return is_new
 
+    def _knows(self, kind: Kind, metadata: Mapping[str, Any]) -> bool:
+        """Return whether the cache has this version, as it has after a write of the operator."""
+        known = self.cache.get(ObjectKey(kind.plural, metadata["namespace"], metadata["name"]))
+        return known is not None and known.version >= int(metadata["resourceVersion"])
+
     def remove(self, key: ObjectKey, uid: str | None = None, *, version: int = 0) -> None:
         """Remove an object that was deleted at this version."""
         known = self.cache.get(key)
@@ -98,6 +103,7 @@ class Feed:
         dependents = self.cache.put_namespace(
             metadata["name"],
             metadata.get("labels") or {},
+            limits=limits_of(metadata),
             terminating="deletionTimestamp" in metadata,
             version=version_of(body),
         )
@@ -144,6 +150,9 @@ class Feed:
         return frozenset(self.cache.shared_namespaces | self.provisions.shared_namespaces())
 
     def _account_key(self, account: str) -> ObjectKey:
+        group = group_of(account)
+        if group is not None:
+            return ObjectKey(GROUP_KIND.plural, self.accounts_namespace, group)
         return ObjectKey(ACCOUNT.plural, self.accounts_namespace, account)
 
     def _enqueue(self, *keys: ObjectKey) -> None:

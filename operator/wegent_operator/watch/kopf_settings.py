@@ -1,75 +1,81 @@
-"""Settings with which Kopf only watches, and writes nothing to any object."""
+"""Settings with which Kopf starts and stops the operator, and sends no request.
 
-from collections.abc import Callable
-from typing import Any
+Kopf runs the handlers of start, login and stop, and ends the operator at a signal. The watches are
+the operator's own (``watcher``), and so are its writes.
+"""
 
+from typing import Any, Final, Self, cast
+
+import aiohttp
 import kopf
+import yarl
 
-from wegent_kube.resources import Resource
-from wegent_operator.settings import Settings
-from wegent_operator.watch.resources import WRITTEN, list_params
-
-WATCH_GRACE_S = 15
-"""Seconds in which a busy API server answers the renewal of a watch that has ended."""
-
-IDLE_S = 0.2
-"""Seconds for which Kopf keeps the last event of each object, with its body. The default is 5 s,
-in which 500 Ghosts with long prompts may arrive."""
-EXIT_S = 15.0
+EXIT_S: Final = 15.0
 """Seconds after which the process is killed when Kopf is stopping, for any cause. This is less
 than the 30 s that Kubernetes gives a Pod."""
+DISCOVERY: Final[dict[str, dict[str, list[Any]]]] = {
+    "/api": {"versions": []},
+    "/apis": {"groups": []},
+}
+"""Answers to Kopf's search for the resources of its handlers, of which there are none."""
 
 
-def configure(settings: kopf.OperatorSettings, ours: Settings) -> None:
-    """Apply the settings of docs/adr/0005: no posting, no scanning, no record of handled events."""
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Apply the settings of docs/adr/0055: no posting and no scanning."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
-    # The session (kopf_session) decides how long requests and watches last.
-    settings.queueing.idle_timeout = IDLE_S
     settings.process.ultimate_exiting_timeout = EXIT_S
-    settings.persistence.diffbase_storage = NoDiffBase()
-    settings.persistence.progress_storage = NoProgress()
-    for resource in WRITTEN:
-        if selector := list_params(resource, ours.accounts_namespace).get("fieldSelector"):
-            settings.watching.field_selectors[_is(resource)] = selector
 
 
-def _is(ours: Resource) -> Callable[[kopf.Resource], bool]:
-    """Return a function that recognizes a resource among Kopf's resources."""
-    return lambda resource: (resource.group, resource.plural) == (ours.group, ours.plural)
+def session(server: str) -> kopf.AiohttpSession:
+    """Return the session that Kopf gets at its login."""
+    return kopf.AiohttpSession(
+        server=server, aiohttp_session=cast("aiohttp.ClientSession", Session())
+    )
 
 
-class NoDiffBase(kopf.DiffBaseStorage):
-    """Stores nothing. Kopf's default storage keeps a deep copy of each object for each event."""
+class Session:
+    """The part of ``aiohttp.ClientSession`` that Kopf uses, without an API server."""
 
-    def build(self, **_: Any) -> Any:
-        """Return an empty essence: nothing is compared."""
-        return {}
+    def __init__(self) -> None:
+        self.closed = False
+        self.headers: dict[str, str] = {}
 
-    def fetch(self, **_: Any) -> Any:
-        """Return that nothing was remembered."""
-        return None
+    async def request(self, *, method: str, url: str, **_: Any) -> "Reply":
+        """Return the answer to a request of discovery.
 
-    def store(self, **_: Any) -> None:
-        """Remember nothing."""
+        Raises:
+            NotImplementedError: Kopf sent a request that its settings should prevent.
+        """
+        path = yarl.URL(url).path
+        if method.lower() != "get" or path not in DISCOVERY:
+            raise NotImplementedError(f"Kopf requests {method} {path}")
+        return Reply(DISCOVERY[path])
+
+    async def close(self) -> None:
+        """Close the session."""
+        self.closed = True
 
 
-class NoProgress(kopf.ProgressStorage):
-    """Stores nothing: the operator has no handlers with progress."""
+class Reply:
+    """The part of ``aiohttp.ClientResponse`` that Kopf uses."""
 
-    def fetch(self, **_: Any) -> Any:
-        """Return that nothing was remembered."""
-        return None
+    status = 200
+    closed = False
 
-    def store(self, **_: Any) -> None:
-        """Remember nothing."""
+    def __init__(self, body: dict[str, list[Any]]) -> None:
+        self._body = body
+        self.headers: dict[str, str] = {}
 
-    def purge(self, **_: Any) -> None:
-        """Forget nothing."""
+    async def __aenter__(self) -> Self:
+        return self
 
-    def touch(self, **_: Any) -> None:
-        """Mark nothing."""
+    async def __aexit__(self, *_: object) -> None:
+        """Do nothing: there is no connection."""
 
-    def clear(self, *, essence: Any) -> Any:
-        """Return the essence as it is."""
-        return essence
+    async def json(self) -> dict[str, list[Any]]:
+        """Return the decoded body."""
+        return self._body
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""

@@ -15,7 +15,7 @@ RESOURCES: Final = (*(resource_of(kind) for kind in KINDS), NAMESPACES, *WRITTEN
 
 
 def list_params(resource: Resource, accounts_namespace: str) -> dict[str, str]:
-    """Return the parameters of the lists and watches of a resource in ``WRITTEN``."""
+    """Return the parameters of the lists and watches of a resource."""
     if resource == RBAC_ROLES:
         return {"fieldSelector": FIELD_SELECTOR}
     return provisioned.list_params(resource, accounts_namespace)

@@ -46,12 +46,6 @@ class Resyncer:
         self._visibility = visibility
         self._wanted = {resource.plural: asyncio.Event() for resource in RESOURCES}
 
-    async def fill(self) -> None:
-        """List all resources into the cache; try each until it succeeds."""
-        async with asyncio.TaskGroup() as group:
-            for resource in RESOURCES:
-                group.create_task(self._retry_forever(resource))
-
     def listed(self, plural: str) -> None:
         """Request a resync soon. A restarted watch doesn't report earlier deletions."""
         if (wanted := self._wanted.get(plural)) is not None:
@@ -105,18 +99,6 @@ class Resyncer:
             if self._visibility.ever_listed(kind.plural)
             else self._fill_kind(kind)
         )
-
-    async def _retry_forever(self, resource: Resource) -> None:
-        backoff = Backoff(RETRY_S)
-        while True:
-            try:
-                await self._resync(resource)
-            except KubeError as error:
-                logger.warning("Waiting for the API server and the CRDs: %s", error)
-                await backoff.wait()
-            else:
-                self._visibility.listed(resource.plural)
-                return
 
     async def resync(self, kind: Kind) -> None:
         """Compare the cache of a kind with a metadata-only list, and fetch differing objects."""

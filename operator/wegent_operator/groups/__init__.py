@@ -1,0 +1,1 @@
+"""Groups: the namespace, quota, limits and members of each group."""
