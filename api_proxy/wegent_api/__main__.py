@@ -19,6 +19,7 @@ from wegent_api.server.protocol import Limits, protocol_for
 from wegent_api.settings import Settings
 from wegent_api.websocket.messages import MAX_MESSAGE_BYTES
 from wegent_kube import ConnectionConfigError, load_connection
+from wegent_kube.garbage import leave_out_existing
 from wegent_kube.usage import argument_parser
 
 KEEP_ALIVE_S: Final = 75
@@ -27,8 +28,6 @@ KEEP_ALIVE_S: Final = 75
 The side that would send the next request must close the connection first. Otherwise that request is
 lost now and then.
 """
-
-
 SWITCH_INTERVAL_S: Final = 0.001
 """Seconds after which a thread that parses a long body gives way to the event loop.
 
@@ -56,6 +55,11 @@ class DrainingServer(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(handle_loop_error)
         await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve."""
+        await super().startup(sockets)
+        leave_out_existing()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start to drain at the first SIGTERM. Stop at any other signal."""

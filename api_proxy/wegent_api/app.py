@@ -17,7 +17,11 @@ from wegent_api.document.entrance import install_entrance
 from wegent_api.document.page import install_docs_page
 from wegent_api.document.route import install_document_route
 from wegent_api.document.schema import DESCRIPTION, install_openapi, operation_id
+from wegent_api.groups import routes as group_routes
+from wegent_api.groups.models import NamespaceChange, NamespaceCreation
+from wegent_api.http.default_namespace import DefaultNamespace
 from wegent_api.http.error_responses import install_error_handlers
+from wegent_api.http.quick_routes import install_quick_routes
 from wegent_api.http.security_headers import ASSETS
 from wegent_api.keys import routes as key_routes
 from wegent_api.keys.header_routes import headers_router
@@ -46,9 +50,10 @@ from wegent_kube.tracing import Tracing
 
 def bodies_and_answers() -> list[type[BaseModel]]:
     """Return the models of bodies and answers whose schemas FastAPI doesn't find itself."""
+    groups = (NamespaceCreation, NamespaceChange)
     own = (MemberChange, ModelKeyChange, SecretHeaderChange, NewAnswer, ApplyResults)
     openai = (CreateResponse, CreateChatCompletion)
-    return [*kinds_openapi.models(), *accounts_openapi.BODIES, *own, *openai]
+    return [*kinds_openapi.models(), *accounts_openapi.BODIES, *groups, *own, *openai]
 
 
 def create_app(settings: Settings, draining: asyncio.Event | None = None) -> FastAPI:
@@ -76,6 +81,8 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
         docs_url=None,  # the proxy's own page has a Content-Security-Policy
         redoc_url=None,
         static_url=ASSETS.rstrip("/"),
+        # FastAPI's own telemetry looks for its settings in each request.
+        telemetry={"tracing": tracing.on, "metrics": tracing.on, "logs": tracing.on},
         redirect_slashes=False,  # its redirects name a host; those of entrance.py don't
         generate_unique_id_function=operation_id,
         # The browser does not store the token, which would otherwise outlast the page.
@@ -86,12 +93,14 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.add_middleware(HeadRequests)
     app.add_middleware(Observe, metrics=metrics, draining=stopping, tracing=tracing)
     app.add_middleware(OpenAIErrors)
+    app.add_middleware(DefaultNamespace, namespace=settings.default_namespace)
     install_error_handlers(app)
     app.add_exception_handler(Refusal, on_refusal)
     app.include_router(account_routes.router)
     app.include_router(own_account_routes.router)
     app.include_router(session_routes.router)
     app.include_router(admin_routes.router)
+    app.include_router(group_routes.router)
     app.include_router(member_routes.router)
     app.include_router(run_routes.router)
     app.include_router(websocket_routes.router)
@@ -105,9 +114,16 @@ def create_app(settings: Settings, draining: asyncio.Event | None = None) -> Fas
     app.include_router(responses_routes.router)
     app.include_router(chat_routes.router)
     app.include_router(server_routes.router)
-    install_openapi(app, bodies_and_answers(), kinds_openapi.derived_schemas)
+    install_openapi(
+        app,
+        bodies_and_answers(),
+        kinds_openapi.derived_schemas,
+        default_namespace=settings.default_namespace,
+    )
     document = install_document_route(app)
     install_docs_page(app)
     install_entrance(app, document)
     tracing.of_server(app)
+    if not tracing.on:  # a span has its route's name from FastAPI
+        install_quick_routes(app)
     return app

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from wegent_api.names import dns_label
+from wegent_api.names import LABEL_SCHEMA, dns_label
 
 MAX_PASSWORD_CHARS: Final = 128
 """Long enough for every passphrase and password manager, and a limit for the hash's input."""
@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     openai_ttl_s: Annotated[int, Field(ge=0, le=31_536_000)] = 604_800
     """Seconds for which a Task that OpenAI's API made is kept after its end. With ``store: false``
     it is an hour."""
+    default_namespace: Annotated[str, AfterValidator(dns_label), LABEL_SCHEMA] = "default"
+    """Namespace of requests that name none, and of users' kubeconfigs."""
     registration_open: bool = True
     """True if every client may register a user. Otherwise only admins create Accounts."""
     first_admin: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,50}$")] = ""

@@ -41,6 +41,7 @@ from wegent_api.upstream.long_answers import LongAnswers
 from wegent_api.upstream.long_bodies import LongBodies
 from wegent_api.upstream.role_bindings import Bindings
 from wegent_api.upstream.runners import Runners
+from wegent_api.upstream.usernames import Usernames
 from wegent_api.upstream.wait import EventWaiter
 from wegent_api.upstream.watches import Watches
 from wegent_api.version import USER_AGENT
@@ -72,6 +73,8 @@ class State(TypedDict):
     """Index of the namespaces in which a caller may have rights."""
     lister: Lister
     watcher: Watcher
+    usernames: Usernames
+    """Names callers, for notes and field managers."""
     creators: Creators
     """Notes the creator of an object if the API server has no policy for it."""
     field_managers: FieldManagers
@@ -153,6 +156,7 @@ async def open_state(
             RateLimiter(settings.logins_per_address_per_minute),
         )
         policy = CreatorPolicy(own_api)
+        usernames = Usernames(user_api)
         long_answers = LongAnswers(
             user_api,
             at_once=max(1, settings.upstream_connections // 4),
@@ -184,8 +188,9 @@ async def open_state(
             bindings=bindings,
             lister=Lister(user_api, bindings, long_answers),
             watcher=Watcher(user_api, watches, watch_limiter, draining, settings),
-            creators=Creators(policy, user_api, namespace),
-            field_managers=FieldManagers(user_api, namespace),
+            usernames=usernames,
+            creators=Creators(policy, user_api, usernames, namespace),
+            field_managers=FieldManagers(usernames, namespace),
             accounts=accounts,
             registrar=Registrar(accounts, secrets, passwords),
             first_admin=FirstAdminGate(accounts, settings.first_admin),

@@ -57,7 +57,7 @@ class AccountView(Answer):
     def of(cls, body: Mapping[str, Any]) -> Self:
         """Return the view of an Account of the API server for admins."""
         account = Account.of(body)
-        ready = _ready(body)
+        ready = current_ready(body)
         return cls(
             username=account.username,
             email=account.email,
@@ -70,7 +70,7 @@ class AccountView(Answer):
         )
 
 
-def _ready(body: Mapping[str, Any]) -> StoredCondition | None:
+def current_ready(body: Mapping[str, Any]) -> StoredCondition | None:
     """Return the condition Ready, or None if it is not current."""
     if (body.get("status") or {}).get("observedGeneration") != body["metadata"]["generation"]:
         return None

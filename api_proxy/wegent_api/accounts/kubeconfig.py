@@ -32,11 +32,9 @@ class Kubeconfigs:
         self._connection = connection
         self._url = url.rstrip("/") or connection.server
 
-    async def make(self, caller: Caller, username: str, namespace: str | None) -> str:
+    async def make(self, caller: Caller, username: str, namespace: str) -> str:
         """Return the kubeconfig of ``caller`` as YAML. ``namespace`` is that of its context."""
-        context = {"cluster": CLUSTER, "user": username}
-        if namespace is not None:
-            context["namespace"] = namespace
+        context = {"cluster": CLUSTER, "user": username, "namespace": namespace}
         document = {
             "apiVersion": "v1",
             "kind": "Config",

@@ -163,28 +163,29 @@ class CreatedApiToken(ApiTokenInfo):
         return cls(name=token.name, token=issued.token, **fields)
 
 
+class NamespaceAccess(Answer):
+    """A namespace that the caller may use."""
+
+    name: str
+    role: Literal["viewer", "editor", "admin"]
+    """Highest role that RoleBindings give in the namespace."""
+    sources: list[Literal["own", "shared", "group", "account", "member", "other"]]
+    """Where roles come from: the user's own namespace, a shared one, that of a group, the account,
+    a membership that an admin of the namespace gave, or another RoleBinding."""
+
+
 class Me(Answer):
-    """The caller. A caller who is not a Wegent user has only a ``username``."""
+    """The caller. A caller who is not a Wegent user has no ``email`` and no ``role``."""
 
     username: str
     """Name of the user. For others, the name that the API server gives them."""
     email: str | None = None
     role: Role | None = None
-    namespaces: list[NamespaceGrant] | None = None
-    """Rights that the account gives in namespaces other than the user's own and the shared ones."""
+    default_namespace: str
+    """Namespace of requests that name none, also in the caller's kubeconfig."""
+    namespaces: list[NamespaceAccess] | None = None
+    """All namespaces in which RoleBindings give the caller a role, each once, sorted by name. An
+    admin has that role in all other namespaces too. Omitted if the proxy may not read them."""
     memberships: list[NamespaceGrant] | None = None
     """Namespaces to which their admins have added the user, who can leave each of them. Omitted if
     there are none, or the proxy may not read them."""
-
-    @classmethod
-    def of(cls, account: Account, memberships: list[NamespaceGrant] | None) -> Self:
-        """Return the view of ``account`` for its user."""
-        return cls.model_validate(
-            {
-                "username": account.username,
-                "email": account.email,
-                "role": account.role,
-                "namespaces": list(account.namespaces),
-                "memberships": memberships or None,
-            }
-        )

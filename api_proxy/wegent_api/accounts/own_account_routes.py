@@ -20,7 +20,6 @@ from wegent_api.http.state import SettingsDep
 from wegent_api.upstream.client import UserApiDep
 from wegent_api.upstream.identity import subject, user_of
 from wegent_api.upstream.own_api import OwnApiDep
-from wegent_crds.members import own_namespace
 from wegent_kube import KubeError
 
 YAML: Final = "application/yaml"
@@ -44,11 +43,13 @@ router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 async def kubeconfig(
     settings: SettingsDep, user_api: UserApiDep, kubeconfigs: KubeconfigsDep, caller: CallerDep
 ) -> Response:
-    """Get a kubeconfig with the caller's own token. It works as long as the token does."""
+    """Get a kubeconfig with the caller's own token. It works as long as the token does.
+
+    Its namespace is the default namespace, as in requests to this API.
+    """
     name = await subject(user_api, caller)
     username = user_of(name, settings.accounts_namespace)
-    namespace = None if username is None else own_namespace(username)
-    made = await kubeconfigs.make(caller, username or name, namespace)
+    made = await kubeconfigs.make(caller, username or name, settings.default_namespace)
     disposition = {"Content-Disposition": 'attachment; filename="wegent.kubeconfig"'}
     return Response(made, headers=disposition | NO_STORE, media_type=YAML)
 

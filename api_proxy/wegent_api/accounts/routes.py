@@ -1,10 +1,12 @@
 """``/api/v1/auth``: registration, login, and the caller's own account."""
 
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from wegent_api.accounts import password_grant
+from wegent_api.accounts.access import access_of
 from wegent_api.accounts.first_admin_gate import FirstAdminGateDep, refuse_reserved
 from wegent_api.accounts.login import LoginDep
 from wegent_api.accounts.models import (
@@ -28,11 +30,11 @@ from wegent_api.http.openapi import request_body, statuses
 from wegent_api.http.state import SettingsDep
 from wegent_api.settings import Settings
 from wegent_api.upstream.client import UserApiDep
-from wegent_api.upstream.identity import subject, user_of
+from wegent_api.upstream.identity import Identity, identity, user_of
 from wegent_api.upstream.own_api import OwnApiDep
-from wegent_api.upstream.role_bindings import Bindings, BindingsDep
+from wegent_api.upstream.role_bindings import Bindings, BindingsDep, Grant
 from wegent_crds.kinds.account import NamespaceGrant
-from wegent_crds.members import ROLES, binding_name
+from wegent_crds.members import binding_name
 
 router: Final = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 
@@ -136,27 +138,38 @@ async def me(
     bindings: BindingsDep,
     caller: CallerDep,
 ) -> Me:
-    """Get the caller's account, or for others the name that the API server gives them."""
-    name = await subject(user_api, caller)
-    username = user_of(name, settings.accounts_namespace)
+    """Get the caller's account and namespaces, or for others the API server's name of them."""
+    who = await identity(user_api, caller)
+    username = user_of(who.username, settings.accounts_namespace)
     account = None if username is None else await accounts.get(username)
-    if username is None or account is None:
-        return Me(username=name)
-    return Me.of(account, await _memberships(bindings, name, username))
+    if account is None:
+        username = None
+    of_account = {it["name"] for it in account.namespaces} if account else ()
+    grants = await _grants(bindings, who)
+    return Me.model_validate(
+        {
+            "username": username or who.username,
+            "email": account and account.email,
+            "role": account and account.role,
+            "defaultNamespace": settings.default_namespace,
+            "namespaces": None if grants is None else access_of(grants, username, of_account),
+            "memberships": _memberships(grants or (), username) or None,
+        }
+    )
 
 
-async def _memberships(
-    bindings: Bindings, subject: str, username: str
-) -> list[NamespaceGrant] | None:
+async def _grants(bindings: Bindings, who: Identity) -> list[Grant] | None:
     try:
-        found = await bindings.of_user(subject)
+        return await bindings.grants(who)
     except (Forbidden, Unavailable):
         return None
+
+
+def _memberships(grants: Iterable[Grant], username: str | None) -> list[NamespaceGrant]:
     return [
-        NamespaceGrant(name=namespace, role=role)
-        for namespace, binding in found
-        for role in ROLES
-        if binding == binding_name(username, role)
+        NamespaceGrant.model_validate({"name": it.namespace, "role": it.role})
+        for it in grants
+        if username is not None and it.binding == binding_name(username, it.role)
     ]
 
 

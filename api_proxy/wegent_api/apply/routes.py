@@ -13,6 +13,7 @@ from wegent_api.http.bodies import BodyReaderDep, media_type_of, parse
 from wegent_api.http.errors import Problem
 from wegent_api.http.manifests import Manifest, Unusable, manifests_of
 from wegent_api.http.query import ApplyParameters, no_repeats
+from wegent_api.http.wegent_form import with_hint
 from wegent_api.http.yaml import YAML, documents_of
 from wegent_api.kinds.object_writer import ObjectWriterDep
 from wegent_crds.references import ObjectKey
@@ -102,5 +103,5 @@ def _result(
     if isinstance(outcome, Applied):
         told = {"result": outcome.how, "warnings": list(outcome.warnings) or None}
     else:
-        told = {"result": "failed", "status": dict(outcome.status)}
+        told = {"result": "failed", "status": dict(with_hint(outcome.status, one.foreign_fields))}
     return ApplyResult.model_validate({"index": index, **named, **told})

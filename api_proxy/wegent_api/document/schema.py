@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from wegent_api.http.default_namespace import default_namespace_is
 from wegent_api.http.openapi import SCHEMAS
 
 Schemas = Mapping[str, Any]
@@ -24,6 +25,10 @@ Ghosts, Models, Shells, Bots, Teams, Skills and Tasks over REST. Every request i
 Kubernetes API server with the caller's own token and rights; objects, lists and errors are the
 API server's own. **Authorize** accepts a user name and a password, or the `accessToken` of
 `POST /api/v1/auth/login`.
+"""
+
+_DEFAULT: Final = """\
+The namespace of requests that name none is `{}`. `GET /api/v1/auth/me` names it too.
 """
 
 STATUS_SCHEMA: Final[Mapping[str, Any]] = {  # the kinds already have a schema "Status"
@@ -104,6 +109,8 @@ def install_openapi(
     app: FastAPI,
     models: Sequence[type[BaseModel]],
     derived: Callable[[Schemas], Mapping[str, Any]],
+    *,
+    default_namespace: str,
 ) -> None:
     """Make ``app`` serve the whole document.
 
@@ -111,16 +118,18 @@ def install_openapi(
         app: the application, with all its routes.
         models: models of bodies and answers that FastAPI doesn't see.
         derived: returns further schemas by name, derived from those of the models.
+        default_namespace: namespace of requests that name none.
     """
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                routes=app.routes,
-            )
+            with default_namespace_is(default_namespace):
+                made = get_openapi(
+                    title=app.title,
+                    version=app.version,
+                    description=f"{app.description}\n{_DEFAULT.format(default_namespace)}",
+                    routes=app.routes,
+                )
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             schemas |= _schemas(models, derived)
             _drop_fastapis_422(made)

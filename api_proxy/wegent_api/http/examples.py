@@ -24,6 +24,14 @@ ANSWER: Final[Body] = {"id": "mcpr_1_2", "decision": "approve"}
 MODEL_KEY: Final[Body] = {"key": "sk-proj-1234567890abcdef", "hosts": ["api.openai.com"]}
 SECRET_HEADER: Final[Body] = {"value": "Bearer 1234567890abcdef", "hosts": ["mcp.example.com"]}
 MEMBER_CHANGE: Final[Body] = {"role": "editor"}
+NAMESPACE: Final[Body] = {
+    "name": "platform",
+    "displayName": "Platform team",
+    "members": [{"username": "developer", "role": "admin"}],
+    "quota": {"count/bots.agent.wecode.io": 200},
+    "limits": {"requestsPerMinute": 600, "tokensPerDay": 5000000},
+}
+NAMESPACE_CHANGE: Final[Body] = {"displayName": "Platform", "limits": None}
 ADMIN_REGISTRATION: Final[Body] = {
     "username": "reviewer",
     "email": "reviewer@example.com",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wegent_api.http.errors import BadRequest, Cause
+from wegent_api.http.wegent_form import fields_of
 from wegent_api.names import is_dns_label, is_dns_subdomain
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import API_VERSION, BY_KIND, KINDS, Kind
@@ -38,6 +39,8 @@ class Manifest:
     kind: Kind
     key: ObjectKey
     body: Mapping[str, Any]
+    foreign_fields: tuple[str, ...] = ()
+    """Fields of the document that only the original Wegent has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Unusable:
     kind: str | None = None
     namespace: str | None = None
     name: str | None = None
+    foreign_fields: tuple[str, ...] = ()
 
 
 def manifests_of(documents: Sequence[Any], namespace: str) -> list[Manifest | Unusable]:
@@ -122,11 +126,12 @@ def _manifest(value: Any, namespace: str) -> Manifest | Unusable:
     name, place = metadata.get("name"), metadata.get("namespace") or namespace
     kind = BY_KIND.get(str(value.get("kind")))
     causes = [*_wrong_kind(value, kind), *_wrong_place(name, place)]
+    foreign = tuple(fields_of(value))
     if causes or kind is None:
-        shown = (_shown(it) for it in (value.get("kind"), place, name))
-        return Unusable(BadRequest.of(causes), *shown)
+        shown = [_shown(it) for it in (value.get("kind"), place, name)]
+        return Unusable(BadRequest.of(causes), shown[0], shown[1], shown[2], foreign)
     body = as_wanted({**value, "metadata": {**metadata, "namespace": place}})
-    return Manifest(kind, ObjectKey(kind.plural, place, str(name)), body)
+    return Manifest(kind, ObjectKey(kind.plural, place, str(name)), body, foreign)
 
 
 def _wrong_kind(value: Mapping[str, Any], kind: Kind | None) -> Iterator[Cause]:

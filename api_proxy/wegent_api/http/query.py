@@ -11,6 +11,7 @@ from fastapi import Path, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wegent_api.http.bearer import CallerDep
+from wegent_api.http.default_namespace import default_namespace, show_default
 from wegent_api.http.errors import BadRequest, Cause
 from wegent_api.names import (
     SUBDOMAIN_SCHEMA,
@@ -23,7 +24,6 @@ from wegent_api.names import (
 from wegent_api.version import USER_AGENT
 from wegent_crds.kinds.tombstone import TrashedKind
 
-DEFAULT_NAMESPACE: Final = "default"
 ALL_NAMESPACES: Final = "*"
 MAX_SELECTOR_CHARS: Final = 2048
 """Far more than a person writes. The request's URL is bounded as well."""
@@ -112,9 +112,13 @@ class Parameters(BaseModel):
 class OneParameters(Parameters):
     """Parameters of requests for one object."""
 
-    namespace: Annotated[Namespace, Field(description="Namespace of the object.")] = (
-        DEFAULT_NAMESPACE
-    )
+    namespace: Annotated[
+        Namespace,
+        Field(
+            description="Namespace of the object.",
+            json_schema_extra=show_default,
+        ),
+    ] = Field(default_factory=default_namespace)
 
 
 class ReferrersParameters(OneParameters):
@@ -167,9 +171,13 @@ class PatchParameters(WriteParameters):
 class ApplyParameters(PatchParameters):
     """Parameters of an apply of several objects."""
 
-    namespace: Annotated[Namespace, Field(description="Namespace of objects without one.")] = (
-        DEFAULT_NAMESPACE
-    )
+    namespace: Annotated[
+        Namespace,
+        Field(
+            description="Namespace of objects without one.",
+            json_schema_extra=show_default,
+        ),
+    ] = Field(default_factory=default_namespace)
 
 
 class ListParameters(Parameters):
@@ -177,8 +185,11 @@ class ListParameters(Parameters):
 
     namespace: Annotated[
         NamespaceOrAll,
-        Field(description="Namespace to list. `*`: all namespaces in which the caller may list."),
-    ] = DEFAULT_NAMESPACE
+        Field(
+            description="Namespace to list. `*`: all namespaces in which the caller may list.",
+            json_schema_extra=show_default,
+        ),
+    ] = Field(default_factory=default_namespace)
     label_selector: Annotated[
         str | None,
         Field(
@@ -291,6 +302,8 @@ async def no_repeats(request: Request, _: CallerDep) -> None:
     Raises:
         BadRequest: a parameter occurs twice.
     """
+    if b"&" not in request.scope["query_string"]:
+        return
     counts = Counter(name for name, _ in request.query_params.multi_items())
     if len(counts) > MAX_PARAMETERS:
         raise BadRequest(f"too many parameters: the limit is {MAX_PARAMETERS}")
@@ -308,7 +321,7 @@ def namespace_of(parameter: str | None, body: Mapping[str, Any]) -> str:
     metadata = body.get("metadata")
     given = metadata.get("namespace") if isinstance(metadata, Mapping) else None
     if given is None or given == "":
-        return parameter or DEFAULT_NAMESPACE
+        return parameter or default_namespace()
     if not is_dns_label(given):
         message = "must be a DNS-1123 label"
     elif parameter not in (None, given):

@@ -24,19 +24,22 @@ ALWAYS: Final = {
     "Content-Security-Policy": NOTHING,
 }
 """Headers of every answer."""
+_ALWAYS: Final = [(name.lower().encode(), value.encode()) for name, value in ALWAYS.items()]
 _INLINE_SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 def protect(path: str, headers: MutableHeaders) -> None:
     """Add the missing security headers to an answer for ``path``."""
-    for name, value in ALWAYS.items():
-        headers.setdefault(name, value)
+    given = {name for name, _ in headers.raw}
+    headers.raw.extend(it for it in _ALWAYS if it[0] not in given)
+    if b"cache-control" in given:
+        return
     if path.startswith(APIS):
         # Objects have an ETag. A browser may keep them if it revalidates them each time.
-        kept = "private, no-cache" if "etag" in headers else "no-store"
-        headers.setdefault("Cache-Control", kept)
+        kept = b"private, no-cache" if b"etag" in given else b"no-store"
+        headers.raw.append((b"cache-control", kept))
     elif not path.startswith(ASSETS):
-        headers.setdefault("Cache-Control", "no-cache")
+        headers.raw.append((b"cache-control", b"no-cache"))
 
 
 def page_policy(page: bytes) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wegent_crds.kinds.account import EMAIL
+from wegent_crds.kinds.group import UID
 from wegent_crds.kinds.task_status import SHORT_HASH
 from wegent_crds.schema.fields import DNS_LABEL, DNS_SUBDOMAIN, LABEL_KEY, LABEL_NAME, MONEY
 
@@ -41,6 +42,7 @@ WORDS: Final[Mapping[str, str]] = {
     r"^[A-Za-z0-9_][-A-Za-z0-9_.:/]*$": "must be letters, digits and '-_.:/', beginning with a"
     " letter, a digit or '_'",
     rf"^{DNS_LABEL}/{DNS_SUBDOMAIN}$": "must be namespace/name of an object",
+    UID: "must be letters, digits and '-', beginning and ending with a letter or digit",
     SHORT_HASH: "must be hexadecimal digits in lower case",
     r"^[0-9a-f]{64}$": "must be a SHA-256 hash: 64 hexadecimal digits in lower case",
     r"^[0-9]{1,18}\.[0-9]{1,18}$": "must be the id of an event, such as 1.8",

@@ -8,13 +8,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from wegent_api.http import examples
-from wegent_api.http.bearer import CallerDep
+from wegent_api.http.bearer import Caller, CallerDep
 from wegent_api.http.bodies import body_of, no_body
 from wegent_api.http.openapi import request_body, statuses
 from wegent_api.http.query import Name, OneParameters, no_repeats
 from wegent_api.keys.headers import HeaderSecrets
 from wegent_api.keys.models import SecretHeader, SecretHeaderChange
-from wegent_api.upstream.client import UserApiDep
+from wegent_api.upstream.client import UserApi, UserApiDep
 from wegent_crds.registry import GHOST, SKILL, Kind
 
 KINDS: Final = (GHOST, SKILL)
@@ -48,11 +48,11 @@ class HeaderRoutes:
         """Store the value in the Secret to which the header refers, and replace that Secret's data.
 
         A server without the header in `headersFrom` gets it, with the new Secret
-        `<name>-<server>-<header>`. The value is sent to the `hosts` alone. Nobody can read it with
-        the roles of Wegent, and no answer contains it. To change the hosts of the same value,
-        delete it first.
+        `<kind>-<name>-<server>-<header>-<digest>`. The value is sent to the `hosts` alone. Nobody
+        can read it with the roles of Wegent, and no answer contains it. To change the hosts of the
+        same value, delete it first.
         """
-        headers = HeaderSecrets(user_api, caller, self._kind, parameters.namespace)
+        headers = self._headers(user_api, caller, parameters)
         value = body.value.get_secret_value()
         place = await headers.put(name, server, header, value, body.hosts)
         return SecretHeader(secret_key_ref=place, hosts=body.hosts)
@@ -67,9 +67,14 @@ class HeaderRoutes:
         parameters: Annotated[OneParameters, Query()],
     ) -> Response:
         """Delete the Secret to which the header refers. A runner forgets it within a minute."""
-        headers = HeaderSecrets(user_api, caller, self._kind, parameters.namespace)
+        headers = self._headers(user_api, caller, parameters)
         await headers.delete(name, server, header)
         return Response(status_code=204)
+
+    def _headers(
+        self, user_api: UserApi, caller: Caller, parameters: OneParameters
+    ) -> HeaderSecrets:
+        return HeaderSecrets(user_api, caller, self._kind, parameters.namespace)
 
 
 def headers_router() -> APIRouter:

@@ -48,7 +48,7 @@ class HeaderSecrets:
         if named is not None:
             await self._secrets.replace(named, value, hosts)
             return named
-        place = SecretKeyReference(name=secret_name(name, server, header), key=DATA_KEY)
+        place = SecretKeyReference(name=secret_name(self._kind, name, server, header), key=DATA_KEY)
         patch = encode_json(reference_patch(spec, server, header, place))
         # The schema may refuse the header, and then no Secret should be left behind.
         await self._patch(name, patch, {"dryRun": "All"})
@@ -124,11 +124,15 @@ def reference_patch(
     ]
 
 
-def secret_name(name: str, server: str, header: str) -> str:
-    """Return the name of the Secret of a header: ``<name>-<server>-<header>``, shortened."""
+def secret_name(kind: Kind, name: str, server: str, header: str) -> str:
+    """Return the name of the Secret of a header: ``<kind>-<name>-<server>-<header>-<digest>``.
+
+    The digest tells apart what the dashes don't, such as the header ``b-c`` of the server ``a`` and
+    the header ``c`` of ``a-b``. The part before it is for people, and is shortened. The case of a
+    header doesn't count, as in HTTP.
+    """
+    parts = (kind.singular, name, server, header.lower())
+    digest = hashlib.sha256(encode_json(parts)).hexdigest()[:DIGEST_CHARS]
     rest = NO_DNS.sub("-", f"{server}-{header}".lower())
-    full = f"{name}-{rest}".rstrip("-")
-    if len(full) <= MAX_NAME:
-        return full
-    digest = hashlib.sha256(full.encode()).hexdigest()[:DIGEST_CHARS]
-    return f"{full[: MAX_NAME - DIGEST_CHARS - 1].rstrip('-.')}-{digest}"
+    shown = f"{kind.singular}-{name}-{rest}"[: MAX_NAME - DIGEST_CHARS - 1]
+    return f"{shown.rstrip('-.')}-{digest}"

@@ -15,8 +15,9 @@ from wegent_api.http.state import FromState
 from wegent_api.upstream.access_review import may
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.creator_policy import CreatorPolicy
-from wegent_api.upstream.identity import identity, user_of
+from wegent_api.upstream.identity import user_of
 from wegent_api.upstream.target import Target
+from wegent_api.upstream.usernames import Usernames
 from wegent_crds.registry import TOMBSTONE
 from wegent_crds.well_known import CHANGED_BY, CREATED_BY, CREATOR, DELETED_BY, RESTORED_FROM
 
@@ -31,13 +32,21 @@ class Creators:
 
     Args:
         policy: tells whether the API server has such a policy.
-        user_api: the API server, which identifies a caller.
+        user_api: the API server, asked for a caller's rights.
+        usernames: the callers' names.
         accounts_namespace: namespace of the users with plain names.
     """
 
-    def __init__(self, policy: CreatorPolicy, user_api: UserApi, accounts_namespace: str) -> None:
+    def __init__(
+        self,
+        policy: CreatorPolicy,
+        user_api: UserApi,
+        usernames: Usernames,
+        accounts_namespace: str,
+    ) -> None:
         self._policy = policy
         self._user_api = user_api
+        self._usernames = usernames
         self._accounts_namespace = accounts_namespace
 
     async def annotate(
@@ -71,7 +80,7 @@ class Creators:
     async def _signed(self, caller: Caller, body: Body, namespace: str) -> Body:
         """Return a new object with its creator, in the same form as the policy notes it."""
         given = _annotations_of(body) or {}
-        by = (await identity(self._user_api, caller)).username
+        by = await self._usernames.of(caller)
         marks = self._marks(by)
         copied = {key: given[key] for key in COPIED if given.get(key)}
         dropped = dict.fromkeys((CHANGED_BY, RESTORED_FROM, DELETED_BY), "")

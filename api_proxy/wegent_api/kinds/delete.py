@@ -17,9 +17,9 @@ from wegent_api.http.errors import Problem, UpstreamStatus
 from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import DeleteParameters, Name, dry_run
 from wegent_api.upstream.client import Answer, UserApiDep
-from wegent_api.upstream.identity import identity
 from wegent_api.upstream.metadata import metadata_of, version_of
 from wegent_api.upstream.target import Target
+from wegent_api.upstream.usernames import Usernames, UsernamesDep
 from wegent_api.upstream.wait import GONE, EventWaiter, EventWaiterDep
 from wegent_crds.registry import Kind
 from wegent_crds.well_known import DELETED_BY
@@ -43,6 +43,7 @@ class Deletes:
     async def delete(
         self,
         user_api: UserApiDep,
+        usernames: UsernamesDep,
         waiter: EventWaiterDep,
         caller: CallerDep,
         name: Name,
@@ -62,7 +63,7 @@ class Deletes:
         if parameters.dry_run:
             answer = await delete(target, if_match, parameters.dry_run)
         else:
-            answer = await _delete_signed(target, if_match)
+            answer = await _delete_signed(target, usernames, if_match)
         version = version_of(metadata_of(answer.body))
         if version is None or parameters.dry_run or await _gone(waiter, caller, place, version):
             return Response(status_code=204, headers=dict(answer.headers))
@@ -88,10 +89,12 @@ async def _delete(target: Target, version: str | None, dry_run_: str | None = No
     )
 
 
-async def _delete_signed(target: Target, if_match: EntityTags | None) -> Answer:
+async def _delete_signed(
+    target: Target, usernames: Usernames, if_match: EntityTags | None
+) -> Answer:
     """Delete an object with the caller's name noted on it. Raises the same errors as `delete`."""
     version = await target.required_version(if_match)
-    signed = await _sign(target, version)
+    signed = await _sign(target, usernames, version)
     if signed is None:
         return await _delete(target, version)
     try:
@@ -105,11 +108,10 @@ async def _delete_signed(target: Target, if_match: EntityTags | None) -> Answer:
         raise
 
 
-async def _sign(target: Target, version: str | None) -> str | None:
+async def _sign(target: Target, usernames: Usernames, version: str | None) -> str | None:
     """Note the caller on the object. Return its new version, or None if the note was refused."""
     try:
-        name = (await identity(target.user_api, target.caller)).username
-        answer = await _note(target, name, version)
+        answer = await _note(target, await usernames.of(target.caller), version)
     except UpstreamStatus:
         return None
     return version_of(metadata_of(answer.body))

@@ -9,9 +9,8 @@ callers, because a manifest that two people apply in turn is one manifest.
 
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import Depends
 
@@ -19,51 +18,36 @@ from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import UpstreamStatus
 from wegent_api.http.query import FIELD_MANAGER, MAX_FIELD_MANAGER_CHARS
 from wegent_api.http.state import FromState
-from wegent_api.upstream.client import UserApi
-from wegent_api.upstream.identity import identity, user_of
-
-MAX_KNOWN: Final = 4096
-"""Number of callers whose manager is cached, about 1 MiB. The least recently used is evicted."""
+from wegent_api.upstream.identity import user_of
+from wegent_api.upstream.usernames import Usernames
 
 
 class FieldManagers:
     """Names the manager of each caller's updates.
 
     Args:
-        user_api: the API server, which identifies a caller.
+        usernames: the callers' names.
         accounts_namespace: namespace of the users with plain names.
     """
 
-    def __init__(self, user_api: UserApi, accounts_namespace: str) -> None:
-        self._user_api = user_api
+    def __init__(self, usernames: Usernames, accounts_namespace: str) -> None:
+        self._usernames = usernames
         self._accounts_namespace = accounts_namespace
-        self._known: OrderedDict[bytes, str] = OrderedDict()
 
     async def of(self, caller: Caller) -> str:
         """Return the manager of the updates of ``caller``.
-
-        The API server is asked once for each token. A token may be revoked, but its user never
-        changes.
 
         Raises:
             UpstreamStatus: the token is not accepted.
             Unavailable: the API server can't be reached.
         """
-        token = hashlib.sha256(caller.token.encode()).digest()
-        if (known := self._known.get(token)) is not None:
-            self._known.move_to_end(token)
-            return known
         try:
-            name = (await identity(self._user_api, caller)).username
+            name = await self._usernames.of(caller)
         except UpstreamStatus as refused:
             if refused.is_unauthorized:
                 raise
             return FIELD_MANAGER
-        manager = manager_of(user_of(name, self._accounts_namespace) or name)
-        self._known[token] = manager
-        if len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
-        return manager
+        return manager_of(user_of(name, self._accounts_namespace) or name)
 
     async def update(self, caller: Caller, params: Mapping[str, str]) -> dict[str, str]:
         """Return the parameters of an update, with its manager. Raises the same errors as `of`."""

@@ -42,6 +42,19 @@ def one_object(kind: Kind, *codes: int) -> Responses:
     }
 
 
+def created(kind: Kind) -> Responses:
+    """Return the ``responses`` of a creation, with links to the operations on the new object."""
+    parameters = {
+        "path.name": "$response.body#/metadata/name",
+        "query.namespace": "$response.body#/metadata/namespace",
+    }
+    links = {
+        verb: {"operationId": f"{verb}{kind.kind}", "parameters": parameters}
+        for verb in ("get", "replace", "change", "delete")
+    }
+    return {code: {**response, "links": links} for code, response in one_object(kind, 201).items()}
+
+
 NOT_MODIFIED: Final[Responses] = {
     304: {"description": f"The object still has a version of `{IF_NONE_MATCH}`.", "headers": _ETAG}
 }

@@ -37,6 +37,7 @@ from wegent_api.kinds.openapi import (
     WITH_A_BODY,
     accept_patch,
     conditions,
+    created,
     errors,
     followed,
     kind_body,
@@ -123,7 +124,7 @@ def _add_routes(router: APIRouter, kind: Kind) -> None:
             "POST",
             writes.create,
             "create",
-            one_object(kind, 201) | errors(*WITH_A_BODY),
+            created(kind) | errors(*WITH_A_BODY),
             kind_body(kind, example),
         ),
         _Route(

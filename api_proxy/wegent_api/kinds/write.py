@@ -12,11 +12,12 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Query, Response
 
 from wegent_api.http.bodies import json_object
-from wegent_api.http.errors import BadRequest, Cause, PreconditionFailed, UpstreamStatus
+from wegent_api.http.errors import BadRequest, Cause, PreconditionFailed, Problem, UpstreamStatus
 from wegent_api.http.manifests import as_wanted
 from wegent_api.http.patches import PatchDep, with_metadata, without_quoted_object
 from wegent_api.http.preconditions import EntityTags, IfMatch, IfNoneMatch
 from wegent_api.http.query import Name, PatchParameters, WriteParameters, namespace_of
+from wegent_api.http.wegent_form import hinted
 from wegent_api.kinds.object_writer import ObjectWriter, ObjectWriterDep
 from wegent_api.kinds.reference_check import check_references
 from wegent_api.kinds.request_ids import with_request_id
@@ -49,7 +50,10 @@ class Writes:
         body: Body,
     ) -> Response:
         """Create an object. `apiVersion` and `kind` may be left out."""
-        return await self._create(writer, parameters, self.completed(body))
+        try:
+            return await self._create(writer, parameters, self.completed(body))
+        except Problem as problem:
+            raise hinted(problem, body) from None
 
     async def replace(
         self,

@@ -3,7 +3,7 @@
 from typing import Literal, Self
 
 from wegent_api.accounts.models import Answer, Body
-from wegent_api.members.store import Membership
+from wegent_crds.members import Membership
 
 MemberRole = Literal["viewer", "editor", "admin"]
 

@@ -9,7 +9,8 @@ from wegent_api.accounts.store import AccountsDep
 from wegent_api.http import examples
 from wegent_api.http.bearer import CallerDep
 from wegent_api.http.bodies import body_of, no_body
-from wegent_api.http.openapi import request_body, statuses
+from wegent_api.http.error_responses import pending
+from wegent_api.http.openapi import PENDING, request_body, statuses
 from wegent_api.http.query import Username
 from wegent_api.members.models import Member, MemberChange, MemberList
 from wegent_api.members.store import Members
@@ -75,9 +76,17 @@ async def put_member(
     summary="Remove a member from a namespace, or leave it",
     dependencies=[Depends(no_body)],
     response_class=Response,
-    responses=statuses(400, 401, 403, 404, 409, 503),
+    responses=PENDING | statuses(400, 401, 403, 404, 409, 503),
 )
 async def delete_member(members: MembersDep, namespace: Namespace, username: Username) -> Response:
-    """Remove a member. Every member may leave. A role that the account gives stays."""
-    await members.remove(namespace, username)
+    """Remove a member. Every member may leave, also a group. A role that the account gives stays.
+
+    Answers 202 if the operator has yet to take away the role that a group gave.
+    """
+    if not await members.remove(namespace, username):
+        return pending(
+            f"{username} is no longer a member of the group {namespace}; the role there ends when"
+            " Wegent's operator has seen that",
+            {},
+        )
     return Response(status_code=204)

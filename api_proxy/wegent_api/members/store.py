@@ -2,28 +2,28 @@
 
 RBAC decides who is an admin of the namespace, and the policy ``wegent-members`` limits their
 RoleBindings. The same RoleBindings can be written with kubectl. The proxy uses its own rights for
-two purposes only. It checks that a user exists, because the caller may not. And it deletes the
-RoleBindings of a caller who leaves, because a member who isn't an admin may not write any.
+two purposes only. It checks that a user exists, because the caller may not. And it removes a caller
+who leaves, from the RoleBindings and from a Group, because a plain member may not write them.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from wegent_api.accounts.store import Accounts
 from wegent_api.http.bearer import Caller
 from wegent_api.http.errors import Conflict, NotFound, UpstreamStatus
+from wegent_api.members.leaving import ENDS_WITHIN_S, leave_group, role_has_ended
 from wegent_api.upstream.client import UserApi
 from wegent_api.upstream.identity import identity, user_of
 from wegent_crds.members import (
     ROLES,
-    SHARED_BINDING,
+    Membership,
     account_binding_name,
     binding,
     binding_name,
-    role_name,
+    memberships_in,
 )
 from wegent_kube import KubeClient, delete_or_none
 from wegent_kube.resources import ROLE_BINDINGS
@@ -32,21 +32,6 @@ HELD_FOR_S: Final = 3.0
 """Seconds that a RoleBinding held by finalizers may take to lose its subject."""
 POLL_S: Final = 0.2
 Delete = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
-_ROLES: Final = {role_name(role): role for role in ROLES}
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """One role of one user, or of all users, in a namespace."""
-
-    username: str | None
-    """Name of the user. None for all users."""
-    role: str
-    by_account: bool
-    """True if the Account gives the role, and only a change to the Account can remove it."""
-    name: str
-    uid: str
-    """Uid of the RoleBinding."""
 
 
 class Members:
@@ -69,8 +54,7 @@ class Members:
         # Match by name and content. A RoleBinding without the label would give the role as well.
         path = ROLE_BINDINGS.path(namespace)
         listed = await self._user_api.request_json(self._caller, "GET", path)
-        found = (_membership(item, self._accounts.namespace) for item in listed["items"])
-        return [membership for membership in found if membership is not None]
+        return memberships_in(listed["items"], self._accounts.namespace)
 
     async def put(self, namespace: str, username: str, role: str) -> None:
         """Set the role of ``username`` in ``namespace`` to ``role``.
@@ -87,35 +71,51 @@ class Members:
         wanted = binding_name(username, role)
         if wanted not in {it.name for it in given}:
             await self._give(namespace, username, role)
-        await self._take(namespace, [it for it in given if it.name != wanted])
+        await self._take(namespace, [it for it in given if it.name != wanted], self._delete)
 
-    async def remove(self, namespace: str, username: str) -> None:
+    async def remove(self, namespace: str, username: str) -> bool:
         """Remove the roles of ``username`` that were given in ``namespace``.
 
-        An admin of the namespace may remove any member, and others only themselves.
+        An admin of the namespace may remove members whom its admins let in. Every user may remove
+        themselves, also from the group whose namespace it is.
+
+        Returns:
+            False if the operator has not yet removed a role that the group gave.
 
         Raises:
             NotFound: the user is not a member.
-            Conflict: the Account alone makes the user a member, or a RoleBinding can't be deleted.
+            Conflict: the Account alone makes the user a member, or the group and the caller is
+                another user, or a RoleBinding can't be deleted.
             UpstreamStatus: the caller may not make the change.
         """
-        leaving = False
+        leaving, delete = await self._is_caller(username), self._delete
         try:
             roles = _of(await self.list(namespace), username)
         except UpstreamStatus as refused:
-            if not refused.is_forbidden or not await self._is_caller(username):
+            if not refused.is_forbidden or not leaving:
                 raise
-            leaving = True
+            delete = self._delete_itself
             roles = _of(await self._memberships_of(namespace, username), username)
+        given = [it for it in roles if not it.by_account]
+        await self._take(namespace, given, delete)
+        # The group goes last: its role may be the right to delete the others.
+        left = await self._leave_group(namespace, username) if leaving else None
+        if left is not None:
+            return await role_has_ended(
+                self._own_api, namespace, username, left, within_s=ENDS_WITHIN_S
+            )
         if not roles:
             raise NotFound(f"{username} is not a member of the namespace {namespace}")
-        if all(it.by_account for it in roles):
+        if not given:
             raise Conflict(
-                f"the Account of {username} gives the role in the namespace {namespace};"
-                " only an admin of all accounts can change the Account"
+                f"the Account of {username}, or a group, gives the role in the namespace"
+                f" {namespace}; only an admin of all accounts can change that, and members of a"
+                " group can leave it themselves"
             )
-        given = [it for it in roles if not it.by_account]
-        await self._take(namespace, given, self._delete_itself if leaving else self._delete)
+        return True
+
+    async def _leave_group(self, namespace: str, username: str) -> str | None:
+        return await leave_group(self._own_api, self._accounts, namespace, username)
 
     async def _is_caller(self, username: str) -> bool:
         name = (await identity(self._user_api, self._caller)).username
@@ -123,7 +123,7 @@ class Members:
 
     async def _memberships_of(self, namespace: str, username: str) -> Sequence[Membership]:
         """Return the roles that a user has, given and by Account, with the proxy's own rights."""
-        found = []
+        found: list[Membership] = []
         names = [
             name
             for role in ROLES
@@ -134,8 +134,7 @@ class Members:
             listed = await self._own_api.request(
                 "GET", ROLE_BINDINGS.path(namespace), params=params
             )
-            memberships = (_membership(it, self._accounts.namespace) for it in listed["items"])
-            found += [it for it in memberships if it is not None]
+            found += memberships_in(listed["items"], self._accounts.namespace)
         return found
 
     async def _give(self, namespace: str, username: str, role: str) -> None:
@@ -151,11 +150,9 @@ class Members:
             if body["metadata"]["name"] not in {it.name for it in await self.list(namespace)}:
                 raise  # not of Wegent's form: a user with other rights has written it
 
-    async def _take(
-        self, namespace: str, roles: Iterable[Membership], delete: Delete | None = None
-    ) -> None:
+    async def _take(self, namespace: str, roles: Iterable[Membership], delete: Delete) -> None:
         for membership in roles:
-            await self._let_go(namespace, membership, delete or self._delete)
+            await self._let_go(namespace, membership, delete)
 
     async def _let_go(self, namespace: str, membership: Membership, delete: Delete) -> None:
         """Delete a RoleBinding and wait until it is gone, since it gives its role until then.
@@ -191,23 +188,3 @@ class Members:
 
 def _of(memberships: Iterable[Membership], username: str) -> list[Membership]:
     return [it for it in memberships if it.username == username]
-
-
-def _membership(body: Mapping[str, Any], accounts_namespace: str) -> Membership | None:
-    """Return the membership in a RoleBinding, or None if it is not of Wegent's form."""
-    metadata = body["metadata"]
-    name, role = metadata["name"], _ROLES.get(body["roleRef"]["name"])
-    subjects = body.get("subjects") or []
-    if role is None or len(subjects) != 1:
-        return None
-    [subject] = subjects
-    if subject["kind"] == "ServiceAccount" and subject.get("namespace") == accounts_namespace:
-        username = subject["name"]
-        by_account = name == account_binding_name(username, role)
-        if not by_account and name != binding_name(username, role):
-            return None
-        return Membership(username, role, by_account, name, metadata["uid"])
-    group = f"system:serviceaccounts:{accounts_namespace}"
-    if (subject["kind"], subject["name"], name) == ("Group", group, SHARED_BINDING):
-        return Membership(None, role, by_account=True, name=name, uid=metadata["uid"])
-    return None

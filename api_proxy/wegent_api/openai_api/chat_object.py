@@ -8,7 +8,7 @@ from wegent_api.http.sse import Frames
 from wegent_api.openai_api.errors import error_body, server_error
 from wegent_api.openai_api.ids import TaskId, model_of
 from wegent_api.openai_api.response_object import unix_time
-from wegent_api.openai_api.response_stream import RESTART
+from wegent_api.openai_api.response_stream import RESTARTED, void
 from wegent_api.openai_api.run_events import (
     DELTA,
     ENDED,
@@ -16,6 +16,7 @@ from wegent_api.openai_api.run_events import (
     Ending,
     Lasting,
     Output,
+    TextIsRejected,
     TextIsVoid,
     events_of,
 )
@@ -76,8 +77,8 @@ async def chunks(task: dict[str, Any], frames: Frames, *, include_usage: bool) -
             output.take(event)
             try:
                 ready = lasting.take(event)
-            except TextIsVoid:
-                yield _data({"error": _restarted()})
+            except TextIsVoid as error:
+                yield _data({"error": _void(error)})
                 return
             for it in ready:
                 if it.type == DELTA:
@@ -111,9 +112,11 @@ def _reason(ending: Ending) -> str:
     return "length" if ending.truncated else "stop"
 
 
-def _restarted() -> dict[str, Any]:
-    message = RESTART.partition(";")[0] + "; send the request again"
-    return server_error(message, "run_restarted")
+def _void(error: TextIsVoid) -> dict[str, Any]:
+    remedy = "send the request again"
+    if isinstance(error, TextIsRejected):
+        remedy = "the Task goes on, and its status.result will be the answer"
+    return server_error(f"{void(error)}; {remedy}", RESTARTED)
 
 
 def _usage(used: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from wegent_api.http.state import SettingsDep
 from wegent_api.openai_api.chat_object import chunks, completion_body, failure_of
 from wegent_api.openai_api.errors import task_made
 from wegent_api.openai_api.formats import output_schema_of
+from wegent_api.openai_api.idempotency import IdempotencyKey, once
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
 from wegent_api.openai_api.requests import CreateChatCompletion, read_parameters
@@ -21,7 +22,7 @@ from wegent_api.openai_api.tasks import ConversationsDep, namespace_of
 from wegent_api.runs.follow import FollowerDep
 from wegent_api.runs.routes import DrainingDep, StreamLimiterDep
 from wegent_api.upstream.client import UserApiDep
-from wegent_api.upstream.identity import subject
+from wegent_api.upstream.identity import identity
 from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
 
@@ -30,6 +31,8 @@ router: Final = APIRouter(
     tags=["openai"],
     dependencies=[Depends(no_repeats)],
 )
+PREFIX: Final = "chat"
+"""Beginning of the names of Tasks."""
 EXAMPLE: Final = {
     "model": "default/helpers",
     "messages": [{"role": "user", "content": "Say hello."}],
@@ -53,32 +56,39 @@ async def create(
     draining: DrainingDep,
     settings: SettingsDep,
     body: Annotated[dict[str, Any], Depends(json_object)],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Make a Task for a Team, and return its answer as OpenAI's chat completions do.
 
     `model` is a Team as `namespace/name`. The last message is the Task's prompt, and those before
-    it are its history. With `stream`, the answer is Server-Sent Events.
+    it are its history. With `stream`, the answer is Server-Sent Events. With the header
+    `Idempotency-Key`, a repeated request is answered by the Task of the first one.
     """
     wanted = read_parameters(CreateChatCompletion, body)
     conversation = conversation_of(wanted.messages, "messages")
     schema = output_schema_of(wanted.response_format, "response_format")
-    team = await conversations.team(wanted.model)
+    namespace = namespace_of(request, wanted.model)
+    user = await identity(user_api, conversations.caller)
+    repeatable = once(idempotency_key, PREFIX, user, namespace, body)
     async with AsyncExitStack() as stack:
-        slot = limiter.one(await subject(user_api, conversations.caller))
+        slot = limiter.one(user.username)
         if wanted.stream:
             stack.enter_context(slot)
         else:
             until_answered(slot)
-        task = await conversations.create(
-            "chat",
-            team,
-            namespace_of(request, team),
-            conversation.spec(),
-            schema=schema,
-            store=wanted.store is not False,
-            metadata=wanted.metadata,
-        )
-        task_made(request)
+        task = await conversations.made(repeatable, namespace)
+        if task is None:
+            task = await conversations.create(
+                repeatable or PREFIX,
+                await conversations.team(wanted.model),
+                namespace,
+                conversation.spec(),
+                schema=schema,
+                store=wanted.store is not False,
+                metadata=wanted.metadata,
+            )
+        if repeatable is None:
+            task_made(request)
         if wanted.stream:
             options = wanted.stream_options
             frames = follower.frames(conversations.caller, task, "")
@@ -92,6 +102,7 @@ async def create(
         if ending is None:
             return Response(status_code=204)  # nobody reads it
         if (error := failure_of(ending)) is not None:
+            task_made(request)  # the run has failed for good, also for a request with a key
             return Response(encode_json({"error": error}), 500, media_type=JSON)
         return Response(encode_json(completion_body(task, ending)), media_type=JSON)
     raise AssertionError("no context manager in here swallows exceptions")

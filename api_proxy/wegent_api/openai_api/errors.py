@@ -12,6 +12,7 @@ from fastapi import Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wegent_api.http.default_namespace import default_namespace
 from wegent_api.http.error_responses import NO_SUCH_PATH
 from wegent_api.http.errors import Problem
 from wegent_kube.content_types import JSON
@@ -68,7 +69,8 @@ def no_such_model(model: str) -> Refusal:
     """Return the refusal of a model that is no Team."""
     return Refusal(
         404,
-        f"The model '{model[:100]}' does not exist. A model is a Team: namespace/name.",
+        f"The model '{model[:100]}' does not exist. A model is a Team: namespace/name, or the name"
+        f" alone in the namespace {default_namespace()}.",
         param="model",
         code="model_not_found",
     )

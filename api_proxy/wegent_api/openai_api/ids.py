@@ -1,13 +1,15 @@
 """Ids of models, responses and chat completions. Each names one object of the cluster.
 
-A model is ``namespace/team``. A response is ``resp_<namespace>_<task>``: neither part can have an
-underscore. So any replica of the proxy finds the Task by the id alone, and each Task is a response.
+A model is ``namespace/team``, or ``team`` in the default namespace. A response is
+``resp_<namespace>_<task>``: neither part can have an underscore. So any replica of the proxy finds
+the Task by the id alone, and each Task is a response.
 """
 
 import secrets
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from wegent_api.http.default_namespace import default_namespace
 from wegent_api.names import is_dns_label, is_dns_subdomain
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import TEAM
@@ -54,7 +56,9 @@ def new_task_name(prefix: str) -> str:
 
 def team_of(model: str) -> ObjectKey | None:
     """Return the Team of a model's id, or None if no Team can have it."""
-    namespace, _, name = model.partition("/")
+    namespace, slash, name = model.partition("/")
+    if not slash:
+        namespace, name = default_namespace(), model
     if not (is_dns_label(namespace) and is_dns_subdomain(name)):
         return None
     return ObjectKey(TEAM.plural, namespace, name)

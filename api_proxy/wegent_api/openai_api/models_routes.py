@@ -55,6 +55,22 @@ async def get_model(
     return Response(encode_json(_model(team["metadata"])), media_type=JSON)
 
 
+@router.get(
+    "/{name}",
+    operation_id="getDefaultOpenaiModel",
+    summary="Get a model of the default namespace",
+    response_class=Response,
+    responses=documented("Model", 400, 404),
+)
+async def get_default_model(
+    conversations: ConversationsDep,
+    name: Annotated[str, Path(description="Name of the Team.")],
+) -> Response:
+    """Get a Team of the default namespace as a model."""
+    team = await conversations.team(name, must_be_ready=False)
+    return Response(encode_json(_model(team["metadata"])), media_type=JSON)
+
+
 async def _teams(
     user_api: UserApi, bindings: Bindings, caller: Caller
 ) -> AsyncIterator[Mapping[str, Any]]:

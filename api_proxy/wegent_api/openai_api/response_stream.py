@@ -20,6 +20,7 @@ from wegent_api.openai_api.run_events import (
     Ending,
     Lasting,
     Output,
+    TextIsRejected,
     TextIsVoid,
     event_id,
     events_of,
@@ -41,10 +42,7 @@ CREATED: Final = 0
 IN_PROGRESS: Final = 1
 RESTARTED: Final = "run_restarted"
 """Code of the error that ends a stream after void text."""
-RESTART: Final = (
-    "the run has begun again, and the text that was sent is void;"
-    " retrieve the response with stream=true to read it from its beginning"
-)
+READ_AGAIN: Final = "retrieve the response with stream=true to read it from its beginning"
 
 
 class ResponseStream:
@@ -83,8 +81,8 @@ class ResponseStream:
                 self._output.take(event)
                 try:
                     ready = self._lasting.take(event)
-                except TextIsVoid:
-                    yield self._error(server_error(RESTART, RESTARTED))
+                except TextIsVoid as error:
+                    yield self._error(server_error(f"{void(error)}; {READ_AGAIN}", RESTARTED))
                     return
                 if ready:
                     yield b"".join(
@@ -124,6 +122,13 @@ class ResponseStream:
     def _frame(self, kind: str, number: int, data: Mapping[str, Any]) -> bytes:
         self._number = number
         return frame(kind, encode_json({**data, "type": kind, "sequence_number": number}))
+
+
+def void(error: TextIsVoid) -> str:
+    """Return why text that was sent is void."""
+    if isinstance(error, TextIsRejected):
+        return "a person has asked for another answer, and the text that was sent is void"
+    return "the run has begun again, and the text that was sent is void"
 
 
 def run_position(after: int) -> str:

@@ -15,6 +15,7 @@ from wegent_api.http.sse import EventStream, Frames
 from wegent_api.http.state import SettingsDep
 from wegent_api.openai_api.errors import Refusal, invalid, task_made, unsupported
 from wegent_api.openai_api.formats import output_schema_of
+from wegent_api.openai_api.idempotency import IdempotencyKey, once
 from wegent_api.openai_api.ids import RESPONSE, TaskId
 from wegent_api.openai_api.messages import conversation_of
 from wegent_api.openai_api.openapi import documented, json_body, with_events
@@ -31,7 +32,7 @@ from wegent_api.runs.blocks import events_in
 from wegent_api.runs.follow import Follower, FollowerDep
 from wegent_api.runs.routes import DrainingDep, StreamLimiterDep
 from wegent_api.upstream.client import UserApiDep
-from wegent_api.upstream.identity import subject
+from wegent_api.upstream.identity import identity, subject
 from wegent_crds.phases import FINAL
 from wegent_kube.content_types import JSON
 from wegent_kube.encoding import encode_json
@@ -92,11 +93,13 @@ async def create(
     draining: DrainingDep,
     settings: SettingsDep,
     body: Annotated[dict[str, Any], Depends(json_object)],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Make a Task for a Team, and return its answer as OpenAI's Responses API does.
 
     `model` is a Team as `namespace/name`. With `stream`, the answer is Server-Sent Events. With
-    `background`, the response is returned at once. The run goes on when the client leaves.
+    `background`, the response is returned at once. The run goes on when the client leaves. With the
+    header `Idempotency-Key`, a repeated request is answered by the Task of the first one.
     """
     wanted = read_parameters(CreateResponse, body)
     if wanted.background and wanted.store is False:
@@ -108,27 +111,30 @@ async def create(
         shorten=wanted.truncation == "auto",
     )
     schema = output_schema_of(wanted.text and wanted.text.format, "text.format")
-    team = await conversations.team(wanted.model)
-    namespace = namespace_of(request, team)
-    previous = await _previous(conversations, wanted.previous_response_id, namespace)
+    namespace = namespace_of(request, wanted.model)
+    user = await identity(user_api, conversations.caller)
+    repeatable = once(idempotency_key, RESPONSE, user, namespace, body)
     async with AsyncExitStack() as stack:
-        slot = limiter.one(await subject(user_api, conversations.caller))
+        slot = limiter.one(user.username)
         if wanted.stream:
             stack.enter_context(slot)
         elif not wanted.background:
             until_answered(slot)
-        task = await conversations.create(
-            RESPONSE,
-            team,
-            namespace,
-            conversation.spec(),
-            schema=schema,
-            previous=previous,
-            store=wanted.store is not False,
-            metadata=wanted.metadata,
-            background=bool(wanted.background),
-        )
-        task_made(request)
+        task = await conversations.made(repeatable, namespace)
+        if task is None:
+            task = await conversations.create(
+                repeatable or RESPONSE,
+                await conversations.team(wanted.model),
+                namespace,
+                conversation.spec(),
+                schema=schema,
+                previous=await _previous(conversations, wanted.previous_response_id, namespace),
+                store=wanted.store is not False,
+                metadata=wanted.metadata,
+                background=bool(wanted.background),
+            )
+        if repeatable is None:
+            task_made(request)
         if wanted.stream:
             return EventStream(
                 _frames(follower, conversations, task),
@@ -137,7 +143,7 @@ async def create(
                 heartbeat_s=settings.watch_heartbeat_s,
             )
         if wanted.background:
-            return _json(response_body(task))
+            return _json(response_body(task, await conversations.ending(task)))
         ending = await unless_left(request, conversations.end_of(task))
         return _json(response_body(task, ending))
     raise AssertionError("no context manager in here swallows exceptions")

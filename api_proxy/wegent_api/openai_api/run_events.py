@@ -5,9 +5,9 @@ runner then says from which position on its text is void. A client of OpenAI's A
 that. So the opening of an item is held back until its first text, and a restart before that text is
 not seen. After it, the stream has to end with an error.
 
-Some messages are commentary: those of members, which other Bots read, and answers that are not
-valid by the schema. SDKs would add their text to the answer, and parse it. Clients get them as
-reasoning, each as a whole.
+Some messages are commentary: those of members, which other Bots read, answers that are not valid by
+the schema, and answers in whose place a person has asked for another one. SDKs would add their text
+to the answer, and parse it. Clients get them as reasoning, each as a whole.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -36,6 +36,10 @@ COMMENTARY: Final = "commentary"
 
 class TextIsVoid(Exception):  # noqa: N818 - names the event
     """The run has begun again before text that was sent already."""
+
+
+class TextIsRejected(TextIsVoid):
+    """A person has asked for another answer in place of the text that was sent."""
 
 
 def sequence_number(event: RunEvent) -> int:
@@ -71,13 +75,18 @@ class Lasting:
 
     sent: int = 0
     _held: list[RunEvent] = field(default_factory=list)
+    _has_text: bool = False
+    """True if text of an answer was passed on."""
 
     def take(self, event: RunEvent) -> list[RunEvent]:
         """Return the events to pass on after ``event``.
 
         Raises:
             TextIsVoid: the client has text that is void now.
+            TextIsRejected: the client has text that is not the answer.
         """
+        if event.type == DONE and self._has_text and is_rejection(event.data["item"]):
+            raise TextIsRejected
         if event.type == RESTARTED:
             self._held.clear()
             if event.data["valid_until"] < self.sent:
@@ -92,6 +101,7 @@ class Lasting:
             return self._reasoning(event)
         if self._held and is_commentary(self._held[0].data.get("item", {})):
             return []
+        self._has_text = self._has_text or event.type == DELTA
         ready = [*self._held, event]
         self._held.clear()
         self.sent = sequence_number(event) & POSITION_MASK
@@ -161,6 +171,7 @@ class Ending:
         Without items there is no transcript any more, and the result is the output.
         """
         result = told.get("result")
+        items = _without_rejected(items)
         return cls(
             phase=told.get("phase") or "Failed",
             items=[*map(public_item, items)] or ([_message(result)] if result else []),
@@ -183,6 +194,20 @@ class Ending:
 def is_commentary(item: Mapping[str, Any]) -> bool:
     """Return whether an item is a message that isn't part of the answer."""
     return item.get("phase") == COMMENTARY
+
+
+def is_rejection(item: Mapping[str, Any]) -> bool:
+    """Return whether an item is a person's reply to a stage, which asks for another answer."""
+    return item.get("kind") == "confirmation" and item.get("decision") == "reply"
+
+
+def _without_rejected(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the items of a run, with the messages before the last rejection as commentary."""
+    last = max((at for at, item in enumerate(items) if is_rejection(item)), default=0)
+    return [
+        {**item, "phase": COMMENTARY} if at < last and item.get("type") == "message" else item
+        for at, item in enumerate(items)
+    ]
 
 
 def public_item(item: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from wegent_api.kinds.object_writer import ObjectWriter, ObjectWriterDep
 from wegent_api.kinds.request_ids import with_request_id
 from wegent_api.names import is_dns_label
 from wegent_api.openai_api.errors import Refusal, no_such_model
+from wegent_api.openai_api.idempotency import CLIENT_REQUEST, Once
 from wegent_api.openai_api.ids import TaskId, new_task_name, team_of
 from wegent_api.openai_api.run_events import ENDED, ERROR, Ending, Output, events_of
 from wegent_api.runs.cancel import request_cancel
@@ -87,9 +88,30 @@ class Conversations:
                 )
         return team
 
+    async def made(self, request: Once | None, namespace: str) -> dict[str, Any] | None:
+        """Return the Task that a request has made before; None if there is none.
+
+        The Task answers the request also if it couldn't be made now: its quota may be used up, or
+        its Team deleted.
+
+        Raises:
+            Refusal: another request has made the Task.
+            UpstreamStatus: the caller may not read it.
+        """
+        if request is None:
+            return None
+        try:
+            made = await self.get(TaskId(namespace, request.name))
+        except UpstreamStatus as refused:
+            if refused.is_not_found:
+                return None
+            raise
+        request.check(made)
+        return made
+
     async def create(
         self,
-        prefix: str,
+        request: str | Once,
         team: Mapping[str, Any],
         namespace: str,
         conversation: Mapping[str, Any],
@@ -102,9 +124,11 @@ class Conversations:
     ) -> dict[str, Any]:
         """Create a Task, and return it as it is stored.
 
-        ``schema`` is that of its result.
+        ``request`` is the beginning of the Task's name, or a request that makes one Task. If it has
+        made it before, that Task is returned. ``schema`` is that of the Task's result.
 
         Raises:
+            Refusal: another request has made the Task.
             UpstreamStatus: the API server refused it.
         """
         reference = {"name": team["metadata"]["name"]}
@@ -123,11 +147,14 @@ class Conversations:
         annotations = {CLIENT_METADATA: encode_json(metadata).decode()} if metadata else {}
         if background:
             annotations[CLIENT_BACKGROUND] = "true"
+        once = request if isinstance(request, Once) else None
+        if once is not None:
+            annotations[CLIENT_REQUEST] = once.digest
         body = {
             "apiVersion": API_VERSION,
             "kind": TASK.kind,
             "metadata": {
-                "name": new_task_name(prefix),
+                "name": once.name if once else new_task_name(str(request)),
                 "namespace": namespace,
                 "annotations": annotations,
             },
@@ -136,7 +163,14 @@ class Conversations:
         annotated = await self._writer.annotate(with_request_id(body), namespace)
         params = await self._writer.update({"fieldValidation": "Strict"})
         collection = self._writer.target(TASKS.path(namespace))
-        answer = await collection.write("POST", encode_json(annotated), params=params)
+        try:
+            answer = await collection.write("POST", encode_json(annotated), params=params)
+        except UpstreamStatus as refused:
+            if once is None or not refused.is_already_exists:
+                raise
+            made = await self.get(TaskId(namespace, once.name))
+            once.check(made)
+            return made
         created: dict[str, Any] = json.loads(answer.body)
         return created
 
@@ -225,17 +259,22 @@ ConversationsDep = Annotated[Conversations, Depends(_conversations)]
 """Parameter type of a route that makes or reads Tasks."""
 
 
-def namespace_of(request: Request, team: Mapping[str, Any]) -> str:
-    """Return the namespace for a Task: that of the header, or else that of the Team.
+def namespace_of(request: Request, model: str) -> str:
+    """Return the namespace for a Task: that of the header, or else that of the model's Team.
 
     Raises:
-        Refusal: the header names no namespace.
+        Refusal: the header names no namespace, or no Team can have the model's id.
     """
     named = request.headers.get(PROJECT, "")
     if named and not is_dns_label(named):
         message = f"{PROJECT}: must be a namespace, in which the Tasks are made"
         raise Refusal(400, message, param=PROJECT, code="invalid_value")
-    return named or str(team["metadata"]["namespace"])
+    if named:
+        return named
+    key = team_of(model)
+    if key is None:
+        raise no_such_model(model)
+    return key.namespace
 
 
 def problem_of(status: Mapping[str, Any]) -> Problem:

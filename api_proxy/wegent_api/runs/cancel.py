@@ -12,8 +12,7 @@ from wegent_crds.phases import FINAL
 from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.encoding import encode_json
 
-TRIES: Final = 5
-"""Attempts to cancel a Task that changes meanwhile. Its runner writes to it some times a minute."""
+CANCEL: Final = encode_json({"spec": {"cancel": True}})
 
 
 async def request_cancel(user_api: UserApi, caller: Caller, namespace: str, name: str) -> Answer:
@@ -26,27 +25,21 @@ async def request_cancel(user_api: UserApi, caller: Caller, namespace: str, name
         Unavailable: the API server gave no answer.
     """
     path = TASKS.path(namespace, name)
-    for left in reversed(range(TRIES)):
+    try:
+        answer = await user_api.request(
+            caller, "PATCH", path, body=CANCEL, content_type=MERGE_PATCH
+        )
+    except UpstreamStatus as refused:
+        # The schema refuses to cancel a Task that has ended. There is nothing to change then, so
+        # that a user who may only read the Task gets it too.
+        if not (refused.is_invalid or refused.is_forbidden):
+            raise
         answer = await user_api.request(caller, "GET", path)
-        task = json.loads(answer.body)
-        if (task.get("status") or {}).get("phase") in FINAL:
-            return replace(answer, status=200)
-        if task["spec"].get("cancel"):
-            return replace(answer, status=202)
-        version = task["metadata"]["resourceVersion"]
-        try:
-            answer = await user_api.request(
-                caller,
-                "PATCH",
-                path,
-                body=encode_json(
-                    {"metadata": {"resourceVersion": version}, "spec": {"cancel": True}}
-                ),
-                content_type=MERGE_PATCH,
-            )
-        except UpstreamStatus as refused:
-            if not (refused.is_conflict and left):
-                raise
-        else:
-            return replace(answer, status=202)
-    raise AssertionError("the last attempt returns or raises")
+        if not _has_ended(answer):
+            raise
+    return replace(answer, status=200 if _has_ended(answer) else 202)
+
+
+def _has_ended(answer: Answer) -> bool:
+    status = json.loads(answer.body).get("status") or {}
+    return status.get("phase") in FINAL

@@ -8,12 +8,12 @@ import asyncio
 import logging
 import re
 import time
-import uuid
 from contextlib import suppress
+from secrets import token_hex
 from typing import Final
 from urllib.parse import unquote
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +30,7 @@ logger = logging.getLogger("wegent_api.access")
 PIECE_BYTES: Final = 64 * 1024
 """Length of the pieces in which a body is sent. uvloop's transports hold about as much."""
 REQUEST_ID: Final = "x-request-id"
+REQUEST_ID_BYTES: Final = REQUEST_ID.encode()
 CLIENT_GONE: Final = 499
 """nginx's status for a client that disconnected. It appears only in logs and metrics."""
 SWITCHING_PROTOCOLS: Final = 101
@@ -38,7 +39,7 @@ INTERNAL_ERROR: Final = 1011
 UNMATCHED: Final = "unmatched"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _MODEL: Final = re.compile(rb"/v1/models/[a-z0-9][-a-z0-9]*%2f[a-z0-9][-.a-z0-9]*", re.IGNORECASE)
 """Path of a model as OpenAI's SDKs write it. The model's id has one slash, which they encode. A hop
 that decodes it gets the path of the same model."""
@@ -92,8 +93,7 @@ class Observe:
     def _record_socket(self, exchange: "_Socket") -> None:
         duration = time.perf_counter() - exchange.started
         route = getattr(exchange.scope.get("route"), "path", UNMATCHED)
-        self.metrics.requests.labels(route, "GET", exchange.status).inc()
-        self.metrics.latency.labels(route, "GET").observe(duration)
+        self.metrics.answered(route, "GET", exchange.status, duration)
         logger.info(
             "GET %s %s",
             exchange.scope["path"],
@@ -129,8 +129,7 @@ class Observe:
         duration = time.perf_counter() - exchange.started
         route = getattr(scope.get("route"), "path", UNMATCHED)
         method = scope["method"] if scope["method"] in METHODS else "other"
-        self.metrics.requests.labels(route, method, status).inc()
-        self.metrics.latency.labels(route, method).observe(duration)
+        self.metrics.answered(route, method, status, duration)
         logger.info(
             "%s %s %s",
             scope["method"],
@@ -218,13 +217,15 @@ class _Socket:
 
 def _request_id_of(scope: Scope) -> str:
     """Return the request's own id if it is valid, else a new one."""
-    wanted = Headers(scope=scope).get(REQUEST_ID, "")
-    return wanted if _REQUEST_ID.fullmatch(wanted) else uuid.uuid4().hex
+    wanted = next((value for name, value in scope["headers"] if name == REQUEST_ID_BYTES), b"")
+    return wanted.decode() if _REQUEST_ID.fullmatch(wanted) else token_hex(16)
 
 
 def ambiguous_path(scope: Scope) -> bool:
     """Return whether servers on the way might disagree on the segments of the path."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    if b"%" not in raw and b"/." not in raw:
+        return False
     if _ENCODED_SEPARATOR.search(raw) and not _MODEL.fullmatch(raw):
         return True
     return any(unquote(step) in {".", ".."} for step in raw.decode("latin-1").split("/"))

@@ -3,6 +3,7 @@
 Labels are bounded: a route's template instead of a path, a kind's plural instead of a name.
 """
 
+import asyncio
 from typing import Annotated, Final
 
 from fastapi import Depends
@@ -46,6 +47,11 @@ class Metrics:
             ("type", "status"),
             registry=self.registry,
         )
+        self.asyncio_tasks = Gauge(
+            "wegent_api_asyncio_tasks",
+            "Tasks of the event loop. A number that grows without more requests is a leak.",
+            registry=self.registry,
+        )
         self.upstream_latency = Histogram(
             "wegent_api_upstream_duration_seconds",
             "Time from a caller's request to the API server until the headers of its answer.",
@@ -63,9 +69,32 @@ class Metrics:
             "Deleted password Secrets that no Account referred to.",
             registry=self.registry,
         )
+        # Looking up a metric by its labels takes longer than counting.
+        self._of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._of_upstream: dict[tuple[str, str, int], Histogram] = {}
+
+    def answered(self, route: str, method: str, status: int, duration_s: float) -> None:
+        """Count one request."""
+        key = (route, method, status)
+        if (found := self._of_requests.get(key)) is None:
+            found = self._of_requests[key] = (
+                self.requests.labels(route, method, status),
+                self.latency.labels(route, method),
+            )
+        count, latency = found
+        count.inc()
+        latency.observe(duration_s)
+
+    def answered_upstream(self, method: str, resource: str, status: int, duration_s: float) -> None:
+        """Count one request to the API server."""
+        key = (method, resource, status)
+        if (latency := self._of_upstream.get(key)) is None:
+            latency = self._of_upstream[key] = self.upstream_latency.labels(*key)
+        latency.observe(duration_s)
 
     def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format. The event loop must run."""
+        self.asyncio_tasks.set(len(asyncio.all_tasks()))
         return generate_latest(self.registry)
 
 

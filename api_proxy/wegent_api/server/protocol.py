@@ -22,10 +22,11 @@ from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from wegent_api.http.sse import ABORT
 from wegent_api.server.connections import Connections
+from wegent_api.server.joined_head import JoinedHead
 from wegent_api.server.refusals import Refusal
 from wegent_api.server.stall_timer import StallTimer
 from wegent_api.server.websocket import PATH, BoundedWebSocket, websocket_for
@@ -127,12 +128,15 @@ class BoundedProtocol(HttpToolsProtocol):
     _upgrades = False
     """True once a head asks for a WebSocket, until the connection is handed over."""
     _handed_over = False
+    _unfinished: list[RequestResponseCycle]
+    """Requests whose answers are not complete: the one in progress, then the pipelined ones."""
 
     # --- the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for a head."""
         super().connection_made(transport)
+        self._unfinished = []
         self.flow = _Flow(transport)
         self._stall_timer = StallTimer(transport, self.limits.stall_s, self.cut)
         self.registry.add(self)
@@ -144,6 +148,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.registry.remove(self)
         self._expect_nothing()
         self._stall_timer.stop()
+        for cycle in self._unfinished:  # uvicorn tells only the last one
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._unfinished.clear()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
 
@@ -343,6 +351,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._expect(BODY_TIMEOUT_S, self._no_body)
         self._upgrades = self.parser.should_upgrade() and self._wants_websocket()
         super().on_headers_complete()
+        if not self._idle():
+            self._unfinished.append(self.cycle)
+            if self.cycle.scope["method"] != "HEAD":  # its answer has no body to wait for
+                self.cycle.transport = JoinedHead(self.transport)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
@@ -361,6 +373,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the rest of this one's body."""
+        self._unfinished = [it for it in self._unfinished if not it.response_complete]
         super().on_response_complete()
         if self.pipeline:  # uvicorn resumes reading after each answer
             self.flow.pause_reading()

@@ -48,6 +48,8 @@ HELD_BYTES: Final = 1 << 20
 """Bytes of a body that are held before the status is sent on: until then, an error is a 503."""
 PASSED_ON: Final = ("Audit-Id", "Retry-After", "Warning")
 """Headers of the API server that are passed on. The proxy checks and sets Content-Type itself."""
+PIECE_BYTES: Final = 64 * 1024
+"""Length of a body that is written at once."""
 CONNECT_TIMEOUT_S: Final = 5.0
 """Seconds to open a connection, and to wait for a free one in the pool."""
 
@@ -61,9 +63,9 @@ class Answer:
     """The headers that are passed on to the caller."""
     body: bytes
 
-    def response(self) -> Response:
-        """Return a response with the same status, headers and body."""
-        return Response(self.body, self.status, dict(self.headers), media_type=JSON)
+    def response(self, more: Mapping[str, str] | None = None) -> Response:
+        """Return a response with the same status, headers and body, and ``more`` headers."""
+        return Response(self.body, self.status, {**self.headers, **(more or {})}, media_type=JSON)
 
 
 class UserApi:
@@ -130,23 +132,25 @@ class UserApi:
         }
         if body is not None:
             headers["Content-Type"] = content_type
+        url = URL(self._server + path, encoded=True)
         started = time.perf_counter()
         try:
             async with self._session.request(
                 method,
-                URL(self._server + path, encoded=True).with_query(params),
+                url if params is None else url.with_query(params),
                 # aiohttp writes a long body from a file in pieces, so that other requests get their
-                # turn.
-                data=None if body is None else BytesIO(body),
+                # turn. A file is read in a thread, which would take a short body long.
+                data=body if body is None or len(body) <= PIECE_BYTES else BytesIO(body),
                 headers=headers,
                 allow_redirects=False,
             ) as response:
-                self._metrics.upstream_latency.labels(
-                    method, _resource(path), response.status
-                ).observe(time.perf_counter() - started)
+                self._metrics.answered_upstream(
+                    method, _resource(path), response.status, time.perf_counter() - started
+                )
                 if not HTTPStatus(200) <= response.status < HTTPStatus(300):
                     raise refusal(response, await response.read())
-                if response.content_type != JSON:
+                # The header is compared first, because aiohttp parses it each time.
+                if response.headers.get("Content-Type") != JSON and response.content_type != JSON:
                     raise BadGateway(
                         "invalid upstream response: not JSON, and not from the API server"
                     )

@@ -9,16 +9,15 @@ from wegent_api.upstream.metadata import metadata_of, version_of
 
 def tagged(answer: Answer, *, stored: bool = True) -> Response:
     """Return an object with its ``ETag``. The result of a dry run has none."""
-    response = answer.response()
-    if stored and (version := version_of(metadata_of(answer.body))):
-        response.headers["ETag"] = entity_tag(version)
-    return response
+    version = version_of(metadata_of(answer.body)) if stored else None
+    return answer.response({"ETag": entity_tag(version)} if version else {})
 
 
 def or_not_modified(answer: Answer, known: EntityTags | None) -> Response:
     """Return an object with its ``ETag``, or 304 if ``If-None-Match`` names its version."""
-    response = tagged(answer)
-    version = version_of(metadata_of(answer.body)) if known else None
-    if known is None or version is None or not known.name(version):
-        return response
+    if known is None:
+        return tagged(answer)
+    version = version_of(metadata_of(answer.body))
+    if version is None or not known.name(version):
+        return tagged(answer)
     return Response(status_code=304, headers={**answer.headers, "ETag": entity_tag(version)})

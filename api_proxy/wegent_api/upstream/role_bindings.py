@@ -1,4 +1,4 @@
-"""An index of RoleBindings: the namespaces in which a caller may have rights.
+"""An index of RoleBindings: the namespaces in which a caller may have rights, and the roles.
 
 A watch keeps the index up to date. It starts with the first lookup. The index authorizes nothing:
 the API server evaluates RoleBindings when the caller's own request arrives. The index only saves a
@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
 from fastapi import Depends
@@ -18,6 +19,7 @@ from fastapi import Depends
 from wegent_api.http.errors import Forbidden, Problem, Unavailable
 from wegent_api.http.state import FromState
 from wegent_api.upstream.identity import Identity
+from wegent_crds.members import GROUP_LABEL, ROLES, role_name
 from wegent_kube import ApiError, KubeClient
 from wegent_kube.informer import Informer
 from wegent_kube.resources import ROLE_BINDINGS
@@ -29,6 +31,24 @@ Subject = tuple[str, str]
 """``User`` or ``Group``, with its name."""
 Key = tuple[str, str]
 """Namespace and name of a RoleBinding."""
+_ROLES: Final = {role_name(role): role for role in ROLES} | {
+    "view": "viewer",
+    "edit": "editor",
+    "admin": "admin",
+}
+"""Wegent's role by ClusterRole. Wegent's ClusterRoles are part of Kubernetes' own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One of Wegent's roles that a RoleBinding gives to a subject."""
+
+    namespace: str
+    role: str
+    binding: str
+    """Name of the RoleBinding."""
+    of_group: bool = False
+    """True if the operator wrote it for a member of a Group."""
 
 
 class Bindings:
@@ -38,6 +58,8 @@ class Bindings:
         self._own_api = own_api
         self._subjects: dict[Key, frozenset[Subject]] = {}
         self._bound: defaultdict[Subject, set[Key]] = defaultdict(set)
+        self._roles: dict[Key, str] = {}
+        self._of_groups: set[Key] = set()
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
         self._problem: Problem | None = None
@@ -59,16 +81,20 @@ class Bindings:
             Unavailable: the RoleBindings are not known yet.
         """
         await self._begun()
-        subjects = [("User", identity.username), *(("Group", it) for it in identity.groups)]
-        return sorted({space for it in subjects for space, _ in self._bound.get(it, ())})
+        return sorted({space for space, _ in self._of(identity)})
 
-    async def of_user(self, username: str) -> list[Key]:
-        """Return the RoleBindings of a user, sorted. Raises the same errors as ``namespaces``.
+    async def grants(self, identity: Identity) -> list[Grant]:
+        """Return Wegent's roles of ``identity`` in namespaces, sorted by namespace.
 
-        ``username`` is the user's name in the API server.
+        Raises the same errors as ``namespaces``.
         """
         await self._begun()
-        return sorted(self._bound.get(("User", username), ()))
+        found = sorted(key for key in self._of(identity) if key in self._roles)
+        return [Grant(key[0], self._roles[key], key[1], key in self._of_groups) for key in found]
+
+    def _of(self, identity: Identity) -> set[Key]:
+        subjects = [("User", identity.username), *(("Group", it) for it in identity.groups)]
+        return {key for it in subjects for key in self._bound.get(it, ())}
 
     async def _begun(self) -> None:
         if self._task is None:
@@ -88,7 +114,12 @@ class Bindings:
 
     def changed(self, body: Mapping[str, Any]) -> None:
         """Add or update a RoleBinding."""
-        self._put(_key(body), frozenset(_subjects(body)))
+        key = _key(body)
+        self._put(key, frozenset(_subjects(body)))
+        if key in self._subjects and (role := _role(body)):
+            self._roles[key] = role
+            if GROUP_LABEL in (body["metadata"].get("labels") or {}):
+                self._of_groups.add(key)
 
     def deleted(self, name: Key) -> None:
         """Remove a RoleBinding."""
@@ -108,6 +139,8 @@ class Bindings:
             self._tried.set()
 
     def _put(self, key: Key, subjects: frozenset[Subject]) -> None:
+        self._roles.pop(key, None)
+        self._of_groups.discard(key)
         for subject in self._subjects.pop(key, frozenset()) - subjects:
             self._bound[subject].discard(key)
             if not self._bound[subject]:
@@ -132,6 +165,11 @@ def _subjects(item: Mapping[str, Any]) -> Iterator[Subject]:
         if kind == "ServiceAccount":
             kind, name = "User", f"system:serviceaccount:{subject.get('namespace', '')}:{name}"
         yield kind, name
+
+
+def _role(item: Mapping[str, Any]) -> str | None:
+    reference = item["roleRef"]
+    return _ROLES.get(reference["name"]) if reference["kind"] == "ClusterRole" else None
 
 
 def _problem(error: Exception) -> Problem:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wegent_api.http.bodies import validated
+from wegent_api.http.default_namespace import default_namespace
 from wegent_api.http.errors import BadRequest, Cause, Invalid, Problem
-from wegent_api.http.query import DEFAULT_NAMESPACE
 from wegent_api.names import dns_label, dns_subdomain
 from wegent_api.runs.blocks import RawEvent
 from wegent_api.runs.routes import EVENT_ID
@@ -53,7 +53,7 @@ class Subscribe(Message):
     type: Literal["subscribe"]
     id: Id
     """Id that the client chooses for the subscription."""
-    namespace: Namespace = DEFAULT_NAMESPACE
+    namespace: Namespace = Field(default_factory=default_namespace)
     task: Name
     """Name of the Task."""
     after: Annotated[str, Field(pattern=EVENT_ID)] | None = None
@@ -88,7 +88,7 @@ class Cancel(Message):
     type: Literal["cancel"]
     id: Id
     """Id that the client chooses for the request."""
-    namespace: Namespace = DEFAULT_NAMESPACE
+    namespace: Namespace = Field(default_factory=default_namespace)
     task: Name
     """Name of the Task."""
 
@@ -99,7 +99,7 @@ class Answer(Message):
     type: Literal["answer"]
     id: Id
     """Id that the client chooses for the request."""
-    namespace: Namespace = DEFAULT_NAMESPACE
+    namespace: Namespace = Field(default_factory=default_namespace)
     task: Name
     """Name of the Task."""
     answer: TaskDecision

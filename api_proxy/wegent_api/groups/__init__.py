@@ -1,0 +1,1 @@
+"""Namespaces of groups: Groups, which their callers write with their own rights."""
