@@ -9,6 +9,7 @@ import uvloop
 from pydantic import ValidationError
 
 from wegent_kube import ConnectionConfigError
+from wegent_kube.garbage import leave_out_existing
 from wegent_kube.logs import configure_logging
 from wegent_kube.usage import argument_parser
 from wegent_runner.app import run
@@ -40,6 +41,7 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    leave_out_existing()
     await run(settings, stop)
 
 

@@ -12,7 +12,7 @@ from wegent_kube.event_recorder import EventRecorder
 from wegent_kube.informer import Informer
 from wegent_kube.tracing import Tracing
 from wegent_runner.agents.chat import ChatEngine
-from wegent_runner.agents.mcp import McpClient
+from wegent_runner.agents.mcp.client import McpClient
 from wegent_runner.claims.dead_runners import DeadRunners
 from wegent_runner.claims.own_tasks import OwnTasks
 from wegent_runner.claims.pending import PendingTasks

@@ -12,7 +12,7 @@ from wegent_crds.output_schema import SchemaNotAllowed
 from wegent_crds.phases import Phase
 from wegent_kube import KubeError
 from wegent_runner.agents.journal import unanswered_calls, was_made
-from wegent_runner.agents.mcp import McpClient
+from wegent_runner.agents.mcp.client import McpClient
 from wegent_runner.agents.modes import Denied, answer_of
 from wegent_runner.agents.run import Before, Run, Waits
 from wegent_runner.agents.structured import OutputSchema
@@ -20,7 +20,7 @@ from wegent_runner.agents.team_run import TeamRun
 from wegent_runner.claims.claim import Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome, possible
 from wegent_runner.claims.questions import Question
-from wegent_runner.engine.conversation import turns_of, turns_of_task
+from wegent_runner.engine.conversation import BROKEN, turns_of, turns_of_task
 from wegent_runner.engine.failures import CallFailed
 from wegent_runner.engine.meter import BudgetExceeded, Meter
 from wegent_runner.engine.model_stream import ModelCaller, Turn
@@ -33,7 +33,8 @@ from wegent_runner.runs.items import UNPLACED, Message, ToolResult
 from wegent_runner.runs.log import LogFull, RunLog
 from wegent_runner.runs.used import short_entries
 from wegent_runner.store.failures import Fenced, StoreError
-from wegent_runner.store.transcripts import Transcript, TranscriptStore
+from wegent_runner.store.transcript import Transcript
+from wegent_runner.store.transcripts import TranscriptStore
 from wegent_runner.telemetry.observer import Observer
 
 
@@ -109,7 +110,7 @@ class ChatEngine:
                 what = f"spec.previousTaskRef: Task {claim.namespace}/{plan.previous}"
                 outcome = Outcome(Phase.FAILED, message=f"{what} was deleted")
             else:
-                before = await self._turns_before(plan, stored, previous)
+                before = await self._turns_before(run, plan, stored, previous)
                 outcome = await self._answer(run, plan, before)
             return await self._end(run, outcome)
         except asyncio.CancelledError:
@@ -172,14 +173,22 @@ class ChatEngine:
         return uid
 
     async def _turns_before(
-        self, plan: Plan, stored: Transcript, previous: Mapping[str, Any] | None
+        self, run: Run, plan: Plan, stored: Transcript, previous: Mapping[str, Any] | None
     ) -> Before:
-        """Return the conversation before the prompt; empty if the Task begins one."""
+        """Return the conversation before the prompt; empty if the Task begins one.
+
+        The transcript says so if Tasks before that were deleted.
+        """
         turns, whole = list[Turn](), True
         if stored.previous is not None:
             earlier = await self._store.conversation(stored.previous)
             turns, whole = turns_of(earlier.transcripts), earlier.whole
-            turns = turns or (turns_of_task(previous) if previous else [])
+            broken = earlier.broken
+            if not turns and previous is not None:
+                turns = turns_of_task(previous)
+                broken = "previousTaskRef" in previous["spec"]
+            if broken:
+                run.notice(BROKEN)
         return Before([*turns, *(Turn(turn.role, turn.text) for turn in plan.history)], whole)
 
     async def _answer(self, run: Run, plan: Plan, before: Before) -> Outcome:
@@ -232,6 +241,7 @@ def _waiting(run: Run, waits: Waits) -> Outcome:
             message=it.text,
             tool=it.call.name if it.call else None,
             arguments=it.call.text if it.call else None,
+            approver=it.approver,
         )
         for it in waits.questions
     )

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wegent_runner.agents.journal import NOT_CALLED, steps_of
+from wegent_runner.agents.loop import WorkTool
 from wegent_runner.agents.names import tool_names
 from wegent_runner.agents.team_run import TeamRun
 from wegent_runner.engine.failures import CallFailed
-from wegent_runner.engine.tools import Tool, ToolOutput, ToolSpec
+from wegent_runner.engine.tools import ToolOutput, ToolSpec
 from wegent_runner.plan.plan import MemberPlan
 from wegent_runner.runs.items import MAIN, TEAM_SERVER, ToolCall
 
@@ -27,7 +28,7 @@ PARAMETERS: Final = {
 }
 
 
-def member_tools(team: TeamRun) -> list[Tool]:
+def member_tools(team: TeamRun) -> list[WorkTool]:
     """Return a tool for each member of a Team."""
     names = tool_names([member.bot.name for member in team.plan.members])
     return [
@@ -52,10 +53,6 @@ class MemberTool:
             self.name, f"Gives a task to a member of your team. {about}", PARAMETERS, TEAM_SERVER,
             repeatable=True,
         )  # fmt: skip
-
-    async def call(self, arguments: Mapping[str, Any]) -> ToolOutput:
-        """Refuse: a member works for a call of the run."""
-        raise NotImplementedError
 
     def has_begun(self, call: ToolCall) -> bool:
         """Return True if the member has written or called something for a call."""

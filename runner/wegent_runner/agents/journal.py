@@ -103,28 +103,48 @@ def next_of(
     attempt: int,
     *,
     needs_approval: bool,
+    approver: str = "",
 ) -> Next:
     """Return what is to be done about a call without a result.
 
-    A call that an earlier attempt may have made is not made again, unless that does no harm.
+    A call that an earlier attempt may have made is not made again, unless that does no harm. An
+    approval counts only if its question went to those who approve now; a denial always counts.
 
     Args:
         call: The call.
         asked: The questions about it, in order.
         attempt: The attempt that goes on.
         needs_approval: True if a person must approve the call.
+        approver: Namespace whose editors alone can approve now; empty for that of the Task.
     """
-    if not asked:
-        begun = call.attempt != attempt and not call.held
-        if begun and not call.repeatable:
-            return "ask repeat"
-        return "ask approval" if needs_approval else "run"
-    _, answer = asked[-1]
-    if answer is None:
-        return "wait"
-    if answer.decision != "approve":
+    question, answer = asked[-1] if asked else (None, None)
+    if answer is not None and answer.decision != "approve":
         return "deny"
-    return "run" if call.repeatable or answer.attempt == attempt else "ask repeat"
+    if question is not None and question.approver == approver:
+        if answer is None:
+            return "wait"
+        if answer.attempt == attempt:
+            return "run"
+        return "run" if call.repeatable else "ask repeat"
+    if not call.repeatable and may_be_made(call, asked, attempt):
+        return "ask repeat"
+    return "ask approval" if needs_approval else "run"
+
+
+def may_be_made(
+    call: ToolCall, asked: Iterable[tuple[Question, Answer | None]], attempt: int
+) -> bool:
+    """Return True if an earlier attempt may have made a call: it needed no approval, or had one.
+
+    Args:
+        call: The call.
+        asked: The questions about it, with their answers.
+        attempt: The attempt that goes on.
+    """
+    return (call.attempt != attempt and not call.held) or any(
+        answer is not None and answer.decision == "approve" and answer.attempt != attempt
+        for _, answer in asked
+    )
 
 
 def unanswered_calls(items: Iterable[Item]) -> list[ToolCall]:

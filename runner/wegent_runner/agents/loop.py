@@ -6,8 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol, runtime_checkable
 
-from wegent_runner.agents.journal import NOT_CALLED, Step, next_of, questions_of, steps_of
+from wegent_runner.agents.journal import (
+    NOT_CALLED,
+    Step,
+    may_be_made,
+    next_of,
+    questions_of,
+    steps_of,
+)
 from wegent_runner.agents.model_calls import ModelCalls
+from wegent_runner.agents.questions import UNKNOWN, asked_of, denied
 from wegent_runner.agents.run import Before, Run, Waits
 from wegent_runner.agents.structured import (
     CORRECTIONS,
@@ -18,7 +26,7 @@ from wegent_runner.agents.structured import (
 from wegent_runner.agents.voice import Voice
 from wegent_runner.engine.failures import CallFailed
 from wegent_runner.engine.model_stream import Called, CallRequest, Turn
-from wegent_runner.engine.tools import Tool, ToolOutput, shortened
+from wegent_runner.engine.tools import Tool, ToolOutput, ToolSpec, shortened
 from wegent_runner.plan.plan import BotPlan
 from wegent_runner.runs.items import (
     OWN_SERVERS,
@@ -32,30 +40,32 @@ from wegent_runner.runs.items import (
     ToolResult,
 )
 from wegent_runner.runs.text import storable
+from wegent_runner.telemetry.spans import TOOL_FAILED, tool_span
 
 MAX_STEPS: Final = 64
 """Calls of a Model by one Bot in a run. A model that calls tools for ever is stopped."""
 MAX_CALLS: Final = 64
 """Calls of tools in one step. Those beyond are told to be too many, and are not made."""
 CALLS_AT_ONCE: Final = 16
-SHOWN_ARGUMENTS: Final = 1024
-"""Characters of a call's arguments in a question. The transcript has them all."""
 NO_SERVER: Final = ""
-UNKNOWN: Final = (
-    "the runner stopped before the result came, so it is not known whether the call has had an"
-    " effect"
-)
 
 
 @runtime_checkable
 class WorkTool(Protocol):
     """A tool whose work has items of its own in the run: another Bot."""
 
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool as the LLM is told of it."""
+
     def has_begun(self, call: ToolCall) -> bool:
         """Return True if a part of the work of a call is stored."""
 
     async def work(self, call: ToolCall, arguments: Mapping[str, Any]) -> ToolOutput:
         """Do the work of a call. The part of it that is stored is not done again."""
+
+
+AnyTool = Tool | WorkTool
 
 
 class BotLoop:
@@ -81,7 +91,7 @@ class BotLoop:
         final: bool,
         live: bool,
         before: Before | None = None,
-        tools: Sequence[Tool] = (),
+        tools: Sequence[AnyTool] = (),
         schema: OutputSchema | None = None,
     ) -> None:
         self._run = run
@@ -193,7 +203,6 @@ class BotLoop:
                 call.arguments,
                 tool.spec.server if tool else NO_SERVER,
                 call.name,
-                call.id,
                 repeatable=tool is None or tool.spec.repeatable,
                 held=tool is not None and tool.spec.needs_approval,
                 bot=self._bot.name,
@@ -231,19 +240,29 @@ class BotLoop:
             await self._permitted(call, tool)
             return
         # A tool of this name may be another server's by now, and nobody has asked for that one.
-        if call.attempt != self._run.claim.attempt and not (call.repeatable or call.held):
+        asked = questions_of(self._run.log.items, call, self._thread)
+        if not call.repeatable and may_be_made(call, asked, self._run.claim.attempt):
             told = f"{UNKNOWN}, and the tool is not there any more"
         else:
             names = ", ".join(self._tools) or "none"
             told = f"there is no tool of this name; the tools are: {names}"
         await self._end(call, ToolOutput(told, failed=True))
 
-    async def _permitted(self, call: ToolCall, tool: Tool) -> None:
+    async def _permitted(self, call: ToolCall, tool: AnyTool) -> None:
+        approver = self._approver(tool)
         asked = questions_of(self._run.log.items, call, self._thread)
         if asked and asked[-1][1] is None:
-            asked[-1] = (asked[-1][0], await self._run.answer_to(asked[-1][0]))
+            question, _ = asked[-1]
+            given = self._run.answers.get(question.id)
+            # If others approve by now, an approval is not taken up, as no permission comes of it.
+            if question.approver == approver or (given and given.decision != "approve"):
+                asked[-1] = (question, await self._run.answer_to(question))
         match next_of(
-            call, asked, self._run.claim.attempt, needs_approval=tool.spec.needs_approval
+            call,
+            asked,
+            self._run.claim.attempt,
+            needs_approval=tool.spec.needs_approval,
+            approver=approver,
         ):
             case "run":
                 async with self._at_once:
@@ -256,24 +275,35 @@ class BotLoop:
             case "wait":
                 raise Waits([asked[-1][0]])
             case "ask approval":
-                raise Waits([await self._ask(call, "approval")])
+                raise Waits([await self._ask(call, "approval", approver)])
             case "ask repeat":
-                raise Waits([await self._ask(call, "repeat")])
+                raise Waits([await self._ask(call, "repeat", approver)])
 
-    async def _made(self, call: ToolCall, tool: Tool) -> ToolOutput:
+    async def _made(self, call: ToolCall, tool: AnyTool) -> ToolOutput:
         try:
             arguments = json.loads(call.text or "{}")
         except (ValueError, RecursionError):
             return ToolOutput(f"{NOT_CALLED}the arguments are not valid JSON", failed=True)
         if not isinstance(arguments, dict):
             return ToolOutput(f"{NOT_CALLED}the arguments must be a JSON object", failed=True)
-        if isinstance(tool, WorkTool) and tool.has_begun(call):
-            return await tool.work(call, arguments)
-        self._run.meter.begin_tool_call()
-        self._run.observer.metrics.tool_calls.labels(server_label(tool.spec.server)).inc()
-        if isinstance(tool, WorkTool):
-            return await tool.work(call, arguments)
-        return await tool.call(arguments)
+        if not (isinstance(tool, WorkTool) and tool.has_begun(call)):
+            self._run.meter.begin_tool_call()
+            self._run.observer.metrics.tool_calls.labels(server_label(call.server)).inc()
+        with tool_span(
+            call.name,
+            server=call.server,
+            call=call.id,
+            bot=self._bot.name,
+            is_own=call.server in OWN_SERVERS,
+            pause=Waits,
+        ) as fail:
+            if isinstance(tool, WorkTool):
+                output = await tool.work(call, arguments)
+            else:
+                output = await tool.call(arguments)
+            if output.failed:
+                fail(TOOL_FAILED)
+            return output
 
     async def _end(self, call: ToolCall, output: ToolOutput, *, denied: bool = False) -> None:
         text = shortened(storable(output.text))
@@ -282,32 +312,18 @@ class BotLoop:
             status = "denied" if denied else "failed"
         await self._run.save(self._run.log.add(ToolResult(*UNPLACED, text, call, status)))
 
-    async def _ask(self, call: ToolCall, kind: QuestionKind) -> Question:
+    def _approver(self, tool: AnyTool) -> str:
+        """Return the namespace whose editors alone can approve; empty for that of the Task."""
+        held = tool.spec.needs_approval and tool.spec.approver != self._run.claim.namespace
+        return tool.spec.approver if held else ""
+
+    async def _ask(self, call: ToolCall, kind: QuestionKind, approver: str) -> Question:
+        words = asked_of(call, kind, approver)
         question = self._run.log.add(
-            Question(*UNPLACED, asked_of(call, kind), kind, call, self._bot.name, self._thread)
+            Question(*UNPLACED, words, kind, call, self._bot.name, self._thread, approver)
         )
         await self._run.save(question)
         return question
-
-
-def denied(question: Question, words: str) -> str:
-    """Return what an LLM is told of a call that a person has denied."""
-    told = "a person has denied this call"
-    if question.kind == "repeat":
-        told = f"{UNKNOWN}; a person has denied calling the tool again"
-    return told + (f": {words}" if words else "")
-
-
-def asked_of(call: ToolCall, kind: QuestionKind) -> str:
-    """Return the question about a call, in words."""
-    server = f" of the MCP server {call.server}" if call.server else ""
-    arguments = shortened(call.text, SHOWN_ARGUMENTS)
-    if kind == "repeat":
-        return (
-            f"The tool {call.name}{server} was called with {arguments}, and the runner stopped"
-            " before the result came. Approve to call it again."
-        )
-    return f"Bot {call.bot} asks to call the tool {call.name}{server} with {arguments}."
 
 
 def server_label(server: str) -> str:

@@ -12,21 +12,25 @@ Each Bot has a thread of the run. Members don't have Teams of their own.
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from wegent_runner.agents.coordinate import member_tools
 from wegent_runner.agents.journal import questions_of
-from wegent_runner.agents.prompts import prompt_of_answers, prompt_of_stage
+from wegent_runner.agents.prompts import prompt_of_answers, prompt_of_stage, remark_of
 from wegent_runner.agents.route import routed
 from wegent_runner.agents.run import Before, Waits
 from wegent_runner.agents.team_run import TeamRun
 from wegent_runner.engine.failures import CallFailed
+from wegent_runner.engine.model_stream import Turn
 from wegent_runner.plan.plan import MemberPlan, Mode
-from wegent_runner.runs.items import MAIN, UNPLACED, Message, Question
+from wegent_runner.runs.items import MAIN, UNPLACED, Answer, Message, Question
 
 AT_ONCE: Final = 8
 """Members that work side by side."""
+NO_TEXT: Final = "(no text)"
+"""Stands for an empty answer, which providers refuse in a conversation."""
 
 
 class Denied(Exception):  # noqa: N818 - names the event
@@ -57,22 +61,44 @@ async def _pipeline(team: TeamRun) -> Message:
     for number, stage in enumerate(stages):
         prompt = prompt_of_stage(team.plan.prompt, stage, answers, remark)
         hears_before = number == 0 or stage.context in {"original", "all"}
-        thread = stage.bot.name
-        message = await team.answer(
-            stage.bot,
-            thread,
-            prompt,
-            before=team.before if hears_before else Before(),
-            final=number == len(stages) - 1,
-        )
+        before = team.before if hears_before else Before()
+        is_last = number == len(stages) - 1
+        message, remark = await _stage(team, stage, prompt, before, is_last=is_last)
         answers.append(message)
-        await team.run.save()
-        remark = await _confirmed(team, stage, thread)
     return answers[-1]
 
 
-async def _confirmed(team: TeamRun, stage: MemberPlan, thread: str) -> str:
-    """Wait for the confirmation of a stage, and return the words of the person.
+async def _stage(
+    team: TeamRun, stage: MemberPlan, prompt: str, before: Before, *, is_last: bool
+) -> tuple[Message, str]:
+    """Return the answer of a stage that a person has confirmed, and the words of that person.
+
+    After the last stage, no other Bot can take up a reply. So the same Bot works again with it, in
+    a thread of its own, and the person is asked again.
+
+    Raises:
+        Denied: the person has stopped the pipeline.
+        Waits: nobody has answered yet.
+    """
+    for turn in itertools.count(1):
+        thread = stage.bot.name if turn == 1 else f"{stage.bot.name}#{turn}"
+        message = await team.answer(stage.bot, thread, prompt, before=before, final=is_last)
+        await team.run.save()
+        answer = await _confirmed(team, stage, thread, is_last=is_last)
+        if answer is None:
+            break
+        if not (is_last and answer.decision == "reply"):
+            return message, answer.text
+        said = (Turn("user", prompt), Turn("assistant", message.text or NO_TEXT))
+        before = Before([*before.turns, *said], before.whole)
+        prompt = remark_of(answer.text)
+    return message, ""
+
+
+async def _confirmed(
+    team: TeamRun, stage: MemberPlan, thread: str, *, is_last: bool
+) -> Answer | None:
+    """Wait for the confirmation of a stage, and return the answer; None if none is required.
 
     A question that was asked counts also if the Team was changed since.
 
@@ -84,8 +110,10 @@ async def _confirmed(team: TeamRun, stage: MemberPlan, thread: str) -> str:
     asked = questions_of(run.log.items, None, thread)
     if not asked:
         if not stage.requires_confirmation:
-            return ""
+            return None
         words = f"Bot {stage.bot.name} has finished its part. Approve to go on."
+        if is_last:
+            words = f"{words[:-1]}, or reply to have it work again."
         question = run.log.add(
             Question(*UNPLACED, words, "confirmation", bot=stage.bot.name, thread=thread)
         )
@@ -97,7 +125,7 @@ async def _confirmed(team: TeamRun, stage: MemberPlan, thread: str) -> str:
     if answer.decision == "deny":
         words = f": {answer.text}" if answer.text else ""
         raise Denied(f"a person has stopped the pipeline after Bot {stage.bot.name}{words}")
-    return answer.text
+    return answer
 
 
 async def _route(team: TeamRun) -> Message:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from wegent_runner.agents.mcp_names import names_of
+from wegent_runner.agents.mcp.names import names_of
 
 RESERVED: Final = ("load_skill", "read_skill_file")
 """Names of the tools for Skills."""

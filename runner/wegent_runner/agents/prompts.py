@@ -18,7 +18,7 @@ def prompt_of_stage(prompt: str, stage: MemberPlan, answers: Sequence[Message], 
     """
     if not answers:
         return prompt
-    said = f"A person remarks: {remark}" if remark else ""
+    said = remark_of(remark) if remark else ""
     match stage.context:
         case "none":
             parts = [stage.prompt, said]
@@ -29,6 +29,11 @@ def prompt_of_stage(prompt: str, stage: MemberPlan, answers: Sequence[Message], 
         case "all":
             parts = [prompt, *(_part(it.bot, it.text) for it in answers), said]
     return "\n\n".join(filter(None, parts))
+
+
+def remark_of(words: str) -> str:
+    """Return the words of a person as a Bot is told them."""
+    return f"A person remarks: {words}"
 
 
 def prompt_of_answers(

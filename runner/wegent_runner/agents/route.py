@@ -86,7 +86,6 @@ async def _store(team: TeamRun, name: str) -> None:
             json.dumps({"member": name}),
             TEAM_SERVER,
             HAND_OVER,
-            HAND_OVER,
             repeatable=True,
             bot=team.plan.bot.name,
         )

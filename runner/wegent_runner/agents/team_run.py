@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 from wegent_runner.agents import skills
 from wegent_runner.agents.journal import steps_of
-from wegent_runner.agents.loop import BotLoop
-from wegent_runner.agents.mcp import McpClient, RequiredServerDown
+from wegent_runner.agents.loop import AnyTool, BotLoop
+from wegent_runner.agents.mcp.client import McpClient, RequiredServerDown
 from wegent_runner.agents.run import Before, Run
 from wegent_runner.agents.structured import OUTPUT_INVALID, OutputSchema
 from wegent_runner.engine.failures import CallFailed
-from wegent_runner.engine.tools import Tool
 from wegent_runner.plan.plan import BotPlan, Plan
 from wegent_runner.runs.items import Message
 
@@ -43,7 +42,7 @@ class TeamRun:
         before: Before | None = None,
         final: bool = True,
         live: bool = True,
-        further: Sequence[Tool] = (),
+        further: Sequence[AnyTool] = (),
     ) -> Message:
         """Return the answer of one Bot. The parameters are those of ``BotLoop``.
 
@@ -76,7 +75,9 @@ class TeamRun:
                 raise CallFailed(error.reason, f"Bot {bot.name}: {error}") from error
 
     @asynccontextmanager
-    async def _tools(self, bot: BotPlan, own: Sequence[Tool]) -> AsyncIterator[Sequence[Tool]]:
+    async def _tools(
+        self, bot: BotPlan, own: Sequence[AnyTool]
+    ) -> AsyncIterator[Sequence[AnyTool]]:
         """Yield the tools of a Bot: ``own`` ones, and those of its MCP servers.
 
         Raises:

@@ -33,6 +33,7 @@ class Question:
         message: The question, for people. A long one is cut.
         tool: Name of the tool that is to be called.
         arguments: Arguments of the call as JSON. Long ones are cut.
+        approver: Namespace whose editors alone can approve; empty for that of the Task.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Question:
     message: str
     tool: str | None = None
     arguments: str | None = None
+    approver: str = ""
 
 
 def questions_status(questions: Sequence[Question]) -> list[dict[str, Any]]:
@@ -59,6 +61,8 @@ def _body(question: Question, share: int) -> dict[str, Any]:
     }
     if question.tool is not None:
         body["tool"] = question.tool
+    if question.approver:
+        body["approverNamespace"] = question.approver
     if question.arguments is not None:
         room = min(ARGUMENTS_MAX_CHARACTERS, share - len(message))
         body["arguments"] = cut(question.arguments, room)

@@ -4,10 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from wegent_runner.engine.model_stream import Turn
-from wegent_runner.store.transcripts import Transcript
+from wegent_runner.store.transcript import Transcript
 
 SHORTER: Final = 0.5
 """Share of the earlier turns that is kept when the input is too long for the LLM."""
+
+
+BROKEN: Final = (
+    "Older turns of the conversation are missing: the transcript of an earlier Task was deleted, or"
+    " the Task has none."
+)
+"""Notice that a conversation has lost its beginning."""
 
 
 def turns_of(transcripts: Sequence[Transcript]) -> list[Turn]:

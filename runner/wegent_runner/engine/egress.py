@@ -19,6 +19,8 @@ import aiohttp
 import httpx2
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from wegent_runner.engine.gather import gathered
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -241,7 +243,7 @@ class _Body(httpx2.AsyncByteStream):
         self._event_max_bytes = event_max_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks = self._response.content.iter_any()
+        chunks = gathered(self._response.content.iter_any())
         bounded = (
             _cut_off(chunks)
             if self._response.status >= 400

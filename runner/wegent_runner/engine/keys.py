@@ -90,7 +90,8 @@ class Keys:
                 # The operator gives the right shortly after a Model begins to refer to the Secret.
                 raise KeyNotUsable(
                     f"Secret {place.name}: the runner may not read it yet; if this persists, check"
-                    " that Wegent's operator is running",
+                    " the condition KeysReadable of the object, and that Wegent's operator is"
+                    " running",
                     passing=True,
                 ) from error
             raise

@@ -18,6 +18,7 @@ class ToolSpec:
         server: Name of the MCP server; see ``OWN_SERVERS`` for the runner's own.
         repeatable: True if a second call does no harm.
         needs_approval: True if a person must approve each call.
+        approver: Namespace whose editors alone can approve; empty for that of the Task.
     """
 
     name: str
@@ -26,6 +27,7 @@ class ToolSpec:
     server: str
     repeatable: bool = False
     needs_approval: bool = False
+    approver: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
+from wegent_crds.well_known import REQUESTS_PER_MINUTE, TOKENS_PER_DAY
 from wegent_kube import KubeClient
 from wegent_runner.claims.outcome import GiveBack
 from wegent_runner.limits.model_calls import ModelPlaces, Place
 from wegent_runner.limits.namespace_limits import (
-    REQUESTS_PER_MINUTE,
-    TOKENS_PER_DAY,
     LimitReached,
     LimitReader,
     defaults_of,
@@ -163,7 +162,7 @@ class Limits:
     async def end(self) -> None:
         """Wait until the database knows of all calls that have ended."""
         await self._places.end()
-        await self._store.end()
+        await self._store.finished()
 
     async def _check_tokens(self, namespace: str, limit: int) -> None:
         usage = await self._store.usage_of(namespace)

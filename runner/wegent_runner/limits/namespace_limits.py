@@ -9,16 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from wegent_crds.registry import GROUP
+from wegent_crds.well_known import REQUESTS_PER_MINUTE, TOKENS_PER_DAY
 from wegent_kube import KubeClient, KubeError, get_or_none
 from wegent_kube.resources import NAMESPACES
 from wegent_runner.claims.outcome import GiveBack
 from wegent_runner.settings import MAX_REQUESTS_PER_MINUTE, MAX_TOKENS_PER_DAY, Settings
 
-REQUESTS_PER_MINUTE: Final = f"{GROUP}/requests-per-minute"
-"""Annotation of a Namespace: maximum number of requests to Models, from 1, or ``none``."""
-TOKENS_PER_DAY: Final = f"{GROUP}/tokens-per-day"
-"""Annotation of a Namespace: maximum number of tokens, from 1, or ``none``."""
 NONE: Final = "none"
 KEPT_S: Final = 60.0
 """Seconds after which a Namespace is read again."""

@@ -11,6 +11,7 @@ from wegent_crds.conditions import (
     conditions_of,
     find_condition,
 )
+from wegent_crds.schema.mcp_servers import Transport
 from wegent_crds.well_known import REQUEST_ID
 from wegent_runner.runs.used import UsedObject, in_order, short_entries, used_object
 
@@ -92,6 +93,7 @@ class McpServerPlan:
         headers_from: Headers of each request whose values are in Secrets, by name.
         allowed_tools: Names of the tools to offer; None for all.
         require_approval: Names of the tools whose calls a person must approve; ``*`` for all.
+        approver: Namespace whose editors alone can approve; empty for that of the Task.
         required: True if the run fails without the server.
         timeout_s: Seconds for the connection, and for each call.
         command: None unless the transport is stdio.
@@ -99,12 +101,13 @@ class McpServerPlan:
     """
 
     name: str
-    transport: Literal["http", "sse", "stdio"]
+    transport: Transport
     url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     headers_from: Mapping[str, SecretKey] = field(default_factory=dict)
     allowed_tools: tuple[str, ...] | None = None
     require_approval: tuple[str, ...] = ()
+    approver: str = ""
     required: bool = False
     timeout_s: float = 30.0
     command: str | None = None

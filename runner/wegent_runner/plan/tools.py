@@ -3,20 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from wegent_crds.schema.mcp_servers import transport_of
 from wegent_runner.plan.plan import McpServerPlan, SecretKey, SkillPlan, full_name
 
 Body = Mapping[str, Any]
-Transport = Literal["http", "sse", "stdio"]
-
-TRANSPORTS: Final[Mapping[str, Transport]] = {
-    "stdio": "stdio",
-    "sse": "sse",
-    "http": "http",
-    "streamable-http": "http",
-}
-"""Transports by the field ``type``."""
 DEFAULT_TIMEOUT_S: Final = 30.0
 """Default of ``timeoutSeconds``, for objects that were stored before the field existed."""
 
@@ -58,9 +50,10 @@ def server_plan(name: str, server: Mapping[str, Any], namespace: str) -> McpServ
         for header, source in (server.get("headersFrom") or {}).items()
     }
     allowed = server.get("allowedTools")
+    approvers = server.get("approvers") or ("OwnNamespace" if sources else "TaskNamespace")
     return McpServerPlan(
         name=name,
-        transport=transport_of(server),
+        transport=transport_of(server.get("type"), server.get("command")),
         url=server.get("url"),
         headers=dict(server.get("headers") or {}),
         headers_from={
@@ -68,19 +61,13 @@ def server_plan(name: str, server: Mapping[str, Any], namespace: str) -> McpServ
         },
         allowed_tools=None if allowed is None else tuple(allowed),
         require_approval=tuple(server.get("requireApproval") or ()),
+        approver=namespace if approvers == "OwnNamespace" else "",
         required=server.get("required", False),
         timeout_s=float(server.get("timeoutSeconds", DEFAULT_TIMEOUT_S)),
         command=server.get("command"),
         args=tuple(server.get("args") or ()),
         env=dict(server.get("env") or {}),
     )
-
-
-def transport_of(server: Mapping[str, Any]) -> Transport:
-    """Return the transport of an MCP server; without ``type``, ``command`` means stdio."""
-    if "type" in server:
-        return TRANSPORTS[server["type"]]
-    return "stdio" if "command" in server else "http"
 
 
 def skills_of(skills: Sequence[Body]) -> tuple[SkillPlan, ...]:

@@ -12,7 +12,7 @@ stored item are those that it had while it was streamed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
 
 FIRST_POSITION: Final = 1
@@ -101,7 +101,6 @@ class ToolCall:
         text: The arguments, as JSON.
         server: Name of the MCP server; see ``OWN_SERVERS`` for the runner's own.
         name: Name of the tool, as the LLM has it.
-        call_id: The provider's id of the call.
         repeatable: True if a second call does no harm.
         held: True if a person has to approve the call first.
 
@@ -114,7 +113,6 @@ class ToolCall:
     text: str
     server: str
     name: str
-    call_id: str
     repeatable: bool = False
     held: bool = False
     bot: str = ""
@@ -159,6 +157,7 @@ class Question:
         text: The question in words.
         call: The call that may not be made without an approval, or not again; None for a stage of
             a pipeline, whose thread is ``thread``.
+        approver: Namespace whose editors alone can approve; empty for that of the Task.
     """
 
     index: int
@@ -169,6 +168,7 @@ class Question:
     call: ToolCall | None = None
     bot: str = ""
     thread: str = MAIN
+    approver: str = ""
     place: int | None = None
 
     @property
@@ -224,6 +224,32 @@ UNPLACED: Final = (-1, 0, 0)
 def place_of(item: Item) -> int:
     """Return the index of an item in the output of OpenAI's API. A result has that of its call."""
     return item.index if item.place is None else item.place
+
+
+def rejected_before(items: Iterable[Item]) -> int:
+    """Return the index before which no message is a part of the answer; 0 if all may be.
+
+    A reply to a stage of a pipeline asks for another answer in place of those so far.
+    """
+    return max((item.index for item in items if _is_rejection(item)), default=0)
+
+
+def _is_rejection(item: Item) -> bool:
+    if not isinstance(item, Answer):
+        return False
+    return item.decision == "reply" and item.question.kind == "confirmation"
+
+
+def as_shown(item: AnyItem, rejected: int) -> AnyItem:
+    """Return an item as readers have it: with rejected answers as commentary.
+
+    Args:
+        item: The item.
+        rejected: Index of ``rejected_before``.
+    """
+    if isinstance(item, Message) and item.final and item.index < rejected:
+        return replace(item, final=False)
+    return item
 
 
 def message_id(index: int) -> str:
@@ -293,7 +319,9 @@ def restarted(attempt: int, valid_until: int, position: int) -> Event:
 def output_items(items: Iterable[Item]) -> list[dict[str, Any]]:
     """Return a run's items as the output of OpenAI's Responses API, each with its attempt."""
     output: dict[int, dict[str, Any]] = {}
-    for item in items:
+    items = list(items)
+    rejected = rejected_before(items)
+    for item in (as_shown(it, rejected) for it in items):
         if isinstance(item, ToolResult):
             shown = call_item(item.call, item)
             output[item.call.index] = {**shown, "attempt": item.call.attempt}
@@ -318,6 +346,7 @@ def output_item(item: Message | ToolCall | Question | Answer) -> dict[str, Any]:
                 "arguments": item.call.text if item.call else "{}",
                 "kind": item.kind,
                 "message": item.text,
+                **({"approver_namespace": item.approver} if item.approver else {}),
                 **_author(item),
             }
         case Answer():
@@ -325,6 +354,7 @@ def output_item(item: Message | ToolCall | Question | Answer) -> dict[str, Any]:
                 "id": item.id,
                 "type": "mcp_approval_response",
                 "approval_request_id": item.question.id,
+                "kind": item.question.kind,
                 "approve": item.decision != "deny",
                 "reason": item.text or None,
                 "decision": item.decision,

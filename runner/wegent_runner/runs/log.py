@@ -23,10 +23,12 @@ from wegent_runner.runs.items import (
     Message,
     Status,
     ToolResult,
+    as_shown,
     closing,
     delta,
     events_of,
     opening,
+    rejected_before,
     restarted,
 )
 
@@ -105,6 +107,7 @@ class RunLog:
         self._items = list(carried)
         self._places = sum(not isinstance(item, ToolResult) for item in carried)
         """Number of items in the output of OpenAI's API."""
+        self._rejected = rejected_before(carried)
         self._open: _Open | None = None
         self._tail = carried[-1].end if carried else FIRST_POSITION
         """Position after the last finished or dropped item."""
@@ -224,6 +227,7 @@ class RunLog:
 
     def _finished(self, item: Item) -> None:
         self._items.append(item)
+        self._rejected = max(self._rejected, rejected_before([item]))
         self._places += not isinstance(item, ToolResult)
         self._tail = item.end
         self._notify()
@@ -311,7 +315,7 @@ class RunLog:
             yield restarted(self.attempt, valid, goes_on)
             position = goes_on
         for item in islice(self._items, unread, None):
-            yield from _events_after(item, position)
+            yield from _events_after(as_shown(item, self._rejected), position)
         if self._open is not None:
             yield from self._open.events_after(position)
         if self._ended is not None and self._ended.position > position:

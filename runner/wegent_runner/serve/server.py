@@ -21,7 +21,8 @@ from wegent_runner.serve.definitions import used_body
 from wegent_runner.serve.model_tests import ModelTests, TestModel
 from wegent_runner.serve.sse import EventIdError, parse_id, stream
 from wegent_runner.store.failures import StoreError
-from wegent_runner.store.transcripts import Transcript, TranscriptStore
+from wegent_runner.store.transcript import Transcript
+from wegent_runner.store.transcripts import TranscriptStore
 from wegent_runner.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)

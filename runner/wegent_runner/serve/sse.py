@@ -8,7 +8,7 @@ from wegent_kube.encoding import encode_json
 from wegent_runner.runs.items import Event
 from wegent_runner.runs.log import RunLog
 
-COALESCE_S: Final = 0.05
+COALESCE_S: Final = 0.04
 """Minimum seconds between two writes. A person sees no difference, and at 50 tokens a second it
 saves half of the writes, here and at each hop to the reader. A write after a longer silence, such
 as that of the first delta, is not delayed."""

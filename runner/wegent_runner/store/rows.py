@@ -2,10 +2,15 @@
 
 Each kind has the columns of a message. Its other fields are JSON in the column ``data``, and an
 item that it belongs to is named by its number.
+
+During a rolling update, runners of two versions read each other's rows. So readers ignore names
+that they don't know. A new field is left out while it has its default, and a field of the previous
+version is written for one version more.
 """
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any, Final
 
 from wegent_runner.runs.items import Answer, Item, Message, Question, ToolCall, ToolResult
@@ -60,9 +65,9 @@ def _data(item: Item) -> dict[str, Any]:
             more = {
                 "server": item.server,
                 "name": item.name,
-                "call_id": item.call_id,
                 "repeatable": item.repeatable,
                 "held": item.held,
+                "call_id": "",  # the previous version requires it; it can go after this one
                 "thread": item.thread,
                 "step": item.step,
             }
@@ -71,6 +76,8 @@ def _data(item: Item) -> dict[str, Any]:
         case Question():
             call = None if item.call is None else item.call.index
             more = {"kind": item.kind, "call": call, "thread": item.thread}
+            if item.approver:
+                more["approver"] = item.approver
         case Answer():
             more = {"question": item.question.index, "decision": item.decision, "by": item.by}
     return more if item.place is None else {**more, "place": item.place}
@@ -84,15 +91,22 @@ def _item(row: Any, data: dict[str, Any], items: Mapping[int, Item]) -> Item | N
     head = (row.number, row.attempt, row.start, row.text)
     match row.kind:
         case "call":
-            return ToolCall(*head, **data, bot=row.bot)
+            return ToolCall(*head, **_known(ToolCall, data), bot=row.bot)
         case "result":
-            return ToolResult(*head, **_joined(data, "call", items), status=row.status)
+            joined = _joined(_known(ToolResult, data), "call", items)
+            return ToolResult(*head, **joined, status=row.status)
         case "question":
-            return Question(*head, **_joined(data, "call", items), bot=row.bot)
+            return Question(*head, **_joined(_known(Question, data), "call", items), bot=row.bot)
         case "answer":
-            return Answer(*head, **_joined(data, "question", items))
+            return Answer(*head, **_joined(_known(Answer, data), "question", items))
         case _:
-            return Message(*head, row.status, row.bot, **data)
+            return Message(*head, row.status, row.bot, **_known(Message, data))
+
+
+def _known(kind: type[Item], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that an item of a kind has. A row of another version may have more."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in data.items() if name in names}
 
 
 def _joined(data: dict[str, Any], name: str, items: Mapping[int, Item]) -> dict[str, Any]:

@@ -6,115 +6,44 @@ and nothing of it is stored.
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
     nullcontext,
 )
-from dataclasses import dataclass, replace
-from functools import wraps
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from dataclasses import replace
+from typing import Any, Final
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from wegent_crds.phases import Phase
-from wegent_runner.runs.items import Item, Message
+from wegent_runner.runs.items import Item
 from wegent_runner.runs.text import storable
 from wegent_runner.runs.used import AttemptRecord, UsedObject
-from wegent_runner.store import definitions
-from wegent_runner.store.engine import READING, TIMEOUT_S
-from wegent_runner.store.failures import Fenced, StoreError, as_store_errors, no_answer
+from wegent_runner.store import definitions, housekeeping
+from wegent_runner.store.engine import TIMEOUT_S
+from wegent_runner.store.failures import Fenced, StoreError
+from wegent_runner.store.housekeeping import now_ms
+from wegent_runner.store.operations import DatabaseOperations, to_its_end
 from wegent_runner.store.rows import items_of, row_of
 from wegent_runner.store.tables import Item as Row
 from wegent_runner.store.tables import Run
+from wegent_runner.store.transcript import Conversation, Transcript
 
 MAX_TURNS: Final = 200
 """Maximum number of earlier Tasks in a conversation."""
 MAX_CONVERSATION_BYTES: Final = 2 << 20
 """Maximum size of a conversation's texts in UTF-8: about half a million tokens. Each slot holds one
 conversation, and all slots together must fit into the runner's memory."""
-GRACE_S: Final = 2.0
-"""Seconds by which a whole operation may exceed the database's own timeouts, which come first."""
 READS_AT_ONCE: Final = 8
 """Reads at a time, about half of a pool's connections. The others are left to running Tasks."""
 PROBE_CHARACTERS: Final = 65536
 """Size of the row that a probe writes: a database with less room counts as full."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """The stored run of a Task."""
-
-    uid: str
-    namespace: str
-    name: str
-    attempt: int
-    previous: str | None
-    prompt: str
-    items: tuple[Item, ...]
-    outcome: Mapping[str, Any] | None
-    history: tuple[Mapping[str, str], ...] = ()
-    """Turns before the prompt, each with ``role`` and ``content``."""
-
-    @property
-    def answered(self) -> bool:
-        """True if the run has ended with an answer, and not by a failure or a stop."""
-        return self.outcome is not None and self.outcome.get("phase") == Phase.COMPLETED
-
-    @property
-    def answer(self) -> str:
-        """The answer to the prompt; empty if there is none.
-
-        Texts that an LLM wrote before it called tools, or for other Bots, are no part of it.
-        """
-        return next((item.text for item in reversed(self.items) if is_answer(item)), "")
-
-    @property
-    def size(self) -> int:
-        """Number of bytes of its texts in UTF-8."""
-        said = [self.prompt, *(turn["content"] for turn in self.history)]
-        return sum(len(text.encode()) for text in (*said, *(item.text for item in self.items)))
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """The stored turns of a Task and of those before it.
-
-    Attributes:
-        transcripts: The transcripts, the oldest first.
-        whole: False if older ones were left out, because there are too many or too long ones.
-    """
-
-    transcripts: Sequence[Transcript]
-    whole: bool = True
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _to_its_end(
-    method: Callable[Concatenate["TranscriptStore", P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate["TranscriptStore", P], Coroutine[Any, Any, T]]:
-    """Let a method go on to its end if its caller is cancelled, or has waited too long.
-
-    SQLite runs in threads. A statement whose caller is gone is not closed, and keeps the lock of
-    its transaction until Python collects its remains: in a quiet runner, for minutes.
-    """
-
-    @wraps(method)
-    async def run(store: "TranscriptStore", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await store._finish(method(store, *args, **kwargs))  # noqa: SLF001 - its own class
-
-    return run
-
-
-class TranscriptStore:
+class TranscriptStore(DatabaseOperations):
     """The transcripts in one database.
 
     A cancelled caller doesn't wait, but its write goes on; the fence decides on it as on others.
@@ -131,15 +60,9 @@ class TranscriptStore:
         timeout_s: float = TIMEOUT_S,
         failed: Callable[[StoreError], None] = lambda _: None,
     ) -> None:
-        self._engine = engine
-        self._dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
-        self._reader = engine.execution_options(**{READING: True})
-        self._limit_s = timeout_s + GRACE_S
-        self._failed = failed
+        super().__init__(engine, timeout_s, failed)
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
-        self._working: set[asyncio.Task[Any]] = set()
         # SQLite has one writer at a time. Here they wait in turn; in SQLite they would poll.
-        self._in_threads = engine.dialect.name == "sqlite"
         self._turn: AbstractAsyncContextManager[Any] = (
             asyncio.Lock() if self._in_threads else nullcontext()
         )
@@ -149,30 +72,7 @@ class TranscriptStore:
         await self.finished()
         await self._engine.dispose()
 
-    async def finished(self) -> None:
-        """Wait for the operations whose callers wait no more."""
-        await asyncio.gather(*self._working, return_exceptions=True)
-
-    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.create_task(work)
-        self._working.add(task)
-        task.add_done_callback(self._done)
-        if not self._in_threads:  # the operation bounds its own time
-            return await asyncio.shield(task)
-        try:
-            async with asyncio.timeout(self._limit_s):
-                return await asyncio.shield(task)
-        except TimeoutError as error:
-            silent = no_answer(self._limit_s)
-            self._failed(silent)
-            raise silent from error
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._working.discard(task)
-        if not task.cancelled():
-            task.exception()  # nobody else asks, if the caller was cancelled
-
-    @_to_its_end
+    @to_its_end
     async def open(
         self,
         uid: str,
@@ -194,7 +94,7 @@ class TranscriptStore:
             Fenced: a later attempt has begun.
             StoreError: the database failed.
         """
-        now = _now_ms()
+        now = now_ms()
         # One statement, so that two attempts that begin at once can't both insert, or both win.
         begin = (
             self._dialect.insert(Run)
@@ -229,7 +129,7 @@ class TranscriptStore:
             await connection.execute(update(Run).where(Run.uid == uid).values(outcome=None))
             return replace(transcript, outcome=None)
 
-    @_to_its_end
+    @to_its_end
     async def add(self, uid: str, *items: Item) -> None:
         """Store finished items of one attempt, all or none.
 
@@ -241,7 +141,7 @@ class TranscriptStore:
             await _hold_fence(connection, uid, items[0].attempt)
             await self._insert(connection, uid, items)
 
-    @_to_its_end
+    @to_its_end
     async def close(
         self,
         uid: str,
@@ -263,7 +163,7 @@ class TranscriptStore:
                 update(Run).where(Run.uid == uid).values(outcome=json.dumps(outcome))
             )
 
-    @_to_its_end
+    @to_its_end
     async def use(self, uid: str, attempt: int, used: Sequence[UsedObject]) -> None:
         """Store that an attempt uses further objects. ``used`` has all of its objects.
 
@@ -273,11 +173,9 @@ class TranscriptStore:
         """
         async with self._write() as connection:
             await _hold_fence(connection, uid, attempt)
-            await definitions.record(
-                connection, self._dialect.insert, uid, attempt, used, _now_ms()
-            )
+            await definitions.record(connection, self._dialect.insert, uid, attempt, used, now_ms())
 
-    @_to_its_end
+    @to_its_end
     async def records(self, uid: str) -> Sequence[AttemptRecord]:
         """Return the objects that a run used, of the first attempt first.
 
@@ -289,7 +187,7 @@ class TranscriptStore:
         async with self._read() as connection:
             return await definitions.records_of(connection, uid)
 
-    @_to_its_end
+    @to_its_end
     async def definitions(self, uid: str, only: str | None = None) -> Mapping[str, str]:
         """Return the specs that a run used, as JSON, by their hashes.
 
@@ -301,7 +199,7 @@ class TranscriptStore:
         async with self._read() as connection:
             return await definitions.definitions_of(connection, uid, only)
 
-    @_to_its_end
+    @to_its_end
     async def get(self, uid: str) -> Transcript | None:
         """Return the transcript of a Task, or None if there is none.
 
@@ -319,10 +217,11 @@ class TranscriptStore:
         """
         turns: dict[str, Transcript] = {}
         place: str | None = uid
-        room, whole = MAX_CONVERSATION_BYTES, True
+        room, whole, broken = MAX_CONVERSATION_BYTES, True, False
         while place is not None and place not in turns:
             transcript = await self.get(place)
             if transcript is None:
+                broken = bool(turns)
                 break
             room -= transcript.size
             if turns and (room < 0 or len(turns) == MAX_TURNS):
@@ -330,9 +229,9 @@ class TranscriptStore:
                 break
             turns[place] = transcript
             place = transcript.previous
-        return Conversation(list(turns.values())[::-1], whole)
+        return Conversation(list(turns.values())[::-1], whole, broken)
 
-    @_to_its_end
+    @to_its_end
     async def adopt(self, uid: str, former: Sequence[str], *, namespace: str, name: str) -> bool:
         """Give a Task that was restored from the trash the transcript of a former life.
 
@@ -352,33 +251,11 @@ class TranscriptStore:
             StoreError: the database failed.
         """
         async with self._write() as connection:
-            # The locks let one of several readers, which all adopt at once, move the transcript.
-            found = await connection.execute(
-                select(Run.__table__)
-                .where(Run.uid.in_(former), Run.namespace == namespace, Run.name == name)
-                .order_by(Run.uid)
-                .with_for_update()
+            return await housekeeping.adopt(
+                connection, self._dialect.insert, uid, former, namespace=namespace, name=name
             )
-            runs = {run["uid"]: run for run in found.mappings()}
-            old = next((it for it in former if it in runs), None)
-            if old is None:
-                return False
-            run = runs[old]
-            new = (
-                self._dialect.insert(Run)
-                .values({**run, "uid": uid, "used_at": _now_ms()})
-                .on_conflict_do_nothing()
-                .returning(Run.uid)
-            )
-            if await connection.scalar(new) is None:
-                return False  # the Task has a transcript of its own
-            await connection.execute(update(Row).where(Row.uid == old).values(uid=uid))
-            await definitions.move(connection, old, uid)
-            await connection.execute(update(Run).where(Run.previous == old).values(previous=uid))
-            await connection.execute(delete(Run).where(Run.uid == old))
-            return True
 
-    @_to_its_end
+    @to_its_end
     async def unused_since(
         self, before_ms: int, after: str = "", limit: int = 1000
     ) -> Sequence[str]:
@@ -393,15 +270,9 @@ class TranscriptStore:
             StoreError: the database failed.
         """
         async with self._read() as connection:
-            found = await connection.scalars(
-                select(Run.uid)
-                .where(Run.used_at < before_ms, Run.uid > after)
-                .order_by(Run.uid)
-                .limit(limit)
-            )
-            return found.all()
+            return await housekeeping.unused_since(connection, before_ms, after, limit)
 
-    @_to_its_end
+    @to_its_end
     async def delete(self, uids: Sequence[str], before_ms: int | None = None) -> None:
         """Delete transcripts, but none that was written since ``before_ms``.
 
@@ -410,14 +281,8 @@ class TranscriptStore:
         Raises:
             StoreError: the database failed.
         """
-        gone = delete(Run).where(Run.uid.in_(uids))
-        if before_ms is not None:
-            gone = gone.where(Run.used_at < before_ms)
         async with self._write() as connection:
-            hashes = await definitions.hashes_of(connection, uids) if before_ms is not None else ()
-            await connection.execute(gone)
-            if before_ms is not None:
-                await definitions.delete_unused(connection, hashes, before_ms)
+            await housekeeping.delete_runs(connection, uids, before_ms)
 
     async def probe(self, uid: str) -> None:
         """Write and delete a run of some size, to find out whether the database takes writes.
@@ -446,8 +311,7 @@ class TranscriptStore:
                     await stack.enter_async_context(self._reads)
             except TimeoutError as error:
                 raise StoreError("too many transcripts are read now", lost=False) from error
-            async with self._watched(), self._reader.connect() as connection:
-                yield connection
+            yield await stack.enter_async_context(super()._read())
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
@@ -457,27 +321,11 @@ class TranscriptStore:
                 await stack.enter_async_context(self._turn)
             yield
 
-    @asynccontextmanager
-    async def _watched(self) -> AsyncIterator[None]:
-        """Report failures. An operation in a thread has only the database's own time limits."""
-        try:
-            async with as_store_errors(None if self._in_threads else self._limit_s):
-                yield
-        except StoreError as error:
-            if error.lost:
-                self._failed(error)
-            raise
-
-
-def is_answer(item: Item) -> bool:
-    """Return True if an item is a text for the user."""
-    return isinstance(item, Message) and item.final and bool(item.text)
-
 
 async def _hold_fence(connection: AsyncConnection, uid: str, attempt: int) -> None:
     """Lock the run's row, and check that the attempt is still the newest."""
     held = await connection.execute(
-        update(Run).where(Run.uid == uid, Run.attempt == attempt).values(used_at=_now_ms())
+        update(Run).where(Run.uid == uid, Run.attempt == attempt).values(used_at=now_ms())
     )
     if not held.rowcount:
         raise Fenced(f"attempt {attempt} is over: another has begun, or the Task is deleted")
@@ -501,7 +349,3 @@ async def _transcript(connection: AsyncConnection, uid: str) -> Transcript | Non
         outcome=json.loads(run.outcome) if run.outcome else None,
         history=tuple(json.loads(run.history)) if run.history else (),
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

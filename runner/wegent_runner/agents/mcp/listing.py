@@ -14,8 +14,8 @@ from mcp.client.session import ClientSession
 from mcp.shared.message import SessionMessage
 from pydantic_core import to_json
 
-from wegent_runner.agents.mcp_schemas import SchemaRefused, text_of
-from wegent_runner.agents.mcp_wire import Reading
+from wegent_runner.agents.mcp.schemas import SchemaRefused, text_of
+from wegent_runner.agents.mcp.wire import Reading
 
 MAX_TOOLS: Final = 128
 """Tools of a Bot. OpenAI's API takes no more."""

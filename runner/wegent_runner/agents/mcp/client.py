@@ -12,14 +12,14 @@ from typing import Any, Final, Self
 
 import mcp_types as types
 
-from wegent_runner.agents.mcp_headers import Headers
-from wegent_runner.agents.mcp_http import Http, RunHttp, open_sse, open_streamable_http
-from wegent_runner.agents.mcp_listing import MAX_TOOLS, Listing
-from wegent_runner.agents.mcp_names import names_of
-from wegent_runner.agents.mcp_schemas import SchemaRefused, parameters_of
-from wegent_runner.agents.mcp_server import Server
-from wegent_runner.agents.mcp_stdio import open_stdio
-from wegent_runner.agents.mcp_wire import Code, Ended, Fault, Opener
+from wegent_runner.agents.mcp.headers import Headers
+from wegent_runner.agents.mcp.http import Http, RunHttp, open_sse, open_streamable_http
+from wegent_runner.agents.mcp.listing import MAX_TOOLS, Listing
+from wegent_runner.agents.mcp.names import names_of
+from wegent_runner.agents.mcp.schemas import SchemaRefused, parameters_of
+from wegent_runner.agents.mcp.server import Server
+from wegent_runner.agents.mcp.stdio import open_stdio
+from wegent_runner.agents.mcp.wire import Code, Ended, Fault, Opener
 from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.keys import Keys
 from wegent_runner.engine.tools import Tool, ToolOutput, ToolSpec
@@ -298,5 +298,6 @@ def _tool(offered: _Offered, name: str) -> McpTool:
         server=plan.name,
         repeatable=hints is not None and bool(hints.read_only_hint or hints.idempotent_hint),
         needs_approval=ALL in plan.require_approval or tool.name in plan.require_approval,
+        approver=plan.approver,
     )
     return McpTool(spec, offered.server, tool.name)

@@ -14,16 +14,16 @@ import httpx2
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
-from wegent_runner.agents.mcp_answers import (
+from wegent_runner.agents.mcp.answers import (
     MAX_LARGE,
     Room,
     TimedEvents,
     WatchedEvents,
     whole_body,
 )
-from wegent_runner.agents.mcp_connections import Connections, Pool
-from wegent_runner.agents.mcp_headers import HeaderFault, Headers
-from wegent_runner.agents.mcp_wire import (
+from wegent_runner.agents.mcp.connections import Connections, Pool
+from wegent_runner.agents.mcp.headers import HeaderFault, Headers
+from wegent_runner.agents.mcp.wire import (
     END_S,
     MESSAGE_MAX_BYTES,
     Code,

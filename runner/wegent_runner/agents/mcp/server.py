@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from wegent_runner.agents.mcp_headers import HeaderFault, Headers
-from wegent_runner.agents.mcp_listing import Listing
-from wegent_runner.agents.mcp_results import text_of
-from wegent_runner.agents.mcp_session import Session
-from wegent_runner.agents.mcp_wire import Code, Fault, Opener
+from wegent_runner.agents.mcp.headers import HeaderFault, Headers
+from wegent_runner.agents.mcp.listing import Listing
+from wegent_runner.agents.mcp.results import text_of
+from wegent_runner.agents.mcp.session import Session
+from wegent_runner.agents.mcp.wire import Code, Fault, Opener
 from wegent_runner.engine.tools import ToolOutput
 from wegent_runner.plan.plan import McpServerPlan
 from wegent_runner.runs.text import storable

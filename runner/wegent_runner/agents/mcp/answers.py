@@ -11,7 +11,7 @@ from typing import Final, Self
 
 import httpx2
 
-from wegent_runner.agents.mcp_wire import MESSAGE_MAX_BYTES, Code, Ended, Fault, words_of
+from wegent_runner.agents.mcp.wire import MESSAGE_MAX_BYTES, Code, Ended, Fault, words_of
 
 LARGE_BYTES: Final = 1 << 20
 """Size from which on an answer counts as large."""

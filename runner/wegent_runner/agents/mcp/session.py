@@ -18,8 +18,8 @@ from mcp.shared.exceptions import MCPError
 from opentelemetry import context, trace
 from pydantic import TypeAdapter, ValidationError
 
-from wegent_runner.agents.mcp_listing import Listing, Sieve, SiftedStream, list_tools
-from wegent_runner.agents.mcp_wire import END_S, Code, Fault, Opener, TransportStreams
+from wegent_runner.agents.mcp.listing import Listing, Sieve, SiftedStream, list_tools
+from wegent_runner.agents.mcp.wire import END_S, Code, Fault, Opener, TransportStreams
 
 logger = logging.getLogger(__name__)
 

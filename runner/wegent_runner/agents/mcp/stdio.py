@@ -19,7 +19,7 @@ import mcp_types as types
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 
-from wegent_runner.agents.mcp_wire import (
+from wegent_runner.agents.mcp.wire import (
     END_S,
     MESSAGE_MAX_BYTES,
     Code,
@@ -41,7 +41,7 @@ async def open_stdio(plan: McpServerPlan, ended: Ended) -> AsyncIterator[Transpo
     Raises:
         Fault: the command doesn't exist, or can't be started.
     """
-    process = await _start(plan)
+    process, held = await _start(plan)
     to_session, reading = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     writing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
     tasks = [
@@ -56,18 +56,24 @@ async def open_stdio(plan: McpServerPlan, ended: Ended) -> AsyncIterator[Transpo
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-        await _end(process)
+        await _end(process, held)
 
 
-async def _start(plan: McpServerPlan) -> asyncio.subprocess.Process:
+async def _start(plan: McpServerPlan) -> tuple[asyncio.subprocess.Process, int]:
+    """Start the command; return its process, and the pipe with whose end its processes end.
+
+    Raises:
+        Fault: the command doesn't exist, or can't be started.
+    """
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment |= plan.env
     command = shutil.which(plan.command or "", path=environment.get("PATH", os.defpath))
     if command is None:
         raise Fault(Code.NOT_SENT, f"the command {plan.command} is not installed")
+    watched, held = os.pipe()
     try:
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), command, *plan.args,
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-S", str(CHILD), str(watched), command, *plan.args,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -75,10 +81,17 @@ async def _start(plan: McpServerPlan) -> asyncio.subprocess.Process:
             cwd=environment.get("HOME", "/"),
             limit=MESSAGE_MAX_BYTES,
             start_new_session=True,
+            pass_fds=(watched,),
         )  # fmt: skip
-    except (OSError, ValueError) as error:
+    except BaseException as error:
+        os.close(held)
+        if not isinstance(error, OSError | ValueError):
+            raise
         told = f"the command {plan.command} can't be started: {error}"
         raise Fault(Code.NOT_SENT, told) from error
+    finally:
+        os.close(watched)
+    return process, held
 
 
 async def _read(
@@ -122,19 +135,21 @@ async def _write(
         return
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, held: int) -> None:
     """Close the command's input, and kill all its processes if it doesn't end by itself."""
     assert process.stdin is not None  # noqa: S101 - it was started with pipes
     assert process.stdout is not None  # noqa: S101
     process.stdin.close()
     rest = asyncio.create_task(_skip(process.stdout))
+    gone = asyncio.create_task(process.wait())
     try:
         await asyncio.wait({rest}, timeout=END_S / 2)
     finally:
-        # The command leads its own group, of which others may be left.
+        os.close(held)  # the child kills all processes of the command
+        await asyncio.wait({gone}, timeout=END_S / 2)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await gone
         await asyncio.wait({rest}, timeout=END_S / 2)
         rest.cancel()
 
