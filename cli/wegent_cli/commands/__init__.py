@@ -1,0 +1,1 @@
+"""The commands. Each module registers its own with the application."""

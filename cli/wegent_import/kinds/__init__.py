@@ -1,0 +1,1 @@
+"""Converters: one module for each kind, with one function of a draft."""
