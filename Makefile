@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
-LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra runner --extra kubeconfig --group dev
+LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra runner --extra cli --group dev
 
 # Test files run side by side, each worker with a control plane of its own: much of a test is
 # waiting. Files may run in any order. They start in that of their names, and not of their number
@@ -35,8 +35,12 @@ endif
 ON_NODES := etcd kube-apiserver kube-controller-manager kubectl helm kind containerd \
 	containerd-shim-runc-v2 ctr runc kubelet kube-proxy kube-scheduler coredns pause
 
+# What Flux and Argo CD make of objects, the schemas of Flux, and a linter of workflows: tests run them.
+BUILT_BY_GO := kstatus luahealth fluxcrds actionlint
+
 DIST := dist
-# Prefix of the image names in the rendered manifests: a registry's, or that of `make image`.
+# Prefix of the image names in the packaged chart and the manifests: a registry's, or that of
+# `make image`. TAG: the tag that is published, which must be that of the version.
 IMAGES ?= localhost/wegent
 # Options for manifests that kubectl can apply, without hooks, lookups and ordering by Helm.
 PLAIN := template wegent charts/wegent --namespace wegent-system --set policies.mutating=always \
@@ -86,6 +90,8 @@ clean: env ## Stop everything and delete the development cluster's data
 
 test: env ## Run the tests, against a real API server: all but those of `make e2e`
 	@$(BIN)/python -m devcluster fetch etcd kube-apiserver kube-controller-manager kubectl helm
+	@$(BIN)/python -m devcluster fetch $(BUILT_BY_GO) \
+		|| echo "Go builds these programs. Their tests are left out if there is no Go, and fail otherwise."
 	@hack/fetch-openapi-generator
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(MEASURED)
 
@@ -102,7 +108,7 @@ e2e: env ## Test the installed chart on a cluster that runs Pods: kind, or a nod
 	@$(BIN)/python -m imagebuild
 	$(BIN)/pytest -m e2e tests/e2e
 
-bench: env ## Measure the resources of operator, proxy and runner, on a throwaway control plane
+bench: env ## Measure operator, proxy and runner beside their peers, on throwaway control planes
 	@$(BIN)/python -m tests.benchmarks
 
 lint: env ## Check style, the direction of imports and language; no file may shadow the standard library
@@ -153,7 +159,9 @@ endef
 
 chart: env ## Package the chart, and render it for kubectl alone, into dist/ (IMAGES=registry.example.com/wegent)
 	@mkdir -p $(DIST)
-	@helm=$$($(BIN)/python -m devcluster fetch helm) && $$helm package charts/wegent --destination $(DIST) \
+	@helm=$$($(BIN)/python -m devcluster fetch helm) \
+		&& chart=$$($(BIN)/python -m codegen.published --images $(IMAGES) $(TAG:%=--tag %) $(DIST)/chart) \
+		&& $$helm package $$chart --destination $(DIST) \
 		&& $$helm $(PLAIN) --no-hooks > $(DIST)/wegent.yaml \
 		&& $$helm $(PLAIN) --show-only 'templates/first-admin/*.yaml' > $(DIST)/wegent-first-admin.yaml
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from codegen import chart, crds, docs, kustomize, policies, rbac, rights
+from codegen import chart, cli, crds, docs, gitops, kustomize, policies, rbac, rights
 from codegen.files import Generated, differences, write
 from devcluster.checkout import CHECKOUT, require_own_environment
 from devcluster.errors import ClusterError
@@ -16,8 +16,10 @@ GENERATORS: Final[tuple[Callable[[], Iterable[Generated]], ...]] = (
     policies.generate,
     rbac.generate,
     kustomize.generate,
+    gitops.generate,
     chart.generate,
     docs.generate,
+    cli.generate,
     rights.generate,
 )
 

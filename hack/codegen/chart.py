@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import yaml
 
-from codegen import chart_policies, chart_values, crds, policies, rbac
+from codegen import artifacthub, chart_policies, chart_values, crds, policies, rbac
 from codegen.chart_policies import LABELS, TEMPLATED_LABELS
-from codegen.files import MARK, Generated, GeneratedFile, WithoutAliases
+from codegen.files import MARK, Generated, GeneratedFile, WithBlocks, WithoutAliases
 from devcluster.checkout import CHECKOUT
 from wegent_crds.registry import KINDS
 
@@ -188,8 +188,8 @@ def _chart_yaml() -> GeneratedFile:
         "appVersion": project["version"],
         "kubeVersion": KUBE_VERSION,
         "keywords": project["keywords"],
-        "annotations": {"artifacthub.io/license": project["license"]},
+        "annotations": artifacthub.annotations(project),
     }
-    header = f"{MARK}\n# from pyproject.toml and hack/codegen/chart.py. Change those.\n"
-    body = yaml.dump(fields, Dumper=WithoutAliases, sort_keys=False, allow_unicode=True)
+    header = f"{MARK}\n# from pyproject.toml, CHANGELOG.md and hack/codegen/. Change those.\n"
+    body = yaml.dump(fields, Dumper=WithBlocks, sort_keys=False, allow_unicode=True, width=100)
     return GeneratedFile(CHART / "Chart.yaml", header + body)

@@ -20,6 +20,8 @@ NAMES: Final[Mapping[str, str]] = {
 """Names of ServiceAccounts and namespaces in a policy, and Helm's expression for each."""
 NAME: Final = re.compile(rf"(?<![nN]ame: )(?:{'|'.join(NAMES)})")
 """One of these names, except where it is the name of a policy."""
+RESERVED: Final = re.compile(r"(  - name: reserved\n    expression: >-\n)( +)\[[^]]*\]")
+"""The list of names that no Group may have, which is a value of the chart."""
 HELM: Final = "{{"
 MUTATING: Final = "kind: MutatingAdmissionPolicy\n"
 LABELS: Final = "    app.kubernetes.io/part-of: wegent\n"
@@ -36,4 +38,5 @@ def template(policies: str) -> str:
     text = NAME.sub(lambda found: NAMES[found[0]], text).replace(LABELS, TEMPLATED_LABELS)
     value = ".Values.policies.enabled"
     condition = f'and {value} (include "wegent.mutating" .)' if MUTATING in policies else value
+    text = RESERVED.sub(r"""\1\2['{{ join "', '" .Values.reservedNamespaces }}']""", text)
     return f"{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n"

@@ -40,6 +40,7 @@ PROGRAMS: Final[Mapping[str, type[BaseSettings]]] = {
 SET_BY_THE_CHART: Final = frozenset(
     {"host", "port", "listen_host", "listen_port", "kubeconfig"}
     | {"accounts_namespace", "shared_namespaces", "shared_role", "account_quota"}
+    | {"reserved_namespaces"}
     | {"registration_open", "first_admin"}
     | {"leader_election", "lease_namespace", "runner_service_account", "drain_delay_s"}
     | {"served_shells", "served_modes", "stdio_permitted"}

@@ -7,7 +7,7 @@ from codegen.files import GeneratedFile, yaml_file
 from codegen.structural import structural_schema
 from wegent_crds.models import model_of
 from wegent_crds.registry import CATEGORY, GROUP, KINDS, VERSION, Kind
-from wegent_crds.schema.custom_resource import VERDICT_COLUMNS, CustomResource
+from wegent_crds.schema.custom_resource import CustomResource
 
 STRING: Final = {"type": "string"}
 NAME_ONLY: Final = {"type": "object", "properties": {"name": STRING}}
@@ -40,7 +40,7 @@ def definition(kind: Kind) -> dict[str, Any]:
                 "plural": kind.plural,
                 "singular": kind.singular,
                 "shortNames": list(kind.short_names),
-                "categories": [CATEGORY] if kind.in_category else [],
+                "categories": [CATEGORY] if kind.user_facing else [],
             },
             "scope": "Namespaced",
             "versions": [
@@ -50,7 +50,7 @@ def definition(kind: Kind) -> dict[str, Any]:
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": [
-                        column.keyword() for column in (*model.columns, *VERDICT_COLUMNS)
+                        column.keyword() for column in model.printer_columns()
                     ],
                     "selectableFields": selectable,
                     "schema": {"openAPIV3Schema": root_schema(model)},

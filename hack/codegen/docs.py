@@ -17,8 +17,7 @@ from codegen.files import Generated, GeneratedRegion
 from codegen.markdown import cell, code, table
 from devcluster.checkout import CHECKOUT
 from wegent_crds.models import model_of
-from wegent_crds.registry import BY_PLURAL, GHOST, KINDS, Kind, referrers_of
-from wegent_crds.schema.custom_resource import VERDICT_COLUMNS
+from wegent_crds.registry import BY_PLURAL, CATEGORY, GHOST, KINDS, Kind, referrers_of
 from wegent_kube.usage import default_of
 from wegent_runner.settings import Settings as RunnerSettings
 
@@ -71,9 +70,10 @@ def settings(model: type[BaseSettings]) -> str:
 def names(kind: Kind) -> str:
     """Return the kind's names and references."""
     short = ", ".join(map(code, kind.short_names)) or "none"
+    category = f"; with others: {code(CATEGORY)}" if kind.user_facing else ""
     lines = [
         f"- API version and kind: `agent.wecode.io/v1`, `{kind.kind}`; namespaced",
-        f"- For kubectl: `{kind.plural}`, `{kind.singular}`; short: {short}; all kinds: `wegent`",
+        f"- For kubectl: `{kind.plural}`, `{kind.singular}`; short: {short}{category}",
     ]
     if kind.user_facing:
         lines.append(f"- Over REST: `/api/v1/kinds/{kind.plural}`")
@@ -117,7 +117,7 @@ def columns(kind: Kind) -> str:
             code(column.json_path),
             "with `-o wide`" if column.priority else "always",
         )
-        for column in (*model_of(kind).columns, *VERDICT_COLUMNS)
+        for column in model_of(kind).printer_columns()
     ]
     return table(("Column", "Shows", "When"), rows)
 
@@ -125,7 +125,7 @@ def columns(kind: Kind) -> str:
 def kinds(folder: str) -> str:
     """Return the table of all kinds, whose pages are in ``folder``."""
     rows = [
-        (_link(kind, folder), ", ".join(map(code, kind.short_names)), cell(_summary(kind)))
+        (_link(kind, folder), ", ".join(map(code, kind.short_names)), cell(summary(kind)))
         for kind in KINDS
     ]
     return table(("Kind", "Short", "Description"), rows)
@@ -147,7 +147,8 @@ def targets(makefile: str) -> str:
     return table(("Command", "Description"), rows)
 
 
-def _summary(kind: Kind) -> str:
+def summary(kind: Kind) -> str:
+    """Return the first paragraph of a kind's description."""
     text = (model_of(kind).__doc__ or "").split("\n\n")[0]
     return " ".join(text.split())
 

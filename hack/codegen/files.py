@@ -66,6 +66,18 @@ class WithoutAliases(yaml.SafeDumper):
         return True
 
 
+class WithBlocks(WithoutAliases):
+    """Writes text of several lines as a block, so that a script or YAML in it can be read."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+WithBlocks.add_representer(str, _text)
+
+
 def yaml_file(path: str, source: str, *documents: Any) -> GeneratedFile:
     """Return ``documents`` as a YAML file whose header names ``source``."""
     header = f"{MARK}\n# from {source}. Change that, not this file.\n"

@@ -78,7 +78,10 @@ class Programs:
             BinariesUnavailable: there is no way to one of them.
             ChecksumMismatch: a download is not what its publisher says.
         """
-        wanted = [PROGRAMS[name] for name in names]
+        return self.ensure_programs([PROGRAMS[name] for name in names])
+
+    def ensure_programs(self, wanted: Sequence[Program]) -> Mapping[str, Path]:
+        """Return where programs of any table are, by name; raises as ``ensure``."""
         found: dict[str, Path] = {}
         for release in dict.fromkeys(program.release for program in wanted):
             group = [program for program in wanted if program.release == release]

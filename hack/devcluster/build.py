@@ -16,7 +16,6 @@ from devcluster.errors import BuildError
 from devcluster.progress import Progress
 from devcluster.releases import Program
 
-MODULES: Final = Path(__file__).parent / "modules"
 POLL_S: Final = 0.2
 INTERRUPT_S: Final = 5.0
 """Time for ``go`` to remove its work directory after an interrupt."""
@@ -24,18 +23,16 @@ TAIL_LINES: Final = 15
 
 
 class GoBuilder:
-    """Builds a program of ``modules/<release>`` for one platform.
+    """Builds a program of its release's Go module for one platform.
 
     Args:
         platform: such as ``linux-amd64``.
-        modules: where the Go modules are.
     """
 
     title: Final = "build"
 
-    def __init__(self, platform: str, modules: Path = MODULES) -> None:
+    def __init__(self, platform: str) -> None:
         self._os, _, self._arch = platform.partition("-")
-        self._modules = modules
 
     def get(self, program: Program, target: Path) -> None:
         """Build the program as ``target``.
@@ -44,7 +41,7 @@ class GoBuilder:
             BuildError: Go is missing or too old, or the build failed.
         """
         release = program.release
-        module = self._modules / release.name
+        module = release.module
         needed = re.search(r"^go (\S+)", (module / "go.mod").read_text("utf-8"), re.MULTILINE)
         go = f"Go {needed[1] if needed else ''} or newer (older ones fetch it from 1.21 on)"
         what = f"{program.name} {release.version}"

@@ -40,7 +40,10 @@ ODD_IN_A_MESSAGE: Final = re.compile(
 FILES: Final = (
     *("*.py", "*.md", "*.sh", "Makefile", "Dockerfile", ".ci/run", "hack/fetch-openapi-generator"),
     *("charts/*.txt", "charts/*.tpl"),
-    *(f"{folder}/*.yaml" for folder in ("charts", "config", "examples", "hack", "kustomize")),
+    *(
+        f"{folder}/*.yaml"
+        for folder in ("charts", "config", "examples", "gitops", "hack", "kustomize")
+    ),
 )
 """``crds/*.yaml`` are generated from docstrings, which are measured."""
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"')*]*\s+(?=[^\sa-z])")
