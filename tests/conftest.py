@@ -5,6 +5,7 @@ import os
 import hypothesis
 
 from tests.support.cluster import binaries, control_plane, kubectl
+from tests.support.gitops import actionlint, flux_crds, health_programs
 from tests.support.helm import helm, helm_program, offline_helm
 from tests.support.programs import pytest_collection_finish
 from tests.support.slowest import pytest_terminal_summary
@@ -18,10 +19,13 @@ hypothesis.settings.register_profile("wegent", deadline=None)
 hypothesis.settings.load_profile("wegent")
 
 __all__ = [
+    "actionlint",
     "api",
     "audit",
     "binaries",
     "control_plane",
+    "flux_crds",
+    "health_programs",
     "helm",
     "helm_program",
     "kubectl",

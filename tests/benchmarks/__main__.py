@@ -2,61 +2,56 @@
 
 import argparse
 import asyncio
+import signal
 import tempfile
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-
-import aiohttp
+from types import FrameType
 
 from devcluster.binaries import find_binaries
-from devcluster.checkout import CHECKOUT
-from devcluster.controlplane import ControlPlane
-from devcluster.install import Installer
-from tests.benchmarks import long_prompts, operator_size, proxy_cost, runner
+from devcluster.errors import BinariesUnavailable
+from tests.benchmarks import long_prompts, operator_size, runner
+from tests.benchmarks.operator_speed import run as speed
+from tests.benchmarks.proxy_speed import run as proxy_speed
 from tests.support.api import Api
+from tests.support.cluster import installed_plane
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.proxy import ProxyProcess
 from wegent_kube import KubeClient, load_connection
 
-GHOST = "/apis/agent.wecode.io/v1/namespaces/bench/ghosts/g11"
-THROUGH = "/api/v1/kinds/ghosts/g11?namespace=bench"
+INTERRUPTED = 130
+"""Exit code after a signal, as shells have it for Ctrl-C."""
 
 
 async def run(steps: Sequence[int], prompts: int, directory: Path) -> None:
-    with ControlPlane(find_binaries(), directory, fsync=False) as plane:
-        Installer(plane.binaries.kubectl, plane.kubeconfig).install(
-            [CHECKOUT / "crds", CHECKOUT / "config"]
-        )
+    with installed_plane(find_binaries(), directory) as plane:
         admin = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
         identities = {
             name: kubectl_as(plane, admin, "wegent-system", name, directory).kubeconfig
             for name in ("wegent-operator", "wegent-api")
         }
-        operator = OperatorProcess(identities["wegent-operator"], directory / "operator.log")
-        operator.start()
+        log = directory / "operator.log"
         async with KubeClient(load_connection(plane.kubeconfig)) as client:
-            print("| objects | operator, MiB | CPU ms for a new object | CPU s of a restart |")
-            print("| ---: | ---: | ---: | ---: |")
-            async for size in operator_size.measure(Api(client), operator, steps):
-                print(
-                    f"| {size.objects:,} | {size.resident_mib:.0f} "
-                    f"| {size.cpu_ms_per_object:.1f} | {size.restart_cpu_s:.1f} |",
-                    flush=True,
+            api = Api(client)
+            with OperatorProcess(identities["wegent-operator"], log) as operator:
+                await _sizes(api, operator, steps)
+                operator.stop()
+                await _long_prompts(
+                    admin, api, operator, identities["wegent-api"], directory, prompts
                 )
-            operator.stop()
-            await _long_prompts(
-                admin, Api(client), operator, identities["wegent-api"], directory, prompts
-            )
-        if not steps:
-            return
-        cost = await _proxy(plane, admin, identities["wegent-api"], directory)
+
+
+async def _sizes(api: Api, operator: OperatorProcess, steps: Sequence[int]) -> None:
+    print("| objects | operator, MiB | CPU ms for a new object | CPU s of a restart |")
+    print("| ---: | ---: | ---: | ---: |")
+    async for size in operator_size.measure(api, operator, steps):
         print(
-            f"\nproxy: {cost.resident_mib:.0f} MiB; a GET takes {cost.latency_ratio:.2f} times the"
-            f" direct one's {cost.direct_ms:.1f} ms; 16 clients get {cost.throughput_ratio:.2f}"
-            f" times as many answers; {cost.cpu_ms_per_request:.2f} ms of CPU each"
+            f"| {size.objects:,} | {size.resident_mib:.0f} "
+            f"| {size.cpu_ms_per_object:.1f} | {size.restart_cpu_s:.1f} |",
+            flush=True,
         )
 
 
@@ -90,29 +85,18 @@ def _reader(admin: Kubectl, namespace: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token_for(admin, namespace, 'reader')}"}
 
 
-async def _proxy(
-    plane: ControlPlane, admin: Kubectl, kubeconfig: Path, directory: Path
-) -> proxy_cost.ProxyCost:
-    headers = _reader(admin, "bench")
-    with ProxyProcess(kubeconfig, directory / "proxy.log") as proxy:
-        async with aiohttp.ClientSession(headers=headers) as session:
-            connection = load_connection(plane.kubeconfig)
-            tls = connection.ssl_context(client_certificate=False)
-            return await proxy_cost.measure(
-                proxy_cost.Way(session, plane.server + GHOST, tls),
-                proxy_cost.Way(session, proxy.url + THROUGH, None),
-                proxy.pid,
-            )
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure at the requested sizes."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description=__doc__, allow_abbrev=False
     )
     parser.add_argument(
-        "--only", choices=("operator", "runner"), help="operator and proxy, or the runner"
+        "--only",
+        choices=("operator", "proxy", "size", "runner"),
+        help="the operator or the proxy beside its peers; both by the number of objects; or the"
+        " runner",
     )
+    speed.add_arguments(parser)
     parser.add_argument("--objects", default="1000,5000,10000", help="(%(default)s)")
     parser.add_argument(
         "--prompts", type=int, default=500, help="Ghosts with the longest prompts (%(default)s)"
@@ -123,18 +107,56 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for size in fields(runner.Sizes):
         parser.add_argument(f"--{size.name}", type=int, default=size.default, help="(%(default)s)")
     options = parser.parse_args(arguments)
-    steps = [int(number) for number in options.objects.split(",") if number]
-    parts = options.parts.split(",")
-    if unknown := set(parts) - runner.PARTS.keys():
+    if unknown := set(_parts(options)) - runner.PARTS.keys():
         parser.error(f"--parts: no such part: {', '.join(sorted(unknown))}")
+    end_in_order()
+    try:
+        _measure(options)
+    except BinariesUnavailable as error:
+        parser.exit(1, f"{error}\n")
+    except KeyboardInterrupt:
+        parser.exit(INTERRUPTED, "interrupted; all programs have ended\n")
+
+
+def end_in_order() -> None:
+    """Let SIGTERM and SIGHUP end the measurements as Ctrl-C does: with all programs.
+
+    asyncio has its own handler of SIGINT, which cancels the main task.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for a job
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, interrupt)
+
+
+def _measure(options: argparse.Namespace) -> None:
+    steps = [int(number) for number in options.objects.split(",") if number]
     sizes = runner.Sizes(
         **{size.name: getattr(options, size.name) for size in fields(runner.Sizes)}
     )
+    if options.only in (None, "operator"):
+        try:
+            print(speed.run(speed.sizes_of(options), options.peers, options.output).markdown())
+        except BinariesUnavailable as error:
+            if options.only:
+                raise
+            print(f"The operator's peers are left out: {error}\n")
     with tempfile.TemporaryDirectory() as directory:
-        if options.only != "runner":
+        if options.only in (None, "proxy"):
+            asyncio.run(proxy_speed.run(Path(directory) / "proxy", rounds=options.rounds))
+        if options.only in (None, "size"):
             asyncio.run(run(steps, options.prompts, Path(directory)))
-        if options.only != "operator":
-            asyncio.run(runner.run(sizes, parts, Path(directory)))
+        if options.only in (None, "runner"):
+            asyncio.run(runner.run(sizes, _parts(options), Path(directory)))
+
+
+def _parts(options: argparse.Namespace) -> list[str]:
+    parts: str = options.parts
+    return parts.split(",")
 
 
 if __name__ == "__main__":

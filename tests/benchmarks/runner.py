@@ -90,7 +90,7 @@ async def _cost(stack: RunnerStack, sizes: Sizes) -> None:
             loads.setdefault(it.way, []).append(it)
     cpu = {way: statistics.fmean(it.cpu_us_per_delta for it in its) for way, its in loads.items()}
     ours = loads["events"]
-    runner_us = statistics.fmean(it.runner_share / it.deltas for it in ours) * COST_S * 1e6
+    runner_us = statistics.fmean(it.runner_share / it.read for it in ours) * COST_S * 1e6
     what = f"with {sizes.streams} streams of {runner_cost.TOKENS_PER_S} tokens/s"
     row(f"CPU for a delta, runner and proxy, {what}, µs", f"{cpu['events']:.0f}")
     row("- the runner's part", f"{runner_us:.0f}")
@@ -128,7 +128,7 @@ def _told(it: runner_cost.Load) -> str:
     cores = ", ".join(f"{share:.2f}" for share in shares)
     return (
         f"p50 {it.p50_ms:.0f} ms, p99 {it.p99_ms:.0f} ms; cores of runner, proxy, provider,"
-        f" reader: {cores}; {it.deltas} deltas"
+        f" reader: {cores}; {it.sent} deltas sent, {it.read} read"
     )
 
 

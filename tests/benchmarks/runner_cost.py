@@ -1,6 +1,7 @@
 """The CPU for each delta, and the number of streams that one core serves."""
 
 import asyncio
+import operator
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -37,8 +38,10 @@ class Load:
     p50_ms: float
     """Delay of a delta that is sent in the window, from its sending to its arrival."""
     p99_ms: float
-    deltas: int
+    sent: int
     """Deltas that the provider sent in the window."""
+    read: int
+    """Deltas that arrived in the window: fewer than sent, if a program on the way falls behind."""
 
 
 async def costs(
@@ -93,19 +96,22 @@ async def load(
         for sent_at, delay_s in zip(report.sent_at, report.delays_s, strict=True)
         if since <= sent_at < until
     ]
+    arrivals = map(operator.add, report.sent_at, report.delays_s)
+    read = sum(since <= arrived < until for arrived in arrivals)
     measured = used[0] + used[1] if way == "events" else used[3]
     share = [cpu_s / (until - since) for cpu_s in used]
     return Load(
         way=way,
         streams=streams,
-        cpu_us_per_delta=measured / sent * 1e6,
+        cpu_us_per_delta=measured / read * 1e6,
         runner_share=share[0],
         proxy_share=share[1],
         provider_share=share[2],
         reader_share=share[3],
         p50_ms=percentile(delays, 0.5) * 1e3,
         p99_ms=percentile(delays, 0.99) * 1e3,
-        deltas=sent,
+        sent=sent,
+        read=read,
     )
 
 

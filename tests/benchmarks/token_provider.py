@@ -17,6 +17,7 @@ from typing import Any, Literal, Self, cast
 import uvloop
 
 from devcluster.ports import free_ports
+from tests.support.starting import await_start
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
@@ -100,20 +101,26 @@ class TokenProvider:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen([sys.executable, "-m", __name__, str(self.port)])
-        deadline = time.monotonic() + STARTS_WITHIN_S
-        while True:
-            try:
-                self.stats()
-            except OSError:
-                assert time.monotonic() < deadline, "the provider doesn't start"
-                time.sleep(0.05)
-            else:
-                return self
+        await_start(
+            self._process,
+            self._answers,
+            within_s=STARTS_WITHIN_S,
+            said=lambda: "the provider's output is above",
+            end=self.__exit__,
+        )
+        return self
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
         self._process.terminate()
         self._process.wait(STARTS_WITHIN_S)
+
+    def _answers(self) -> bool:
+        try:
+            self.stats()
+        except OSError:
+            return False
+        return True
 
     def stats(self) -> Stats:
         """Return the calls so far."""

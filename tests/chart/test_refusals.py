@@ -34,6 +34,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (nested("api.service.type", "ExternalName"), "/api/service/type", "'ClusterIP'"),
     (nested("accounts.namespace", "Not_A_Name"), "/accounts/namespace", "does not match pattern"),
     (nested("sharedNamespaces", "default"), "/sharedNamespaces", "want array"),
+    (nested("reservedNamespaces", ["a.b"]), "/reservedNamespaces/0", "does not match pattern"),
     (nested("firstAdmin.username", "a" * 51), "/firstAdmin/username", "maxLength"),
     # An empty list of ports would open all of them.
     (nested("networkPolicy.apiServerPorts", []), "/networkPolicy/apiServerPorts", "minItems"),

@@ -21,7 +21,11 @@ PROGRAMS: dict[str, type[BaseSettings]] = {
 }
 
 
-SHAPED = {"forwarded_allow_ips": "10.0.0.0/8", "log_level": "WARNING"}
+SHAPED = {
+    "default_namespace": "platform",
+    "forwarded_allow_ips": "10.0.0.0/8",
+    "log_level": "WARNING",
+}
 """Values for settings that accept only text of a certain format."""
 
 
@@ -62,6 +66,7 @@ def test_what_the_chart_sets_by_itself(offline_helm: Helm, monkeypatch: pytest.M
         {"accounts": {"namespace": "people"}, "sharedNamespaces": ["a", "b"], "api": {"port": 81}}
         | {"sharedRole": "none", "servedShells": ["Chat", "Codex"]}
         | {"servedModes": ["solo", "route"], "stdioPermitted": True}
+        | {"reservedNamespaces": ["vault", "*-infra"]}
         | {"runner": {"egressAllow": ["10.1.0.0/16", "10.2.0.0/16"]}},
         namespace="agents",
     )
@@ -73,6 +78,7 @@ def test_what_the_chart_sets_by_itself(offline_helm: Helm, monkeypatch: pytest.M
     assert operator.accounts_namespace == api.accounts_namespace == "people"
     assert operator.shared_namespaces == {"a", "b"}
     assert operator.shared_role == "none"
+    assert operator.reserved_namespaces == {"vault", "*-infra"}
     assert operator.served_shells == {"Chat", "Codex"}
     assert operator.served_modes == {"solo", "route"}
     assert operator.stdio_permitted is True

@@ -34,7 +34,7 @@ A_FEW: Final = 3
 def _metadata(plural: str) -> Schema:
     """Return a schema for metadata, as the API server publishes none of its own."""
     name = {"type": "string", "maxLength": 63, "pattern": rf"^{DNS_SUBDOMAIN}$"}
-    if plural == "accounts":
+    if plural in ("accounts", "groups"):
         name |= {"maxLength": 50, "pattern": "^[a-z0-9]+(-[a-z0-9]+)?$"}
     keys = [{"rule": f"key.matches(r'{LABEL_KEY}')"}]
     labels = {"type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]+([-_.][A-Za-z0-9]+)?)?$"}
@@ -85,9 +85,11 @@ def right(schema: Schema, name: str = "") -> SearchStrategy[Any]:
 
 
 def _strings(schema: Schema) -> SearchStrategy[str]:
-    longest = schema["maxLength"]
+    longest, least = schema["maxLength"], schema.get("minLength", 0)
     if "pattern" in schema:
         pattern = schema["pattern"].removeprefix("^").removesuffix("$")
+        if least > 1 and pattern.endswith("*"):  # such as a hash, whose length is fixed
+            pattern = f"{pattern[:-1]}{{{least},{longest}}}"
         matching = st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True)
         return matching.filter(lambda text: len(text) <= longest)
     shortest = schema.get("minLength", 0)

@@ -297,6 +297,9 @@ SPEC_CHANGES: Final = (
     SpecChange(SPEC | {"timeoutSeconds": 9, "ttlSecondsAfterFinished": 0}, SPEC, None),
 )
 
+TOO_LATE = "cancel can't be set after the Task has ended"
+"""The refusal to cancel a Task in a final phase."""
+
 ASKED: Final = [question("call_1"), question("call_2")]
 
 

@@ -107,17 +107,24 @@ def distinct(item: Any, count: int) -> list[Any]:
         return [f"t{index}" for index in range(count)]
     copies = [copy.deepcopy(item) for _ in range(count)]
     for index, one in enumerate(copies):
-        for key in ("name", "id"):
+        for key in ("name", "id", "username"):
             if key in one:
                 one[key] = f"{key[0]}{index}"
     return copies
 
 
+def keys_like(key: str, count: int) -> list[str]:
+    """Return ``count`` keys of a map, below the same folder as this one."""
+    folder = f"{key.rpartition('/')[0]}/" if "/" in key else ""
+    return [f"{folder}k{index}" for index in range(count)]
+
+
 def _map_edges(node: Node) -> Iterator[Edge]:
     most = node.schema["maxProperties"]
     item = next(iter(node.value.values()))
-    yield f"{most} entries", {f"k{index}": item for index in range(most)}, None
-    yield "one more", {f"k{index}": item for index in range(most + 1)}, "Too many"
+    keys = keys_like(next(iter(node.value)), most + 1)
+    yield f"{most} entries", dict.fromkeys(keys[:most], item), None
+    yield "one more", dict.fromkeys(keys, item), "Too many"
     yield "a null entry", {**node.value, "k": None}, None
 
 

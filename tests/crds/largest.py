@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from tests.crds.edges import distinct
+from tests.crds.edges import distinct, keys_like
 from tests.crds.samples import FULL, body
 from tests.crds.schemas import Schema, root_schema
 
@@ -50,7 +50,8 @@ def _largest(schema: Schema, sample: Any) -> Any:
         return distinct(item, schema["maxItems"])
     if "additionalProperties" in schema:
         item = _largest(schema["additionalProperties"], next(iter(sample.values())))
-        return {f"k{index}": copy.deepcopy(item) for index in range(schema["maxProperties"])}
+        keys = keys_like(next(iter(sample)), schema["maxProperties"])
+        return {key: copy.deepcopy(item) for key in keys}
     if isinstance(sample, dict) and "properties" in schema:
         return {name: _largest(schema["properties"][name], item) for name, item in sample.items()}
     return sample

@@ -86,6 +86,15 @@ SYSTEM = (
     "rights in a system namespace are not allowed: wegent-accounts, wegent-system and"
     " names that begin with kube-"
 )
+GROUP_NAME = (
+    "a Group's name must be a DNS-1123 label (lower case letters, digits and dashes)"
+    " of at most 63 characters"
+)
+RESERVED_NAMESPACE = (
+    "a Group must not have a reserved name: default, wegent, and names that begin with kube-"
+    " or wegent-"
+)
+RESOURCE_NAMES = "names must be count/<resource>, such as count/bots.agent.wecode.io"
 TIME = "must be a valid time"
 URL = "https://mcp.example.com"
 REF = {"name": "one"}
@@ -361,6 +370,18 @@ CEL_RULES = [
     RuleCase("accounts", SYSTEM, _granted("wegent-accounts"), _granted("wegent-account")),
     RuleCase("accounts", SYSTEM, _granted("wegent-system"), _granted("wegent-systems")),
     RuleCase("accounts", SYSTEM, _granted("blue", "kube-public"), _granted("blue", "kubernetes")),
+    RuleCase("groups", GROUP_NAME, {}, {}, "a" * 64, "a" * 63),
+    RuleCase("groups", GROUP_NAME, {}, {}, "blue.team", "blue-team"),
+    RuleCase("groups", RESERVED_NAMESPACE, {}, {}, "default", "defaults"),
+    RuleCase("groups", RESERVED_NAMESPACE, {}, {}, "wegent", "wegents"),
+    RuleCase("groups", RESERVED_NAMESPACE, {}, {}, "wegent-ada", "my-wegent-ada"),
+    RuleCase("groups", RESERVED_NAMESPACE, {}, {}, "kube-public", "kubernetes"),
+    RuleCase(
+        "groups",
+        RESOURCE_NAMES,
+        {"quota": {"requests.cpu": 1}},
+        {"quota": {"count/bots.agent.wecode.io": 1, "count/secrets": 0}},
+    ),
 ]
 
 OTHER_RULES = [
@@ -394,6 +415,18 @@ OTHER_RULES = [
         'Duplicate value: {"name":"blue"}',
         {"namespaces": [{"name": "blue", "role": "viewer"}, {"name": "blue", "role": "admin"}]},
         {"namespaces": [{"name": "blue", "role": "viewer"}, {"name": "red", "role": "viewer"}]},
+    ),
+    RuleCase(
+        "groups",
+        'Duplicate value: {"username":"ada"}',
+        {"members": [{"username": "ada", "role": it} for it in ("viewer", "admin")]},
+        {"members": [{"username": it, "role": "viewer"} for it in ("ada", "bob")]},
+    ),
+    RuleCase(
+        "groups",
+        "should be greater than or equal to 1",
+        {"limits": {"tokensPerDay": 0}},
+        {"limits": {"tokensPerDay": 1}},
     ),
     RuleCase(
         "tasks",

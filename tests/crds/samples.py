@@ -14,6 +14,7 @@ MINIMAL: Mapping[str, dict[str, Any]] = {
     "skills": {"description": "Reviews"},
     "tasks": {"botRef": {"name": "bot"}, "prompt": "Do it."},
     "accounts": {"email": "ada@example.com"},
+    "groups": {},
     "tombstones": {
         "kind": "Skill",
         "name": "review",
@@ -43,6 +44,7 @@ _REMOTE = {
     "headersFrom": {"Authorization": {"secretKeyRef": {"name": "issues", "key": "token"}}},
     "allowedTools": ["find", "close"],
     "requireApproval": ["close"],
+    "approvers": "TaskNamespace",
     "required": True,
     "timeoutSeconds": 20,
 }
@@ -173,6 +175,14 @@ FULL: Mapping[str, tuple[dict[str, Any], ...]] = {
             "namespaces": [{"name": "blue", "role": "viewer"}],
             "suspended": False,
             "passwordSecretRef": {"name": "ada-1"},
+        },
+    ),
+    "groups": (
+        {
+            "displayName": "Blue team",
+            "members": [{"username": "ada", "role": "admin", "accountUid": "0d1f-1"}],
+            "quota": {"count/bots.agent.wecode.io": 10},
+            "limits": {"requestsPerMinute": 60, "tokensPerDay": 1000},
         },
     ),
     "tombstones": (

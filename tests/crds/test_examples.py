@@ -1,6 +1,7 @@
 """``examples/``: one object of each kind; each is valid, and together they are complete."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,23 @@ from devcluster.checkout import CHECKOUT
 from devstack import ask
 from tests.crds.validation import by_model
 from tests.support.kubectl import Kubectl
-from tests.unit.pages import PAGES, Page
+from tests.unit.pages import PAGES, PATHS, Page
 from wegent_crds import dump, load
 from wegent_crds.references import ObjectKey, references_of
 from wegent_crds.registry import GROUP, KINDS, TOMBSTONE
 
+APPLY = re.compile(r"kubectl apply ((?:-f examples/\S* ?)+)")
 FOLDER = CHECKOUT / "examples"
 FILES = sorted(FOLDER.glob("*.yaml"))
 MADE_BY_USERS = [kind for kind in KINDS if kind != TOMBSTONE]
 ACCOUNTS = "wegent-accounts"
+
+
+@pytest.fixture(scope="module")
+def namespaces(schema_kubectl: Kubectl) -> None:
+    """The namespaces of the examples."""
+    for namespace in (ACCOUNTS, "wegent-system"):
+        schema_kubectl.run("create", "namespace", namespace).ok()
 
 
 def _load(file: Path) -> dict[str, Any]:
@@ -133,13 +142,46 @@ def test_an_object_of_the_sdk_is_applied_as_its_page_shows(schema_kubectl: Kubec
     schema_kubectl.run("delete", "-f", "-", stdin=manifest).ok()
 
 
+@pytest.mark.usefixtures("namespaces")
 def test_they_apply_in_any_order(schema_kubectl: Kubectl) -> None:
-    schema_kubectl.run("create", "namespace", ACCOUNTS).ok()
     # Three orders are enough: for any two files, each comes first in one of them.
     for order in (FILES, FILES[::-1], sorted(FILES, key=lambda file: file.stem[::-1])):
         files = [argument for file in order for argument in ("-f", file)]
         schema_kubectl.run("apply", *files).ok()
-        shown = schema_kubectl.run("get", "wegent", "-A", "-o", "name").ok().stdout
+        shown = schema_kubectl.run("get", *files, "-o", "name").ok().stdout
         for file in order:
             assert f"{file.stem}.agent.wecode.io/" in shown
         schema_kubectl.run("delete", "--wait", *files).ok()
+
+
+def applied() -> Iterator[tuple[str, str, list[str]]]:
+    """Yield the pages' commands that apply examples and show an output.
+
+    Page, arguments, and the printed lines.
+    """
+    for path, page in zip(PATHS, PAGES, strict=True):
+        for block in page.blocks("console"):
+            for command in re.split(r"^\$ ", block, flags=re.MULTILINE):
+                line, *printed = command.splitlines() or [""]
+                if printed and (found := APPLY.fullmatch(line)) is not None:
+                    yield path, found[1], printed
+
+
+APPLIED = list(applied())
+
+
+@pytest.mark.usefixtures("namespaces")
+@pytest.mark.parametrize(("page", "arguments", "printed"), APPLIED, ids=str)
+def test_pages_show_the_output_of_apply(
+    schema_kubectl: Kubectl, page: str, arguments: str, printed: list[str]
+) -> None:
+    files = [CHECKOUT / it if it.startswith("examples/") else it for it in arguments.split()]
+    done = schema_kubectl.run("apply", "--dry-run=server", *map(str, files)).ok()
+    names = [it.partition(" ")[0] for it in done.stdout.splitlines()]
+    assert [it.partition(" ")[0] for it in printed] == names, page
+    assert {it.partition(" ")[2] for it in printed} <= {"created", "configured"}
+
+
+def test_most_pages_of_kinds_are_among_them() -> None:
+    pages = {page for page, *_ in APPLIED}
+    assert {"README.md", "docs/tutorial.md", "docs/kinds/bot.md", "docs/accounts.md"} <= pages

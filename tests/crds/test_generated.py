@@ -79,14 +79,16 @@ def test_names_and_columns(kind: Kind) -> None:
     crd = definition(kind.plural)
     assert crd["metadata"]["name"] == f"{kind.plural}.agent.wecode.io"
     names = crd["spec"]["names"]
-    assert names["categories"] == ([] if kind is TOMBSTONE else ["wegent"])
+    assert names["categories"] == (["wegent"] if kind.user_facing else [])
     assert names["listKind"] == f"{kind.kind}List"
     assert names["singular"] == kind.kind.lower()
     (version,) = crd["spec"]["versions"]
     assert version["subresources"] == {"status": {}}
-    columns = [column["name"] for column in version["additionalPrinterColumns"]]
+    columns = {it["name"]: it.get("priority", 0) for it in version["additionalPrinterColumns"]}
     assert len(columns) > 4
-    assert columns[-4:] == ["Ready", "Reason", "Age", "Message"]
+    assert list(columns)[-4:] == ["Ready", "Reason", "Age", "Message"]
+    assert columns["Reason"] == (1 if kind is TOMBSTONE else 0), "a word, where it has room"
+    assert columns["Message"] == 1, "a sentence, if asked"
 
 
 def test_only_referable_kinds_say_who_may_refer_to_them() -> None:

@@ -96,9 +96,10 @@ def test_a_status_without_conditions_has_the_default_ones(schema_kubectl: Kubect
 
 @pytest.mark.usefixtures("objects")
 def test_one_command_shows_all_kinds_and_why_they_are_not_ready(schema_kubectl: Kubectl) -> None:
-    shown = schema_kubectl.run("get", "wegent", "-A").ok().stdout
-    assert "tombstone" not in shown, "the trash is not how things stand"
-    for kind in (kind for kind in KINDS if kind.in_category):
+    shown = schema_kubectl.run("get", "wegent", "-A", "-o", "wide").ok().stdout
+    for kind in (kind for kind in KINDS if not kind.user_facing):
+        assert f"{kind.singular}.agent.wecode.io/" not in shown, "editors may not list it"
+    for kind in (kind for kind in KINDS if kind.user_facing):
         row = next(
             row
             for row in shown.splitlines()
@@ -114,13 +115,15 @@ def test_columns_show_what_a_person_looks_for(schema_kubectl: Kubectl) -> None:
     team = {"bots": [{"name": "a"}, {"name": "b", "role": "leader"}]}
     schema_kubectl.run("create", "-n", NAMES, "-f", "-", stdin=body("teams", team, "led")).ok()
     for resource, heading, row in (
-        ("bots/sample", "NAME GHOST MODEL SHELL READY", "sample ghost shell Unknown"),
-        ("models/sample", "NAME PROVIDER MODEL KEY READY", "sample openai gpt-4 Unknown"),
-        ("teams/led", "NAME MODE LEADER READY", "led solo b Unknown"),
-        ("tasks/sample", "NAME PHASE TEAM BOT", "sample Pending bot"),
+        ("bots/sample", "NAME GHOST MODEL SHELL SERVED READY", "sample ghost shell Unknown"),
+        ("models/sample", "NAME PROVIDER MODEL BASE URL KEY READY", "sample openai gpt-4 Unknown"),
+        ("teams/led", "NAME MODE LEADER DESCRIPTION SERVED READY", "led solo b Unknown"),
+        ("tasks/sample", "NAME PHASE TEAM/BOT TITLE", "sample Pending bot"),
         ("accounts/sample", "NAME ROLE EMAIL SUSPENDED", "sample user ada@example.com false"),
+        ("groups/sample", "NAME DISPLAY READY REASON", "sample Unknown Pending"),
     ):
-        shown = schema_kubectl.run("get", resource, "-n", NAMES).ok().stdout.splitlines()
+        get = ("get", resource, "-n", NAMES, "-o", "wide")
+        shown = schema_kubectl.run(*get).ok().stdout.splitlines()
         assert " ".join(shown[0].split()).startswith(heading)
         assert " ".join(shown[1].split()).startswith(row)
 

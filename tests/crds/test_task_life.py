@@ -14,6 +14,7 @@ from tests.crds.changes import (
     PHASES,
     SPEC_CHANGES,
     STATUS_CHANGES,
+    TOO_LATE,
     AnswerChange,
     Change,
     SpecChange,
@@ -126,6 +127,22 @@ async def test_each_rule_over_new_answers(change: AnswerChange, api_server: ApiS
     assert by_transition(Task, *twins).accepted == (change.said in {None, ANSWERED})
 
 
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_task_is_cancelled_before_its_end_alone(
+    phase: str, stored: Stored, api_server: ApiServer
+) -> None:
+    task = stored[phase]
+    cancelled = {**task, "spec": {**task["spec"], "cancel": True}}
+    verdict = await api_server.update("tasks", cancelled)
+    twin = by_transition(Task, task, cancelled)
+    assert verdict.accepted == twin.accepted == (phase not in FINAL)
+    if phase in FINAL:
+        assert TOO_LATE in verdict.said
+        # A Task that was cancelled in time can be changed after its end.
+        titled = {**cancelled, "spec": {**cancelled["spec"], "title": "That"}}
+        assert by_transition(Task, cancelled, titled).accepted
+
+
 def test_every_rule_over_a_status_or_a_change_is_tried() -> None:
     declared = {
         rule["message"]
@@ -135,7 +152,8 @@ def test_every_rule_over_a_status_or_a_change_is_tried() -> None:
         if path.startswith(".status") or "oldSelf" in rule["rule"]
     }
     changes = (*STATUS_CHANGES, *SPEC_CHANGES, *ANSWER_CHANGES)
-    assert {change.said for change in changes} - {None, "Duplicate value"} == declared
+    assert {change.said for change in changes} - {None, "Duplicate value"} == declared - {TOO_LATE}
+    assert TOO_LATE in declared
 
 
 def test_the_table_of_phases_is_the_one_that_was_meant() -> None:

@@ -13,7 +13,7 @@ from tests.unit.pages import PAGES
 from wegent_crds.registry import BY_KIND, GROUP
 
 FOLDER = CHECKOUT / "examples"
-APART = {"account.yaml", "rbac.yaml"}
+APART = {"account.yaml", "group.yaml", "rbac.yaml"}
 """Not of a user's namespace."""
 
 pytestmark = pytest.mark.usefixtures("operator")

@@ -166,6 +166,77 @@ def test_only_what_is_asked_is_answered(alice: Kubectl, kubectl: Kubectl, task: 
     assert answers_of(alice, task) == [by(alice, YES), by(alice, NO)]
 
 
+@pytest.fixture
+def owner(
+    user_with: Callable[..., Kubectl], kubectl: Kubectl
+) -> Iterator[Callable[[str], tuple[Kubectl, str]]]:
+    """Make an editor of the namespace default with a role in a namespace of its own."""
+    made: list[str] = []
+
+    def make(role: str) -> tuple[Kubectl, str]:
+        who = user_with("wegent-editor")
+        home = f"owners-{len(made)}"
+        made.append(home)
+        kubectl.run("create", "namespace", home).ok()
+        account = username(who).removeprefix("system:serviceaccount:")
+        subject = (f"--serviceaccount={account}", f"--clusterrole={role}")
+        kubectl.run("create", "rolebinding", "owner", f"--namespace={home}", *subject).ok()
+        return who, home
+
+    yield make
+    for home in made:
+        kubectl.run("delete", "namespace", home, "--wait=false").ok()
+
+
+def test_a_call_with_foreign_credentials_is_approved_by_an_editor_of_their_namespace(
+    owner: Callable[[str], tuple[Kubectl, str]], alice: Kubectl, kubectl: Kubectl, name: str
+) -> None:
+    """Others can deny it, or reply: no tool is called then."""
+    (editor, home), (viewer, seen) = owner("wegent-editor"), owner("wegent-viewer")
+    alice.run("create", "-f", "-", stdin=manifest(name)).ok()
+    asked = [question(f"call_{it}", approverNamespace=home) for it in range(1, 5)]
+    ask(kubectl, name, *asked, question("own"), question("seen", approverNamespace=seen))
+    for caller in (alice, viewer):
+        told = caller.run(*merge(YES), name).stderr
+        assert f"carries credentials of the namespace {home}; an editor of it who is also" in told
+    told = viewer.run(*merge({"id": "seen", "decision": "approve"}), name).stderr
+    assert f"carries credentials of the namespace {seen}" in told
+    mixed = {"id": "own", "decision": "approve"}
+    assert "carries credentials" in alice.run(*merge(mixed, YES), name).stderr
+    assert answers_of(alice, name) == []
+    alice.run(*merge(NO), name).ok()
+    alice.run(*merge({"id": "call_3", "decision": "reply", "text": "So."}), name).ok()
+    alice.run(*merge(mixed), name).ok()
+    editor.run(*merge(YES), name).ok()
+    alice.run("label", "task", name, "a=b").ok()
+    assert by(editor, YES) in answers_of(alice, name)
+
+
+def test_approvals_with_credentials_of_two_namespaces_are_given_one_by_one(
+    alice: Kubectl, kubectl: Kubectl, name: str
+) -> None:
+    alice.run("create", "-f", "-", stdin=manifest(name)).ok()
+    one, two = (question(f"call_{it}", approverNamespace=f"ns-{it}") for it in (1, 2))
+    ask(kubectl, name, one, two)
+    both = (YES, {"id": "call_2", "decision": "approve"})
+    assert "approve them one after the other" in kubectl.run(*merge(*both), name).stderr
+    for answer in both:
+        kubectl.run(*merge(answer), name).ok()
+
+
+def test_as_many_questions_as_there_can_be_are_approved_at_once(
+    alice: Kubectl, kubectl: Kubectl, name: str
+) -> None:
+    """The policy's cost stays within the API server's budget."""
+    alice.run("create", "-f", "-", stdin=manifest(name)).ok()
+    home = "n" * 63
+    ask(kubectl, name, *(question(f"call_{it}", approverNamespace=home) for it in range(64)))
+    answers = [{"id": f"call_{it}", "decision": "approve"} for it in range(64)]
+    told = alice.run(*merge(*answers), name).stderr
+    assert f"carries credentials of the namespace {home}" in told
+    kubectl.run(*merge(*answers), name).ok()
+
+
 def test_a_viewer_does_not_answer(
     user_with: Callable[..., Kubectl], alice: Kubectl, task: str
 ) -> None:
@@ -243,8 +314,8 @@ def test_the_commands_of_the_documentation(kubectl: Kubectl, alice: Kubectl) -> 
     alice.run("create", "-f", "-", stdin=manifest("tidy-up", botRef={"name": "janitor"})).ok()
     asked = question(
         "mcpr_1_2",
-        message="Bot default/janitor asks to call the tool delete_branch of the MCP server git with"
-        ' {"name": "old"}.',
+        message="Bot default/janitor asks to call the tool delete_branch of the MCP server git."
+        ' Arguments: {"name": "old"}',
     )
     ask(kubectl, "tidy-up", asked)
     for block in (shown, refused):

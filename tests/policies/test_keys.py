@@ -270,6 +270,7 @@ def apply(who: Kubectl, body: Any) -> Result:
 def test_the_operator_writes_the_role_of_the_keys(as_operator: Kubectl) -> None:
     apply(as_operator, role()).ok()
     apply(as_operator, role(resourceNames=["a", "b"])).ok()
+    apply(as_operator, role(resourceNames=[f"s{it}" for it in range(1000)])).ok()
     apply(as_operator, binding()).ok()
 
 
@@ -278,6 +279,7 @@ def test_the_operator_writes_the_role_of_the_keys(as_operator: Kubectl) -> None:
     [
         {"resourceNames": None},
         {"resourceNames": []},
+        pytest.param({"resourceNames": [f"s{it}" for it in range(1001)]}, id="1,001 names"),
         {"verbs": ["get", "list"]},
         {"verbs": ["*"]},
         {"resources": ["secrets", "configmaps"]},

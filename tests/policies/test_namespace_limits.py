@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.kubectl import Kubectl
-from wegent_runner.limits.namespace_limits import REQUESTS_PER_MINUTE, TOKENS_PER_DAY
+from wegent_crds.well_known import REQUESTS_PER_MINUTE, TOKENS_PER_DAY
 
 
 @pytest.mark.parametrize("who", ["alice", "chief"])

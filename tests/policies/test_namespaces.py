@@ -10,7 +10,12 @@ from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from wegent_crds.registry import GROUP
 
-MARKS = (f"{GROUP}/account", f"{GROUP}/account-uid")
+MARKS = (
+    f"{GROUP}/account",
+    f"{GROUP}/account-uid",
+    f"{GROUP}/group",
+    f"{GROUP}/group-uid",
+)
 REFUSED = "name the Account that a namespace belongs to"
 
 

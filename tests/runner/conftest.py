@@ -23,7 +23,9 @@ from tests.support.provider import Provider
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.relay import Link, link_to
 from tests.support.waiting import eventually
+from wegent_kube import get_or_none
 from wegent_runner.app import run
+from wegent_runner.claims.requests import TASKS
 from wegent_runner.settings import Settings
 
 __all__ = ["postgres", "postgres_database", "store", "use"]
@@ -187,3 +189,16 @@ def sdk_of(client: Client) -> AsyncOpenAI:
     return AsyncOpenAI(
         base_url=f"{client.base}/v1", api_key=client.token, max_retries=0, timeout=60
     )
+
+
+@pytest.fixture
+async def no_other_tasks(api: Api) -> None:
+    """Deletes the Tasks that earlier tests have left. A runner would claim them too.
+
+    A Task whose runner was killed is Pending again once its claim has run out. So the Tasks of
+    every phase go. A Task may have gone with its namespace.
+    """
+    async for page in api.client.pages(TASKS.path()):
+        for task in page["items"]:
+            it = task["metadata"]
+            await get_or_none(api.ask_to_delete("tasks", it["namespace"], it["name"]))

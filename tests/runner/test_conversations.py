@@ -1,15 +1,19 @@
 """Conversations over several Tasks, budgets, fallbacks, and Tasks that are given back."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.runner.conftest import MakeTask
+from tests.runner.conftest import MakeTask, Running
 from tests.support.api import Api
 from tests.support.provider import Call, Provider, Script
+from tests.support.proxy import Client
 from tests.support.runner import RunnerProcess
 from tests.support.waiting import eventually
+from wegent_runner.engine.conversation import BROKEN
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -47,6 +51,39 @@ async def test_a_conversation_goes_on_and_branches(
     await make_task("branch", prompt="Or two.", previousTaskRef={"name": "first"})
     await ended("branch")
     assert provider.calls[3].messages == [*first, ("user", "Or two.")]
+
+
+async def test_a_conversation_with_a_gap_says_so(
+    namespace: str,
+    client: Client,
+    provider: Provider,
+    runner: Running,
+    make_task: MakeTask,
+    ended: MakeTask,
+) -> None:
+    """The first Task's transcript was deleted. The second one's is there."""
+    provider.script = echo
+    first = await make_task("first", prompt="One.")
+    for name, previous in (("second", "first"), ("third", "second")):
+        await make_task(name, prompt=f"{name}.", previousTaskRef={"name": previous})
+        await ended(name)
+    url = runner.settings.store_url.get_secret_value()
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as store:
+        uid = first["metadata"]["uid"]
+        store.execute("DELETE FROM items WHERE uid = ?", (uid,))
+        store.execute("DELETE FROM runs WHERE uid = ?", (uid,))
+        store.commit()
+    await make_task("fourth", prompt="Four.", previousTaskRef={"name": "third"})
+    await ended("fourth")
+    told = [text for _, text in provider.calls[3].messages]
+    assert told == [
+        "You help.",
+        *("second.", "You said: second.", "third.", "You said: third.", "Four."),
+    ]
+    for name, notices in (("third", []), ("fourth", [BROKEN])):
+        path = f"/api/v1/kinds/tasks/{name}/transcript?namespace={namespace}"
+        read = (await client.get(path)).expect(200)
+        assert read["outcome"].get("notices", []) == notices
 
 
 @pytest.mark.usefixtures("runner")

@@ -12,7 +12,7 @@ from tests.runner.store.databases import database, database_url, store
 from wegent_crds.phases import Phase
 from wegent_kube import Unreachable
 from wegent_runner.agents.chat import ChatEngine
-from wegent_runner.agents.mcp import McpClient
+from wegent_runner.agents.mcp.client import McpClient
 from wegent_runner.claims.claim import Claim, ClaimLost
 from wegent_runner.claims.outcome import GiveBack, Outcome
 from wegent_runner.engine.failures import CallFailed, ContextExceeded
@@ -22,7 +22,8 @@ from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import Item, Message
 from wegent_runner.runs.used import used_object
 from wegent_runner.store.failures import Fenced, StoreError
-from wegent_runner.store.transcripts import Conversation, Transcript, TranscriptStore
+from wegent_runner.store.transcript import Conversation, Transcript
+from wegent_runner.store.transcripts import TranscriptStore
 from wegent_runner.telemetry.metrics import Metrics
 from wegent_runner.telemetry.observer import Observer
 

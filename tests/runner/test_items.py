@@ -43,7 +43,7 @@ def fill(log: RunLog, chance: random.Random, count: int) -> None:
             else:
                 log.discard()
         elif kind == "call":
-            open_calls.append(log.add(ToolCall(*UNPLACED, "{}", "time", "now", f"c{number}")))
+            open_calls.append(log.add(ToolCall(*UNPLACED, "{}", "time", "now")))
         elif kind == "result" and open_calls:
             call = open_calls.pop(chance.randrange(len(open_calls)))
             log.add(ToolResult(*UNPLACED, "noon", call, chance.choice(["completed", "failed"])))
@@ -124,7 +124,7 @@ async def test_stored_items_are_those_of_the_log(store: TranscriptStore, seed: i
 
 def test_all_texts_together_are_bounded() -> None:
     log = RunLog(1, max_characters=10)
-    call = log.add(ToolCall(*UNPLACED, "{}", "time", "now", "c"))
+    call = log.add(ToolCall(*UNPLACED, "{}", "time", "now"))
     with pytest.raises(LogFull):
         log.add(ToolResult(*UNPLACED, "123456789", call))
     log.add(ToolResult(*UNPLACED, "12345678", call))

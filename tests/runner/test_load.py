@@ -65,6 +65,7 @@ async def completed(api: Api, namespace: str, count: int, within_s: float) -> li
     return await eventually(probe, within_s=within_s, what=f"{count} Tasks to be completed")
 
 
+@pytest.mark.usefixtures("no_other_tasks")
 @pytest.mark.parametrize("runners", [2], indirect=True)
 async def test_two_runners_share_a_hundred_tasks_and_each_is_done_once(
     api: Api,
@@ -86,7 +87,8 @@ async def test_two_runners_share_a_hundred_tasks_and_each_is_done_once(
     assert set(prompts.values()) == {1}
     assert len(prompts) == 100
     shares = [metric(process, 'claims_total{result="claimed"}') for process in runners]
-    assert sum(shares) == 100
+    # A runner gives a Task back if the provider can't be reached: a claim more, without a call.
+    assert sum(shares) == 100 + sum(task["status"]["releases"] for task in tasks)
     assert min(shares) > 0, "both work"
 
 

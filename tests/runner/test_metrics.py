@@ -1,7 +1,6 @@
 """Metrics have few labels, are documented, and /metrics, logs and /healthz tell of the runner."""
 
 import json
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,13 +8,10 @@ import pytest
 
 from tests.runner.conftest import MakeTask
 from tests.runner.test_load import metric
-from tests.support.api import Api
 from tests.support.provider import Provider, Script
 from tests.support.runner import RunnerProcess
-from tests.support.waiting import eventually
-from wegent_kube import ApiError, KubeClient
+from wegent_kube import KubeClient
 from wegent_kube.event_recorder import EventRecorder
-from wegent_runner.claims.requests import TASKS
 from wegent_runner.telemetry.metrics import Metrics, provider_label
 from wegent_runner.telemetry.observer import Observer
 
@@ -52,22 +48,6 @@ def test_tokens_and_cost_are_counted_by_provider() -> None:
     assert read(tokens, {"direction": "input", "provider": "openai"}) == 7
     assert read(tokens, {"direction": "output", "provider": "other"}) == 1
     assert read("wegent_runner_cost_usd_total", {"provider": "openai"}) == 0.25
-
-
-@pytest.fixture
-async def no_other_tasks(api: Api) -> None:
-    """Cancels the Tasks that earlier tests have left. A runner would claim them too."""
-
-    async def probe() -> bool:
-        pending = {"fieldSelector": "status.phase=Pending"}
-        pages = api.client.pages(TASKS.path(), params=pending)
-        left = [task["metadata"] async for page in pages for task in page["items"]]
-        for it in left:
-            with suppress(ApiError):  # its namespace may go
-                await api.merge("tasks", it["namespace"], it["name"], {"spec": {"cancel": True}})
-        return not left
-
-    await eventually(probe, within_s=60, what="the end of other Tasks")
 
 
 @pytest.mark.usefixtures("operator", "no_other_tasks")

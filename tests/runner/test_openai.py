@@ -342,11 +342,10 @@ async def test_errors_are_those_of_the_sdk(sdk: AsyncOpenAI, model: str, namespa
     with pytest.raises(openai.NotFoundError) as missing:
         await sdk.responses.create(model=f"{namespace}/none", input="Hi")
     assert missing.value.code == "model_not_found"
-    with pytest.raises(openai.NotFoundError):
-        await sdk.responses.create(model="gpt-4o", input="Hi")
-    with pytest.raises(openai.NotFoundError, match="'gpt-4'") as missing:
+    with pytest.raises(openai.PermissionDeniedError, match='namespace "default"'):
+        await sdk.responses.create(model="gpt-4o", input="Hi")  # a Team of the default namespace
+    with pytest.raises(openai.PermissionDeniedError, match='"gpt-4" is forbidden'):
         await sdk.models.retrieve("gpt-4")
-    assert missing.value.code == "model_not_found"
     with pytest.raises(openai.NotFoundError):
         await sdk.responses.retrieve("resp_nothing")
     with pytest.raises(openai.PermissionDeniedError):

@@ -61,10 +61,34 @@ def test_each_field_of_a_remote_server_is_in_the_plan() -> None:
             headers_from={"Authorization": SecretKey("ns", "issues", "token")},
             allowed_tools=("find", "read"),
             require_approval=("*",),
+            approver="ns",
             required=True,
             timeout_s=5.0,
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "approver"),
+    [
+        ({}, ""),
+        ({"headersFrom": {"A": {"secretKeyRef": {"name": "s", "key": "k"}}}}, "theirs"),
+        ({"approvers": "OwnNamespace"}, "theirs"),
+        (
+            {
+                "headersFrom": {"A": {"secretKeyRef": {"name": "s", "key": "k"}}},
+                "approvers": "TaskNamespace",
+            },
+            "",
+        ),
+    ],
+    ids=str,
+)
+def test_calls_with_a_secret_are_approved_in_its_namespace(
+    fields: dict[str, Any], approver: str
+) -> None:
+    (plan,) = mcp_servers_of(ghost(), [skill("s", "theirs", one={"url": URL, **fields})])
+    assert plan.approver == approver
 
 
 def test_each_field_of_a_stdio_server_is_in_the_plan() -> None:

@@ -1,15 +1,18 @@
-"""A run streams to whoever watches, through the proxy, and can be resumed at any character."""
+"""A run streams to its readers, through the proxy, and can be resumed at any character."""
 
 import asyncio
 import random
 
+import aiohttp
 import pytest
 from openai import AsyncOpenAI
 
 from tests.runner.conftest import MakeTask
 from tests.runner.viewer import Viewer
+from tests.support.identity import token_for
+from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider, Script
-from tests.support.proxy import Client
+from tests.support.proxy import Client, ProxyProcess
 from tests.support.waiting import eventually
 from tests.support.websocket import connected
 
@@ -112,6 +115,30 @@ async def test_a_cancellation_changes_no_task_that_has_ended(
         await socket.hear("cancelling")
     assert (await sdk.responses.cancel(f"resp_{namespace}_t")).status == "completed"
     assert (await client.get(task.format(""))).expect(200) == before
+
+
+async def test_a_reader_of_a_task_can_only_cancel_it_after_its_end(
+    kubectl: Kubectl,
+    proxy: ProxyProcess,
+    provider: Provider,
+    namespace: str,
+    make_task: MakeTask,
+    ended: MakeTask,
+) -> None:
+    """There is nothing to change then, so that no right is needed."""
+    kubectl.run("create", "serviceaccount", "reader", f"--namespace={namespace}").ok()
+    subject = (f"--serviceaccount={namespace}:reader", "--clusterrole=wegent-viewer")
+    kubectl.run("create", "rolebinding", "reader", f"--namespace={namespace}", *subject).ok()
+    provider.script = lambda _: Script(pieces=["one ", "two "], pause_s=0.5)
+    await make_task()
+    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    path = f"/api/v1/kinds/tasks/t/cancel?namespace={namespace}"
+    async with aiohttp.ClientSession() as session:
+        reader = Client(session, proxy.url, token_for(kubectl, namespace, "reader"))
+        assert (await reader.post(path)).expect(403)["reason"] == "Forbidden"
+        task = await ended()
+        assert task["status"]["phase"] == "Completed"
+        assert (await reader.post(path)).expect(200)["status"]["phase"] == "Completed"
 
 
 async def test_a_cancellation_of_a_task_that_runs_is_accepted_each_time(

@@ -39,6 +39,11 @@ class AuditLog:
         self._offset = path.stat().st_size
         self._since = datetime.now(UTC)
 
+    def from_now(self) -> "AuditLog":
+        """Return the part of the log that is written from now on."""
+        self._settle()
+        return AuditLog(self._path)
+
     def requests(self, *, user: str | None = None, namespace: str | None = None) -> list[Request]:
         """Return the answered requests since then, of one user or in one namespace."""
         return [

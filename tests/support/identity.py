@@ -30,3 +30,9 @@ def kubectl_as(
         credentials=token_for(admin, namespace, name),
     )
     return Kubectl(cluster.binaries.kubectl, kubeconfig)
+
+
+def operator_kubeconfig_of(cluster: ControlPlane, directory: Path) -> Path:
+    """Return a kubeconfig with the rights of the operator's ServiceAccount and no others."""
+    admin = Kubectl(cluster.binaries.kubectl, cluster.kubeconfig)
+    return kubectl_as(cluster, admin, "wegent-system", "wegent-operator", directory).kubeconfig

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.support.npm import installed
 from tests.support.waiting import eventually
-from wegent_runner.agents.mcp import McpClient
+from wegent_runner.agents.mcp.client import McpClient
 from wegent_runner.engine.egress import EgressPolicy
 from wegent_runner.engine.keys import ApiKey, KeyNotUsable, Keys, check_host
 from wegent_runner.plan.plan import McpServerPlan, SecretKey
@@ -23,7 +23,7 @@ from wegent_runner.plan.plan import McpServerPlan, SecretKey
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 SDK_SERVER = (sys.executable, "-P", str(Path(__file__).with_name("mcp_sdk_server.py")))
 """Its command, which doesn't take this folder's modules for those of the standard library."""
-EVERYTHING = Path(__file__).parents[1] / "runner" / "mcp_servers"
+EVERYTHING = Path(__file__).parents[1] / "runner" / "agents" / "mcp" / "servers"
 NODE = shutil.which("node") or ""
 START_WITHIN_S = 20.0
 

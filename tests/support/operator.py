@@ -12,9 +12,34 @@ from typing import Self
 
 from devcluster.ports import free_ports
 from tests.support.forked import Forked
+from tests.support.starting import await_start
 
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 20.0
+WITH_CLOCK = """
+import sys
+from datetime import timedelta
+from pathlib import Path
+from wegent_operator import app
+from wegent_operator.__main__ import main
+
+real = app.clock
+app.clock = lambda: real() + timedelta(seconds=float(Path({file!r}).read_text()))
+sys.argv = ["wegent-operator"]
+main()
+"""
+
+
+def with_clock(ahead: Path) -> tuple[str, ...]:
+    """Return the command of an operator whose clock is off by the seconds in a file."""
+    return "-c", WITH_CLOCK.format(file=str(ahead))
+
+
+def set_clock(ahead: Path, seconds: int) -> None:
+    """Set the clock of an operator with that file to so many seconds ahead."""
+    whole = ahead.with_suffix(".new")  # the operator may read at any moment
+    whole.write_text(str(seconds))
+    whole.replace(ahead)
 
 
 class OperatorProcess:
@@ -70,13 +95,13 @@ class OperatorProcess:
         """Start the operator and wait until it reconciles."""
         self.launch()
         assert self._process is not None
-        deadline = time.monotonic() + READY_WITHIN_S
-        while self.get("/readyz")[0] != 200:
-            assert self._process.poll() is None, f"it died: {self.tail()}"
-            if time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"not ready in time: {self.tail()}")
-            time.sleep(0.05)
+        await_start(
+            self._process,
+            lambda: self.get("/readyz")[0] == 200,
+            within_s=READY_WITHIN_S,
+            said=self.tail,
+            end=self.kill,
+        )
 
     def unset(self, name: str) -> None:
         """Remove a setting, so that the program uses its own default."""

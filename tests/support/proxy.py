@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,6 +16,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from tests.support.forked import Forked
+from tests.support.starting import await_start
 
 LISTENS_WITHIN_S = 60.0
 STOPS_WITHIN_S = 45.0
@@ -48,13 +48,13 @@ class ProxyProcess:
     def start(self) -> None:
         """Start the proxy on a free port that it finds itself; wait until it listens."""
         self._process = Forked("wegent_api", self._env, self.log)
-        deadline = time.monotonic() + LISTENS_WITHIN_S
-        while not (listening := LISTENING.search(self.logged())):
-            assert self._process.poll() is None, f"it died: {self.logged()}"
-            if time.monotonic() > deadline:
-                self.stop()
-                raise AssertionError(f"not listening in time: {self.logged()}")
-            time.sleep(0.05)
+        listening = await_start(
+            self._process,
+            lambda: LISTENING.search(self.logged()),
+            within_s=LISTENS_WITHIN_S,
+            said=self.logged,
+            end=self.stop,
+        )
         self.url = listening[1]
 
     def running(self) -> bool:

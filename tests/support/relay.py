@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ class Link:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._cut_after: int | None = None
+        self._held: socket.socket | None = None
+        """Holds the port while the link is closed, so that no other program gets it."""
         self.port = 0
 
     @property
@@ -33,8 +36,9 @@ class Link:
         """Listen; the port is the same each time."""
         self._cut_after = None
         self._flowing.set()
-        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        held, self._held = self._held or _bound(self.port), None
+        self._listener = await asyncio.start_server(self._serve, sock=held)
+        self.port = held.getsockname()[1]
 
     async def close(self) -> None:
         """Refuse new connections, and cut the open ones."""
@@ -43,7 +47,14 @@ class Link:
         self.cut()
         if self._listener:
             await self._listener.wait_closed()
+            self._held = _bound(self.port)
         self._listener = None
+
+    async def end(self) -> None:
+        """Close the link for good."""
+        await self.close()
+        if self._held:
+            self._held.close()
 
     def cut(self) -> None:
         """Cut the open connections."""
@@ -102,7 +113,15 @@ async def link_to(server: str) -> AsyncIterator[Link]:
     try:
         yield link
     finally:
-        await link.close()
+        await link.end()
+
+
+def _bound(port: int) -> socket.socket:
+    """Return a socket with a port of loopback, which refuses connections until it listens."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
 
 
 def kubeconfig_over(link: Link, plane: ControlPlane, file: Path, token: str) -> Path:

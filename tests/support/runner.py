@@ -2,13 +2,13 @@
 
 import os
 import signal
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from devcluster.ports import free_ports
 from tests.support.forked import Forked
+from tests.support.starting import await_start
 
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 30.0
@@ -32,11 +32,13 @@ class RunnerProcess:
     def start(self) -> None:
         """Start it and wait until it is ready."""
         self._process = Forked("wegent_runner", self.env, self.log)
-        deadline = time.monotonic() + READY_WITHIN_S
-        while self.get("/readyz")[0] != 200:
-            assert self._process.poll() is None, f"it died: {self.tail()}"
-            assert time.monotonic() < deadline, f"not ready in time: {self.tail()}"
-            time.sleep(0.05)
+        await_start(
+            self._process,
+            lambda: self.get("/readyz")[0] == 200,
+            within_s=READY_WITHIN_S,
+            said=self.tail,
+            end=self.kill,
+        )
 
     def running(self) -> bool:
         return self._process is not None

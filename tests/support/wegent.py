@@ -9,8 +9,7 @@ import pytest
 from devcluster.controlplane import ControlPlane
 from tests.support.api import Api
 from tests.support.audit import AuditLog
-from tests.support.identity import kubectl_as
-from tests.support.kubectl import Kubectl
+from tests.support.identity import operator_kubeconfig_of
 from tests.support.operator import OperatorProcess
 from wegent_kube import KubeClient, load_connection
 
@@ -19,13 +18,10 @@ OPERATOR_USER = "system:serviceaccount:wegent-system:wegent-operator"
 
 @pytest.fixture(scope="session")
 def operator_kubeconfig(
-    control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A kubeconfig with the rights of the operator's ServiceAccount and no others."""
-    directory = tmp_path_factory.mktemp("operator")
-    return kubectl_as(
-        control_plane, kubectl, "wegent-system", "wegent-operator", directory
-    ).kubeconfig
+    return operator_kubeconfig_of(control_plane, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture(scope="module")

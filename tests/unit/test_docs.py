@@ -30,6 +30,11 @@ CONDITIONS = Page.read("docs/conditions.md")
 OPERATOR = Page.read("docs/operator.md")
 SECURITY = Page.read("docs/security.md")
 REASONS = list(rows(CONDITIONS.section("The reasons")))
+CLI_VARIABLES = {
+    name
+    for path in (CHECKOUT / "cli").rglob("*.py")
+    for name in re.findall(r"\"(WEGENT_[A-Z_]+)\"", path.read_text(encoding="utf-8"))
+}
 KIND_IDS = [kind.singular for kind in KINDS]
 TARGETS = {name for name, _ in TARGET.findall((CHECKOUT / "Makefile").read_text(encoding="utf-8"))}
 SETTINGS: dict[str, type[BaseSettings]] = {
@@ -142,7 +147,7 @@ def test_the_operators_defaults(name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=PATHS)
 def test_no_page_names_a_setting_that_does_not_exist(page: Page) -> None:
     named = set(re.findall(r"\bWEGENT_[A-Z_]+[A-Z]\b", page.text))
-    assert named <= NAMES
+    assert named <= NAMES | CLI_VARIABLES
 
 
 def metrics_of(program: str) -> dict[str, tuple[str, ...]]:

@@ -5,8 +5,10 @@ from itertools import chain
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from codegen.policies import filled
+from devcluster.checkout import CHECKOUT
 from tests.support.policy_files import (
     Manifest,
     expressions,
@@ -19,9 +21,10 @@ from tests.support.policy_files import (
 from wegent_crds import api_keys, members, runners, well_known
 from wegent_crds.conditions import ConditionType
 from wegent_crds.kinds.account import AccountSpec
+from wegent_crds.kinds.group import GroupSpec
 from wegent_crds.kinds.task_questions import TaskAnswer
 from wegent_crds.kinds.tombstone import TombstoneSpec
-from wegent_crds.registry import ACCOUNT, GROUP, KINDS, MODEL, TOMBSTONE
+from wegent_crds.registry import ACCOUNT, GHOST, GROUP, KINDS, MODEL, TOMBSTONE
 from wegent_crds.schema.status import Status
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 from wegent_operator.accounts.quota import QUOTA_NAME
@@ -51,7 +54,10 @@ NAMES: Final = {
     members.PREFIX,
     members.SYSTEM_PREFIX,
     ACCOUNT_UID_LABEL,
+    members.GROUP_LABEL,
+    members.GROUP_UID_LABEL,
     members.OWN_NAMESPACE_PREFIX,
+    *members.CLUSTER_NAMESPACES,
     QUOTA_NAME,
     api_keys.HOSTS_ANNOTATION,
     api_keys.ROLE,
@@ -68,18 +74,27 @@ OTHERS: Final = {
     # The API's
     *("CREATE", "UPDATE", "DELETE", "True", "create", "get", "update", "delete"),
     *("ServiceAccount", "ClusterRole", "Role", "rolebindings", members.RBAC_GROUP),
-    *("secrets", "Background"),
+    *("secrets", "Background", "approve"),
     *("add", "remove", "/metadata/annotations", "/metadata/annotations/", "/spec/answers"),
     *("/metadata/finalizers", "/metadata/finalizers/-"),
     # Of Wegent's kinds
     *TaskAnswer.model_fields,
-    *(GROUP, ACCOUNT.plural, MODEL.plural, TOMBSTONE.plural, ConditionType.LAST_ADMIN.value),
+    *(
+        GROUP,
+        ACCOUNT.plural,
+        GHOST.plural,
+        MODEL.plural,
+        TOMBSTONE.plural,
+        ConditionType.LAST_ADMIN.value,
+    ),
     ConditionType.KEY_USABLE.value,
     *("Ghost", "Model", "Team", "user", "admin"),
     # Verbs that only policies check
     *("grant-admin", "bypass", "purge", "keep-creator"),
     # Text between names, characters with a longer form in JSON
     *("%s", r"[{\\[]"),
+    # Patterns of names
+    *("*", ".*", "^", "$"),
     *("", "-", ":", r"[<>&\\x00-\\x1f\\x{2028}\\x{2029}]", r'["\\\\]'),
 }
 LITERAL = re.compile(r"'([^']*)'")
@@ -140,6 +155,7 @@ def fields(model: type[Any]) -> set[str]:
     [
         ("wegent-api-accounts", "spec", AccountSpec, "passwordSecretRef"),
         ("wegent-tombstones", "spec", TombstoneSpec, "restore"),
+        ("wegent-api-groups", "spec", GroupSpec, "members"),
         ("wegent-runner-models", "status", Status, "conditions"),
     ],
 )
@@ -149,6 +165,13 @@ def test_all_other_fields_of_a_model_stay_the_same(
     compared = FIELD.findall(variable(f"same{part.capitalize()}", validating(policy)))
     assert {field for _, field, *_ in compared} == fields(model) - {changeable}
     assert all((new, field) == (old, other) == (part, field) for new, field, old, other in compared)
+
+
+def test_the_reserved_names_are_those_of_the_operator() -> None:
+    reserved = variable("reserved", validating("wegent-group-names"))
+    assert tuple(LITERAL.findall(reserved)) == members.CLUSTER_NAMESPACES
+    values = yaml.safe_load((CHECKOUT / "charts/wegent/values.yaml").read_text(encoding="utf-8"))
+    assert tuple(values["reservedNamespaces"]) == members.CLUSTER_NAMESPACES
 
 
 def test_each_list_of_references_has_its_warning() -> None:

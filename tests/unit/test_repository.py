@@ -112,7 +112,7 @@ def test_the_changelog_knows_the_version() -> None:
 
 def test_each_example_is_of_one_kind_that_users_write() -> None:
     assert {path.stem for path in (CHECKOUT / "examples").glob("*.yaml")} == {
-        "account", "bot", "ghost", "model", "shell", "skill", "task", "team",
+        "account", "bot", "ghost", "model", "shell", "skill", "task", "team", "group",
     }  # fmt: skip
 
 

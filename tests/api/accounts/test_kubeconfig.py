@@ -47,7 +47,7 @@ async def test_it_is_a_file_that_holds_the_callers_token_and_is_not_kept(user: U
     document = yaml.safe_load(answer.content)
     assert document["users"] == [{"name": user.name, "user": {"token": user.client.token}}]
     [context] = document["contexts"]
-    assert context["context"]["namespace"] == user.home
+    assert context["context"]["namespace"] == "default"
 
 
 async def test_kubectl_does_with_it_what_the_user_may(
@@ -59,11 +59,11 @@ async def test_kubectl_does_with_it_what_the_user_may(
     ghost = {
         "apiVersion": "agent.wecode.io/v1",
         "kind": "Ghost",
-        "metadata": {"name": "mine"},
+        "metadata": {"name": "mine", "namespace": user.home},
         "spec": {"systemPrompt": "You help."},
     }
     (await theirs.call("create", "-f", "-", stdin=ghost)).ok()
-    listed = (await theirs.call("get", "ghosts", "-ojson")).ok().json
+    listed = (await theirs.call("get", "ghosts", f"-n{user.home}", "-ojson")).ok().json
     assert [item["metadata"]["namespace"] for item in listed["items"]] == [user.home]
     for command in (
         ("get", "ghosts", "-nkube-system"),

@@ -53,20 +53,23 @@ async def test_a_token_is_bound_short_lived_and_for_the_api_server(
     assert bound["uid"]
 
 
-async def test_me_is_the_account(user: User, admin_client: Client, kubectl: Kubectl) -> None:
+async def test_me_is_the_account_and_its_namespaces(user: User) -> None:
     me = (await user.client.get(ME)).expect(200)
     email = f"{user.name}@example.com"
-    assert me == {"username": user.name, "email": email, "role": "user", "namespaces": []}
-    del admin_client
-    await change(kubectl, user.name, namespaces=[{"name": "default", "role": "viewer"}])
-    me = (await user.client.get(ME)).expect(200)
-    assert me["namespaces"] == [{"name": "default", "role": "viewer"}]
+    found = {it["name"]: it["role"] for it in me.pop("namespaces")}
+    assert found == {"default": "editor", user.home: "editor"}
+    assert me == {
+        "username": user.name,
+        "email": email,
+        "role": "user",
+        "defaultNamespace": "default",
+    }
 
 
 async def test_me_without_an_account_is_a_name(admin_client: Client) -> None:
     """A ServiceAccount in the accounts namespace without an Account."""
     me = (await admin_client.get(ME)).expect(200)
-    assert list(me) == ["username"]
+    assert set(me) == {"username", "defaultNamespace", "namespaces"}
     assert me["username"].startswith(f"system:serviceaccount:{ACCOUNTS}:admin-")
 
 

@@ -5,7 +5,7 @@ import importlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any, Final
 import pytest
 
 from devcluster.binaries import cache_root
-from tests.api.users import PASSWORD, provision, unique
+from tests.api.users import PASSWORD, User, provision, unique
 from tests.support.kubectl import Kubectl
+from tests.support.npm import installed
 from tests.support.proxy import Client
 from wegent_api.http.examples import KINDS
 from wegent_crds.registry import BY_PLURAL
@@ -24,18 +25,21 @@ from wegent_kube.content_types import JSON_PATCH
 
 JAR: Final = cache_root() / "openapi-generator-cli-7.17.0.jar"
 """The file that hack/fetch-openapi-generator downloads."""
+TYPESCRIPT: Final = Path(__file__).parent / "typescript"
+NODE: Final = shutil.which("node") or ""
 needs_jar = pytest.mark.skipif(
     not JAR.exists() or shutil.which("java") is None,
     reason="there is no openapi-generator: it takes Java, Maven and hack/fetch-openapi-generator",
 )
 
+NewUser = Callable[[], Awaitable[User]]
 GENERATED_WITHIN_S: Final = 150
 """Java takes 15 s on two free cores; other tests share the cores."""
 pytestmark = pytest.mark.usefixtures("operator")  # deleted objects go to the trash
 
 
-async def run(*command: str | Path, cwd: Path) -> None:
-    """Run one command; fail if it fails."""
+async def run(*command: str | Path, cwd: Path) -> str:
+    """Return the output of one command; fail if it fails."""
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         cwd=cwd,
@@ -48,6 +52,7 @@ async def run(*command: str | Path, cwd: Path) -> None:
         process.kill()
         raise
     assert process.returncode == 0, out.decode()[-5000:]
+    return out.decode()
 
 
 async def document(client: Client, directory: Path) -> Path:
@@ -322,3 +327,24 @@ async def test_openapi_generator(anonymous: Client, kubectl: Kubectl, tmp_path: 
         await asyncio.to_thread(user.register)
         await provision(kubectl, user.name)
         await asyncio.to_thread(user.use)
+
+
+@needs_jar
+@pytest.mark.skipif(not NODE, reason="node is not installed")
+async def test_openapi_generator_for_typescript(
+    anonymous: Client, new_user: NewUser, tmp_path: Path
+) -> None:
+    """The client and its user are compiled with all of TypeScript's strict checks."""
+    user = await new_user()
+    path = await document(anonymous, tmp_path)
+    made = tmp_path / "made"
+    await run(
+        *("java", "-jar", JAR, "generate", "-i", path, "-g", "typescript-fetch", "-o", made),
+        cwd=tmp_path,
+    )
+    for name in ("use.ts", "tsconfig.json"):
+        shutil.copy(TYPESCRIPT / name, tmp_path)
+    packages = await asyncio.to_thread(installed, TYPESCRIPT)
+    await run(NODE, packages / "node_modules" / "typescript" / "bin" / "tsc", cwd=tmp_path)
+    out = await run(NODE, "built/use.js", anonymous.base, user.name, PASSWORD, cwd=tmp_path)
+    assert json.loads(out) == {"made": user.name, "listed": True, "prompt": "One.", "absent": 404}

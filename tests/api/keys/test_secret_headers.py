@@ -12,7 +12,9 @@ from tests.api.users import User, unique
 from tests.crds.samples import MINIMAL
 from tests.support.api import Api
 from tests.support.proxy import Answer, Client
+from wegent_api.keys.headers import secret_name
 from wegent_crds.api_keys import HOSTS_ANNOTATION, SECRET_TYPE
+from wegent_crds.registry import BY_PLURAL
 from wegent_kube.resources import SECRETS
 
 VALUE = "Bearer the-owners-token"
@@ -50,6 +52,11 @@ async def put(client: Client, path: str, value: str = VALUE, **fields: Any) -> A
     return answer
 
 
+def name_of(plural: str, header: str = "Authorization") -> str:
+    """Return the name of the Secret that a header of the object ``one`` gets."""
+    return secret_name(BY_PLURAL[plural], "one", "issues", header)
+
+
 async def secret(api: Api, namespace: str, name: str) -> dict[str, Any]:
     found: dict[str, Any] = await api.find(SECRETS, namespace, name)
     return found
@@ -70,7 +77,7 @@ async def test_a_header_gets_a_secret_of_its_own(
     client: Client, place: str, api: Api, plural: str, made: Make
 ) -> None:
     path = await made(headers={"X-Team": "blue"})
-    reference = {"name": "one-issues-authorization", "key": "key"}
+    reference = {"name": name_of(plural), "key": "key"}
     assert (await put(client, path)).expect(200) == {"secretKeyRef": reference, "hosts": HOSTS}
     (await put(client, path.replace("Authorization", "X-Other"))).expect(200)
     stored = await secret(api, place, reference["name"])
@@ -82,7 +89,7 @@ async def test_a_header_gets_a_secret_of_its_own(
         "headers": {"X-Team": "blue"},
         "headersFrom": {
             "Authorization": {"secretKeyRef": reference},
-            "X-Other": {"secretKeyRef": {"name": "one-issues-x-other", "key": "key"}},
+            "X-Other": {"secretKeyRef": {"name": name_of(plural, "X-Other"), "key": "key"}},
         },
         "required": False,
         "timeoutSeconds": 30,
@@ -104,7 +111,7 @@ async def test_a_value_is_replaced_where_it_is(
 async def test_another_objects_secret_is_not_replaced(
     client: Client, place: str, api: Api, plural: str, made: Make
 ) -> None:
-    reference = {"name": "one-issues-authorization", "key": "key"}
+    reference = {"name": name_of(plural), "key": "key"}
     other = await made("other", headersFrom={"Authorization": {"secretKeyRef": reference}})
     (await put(client, other)).expect(200)
     refused = (await put(client, await made(), "Bearer another")).refused(409, "Conflict")
@@ -113,8 +120,21 @@ async def test_another_objects_secret_is_not_replaced(
     assert "headersFrom" not in await server_of(api, place, plural)
 
 
+async def test_a_ghost_and_a_skill_of_one_name_have_a_secret_each(
+    client: Client, place: str, api: Api
+) -> None:
+    for plural in ("ghosts", "skills"):
+        spec = {**MINIMAL[plural], "mcpServers": {"issues": SERVER}}
+        body = {"metadata": {"name": "one", "namespace": place}, "spec": spec}
+        (await client.post(f"{BASE}/{plural}", body)).expect(201)
+        path = f"{BASE}/{plural}/one/mcpservers/issues/headers/Authorization?namespace={place}"
+        (await put(client, path, f"Bearer of {plural}")).expect(200)
+    for plural in ("ghosts", "skills"):
+        assert value_of(await secret(api, place, name_of(plural))) == f"Bearer of {plural}"
+
+
 async def test_other_hosts_for_the_same_value_need_its_deletion(
-    client: Client, place: str, api: Api, made: Make
+    client: Client, place: str, api: Api, plural: str, made: Make
 ) -> None:
     """An editor who doesn't know the value can't have it sent elsewhere."""
     path = await made()
@@ -122,17 +142,17 @@ async def test_other_hosts_for_the_same_value_need_its_deletion(
     refused = await put(client, path, hosts=[*HOSTS, "evil.example"])
     assert "can't be changed while the key stays" in refused.refused(403, "Forbidden")
     (await client.delete(path)).expect(204)
-    assert await secret(api, place, "one-issues-authorization") is None
+    assert await secret(api, place, name_of(plural)) is None
     (await put(client, path, hosts=[*HOSTS, "evil.example"])).expect(200)
 
 
 async def test_hosts_are_never_taken_from_the_url(
-    client: Client, place: str, api: Api, made: Make
+    client: Client, place: str, api: Api, plural: str, made: Make
 ) -> None:
     answer = await client.send("PUT", await made(), {"value": VALUE})
     answer.refused(422, "Invalid")
     assert answer.causes() == {"hosts": "FieldValueRequired"}
-    assert await secret(api, place, "one-issues-authorization") is None
+    assert await secret(api, place, name_of(plural)) is None
 
 
 @pytest.mark.parametrize(

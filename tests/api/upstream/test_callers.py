@@ -48,6 +48,7 @@ READS_AS_ITSELF = {
     "/api/v1/auth/password",
     "/api/v1/auth/refresh",
     "/api/v1/auth/tokens",
+    "/api/v1/namespaces",
 }
 """The routes where the proxy reads the caller's Account with its own rights."""
 BODIES = {
@@ -65,6 +66,8 @@ BODIES = {
     "PATCH /api/v1/auth/admin/accounts/{username}": {"suspended": True},
     "POST /api/v1/auth/admin/accounts/{username}/password": {"newPassword": PASSWORD},
     "PUT /api/v1/namespaces/{namespace}/members/{username}": {"role": "viewer"},
+    "POST /api/v1/namespaces": {"name": "some-place"},
+    "PATCH /api/v1/namespaces/{name}": {"displayName": "Some place"},
     "POST /v1/responses": {"model": "some-place/some-object", "input": "Hello."},
     "POST /v1/chat/completions": {
         "model": "some-place/some-object",
@@ -195,6 +198,8 @@ async def test_an_operation_acts_as_its_caller(
         error = answer.expect(403)["error"]
         assert error["code"] == "permission_denied"
         assert account in error["message"]
+    elif str(operation) == "GET /api/v1/namespaces":
+        assert answer.expect(200)["items"] == []
     elif operation.path in FOR_ANYBODY:
         assert answer.status == 200
         assert account in answer.content.decode()

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -16,6 +18,13 @@ def test_what_tests_need_follows_from_their_fixtures_and_folders(
 ) -> None:
     assert programs_for([]) == []
     assert programs_for([request.node]) == list(CONTROL_PLANE)
+
+
+def test_programs_that_may_be_missing_come_last(request: pytest.FixtureRequest) -> None:
+    """A failure to build one of them ends the getting, and the others are there by then."""
+    asking = SimpleNamespace(fixturenames=["health_programs"], path=TESTS / "gitops" / "test_x.py")
+    wanted = programs_for([cast("pytest.Item", asking), request.node])
+    assert wanted == [*CONTROL_PLANE, "kstatus", "luahealth"]
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

@@ -88,7 +88,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
             )
         else:
             shutil.copy(source, directory / name)
-    for name in ("operator", "crds", "kube", "api_proxy"):
+    for name in ("operator", "crds", "kube", "api_proxy", "cli"):
         (directory / name).mkdir()
     with package_index() as index:
         environment = {k: v for k, v in os.environ.items() if not OF_THE_USER.search(k)}

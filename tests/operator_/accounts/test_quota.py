@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from devcluster.controlplane import ControlPlane
 from tests.operator_.trash.obstacles import hangs
 from tests.support.api import VERDICT_WITHIN_S, Api, condition
 from tests.support.cluster import installed_plane
-from tests.support.identity import kubectl_as
+from tests.support.identity import kubectl_as, operator_kubeconfig_of
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
@@ -39,10 +39,15 @@ async def quota_of(api: Api, user: str) -> dict[str, Any] | None:
     return found
 
 
-async def in_force(api: Api, user: str) -> dict[str, Any]:
+async def in_force(
+    api: Api, user: str, names: Collection[str] = tuple(ACCOUNT_QUOTA)
+) -> dict[str, Any]:
+    """Wait until all resources are limited; in a new cluster, a quota of some comes first."""
+
     async def probe() -> dict[str, Any] | None:
         quota = await quota_of(api, user)
-        return quota if quota and counted(quota) is Counted.WHOLLY else None
+        whole = quota and counted(quota) is Counted.WHOLLY
+        return quota if quota and whole and quota["spec"]["hard"].keys() == set(names) else None
 
     found = await eventually(probe, within_s=COUNTED_WITHIN_S, what="the quota to be counted")
     assert found is not None
@@ -150,7 +155,7 @@ async def test_a_full_trash_holds_deletions_until_there_is_room_and_loses_nothin
 ) -> None:
     await api.create("accounts", ACCOUNTS, user, {"email": f"{user}@example.com"})
     await api.settled("accounts", ACCOUNTS, user)
-    await in_force(api, user)
+    await in_force(api, user, [f"count/{it}.agent.wecode.io" for it in ("ghosts", "tombstones")])
     owner = kubectl_as(control_plane, kubectl, ACCOUNTS, user, tmp_path)
     home = f"wegent-{user}"
     here = f"--namespace={home}"
@@ -225,8 +230,7 @@ async def poked_until_gone(api: Api, plural: str, namespace: str, name: str) -> 
 async def young_cluster(binaries: Binaries, tmp_path: Path) -> AsyncIterator[Api]:
     """A cluster whose controller manager does not know Wegent's kinds yet, with the operator."""
     with installed_plane(binaries, tmp_path / "plane") as plane:
-        admin = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
-        own = kubectl_as(plane, admin, "wegent-system", "wegent-operator", tmp_path).kubeconfig
+        own = operator_kubeconfig_of(plane, tmp_path)
         operator = OperatorProcess(own, tmp_path / "operator.log")
         operator.start()
         try:

@@ -122,6 +122,48 @@ async def test_the_role_follows_each_field_of_mcp_servers(
     await readable(api, namespace)
 
 
+async def test_a_namespace_has_at_most_a_thousand_names(
+    api: Api, operator: OperatorProcess, namespace: str
+) -> None:
+    """Eight Ghosts name 1,024 Secrets. One more of a Model comes before them."""
+    del operator
+    ghosts = [f"g{it}" for it in range(8)]
+    for name in ghosts:
+        servers = {
+            f"s{number}": server(**{f"X_{it}": f"{name}-{number:02}-{it}" for it in range(8)})
+            for number in range(16)
+        }
+        await api.create("ghosts", namespace, name, {**MINIMAL["ghosts"], "mcpServers": servers})
+    await model(api, namespace, "m", "z-openai")
+
+    async def told(name: str) -> dict[str, Any] | None:
+        ghost = await api.get("ghosts", namespace, name)
+        assert ghost is not None
+        conditions = ghost["status"]["conditions"]
+        return next((it for it in conditions if it["type"] == "KeysReadable"), None)
+
+    async def bounded() -> bool:
+        role = await api.find(RBAC_ROLES, namespace, ROLE)
+        names = role["rules"][0]["resourceNames"]
+        last = await told("g7")
+        whole = last is not None and last["message"].endswith("; and 17 more")
+        return "z-openai" in names and len(names) == 1000 and whole
+
+    await eventually(bounded, within_s=VERDICT_WITHIN_S, what="a Role of 1,000 names")
+    last = await told("g7")
+    assert last is not None
+    assert (last["status"], last["reason"]) == ("False", "TooManyKeys")
+    assert await told("g6") is None
+    await api.delete("ghosts", namespace, "g0")
+
+    async def relieved() -> bool:
+        role = await api.find(RBAC_ROLES, namespace, ROLE)
+        names = role["rules"][0]["resourceNames"]
+        return len(names) == 7 * 128 + 1 and await told("g7") is None
+
+    await eventually(relieved, within_s=VERDICT_WITHIN_S, what="room for all names")
+
+
 async def test_edits_by_hand_are_undone(
     api: Api, operator: OperatorProcess, namespace: str
 ) -> None:

@@ -104,15 +104,15 @@ async def test_a_task_names_the_root_cause_and_follows_it(
     await create(api, namespace, "models", "shells", "bots", "teams", "tasks")
     skilled = GHOST | {"skillRefs": [{"name": "lint"}]}
     await api.create("ghosts", namespace, "g", skilled)
-    to_ghost = (
-        f"spec.teamRef: Team {namespace}/t is not ready: spec.bots[0]: Bot {namespace}/b is not "
-        f"ready: spec.ghostRef: Ghost {namespace}/g is not ready: spec.skillRefs[0]: Skill "
+    way = (
+        f"(in spec.skillRefs[0] of Ghost {namespace}/g, through spec.ghostRef of Bot {namespace}/b,"
+        f" spec.bots[0] of Team {namespace}/t, spec.teamRef)"
     )
-    await _said(api, namespace, to_ghost + f"{namespace}/lint does not exist")
+    await _said(api, namespace, f"Skill {namespace}/lint does not exist", way)
     before = written(audit, namespace)
     other = {"skillRefs": [{"name": "lint", "namespace": "elsewhere"}]}
     await api.merge("ghosts", namespace, "g", {"spec": other})
-    await _said(api, namespace, to_ghost + "elsewhere/lint does not allow references from")
+    await _said(api, namespace, "Skill elsewhere/lint does not allow references from", way)
     await settled(api, namespace, "ghosts", reason="RefNotPermitted")
     await settled(api, namespace, "bots", "teams", reason="RefNotReady")
     after = written(audit, namespace)
@@ -124,12 +124,13 @@ async def test_a_task_names_the_root_cause_and_follows_it(
     await settled(api, namespace, "ghosts", *CHAIN)
 
 
-async def _said(api: Api, namespace: str, message: str) -> None:
+async def _said(api: Api, namespace: str, message: str, end: str) -> None:
     async def probe() -> bool:
         task = await api.get("tasks", namespace, "k")
         assert task is not None
         said = condition(task, "Ready")["message"]
         assert said.startswith(message), said
+        assert said.endswith(end), said
         return True
 
     await eventually(probe, within_s=20, what=f"the Task to say {message}")

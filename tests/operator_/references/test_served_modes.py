@@ -34,13 +34,18 @@ async def test_a_mode_that_no_runner_serves_is_told_until_the_mode_changes(
     )
     await create(api, namespace, "tasks")
     await settled(api, namespace, "tasks")
-    for plural, name, way in (("teams", "t", ""), ("tasks", "k", f"Team {namespace}/t: ")):
+    mode, said = "spec.collaborationMode", "no runner serves the mode route; choose a mode"
+    through = f"(in {mode} of Team {namespace}/t, through spec.teamRef)"
+    for plural, name, begin, end in (
+        ("teams", "t", f"{mode}: {said}", ""),
+        ("tasks", "k", said, through),
+    ):
         body = await api.get(plural, namespace, name)
         assert body is not None
         served = condition(body, "Served")
         assert (served["status"], served["reason"]) == ("False", "ModeNotServed")
-        told = f"{way}spec.collaborationMode: no runner serves the mode route; choose"
-        assert told in served["message"]
+        assert served["message"].startswith(begin)
+        assert served["message"].endswith(end)
         assert condition(body, "Ready")["status"] == "True"
     await api.merge("teams", namespace, "t", {"spec": {"collaborationMode": "solo"}})
 

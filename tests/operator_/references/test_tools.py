@@ -49,7 +49,8 @@ async def test_the_condition_follows_each_change(
     await change("skills", "s", mcpServers={"files": STDIO})
     assert "spec.mcpServers[files]" in await told(api, "skills", namespace, "s", "False")
     said = await told(api, "ghosts", namespace, "g", "False")
-    assert said.startswith(f"StdioNotPermitted: spec.skillRefs[0]: Skill {namespace}/s brings")
+    assert said.startswith("StdioNotPermitted: stdio is not permitted")
+    assert said.endswith(f"of Skill {namespace}/s, through spec.skillRefs[0])")
 
     await change("ghosts", "g", mcpServers={"files": REMOTE})  # it replaces the Skill's
     assert await told(api, "ghosts", namespace, "g", "True") == "ToolsServed: "

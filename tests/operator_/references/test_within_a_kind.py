@@ -106,8 +106,8 @@ async def test_a_shell_that_no_runner_serves_is_told_and_costs_no_write_more(
     served = condition(task, "Served")
     assert (served["status"], served["reason"]) == ("False", "ShellNotServed")
     assert served["message"] == (
-        f"spec.teamRef: Team {namespace}/t: spec.bots[0]: Bot {namespace}/b: spec.shellRef:"
-        " no runner serves Shells of the type ClaudeCode"
+        "no runner serves Shells of the type ClaudeCode (in spec.shellRef of Bot"
+        f" {namespace}/b, through spec.bots[0] of Team {namespace}/t, spec.teamRef)"
     )
     await api.merge("shells", namespace, "s", {"spec": {"type": "Chat"}})
 

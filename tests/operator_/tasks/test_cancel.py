@@ -110,9 +110,9 @@ async def test_what_is_done_stays_done(
     assert await claimant.claim(await make_task())
     await claimant.finish(result="Done.")
     await in_phase(api, namespace, "Completed")
-    await api.merge("tasks", namespace, "t", CANCEL)
-    with pytest.raises(ApiError, match="cancel can't be set back to false"):
-        await api.merge("tasks", namespace, "t", {"spec": {"cancel": False}})
+    with pytest.raises(ApiError, match="cancel can't be set after the Task has ended"):
+        await api.merge("tasks", namespace, "t", CANCEL)
+    await api.merge("tasks", namespace, "t", {"spec": {"title": "Quick"}})
     task = await observed(api, namespace, 2)
     assert (task["status"]["phase"], task["status"]["result"]) == ("Completed", "Done.")
     assert writes.of() == {"patch status": 3}, "it was made Ready, ended, and was edited"

@@ -151,7 +151,7 @@ async def test_claims_that_were_given_back_do_not_count(
     assert (pending["status"]["attempts"], pending["status"]["releases"]) == (7, 2)
 
 
-async def test_each_change_of_phase_is_counted_once_whoever_wrote_it(
+async def test_each_change_of_phase_is_counted_once_from_any_writer(
     api: Api, namespace: str, make_task: MakeTask, runner: KubeClient, operator: OperatorProcess
 ) -> None:
     before = task_metrics(operator)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,24 +13,11 @@ from tests.operator_.tasks.conftest import MakeTask
 from tests.operator_.tasks.watching import in_phase
 from tests.support.api import Api
 from tests.support.claimant import Claimant
-from tests.support.operator import OperatorProcess
+from tests.support.operator import OperatorProcess, set_clock, with_clock
 from wegent_kube import KubeClient
 
 HOUR_S = 3600
 LEASE_S = 5
-OPERATOR = """
-import sys
-from datetime import timedelta
-from pathlib import Path
-from wegent_operator import app
-from wegent_operator.__main__ import main
-
-real = app.clock
-app.clock = lambda: real() + timedelta(seconds=float(Path({file!r}).read_text()))
-sys.argv = ["wegent-operator"]
-main()
-"""
-"""An operator whose clock is off by the seconds in a file."""
 
 
 @pytest.fixture
@@ -39,18 +27,15 @@ def jump(
     """Sets the operator's clock to so many seconds ahead."""
     file = tmp_path / "ahead"
 
-    def set_clock(seconds: int) -> None:
-        file.write_text(str(seconds))
-
-    set_clock(0)
+    set_clock(file, 0)
     assert operator.stop() == 0
     jumping = OperatorProcess(
         operator_kubeconfig,
         tmp_path / "jumping.log",
-        command=("-c", OPERATOR.format(file=str(file))),
+        command=with_clock(file),
     )
     jumping.start()
-    yield set_clock
+    yield partial(set_clock, file)
     assert jumping.stop() == 0
     operator.start()
 

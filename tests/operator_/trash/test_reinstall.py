@@ -12,7 +12,7 @@ from devcluster.controlplane import ControlPlane
 from devcluster.install import Installer
 from tests.support.api import VERDICT_WITHIN_S, Api, condition
 from tests.support.cluster import installed_plane
-from tests.support.identity import kubectl_as
+from tests.support.identity import operator_kubeconfig_of
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.waiting import eventually
@@ -38,8 +38,8 @@ async def test_the_first_admin_is_ready_again_and_nobody_else_inherits(
     plane: ControlPlane, tmp_path: Path
 ) -> None:
     kubectl = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
-    itself = kubectl_as(plane, kubectl, "wegent-system", "wegent-operator", tmp_path)
-    operator = OperatorProcess(itself.kubeconfig, tmp_path / "operator.log")
+    itself = operator_kubeconfig_of(plane, tmp_path)
+    operator = OperatorProcess(itself, tmp_path / "operator.log")
     async with KubeClient(load_connection(plane.kubeconfig)) as client:
         api = Api(client)
 

@@ -19,8 +19,7 @@ from devcluster.controlplane import ControlPlane
 from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.cluster import installed_plane
-from tests.support.identity import kubectl_as
-from tests.support.kubectl import Kubectl
+from tests.support.identity import operator_kubeconfig_of
 from tests.support.operator import OperatorProcess
 from tests.support.policies import FINALIZERS_STAY, refusing
 from tests.support.wegent import OPERATOR_USER
@@ -40,9 +39,7 @@ def plane(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def kubeconfig(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the rights of the operator."""
-    admin = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
-    directory = tmp_path_factory.mktemp("uninstall-operator")
-    return kubectl_as(plane, admin, "wegent-system", "wegent-operator", directory).kubeconfig
+    return operator_kubeconfig_of(plane, tmp_path_factory.mktemp("uninstall-operator"))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import Api
+from tests.support.resyncs import fill
 from tests.support.waiting import eventually
 from wegent_crds.references import ObjectKey
 from wegent_crds.registry import GHOST, Kind
@@ -24,7 +25,7 @@ async def listing(
     """An operator that has filled its cache and neither watches nor writes; no other one runs."""
     monkeypatch.setenv("KUBECONFIG", str(operator_kubeconfig))
     made = Operator(Settings())
-    await made.resyncer.fill()
+    await fill(made.resyncer)
     yield made
     await made.stop()
 

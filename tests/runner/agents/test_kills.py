@@ -1,12 +1,14 @@
 """A run that is killed at any point goes on where it was, in each mode.
 
 The kill comes at each point in turn: before and after each write to the store, and within each call
-of a Model and of a tool. After it, nothing of the killed attempt happens any more.
+of a Model and of a tool. After it, nothing of the killed attempt happens any more. The cases have
+tools that need an approval, approvals of another namespace's editors, replies to the last stage of
+a pipeline, and an owner who changes the rule of the approval while the runner is dead.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import count
 from types import SimpleNamespace
 from typing import Any, Final, Self
@@ -30,17 +32,66 @@ __all__ = ["database", "database_url", "store"]
 
 MODEL: Final = ModelPlan("ns/m", "openai", "gpt", "chat")
 BANK: Final = McpServerPlan("bank", "http", url="http://bank")
-MAX_ATTEMPTS: Final = 6
+HOME: Final = "home"
+"""Namespace whose editors approve."""
+MAX_ATTEMPTS: Final = 9
 
 
 class Killed(BaseException):
     """The runner is dead."""
 
 
+def spec_of(*, held: bool = False, approver: str = "") -> ToolSpec:
+    parameters = {"type": "object"}
+    return ToolSpec("pay", "Pays.", parameters, "bank", needs_approval=held, approver=approver)
+
+
+FREE: Final = spec_of()
+HELD: Final = spec_of(held=True)
+HELD_AT_HOME: Final = spec_of(held=True, approver=HOME)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run.
+
+    Attributes:
+        mode: Mode of the Team.
+        tool: The tool, which must not be called twice.
+        changed: The tool after the kill; None for the same.
+        replies: Replies to the last stage of a pipeline before its approval.
+    """
+
+    mode: Mode
+    tool: ToolSpec = FREE
+    changed: ToolSpec | None = None
+    replies: int = 0
+
+    def __str__(self) -> str:
+        told = {FREE.approver: "free"} if not self.tool.needs_approval else {}
+        name = told.get(self.tool.approver, f"held-{self.tool.approver or 'here'}")
+        if self.changed is not None:
+            held = self.changed.needs_approval
+            name += f"-then-{'held' if held else 'free'}-{self.changed.approver or 'here'}"
+        return f"{self.mode}-{name}-{self.replies}"
+
+
+ALL_MODES: Final[Sequence[Mode]] = ("solo", "pipeline", "route", "coordinate", "collaborate")
+CASES: Final = (
+    *(Case(mode, tool) for mode in ALL_MODES for tool in (FREE, HELD_AT_HOME)),
+    Case("pipeline", replies=2),
+    *(Case("solo", tool, FREE) for tool in (HELD, HELD_AT_HOME)),
+    *(Case(mode, HELD_AT_HOME, HELD) for mode in ("solo", "coordinate")),
+    Case("solo", HELD, HELD_AT_HOME),
+    Case("solo", FREE, HELD_AT_HOME),
+)
+
+
 @dataclass
 class World:
     """All that outlives a runner, and the point at which the runner is killed."""
 
+    tool: ToolSpec
     kill_at: int | None = None
     points: int = 0
     dead: bool = False
@@ -112,7 +163,7 @@ class Pay:
     """A tool that must not be called twice."""
 
     world: World
-    spec: ToolSpec = field(default=ToolSpec("pay", "Pays.", {"type": "object"}, "bank"))
+    spec: ToolSpec
 
     async def call(self, _: Mapping[str, Any]) -> ToolOutput:
         self.world.point()
@@ -130,7 +181,7 @@ class Mcp:
 
     @property
     def tools(self) -> Sequence[Tool]:
-        return [Pay(self.world)]
+        return [Pay(self.world, self.world.tool)]
 
     def toolset(
         self, _: Sequence[McpServerPlan], *, namespace: str, reserved: Collection[str] = ()
@@ -160,9 +211,9 @@ def plan_of(mode: Mode) -> Plan:
     return Plan("q", one, "id", mode=mode, members=tuple(members))
 
 
-async def run(world: World, mode: Mode, inner: TranscriptStore, uid: str) -> tuple[Outcome, int]:
+async def run(world: World, case: Case, inner: TranscriptStore, uid: str) -> tuple[Outcome, int]:
     """Return the outcome of a Task, and the number of questions about a second call."""
-    repeats = 0
+    repeats, replies = 0, case.replies
     answers: list[dict[str, str]] = []
     for attempt in count(1):
         assert attempt < MAX_ATTEMPTS
@@ -176,31 +227,36 @@ async def run(world: World, mode: Mode, inner: TranscriptStore, uid: str) -> tup
         caller, mortal, mcp, recorder = parts
         engine = ChatEngine(caller, mortal, Hub(), Observer(Metrics(), recorder), mcp)
         try:
-            outcome = await engine.run(claim, replace(plan_of(mode)))
+            outcome = await engine.run(claim, plan_of(case.mode))
         except Killed:
             world.dead, world.kill_at = False, None
+            world.tool = case.changed or case.tool
             continue
         if outcome.phase is not Phase.WAITING:
             return outcome, repeats
         for question in outcome.waiting_for:
+            approver = "" if question.kind == "confirmation" else world.tool.approver
+            assert question.approver == approver, question
             decision = "deny" if question.kind == "repeat" else "approve"
             repeats += question.kind == "repeat"
-            answers.append({"id": question.id, "decision": decision})
+            if replies and (question.kind, question.bot) == ("confirmation", "ns/three"):
+                decision, replies = "reply", replies - 1
+            answers.append({"id": question.id, "decision": decision, "text": "Again."})
     raise AssertionError
 
 
-@pytest.mark.parametrize("mode", ["solo", "pipeline", "route", "coordinate", "collaborate"])
+@pytest.mark.parametrize("case", CASES, ids=str)
 async def test_a_kill_at_any_point_loses_nothing_and_pays_once(
-    store: TranscriptStore, mode: Mode
+    store: TranscriptStore, case: Case
 ) -> None:
-    whole = World()
-    outcome, repeats = await run(whole, mode, store, "whole")
+    whole = World(case.tool)
+    outcome, repeats = await run(whole, case, store, "whole")
     assert (outcome.phase, whole.payments, repeats) == (Phase.COMPLETED, 1, 0), outcome
-    at_once = 2 if mode in {"coordinate", "collaborate"} else 1
+    at_once = 2 if case.mode in {"coordinate", "collaborate"} else 1
     asked = 0
     for point in range(1, whole.points + 1):
-        world = World(kill_at=point)
-        again, repeats = await run(world, mode, store, f"killed-{point}")
+        world = World(case.tool, kill_at=point)
+        again, repeats = await run(world, case, store, f"killed-{point}")
         assert again.phase is Phase.COMPLETED, (point, again)
         assert world.payments <= 1, point
         assert world.calls <= whole.calls + at_once, point

@@ -2,21 +2,11 @@
 
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 
-from tests.runner.agents.conftest import Items
-from tests.runner.agents.test_approvals import (
-    Payments,
-    Waiting,
-    answer,
-    bank,
-    payer,
-    payments,
-    pays,
-    runner_settings,
-    waiting,
-)
+from tests.runner.agents.conftest import Items, Payments, Waiting, answer, pays
 from tests.runner.conftest import MakeTask, Running
 from tests.runner.viewer import Viewer
 from tests.support.api import Api
@@ -27,7 +17,10 @@ from tests.support.websocket import connected
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
 
-__all__ = ["bank", "payer", "payments", "runner_settings", "waiting"]
+
+@pytest.fixture
+def runner_settings() -> dict[str, Any]:
+    return {"stdio_permitted": True}
 
 
 async def test_a_reader_that_comes_while_a_task_waits_sees_the_items_before_the_question(

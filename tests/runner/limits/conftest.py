@@ -107,7 +107,7 @@ async def started(
     finally:
         renewing.cancel()
         await places.end()
-        await store.end()
+        await store.finished()
         await engine.dispose()
 
 

@@ -8,9 +8,9 @@ from tests.runner.conftest import MakeTask
 from tests.support.api import Api
 from tests.support.provider import Call, Provider, Script
 from tests.support.waiting import eventually
+from wegent_crds.well_known import REQUESTS_PER_MINUTE, TOKENS_PER_DAY
 from wegent_kube.content_types import MERGE_PATCH
 from wegent_kube.resources import NAMESPACES
-from wegent_runner.limits.namespace_limits import REQUESTS_PER_MINUTE, TOKENS_PER_DAY
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
 

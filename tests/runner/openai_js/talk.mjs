@@ -39,7 +39,8 @@ told.chat = await runner.finalContent();
 told.usage = (await runner.totalUsage()).total_tokens;
 
 try {
-  await sdk.responses.create({ model: "nothing", input: "Hi" });
+  const [namespace] = model.split("/");
+  await sdk.responses.create({ model: `${namespace}/nothing`, input: "Hi" });
 } catch (error) {
   told.error = [error instanceof OpenAI.NotFoundError, error.code];
 }

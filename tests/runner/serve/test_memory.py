@@ -17,7 +17,8 @@ from wegent_runner.runs.items import Event
 from wegent_runner.serve.callers import Callers
 from wegent_runner.serve.server import Server
 from wegent_runner.serve.sse import PIECE_BYTES, SLICE_CHARACTERS, encode
-from wegent_runner.store.transcripts import Transcript, TranscriptStore
+from wegent_runner.store.transcript import Transcript
+from wegent_runner.store.transcripts import TranscriptStore
 from wegent_runner.telemetry.metrics import Metrics
 
 VIEWERS = 20

@@ -10,7 +10,8 @@ from wegent_runner.runs.hub import Hub
 from wegent_runner.runs.items import FIRST_POSITION, Message
 from wegent_runner.serve.callers import Callers
 from wegent_runner.serve.server import SHUTDOWN_S, Server
-from wegent_runner.store.transcripts import Transcript, TranscriptStore
+from wegent_runner.store.transcript import Transcript
+from wegent_runner.store.transcripts import TranscriptStore
 from wegent_runner.telemetry.metrics import Metrics
 
 

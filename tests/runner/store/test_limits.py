@@ -19,7 +19,7 @@ from wegent_runner.store.limits import DAY_US, MINUTE_US, LimitStore
 async def limits(database: AsyncEngine) -> AsyncIterator[LimitStore]:
     store = LimitStore(database)
     yield store
-    await store.end()
+    await store.finished()
 
 
 def new() -> str:
@@ -133,5 +133,5 @@ async def test_a_write_goes_on_without_its_caller(limits: LimitStore) -> None:
     adding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await adding
-    await limits.end()
+    await limits.finished()
     assert (await limits.usage_of("n")).tokens == 3

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wegent_runner.runs.items import Message
-from wegent_runner.store import transcripts
+from wegent_runner.store import operations
 from wegent_runner.store.engine import connect, migrate
 from wegent_runner.store.failures import StoreError
 from wegent_runner.store.transcripts import TranscriptStore
@@ -30,7 +30,7 @@ async def test_a_timeout_leaves_no_lock_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A statement that is cancelled in its thread holds SQLite's lock until it is collected."""
-    monkeypatch.setattr(transcripts, "GRACE_S", 0.0)
+    monkeypatch.setattr(operations, "GRACE_S", 0.0)
     engine = connect(f"sqlite:///{tmp_path}/store.db", 5.0)
     await migrate(engine)
     patient, chance, failed = TranscriptStore(engine, 5.0), random.Random(2), 0

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from wegent_runner.runs.items import Message, ToolCall, ToolResult
 from wegent_runner.store import transcripts
 from wegent_runner.store.failures import Fenced, StoreError
-from wegent_runner.store.transcripts import Transcript, TranscriptStore
+from wegent_runner.store.transcript import Transcript
+from wegent_runner.store.transcripts import TranscriptStore
 
 
 async def begin(
@@ -284,7 +285,7 @@ async def test_an_item_that_was_written_without_an_answer_is_written_again(
 async def test_an_item_without_the_one_it_belongs_to_is_left_out(database: AsyncEngine) -> None:
     store = TranscriptStore(database)
     await begin(store)
-    call = ToolCall(0, 1, 1, "{}", "s", "t", "c", place=0)
+    call = ToolCall(0, 1, 1, "{}", "s", "t", place=0)
     await store.add("u", ToolResult(1, 1, 3, "lost", call, place=0), Message(2, 1, 5, "kept"))
     stored = await store.get("u")
     assert stored is not None

@@ -18,7 +18,9 @@ from wegent_crds.registry import KINDS
 PAGE = Page.read("docs/python.md")
 BLOCKS = FENCED.findall(PAGE.text)
 EXAMPLES = [
-    (code, BLOCKS[at + 1][1]) for at, (language, code) in enumerate(BLOCKS) if language == "python"
+    (code, BLOCKS[at + 1][1])
+    for at, (language, code) in enumerate(BLOCKS)
+    if language == "python" and "wegent_sdk" not in code  # tests/sdk/test_docs.py has the others
 ]
 STORED = """
 apiVersion: agent.wecode.io/v1
@@ -128,6 +130,9 @@ def test_the_items_of_a_list() -> None:
     ("text", "message"),
     [
         ("a: [", "not valid YAML"),
+        ("a: !!timestamp x", "not valid YAML"),
+        ("a: !!int ''", "not valid YAML"),
+        ("a: !!bool x", "not valid YAML"),
         ("- a", "not an object"),
         ("kind: Bot", "apiVersion must be agent.wecode.io/v1"),
         ("apiVersion: v1\nkind: Pod", "apiVersion must be agent.wecode.io/v1"),

@@ -26,6 +26,7 @@ OWN_DUMPS = {
     ("api_proxy/wegent_api/http/bodies.py", "parse"),  # finds lone surrogates, sends nothing
     ("api_proxy/wegent_api/http/bodies.py", "_unique"),  # a key in a message
     ("api_proxy/wegent_api/http/yaml.py", "_key"),  # a key in a message
+    ("api_proxy/wegent_api/openai_api/idempotency.py", "_digest"),  # a digest
     ("api_proxy/wegent_api/kinds/list_all_namespaces.py", "encode"),  # ASCII by nature
 }
 """The places where ``json.dumps`` may be called, by file and function."""

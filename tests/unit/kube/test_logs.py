@@ -57,14 +57,27 @@ def test_an_exception_is_one_field() -> None:
     assert "exc_info" not in entry
 
 
-def test_a_value_that_json_lacks_does_not_lose_the_line() -> None:
-    assert "object at 0x" in line(what=object())["what"]
+@pytest.mark.parametrize(
+    "value",
+    [object(), "\ud800", b"\xff", ValueError("x")],
+    ids=["object", "surrogate", "bytes", "error"],
+)
+def test_a_value_that_json_lacks_does_not_lose_the_line(value: object) -> None:
+    entry = line(what=value)
+    assert entry["what"] or entry["what"] == ""
+    assert entry["message"] == "hello"
 
 
-def test_fields_for_uvicorn_and_kopf_alone_are_left_out() -> None:
-    entry = line(color_message="x", k8s_skip=True, settings=object(), k8s_ref={"name": "ghost"})
-    assert set(entry) == {"time", "level", "logger", "message", "object"}
-    assert entry["object"] == {"name": "ghost"}
+def test_characters_beyond_ascii_are_escaped() -> None:
+    """A terminal obeys some of them, and some end a line."""
+    record = logging.makeLogRecord({"msg": "\u009b2J \u2028 é"})
+    text = json_formatter().format(record)
+    assert text.isascii()
+    assert json.loads(text)["message"] == "\u009b2J \u2028 é"
+
+
+def test_the_field_for_uvicorn_alone_is_left_out() -> None:
+    assert set(line(color_message="x")) == {"time", "level", "logger", "message"}
 
 
 def test_lines_below_the_level_are_left_out(

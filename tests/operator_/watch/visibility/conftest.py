@@ -13,8 +13,7 @@ from devcluster.binaries import Binaries
 from devcluster.controlplane import ControlPlane
 from tests.support.api import Api
 from tests.support.cluster import installed_plane
-from tests.support.identity import kubectl_as
-from tests.support.kubectl import Kubectl
+from tests.support.identity import operator_kubeconfig_of
 from tests.support.operator import OperatorProcess
 from wegent_kube import KubeClient, load_connection
 
@@ -28,9 +27,7 @@ def cluster(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="package")
 def kubeconfig(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the rights of the operator."""
-    admin = Kubectl(cluster.binaries.kubectl, cluster.kubeconfig)
-    directory = tmp_path_factory.mktemp("watching-operator")
-    return kubectl_as(cluster, admin, "wegent-system", "wegent-operator", directory).kubeconfig
+    return operator_kubeconfig_of(cluster, tmp_path_factory.mktemp("watching-operator"))
 
 
 @pytest.fixture

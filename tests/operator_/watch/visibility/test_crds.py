@@ -255,13 +255,13 @@ async def test_all_crds_may_be_deleted_at_once_and_put_back(
 
 
 WITHOUT_KOPF = """
-from wegent_operator.watch import kopf_session
+from wegent_operator.watch import kopf_settings
 from wegent_operator.__main__ import main
 
 async def broken(self, **_):
     raise RuntimeError("nobody has foreseen this")
 
-kopf_session.KopfSession.request = broken
+kopf_settings.Session.request = broken
 main([])
 """
 

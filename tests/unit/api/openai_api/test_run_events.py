@@ -1,5 +1,7 @@
 """A run's events, with restarts, as a client of OpenAI's API may see them."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.api.openai_api.frames import encoded
@@ -7,6 +9,7 @@ from wegent_api.openai_api.run_events import (
     Ending,
     Lasting,
     Output,
+    TextIsRejected,
     TextIsVoid,
     event_id,
     sequence_number,
@@ -96,6 +99,24 @@ def test_reasoning_is_no_text_of_an_answer() -> None:
     ending = Ending.of({"phase": "Completed"}, output.items)
     assert ending.text == "Yes."
     assert [it.get("type") for it in ending.items] == ["reasoning", None]
+
+
+def replied(position: int, kind: str = "confirmation") -> RunEvent:
+    item = {"type": "mcp_approval_response", "kind": kind, "decision": "reply"}
+    return RunEvent(CLOSED.type, {"output_index": 9, "item": item}, f"1.{position}")
+
+
+def test_a_reply_to_a_stage_rejects_the_text_before_it() -> None:
+    lasting = Lasting()
+    assert lasting.take(replied(2)) == [replied(2)], "there is no text that it could reject"
+    lasting.take(delta(9))
+    assert lasting.take(replied(11, "approval")) == [replied(11, "approval")]
+    with pytest.raises(TextIsRejected):
+        lasting.take(replied(13))
+    message: dict[str, Any] = {"type": "message", "content": []}
+    items = [{"id": "a", **message}, replied(13).data["item"], {"id": "b", **message}]
+    ending = Ending.of({"phase": "Completed"}, items)
+    assert [it["type"] for it in ending.items] == ["reasoning", "mcp_approval_response", "message"]
 
 
 def test_an_item_is_the_same_in_a_transcript_and_in_a_stream() -> None:

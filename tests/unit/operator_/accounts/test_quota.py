@@ -6,6 +6,7 @@ import pytest
 
 from wegent_operator.accounts.quota import (
     AGAIN_AFTER_S,
+    FAULTY_AFTER,
     LEFT_OUT_S,
     TRIES,
     Counted,
@@ -53,9 +54,11 @@ def test_a_resource_that_stays_unknown_is_left_out_for_a_while_and_told_once(
 ) -> None:
     clock = Clock()
     pauses = Pauses(clock)
-    for _ in range(TRIES - 1):
+    for number in range(TRIES - 1):
+        assert bool(pauses.faulty("home")) is (number >= FAULTY_AFTER)
         assert pauses.begin("home", ["count/ghost"]) == AGAIN_AFTER_S
         assert pauses.left_s("home") == AGAIN_AFTER_S
+        assert pauses.unknown("home") == {"count/ghost"}
         clock.now += AGAIN_AFTER_S
         assert pauses.left_s("home") == 0
         assert not pauses.left_out()
@@ -64,10 +67,15 @@ def test_a_resource_that_stays_unknown_is_left_out_for_a_while_and_told_once(
         assert pauses.begin("home", ["count/ghost"]) == 0
     assert pauses.left_s("home") == 0
     assert pauses.left_out() == {"count/ghost"}
+    pauses.over("home")
+    assert pauses.faulty("home") == {"count/ghost"}, "counted without it"
     [record] = caplog.records
     assert "does not count count/ghost" in record.getMessage()
     clock.now += LEFT_OUT_S
     assert not pauses.left_out(), "it is tried again"
+    assert pauses.faulty("home") == {"count/ghost"}
+    pauses.over("home")
+    assert not pauses.faulty("home")
     with caplog.at_level(logging.WARNING):
         assert pauses.begin("another", ["count/ghost"]) == 0
     assert pauses.left_out() == {"count/ghost"}

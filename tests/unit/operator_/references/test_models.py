@@ -163,10 +163,10 @@ def test_the_object_that_names_the_model_is_told_of_its_provider() -> None:
         f"spec.bots[0].modelRef: {has.format('spec.bots[0].modelRef')}",
     )
     assert evaluate(BOT, view).ready.status
-    through = evaluate(TASK, view).ready
+    through, bots = evaluate(TASK, view).ready, "spec.bots[0].modelRef"
     assert (through.reason, through.message) == (
         "RefNotReady",
-        f"spec.teamRef: Team default/t is not ready: {team.message}",
+        f"{has.format(bots)} (in {bots} of Team default/t, through spec.teamRef)",
     )
     view = cache(BOT, TEAM, GHOST, MODEL, other, shell)
     task = evaluate(task_of(modelRef={"name": "other"}), view).ready

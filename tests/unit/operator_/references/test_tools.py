@@ -65,8 +65,7 @@ def test_a_ghost_tells_of_its_skills_servers() -> None:
     outcome = told(ghost({}, "s"), skill)
     assert outcome is not None
     assert outcome.message == (
-        "spec.skillRefs[0]: Skill default/s brings tools that are not served:"
-        f" spec.mcpServers[files]: {MISSING}"
+        f"{MISSING} (in spec.mcpServers[files] of Skill default/s, through spec.skillRefs[0])"
     )
 
 

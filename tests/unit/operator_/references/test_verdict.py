@@ -17,7 +17,8 @@ TEAM = state("Team", "t", {"bots": [{"name": "b"}]})
 SKILL = state("Skill", "k")
 TASK = state("Task", "k", {"teamRef": {"name": "t"}})
 
-NO_GHOST = "spec.ghostRef: Ghost default/g does not exist; create it or change the reference"
+MISSING = "Ghost default/g does not exist; create it or change the reference"
+NO_GHOST = f"spec.ghostRef: {MISSING}"
 
 
 def selector(**labels: str) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def cache(
             [BOT, MODEL, SHELL],
             "ResolvedRefs",
             "RefNotReady",
-            "spec.bots[0]: Bot default/b is not ready: " + NO_GHOST,
+            MISSING + " (in spec.ghostRef of Bot default/b, through spec.bots[0])",
             id="a bot of the team is not ready",
         ),
         pytest.param(
@@ -80,8 +81,8 @@ def cache(
             [TEAM, BOT, MODEL, SHELL],
             "ResolvedRefs",
             "RefNotReady",
-            "spec.teamRef: Team default/t is not ready: spec.bots[0]: Bot default/b is not ready: "
-            + NO_GHOST,
+            MISSING + " (in spec.ghostRef of Bot default/b, through spec.bots[0] of Team default/t,"
+            " spec.teamRef)",
             id="through the whole chain",
         ),
         pytest.param(
@@ -202,7 +203,10 @@ def test_a_task_names_the_duplicate_of_its_team() -> None:
     team = state("Team", "t", {"bots": [{"name": "b"}, {"name": "b", "namespace": "default"}]})
     ready = evaluate(TASK, cache(TASK, team, BOT, GHOST, MODEL, SHELL)).ready
     assert ready.reason == "RefNotReady"
-    assert ready.message.endswith("; remove one of the two")
+    assert ready.message == (
+        "duplicate reference to Bot default/b, which is also at spec.bots[0]; remove one of the two"
+        " (in spec.bots[1] of Team default/t, through spec.teamRef)"
+    )
 
 
 def test_a_message_spells_out_only_so_many_problems() -> None:
@@ -218,9 +222,9 @@ SKILLED = state("Ghost", "g", {"skillRefs": [{"name": "lint"}, {"name": "diff"}]
 def test_a_task_names_the_missing_skill_of_its_teams_bots_ghost() -> None:
     view = cache(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, state("Skill", "lint"))
     assert evaluate(TASK, view).ready.message == (
-        "spec.teamRef: Team default/t is not ready: spec.bots[0]: Bot default/b is not ready: "
-        "spec.ghostRef: Ghost default/g is not ready: spec.skillRefs[1]: Skill default/diff does "
-        "not exist; create it or change the reference"
+        "Skill default/diff does not exist; create it or change the reference (in spec.skillRefs[1]"
+        " of Ghost default/g, through spec.ghostRef of Bot default/b, spec.bots[0] of Team"
+        " default/t, spec.teamRef)"
     )
 
 
@@ -228,10 +232,10 @@ def test_a_message_follows_the_root_cause() -> None:
     view = cache(TASK, TEAM, BOT, SKILLED, MODEL, SHELL, state("Skill", "lint"))
     view.put(state("Skill", "diff"))
     view.put(state("Shell", "s", {"supportedProviders": ["anthropic"]}))
-    assert evaluate(TASK, view).ready.message.endswith(
-        "Bot default/b is not ready: spec.shellRef: Shell default/s supports the providers "
-        "anthropic, but Model default/m in spec.modelRef has the provider openai; choose another "
-        "Model or Shell"
+    assert evaluate(TASK, view).ready.message == (
+        "Shell default/s supports the providers anthropic, but Model default/m in spec.modelRef has"
+        " the provider openai; choose another Model or Shell (in spec.shellRef of Bot default/b,"
+        " through spec.bots[0] of Team default/t, spec.teamRef)"
     )
 
 
@@ -254,7 +258,7 @@ def test_each_reference_of_the_object_itself_is_named_before_further_causes() ->
     names = [f"b{number}" for number in range(MAX_PROBLEMS)]
     team = team_of(*names)
     message = evaluate(team, cache(team, *(state("Bot", name, BOT_SPEC) for name in names)))
-    assert [name for name in names if f"Bot default/{name} is not ready" not in str(message)] == []
+    assert [name for name in names if f"of Bot default/{name}, " not in str(message)] == []
     assert message.ready.message.endswith("; and 2 more"), "Model and Shell are missing too"
 
 
@@ -264,12 +268,11 @@ def test_a_message_says_nothing_of_what_an_object_elsewhere_refers_to() -> None:
     )
     task = state("Task", "k", {"teamRef": {"name": "t"}}, namespace="ours")
     view = cache(task, ABROAD, bot)
-    hidden = (
-        "spec.bots[0]: Bot theirs/b is not ready (RefNotFound); see its conditions in namespace "
-        "theirs"
+    hidden = "Bot theirs/b is not ready (RefNotFound); see its conditions in namespace theirs"
+    assert evaluate(ABROAD, view).ready.message == f"spec.bots[0]: {hidden}"
+    assert evaluate(task, view).ready.message == (
+        f"{hidden} (in spec.bots[0] of Team ours/t, through spec.teamRef)"
     )
-    assert evaluate(ABROAD, view).ready.message == hidden
-    assert evaluate(task, view).ready.message == f"spec.teamRef: Team ours/t is not ready: {hidden}"
 
 
 def test_the_chain_goes_on_in_a_shared_namespace_and_ends_beyond_it() -> None:
@@ -288,9 +291,8 @@ def test_the_chain_goes_on_in_a_shared_namespace_and_ends_beyond_it() -> None:
     ]
     view = cache(task, team, bot, secret, *needed, shared=frozenset({"shared"}))
     assert evaluate(task, view).ready.message == (
-        "spec.teamRef: Team shared/t is not ready: spec.bots[0]: Bot shared/b is not ready: "
-        "spec.ghostRef: Ghost theirs/g is not ready (RefNotFound); see its conditions in namespace "
-        "theirs"
+        "Ghost theirs/g is not ready (RefNotFound); see its conditions in namespace theirs"
+        " (in spec.ghostRef of Bot shared/b, through spec.bots[0] of Team shared/t, spec.teamRef)"
     )
 
 
@@ -419,7 +421,8 @@ def test_two_tasks_that_name_each_other_wait() -> None:
 
 
 CODE = state("Shell", "s", {"type": "ClaudeCode"})
-UNSERVED = "spec.shellRef: no runner serves Shells of the type ClaudeCode"
+UNSERVED = "no runner serves Shells of the type ClaudeCode"
+THROUGH_BOT = f"{UNSERVED} (in spec.shellRef of Bot default/b, through spec.bots[0]"
 
 
 def served(judged: ObjectState, view: Cache) -> tuple[bool, str, str] | None:
@@ -428,20 +431,20 @@ def served(judged: ObjectState, view: Cache) -> tuple[bool, str, str] | None:
 
 
 @pytest.mark.parametrize(
-    ("judged", "way"),
+    ("judged", "message"),
     [
-        (BOT, ""),
-        (TEAM, "spec.bots[0]: Bot default/b: "),
-        (TASK, "spec.teamRef: Team default/t: spec.bots[0]: Bot default/b: "),
+        (BOT, f"spec.shellRef: {UNSERVED}"),
+        (TEAM, f"{THROUGH_BOT})"),
+        (TASK, f"{THROUGH_BOT} of Team default/t, spec.teamRef)"),
     ],
 )
 def test_a_shell_that_no_runner_serves_is_told_up_to_the_task(
-    judged: ObjectState, way: str
+    judged: ObjectState, message: str
 ) -> None:
     parts = (BOT, TEAM, TASK, GHOST, MODEL)
     assert served(judged, cache(*parts, SHELL)) == (True, "ShellServed", "")
     view = cache(*parts, CODE)
-    assert served(judged, view) == (False, "ShellNotServed", way + UNSERVED)
+    assert served(judged, view) == (False, "ShellNotServed", message)
     assert evaluate(judged, view).ready.status, "it doesn't affect Ready"
     assert served(judged, cache(*parts, CODE, served=frozenset({"ClaudeCode"}))) == (
         True,
@@ -457,7 +460,7 @@ def test_one_unserved_shell_is_told_while_another_is_missing() -> None:
     assert served(team, cache(team, BOT, CODE)) == (
         False,
         "ShellNotServed",
-        f"spec.bots[0]: Bot default/b: {UNSERVED}",
+        f"{THROUGH_BOT})",
     )
 
 
@@ -472,17 +475,15 @@ def test_the_shell_of_a_bot_elsewhere_is_not_named() -> None:
 
 
 PIPELINE_SPEC = {"bots": [{"name": "b"}], "collaborationMode": "pipeline"}
-UNSERVED_MODE = (
-    "spec.collaborationMode: no runner serves the mode pipeline; choose a mode that runners serve:"
-    " solo"
-)
+NO_PIPELINE = "no runner serves the mode pipeline; choose a mode that runners serve: solo"
+UNSERVED_MODE = f"spec.collaborationMode: {NO_PIPELINE}"
 
 
 def test_a_mode_that_no_runner_serves_is_told_on_the_team_and_its_tasks() -> None:
     team, parts = state("Team", "t", PIPELINE_SPEC), (BOT, TASK, GHOST, MODEL, SHELL)
     view = cache(team, *parts)
     assert served(team, view) == (False, "ModeNotServed", UNSERVED_MODE)
-    through = f"spec.teamRef: Team default/t: {UNSERVED_MODE}"
+    through = f"{NO_PIPELINE} (in spec.collaborationMode of Team default/t, through spec.teamRef)"
     assert served(TASK, view) == (False, "ModeNotServed", through)
     assert evaluate(TASK, view).ready.status, "it doesn't affect Ready"
     assert served(BOT, view) == (True, "ShellServed", ""), "a Bot has no mode"
@@ -492,7 +493,7 @@ def test_a_mode_that_no_runner_serves_is_told_on_the_team_and_its_tasks() -> Non
 
 def test_an_unserved_mode_is_told_before_the_shells() -> None:
     team = state("Team", "t", PIPELINE_SPEC)
-    both = (False, "ModeNotServed", f"{UNSERVED_MODE}; spec.bots[0]: Bot default/b: {UNSERVED}")
+    both = (False, "ModeNotServed", f"{UNSERVED_MODE}; {THROUGH_BOT})")
     assert served(team, cache(team, BOT, CODE)) == both
     assert served(team, cache(team)) == (False, "ModeNotServed", UNSERVED_MODE), "no Bot is known"
 

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 
+from tests.support.resyncs import fill, going_on, request_all
 from tests.support.stub_api import StubApi, connection_to, refusal, stub_api
 from tests.support.waiting import eventually
 from wegent_crds.references import ObjectKey
@@ -44,15 +45,6 @@ async def resyncing(stub: StubApi) -> AsyncIterator[Resyncer]:
         yield Resyncer(client, feed, metrics, visibility)
 
 
-@asynccontextmanager
-async def going_on(resyncer: Resyncer) -> AsyncIterator[None]:
-    running = asyncio.create_task(resyncer.run(3600))
-    yield
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
-
-
 @pytest.mark.parametrize("code", [403, 404, 500])
 async def test_one_kind_that_cannot_be_listed_keeps_no_other_waiting(
     stub: StubApi, code: int
@@ -62,8 +54,7 @@ async def test_one_kind_that_cannot_be_listed_keeps_no_other_waiting(
     stub.put(resource_of(GHOST).path(), "g", spec={"systemPrompt": "You help."})
     stub.put(NAMESPACES.path(), "n")
     async with resyncing(stub) as resyncer, going_on(resyncer):
-        for resource in RESOURCES:
-            resyncer.listed(resource.plural)
+        request_all(resyncer)
 
         def others() -> bool:
             unlisted = {it.split(":")[0] for it in resyncer._visibility.problems()}
@@ -79,27 +70,12 @@ async def test_one_kind_that_cannot_be_listed_keeps_no_other_waiting(
         )
 
 
-async def test_the_first_lists_keep_no_other_waiting_either(stub: StubApi) -> None:
-    stub.faults[resource_of(SKILL).path(), "list"] = refusal(403)
-    async with resyncing(stub) as resyncer:
-        filling = asyncio.create_task(resyncer.fill())
-
-        def others() -> bool:
-            problems = resyncer._visibility.problems()
-            assert problems == ["skills: not listed yet"], problems
-            return True
-
-        await eventually(others, within_s=10, what="all others to be listed")
-        stub.faults.clear()
-        await asyncio.wait_for(filling, 20)
-
-
 async def test_a_list_that_is_asked_for_while_its_kind_is_swept_is_made(
     stub: StubApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resync_module, "SETTLE_S", 0.01)
     async with resyncing(stub) as resyncer:
-        await resyncer.fill()
+        await fill(resyncer)
         resyncs: list[Kind] = []
         under_way, go_on = asyncio.Event(), asyncio.Event()
 
@@ -122,7 +98,7 @@ async def test_a_list_that_is_older_than_a_deletion_brings_nothing_back(stub: St
     async with resyncing(stub) as resyncer:
         key = ObjectKey("shells", "default", "s")
         resyncer._feed.remove(key, "uid-s", version=1000)
-        await resyncer.fill()
+        await fill(resyncer)
         assert resyncer._feed.cache.get(key) is None
 
 
@@ -130,5 +106,5 @@ async def test_a_resync_leaves_a_namespace_that_was_made_after_its_list(stub: St
     async with resyncing(stub) as resyncer:
         metadata = {"name": "young", "resourceVersion": "1000", "labels": {"team": "a"}}
         resyncer._feed.upsert_namespace({"metadata": metadata})
-        await resyncer.fill()
+        await fill(resyncer)
         assert resyncer._feed.cache.namespace_labels("young") == {"team": "a"}

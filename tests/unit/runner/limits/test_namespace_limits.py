@@ -4,12 +4,11 @@ from typing import Any, Final, cast
 
 import pytest
 
+from wegent_crds.well_known import REQUESTS_PER_MINUTE, TOKENS_PER_DAY
 from wegent_kube import KubeClient, KubeError
 from wegent_runner.claims.outcome import GiveBack
 from wegent_runner.limits.namespace_limits import (
     KEPT_S,
-    REQUESTS_PER_MINUTE,
-    TOKENS_PER_DAY,
     LimitReached,
     LimitReader,
     NamespaceLimits,

@@ -1,0 +1,1 @@
+"""The API proxy beside its peers."""

@@ -1,0 +1,57 @@
+"""The proxy and its peers on one control plane, in one run."""
+
+from pathlib import Path
+
+from devcluster.binaries import find_binaries
+from tests.benchmarks.proxy_speed import streams, ways
+from tests.support.cluster import installed_plane
+from tests.support.identity import kubectl_as
+from tests.support.kubectl import Kubectl
+from tests.support.proxy import ProxyProcess
+
+PARTS = ("ways", "memory", "workers")
+
+
+async def run(
+    directory: Path, *, rounds: int = ways.ROUNDS, parts: tuple[str, ...] = PARTS
+) -> None:
+    """Measure, and print Markdown."""
+    with installed_plane(find_binaries(), directory) as plane:
+        admin = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
+        kubeconfig = kubectl_as(plane, admin, "wegent-system", "wegent-api", directory).kubeconfig
+        token = ways.prepare(admin)
+        with (
+            ProxyProcess(kubeconfig, directory / "proxy.log") as proxy,
+            ways.pass_through(plane.server, plane.ca_file, directory / "bare.log") as bare,
+        ):
+            found = ways.ways_of(plane, token, bare, (proxy.url, proxy.pid))
+            if "ways" in parts:
+                await _compare(found, rounds)
+            if "workers" in parts:
+                await _two(kubeconfig, directory, found[-1])
+        if "memory" in parts:
+            await _memory(kubeconfig, directory, found[0])
+
+
+async def _compare(found: list[ways.Way], rounds: int) -> None:
+    print(f"\n{ways.HEADER}")
+    async for measured in ways.measure(found, rounds=rounds):
+        print(ways.row(*measured), flush=True)
+
+
+async def _two(kubeconfig: Path, directory: Path, one: ways.Way) -> None:
+    with ProxyProcess(kubeconfig, directory / "second.log") as second:
+        other = streams.way_to(second, one.token)
+        await streams.workers(one, other)  # a warm-up
+        alone, both = await streams.workers(one, other)
+    ratio = sum(it.per_s for it in both) / alone.per_s
+    print(
+        f"\n64 clients of two proxies get {ratio:.2f} times as many answers as of one", flush=True
+    )
+
+
+async def _memory(kubeconfig: Path, directory: Path, direct: ways.Way) -> None:
+    with streams.watched(kubeconfig, directory / "watched.log") as proxy:
+        print(f"\n{streams.HEADER}")
+        async for memory in streams.memory(direct, streams.way_to(proxy, direct.token)):
+            print(memory.row(), flush=True)

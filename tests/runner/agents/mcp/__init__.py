@@ -1,0 +1,1 @@
+"""MCP servers: their sessions, and their tools."""
