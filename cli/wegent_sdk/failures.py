@@ -64,6 +64,12 @@ def _not_connected(error: httpx.ConnectError, url: str) -> ConnectionFailed:
         )
         found.may_pass = False
         return found
+    if any(isinstance(it, ssl.SSLEOFError | ssl.SSLZeroReturnError) for it in causes):
+        return ConnectionFailed(
+            f"{url} closed the connection while TLS began; try again, and check whether it begins"
+            " with http://",
+            url=url,
+        )
     if any(isinstance(it, ssl.SSLError) for it in causes):
         found = ConnectionFailed(
             f"{url} does not speak TLS as expected; check whether it begins with http://", url=url

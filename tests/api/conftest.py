@@ -9,10 +9,13 @@ import pytest
 from devcluster.controlplane import ControlPlane
 from devcluster.kubeconfig import write_kubeconfig
 from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
+from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
+from tests.support.rights import create_account, grant
+from tests.support.waiting import eventually
 
 ProxyFactory = Callable[..., ProxyProcess]
 
@@ -88,7 +91,14 @@ def new_user(anonymous: Client, kubectl: Kubectl) -> Callable[[], Awaitable[User
         await provision(kubectl, name)
         credentials = {"username": name, "password": PASSWORD}
         token = (await anonymous.post("/api/v1/auth/login", credentials)).expect(200)
-        return User(name, anonymous.as_(token["accessToken"]))
+        user = User(name, anonymous.as_(token["accessToken"]))
+
+        async def may_read() -> bool:
+            path = f"/api/v1/kinds/ghosts?namespace={user.home}&limit=1"
+            return (await user.client.get(path)).status == 200
+
+        await eventually(may_read, within_s=60, what=f"the rights of {name}")
+        return user
 
     return make
 
@@ -109,17 +119,12 @@ def client(user: User) -> Client:
 
 
 @pytest.fixture(scope="session")
-async def admin_client(anonymous: Client, kubectl: Kubectl) -> Client:
+async def admin_client(anonymous: Client, api: Api) -> Client:
     """A client with the token of an admin of Wegent who has no Account."""
     name = unique("admin")
-    await kubectl.call("create", "serviceaccount", name, f"--namespace={ACCOUNTS}")
-    binding = f"--serviceaccount={ACCOUNTS}:{name}"
-    (
-        await kubectl.call(
-            "create", "clusterrolebinding", name, "--clusterrole=wegent-admin", binding
-        )
-    ).ok()
-    return anonymous.as_(token_for(kubectl, ACCOUNTS, name))
+    token = await create_account(api, ACCOUNTS, name)
+    await grant(api, (ACCOUNTS, name), "wegent-admin", None)
+    return anonymous.as_(token)
 
 
 @pytest.fixture
@@ -152,11 +157,9 @@ def maintainer(
 
 
 @pytest.fixture
-async def place(user: User, kubectl: Kubectl) -> str:
+async def place(user: User, api: Api) -> str:
     """A namespace of the test's own, in which the user is an editor."""
     name = unique("watched")
-    subject = f"--serviceaccount={ACCOUNTS}:{user.name}"
-    (await kubectl.call("create", "namespace", name)).ok()
-    role = ("create", "rolebinding", "editor", "--clusterrole=wegent-editor", subject)
-    (await kubectl.call(*role, f"--namespace={name}")).ok()
+    await api.create_namespace(name)
+    await grant(api, (ACCOUNTS, user.name), "wegent-editor", name)
     return name

@@ -17,11 +17,12 @@ from tests.runner.owners_key import store, use
 from tests.runner.store.databases import postgres, postgres_database
 from tests.support.api import Api
 from tests.support.bots import create_bot
-from tests.support.identity import kubectl_as, token_for
+from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.relay import Link, link_to
+from tests.support.rights import create_member
 from tests.support.waiting import eventually
 from wegent_kube import get_or_none
 from wegent_runner.app import run
@@ -74,7 +75,6 @@ async def runner(
         "name": f"wegent-runner-{uuid.uuid4().hex[:8]}",
         "store_url": f"sqlite:///{tmp_path}/store.db",
         "egress_allow": frozenset({"127.0.0.0/8"}),
-        "lease_s": 10,
         "listen_port": 0,
         "drain_s": 0,
     }
@@ -83,7 +83,7 @@ async def runner(
     task = asyncio.create_task(run(settings, stop))
     yield Running(settings, stop, task)
     stop.set()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
 
 
 @pytest.fixture
@@ -156,19 +156,11 @@ def start_proxy(
 
 
 @pytest.fixture
-async def client(kubectl: Kubectl, namespace: str, proxy: ProxyProcess) -> AsyncIterator[Client]:
+async def client(api: Api, namespace: str, proxy: ProxyProcess) -> AsyncIterator[Client]:
     """An editor of the namespace."""
-    kubectl.run("create", "serviceaccount", "editor", f"--namespace={namespace}").ok()
-    kubectl.run(
-        "create",
-        "rolebinding",
-        "editor",
-        f"--namespace={namespace}",
-        "--clusterrole=wegent-editor",
-        f"--serviceaccount={namespace}:editor",
-    ).ok()
+    token = await create_member(api, namespace, "editor")
     async with aiohttp.ClientSession() as session:
-        yield Client(session, proxy.url, token_for(kubectl, namespace, "editor"))
+        yield Client(session, proxy.url, token)
 
 
 @pytest.fixture

@@ -3,23 +3,22 @@
 import asyncio
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from tests.runner.conftest import Running
 from tests.runner.owners_key import KEY, Store
 from tests.support.api import Api, condition
-from tests.support.identity import token_for
-from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client
+from tests.support.rights import create_member
 from tests.support.waiting import eventually
 from wegent_runner.engine.model_test import MAX_TOKENS
 
 pytestmark = pytest.mark.usefixtures("operator")
 
-Add = Callable[[str, str], Client]
+Add = Callable[[str, str], Awaitable[Client]]
 
 
 @pytest.fixture
@@ -42,15 +41,11 @@ async def live(runner: Running, client: Client, path: str, provider: Provider) -
 
 
 @pytest.fixture
-def add(kubectl: Kubectl, client: Client, namespace: str) -> Add:
+def add(api: Api, client: Client, namespace: str) -> Add:
     """Adds a user with a role in the namespace."""
 
-    def user(name: str, role: str) -> Client:
-        here = f"--namespace={namespace}"
-        kubectl.run("create", "serviceaccount", name, here).ok()
-        binding = (f"--clusterrole={role}", f"--serviceaccount={namespace}:{name}")
-        kubectl.run("create", "rolebinding", name, here, *binding).ok()
-        return client.as_(token_for(kubectl, namespace, name))
+    async def user(name: str, role: str) -> Client:
+        return client.as_(await create_member(api, namespace, name, role))
 
     return user
 
@@ -161,7 +156,7 @@ async def test_the_secret_of_a_model_must_be_a_key(
 async def test_a_test_costs_its_user_the_right_to_create_tasks(
     client: Client, path: str, provider: Provider, add: Add, namespace: str
 ) -> None:
-    viewer = add("viewer", "wegent-viewer")
+    viewer = await add("viewer", "wegent-viewer")
     told = (await viewer.post(path)).refused(403, "Forbidden")
     assert 'cannot create resource "tasks"' in told
     (await client.as_(None).post(path)).refused(401, "Unauthorized")
@@ -177,7 +172,7 @@ async def test_a_test_costs_its_user_the_right_to_create_tasks(
 async def test_one_at_a_time_for_a_user_and_one_who_leaves_frees_the_place(
     client: Client, path: str, provider: Provider, add: Add
 ) -> None:
-    other = add("other", "wegent-editor")
+    other = await add("other", "wegent-editor")
     provider.script = lambda _: Script(hang_after=1)
     first = asyncio.create_task(client.post(path))
     await eventually(lambda: len(provider.calls) == 1, within_s=10, what="the first call")

@@ -11,11 +11,10 @@ from openai import APIStatusError, AsyncOpenAI
 
 from tests.runner.conftest import sdk_of
 from tests.support.api import Api
-from tests.support.identity import token_for
-from tests.support.kubectl import Kubectl
 from tests.support.policies import no_room_for
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client, ProxyProcess
+from tests.support.rights import create_member
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator", "runner")
@@ -97,18 +96,16 @@ async def test_a_key_is_of_one_request(sdk: AsyncOpenAI, once: Callable[..., Any
 
 
 async def test_a_key_is_of_one_user(
-    kubectl: Kubectl,
+    api: Api,
     namespace: str,
     client: Client,
     proxy: ProxyProcess,
     once: Callable[..., Any],
 ) -> None:
-    kubectl.run("create", "serviceaccount", "other", f"--namespace={namespace}").ok()
-    subject = (f"--serviceaccount={namespace}:other", "--clusterrole=wegent-editor")
-    kubectl.run("create", "rolebinding", "other", f"--namespace={namespace}", *subject).ok()
+    token = await create_member(api, namespace, "other")
     request = once(uuid.uuid4().hex)
     async with aiohttp.ClientSession() as session:
-        other = Client(session, proxy.url, token_for(kubectl, namespace, "other"))
+        other = Client(session, proxy.url, token)
         async with sdk_of(client) as mine, sdk_of(other) as theirs:
             ids = {(await it.responses.create(**request)).id for it in (mine, theirs)}
     assert len(ids) == 2

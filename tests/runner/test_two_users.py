@@ -11,6 +11,7 @@ from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider, Script
 from tests.support.proxy import Client
+from tests.support.rights import create_member
 from wegent_crds.well_known import RESTORED_FROM
 from wegent_kube import ApiError
 from wegent_kube.resources import LEASES
@@ -21,20 +22,16 @@ ANSWER = "for alice's eyes alone"
 
 
 @pytest.fixture
-async def bobs(api: Api, kubectl: Kubectl, namespace: str) -> str:
+async def bobs(api: Api, namespace: str) -> str:
     """Bob's namespace."""
     name = f"{namespace}-bob"
     await api.create_namespace(name)
-    here = f"--namespace={name}"
-    kubectl.run("create", "serviceaccount", "bob", here).ok()
-    role = ("--clusterrole=wegent-editor", f"--serviceaccount={name}:bob")
-    kubectl.run("create", "rolebinding", "bob", here, *role).ok()
     return name
 
 
 @pytest.fixture
-def bob(kubectl: Kubectl, client: Client, bobs: str) -> Client:
-    return client.as_(token_for(kubectl, bobs, "bob"))
+async def bob(api: Api, client: Client, bobs: str) -> Client:
+    return client.as_(await create_member(api, bobs, "bob"))
 
 
 @pytest.fixture

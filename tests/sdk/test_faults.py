@@ -274,8 +274,27 @@ async def test_tls(sort: Any, opened: Callable[[Any], Person], tmp_path: Path) -
             await client.call(lambda c: c.me())
     async with serving(plain) as url:
         client = opened(sort(url.replace("http", "https"), token=TOKEN))
-        with pytest.raises(ConnectionFailed, match="TLS"):
+        with pytest.raises(ConnectionFailed, match="does not speak TLS") as silent:
             await client.call(lambda c: c.me())
+        assert not silent.value.may_pass
+
+
+async def test_a_cut_while_tls_begins_may_pass(
+    sort: Any, opened: Callable[[Any], Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a watch goes on after it."""
+
+    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write_eof()
+        await reader.read()
+
+    monkeypatch.setattr("wegent_sdk.api.FIRST_PAUSE_S", 0.01)
+    async with serving(closing) as url:
+        client = opened(sort(url.replace("http", "https"), token=TOKEN))
+        with pytest.raises(ConnectionFailed, match="closed the connection while TLS began") as cut:
+            await client.call(lambda c: c.me())
+    assert cut.value.may_pass
 
 
 @pytest.mark.parametrize(

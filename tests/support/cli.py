@@ -15,7 +15,7 @@ from tests.support.terminal import TerminalProgram
 
 PROGRAM = Path(sys.executable).with_name("wegent")
 PLUGIN = PROGRAM.with_name("kubectl-wegent")
-TIMEOUT_S = 60.0
+TIMEOUT_S = 150.0
 """A command that takes longer hangs."""
 OWN_VARIABLES = ("PATH", "LANG", "LC_ALL", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 

@@ -14,7 +14,7 @@ from tests.support.programs import built_for
 
 Body = dict[str, Any]
 
-TIMEOUT_S: Final = 30.0
+TIMEOUT_S: Final = 150.0
 
 
 @dataclass(frozen=True, slots=True)

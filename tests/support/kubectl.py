@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support.commands import Result, run
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 150.0
 """A command that takes longer hangs."""
 
 

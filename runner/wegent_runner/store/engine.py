@@ -49,9 +49,11 @@ def connect(url: str, timeout_s: float = TIMEOUT_S) -> AsyncEngine:
     parsed = parsed.set(drivername=DRIVERS[name])
     if name == "postgresql":
         return _postgresql(parsed, timeout_s)
-    engine = create_async_engine(
-        parsed, pool_timeout=timeout_s, connect_args={"timeout": timeout_s}
-    )
+    return _sqlite(parsed, timeout_s, pool_timeout=timeout_s)
+
+
+def _sqlite(url: Any, timeout_s: float, **options: Any) -> AsyncEngine:
+    engine = create_async_engine(url, connect_args={"timeout": timeout_s}, **options)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
@@ -85,11 +87,13 @@ async def migrate(engine: AsyncEngine) -> None:
     Raises:
         StoreError: the database failed.
     """
+    # Its statements, and the wait for another runner's, take longer than the pool's connections
+    # allow.
     if engine.dialect.name != "postgresql":
-        async with as_store_errors(MIGRATION_TIMEOUT_S), engine.begin() as connection:
+        patient = _sqlite(engine.url, MIGRATION_TIMEOUT_S, poolclass=NullPool)
+        async with as_store_errors(MIGRATION_TIMEOUT_S), patient.begin() as connection:
             await connection.run_sync(_upgrade)
         return
-    # Its statements take longer than the pool's connections allow.
     patient = create_async_engine(
         engine.url,
         poolclass=NullPool,

@@ -13,6 +13,7 @@ from tests.support.audit import AuditLog
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
+from tests.support.rights import create_account, grant
 from tests.support.waiting import eventually
 
 CHANGE = f"{AUTH}/password"
@@ -210,17 +211,15 @@ async def test_nobody_else_does_and_nothing_is_written(
 
 
 async def test_who_may_read_accounts_may_not_write_passwords(
-    sign_up: SignUp, anonymous: Client, kubectl: Kubectl, audit: AuditLog
+    sign_up: SignUp, anonymous: Client, api: Api, kubectl: Kubectl, audit: AuditLog
 ) -> None:
     """The dry run fails before a Secret is written."""
     user = await sign_up()
     where = f"--namespace={ACCOUNTS}"
-    (await kubectl.call("create", "serviceaccount", "auditor", "-nkube-public")).ok()
+    auditor = anonymous.as_(await create_account(api, "kube-public", "auditor"))
     rule = ("--verb=get", "--resource=accounts.agent.wecode.io")
     (await kubectl.call("create", "role", "auditor", *rule, where)).ok()
-    to = ("--role=auditor", "--serviceaccount=kube-public:auditor")
-    (await kubectl.call("create", "rolebinding", "auditor", *to, where)).ok()
-    auditor = anonymous.as_(token_for(kubectl, "kube-public", "auditor"))
+    await grant(api, ("kube-public", "auditor"), "auditor", ACCOUNTS, kind="Role")
     before = len(audit.writes(user=PROXY))
     answer = await auditor.post(reset_path(user), {"newPassword": ANOTHER})
     assert "cannot patch resource" in answer.refused(403, "Forbidden")

@@ -1,5 +1,6 @@
 """An object's references and referrers, as far as the caller may see them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,8 +8,8 @@ import pytest
 
 from tests.api.objects import BASE, bot, example, ghost
 from tests.api.users import User, unique
+from tests.support.api import Api
 from tests.support.audit import AuditLog
-from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
 from tests.support.waiting import eventually
 from wegent_api.kinds.referrers import PAGE, SEARCHED
@@ -187,20 +188,15 @@ async def test_each_kind_that_may_refer_to_it_is_searched(client: Client) -> Non
     assert await all_referrers(client, f"{BASE}/tasks/{tag}/referrers") == {}
 
 
-async def test_a_search_goes_on_where_it_was(user: User, kubectl: Kubectl) -> None:
+async def test_a_search_goes_on_where_it_was(user: User, api: Api) -> None:
     tag = unique("far")
     count = SEARCHED + PAGE + 1
-    items = [
-        {
-            "apiVersion": "agent.wecode.io/v1",
-            "kind": "Task",
-            "metadata": {"name": f"{tag}-{index:04}", "namespace": user.home},
-            "spec": {"teamRef": {"name": tag}, "prompt": "x"},
-        }
-        for index in range(count)
-    ]
-    listing = {"apiVersion": "v1", "kind": "List", "items": items}
-    (await kubectl.call("create", "-f", "-", stdin=listing)).ok()
+    spec = {"teamRef": {"name": tag}, "prompt": "x"}
+    for start in range(0, count, 50):
+        batch = range(start, min(start + 50, count))
+        await asyncio.gather(
+            *(api.create("tasks", user.home, f"{tag}-{index:04}", spec) for index in batch)
+        )
     path = f"{BASE}/teams/{tag}/referrers?namespace={user.home}"
     first = await user.client.get(path)
     assert first.expect(200)["continue"].startswith("tasks.")

@@ -17,11 +17,13 @@ from tests.api.watching import (
     through,
     watching,
 )
+from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
 from tests.support.relay import kubeconfig_over, link_to
 from tests.support.waiting import eventually
+from wegent_kube.resources import ROLE_BINDINGS
 
 
 async def test_a_stream_outlives_the_api_servers_watches(
@@ -55,12 +57,12 @@ async def test_the_stream_ends_with_the_token(
 
 
 async def test_the_stream_ends_with_the_right(
-    user: User, place: str, kubectl: Kubectl, start_proxy: ProxyFactory
+    user: User, place: str, api: Api, start_proxy: ProxyFactory
 ) -> None:
     client = through(start_proxy(watch_renew_s="1").url, user)
     async with following(client, watching(place)) as stream:
         await stream.beginning()
-        (await kubectl.call("delete", "rolebinding", "editor", f"--namespace={place}")).ok()
+        await api.client.request("DELETE", ROLE_BINDINGS.path(place, user.name))
         await ended_with(stream, 403)
 
 

@@ -10,8 +10,8 @@ from tests.api.events import following
 from tests.api.objects import BASE
 from tests.api.users import ACCOUNTS, User
 from tests.support.api import Api
-from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
+from tests.support.rights import grant
 from tests.support.tasks import pending, question, running, waiting
 from tests.support.websocket import connected
 
@@ -38,12 +38,10 @@ async def stored(api: Api, place: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-async def second(new_user: Callable[[], Awaitable[User]], kubectl: Kubectl, place: str) -> User:
+async def second(new_user: Callable[[], Awaitable[User]], api: Api, place: str) -> User:
     """Another editor of the namespace."""
     user = await new_user()
-    subject = f"--serviceaccount={ACCOUNTS}:{user.name}"
-    role = ("create", "rolebinding", "second", "--clusterrole=wegent-editor", subject)
-    (await kubectl.call(*role, f"--namespace={place}")).ok()
+    await grant(api, (ACCOUNTS, user.name), "wegent-editor", place)
     return user
 
 
@@ -126,16 +124,14 @@ async def test_a_reply_has_a_text(client: Client, answers: str, api: Api, place:
 async def test_those_who_may_not_change_the_task_do_not_answer(
     client: Client,
     new_user: Callable[[], Awaitable[User]],
-    kubectl: Kubectl,
+    api: Api,
     answers: str,
     place: str,
 ) -> None:
     (await client.as_(None).post(answers, YES)).refused(401, "Unauthorized")
     viewer = await new_user()
     (await viewer.client.post(answers, YES)).refused(403, "Forbidden")
-    subject = f"--serviceaccount={ACCOUNTS}:{viewer.name}"
-    role = ("create", "rolebinding", "viewer", "--clusterrole=wegent-viewer", subject)
-    (await kubectl.call(*role, f"--namespace={place}")).ok()
+    await grant(api, (ACCOUNTS, viewer.name), "wegent-viewer", place)
     told = (await viewer.client.post(answers, YES)).refused(403, "Forbidden")
     assert "cannot patch resource" in told
 

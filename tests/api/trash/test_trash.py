@@ -12,11 +12,11 @@ from tests.api.objects import BASE, Body, example, ghost
 from tests.api.users import User, unique
 from tests.support.api import Api, is_ready
 from tests.support.audit import AuditLog
-from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
 from tests.support.policies import FINALIZERS_STAY, refusing
 from tests.support.proxy import Client
+from tests.support.rights import create_account, create_member, grant
 from tests.support.waiting import eventually
 from wegent_api.http.examples import KINDS
 from wegent_crds.well_known import CREATED_BY, DELETED_BY, RESTORED_FROM, TOMBSTONE_OF
@@ -41,14 +41,10 @@ def path_of(tombstone: Body, action: str = "") -> str:
 
 
 @pytest.fixture(scope="module")
-async def viewer(kubectl: Kubectl, anonymous: Client) -> Client:
+async def viewer(api: Api, anonymous: Client) -> Client:
     """A user who may only read, in one namespace."""
     name = unique("viewer")
-    (await kubectl.call("create", "serviceaccount", name, "--namespace=default")).ok()
-    subject = f"--serviceaccount=default:{name}"
-    role = ("create", "rolebinding", name, "--clusterrole=wegent-viewer", subject)
-    (await kubectl.call(*role, "--namespace=default")).ok()
-    return anonymous.as_(token_for(kubectl, "default", name))
+    return anonymous.as_(await create_member(api, "default", name, "wegent-viewer"))
 
 
 @pytest.fixture
@@ -123,16 +119,14 @@ async def test_the_tombstone_names_the_user_who_deleted(
 
 
 async def test_a_refused_deletion_leaves_no_name(
-    user: User, kubectl: Kubectl, anonymous: Client
+    user: User, api: Api, kubectl: Kubectl, anonymous: Client
 ) -> None:
     """Even a caller who may change the object leaves none."""
     name = unique("painter")
-    (await kubectl.call("create", "serviceaccount", name, "--namespace=default")).ok()
     rule = ("--verb=get,update,patch", "--resource=ghosts.agent.wecode.io")
     (await kubectl.call("create", "role", name, "--namespace=default", *rule)).ok()
-    to = (f"--role={name}", f"--serviceaccount=default:{name}", "--namespace=default")
-    (await kubectl.call("create", "rolebinding", name, *to)).ok()
-    painter = anonymous.as_(token_for(kubectl, "default", name))
+    painter = anonymous.as_(await create_account(api, "default", name))
+    await grant(api, ("default", name), name, "default", kind="Role")
     (await user.client.post(GHOSTS, ghost(name))).expect(201)
     (await painter.delete(f"{GHOSTS}/{name}")).refused(403, "Forbidden")
     there = (await user.client.get(f"{GHOSTS}/{name}")).expect(200)
