@@ -25,6 +25,7 @@ from tests.support.relay import Link, link_to
 from tests.support.rights import create_member
 from tests.support.waiting import eventually
 from wegent_kube import get_or_none
+from wegent_kube.resources import LEASES
 from wegent_runner.app import run
 from wegent_runner.claims.requests import TASKS
 from wegent_runner.settings import Settings
@@ -68,8 +69,9 @@ def runner_settings() -> dict[str, Any]:
 
 @pytest.fixture
 async def runner(
-    runner_kubeconfig: Path, tmp_path: Path, runner_settings: dict[str, Any]
+    api: Api, runner_kubeconfig: Path, tmp_path: Path, runner_settings: dict[str, Any]
 ) -> AsyncIterator[Running]:
+    """A runner that proxies can find."""
     defaults = {
         "kubeconfig": str(runner_kubeconfig),
         "name": f"wegent-runner-{uuid.uuid4().hex[:8]}",
@@ -81,6 +83,13 @@ async def runner(
     settings = Settings(**{**defaults, **runner_settings})
     stop = asyncio.Event()
     task = asyncio.create_task(run(settings, stop))
+
+    async def is_present() -> bool:
+        if task.done():
+            task.result()
+        return await api.find(LEASES, settings.lease_namespace, settings.name) is not None
+
+    await eventually(is_present, within_s=60, what="the runner's Lease")
     yield Running(settings, stop, task)
     stop.set()
     await asyncio.wait_for(task, 60)

@@ -9,6 +9,7 @@ from openai import AsyncOpenAI
 
 from tests.runner.conftest import MakeTask
 from tests.runner.viewer import Viewer
+from tests.support.api import Api
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
 from tests.support.provider import Provider, Script
@@ -103,10 +104,16 @@ async def test_the_header_of_a_browser_overrides_the_parameter(
 
 
 async def test_a_cancellation_changes_no_task_that_has_ended(
-    client: Client, namespace: str, make_task: MakeTask, ended: MakeTask, sdk: AsyncOpenAI
+    client: Client,
+    namespace: str,
+    api: Api,
+    make_task: MakeTask,
+    ended: MakeTask,
+    sdk: AsyncOpenAI,
 ) -> None:
     await make_task()
     await ended()
+    await api.settled("tasks", namespace, "t", "Completed")  # the last write of its status
     task = f"/api/v1/kinds/tasks/t{{}}?namespace={namespace}"
     before = (await client.get(task.format(""))).expect(200)
     assert (await client.post(task.format("/cancel"))).expect(200) == before
