@@ -17,8 +17,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
 
-IMPORTED: Final = ("wegent_api.__main__", "wegent_operator.__main__")
-"""Modules imported once for all starts; none of them reads the environment at its import."""
+IMPORTED: Final = ("wegent_api.__main__", "wegent_operator.__main__", "wegent_runner.__main__")
+"""Modules imported once for all starts; none of Wegent's reads the environment at its import."""
 
 _FORKS: Final = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(list(IMPORTED))
