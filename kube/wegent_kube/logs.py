@@ -35,6 +35,10 @@ def configure_logging(level: str, *annotate: Callable[[logging.LogRecord], bool]
     for filter_ in annotate:
         handler.addFilter(filter_)
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # No line has the fields that these bring, and they take a third of a line's time. The switches
+    # are those of "Optimization" in Python's logging HOWTO.
+    logging._srcfile = None  # noqa: SLF001 - the HOWTO names it
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def json_formatter() -> logging.Formatter:
