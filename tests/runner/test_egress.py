@@ -197,8 +197,8 @@ async def test_a_name_server_that_is_silent_holds_up_its_own_callers_alone(
     try:
         names = [resolver.resolve(f"h{number}.example") for number in range(40)]
         found = asyncio.gather(*names, return_exceptions=True)
-        await asyncio.wait_for(asyncio.to_thread(lambda: None), 5)
-        assert {type(it) for it in await asyncio.wait_for(found, 5)} == {TimeoutError}
+        await asyncio.wait_for(asyncio.to_thread(lambda: None), 30)
+        assert {type(it) for it in await asyncio.wait_for(found, 30)} == {TimeoutError}
     finally:
         answered.set()
         await resolver.close()

@@ -116,7 +116,7 @@ async def test_a_reader_that_leaves_ends_the_reading() -> None:
         if len(chunk) > 1:
             break
     await chunks.aclose()  # type: ignore[attr-defined]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await closed.wait()
     assert not [it for it in asyncio.all_tasks() if "_Gatherer" in repr(it)]
 

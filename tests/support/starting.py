@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-T = TypeVar("T")
+from tests.support.waiting import POLL_S, Patience
 
-POLL_S = 0.05
+T = TypeVar("T")
 
 
 class Process(Protocol):
@@ -36,11 +36,11 @@ def await_start(
     Raises:
         AssertionError: the program has ended, or is not ready in time.
     """
-    deadline = time.monotonic() + within_s
+    patience = Patience(within_s)
     try:
         while not (found := ready()):
             assert process.poll() is None, f"it died: {said()}"
-            assert time.monotonic() < deadline, f"not ready in time: {said()}"
+            assert not patience.is_over(), f"not ready in time: {said()}"
             time.sleep(POLL_S)
     except BaseException:  # Ctrl-C too leaves nothing behind
         if process.poll() is None:

@@ -422,7 +422,7 @@ async def test_a_client_that_answers_no_ping_is_closed(impatient: str, user: Use
     async with connected(through(impatient, user), autoping=False) as socket:
         assert (await socket.ws.receive()).type is aiohttp.WSMsgType.PING
         await socket.ws.pong(b"unasked")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             message = await socket.ws.receive()
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert socket.ws.close_code == 1011

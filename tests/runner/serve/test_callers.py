@@ -88,7 +88,7 @@ async def test_few_unknown_tokens_are_reviewed_at_once_and_hold_up_no_good_one()
     await asyncio.sleep(0.01)
     assert reviews.open == MAX_REVIEWS
     clock.now += KEPT_S
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await asked.permits("Bearer good")
     reviews.answers.set()
     assert set(await asyncio.gather(*asking)) == {False}
@@ -125,7 +125,7 @@ async def test_a_flood_of_unknown_tokens_is_refused_and_the_proxys_new_one_passe
     refused = [it for it in asking if it.done()]
     assert len(refused) == 1000 - MAX_REVIEWS - MAX_WAITING
     assert all(isinstance(it.exception(), Overloaded) for it in refused)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await asked.permits(f"Bearer {reviews.good}")
     reviews.answers.set()
     assert {await it for it in asking if it not in refused} == {False}

@@ -101,7 +101,7 @@ async def test_so_many_at_once_and_a_client_that_leaves_ends_its_own(
             return answer.status
 
     running = [asyncio.create_task(ask()) for _ in range(model_tests.MAX_AT_ONCE)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await eventually(
             lambda: len(tester.asked) == len(running), within_s=5, what="the tests that run"
         )

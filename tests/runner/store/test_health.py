@@ -17,7 +17,7 @@ async def test_a_failure_holds_claims_back_until_a_probe_succeeds() -> None:
             raise StoreError("the store failed: full")
 
     running = asyncio.create_task(health.run(probe))
-    await asyncio.wait_for(health.wait(), 1)
+    await asyncio.wait_for(health.wait(), 30)
     await eventually(lambda: probes == 1, within_s=1, what="the first probe")
     works = False
     health.failed(StoreError("the store failed: gone"))
@@ -25,7 +25,7 @@ async def test_a_failure_holds_claims_back_until_a_probe_succeeds() -> None:
     await eventually(lambda: "full" in health.problem, within_s=3, what="a probe that fails")
     assert not waiting.done()
     works = True
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
     assert health.problem == ""
     running.cancel()
 

@@ -303,7 +303,7 @@ async def test_many_readers_leave_connections_to_writers(database: AsyncEngine) 
 
     readers = [asyncio.create_task(read()) for _ in range(30)]
     await asyncio.sleep(0.1)
-    await asyncio.wait_for(begin(store), 5)
+    await asyncio.wait_for(begin(store), 30)
     leave.set()
     await asyncio.gather(*readers)
     assert failures == []

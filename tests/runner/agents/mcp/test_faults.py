@@ -99,7 +99,7 @@ async def test_a_call_of_which_a_byte_comes_now_and_then(mcp: McpClient, wire: W
     async with mcp.toolset([http_server(wire.url, timeout_s=1.0)]) as tools:
         assert (await tool(tools, "echo").call({})).failed
         (dripped,) = [rpc for rpc in wire.received if rpc.method == "tools/call"]
-        await asyncio.wait_for(dripped.closed.wait(), 2.0)
+        await asyncio.wait_for(dripped.closed.wait(), 30)
 
 
 @pytest.mark.parametrize("answer", [hang, begin_and_hang])
@@ -466,7 +466,7 @@ async def test_a_flood_of_messages_ends_the_call(mcp: McpClient, wire: WireServe
         f"MCP server it: SSE stream ended without a response; {UNKNOWN}", failed=True
     )
     (flooded,) = [rpc for rpc in wire.received if rpc.method == "tools/call"]
-    await asyncio.wait_for(flooded.closed.wait(), 2.0)
+    await asyncio.wait_for(flooded.closed.wait(), 30)
 
 
 async def test_the_words_of_an_error_are_cut(mcp: McpClient, wire: WireServer) -> None:

@@ -36,7 +36,7 @@ async def test_greedy_namespaces_leave_places_for_others(namespaces: int) -> Non
     got = await greedy(places, namespaces)
     assert len(got) == namespaces
     assert got.total() <= POOL * 0.96
-    await asyncio.wait_for(places.take("newcomer"), 1)
+    await asyncio.wait_for(places.take("newcomer"), 30)
 
 
 async def test_a_place_is_given_in_turn_and_its_release_wakes_the_next() -> None:
@@ -67,7 +67,7 @@ async def test_a_place_that_was_given_to_a_cancelled_request_is_given_on() -> No
     assert not first.done()
     assert not second.done()
     first.cancel()
-    await asyncio.wait_for(second, 1)
+    await asyncio.wait_for(second, 30)
     with pytest.raises(asyncio.CancelledError):
         await first
     assert places._used["n0"] == MAX_CONNECTIONS

@@ -42,7 +42,7 @@ class Server:
         return not self.sent[-1].get("more_body", True)
 
     async def took(self, count: int) -> None:
-        async with asyncio.timeout(5), self._took:
+        async with asyncio.timeout(30), self._took:
             await self._took.wait_for(lambda: len(self.bodies) >= count)
 
     def _abort(self) -> None:
@@ -94,7 +94,7 @@ async def test_the_answer_ends_with_the_frames(source: Source) -> None:
     server = Server(source.frames())
     await server.took(1)
     source.end.set()
-    await asyncio.wait_for(server.answer, 5)
+    await asyncio.wait_for(server.answer, 30)
     assert server.bodies == [FRAME, b""]
     assert server.complete
     assert server.closed
@@ -106,7 +106,7 @@ async def test_an_error_leaves_the_answer_incomplete(source: Source) -> None:
     server = Server(source.frames())
     source.end.set()
     with pytest.raises(ValueError, match="broken"):
-        await asyncio.wait_for(server.answer, 5)
+        await asyncio.wait_for(server.answer, 30)
     assert not server.complete
     assert server.closed
 
@@ -115,7 +115,7 @@ async def test_a_client_that_leaves_ends_the_stream(source: Source) -> None:
     server = Server(source.frames())
     await server.took(1)
     server.left.set()
-    await asyncio.wait_for(server.answer, 5)
+    await asyncio.wait_for(server.answer, 30)
     assert server.bodies == [FRAME]
     assert server.closed
 
@@ -124,7 +124,7 @@ async def test_a_heartbeat_follows_a_silence_alone(source: Source) -> None:
     server = Server(source.frames(), heartbeat_s=0.05)
     await server.took(3)
     server.left.set()
-    await asyncio.wait_for(server.answer, 5)
+    await asyncio.wait_for(server.answer, 30)
     assert server.bodies[:3] == [FRAME, HEARTBEAT, HEARTBEAT]
 
 
@@ -138,7 +138,7 @@ async def test_a_stop_is_announced_after_the_frame_that_is_being_sent(source: So
     server.draining.set()
     await asyncio.sleep(0.05)
     server.reading.set()
-    await asyncio.wait_for(server.answer, 5)
+    await asyncio.wait_for(server.answer, 30)
     *before, last = server.bodies
     assert last == GOING
     assert 1 < len(before) < source.count
@@ -156,7 +156,7 @@ async def test_a_client_that_does_not_read_is_cut_off_at_a_stop(
     await server.took(1)
     server.reading.clear()
     server.draining.set()
-    await asyncio.wait_for(server.answer, 5)
+    await asyncio.wait_for(server.answer, 30)
     assert server.aborted
     assert server.closed
     assert not server.complete
@@ -175,5 +175,5 @@ async def test_an_error_at_a_stop_leaves_the_answer_incomplete(source: Source) -
     await asyncio.sleep(0.05)
     server.reading.set()
     with pytest.raises(ValueError, match="broken"):
-        await asyncio.wait_for(server.answer, 5)
+        await asyncio.wait_for(server.answer, 30)
     assert not server.complete

@@ -32,7 +32,7 @@ async def test_a_failed_key_comes_back_later_and_later(monkeypatch: pytest.Monke
     monkeypatch.setattr(queue_module, "FIRST_DELAY_S", 0.001)
     queue: KeyedQueue[str] = KeyedQueue()
     assert [queue.retry("a") for _ in range(3)] == [0.001, 0.002, 0.004]
-    assert await asyncio.wait_for(queue.get(), 5) == "a"
+    assert await asyncio.wait_for(queue.get(), 30) == "a"
     queue.done("a")
     queue.forget("a")
     assert queue.retry("a") == 0.001

@@ -87,7 +87,7 @@ async def test_a_list_that_is_asked_for_while_its_kind_is_swept_is_made(
         monkeypatch.setattr(resyncer, "resync", resync)
         async with going_on(resyncer):
             resyncer.listed(SHELL.plural)
-            await asyncio.wait_for(under_way.wait(), 10)
+            await asyncio.wait_for(under_way.wait(), 30)
             resyncer.listed(SHELL.plural)
             go_on.set()
             await eventually(lambda: resyncs == [SHELL, SHELL], within_s=10, what="a second resync")
