@@ -14,6 +14,7 @@ from devcluster.errors import BinariesUnavailable
 from tests.benchmarks import long_prompts, operator_size, runner
 from tests.benchmarks.operator_speed import run as speed
 from tests.benchmarks.proxy_speed import run as proxy_speed
+from tests.benchmarks.tables import Tables
 from tests.support.api import Api
 from tests.support.cluster import installed_plane
 from tests.support.identity import kubectl_as, token_for
@@ -26,7 +27,7 @@ INTERRUPTED = 130
 """Exit code after a signal, as shells have it for Ctrl-C."""
 
 
-async def run(steps: Sequence[int], prompts: int, directory: Path) -> None:
+async def run(steps: Sequence[int], prompts: int, directory: Path, told: Tables) -> None:
     with installed_plane(find_binaries(), directory) as plane:
         admin = Kubectl(plane.binaries.kubectl, plane.kubeconfig)
         identities = {
@@ -37,22 +38,21 @@ async def run(steps: Sequence[int], prompts: int, directory: Path) -> None:
         async with KubeClient(load_connection(plane.kubeconfig)) as client:
             api = Api(client)
             with OperatorProcess(identities["wegent-operator"], log) as operator:
-                await _sizes(api, operator, steps)
+                await _sizes(api, operator, steps, told)
                 operator.stop()
                 await _long_prompts(
-                    admin, api, operator, identities["wegent-api"], directory, prompts
+                    admin, api, operator, identities["wegent-api"], directory, prompts, told
                 )
 
 
-async def _sizes(api: Api, operator: OperatorProcess, steps: Sequence[int]) -> None:
-    print("| objects | operator, MiB | CPU ms for a new object | CPU s of a restart |")
-    print("| ---: | ---: | ---: | ---: |")
+async def _sizes(api: Api, operator: OperatorProcess, steps: Sequence[int], told: Tables) -> None:
+    columns = ("objects", "operator, MiB", "CPU ms for a new object", "CPU s of a restart")
+    told.begin(columns, (",d", ".0f", ".1f", ".1f"))
+    memory: dict[str, float] = {}
+    told.charts["memory"] = ("Memory of the operator by objects, MiB", {"": memory})
     async for size in operator_size.measure(api, operator, steps):
-        print(
-            f"| {size.objects:,} | {size.resident_mib:.0f} "
-            f"| {size.cpu_ms_per_object:.1f} | {size.restart_cpu_s:.1f} |",
-            flush=True,
-        )
+        memory[f"{size.objects:,}"] = size.resident_mib
+        told.row(size.objects, size.resident_mib, size.cpu_ms_per_object, size.restart_cpu_s)
 
 
 async def _long_prompts(
@@ -62,11 +62,12 @@ async def _long_prompts(
     kubeconfig: Path,
     directory: Path,
     count: int,
+    told: Tables,
 ) -> None:
-    print("\n| with prompts of full length | peak, MiB | without, MiB |\n| --- | ---: | ---: |")
+    told.begin(("with prompts of full length", "peak, MiB", "without, MiB"), ("", ".0f", ".0f"))
 
     def show(peak: long_prompts.Peak) -> None:
-        print(f"| {peak.what} | {peak.mib:.0f} | {peak.before_mib:.0f} |", flush=True)
+        told.row(peak.what, peak.mib, peak.before_mib)
 
     async for peak in long_prompts.of_operator(api, operator, count):
         show(peak)
@@ -147,11 +148,14 @@ def _measure(options: argparse.Namespace) -> None:
             print(f"The operator's peers are left out: {error}\n")
     with tempfile.TemporaryDirectory() as directory:
         if options.only in (None, "proxy"):
-            asyncio.run(proxy_speed.run(Path(directory) / "proxy", rounds=options.rounds))
+            told = Tables("proxy", options.output)
+            asyncio.run(proxy_speed.run(Path(directory) / "proxy", told, rounds=options.rounds))
         if options.only in (None, "size"):
-            asyncio.run(run(steps, options.prompts, Path(directory)))
+            told = Tables("size", options.output)
+            asyncio.run(run(steps, options.prompts, Path(directory), told))
         if options.only in (None, "runner"):
-            asyncio.run(runner.run(sizes, _parts(options), Path(directory)))
+            told = Tables("runner", options.output)
+            asyncio.run(runner.run(sizes, _parts(options), Path(directory), told))
 
 
 def _parts(options: argparse.Namespace) -> list[str]:

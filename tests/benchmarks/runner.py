@@ -14,8 +14,9 @@ from tests.benchmarks.runner_kills import LEASE_S, kills
 from tests.benchmarks.runner_latency import cancellations, first_deltas
 from tests.benchmarks.runner_resume import resumes
 from tests.benchmarks.runner_rollout import rollout
-from tests.benchmarks.runner_stack import RunnerStack, machine, percentile, runner_stack
+from tests.benchmarks.runner_stack import RunnerStack, percentile, runner_stack
 from tests.benchmarks.runner_writes import writes_of
+from tests.benchmarks.tables import Tables
 from tests.benchmarks.token_provider import Course
 from tests.support.postgres import postgres_server, programs
 
@@ -49,39 +50,35 @@ class Sizes:
     rollout: int = 20
 
 
-async def run(sizes: Sizes, parts: Sequence[str], directory: Path) -> None:
-    """Measure some parts, and print their rows."""
+async def run(sizes: Sizes, parts: Sequence[str], directory: Path, told: Tables) -> None:
+    """Measure some parts, and tell their rows."""
     async with runner_stack(directory) as stack:
-        print(f"\n{machine()}\n\n| | |\n| --- | ---: |", flush=True)
+        told.begin(("runner", ""), ("", ""))
         for part in parts:
-            await PARTS[part](stack, sizes)
-        print(f"\nat the end: {machine()}")
+            await PARTS[part](stack, sizes, told)
 
 
-def row(name: str, value: str) -> None:
-    """Print one row of the table."""
-    print(f"| {name} | {value} |", flush=True)
-
-
-async def _first(stack: RunnerStack, sizes: Sizes) -> None:
+async def _first(stack: RunnerStack, sizes: Sizes, told: Tables) -> None:
     place = await stack.place("first")
     async with stack.runner("first", slots=SLOTS):
         await first_deltas(stack, place, 1)
         found = await first_deltas(stack, await stack.place("first2"), sizes.first)
 
-    def told(values: Sequence[float]) -> str:
+    def ms(values: Sequence[float]) -> str:
         middle, late = statistics.median(values), percentile(values, 0.99)
         return f"{middle * 1e3:.1f}, {late * 1e3:.1f}"
 
-    row("first delta from the provider, directly, ms (p50, p99)", told([it.direct for it in found]))
-    row("the same through runner and proxy", told([it.relay for it in found]))
-    row("from the creation of a Task to its first delta", told([it.total for it in found]))
-    row("- creation to verdict", told([it.verdict for it in found]))
-    row("- verdict to claim", told([it.claim for it in found]))
-    row("- claim to the provider's receipt of the call", told([it.call for it in found]))
+    told.row(
+        "first delta from the provider, directly, ms (p50, p99)", ms([it.direct for it in found])
+    )
+    told.row("the same through runner and proxy", ms([it.relay for it in found]))
+    told.row("from the creation of a Task to its first delta", ms([it.total for it in found]))
+    told.row("- creation to verdict", ms([it.verdict for it in found]))
+    told.row("- verdict to claim", ms([it.claim for it in found]))
+    told.row("- claim to the provider's receipt of the call", ms([it.call for it in found]))
 
 
-async def _cost(stack: RunnerStack, sizes: Sizes) -> None:
+async def _cost(stack: RunnerStack, sizes: Sizes, told: Tables) -> None:
     place = await stack.place("cost")
     loads: dict[str, list[runner_cost.Load]] = {}
     async with stack.runner("cost", slots=str(2 * sizes.streams)) as runner:
@@ -92,14 +89,24 @@ async def _cost(stack: RunnerStack, sizes: Sizes) -> None:
     ours = loads["events"]
     runner_us = statistics.fmean(it.runner_share / it.read for it in ours) * COST_S * 1e6
     what = f"with {sizes.streams} streams of {runner_cost.TOKENS_PER_S} tokens/s"
-    row(f"CPU for a delta, runner and proxy, {what}, µs", f"{cpu['events']:.0f}")
-    row("- the runner's part", f"{runner_us:.0f}")
-    row("- a bare loop over openai's SDK", f"{cpu['sdk']:.0f}")
-    row("- a bare aiohttp client", f"{cpu['bytes']:.0f}")
-    row("- ratio to the SDK", f"{cpu['events'] / cpu['sdk']:.2f}")
+    told.row(f"CPU for a delta, runner and proxy, {what}, µs", f"{cpu['events']:.0f}")
+    told.row("- the runner's part", f"{runner_us:.0f}")
+    told.row("- a bare loop over openai's SDK", f"{cpu['sdk']:.0f}")
+    told.row("- a bare aiohttp client", f"{cpu['bytes']:.0f}")
+    told.charts["cpu"] = (
+        "CPU for a delta, µs",
+        {
+            "": {
+                "runner and proxy": cpu["events"],
+                "OpenAI's SDK": cpu["sdk"],
+                "aiohttp": cpu["bytes"],
+            }
+        },
+    )
+    told.row("- ratio to the SDK", f"{cpu['events'] / cpu['sdk']:.2f}")
 
 
-async def _capacity(stack: RunnerStack, sizes: Sizes) -> None:
+async def _capacity(stack: RunnerStack, sizes: Sizes, told: Tables) -> None:
     place = await stack.place("capacity")
     async with stack.runner("capacity", slots=str(2 * sizes.most)) as runner:
         runner_cost.pin([runner.pid, stack.proxy.pid], {0})
@@ -108,18 +115,18 @@ async def _capacity(stack: RunnerStack, sizes: Sizes) -> None:
             it = await runner_cost.load(
                 stack, runner, place, "events", streams, CAPACITY_S, "capacity"
             )
-            row(f"{streams} streams, runner and proxy on one core", _told(it))
+            told.row(f"{streams} streams, runner and proxy on one core", _told(it))
             if it.p99_ms >= P99_MS:
                 break
             served, best = streams, it
-        row(f"streams a core with p99 under {P99_MS:.0f} ms", f"{served}")
+        told.row(f"streams a core with p99 under {P99_MS:.0f} ms", f"{served}")
         if best is not None:
             whole = best.streams / (best.runner_share + best.proxy_share)
-            row("the same by their CPU alone", f"{whole:.0f}")
+            told.row("the same by their CPU alone", f"{whole:.0f}")
         bare = await runner_cost.load(
             stack, runner, place, "bytes", served or sizes.step, CAPACITY_S, "capacity"
         )
-        row(f"{bare.streams} streams to a bare client", _told(bare))
+        told.row(f"{bare.streams} streams to a bare client", _told(bare))
         runner_cost.pin([stack.proxy.pid], {0, 1})
 
 
@@ -132,58 +139,62 @@ def _told(it: runner_cost.Load) -> str:
     )
 
 
-async def _writes(stack: RunnerStack, _: Sizes) -> None:
+async def _writes(stack: RunnerStack, _: Sizes, told: Tables) -> None:
     place = await stack.place("writes")
     async with stack.runner("writes", lease_s="6"):
         for deltas, pause_s in ((10, 0.02), (1000, 0.002), (70, 0.1)):
             course = Course(f"writes{deltas}", deltas, pause_s)
             writes = await writes_of(stack, place, course)
-            told = ", ".join(f"{count} {what}" for what, count in sorted(writes.items()))
-            row(f"writes for {deltas} deltas in {deltas * pause_s:.1f} s, lease 6 s", told)
+            counts = ", ".join(f"{count} {what}" for what, count in sorted(writes.items()))
+            told.row(f"writes for {deltas} deltas in {deltas * pause_s:.1f} s, lease 6 s", counts)
 
 
-async def _cancel(stack: RunnerStack, sizes: Sizes) -> None:
+async def _cancel(stack: RunnerStack, sizes: Sizes, told: Tables) -> None:
     place = await stack.place("cancel")
     async with stack.runner("cancel", slots=str(2 * sizes.cancels)):
         taken = await cancellations(stack, place, sizes.cancels)
-    told = f"{statistics.median(taken) * 1e3:.0f}, {percentile(taken, 0.99) * 1e3:.0f}"
-    row(f"cancel to the provider's socket closed, {sizes.cancels} Tasks, ms (p50, p99)", told)
+    ms = f"{statistics.median(taken) * 1e3:.0f}, {percentile(taken, 0.99) * 1e3:.0f}"
+    told.row(f"cancel to the provider's socket closed, {sizes.cancels} Tasks, ms (p50, p99)", ms)
 
 
-async def _resume(stack: RunnerStack, sizes: Sizes) -> None:
+async def _resume(stack: RunnerStack, sizes: Sizes, told: Tables) -> None:
     place = await stack.place("resume")
     async with stack.runner("resume", slots=SLOTS):
         it = await resumes(place, sizes.disconnects)
-    row(f"texts that differ after {it.disconnects} disconnects", f"{it.mismatches} of {it.texts}")
+    told.row(
+        f"texts that differ after {it.disconnects} disconnects", f"{it.mismatches} of {it.texts}"
+    )
 
 
-async def _burst(stack: RunnerStack, sizes: Sizes) -> None:
+async def _burst(stack: RunnerStack, sizes: Sizes, told: Tables) -> None:
     place = await stack.place("burst")
     async with stack.runner("burst", slots=SLOTS) as runner:
         it = await burst(stack, runner, place, sizes.burst, warm_up=2 * int(SLOTS))
-    row(f"{it.tasks} Tasks at once: completed, each once", f"{it.completed}, {it.once}")
-    row("- Tasks a second", f"{it.per_s:.1f}")
-    row(
+    told.row(f"{it.tasks} Tasks at once: completed, each once", f"{it.completed}, {it.once}")
+    told.row("- Tasks a second", f"{it.per_s:.1f}")
+    told.row(
         "- the runner's memory after a warm-up, peak, MiB",
         f"{it.before_mib:.0f}, {it.peak_mib:.0f}",
     )
-    row("- CPU of the runner for a Task, ms", f"{it.runner_cpu_ms:.0f}")
+    told.row("- CPU of the runner for a Task, ms", f"{it.runner_cpu_ms:.0f}")
 
 
-async def _kills(stack: RunnerStack, sizes: Sizes) -> None:
+async def _kills(stack: RunnerStack, sizes: Sizes, told: Tables) -> None:
     place = await stack.place("kills")
     slots = str(2 * sizes.killed)
     async with stack.runner("kills", slots=slots, lease_s=str(LEASE_S)) as runner:
         it = await kills(stack, runner, place, sizes.kills, sizes.killed)
-    row(f"{it.kills} kills with {it.running:.0f} running: lost of {it.tasks} Tasks", f"{it.lost}")
-    row("- ended twice", f"{it.ended_twice}")
-    row("- interrupted attempts, model calls beyond one for each attempt",
+    told.row(
+        f"{it.kills} kills with {it.running:.0f} running: lost of {it.tasks} Tasks", f"{it.lost}"
+    )
+    told.row("- ended twice", f"{it.ended_twice}")
+    told.row("- interrupted attempts, model calls beyond one for each attempt",
         f"{it.interrupted}, {it.calls_beyond}")  # fmt: skip
 
 
-async def _rollout(stack: RunnerStack, sizes: Sizes) -> None:
+async def _rollout(stack: RunnerStack, sizes: Sizes, told: Tables) -> None:
     if programs() is None:
-        row("rolling update", "not measured: PostgreSQL is not installed")
+        told.row("rolling update", "not measured: PostgreSQL is not installed")
         return
     place = await stack.place("rollout")
     # Not in the directory: only its owner can enter that, and PostgreSQL has another user.
@@ -193,8 +204,8 @@ async def _rollout(stack: RunnerStack, sizes: Sizes) -> None:
             it = await rollout(stack, place, server.url(), sizes.rollout)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder)
-    row(f"streams lost of {it.streams}, both of two runners replaced", f"{it.lost}")
-    row("- streams that went on at another runner", f"{it.resumed}")
+    told.row(f"streams lost of {it.streams}, both of two runners replaced", f"{it.lost}")
+    told.row("- streams that went on at another runner", f"{it.resumed}")
 
 
 PARTS = {

@@ -1,8 +1,6 @@
 """All of Wegent on a throwaway control plane, with a provider for load, to measure the runner."""
 
 import asyncio
-import os
-import platform
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -176,23 +174,6 @@ async def runner_stack(directory: Path) -> AsyncIterator[RunnerStack]:
             plane.audit_log,
             identities["runner"],
         )
-
-
-def machine() -> str:
-    """Return the facts of the machine, with the load that it has now."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    load = ", ".join(f"{it:.1f}" for it in os.getloadavg())
-    return (
-        f"{len(os.sched_getaffinity(0))} cores ({model}), Python {platform.python_version()},"
-        f" load {load}"
-    )
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.benchmarks.__main__ import main
-from tests.benchmarks.operator_speed.charts import bars
+from tests.benchmarks.charts import bars
 from tests.benchmarks.operator_speed.measure import Change, Restart, Speed
 from tests.benchmarks.operator_speed.report import Report
 

@@ -1,18 +1,15 @@
 """The measurements as Markdown, JSON and SVG."""
 
 import json
-import platform
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from pathlib import Path
 
-from devcluster.releases import PROGRAMS
-from tests.benchmarks.operator_speed.charts import bars
+from tests.benchmarks.charts import bars
+from tests.benchmarks.machine import machine, versions
 from tests.benchmarks.operator_speed.measure import NO_MUTATING, PEERS, RAW, Restart, Speed
 from tests.benchmarks.operator_speed.programs import go_versions
-from tests.benchmarks.runner_stack import machine
 
 PACKAGES = ("kopf", "aiohttp", "uvloop", "pydantic-core")
 """Packages that the operator's speed depends on, where they are installed."""
@@ -24,14 +21,7 @@ Values = Sequence[float | None]
 
 def installed_versions() -> dict[str, str]:
     """Return the versions that the figures depend on."""
-    installed = {it.metadata["Name"].lower(): it.version for it in metadata.distributions()}
-    return {
-        "Kubernetes": PROGRAMS["kube-apiserver"].release.version,
-        "etcd": PROGRAMS["etcd"].release.version,
-        "Python": platform.python_version(),
-        **{name: installed[name] for name in PACKAGES if name in installed},
-        **go_versions(),
-    }
+    return {**versions(PACKAGES), **go_versions()}
 
 
 @dataclass

@@ -20,7 +20,8 @@ WATCHERS = 1000
 OPENED_AT_ONCE = 50
 SETTINGS = {"watches": str(WATCHERS), "watches_per_user": str(WATCHERS)}
 """Settings of a proxy that serves all watchers of one user."""
-HEADER = "| | before, MiB | after, MiB | peak, MiB | |\n| --- | ---: | ---: | ---: | --- |"
+COLUMNS = ("memory", "before, MiB", "after, MiB", "peak, MiB", "")
+FORMATS = ("", ".0f", ".0f", ".0f", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,9 @@ class Memory:
     peak: float
     note: str
 
-    def row(self) -> str:
-        """Return one row below `HEADER`."""
-        sizes = (f"{it:.0f}" for it in (self.before, self.after, self.peak))
-        return f"| {' | '.join((self.what, *sizes, self.note))} |"
+    def row(self) -> tuple[str | float, ...]:
+        """Return one row below `COLUMNS`."""
+        return (self.what, self.before, self.after, self.peak, self.note)
 
 
 async def memory(direct: Way, through: Way) -> AsyncIterator[Memory]:

@@ -32,11 +32,19 @@ COLLECTION = f"/apis/agent.wecode.io/v1/namespaces/{NAMESPACE}/ghosts"
 OF_THE_PROXY = "/api/v1/kinds/ghosts"
 QUERY = f"?namespace={NAMESPACE}"
 DIRECT, BARE, PROXY = WAYS = ("API server", "pass-through", "proxy")
-HEADER = (
-    "| requests | at once | API server, /s | pass-through, /s | proxy, /s |"
-    " **proxy / pass-through** | CPU ms, pass-through | CPU ms, proxy |"
-    " CPU ms of the load generator | p99 ms, proxy |\n" + "| --- |" + " ---: |" * 9
+COLUMNS = (
+    "requests",
+    "at once",
+    "API server, /s",
+    "pass-through, /s",
+    "proxy, /s",
+    "proxy / pass-through",
+    "CPU ms, pass-through",
+    "CPU ms, proxy",
+    "CPU ms of the load generator",
+    "p99 ms, proxy",
 )
+FORMATS = ("", "d", ",.0f", ",.0f", ",.0f", ".2f", ".2f", ".2f", ".2f", ".0f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +197,18 @@ async def _add(measured: Measured, way: Way, method: str, at_once: int) -> None:
     measured.cpu_s += (usage_of(way.pid).cpu_s if way.pid else 0.0) - before
 
 
-def row(method: str, at_once: int, measured: dict[str, Measured]) -> str:
-    """Return one row below `HEADER`."""
+def row(method: str, at_once: int, measured: dict[str, Measured]) -> tuple[str | float, ...]:
+    """Return one row below `COLUMNS`."""
     direct, bare, proxy = (measured[name] for name in WAYS)
     return (
-        f"| {method} | {at_once} | {direct.per_s:,.0f} | {bare.per_s:,.0f} | {proxy.per_s:,.0f} |"
-        f" **{proxy.per_s / bare.per_s:.2f}** | {bare.cpu_ms:.2f} | {proxy.cpu_ms:.2f} |"
-        f" {direct.load_cpu_ms:.2f} | {max(it.p99_ms for it in proxy.results):.0f} |"
+        method,
+        at_once,
+        direct.per_s,
+        bare.per_s,
+        proxy.per_s,
+        proxy.per_s / bare.per_s,
+        bare.cpu_ms,
+        proxy.cpu_ms,
+        direct.load_cpu_ms,
+        max(it.p99_ms for it in proxy.results),
     )
