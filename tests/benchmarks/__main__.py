@@ -15,6 +15,7 @@ from tests.benchmarks import long_prompts, operator_size, runner
 from tests.benchmarks.operator_speed import run as speed
 from tests.benchmarks.proxy_speed import run as proxy_speed
 from tests.benchmarks.tables import Tables
+from tests.support import forked
 from tests.support.api import Api
 from tests.support.cluster import installed_plane
 from tests.support.identity import kubectl_as, token_for
@@ -111,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown := set(_parts(options)) - runner.PARTS.keys():
         parser.error(f"--parts: no such part: {', '.join(sorted(unknown))}")
     end_in_order()
+    forked.forks = False
     try:
         _measure(options)
     except BinariesUnavailable as error:

@@ -71,6 +71,23 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+forks = True
+"""False where memory and CPU are measured: a forked program has the modules of all of them."""
+
+
+Program = Forked | subprocess.Popen[bytes]
+
+
+def start(module: str, env: Mapping[str, str], log: Path) -> Program:
+    """Start a program, with the arguments of `Forked`."""
+    if forks:
+        return Forked(module, env, log)
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            (sys.executable, "-m", module), env=dict(env), stdout=out, stderr=subprocess.STDOUT
+        )
+
+
 def _run(module: str, env: dict[str, str], log: str) -> None:
     os.environ.clear()
     os.environ.update(env)

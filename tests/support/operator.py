@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from devcluster.ports import free_ports
-from tests.support.forked import Forked
+from tests.support import forked
 from tests.support.starting import await_start
 
 READY_WITHIN_S = 60.0
@@ -68,7 +68,7 @@ class OperatorProcess:
             "WEGENT_OPERATOR_SHARED_ROLE": "editor",
             **{f"WEGENT_OPERATOR_{name.upper()}": value for name, value in settings.items()},
         }
-        self._process: Forked | subprocess.Popen[bytes] | None = None
+        self._process: forked.Program | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -81,7 +81,7 @@ class OperatorProcess:
     def launch(self) -> None:
         """Start it."""
         if not self._command:
-            self._process = Forked("wegent_operator", self._env, self.log)
+            self._process = forked.start("wegent_operator", self._env, self.log)
             return
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -15,7 +15,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from tests.support.forked import Forked
+from tests.support import forked
 from tests.support.starting import await_start
 
 LISTENS_WITHIN_S = 60.0
@@ -35,7 +35,7 @@ class ProxyProcess:
             "WEGENT_API_PORT": "0",
             **{f"WEGENT_API_{name.upper()}": value for name, value in settings.items()},
         }
-        self._process: Forked | None = None
+        self._process: forked.Program | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -47,7 +47,7 @@ class ProxyProcess:
 
     def start(self) -> None:
         """Start the proxy on a free port that it finds itself; wait until it listens."""
-        self._process = Forked("wegent_api", self._env, self.log)
+        self._process = forked.start("wegent_api", self._env, self.log)
         listening = await_start(
             self._process,
             lambda: LISTENING.search(self.logged()),

@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from devcluster.ports import free_ports
-from tests.support.forked import Forked
+from tests.support import forked
 from tests.support.starting import await_start
 
 READY_WITHIN_S = 60.0
@@ -27,11 +27,11 @@ class RunnerProcess:
             "WEGENT_RUNNER_EGRESS_ALLOW": "127.0.0.0/8",
             **{f"WEGENT_RUNNER_{name.upper()}": value for name, value in settings.items()},
         }
-        self._process: Forked | None = None
+        self._process: forked.Program | None = None
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
-        self._process = Forked("wegent_runner", self.env, self.log)
+        self._process = forked.start("wegent_runner", self.env, self.log)
         await_start(
             self._process,
             lambda: self.get("/readyz")[0] == 200,
