@@ -21,7 +21,7 @@ from devcluster.controlplane import ControlPlane
 from tests.support.identity import kubectl_as
 from tests.support.kubectl import Kubectl
 
-POLL_S = 0.2
+POLL_S = 1.0
 RUNS_WITHIN_S = 150.0
 
 
