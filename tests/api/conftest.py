@@ -30,7 +30,7 @@ def proxy_kubeconfig(
         name="wegent-api",
         server=control_plane.server,
         ca_file=control_plane.ca_file,
-        credentials=token_for(kubectl, "wegent-system", "wegent-api", duration="8h"),
+        credentials=token_for(kubectl, "wegent-system", "wegent-api"),
     )
 
 

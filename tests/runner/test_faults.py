@@ -24,16 +24,24 @@ from tests.support.websocket import connected
 pytestmark = pytest.mark.usefixtures("operator", "process")
 
 LEASE_S = 5
+PATIENT_LEASE_S = 15
+"""For fifty Tasks at once: on a busy machine, runners renew leases of five seconds too late."""
 KILLS = 20
 KILLS_OF_ONE = 2
 
 
 @pytest.fixture
-def process(runner_kubeconfig: Path, tmp_path: Path) -> Iterator[RunnerProcess]:
+def lease_s() -> int:
+    """Seconds of the runner's leases."""
+    return LEASE_S
+
+
+@pytest.fixture
+def process(runner_kubeconfig: Path, tmp_path: Path, lease_s: int) -> Iterator[RunnerProcess]:
     process = RunnerProcess(
         runner_kubeconfig,
         tmp_path / "runner.log",
-        lease_s=str(LEASE_S),
+        lease_s=str(lease_s),
         store_url=f"sqlite:///{tmp_path}/store.db",
         slots="60",
     )
@@ -180,6 +188,7 @@ async def test_a_cancelled_task_lets_go_of_its_provider_at_once(
     assert call.ended_at - cancelled_at < 0.05 * len(pieces) / 4, "long before its answer ends"
 
 
+@pytest.mark.parametrize("lease_s", [PATIENT_LEASE_S])
 @pytest.mark.timeout(900)
 async def test_fifty_running_tasks_survive_twenty_kills(
     provider: Provider,
@@ -208,13 +217,13 @@ async def test_fifty_running_tasks_survive_twenty_kills(
             since = len(provider.calls) if kill else before
             await eventually(
                 lambda since=since: len(provider.calls) > since,  # type: ignore[misc]
-                within_s=40,
+                within_s=90,
                 what="a call after a start",
             )
             await asyncio.sleep(chance.uniform(0, 4))
             process.kill()
             await asyncio.to_thread(process.start)
-        tasks = await asyncio.gather(*(ended(name, within_s=120) for name in names))
+        tasks = await asyncio.gather(*(ended(name, within_s=300) for name in names))
         calls = Counter(call.body["messages"][-1]["content"] for call in provider.calls[before:])
         for name, task in zip(names, tasks, strict=True):
             assert task["status"]["phase"] == "Completed", task["status"]

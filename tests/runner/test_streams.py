@@ -113,7 +113,13 @@ async def test_a_cancellation_changes_no_task_that_has_ended(
 ) -> None:
     await make_task()
     await ended()
-    await api.settled("tasks", namespace, "t", "Completed")  # the last write of its status
+
+    async def is_complete() -> bool:
+        task = await api.get("tasks", namespace, "t")
+        assert task is not None
+        return any(it["type"] == "Complete" for it in task["status"]["conditions"])
+
+    await eventually(is_complete, within_s=20, what="the last write of the Task's status")
     task = f"/api/v1/kinds/tasks/t{{}}?namespace={namespace}"
     before = (await client.get(task.format(""))).expect(200)
     assert (await client.post(task.format("/cancel"))).expect(200) == before

@@ -8,9 +8,12 @@ from tests.support.kubectl import Kubectl
 
 
 def token_for(
-    kubectl: Kubectl, namespace: str, name: str, *, audience: str = "", duration: str = "1h"
+    kubectl: Kubectl, namespace: str, name: str, *, audience: str = "", duration: str = "8h"
 ) -> str:
-    """Return a token of the ServiceAccount; the default ``audience`` is the API server's."""
+    """Return a token of the ServiceAccount; the default ``audience`` is the API server's.
+
+    It outlasts the longest run of the tests: many are of programs that run from its beginning.
+    """
     audiences = [f"--audience={audience}"] if audience else []
     done = kubectl.run(
         "create", "token", name, f"--namespace={namespace}", f"--duration={duration}", *audiences

@@ -16,15 +16,16 @@ from wegent_kube.resources import (
     Resource,
 )
 
+TOKEN_S = 8 * 3600
 CLUSTER_ROLES = Resource(RBAC_ROLES.group, RBAC_ROLES.version, "clusterroles")
 ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews")
 
 
 async def create_account(api: Api, namespace: str, name: str) -> str:
-    """Create a ServiceAccount and return a token of it, which is valid for an hour."""
+    """Create a ServiceAccount and return a token of it, which outlasts a run of the tests."""
     path = SERVICE_ACCOUNTS.path(namespace)
     await api.client.request("POST", path, body={"metadata": {"name": name}})
-    request = {"spec": {"expirationSeconds": 3600}}
+    request = {"spec": {"expirationSeconds": TOKEN_S}}
     path = SERVICE_ACCOUNTS.path(namespace, name, "token")
     answer: dict[str, Any] = await api.client.request("POST", path, body=request)
     token: str = answer["status"]["token"]

@@ -177,7 +177,10 @@ class Scene:
         for key, count in writes.items():
             if key[0] in {"skills", "models", "shells"} and key[1] in self.load.namespaces:
                 changes = self.load.changes[key]
-                assert count <= changes, f"{key}: {count} writes for {changes} changes"
+                events = [
+                    it.event for it in requests if (it.resource, it.namespace, it.name) == key
+                ]
+                assert count <= changes, f"{key}: {count} writes for {changes} changes: {events}"
 
 
 async def _objects_at_rest(api: Api, namespace: str) -> None:
