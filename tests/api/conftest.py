@@ -8,14 +8,13 @@ import pytest
 
 from devcluster.controlplane import ControlPlane
 from devcluster.kubeconfig import write_kubeconfig
-from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
+from tests.api.users import ACCOUNTS, PASSWORD, User, answered, provision, unique
 from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.identity import kubectl_as, token_for
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.rights import create_account, grant
-from tests.support.waiting import eventually
 
 ProxyFactory = Callable[..., ProxyProcess]
 
@@ -92,12 +91,8 @@ def new_user(anonymous: Client, kubectl: Kubectl) -> Callable[[], Awaitable[User
         credentials = {"username": name, "password": PASSWORD}
         token = (await anonymous.post("/api/v1/auth/login", credentials)).expect(200)
         user = User(name, anonymous.as_(token["accessToken"]))
-
-        async def may_read() -> bool:
-            path = f"/api/v1/kinds/ghosts?namespace={user.home}&limit=1"
-            return (await user.client.get(path)).status == 200
-
-        await eventually(may_read, within_s=60, what=f"the rights of {name}")
+        path = f"/api/v1/kinds/ghosts?namespace={user.home}&limit=1"
+        await answered(user, path, 200, within_s=60)
         return user
 
     return make

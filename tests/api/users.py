@@ -3,8 +3,10 @@
 import secrets
 from dataclasses import dataclass
 
+from tests.support.api import VERDICT_WITHIN_S
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Client
+from tests.support.waiting import eventually
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 
 ACCOUNTS = "wegent-accounts"
@@ -27,6 +29,15 @@ class User:
     def account(self) -> str:
         """The name by which the API server knows the user."""
         return f"system:serviceaccount:{ACCOUNTS}:{self.name}"
+
+
+async def answered(user: User, path: str, status: int, within_s: float = VERDICT_WITHIN_S) -> None:
+    """Wait until the API server's own watch has seen a change of rights."""
+
+    async def probe() -> bool:
+        return (await user.client.get(path)).status == status
+
+    await eventually(probe, within_s=within_s, what=f"{path} is answered {status}")
 
 
 def unique(prefix: str) -> str:

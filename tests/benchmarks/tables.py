@@ -55,6 +55,7 @@ class Tables:
     part: str
     directory: Path
     before: str = field(default_factory=machine)
+    versions: Mapping[str, str] = field(default_factory=lambda: versions(PACKAGES))
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     charts: dict[str, Chart] = field(default_factory=dict)
@@ -82,7 +83,7 @@ class Tables:
         self.directory.mkdir(parents=True, exist_ok=True)
         content = {
             "machine": {"before": self.before, "after": machine()},
-            "versions": versions(PACKAGES),
+            "versions": self.versions,
             "tables": [
                 [dict(zip(it.columns, row, strict=True)) for row in it.rows] for it in self.tables
             ],
@@ -98,10 +99,9 @@ class Tables:
 
     def markdown(self) -> str:
         """Return the tables, with the machine and the versions."""
-        found = versions(PACKAGES)
         parts = [
             f"Before: {self.before}. After: {machine()}.",
-            ", ".join(f"{name} {version}" for name, version in found.items()),
+            ", ".join(f"{name} {version}" for name, version in self.versions.items()),
             *("\n".join((it.head(), *map(it.line, it.rows))) for it in self.tables),
             *self.notes,
         ]

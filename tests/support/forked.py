@@ -12,7 +12,7 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
@@ -80,11 +80,16 @@ Program = Forked | subprocess.Popen[bytes]
 
 def start(module: str, env: Mapping[str, str], log: Path) -> Program:
     """Start a program, with the arguments of `Forked`."""
-    if forks:
-        return Forked(module, env, log)
+    return Forked(module, env, log) if forks else run_python(("-m", module), env, log)
+
+
+def run_python(
+    arguments: Sequence[str], env: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    """Start Python with ``arguments``; both of its streams are appended to the log."""
     with log.open("ab") as out:
         return subprocess.Popen(
-            (sys.executable, "-m", module), env=dict(env), stdout=out, stderr=subprocess.STDOUT
+            (sys.executable, *arguments), env=dict(env), stdout=out, stderr=subprocess.STDOUT
         )
 
 

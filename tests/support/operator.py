@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -80,16 +79,11 @@ class OperatorProcess:
 
     def launch(self) -> None:
         """Start it."""
-        if not self._command:
-            self._process = forked.start("wegent_operator", self._env, self.log)
-            return
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                (sys.executable, *self._command),
-                env=self._env,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self._process = (
+            forked.run_python(self._command, self._env, self.log)
+            if self._command
+            else forked.start("wegent_operator", self._env, self.log)
+        )
 
     def start(self) -> None:
         """Start the operator and wait until it reconciles."""

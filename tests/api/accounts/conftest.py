@@ -8,7 +8,7 @@ import pytest
 
 from devcluster.controlplane import ControlPlane
 from devcluster.kubeconfig import write_kubeconfig
-from tests.api.users import ACCOUNTS, PASSWORD, User, unique
+from tests.api.users import ACCOUNTS, PASSWORD, User, answered, unique
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess
@@ -89,15 +89,6 @@ async def token_of(log_in: LogIn, name: str, password: str = PASSWORD) -> str:
         return token
 
     return await eventually(probe, within_s=VERDICT_WITHIN_S, what=f"{name} is logged in")
-
-
-async def answered(user: User, path: str, status: int) -> None:
-    """Wait until the API server's own watch has seen a change of rights."""
-
-    async def probe() -> bool:
-        return (await user.client.get(path)).status == status
-
-    await eventually(probe, within_s=VERDICT_WITHIN_S, what=f"{path} is answered {status}")
 
 
 async def secrets_of(api: Api, username: str) -> list[dict[str, Any]]:

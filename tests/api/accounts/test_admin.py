@@ -10,10 +10,9 @@ from tests.api.accounts.conftest import (
     ENDS_WITHIN_S,
     LogIn,
     SignUp,
-    answered,
     token_of,
 )
-from tests.api.users import ACCOUNTS, PASSWORD, User, unique
+from tests.api.users import ACCOUNTS, PASSWORD, User, answered, unique
 from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.audit import AuditLog
 from tests.support.cluster_policies import refusing

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.accounts.conftest import AUTH, SignUp, answered
-from tests.api.users import ACCOUNTS, User
+from tests.api.accounts.conftest import AUTH, SignUp
+from tests.api.users import ACCOUNTS, User, answered
 from tests.support.api import VERDICT_WITHIN_S, Api, condition
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import eventually
