@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from devcluster.controlplane import ControlPlane
-from tests.api.users import PASSWORD, unique
+from tests.api.users import ACCOUNTS, PASSWORD, unique
 from tests.runner.conftest import provider, runner, runner_kubeconfig, runner_settings
 from tests.support.api import Api
 from tests.support.bots import create_bot
@@ -18,7 +18,6 @@ from tests.support.operator import OperatorProcess
 from tests.support.provider import Provider
 from tests.support.proxy import Client, ProxyProcess
 from tests.support.relay import Link, link_to
-from tests.support.waiting import eventually
 
 __all__ = ["provider", "runner", "runner_kubeconfig", "runner_settings"]
 
@@ -59,7 +58,7 @@ async def anonymous(proxy: ProxyProcess) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def register(anonymous: Client, operator: OperatorProcess) -> Register:
+def register(anonymous: Client, api: Api, operator: OperatorProcess) -> Register:
     """Registers a user, whose Account the operator has set up, and returns the name."""
     assert operator.running()
 
@@ -68,14 +67,7 @@ def register(anonymous: Client, operator: OperatorProcess) -> Register:
         body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
         (await anonymous.post("/api/v1/auth/register", body)).expect(201)
 
-        async def logs_in() -> bool:
-            answer = await anonymous.post(
-                "/api/v1/auth/login", {"username": name, "password": PASSWORD}
-            )
-            assert answer.status == 200, answer.content
-            return True
-
-        await eventually(logs_in, within_s=30, what=f"the first login of {name}")
+        await api.settled("accounts", ACCOUNTS, name)
         return name
 
     return make

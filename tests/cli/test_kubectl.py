@@ -21,7 +21,7 @@ def program(control_plane: ControlPlane) -> Path:
 
 
 async def kubectl_of(cli: Cli, program: Path, *arguments: str) -> Result:
-    return await cli.run(*arguments, program=program)
+    return await cli.run_other(program, *arguments)
 
 
 async def test_kubectl_with_the_login(at_home: Cli, home: str, program: Path, api: Api) -> None:

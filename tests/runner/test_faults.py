@@ -66,7 +66,7 @@ async def test_a_killed_runners_task_is_taken_up_and_its_stream_goes_on(
     reading = asyncio.create_task(viewer.read())
     await eventually(lambda: len(viewer.text) > 20, within_s=20, what="some text")
     process.kill()
-    process.start()
+    await asyncio.to_thread(process.start)
     await reading
     assert viewer.text == "".join(pieces)
     assert "run.restarted" in [type_ for type_, _ in viewer.events]
@@ -121,7 +121,7 @@ async def test_openais_clients_after_a_runner_was_killed(
     await eventually(lambda: len(events) > 8, within_s=20, what="some text")
     await eventually(lambda: len(provider.calls) == 2, within_s=20, what="both calls")
     process.kill()
-    process.start()
+    await asyncio.to_thread(process.start)
     response = await waiting
     assert response.status == "completed"
     assert response.output_text == "".join(pieces)

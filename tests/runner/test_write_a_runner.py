@@ -25,6 +25,7 @@ from tests.unit.pages import Page
 
 FOLDER = CHECKOUT / "examples" / "runner"
 STOP_WITHIN_S = 15
+LEASE_S = 15
 LONG = "A word " * 60
 """A prompt of two minutes: its Task ends earlier, or not in this test."""
 
@@ -44,8 +45,8 @@ def kubeconfig(
 
 @pytest.fixture
 def start(kubeconfig: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts the example, with leases of 5 seconds."""
-    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "LEASE_S": "5"}
+    """Starts the example, with leases that a busy machine can renew."""
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "LEASE_S": str(LEASE_S)}
     with ExitStack() as stack, (tmp_path / "log").open("ab") as log:
 
         def run() -> subprocess.Popen[bytes]:
@@ -160,7 +161,7 @@ async def test_it_renews_its_claim(
     api: Api, namespace: str, make_task: MakeTask, start: Start
 ) -> None:
     start()
-    await make_task(prompt="word " * 8)  # longer than the lease
+    await make_task(prompt="word " * (LEASE_S + 3))  # longer than the lease
     first = (await reached(api, namespace, phase="Running"))["claim"]["renewedAt"]
     status = await reached(api, namespace, phase="Completed")
     assert (status["attempts"], status["releases"]) == (1, 0)

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
-from tests.support.commands import Result
+from tests.support import forked
+from tests.support.commands import Result, run
 from tests.support.terminal import TerminalProgram
 
 PROGRAM = Path(sys.executable).with_name("wegent")
@@ -62,29 +64,28 @@ class Cli:
                 context.update(fields)
         self.config_file.write_text(yaml.safe_dump(config))
 
-    async def run(self, *arguments: str | Path, stdin: str = "", program: Path = PROGRAM) -> Result:
-        """Run one command without a terminal."""
-        given = tuple(str(argument) for argument in arguments)
-        process = await asyncio.create_subprocess_exec(
-            program,
-            *given,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self.env,
-            cwd=self.home,
-        )
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                out, err = await process.communicate(stdin.encode())
-        finally:
-            if process.returncode is None:
+    async def run(self, *arguments: str | Path, stdin: str = "") -> Result:
+        """Run one command without a terminal; its input and its output are files."""
+        command = (str(PROGRAM), *map(str, arguments))
+        with TemporaryDirectory() as directory:
+            streams = [Path(directory, name) for name in ("stdin", "stdout", "stderr")]
+            for stream in streams:
+                stream.write_bytes(stdin.encode() if stream.name == "stdin" else b"")
+            process = forked.start_command(command, self.env, self.home, streams)
+            try:
+                code = await asyncio.to_thread(process.wait, TIMEOUT_S)
+            finally:
                 process.kill()
-                await process.wait()
-        assert process.returncode is not None
-        result = Result((program.name, *given), process.returncode, out.decode(), err.decode())
+            _, out, err = (stream.read_bytes().decode() for stream in streams)
+        result = Result((PROGRAM.name, *command[1:]), code, out, err)
         assert "Traceback" not in result.stderr, result.stderr
         return result
+
+    async def run_other(self, program: Path, *arguments: str) -> Result:
+        """Run another program as the same user."""
+        return await asyncio.to_thread(
+            run, program, (), arguments, stdin="", timeout_s=TIMEOUT_S, env=self.env
+        )
 
     def terminal(self, *arguments: str | Path, columns: int = 80) -> TerminalProgram:
         """Return one command in a terminal, to be entered as a context manager."""

@@ -1,9 +1,10 @@
 """Wegent's programs, each forked from a process that has imported them already.
 
-Importing takes most of the time that a start takes, and the tests start some two hundred programs.
-All else is as with ``python -m``: the module runs as ``__main__`` in a process of its own, with its
-own environment and log. The tests of ``make up``, of the images and of the chart start the real
-``python -m``.
+Importing takes most of the time that a start takes, and the tests start many hundred programs. All
+else is as with ``python -m``: the module runs as ``__main__`` in a process of its own, with its own
+environment and log. A command of ``wegent`` has its own environment, directory and streams. The
+tests of ``make up``, of the images and of the chart start the real programs, and so do the tests of
+the command at a terminal.
 """
 
 import multiprocessing
@@ -12,33 +13,46 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-IMPORTED: Final = ("wegent_api.__main__", "wegent_operator.__main__", "wegent_runner.__main__")
+from wegent_cli.__main__ import main as wegent
+
+IMPORTED: Final = (
+    "wegent_api.__main__",
+    "wegent_operator.__main__",
+    "wegent_runner.__main__",
+    "wegent_cli.app",
+    "tests.support.frozen",
+)
 """Modules imported once for all starts; none of Wegent's reads the environment at its import."""
 
 _FORKS: Final = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(list(IMPORTED))
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""multiprocessing asks all processes for their exit codes at each start. Of two threads that read
+one exit code at once, one gets 255."""
 
 
 class Forked:
     """A running program; it has the part of ``subprocess.Popen`` that the tests need.
 
     Args:
-        module: the argument of ``python -m``.
-        env: the program's whole environment.
-        log: the file to which both of its streams are appended.
+        target: a function of a module, which runs in the new process.
+        arguments: its arguments.
     """
 
-    def __init__(self, module: str, env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
         # A daemon, so that a test run that is stopped leaves none behind.
         self._process: ForkServerProcess = _FORKS.Process(
-            target=_run, args=(module, dict(env), str(log)), daemon=True
+            target=target, args=arguments, daemon=True
         )
-        self._process.start()
+        with _ONE_AT_A_TIME:
+            self._process.start()
 
     @property
     def pid(self) -> int:
@@ -48,7 +62,8 @@ class Forked:
 
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal; None while it runs."""
-        return self._process.exitcode
+        with _ONE_AT_A_TIME:
+            return self._process.exitcode
 
     def wait(self, timeout: float) -> int:
         """Wait until the program has ended, and return its exit code.
@@ -56,10 +71,11 @@ class Forked:
         Raises:
             subprocess.TimeoutExpired: the program still runs after ``timeout`` seconds.
         """
-        self._process.join(timeout)
-        if self._process.exitcode is None:
+        if self.poll() is None:
+            connection.wait([self._process.sentinel], timeout)
+        if (code := self.poll()) is None:
             raise subprocess.TimeoutExpired(str(self._process.name), timeout)
-        return self._process.exitcode
+        return code
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the program; do nothing if it has ended."""
@@ -79,8 +95,31 @@ Program = Forked | subprocess.Popen[bytes]
 
 
 def start(module: str, env: Mapping[str, str], log: Path) -> Program:
-    """Start a program, with the arguments of `Forked`."""
-    return Forked(module, env, log) if forks else run_python(("-m", module), env, log)
+    """Start a program.
+
+    Args:
+        module: the argument of ``python -m``.
+        env: the program's whole environment.
+        log: the file to which both of its streams are appended.
+    """
+    if not forks:
+        return run_python(("-m", module), env, log)
+    return Forked(_run, module, dict(env), str(log))
+
+
+def start_command(
+    arguments: Sequence[str], env: Mapping[str, str], directory: Path, streams: Sequence[Path]
+) -> Forked:
+    """Start ``wegent``.
+
+    Args:
+        arguments: the path of the command, and its arguments.
+        env: its whole environment.
+        directory: its working directory.
+        streams: the files of its standard input, output and error. A terminal becomes its own, so
+            that Ctrl-C reaches it.
+    """
+    return Forked(_command, list(arguments), dict(env), str(directory), list(map(str, streams)))
 
 
 def run_python(
@@ -103,3 +142,22 @@ def _run(module: str, env: dict[str, str], log: str) -> None:
     sys.argv = [module]
     sys.modules.pop(f"{module}.__main__", None)  # the program runs again
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _command(arguments: list[str], env: dict[str, str], directory: str, streams: list[str]) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    os.setsid()
+    for number, path in enumerate(streams):
+        file = os.open(path, os.O_RDWR)
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(directory)
+    encoding = env.get("PYTHONIOENCODING", "utf-8")
+    sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stderr = open(  # noqa: SIM115
+        2, "w", buffering=1, encoding=encoding, errors="backslashreplace", closefd=False
+    )
+    sys.argv = arguments
+    sys.exit(wegent())

@@ -1,20 +1,20 @@
-"""A program in a real terminal: a pseudo-terminal of which it is the foreground program."""
+"""A command in a real terminal: a pseudo-terminal of which it is the foreground program."""
 
 import asyncio
 import fcntl
 import os
 import pty
 import re
-import signal
 import struct
-import subprocess
 import termios
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import pytest
 
+from tests.support import forked
 from tests.support.waiting import eventually
 
 WITHIN_S = 30.0
@@ -24,7 +24,7 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[@-Z\\-_])")
 
 
 class TerminalProgram:
-    """A running program. The test types, and reads what the screen would show.
+    """A running command of ``wegent``. The test types, and reads what the screen would show.
 
     Args:
         command: the program and its arguments.
@@ -38,42 +38,32 @@ class TerminalProgram:
         self._command = [str(part) for part in command]
         self._env = {"TERM": "xterm-256color", **env}
         self._columns = columns
-        self._process: subprocess.Popen[bytes] | None = None
-        self._master = -1
+        self._process: forked.Forked | None = None
+        self._master = self._slave = -1
         self._read = bytearray()
         self._seen = 0
 
     async def __aenter__(self) -> Self:
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, self._columns, 0, 0))
-        # `setsid --ctty` makes the terminal the program's own, so that Ctrl-C reaches it.
-        self._process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-            ["setsid", "--ctty", *self._command],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=self._env,
+        self._master, self._slave = pty.openpty()
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, self._columns, 0, 0))
+        self._process = forked.start_command(
+            self._command, self._env, Path.cwd(), [Path(os.ttyname(self._slave))] * 3
         )
-        os.close(slave)
         os.set_blocking(self._master, False)
         asyncio.get_running_loop().add_reader(self._master, self._take)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._process
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGKILL)
+        self._process.kill()
         await asyncio.to_thread(self._process.wait, 10)
         asyncio.get_running_loop().remove_reader(self._master)
+        os.close(self._slave)
         os.close(self._master)
 
     def _take(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             self._read += os.read(self._master, 65536)
-        except BlockingIOError:
-            return
-        except OSError:  # the program has ended
-            asyncio.get_running_loop().remove_reader(self._master)
 
     @property
     def raw(self) -> str:

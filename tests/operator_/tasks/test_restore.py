@@ -164,7 +164,7 @@ async def test_with_the_operator_killed_again_and_again_each_comes_back_whole(
     for round_ in range(4):
         await asyncio.sleep(0.03 * round_)
         operator.kill()
-        operator.start()
+        await asyncio.to_thread(operator.start)
     await restoring
     tasks = await api.list("tasks", namespace)
     assert {task["metadata"]["name"] for task in tasks} == set(names)

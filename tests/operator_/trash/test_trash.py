@@ -263,7 +263,7 @@ async def test_killed_again_and_again_nothing_is_lost_or_doubled(
     for round_ in range(4):
         await asyncio.sleep(0.05 * round_)
         operator.kill()
-        operator.start()
+        await asyncio.to_thread(operator.start)
     await deletions
 
     async def all_gone() -> bool:
