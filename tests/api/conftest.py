@@ -80,14 +80,14 @@ def anonymous(session: aiohttp.ClientSession, proxy_url: str) -> Client:
 
 
 @pytest.fixture(scope="session")
-def new_user(anonymous: Client, kubectl: Kubectl) -> Callable[[], Awaitable[User]]:
+def new_user(anonymous: Client, api: Api) -> Callable[[], Awaitable[User]]:
     """Register, provision and log in a user who did not exist before."""
 
     async def make() -> User:
         name = unique("user")
         body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
         (await anonymous.post("/api/v1/auth/register", body)).expect(201)
-        await provision(kubectl, name)
+        await provision(api, name)
         credentials = {"username": name, "password": PASSWORD}
         token = (await anonymous.post("/api/v1/auth/login", credentials)).expect(200)
         user = User(name, anonymous.as_(token["accessToken"]))

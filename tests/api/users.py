@@ -3,14 +3,16 @@
 import secrets
 from dataclasses import dataclass
 
-from tests.support.api import VERDICT_WITHIN_S
-from tests.support.kubectl import Kubectl
+from tests.support.api import VERDICT_WITHIN_S, Api
 from tests.support.proxy import Client
 from tests.support.waiting import eventually
+from wegent_kube.content_types import APPLY_PATCH
+from wegent_kube.resources import NAMESPACES, ROLE_BINDINGS, SERVICE_ACCOUNTS
 from wegent_operator.accounts.provisioned import ACCOUNT_UID_LABEL
 
 ACCOUNTS = "wegent-accounts"
 PASSWORD = "securepassword123"
+STAND_IN = "operator-stand-in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +47,34 @@ def unique(prefix: str) -> str:
     return f"{prefix}-{secrets.token_hex(4)}"
 
 
-async def provision(kubectl: Kubectl, username: str) -> None:
+async def provision(api: Api, username: str) -> None:
     """Provision one Account in the operator's order: the ServiceAccount comes last."""
     own = f"wegent-{username}"
-    get = ("get", "account", username, f"--namespace={ACCOUNTS}", "-o", "jsonpath={.metadata.uid}")
-    uid = (await kubectl.call(*get)).ok().stdout
-    objects = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": own}},
-        role_binding(own, {"kind": "ServiceAccount", "name": username, "namespace": ACCOUNTS}),
-        role_binding(
-            "default",
-            {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "Group",
-                "name": f"system:serviceaccounts:{ACCOUNTS}",
-            },
+    account = await api.get("accounts", ACCOUNTS, username)
+    assert account is not None
+    all_users = {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "Group",
+        "name": f"system:serviceaccounts:{ACCOUNTS}",
+    }
+    user = {"kind": "ServiceAccount", "name": username, "namespace": ACCOUNTS}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": own}}
+    for path, body in (
+        (NAMESPACES.path(None, own), namespace),
+        (ROLE_BINDINGS.path(own, STAND_IN), role_binding(own, user)),
+        (ROLE_BINDINGS.path("default", STAND_IN), role_binding("default", all_users)),
+        (
+            SERVICE_ACCOUNTS.path(ACCOUNTS, username),
+            service_account(username, account["metadata"]["uid"]),
         ),
-        service_account(username, uid),
-    ]
-    listing = {"apiVersion": "v1", "kind": "List", "items": objects}
-    (await kubectl.call("apply", "-f", "-", stdin=listing)).ok()
+    ):
+        await api.client.request(
+            "PATCH",
+            path,
+            body=body,
+            params={"fieldManager": STAND_IN, "force": "true"},
+            content_type=APPLY_PATCH,
+        )
 
 
 def service_account(username: str, uid: str | None = None) -> dict[str, object]:
@@ -83,7 +93,7 @@ def role_binding(namespace: str, subject: dict[str, str]) -> dict[str, object]:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
-        "metadata": {"name": "operator-stand-in", "namespace": namespace},
+        "metadata": {"name": STAND_IN, "namespace": namespace},
         "roleRef": {
             "apiGroup": "rbac.authorization.k8s.io",
             "kind": "ClusterRole",

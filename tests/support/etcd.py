@@ -7,7 +7,12 @@ import aiohttp
 
 from devcluster.controlplane import ControlPlane
 
-ANY_KEY = base64.b64encode(b"\0").decode()
+
+def _encoded(key: str) -> str:
+    return base64.b64encode(key.encode()).decode()
+
+
+ANY_KEY = _encoded("\0")
 
 
 class Etcd:
@@ -24,6 +29,11 @@ class Etcd:
     async def defragment(self) -> None:
         """Give the space of forgotten changes back."""
         await self._call("maintenance/defragment")
+
+    async def delete(self, prefix: str) -> None:
+        """Delete the keys that begin with ``prefix``, without finalizers and without a trash."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        await self._call("kv/deleterange", key=_encoded(prefix), range_end=_encoded(end))
 
     async def alarms(self) -> list[dict[str, str]]:
         """Return the active alarms; ``alarm`` is a name such as ``NOSPACE``."""

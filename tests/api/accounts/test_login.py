@@ -11,6 +11,7 @@ import pytest
 from tests.api import jwts
 from tests.api.conftest import ProxyFactory
 from tests.api.users import ACCOUNTS, PASSWORD, User, provision, service_account, unique
+from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
@@ -75,13 +76,13 @@ async def test_me_without_an_account_is_a_name(admin_client: Client) -> None:
 
 @pytest.mark.parametrize("case", ["password", "user", "suspended", "no password", "lost", "empty"])
 async def test_what_is_wrong_is_not_told(
-    anonymous: Client, kubectl: Kubectl, audit: AuditLog, case: str
+    anonymous: Client, kubectl: Kubectl, api: Api, audit: AuditLog, case: str
 ) -> None:
     """All failures get the same answer, after the same requests to the API server and one hash."""
     name = unique("guess")
     body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
     (await anonymous.post("/api/v1/auth/register", body)).expect(201)
-    await provision(kubectl, name)
+    await provision(api, name)
     password, guessed = PASSWORD, name
     if case == "password":
         password = "wrong-password-123"
@@ -133,22 +134,22 @@ async def test_a_name_that_no_user_can_have_is_said_to_be_one(
     assert not audit.behind(answer)
 
 
-async def test_a_password_is_the_same_however_it_was_typed(
-    anonymous: Client, kubectl: Kubectl
-) -> None:
+async def test_a_password_is_the_same_however_it_was_typed(anonymous: Client, api: Api) -> None:
     name, composed, decomposed = unique("nfc"), "Grüße-aus-Köln", "Gru\u0308ße-aus-Ko\u0308ln"
     assert composed != decomposed
     body = {"username": name, "email": f"{name}@example.com", "password": composed}
     (await anonymous.post("/api/v1/auth/register", body)).expect(201)
-    await provision(kubectl, name)
+    await provision(api, name)
     (await log_in(anonymous, name, decomposed)).expect(200)
 
 
-async def test_a_new_password_secret_ends_all_sessions(anonymous: Client, kubectl: Kubectl) -> None:
+async def test_a_new_password_secret_ends_all_sessions(
+    anonymous: Client, kubectl: Kubectl, api: Api
+) -> None:
     name = unique("changed")
     body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
     (await anonymous.post("/api/v1/auth/register", body)).expect(201)
-    await provision(kubectl, name)
+    await provision(api, name)
     theirs = anonymous.as_((await log_in(anonymous, name)).expect(200)["accessToken"])
     (await theirs.get(ME)).expect(200)
     secret = await password_secret(kubectl, name)
@@ -161,7 +162,7 @@ async def test_a_new_password_secret_ends_all_sessions(anonymous: Client, kubect
 
 
 async def test_the_first_login_waits_for_the_account_to_be_set_up(
-    anonymous: Client, kubectl: Kubectl
+    anonymous: Client, api: Api
 ) -> None:
     name = unique("early")
     body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
@@ -169,7 +170,7 @@ async def test_the_first_login_waits_for_the_account_to_be_set_up(
     waiting = asyncio.create_task(log_in(anonymous, name))
     done, _ = await asyncio.wait([waiting], timeout=0.5)
     assert not done
-    await provision(kubectl, name)
+    await provision(api, name)
     (await waiting).expect(200)
 
 

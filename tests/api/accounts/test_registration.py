@@ -9,6 +9,7 @@ import pytest
 from tests.api.accounts.conftest import SignUp
 from tests.api.conftest import ProxyFactory
 from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
+from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.kubectl import Kubectl
 from tests.support.proxy import Answer, Client
@@ -68,14 +69,14 @@ async def test_a_user_name_is_taken_once(anonymous: Client, kubectl: Kubectl) ->
 
 
 async def test_of_many_registrations_at_once_one_wins_and_nothing_is_left_of_the_others(
-    anonymous: Client, kubectl: Kubectl
+    anonymous: Client, kubectl: Kubectl, api: Api
 ) -> None:
     name = unique("race")
     bodies = [registration(name, password=f"{PASSWORD}-{index}") for index in range(8)]
     answers = await asyncio.gather(*(anonymous.post(REGISTER, body) for body in bodies))
     assert sorted(answer.status for answer in answers) == [201] + [409] * 7
     [secret] = await secrets_of(kubectl, name)
-    await provision(kubectl, name)
+    await provision(api, name)
     winner = bodies[[answer.status for answer in answers].index(201)]
     for body in bodies:
         credentials = {"username": name, "password": body["password"]}

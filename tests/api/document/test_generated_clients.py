@@ -16,7 +16,7 @@ import pytest
 
 from devcluster.binaries import cache_root
 from tests.api.users import PASSWORD, User, provision, unique
-from tests.support.kubectl import Kubectl
+from tests.support.api import Api
 from tests.support.npm import installed
 from tests.support.proxy import Client
 from wegent_api.http.examples import KINDS
@@ -197,7 +197,7 @@ class OfOpenapiPythonClient:
             assert type(listed).__name__ == f"{kind}List", listed
 
 
-async def test_openapi_python_client(anonymous: Client, kubectl: Kubectl, tmp_path: Path) -> None:
+async def test_openapi_python_client(anonymous: Client, api: Api, tmp_path: Path) -> None:
     user = OfOpenapiPythonClient(anonymous.base, unique("generated"), tmp_path)
     path = await document(anonymous, tmp_path)
     program = Path(sys.executable).with_name("openapi-python-client")
@@ -213,7 +213,7 @@ async def test_openapi_python_client(anonymous: Client, kubectl: Kubectl, tmp_pa
         wanted = sum(len(methods) for methods in described["paths"].values())
         assert len(user.every_operation()) == wanted  # none is missing, and each can be imported
         await asyncio.to_thread(user.register)
-        await provision(kubectl, user.name)
+        await provision(api, user.name)
         await asyncio.to_thread(user.use)
 
 
@@ -313,7 +313,7 @@ class OfOpenapiGenerator:
 
 
 @needs_jar
-async def test_openapi_generator(anonymous: Client, kubectl: Kubectl, tmp_path: Path) -> None:
+async def test_openapi_generator(anonymous: Client, api: Api, tmp_path: Path) -> None:
     user = OfOpenapiGenerator(anonymous.base, unique("generated"))
     path = await document(anonymous, tmp_path)
     await run(
@@ -325,7 +325,7 @@ async def test_openapi_generator(anonymous: Client, kubectl: Kubectl, tmp_path: 
     )
     with importable(tmp_path / "made", user.package):
         await asyncio.to_thread(user.register)
-        await provision(kubectl, user.name)
+        await provision(api, user.name)
         await asyncio.to_thread(user.use)
 
 

@@ -21,7 +21,7 @@ LIKE_GHOSTS = re.compile(
 """Left out, since one function makes the routes of all kinds, and only their names differ."""
 
 
-@pytest.mark.timeout(900)  # thousands of requests, on a machine that other tests share
+@pytest.mark.timeout(1800)  # thousands of requests, on a machine that other tests share
 async def test_no_5xx_and_no_status_that_is_not_documented(
     start_proxy: ProxyFactory, operator: OperatorProcess, user: User, tmp_path: Path
 ) -> None:

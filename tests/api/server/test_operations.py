@@ -5,7 +5,7 @@ import re
 
 from tests.api.objects import BASE
 from tests.api.users import PASSWORD, User, provision, unique
-from tests.support.kubectl import Kubectl
+from tests.support.api import Api
 from tests.support.proxy import Client
 from wegent_api.accounts.password_grant import FORM
 from wegent_api.http import examples
@@ -99,7 +99,7 @@ async def test_every_documented_operation_has_its_statuses(anonymous: Client) ->
 
 
 async def test_the_documented_examples_work_as_they_stand(
-    anonymous: Client, admin_client: Client, kubectl: Kubectl
+    anonymous: Client, admin_client: Client, api: Api
 ) -> None:
     """Names and namespace are the test's own, as other tests may have used the examples."""
     document = (await anonymous.get("/openapi.json")).expect(200)
@@ -116,7 +116,7 @@ async def test_the_documented_examples_work_as_they_stand(
             f"{auth}/register", example_of(f"{auth}/register") | {"username": name}
         )
     ).expect(201)
-    await provision(kubectl, name)
+    await provision(api, name)
     login = await anonymous.post(f"{auth}/login", example_of(f"{auth}/login") | {"username": name})
     client = anonymous.as_(login.expect(200)["accessToken"])
     other = {"username": unique("reviewer")}

@@ -17,6 +17,7 @@ from devcluster.kubeconfig import write_kubeconfig
 from tests.api.conftest import ProxyFactory
 from tests.api.objects import BASE, ghost
 from tests.api.users import ACCOUNTS, PASSWORD, User, provision, unique
+from tests.support.api import Api
 from tests.support.audit import AuditLog
 from tests.support.identity import token_for
 from tests.support.kubectl import Kubectl
@@ -185,7 +186,7 @@ async def test_a_real_api_server_killed_in_the_middle_of_a_request(
 
 
 async def test_requests_in_flight_are_finished_after_sigterm(
-    anonymous: Client, kubectl: Kubectl, start_proxy: ProxyFactory
+    anonymous: Client, api: Api, start_proxy: ProxyFactory
 ) -> None:
     process = start_proxy()
     proxy = Client(anonymous.session, process.url)
@@ -210,7 +211,7 @@ async def test_requests_in_flight_are_finished_after_sigterm(
 
     await eventually(refuses, within_s=5, what="no new connections are taken")
     assert not waiting.done()
-    await provision(kubectl, name)
+    await provision(api, name)
     (await waiting).expect(200)
     assert await asyncio.to_thread(process.wait) == 0
     assert "Traceback" not in process.logged()
@@ -238,7 +239,7 @@ async def test_those_who_do_not_know_yet_are_served_after_sigterm(
 
 
 async def test_a_registration_cut_off_leaves_no_half_made_user(
-    cuttable: Cuttable, kubectl: Kubectl, audit: AuditLog
+    cuttable: Cuttable, kubectl: Kubectl, api: Api, audit: AuditLog
 ) -> None:
     """The user can log in or doesn't exist, at whatever moment the connection breaks."""
     for delay in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3):
@@ -257,7 +258,7 @@ async def test_a_registration_cut_off_leaves_no_half_made_user(
         if found.exit_code == 0:
             secret = found.json["spec"]["passwordSecretRef"]["name"]
             (await kubectl.call("get", "secret", secret, f"-n{ACCOUNTS}")).ok()
-            await provision(kubectl, name)
+            await provision(api, name)
             credentials = {"username": name, "password": PASSWORD}
             (await cuttable.client.post("/api/v1/auth/login", credentials)).expect(200)
         else:
