@@ -9,6 +9,8 @@ from typing import Any, TypeVar, overload
 T = TypeVar("T")
 
 POLL_S = 0.05
+LONGEST_POLL_S = 0.25
+"""Pauses grow by a quarter up to this: asking takes CPU from the other program."""
 ROUND_S = 0.5
 """A round of polling counts as this at most: a machine that stalls takes the time from the other
 program too."""
@@ -47,6 +49,7 @@ async def eventually(probe: Callable[[], Any], *, within_s: float, what: str) ->
         what: the awaited event, for the failure's message.
     """
     patience = Patience(within_s)
+    pause_s = POLL_S
     while True:
         try:
             found = probe()
@@ -58,4 +61,5 @@ async def eventually(probe: Callable[[], Any], *, within_s: float, what: str) ->
             seen = str(error) or "a bare assert"
         if patience.is_over():
             raise AssertionError(f"not within {within_s:g} s: {what}; last seen: {seen}")
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.25, LONGEST_POLL_S)
