@@ -10,7 +10,7 @@ LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra runner --extra 
 # waiting. Files may run in any order. They start in that of their names, after the longest
 # (tests/conftest.py), and not of their number of tests: long files with few tests would come last,
 # and one worker would end long after the others. tests/unit comes last, with many short files.
-WORKERS ?= 4
+WORKERS ?= 3
 SIDE_BY_SIDE := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 # Other code than this checkout's must not run by accident.

@@ -47,9 +47,8 @@ class Forked:
     """
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
-        # A daemon, so that a test run that is stopped leaves none behind.
         self._process: ForkServerProcess = _FORKS.Process(
-            target=target, args=arguments, daemon=True
+            target=_begin, args=(target, *arguments), daemon=True
         )
         with _ONE_AT_A_TIME:
             self._process.start()
@@ -130,6 +129,19 @@ def run_python(
         return subprocess.Popen(
             (sys.executable, *arguments), env=dict(env), stdout=out, stderr=subprocess.STDOUT
         )
+
+
+def _begin(target: Callable[..., None], *arguments: Any) -> None:
+    """Run a program, which is killed when the tests have ended, even if they were killed."""
+    tests = multiprocessing.parent_process()
+    assert tests is not None
+
+    def end() -> None:
+        tests.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=end, daemon=True).start()
+    target(*arguments)
 
 
 def _run(module: str, env: dict[str, str], log: str) -> None:
