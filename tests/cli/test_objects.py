@@ -44,7 +44,7 @@ async def test_apply_and_get(applied: Cli) -> None:
         assert "Ready" in shown.splitlines()[1], shown
         return True
 
-    await eventually(ready, within_s=20, what="a Bot that is Ready")
+    await eventually(ready, within_s=30, what="a Bot that is Ready")
     heads, *rows = (await applied.run("get", "wegent")).ok().stdout.splitlines()
     assert heads.split()[0] == "NAME"
     assert any(row.startswith("bot/") for row in rows)
@@ -122,7 +122,7 @@ async def test_tree_finds_the_root_cause(applied: Cli) -> None:
         assert "Ghost" in result.stderr, result.stdout + result.stderr
         return result.stdout
 
-    shown = await eventually(probe, within_s=20, what="the root cause")
+    shown = await eventually(probe, within_s=30, what="the root cause")
     assert re.search(r"Ghost \S+/code-assistant: NotFound\n +root cause: ", shown)
     assert shown.count("root cause:") == 1
     node = (await applied.run("tree", "team", "reviewers", "-o", "json")).json
@@ -137,7 +137,7 @@ async def test_tree_finds_the_root_cause(applied: Cli) -> None:
         assert "Nothing is wrong." in result.stderr
         return True
 
-    await eventually(well, within_s=20, what="a graph without a fault")
+    await eventually(well, within_s=30, what="a graph without a fault")
 
 
 async def test_delete_and_trash(applied: Cli) -> None:
@@ -151,7 +151,7 @@ async def test_delete_and_trash(applied: Cli) -> None:
         assert "skill/review-a-diff" in shown
         return shown
 
-    await eventually(listed, within_s=10, what="the Tombstone")
+    await eventually(listed, within_s=30, what="the Tombstone")
     assert (await applied.run("trash", "restore", "bot/none")).exit_code == 4
     (await applied.run("trash", "restore", "skill/review-a-diff")).ok()
     (await applied.run("get", "skill/review-a-diff")).ok()

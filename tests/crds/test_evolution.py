@@ -62,7 +62,7 @@ async def test_a_second_version_beside_the_first(kubectl: Kubectl) -> None:
         assert old["spec"] == {"systemPrompt": "You help."}
         return True
 
-    await eventually(served, within_s=10, what="v2 to be served")
+    await eventually(served, within_s=30, what="v2 to be served")
 
     new = {**GHOST, "apiVersion": "agent.wecode.io/v2", "metadata": {"name": "new"}}
     new["spec"] = {"systemPrompt": "You help.", "tone": "formal"}

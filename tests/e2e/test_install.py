@@ -137,7 +137,7 @@ async def test_logs_are_json_with_what_was_asked(release: Release) -> None:
         lines = [json.loads(line) for pod in pods for line in release.api.logs(pod).splitlines()]
         return [line for line in lines if line.get("requestId") == asked and "status" in line]
 
-    [line] = await eventually(logged, within_s=20, what="the request in the log")
+    [line] = await eventually(logged, within_s=30, what="the request in the log")
     assert line["message"] == "GET /api/v1/kinds/ghosts 401"
 
 

@@ -99,7 +99,7 @@ async def test_killed_run_leaves_no_process_and_no_link(tmp_path: Path) -> None:
         assert not left, left
         return True
 
-    await eventually(gone, within_s=20, what="the end of all that it started")
+    await eventually(gone, within_s=30, what="the end of all that it started")
     # The next start of a node removes empty control groups.
     with NodeCluster(next_one):
         assert groups_of(directory) == []

@@ -80,7 +80,7 @@ class Maker:
             assert body["status"]["observedGeneration"] == body["metadata"]["generation"]
             return True
 
-        await eventually(probe, within_s=20, what=f"{plural} {name} {type_} {status}")
+        await eventually(probe, within_s=30, what=f"{plural} {name} {type_} {status}")
 
 
 @pytest.fixture(scope="module")

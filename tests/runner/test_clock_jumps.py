@@ -50,7 +50,7 @@ async def test_the_clock_jumps_while_a_task_runs(
     pieces = [f"{number} " for number in range(120)]
     provider.script = lambda _: Script(pieces=pieces, pause_s=0.1)
     await make_task("before", timeoutSeconds=60)
-    await eventually(lambda: provider.calls, within_s=20, what="a call")
+    await eventually(lambda: provider.calls, within_s=30, what="a call")
     for ahead_s in (HOUR_S, -HOUR_S):
         clock.ahead_s = ahead_s
         await make_task(f"during{ahead_s}", timeoutSeconds=60)

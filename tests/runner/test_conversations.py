@@ -200,7 +200,7 @@ async def test_a_stopped_runner_gives_its_task_back_and_counts_that(
         Script(pieces=["word "] * 600, pause_s=0.1) if len(provider.calls) == 1 else Script()
     )
     await make_task()
-    await eventually(lambda: provider.calls, within_s=20, what="a call")
+    await eventually(lambda: provider.calls, within_s=30, what="a call")
     assert process.stop() == 0, process.tail()
     task = await api.get("tasks", namespace, "t")
     assert task is not None

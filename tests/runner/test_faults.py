@@ -64,7 +64,7 @@ async def test_a_killed_runners_task_is_taken_up_and_its_stream_goes_on(
     await make_task()
     viewer = Viewer(client, namespace)
     reading = asyncio.create_task(viewer.read())
-    await eventually(lambda: len(viewer.text) > 20, within_s=20, what="some text")
+    await eventually(lambda: len(viewer.text) > 20, within_s=30, what="some text")
     process.kill()
     await asyncio.to_thread(process.start)
     await reading
@@ -118,8 +118,8 @@ async def test_openais_clients_after_a_runner_was_killed(
             events.append(event)  # noqa: PERF401 - the test reads the list meanwhile
 
     reading = asyncio.create_task(read())
-    await eventually(lambda: len(events) > 8, within_s=20, what="some text")
-    await eventually(lambda: len(provider.calls) == 2, within_s=20, what="both calls")
+    await eventually(lambda: len(events) > 8, within_s=30, what="some text")
+    await eventually(lambda: len(provider.calls) == 2, within_s=30, what="both calls")
     process.kill()
     await asyncio.to_thread(process.start)
     response = await waiting
@@ -156,7 +156,7 @@ async def test_a_stopped_runner_gives_its_tasks_back_and_says_so(
     process.env["WEGENT_RUNNER_DRAIN_S"] = "0"
     process.start()
     await make_task()
-    await eventually(lambda: provider.calls, within_s=20, what="a call")
+    await eventually(lambda: provider.calls, within_s=30, what="a call")
     assert await asyncio.to_thread(process.stop) == 0, process.tail()
     task = await api.get("tasks", namespace, "t")
     assert task is not None
@@ -175,14 +175,14 @@ async def test_a_cancelled_task_lets_go_of_its_provider_at_once(
     pieces = ["word "] * 1200
     provider.script = lambda _: Script(pieces=pieces, pause_s=0.05)
     await make_task()
-    await eventually(lambda: provider.calls, within_s=20, what="a call")
+    await eventually(lambda: provider.calls, within_s=30, what="a call")
     await asyncio.sleep(0.5)
     cancelled_at = time.monotonic()
     await api.merge("tasks", namespace, "t", {"spec": {"cancel": True}})
     task = await ended()
     assert task["status"]["phase"] == "Cancelled"
     call = provider.calls[0]
-    await eventually(lambda: call.ended_at, within_s=5, what="the connection to be closed")
+    await eventually(lambda: call.ended_at, within_s=30, what="the connection to be closed")
     assert call.ended_at is not None
     assert not call.whole
     assert call.ended_at - cancelled_at < 0.05 * len(pieces) / 4, "long before its answer ends"

@@ -180,7 +180,7 @@ async def test_a_fault_is_written_once_and_its_repair_once(
         assert sorted(of_model) == sorted([(reason, "Warning", 1), ("KeyUsable", "Normal", 1)])
         return True
 
-    await eventually(told_once, within_s=10, what="an Event for each change")
+    await eventually(told_once, within_s=30, what="an Event for each change")
 
 
 @pytest.mark.usefixtures("runner")

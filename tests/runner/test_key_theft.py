@@ -83,7 +83,7 @@ def failed(api: Api, namespace: str, make_task: MakeTask, ended: MakeTask) -> Fa
             assert of_model == ([(reason, status["message"])] if reason else [])
             return True
 
-        await eventually(told, within_s=10, what="the Event on the Model")
+        await eventually(told, within_s=30, what="the Event on the Model")
         return f"{reason} {status['message']}"
 
     return run

@@ -75,7 +75,7 @@ async def test_a_task_without_a_model_waits_for_one_and_says_so(
         )
         return True
 
-    await eventually(told, within_s=10, what="the verdict on the Task")
+    await eventually(told, within_s=30, what="the verdict on the Task")
     for plural, name in (("bots", "unbound"), ("teams", "team")):
         body = await api.get(plural, namespace, name)
         assert body is not None
@@ -120,7 +120,7 @@ async def test_the_model_of_a_bot_elsewhere_is_not_replaced(
         assert condition(task, "Ready")["reason"] == "ModelNotReplaceable"
         return True
 
-    await eventually(told, within_s=10, what="the verdict on the Task")
+    await eventually(told, within_s=30, what="the verdict on the Task")
     assert not provider.calls
     await api.create("tasks", ours, "as-it-is", spec)
 
@@ -130,5 +130,5 @@ async def test_the_model_of_a_bot_elsewhere_is_not_replaced(
         assert task["status"]["phase"] == "Completed"
         return True
 
-    await eventually(completed, within_s=20, what="the Task with the Bot's own Model")
+    await eventually(completed, within_s=30, what="the Task with the Bot's own Model")
     assert [call.body["model"] for call in provider.calls] == ["gpt-4"]

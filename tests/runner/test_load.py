@@ -197,7 +197,7 @@ async def test_viewers_that_dont_read_hold_up_nothing(
             await session.get(url, params={"namespace": namespace}, headers=headers)
             for _ in range(20)
         ]
-        await eventually(lambda: provider.calls, within_s=20, what="a call")
+        await eventually(lambda: provider.calls, within_s=30, what="a call")
         before = rss_mib(process)
         status = (await ended())["status"]
         assert status["phase"] == "Completed"

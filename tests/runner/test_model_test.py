@@ -36,7 +36,7 @@ async def live(runner: Running, client: Client, path: str, provider: Provider) -
     async def found() -> bool:
         return (await client.post(path)).status != 503
 
-    await eventually(found, within_s=20, what="the runner's Lease at the proxy")
+    await eventually(found, within_s=30, what="the runner's Lease at the proxy")
     provider.calls.clear()
 
 
@@ -96,7 +96,7 @@ async def test_a_refused_key_is_told_without_the_key_and_on_the_model(
         return True
 
     # The operator lets the runner read the Secret shortly after the Model refers to it.
-    await eventually(refused, within_s=10, what="the provider's refusal")
+    await eventually(refused, within_s=30, what="the provider's refusal")
     assert provider.calls[-1].headers["Authorization"] == f"Bearer {KEY}"
     model = await api.get("models", namespace, "m")
     assert model is not None
@@ -148,7 +148,7 @@ async def test_the_secret_of_a_model_must_be_a_key(
         assert "type must be agent.wecode.io/api-key" in error["message"]
         return True
 
-    await eventually(refused, within_s=10, what="the verdict on the Secret")
+    await eventually(refused, within_s=30, what="the verdict on the Secret")
     assert not provider.calls
 
 
@@ -175,7 +175,7 @@ async def test_one_at_a_time_for_a_user_and_one_who_leaves_frees_the_place(
     other = await add("other", "wegent-editor")
     provider.script = lambda _: Script(hang_after=1)
     first = asyncio.create_task(client.post(path))
-    await eventually(lambda: len(provider.calls) == 1, within_s=10, what="the first call")
+    await eventually(lambda: len(provider.calls) == 1, within_s=30, what="the first call")
     told = (await client.post(path)).refused(429, "TooManyRequests")
     assert "the limit is 1 per user" in told
     provider.script = lambda _: Script()
@@ -185,9 +185,9 @@ async def test_one_at_a_time_for_a_user_and_one_who_leaves_frees_the_place(
     async def free() -> bool:
         return bool((await client.post(path)).expect(200)["succeeded"])
 
-    await eventually(free, within_s=10, what="the place of the client that has left")
+    await eventually(free, within_s=30, what="the place of the client that has left")
     left = provider.calls[0]
-    await eventually(lambda: left.ended_at is not None, within_s=10, what="the closed connection")
+    await eventually(lambda: left.ended_at is not None, within_s=30, what="the closed connection")
     assert not left.whole
 
 

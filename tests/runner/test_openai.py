@@ -139,7 +139,7 @@ async def test_a_response_in_the_background_can_be_polled_and_cancelled(
         assert provider.calls
         return (await sdk.responses.retrieve(response.id)).status == "in_progress"
 
-    await eventually(running, within_s=20, what="the run")
+    await eventually(running, within_s=30, what="the run")
     assert (await sdk.responses.cancel(response.id)).status == "cancelled"
 
     async def cancelled() -> Any:
@@ -147,7 +147,7 @@ async def test_a_response_in_the_background_can_be_polled_and_cancelled(
         assert found.status == "cancelled"
         return found
 
-    found = await eventually(cancelled, within_s=20, what="the end")
+    found = await eventually(cancelled, within_s=30, what="the end")
     assert found.output_text.startswith("word ")
     await sdk.responses.delete(response.id)
     with pytest.raises(openai.NotFoundError):
@@ -298,7 +298,7 @@ async def test_a_client_that_leaves_does_not_end_the_run(
 ) -> None:
     provider.script = lambda _: Script(pieces=["word "] * 20, pause_s=0.1)
     asking = asyncio.create_task(sdk.responses.create(model=model, input="Hi", store=False))
-    await eventually(lambda: provider.calls, within_s=20, what="the call")
+    await eventually(lambda: provider.calls, within_s=30, what="the call")
     asking.cancel()
 
     async def ended() -> bool:
@@ -379,7 +379,7 @@ async def test_a_user_of_the_whole_cluster_sees_all_teams(
         async def seen() -> bool:
             return {model, elsewhere} <= {it.id async for it in sdk.models.list()}
 
-        await eventually(seen, within_s=20, what="the Teams of both namespaces")
+        await eventually(seen, within_s=30, what="the Teams of both namespaces")
         with pytest.raises(openai.BadRequestError) as refused:
             await sdk.responses.create(model=elsewhere, input="Hi")
         assert refused.value.code == "model_not_ready"
@@ -403,7 +403,7 @@ async def test_a_user_with_too_many_streams_has_to_wait(
         base_url=f"{proxy.url}/v1", api_key=client.token, max_retries=0, timeout=60
     ) as sdk:
         first = asyncio.create_task(sdk.responses.create(model=model, input="Hi"))
-        await eventually(lambda: provider.calls, within_s=20, what="the call")
+        await eventually(lambda: provider.calls, within_s=30, what="the call")
         with pytest.raises(openai.RateLimitError) as refused:
             await sdk.responses.create(model=model, input="Hi", stream=True)
         assert refused.value.code == "rate_limit_exceeded"

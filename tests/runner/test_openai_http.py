@@ -202,7 +202,7 @@ async def test_an_error_after_the_making_of_the_task_is_not_retried(
     body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "input": "Hi"}
     body.pop("input" if path == CHAT else "messages")
     asking = asyncio.create_task(client.post(path, body))
-    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    await eventually(lambda: provider.calls, within_s=30, what="a call of the provider")
     namespace = model.partition("/")[0]
     (await kubectl.call("delete", "tasks", "--all", "-n", namespace, "--wait=false")).ok()
     answer_ = await asking

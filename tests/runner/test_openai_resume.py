@@ -102,7 +102,7 @@ async def test_a_response_can_be_cancelled_twice_and_read_meanwhile(
         assert found.output
         return found
 
-    found = await eventually(ended, within_s=20, what="the end")
+    found = await eventually(ended, within_s=30, what="the end")
     again = await sdk.responses.cancel(response.id)
     assert (again.status, again.output_text) == ("cancelled", found.output_text)
     deltas = [it.delta for it in events if it.type == "response.output_text.delta"]

@@ -187,13 +187,13 @@ async def test_a_prompt_of_another_namespace_is_shown_to_those_who_may_read_it_n
         prompt: str | None = body["definitions"].get(used["hash"], {}).get("systemPrompt")
         return secret == prompt
 
-    await eventually(shown, within_s=10, what="the definition")
+    await eventually(shown, within_s=30, what="the definition")
     kubectl.run("delete", "rolebinding", "reader", here).ok()
 
     async def not_shown() -> bool:
         return secret not in str(await transcript())
 
-    await eventually(not_shown, within_s=10, what="the end of the right")
+    await eventually(not_shown, within_s=30, what="the end of the right")
     answer = await client.as_(None).get(
         f"/api/v1/kinds/tasks/t/transcript?namespace={namespace}&with=definitions"
     )

@@ -51,7 +51,7 @@ async def test_a_reference_is_not_used_between_a_change_and_the_operators_verdic
     await api.settled("models", other, "theirs")
     provider.script = lambda _: Script(pieces=["word "] * 20, pause_s=0.1)
     await make_task("first")
-    await eventually(lambda: provider.calls, within_s=20, what="a call")
+    await eventually(lambda: provider.calls, within_s=30, what="a call")
     await make_task("second")
     await api.settled("tasks", namespace, "second")
 

@@ -29,7 +29,7 @@ async def test_a_restored_task_has_its_transcript_and_its_events(
             assert task["status"].get("phase") == "Completed", task["status"]
             return task
 
-        first = await eventually(restored, within_s=20, what="the restored Task")
+        first = await eventually(restored, within_s=30, what="the restored Task")
         if reads == "the last life" and life < 2:
             continue
         url = f"/api/v1/kinds/tasks/t/transcript?namespace={namespace}"

@@ -56,7 +56,7 @@ async def test_a_restored_task_is_given_its_transcript_once_and_costs_no_write_l
         uid: str = task["metadata"]["uid"]
         return uid
 
-    uid = await eventually(restored, within_s=20, what="the restored Task")
+    uid = await eventually(restored, within_s=30, what="the restored Task")
     adopted: list[str] = []
     adopt = store.adopt
 

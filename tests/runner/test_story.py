@@ -55,7 +55,7 @@ async def test_each_way_of_a_run_is_told(
     for name, (spec, _, _) in ways.items():
         word = spec.get("prompt", name)
         await make_task(name, **{**spec, "prompt": f"{QUESTION} {word}"})
-    await eventually(lambda: len(provider.calls) >= len(ways), within_s=20, what="the calls")
+    await eventually(lambda: len(provider.calls) >= len(ways), within_s=30, what="the calls")
     await asyncio.sleep(0.5)
     await api.merge("tasks", namespace, "cancelled", {"spec": {"cancel": True}})
     tasks = {name: await ended(name) for name in ways}
@@ -74,7 +74,7 @@ async def test_each_way_of_a_run_is_told(
             events += of_task
         return events
 
-    events = await eventually(told, within_s=10, what="the Events")
+    events = await eventually(told, within_s=30, what="the Events")
     assert QUESTION not in json.dumps(events)
     assert ANSWER not in json.dumps(events)
     notes = {(it["involvedObject"]["name"], it["reason"]): it["message"] for it in events}

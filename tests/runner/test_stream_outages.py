@@ -53,7 +53,7 @@ async def test_a_stream_of_a_task_that_waits_goes_on_after_an_outage(
     await make_task()
     viewer = Viewer(linked_client, namespace)
     reading = asyncio.create_task(viewer.read(within_s=120))
-    await eventually(lambda: viewer.events, within_s=20, what="a first event")
+    await eventually(lambda: viewer.events, within_s=30, what="a first event")
     await link.close()
     await asyncio.sleep(OUTAGE_S)
     await link.open()

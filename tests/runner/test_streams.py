@@ -50,7 +50,7 @@ async def test_deltas_arrive_while_the_provider_still_writes(
     await make_task()
     viewer = Viewer(client, namespace)
     reading = asyncio.create_task(viewer.read())
-    await eventually(lambda: viewer.text, within_s=20, what="some text")
+    await eventually(lambda: viewer.text, within_s=30, what="some text")
     assert not provider.calls[0].whole
     await reading
     assert viewer.text == "word " * 20
@@ -119,7 +119,7 @@ async def test_a_cancellation_changes_no_task_that_has_ended(
         assert task is not None
         return any(it["type"] == "Complete" for it in task["status"]["conditions"])
 
-    await eventually(is_complete, within_s=20, what="the last write of the Task's status")
+    await eventually(is_complete, within_s=30, what="the last write of the Task's status")
     task = f"/api/v1/kinds/tasks/t{{}}?namespace={namespace}"
     before = (await client.get(task.format(""))).expect(200)
     assert (await client.post(task.format("/cancel"))).expect(200) == before
@@ -144,7 +144,7 @@ async def test_a_reader_of_a_task_can_only_cancel_it_after_its_end(
     kubectl.run("create", "rolebinding", "reader", f"--namespace={namespace}", *subject).ok()
     provider.script = lambda _: Script(pieces=["one ", "two "], pause_s=0.5)
     await make_task()
-    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    await eventually(lambda: provider.calls, within_s=30, what="a call of the provider")
     path = f"/api/v1/kinds/tasks/t/cancel?namespace={namespace}"
     async with aiohttp.ClientSession() as session:
         reader = Client(session, proxy.url, token_for(kubectl, namespace, "reader"))
@@ -159,7 +159,7 @@ async def test_a_cancellation_of_a_task_that_runs_is_accepted_each_time(
 ) -> None:
     provider.script = lambda _: Script(pieces=["one ", "two "], hang_after=1)
     await make_task()
-    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    await eventually(lambda: provider.calls, within_s=30, what="a call of the provider")
     path = f"/api/v1/kinds/tasks/t/cancel?namespace={namespace}"
     assert (await client.post(path)).expect(202)["spec"]["cancel"] is True
     assert (await client.post(path)).status in {200, 202}

@@ -156,7 +156,7 @@ async def test_cancel_and_unsubscribe(
     async with connected(client) as socket:
         for name in ("a", "b"):
             await socket.say("subscribe", id=name, namespace=namespace, task=name)
-        await eventually(lambda: len(provider.calls) == 2, within_s=20, what="two calls")
+        await eventually(lambda: len(provider.calls) == 2, within_s=30, what="two calls")
         await socket.say("unsubscribe", id="a")
         await socket.hear("unsubscribed")
         socket.received.clear()

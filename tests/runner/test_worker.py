@@ -66,8 +66,8 @@ class Bench:
         return str(self.api.status["phase"])
 
     async def end(self, phase: str = "Completed") -> None:
-        await eventually(lambda: self.phase == phase, within_s=5, what=f"the phase {phase}")
-        await eventually(lambda: not self.worker.busy, within_s=5, what="a free slot")
+        await eventually(lambda: self.phase == phase, within_s=30, what=f"the phase {phase}")
+        await eventually(lambda: not self.worker.busy, within_s=30, what="a free slot")
 
     async def stop(self) -> None:
         self.running.cancel()
@@ -138,7 +138,7 @@ async def test_readers_are_told_of_no_end_when_the_claim_is_lost() -> None:
         return Outcome(Phase.COMPLETED, result="x")
 
     bench.work = lose
-    await eventually(lambda: bench.closed, within_s=5, what="the end of the log")
+    await eventually(lambda: bench.closed, within_s=30, what="the end of the log")
     assert bench.closed == [("Pending", None)]
     await bench.stop()
 
@@ -150,7 +150,7 @@ async def test_readers_leave_before_a_task_is_given_back() -> None:
         raise GiveBack("StoreUnavailable", "the store failed")
 
     bench.work = fail
-    await eventually(lambda: bench.closed, within_s=5, what="the end of the log")
+    await eventually(lambda: bench.closed, within_s=30, what="the end of the log")
     await bench.end("Pending")
     assert bench.closed[0] == ("Running", None)
     assert bench.api.status["releases"] == 1
@@ -175,7 +175,7 @@ async def test_a_runner_that_stops_in_the_pause_gives_the_task_back(
         raise GiveBack("StoreUnavailable", "the store failed")
 
     bench.work = fail
-    await eventually(lambda: bench.closed, within_s=5, what="the end of the log")
+    await eventually(lambda: bench.closed, within_s=30, what="the end of the log")
     assert bench.phase == "Running"
     await bench.stop()
     assert bench.phase == "Pending"
@@ -186,7 +186,7 @@ async def test_a_claim_that_is_cut_off_by_the_stop_is_given_back() -> None:
     """The claim is written, and its answer has not come yet."""
     bench = Bench()
     bench.api.faults["PATCH"] = ["hangs after it"]
-    await eventually(lambda: bench.phase == "Running", within_s=5, what="the claim")
+    await eventually(lambda: bench.phase == "Running", within_s=30, what="the claim")
     await bench.stop()
     assert bench.phase == "Pending"
     assert bench.api.status["releases"] == 1
@@ -195,7 +195,7 @@ async def test_a_claim_that_is_cut_off_by_the_stop_is_given_back() -> None:
 async def test_a_give_back_that_takes_too_long_is_left_to_the_lease() -> None:
     bench = Bench()
     bench.work = lambda _: asyncio.sleep(3600)
-    await eventually(lambda: bench.phase == "Running", within_s=5, what="the claim")
+    await eventually(lambda: bench.phase == "Running", within_s=30, what="the claim")
     bench.api.always = "hangs"
     bench.running.cancel()
     await bench.worker.drain(0)

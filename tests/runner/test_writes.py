@@ -44,7 +44,7 @@ async def test_no_delta_is_written_to_the_api_server(
         assert {reason for reason, _ in await events_of(api, namespace)} >= {"Started", "Completed"}
         return True
 
-    await eventually(told, within_s=20, what="the operator's and the recorder's last writes")
+    await eventually(told, within_s=30, what="the operator's and the recorder's last writes")
     writes = Counter(
         (write.user.rpartition(":")[2], write.verb, write.resource, write.subresource)
         for write in audit.writes(namespace=namespace)

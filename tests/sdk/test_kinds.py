@@ -236,7 +236,7 @@ async def test_fields_of_a_newer_server_are_kept(
         async def stored() -> bool:  # once the API server follows the new schema
             return (await kubectl.call("create", "-f", "-", stdin=body)).exit_code == 0
 
-        await eventually(stored, within_s=20, what="an object with the new field")
+        await eventually(stored, within_s=30, what="an object with the new field")
         read = await person.call(lambda c: c.get(Ghost, name, namespace))
         assert read.spec.model_extra == {"fromTheFuture": "kept"}
         await api.settled("ghosts", namespace, name)

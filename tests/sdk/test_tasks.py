@@ -133,7 +133,7 @@ async def test_a_stream_continues_when_the_server_is_back(
     reading = asyncio.create_task(
         cut_off.take(lambda c: c.tasks.events("t", namespace, on_cut=on_cut))
     )
-    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    await eventually(lambda: provider.calls, within_s=30, what="a call of the provider")
     await shaky.close()
     await asyncio.wait_for(seen.wait(), 20)
     await shaky.open()
@@ -173,7 +173,7 @@ async def test_a_silent_connection_counts_as_lost(
     reading = asyncio.create_task(
         cut_off.take(lambda c: c.tasks.events("t", namespace, on_cut=on_cut))
     )
-    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    await eventually(lambda: provider.calls, within_s=30, what="a call of the provider")
     await asyncio.sleep(0.2)
     shaky.stall()
     await asyncio.wait_for(lost.wait(), 20)
@@ -203,7 +203,7 @@ async def test_the_end_is_waited_for(
     with pytest.raises(TimedOut, match=r"0\.5 seconds"):
         await me.call(lambda c: c.tasks.wait("t", namespace, timeout_s=0.5))
     waiting = asyncio.create_task(me.call(lambda c: c.tasks.wait("t", namespace)))
-    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    await eventually(lambda: provider.calls, within_s=30, what="a call of the provider")
     await me.call(lambda c: c.tasks.cancel("t", namespace))
     assert (await waiting).status.phase == "Cancelled"
     again = await me.call(lambda c: c.tasks.cancel("t", namespace))
@@ -216,7 +216,7 @@ async def test_a_deleted_task_ends_the_wait(
     provider.script = lambda _: Script(pieces=["one ", "two "], hang_after=1)
     await make_task()
     waiting = asyncio.create_task(me.call(lambda c: c.tasks.wait("t", namespace)))
-    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    await eventually(lambda: provider.calls, within_s=30, what="a call of the provider")
     await api.delete("tasks", namespace, "t")
     with pytest.raises(NotFound, match="was deleted"):
         await waiting
@@ -266,7 +266,7 @@ async def test_without_the_rest_api(
         await direct.take(lambda c: c.tasks.events("direct", namespace))
     with pytest.raises(NeedsLogin):
         await direct.call(lambda c: c.tasks.transcript("direct", namespace))
-    await eventually(lambda: provider.calls, within_s=20, what="a call of the provider")
+    await eventually(lambda: provider.calls, within_s=30, what="a call of the provider")
     assert (await direct.call(lambda c: c.tasks.cancel("direct", namespace))).spec.cancel
     assert (await direct.call(lambda c: c.tasks.wait("direct", namespace))).status.phase == (
         "Cancelled"
@@ -283,7 +283,7 @@ async def test_a_task_is_created_once_over_a_lost_connection(
 
     async def reopen() -> None:
         await eventually(
-            lambda: api.list("tasks", namespace), within_s=20, what="the Task of the first attempt"
+            lambda: api.list("tasks", namespace), within_s=30, what="the Task of the first attempt"
         )
         shaky.cut_after(1 << 40)
 

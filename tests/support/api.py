@@ -9,7 +9,7 @@ from wegent_kube import KubeClient, get_or_none
 from wegent_kube.content_types import MERGE_PATCH, METADATA_OBJECT
 from wegent_kube.resources import NAMESPACES, Resource, resource_of
 
-VERDICT_WITHIN_S = 20.0
+VERDICT_WITHIN_S = 60.0
 
 
 class Api:

@@ -25,7 +25,7 @@ SDK_SERVER = (sys.executable, "-P", str(Path(__file__).with_name("mcp_sdk_server
 """Its command, which doesn't take this folder's modules for those of the standard library."""
 EVERYTHING = Path(__file__).parents[1] / "runner" / "agents" / "mcp" / "servers"
 NODE = shutil.which("node") or ""
-START_WITHIN_S = 20.0
+START_WITHIN_S = 60.0
 
 
 class HeldKeys(Keys):

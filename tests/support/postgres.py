@@ -16,7 +16,7 @@ import pytest
 from devcluster.ports import free_ports
 
 USER = "wegent"
-START_WITHIN_S = 30.0
+START_WITHIN_S = 60.0
 UNPRIVILEGED = ("postgres", "nobody")
 """Users to run the server as, in place of root, which it refuses."""
 

@@ -8,7 +8,7 @@ from tests.support.waiting import eventually
 from wegent_operator.watch.resources import RESOURCES
 from wegent_operator.watch.resync import Resyncer
 
-LISTED_WITHIN_S = 20.0
+LISTED_WITHIN_S = 60.0
 
 
 @asynccontextmanager

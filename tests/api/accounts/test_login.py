@@ -158,7 +158,7 @@ async def test_a_new_password_secret_ends_all_sessions(
     async def dead() -> bool:
         return (await theirs.get(ME)).status == 401
 
-    await eventually(dead, within_s=20, what="the token bound to the Secret is refused")
+    await eventually(dead, within_s=30, what="the token bound to the Secret is refused")
 
 
 async def test_the_first_login_waits_for_the_account_to_be_set_up(

@@ -62,8 +62,8 @@ async def test_orphans_are_deleted_and_what_lost_its_owner_gets_it_back(
         gone = [await owner(kubectl, name) is None for name in (of_nobody, superseded)]
         return all(gone)
 
-    await eventually(mended, within_s=20, what=f"the Account owns its Secret: {process.logged()}")
-    await eventually(swept, within_s=20, what=f"orphans are gone: {process.logged()}")
+    await eventually(mended, within_s=30, what=f"the Account owns its Secret: {process.logged()}")
+    await eventually(swept, within_s=30, what=f"orphans are gone: {process.logged()}")
     assert await owner(kubectl, foreign) == ""
     metrics = (await Client(anonymous.session, process.url).get("/metrics")).content.decode()
     [swept_total] = re.findall(r"^wegent_api_swept_secrets_total (.+)$", metrics, re.MULTILINE)
@@ -82,6 +82,6 @@ async def test_young_secrets_are_left_alone(
         listed = [it for it in audit.requests(user=PROXY) if (it.verb, it.resource) == LIST]
         return len(listed) >= 3  # the third has begun, so two have ended
 
-    await eventually(swept_twice, within_s=20, what="three sweeps")
+    await eventually(swept_twice, within_s=30, what="three sweeps")
     assert await owner(kubectl, name) == ""
     assert not [it for it in audit.writes(user=PROXY) if it.name == name]

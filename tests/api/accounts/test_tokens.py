@@ -91,7 +91,7 @@ async def test_a_token_dies_with_its_serviceaccount(client: Client, kubectl: Kub
     async def dead() -> bool:
         return (await theirs.get("/api/v1/auth/me")).status == 401
 
-    await eventually(dead, within_s=20, what="the token of the deleted one is refused")
+    await eventually(dead, within_s=30, what="the token of the deleted one is refused")
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -167,7 +167,7 @@ async def test_with_the_verb_a_backup_keeps_its_creators(
             assert created["metadata"]["annotations"] == saved
             return True
 
-        await eventually(kept, within_s=10, what="the verb to be given")
+        await eventually(kept, within_s=30, what="the verb to be given")
     finally:
         (await old_kubectl.call("delete", "rolebinding", role)).ok()
 

@@ -68,7 +68,7 @@ async def test_what_is_ready_and_what_is_not(user: User) -> None:
                 assert await names(user.client, f"{path}={value}") == [tag]
                 return True
 
-            await eventually(reconciled, within_s=20, what=f"{plural} to be selected by {value}")
+            await eventually(reconciled, within_s=30, what=f"{plural} to be selected by {value}")
             assert await names(user.client, f"{path}={other}") == []
             assert await names(user.client, f"{path}!={value}") == []
 

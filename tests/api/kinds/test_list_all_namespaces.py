@@ -122,7 +122,7 @@ async def test_rights_in_three_of_a_hundred_namespaces(world: World, audit: Audi
         assert namespaces(answer) == list(world.visible)
         return answer
 
-    await eventually(probe, within_s=10, what="RBAC to have seen the bindings")
+    await eventually(probe, within_s=30, what="RBAC to have seen the bindings")
     before = len(audit.requests())
     answer = await world.user.client.get(world.path)
     body = answer.expect(200)
@@ -198,7 +198,7 @@ async def test_a_right_that_comes_or_goes_is_seen(
             assert namespaces(await user.client.get(path)) == list(expected)
             return True
 
-        await eventually(probe, within_s=10, what=f"{expected} to be seen")
+        await eventually(probe, within_s=30, what=f"{expected} to be seen")
 
     await sees()
     for name in names:

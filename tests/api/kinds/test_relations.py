@@ -94,7 +94,7 @@ async def test_whether_it_is_permitted_is_the_operators_to_say(user: User) -> No
             assert (resolved["reason"], resolved["current"]) == (reason, True)
             return answer
 
-        return references(await eventually(probe, within_s=20, what=reason))
+        return references(await eventually(probe, within_s=30, what=reason))
 
     found = await verdict("ResolvedRefs", f"{bots}/{tag}/references{mine}")
     assert {it[3:] for it in found.values()} == {(True, True)}, "default is shared"

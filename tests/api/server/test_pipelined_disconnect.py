@@ -29,7 +29,7 @@ async def test_a_stream_ends_although_another_request_waits_behind_it(
             assert f"\n{WATCHES} {count}.0\n" in exposition
             return True
 
-        await eventually(probe, within_s=20, what=f"{count} watches")
+        await eventually(probe, within_s=30, what=f"{count} watches")
 
     async with connected(proxy.url) as (reader, writer):
         writer.write(

@@ -100,7 +100,7 @@ async def test_the_tombstone_names_the_user_who_deleted(
         if if_match == "version":
             # After the verdict, no other write comes between.
             probe = partial(reconciled, user.client, f"{GHOSTS}/{name}")
-            await eventually(probe, within_s=20, what="the operator's verdict")
+            await eventually(probe, within_s=30, what="the operator's verdict")
             tag = (await user.client.get(f"{GHOSTS}/{name}")).headers["ETag"]
         headers = {"If-Match": tag} if tag else {}
         (await other.client.delete(f"{GHOSTS}/{name}?dryRun=All")).expect(204)
@@ -154,7 +154,7 @@ async def test_while_the_operator_is_down_a_deletion_is_under_way(
     async def kept() -> bool:
         return len((await client.get(f"{TRASH}?name={name}")).expect(200)["items"]) == 1
 
-    await eventually(kept, within_s=10, what="kept once, although asked for three times")
+    await eventually(kept, within_s=30, what="kept once, although asked for three times")
 
 
 async def test_the_trash_is_listed_by_what_was_deleted(client: Client) -> None:
@@ -236,7 +236,7 @@ async def test_a_whole_team_comes_back_by_its_label(client: Client) -> None:
     async def ready() -> bool:
         return is_ready((await client.get(f"{BASE}/teams/coding-team-{tag}")).expect(200))
 
-    await eventually(ready, within_s=20, what="the Team ready again")
+    await eventually(ready, within_s=30, what="the Team ready again")
 
 
 async def test_a_name_that_is_taken_leaves_all_as_it_was(client: Client) -> None:
@@ -273,7 +273,7 @@ async def test_a_wish_that_was_there_before_stays(client: Client, kubectl: Kubec
         there = await client.get(f"{GHOSTS}/{name}")
         return there.status == 200 and there.json["spec"] != {"systemPrompt": "The new one."}
 
-    await eventually(back, within_s=10, what="the first one, as soon as the name is free")
+    await eventually(back, within_s=30, what="the first one, as soon as the name is free")
 
 
 async def test_what_the_api_server_does_not_take_back(
@@ -293,7 +293,7 @@ async def test_what_the_api_server_does_not_take_back(
         probe = await client.post(f"{GHOSTS}{query}&dryRun=All", ghost(unique("probe")))
         return probe.status == 403
 
-    await eventually(enforced, within_s=20, what="the quota to be enforced")
+    await eventually(enforced, within_s=30, what="the quota to be enforced")
     path = path_of(tombstone, "/restore") + query
     assert f"quota: {quota}" in (await client.send("POST", path)).refused(422, "Invalid")
     (await kubectl.call("delete", "quota", quota, here)).ok()
@@ -301,7 +301,7 @@ async def test_what_the_api_server_does_not_take_back(
     async def restored() -> bool:
         return (await client.send("POST", path)).status == 200
 
-    await eventually(restored, within_s=20, what="the object back")
+    await eventually(restored, within_s=30, what="the object back")
 
 
 async def test_while_the_operator_is_down_a_restoring_is_under_way(
@@ -322,7 +322,7 @@ async def test_while_the_operator_is_down_a_restoring_is_under_way(
     async def back() -> bool:
         return (await client.get(f"{GHOSTS}/{name}")).status == 200
 
-    await eventually(back, within_s=10, what="the object back")
+    await eventually(back, within_s=30, what="the object back")
 
 
 async def test_a_tombstone_that_goes_meanwhile(user: User, stopped: OperatorProcess) -> None:
@@ -336,7 +336,7 @@ async def test_a_tombstone_that_goes_meanwhile(user: User, stopped: OperatorProc
         there = (await user.client.get(path_of(tombstone))).expect(200)
         return there["spec"]["restore"] is True
 
-    await eventually(asked, within_s=5, what="the restoring to be asked for")
+    await eventually(asked, within_s=30, what="the restoring to be asked for")
     (await user.client.delete(path_of(tombstone))).expect(204)
     assert "before its object was restored" in (await restoring).refused(404, "NotFound")
 
@@ -383,7 +383,7 @@ async def test_a_patch_of_the_restored_object_is_of_its_new_version(client: Clie
         changed = await client.patch(path, patch, type_=MERGE_PATCH, headers={"If-Match": tag})
         return changed.status == 200
 
-    await eventually(patched, within_s=5, what="a patch of the version that was read")
+    await eventually(patched, within_s=30, what="a patch of the version that was read")
 
 
 async def test_what_is_still_being_deleted_comes_back_once_it_is_gone(
@@ -405,5 +405,5 @@ async def test_what_is_still_being_deleted_comes_back_once_it_is_gone(
     async def out_of_the_trash() -> bool:
         return (await client.get(path_of(tombstone))).status == 404
 
-    await eventually(back, within_s=20, what="the Ghost to be back")
-    await eventually(out_of_the_trash, within_s=20, what="the Tombstone to be gone")
+    await eventually(back, within_s=30, what="the Ghost to be back")
+    await eventually(out_of_the_trash, within_s=30, what="the Tombstone to be gone")

@@ -135,7 +135,7 @@ async def test_it_is_alive_but_not_ready_and_recovers(cuttable: Cuttable) -> Non
     async def unready() -> bool:
         return (await cuttable.client.get("/readyz")).status == 503
 
-    await eventually(unready, within_s=5, what="not ready")
+    await eventually(unready, within_s=30, what="not ready")
     (await cuttable.client.get("/readyz")).refused(503, "ServiceUnavailable")
     assert (await cuttable.client.get("/healthz")).expect(200) == {"status": "ok"}
     await cuttable.link.open()
@@ -143,7 +143,7 @@ async def test_it_is_alive_but_not_ready_and_recovers(cuttable: Cuttable) -> Non
     async def ready() -> bool:
         return (await cuttable.client.get("/readyz")).status == 200
 
-    await eventually(ready, within_s=5, what="ready again")
+    await eventually(ready, within_s=30, what="ready again")
     (await cuttable.client.get(GHOSTS)).expect(200)
 
 
@@ -199,7 +199,7 @@ async def test_requests_in_flight_are_finished_after_sigterm(
     async def under_way() -> bool:  # the login and this request
         return b"wegent_api_requests_in_flight 2.0" in (await proxy.get("/metrics")).content
 
-    await eventually(under_way, within_s=10, what="the login waits for its account")
+    await eventually(under_way, within_s=30, what="the login waits for its account")
     process.terminate()
 
     async def refuses() -> bool:
@@ -209,7 +209,7 @@ async def test_requests_in_flight_are_finished_after_sigterm(
             return True
         return False
 
-    await eventually(refuses, within_s=5, what="no new connections are taken")
+    await eventually(refuses, within_s=30, what="no new connections are taken")
     assert not waiting.done()
     await provision(api, name)
     (await waiting).expect(200)
@@ -290,7 +290,7 @@ async def test_logs_are_json_with_the_requests_id(start_proxy: ProxyFactory, use
         entries = [json.loads(line) for line in process.logged().splitlines()]
         return [entry for entry in entries if entry.get("requestId") == "r-1"]
 
-    [entry] = await eventually(written, within_s=10, what="the request's log line")
+    [entry] = await eventually(written, within_s=30, what="the request's log line")
     assert entry["message"] == f"GET {GHOSTS}/absent 404"
     assert entry["route"] == f"{GHOSTS}/{{name}}"
     assert entry["auditId"] == answer.headers["Audit-Id"]

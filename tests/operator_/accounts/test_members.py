@@ -83,7 +83,7 @@ async def test_a_later_user_of_the_name_is_no_member(
         await api.delete("accounts", ACCOUNTS, user)
         return False
 
-    await eventually(younger, within_s=5, what="the next second")
+    await eventually(younger, within_s=30, what="the next second")
     operator.start()
     await api.settled("accounts", ACCOUNTS, user, "NamespaceTaken")
     assert not await is_member(api, namespace, user)

@@ -336,7 +336,7 @@ async def test_a_later_user_of_the_name_has_another_serviceaccount(
         done = await theirs.call("get", "ghosts")
         return "Unauthorized" in done.stderr or "must be logged in" in done.stderr
 
-    await eventually(dead, within_s=20, what="the earlier user's token to be refused")
+    await eventually(dead, within_s=30, what="the earlier user's token to be refused")
 
 
 async def test_an_admin_gets_the_namespace_back_after_the_accounts_were_lost(

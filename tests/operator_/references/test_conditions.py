@@ -133,7 +133,7 @@ async def _said(api: Api, namespace: str, message: str, end: str) -> None:
         assert said.endswith(end), said
         return True
 
-    await eventually(probe, within_s=20, what=f"the Task to say {message}")
+    await eventually(probe, within_s=30, what=f"the Task to say {message}")
 
 
 async def test_a_referent_goes_and_comes_back(api: Api, namespace: str, audit: AuditLog) -> None:
@@ -258,7 +258,7 @@ async def test_what_got_worse_and_came_back_has_an_event(api: Api, namespace: st
         assert len(found) == 2, found
         return [(event["type"], event["reason"], event["count"]) for event in found]
 
-    found: list[tuple[str, str, int]] = await eventually(both, within_s=10, what="both Events")
+    found: list[tuple[str, str, int]] = await eventually(both, within_s=30, what="both Events")
     assert found == [("Warning", "RefNotFound", 1), ("Normal", "Ready", 1)]
 
 
@@ -279,7 +279,7 @@ async def test_what_is_ready_from_the_beginning_has_no_event(
         assert names
         return names
 
-    names: list[str] = await eventually(told, within_s=10, what="the Event of the last Bot")
+    names: list[str] = await eventually(told, within_s=30, what="the Event of the last Bot")
     assert [name for name in names if not name.startswith("last.")] == []
 
 
@@ -302,7 +302,7 @@ async def test_a_bot_that_flaps_has_one_event_for_each_story_and_describe_counts
         ], found
         return found
 
-    for event in await eventually(counted, within_s=10, what="two Events of three stories each"):
+    for event in await eventually(counted, within_s=30, what="two Events of three stories each"):
         assert event["firstTimestamp"] <= event["lastTimestamp"]
         assert event["series"]["count"] == 3
     described = (await kubectl.call("describe", "bot", "b", "-n", namespace)).ok().stdout

@@ -55,4 +55,4 @@ async def test_a_mode_that_no_runner_serves_is_told_until_the_mode_changes(
         assert condition(body, "Served")["status"] == "True", condition(body, "Served")
         return True
 
-    await eventually(probe, within_s=20, what="the Task to be served")
+    await eventually(probe, within_s=30, what="the Task to be served")

@@ -117,6 +117,6 @@ async def test_a_shell_that_no_runner_serves_is_told_and_costs_no_write_more(
         assert condition(body, "Served")["status"] == "True", condition(body, "Served")
         return True
 
-    await eventually(probe, within_s=20, what="the Task to be served")
+    await eventually(probe, within_s=30, what="the Task to be served")
     after = written(audit, namespace)
     assert sorted(after) == sorted([*once_each, "bots/b", "shells/s", "tasks/k", "teams/t"])

@@ -55,7 +55,7 @@ async def test_a_task_that_comes_cancelled_never_begins(
         assert (event["type"], event["reason"]) == ("Normal", "Cancelled")
         return True
 
-    await eventually(told, within_s=10, what="an Event")
+    await eventually(told, within_s=30, what="an Event")
 
 
 async def test_a_runner_learns_of_it_at_its_next_renewal_and_stops(

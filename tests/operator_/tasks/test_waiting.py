@@ -62,7 +62,7 @@ async def test_an_answer_lets_a_task_go_on_in_one_write(
         assert "Answered" in {it["reason"] for it in listed["items"]}
         return True
 
-    await eventually(told, within_s=10, what="an Event")
+    await eventually(told, within_s=30, what="an Event")
 
 
 async def test_each_question_must_be_answered_and_waiting_costs_no_write(

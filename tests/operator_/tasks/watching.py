@@ -36,7 +36,7 @@ async def observed(api: Api, namespace: str, generation: int, name: str = "t") -
         assert seen == (generation, generation)
         return body
 
-    return await eventually(probe, within_s=20, what=f"Task {name} to be acknowledged")
+    return await eventually(probe, within_s=30, what=f"Task {name} to be acknowledged")
 
 
 class Writes:

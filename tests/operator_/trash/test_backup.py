@@ -143,4 +143,4 @@ async def test_everything_is_there_in_another_cluster(
             assert "only Wegent's operator creates Tombstones" in done.stderr, done.stdout
             return True
 
-        await eventually(refused, within_s=20, what="the policies to be in force again")
+        await eventually(refused, within_s=30, what="the policies to be in force again")

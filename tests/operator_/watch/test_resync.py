@@ -94,5 +94,5 @@ async def test_a_resync_that_fails_is_taken_up_again(
     monkeypatch.setattr(listing.resyncer, "resync", resync)
     running = asyncio.create_task(listing.resyncer.run(interval_s=3600))
     listing.resyncer.listed(GHOST.plural)
-    await eventually(lambda: swept == [GHOST], within_s=10, what="the Ghosts to be swept after all")
+    await eventually(lambda: swept == [GHOST], within_s=30, what="the Ghosts to be swept after all")
     running.cancel()

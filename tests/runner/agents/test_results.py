@@ -134,7 +134,7 @@ async def test_a_schema_that_is_not_allowed_never_runs(
         assert 'spec.outputSchema.type: "objct"' in conditions["Ready"]["message"]
         return True
 
-    await eventually(told, within_s=20, what="the verdict")
+    await eventually(told, within_s=30, what="the verdict")
     assert not provider.calls
 
 

@@ -84,7 +84,7 @@ async def restored(api: Api, namespace: str) -> None:
         assert await api.get("tombstones", namespace, tombstone) is None
         return True
 
-    await eventually(is_back, within_s=20, what="the restored Task")
+    await eventually(is_back, within_s=30, what="the restored Task")
 
 
 async def test_a_restored_task_goes_on_where_it_waited(
@@ -139,5 +139,5 @@ async def test_an_old_answer_does_not_approve_another_call(
         assert other["arguments"] == '{"amount": 5000}'
         return True
 
-    await eventually(asked_again, within_s=20, what="another question")
+    await eventually(asked_again, within_s=30, what="another question")
     assert payments.made() == []

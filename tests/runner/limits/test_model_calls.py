@@ -45,7 +45,7 @@ async def test_the_places_of_a_killed_runner_are_free_after_the_lease(shared_url
     calls = Calls()
     async with started(shared_url) as dead, started(shared_url) as alive:
         stuck = asyncio.create_task(calls.make(dead, model(1), 60))
-        await eventually(lambda: calls.now == 1, within_s=10, what="the call of the dead runner")
+        await eventually(lambda: calls.now == 1, within_s=30, what="the call of the dead runner")
         dead.kill()
         await asyncio.wait_for(calls.make(alive, model(1), 0), 4 * LEASE_S + 5)
         stuck.cancel()
@@ -88,7 +88,7 @@ async def test_a_model_without_a_limit_writes_nothing(shared_url: str) -> None:
     calls = Calls()
     async with started(shared_url) as one:
         making = [asyncio.create_task(calls.make(one, model(None), 1)) for _ in range(5)]
-        await eventually(lambda: calls.now == 5, within_s=5, what="the calls")
+        await eventually(lambda: calls.now == 5, within_s=30, what="the calls")
         assert await rows(shared_url) == 0
         await asyncio.gather(*making)
     assert not calls.waits
@@ -98,7 +98,7 @@ async def test_a_task_that_waits_says_so_once_and_is_given_back(database_url: st
     calls = Calls()
     async with started(database_url, max_wait_s=0.5) as one:
         holding = asyncio.create_task(calls.make(one, model(1), 60, "holder"))
-        await eventually(lambda: calls.now == 1, within_s=10, what="the first call")
+        await eventually(lambda: calls.now == 1, within_s=30, what="the first call")
         with pytest.raises(GiveBack, match=r"Model n/m, of which 1 may be made at once") as given:
             await calls.make(one, model(1), 0, "waiter")
         assert given.value.reason == "ModelBusy"
@@ -113,7 +113,7 @@ async def test_a_task_with_another_call_is_not_given_back(database_url: str) -> 
     calls = Calls()
     async with started(database_url, max_wait_s=1) as one:
         first = asyncio.create_task(calls.make(one, model(1), 3, "task"))
-        await eventually(lambda: calls.now == 1, within_s=10, what="the first call")
+        await eventually(lambda: calls.now == 1, within_s=30, what="the first call")
         await asyncio.wait_for(calls.make(one, model(1), 0, "task"), 20)
         await first
     assert calls.most == 1

@@ -50,7 +50,7 @@ async def test_tasks_wait_for_a_busy_model(
         assert any("of which 2 may be made at once" in told for told in waits), waits
         return True
 
-    await eventually(told, within_s=10, what="the Event of a Task that waits")
+    await eventually(told, within_s=30, what="the Event of a Task that waits")
 
 
 async def test_a_namespace_whose_tokens_are_used_up(

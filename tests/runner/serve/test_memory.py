@@ -65,7 +65,7 @@ async def test_stalled_viewers_of_a_long_run_share_its_text(
             await loop.sock_connect(viewer, ("127.0.0.1", server.port))
             head = f"GET /v1/runs/u/events?after=1.{after} HTTP/1.1\r\nHost: x\r\n\r\n"
             await loop.sock_sendall(viewer, head.encode())
-        await eventually(lambda: streams(metrics) == VIEWERS, within_s=20, what="the streams")
+        await eventually(lambda: streams(metrics) == VIEWERS, within_s=30, what="the streams")
         await asyncio.sleep(1)  # until their buffers are full
         now, _ = tracemalloc.get_traced_memory()
     finally:

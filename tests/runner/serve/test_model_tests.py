@@ -103,7 +103,7 @@ async def test_so_many_at_once_and_a_client_that_leaves_ends_its_own(
     running = [asyncio.create_task(ask()) for _ in range(model_tests.MAX_AT_ONCE)]
     async with asyncio.timeout(30):
         await eventually(
-            lambda: len(tester.asked) == len(running), within_s=5, what="the tests that run"
+            lambda: len(tester.asked) == len(running), within_s=30, what="the tests that run"
         )
         async with session.post(PATH) as answer:
             assert (answer.status, answer.headers["Retry-After"]) == (503, "5")

@@ -111,7 +111,7 @@ async def test_terminated_connections_cost_an_error_at_most_and_then_it_works_ag
             await connection.execute(text("UPDATE runs SET attempt = attempt"))
             writing = asyncio.create_task(store.add("u1", Message(0, 1, 1, "x")))
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            await eventually(lambda: postgres.sql(waiting) == "1", within_s=5, what="a wait")
+            await eventually(lambda: postgres.sql(waiting) == "1", within_s=30, what="a wait")
             postgres.sql(f"{terminate} AND wait_event_type = 'Lock'")
             with pytest.raises(StoreError):
                 await writing

@@ -155,7 +155,7 @@ async def test_a_server_killed_in_the_midst_of_a_call(
         await serve(ill={"url": process.url})
         provider.script = script(("sleeps", {"seconds": 60}))
         await make_task()
-        await eventually(lambda: provider.calls, within_s=20, what="the call of the LLM")
+        await eventually(lambda: provider.calls, within_s=30, what="the call of the LLM")
         await asyncio.sleep(1.0)
         process.kill()
         began = time.monotonic()
@@ -181,7 +181,7 @@ async def test_a_cancelled_task_closes_its_connections(
     await serve(ill={"url": wire.url})
     provider.script = script(("echo", {}))
     await make_task()
-    await eventually(lambda: "tools/call" in wire.methods(), within_s=20, what="the call")
+    await eventually(lambda: "tools/call" in wire.methods(), within_s=30, what="the call")
     (called,) = [rpc for rpc in wire.received if rpc.method == "tools/call"]
     await api.merge("tasks", namespace, "t", {"spec": {"cancel": True}})
     await asyncio.wait_for(called.closed.wait(), 30)

@@ -150,7 +150,7 @@ def text(events: list[RunEvent]) -> str:
 async def test_a_finished_task_waits_for_a_runner_to_be_known() -> None:
     fake = Fake()
     following = asyncio.create_task(follow(fake))
-    await eventually(lambda: fake.asked, within_s=10, what="a second look at the Task")
+    await eventually(lambda: fake.asked, within_s=30, what="a second look at the Task")
     fake.runners["one"] = [[delta(4, "abc"), ended(5)]]
     events = await following
     assert text(events) == "abc"

@@ -115,7 +115,7 @@ async def runners(stub: StubApi, tokens: Tokens, clock: Clock) -> AsyncIterator[
     ):
         # The list has no Lease, and would end those of a test.
         watched = (LEASES.path("wegent-system"), "watch")
-        await eventually(lambda: stub.asked[watched], within_s=10, what="the watch of Leases")
+        await eventually(lambda: stub.asked[watched], within_s=30, what="the watch of Leases")
         yield runners
 
 
@@ -174,7 +174,7 @@ async def test_a_token_that_lives_shorter_is_replaced_in_time(
     clock.now += 500
     runners.changed(lease("one", address=runner.url))
     await runners.read(TASK)
-    await eventually(lambda: tokens.count == 2, within_s=10, what="a request for a token")
+    await eventually(lambda: tokens.count == 2, within_s=30, what="a request for a token")
     clock.now += 100
     runners.changed(lease("one", address=runner.url))
     await runners.read(TASK)

@@ -39,7 +39,7 @@ async def test_it_goes_on_after_whatever_answer_and_says_why_it_does_not_lead(fa
             await asyncio.Event().wait()
 
         running = asyncio.create_task(elector.run(lead))
-        await eventually(lambda: elector.problem, within_s=20, what="a problem")
+        await eventually(lambda: elector.problem, within_s=30, what="a problem")
         assert not running.done()
         assert not began.is_set()
         stub.faults.clear()

@@ -61,12 +61,12 @@ async def test_one_kind_that_cannot_be_listed_keeps_no_other_waiting(
             assert unlisted == {"skills", "rolebindings"}, unlisted
             return resyncer._feed.cache.has_namespace("n")
 
-        await eventually(others, within_s=10, what="all others to be listed")
+        await eventually(others, within_s=30, what="all others to be listed")
         await asyncio.sleep(1)
         assert stub.asked[resource_of(SKILL).path(), "list"] <= MOST
         stub.faults.clear()
         await eventually(
-            lambda: not resyncer._visibility.problems(), within_s=20, what="all to be listed"
+            lambda: not resyncer._visibility.problems(), within_s=30, what="all to be listed"
         )
 
 
@@ -90,7 +90,7 @@ async def test_a_list_that_is_asked_for_while_its_kind_is_swept_is_made(
             await asyncio.wait_for(under_way.wait(), 30)
             resyncer.listed(SHELL.plural)
             go_on.set()
-            await eventually(lambda: resyncs == [SHELL, SHELL], within_s=10, what="a second resync")
+            await eventually(lambda: resyncs == [SHELL, SHELL], within_s=30, what="a second resync")
 
 
 async def test_a_list_that_is_older_than_a_deletion_brings_nothing_back(stub: StubApi) -> None:
