@@ -49,11 +49,12 @@ async def event_of(api: Api, namespace: str, name: str, reason: str) -> dict[str
 async def poke(api: Api, plural: str, namespace: str, name: str) -> None:
     """Change an object, so that the operator looks at it now and not after its delay.
 
-    The operator may have tried again by itself, and the object be gone.
+    The operator may have tried again by itself. Then the object is gone, or stored and about to go.
     """
     patch = {"metadata": {"annotations": {"poked": "yes"}}}
     try:
         await api.merge(plural, namespace, name, patch)
     except ApiError as error:
-        if not error.is_not_found:
+        stored = error.is_invalid and "now stored in its Tombstone" in error.message
+        if not (error.is_not_found or stored):
             raise
