@@ -7,9 +7,10 @@ LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --python-versi
 LOCK_ALL := $(LOCK_OPTIONS) --extra operator --extra api --extra runner --extra cli --group dev
 
 # Test files run side by side, each worker with a control plane of its own: much of a test is
-# waiting. Files may run in any order. They start in that of their names, after the longest
-# (tests/conftest.py), and not of their number of tests: long files with few tests would come last,
-# and one worker would end long after the others. tests/unit comes last, with many short files.
+# waiting, and three keep two cores busy. Files may run in any order. They start in that of their
+# names, after the longest (tests/conftest.py), and not of their number of tests: long files with
+# few tests would come last, and one worker would end long after the others. tests/unit comes last,
+# with many short files.
 WORKERS ?= 3
 SIDE_BY_SIDE := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
