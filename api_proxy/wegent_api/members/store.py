@@ -31,6 +31,8 @@ from wegent_kube.resources import ROLE_BINDINGS
 HELD_FOR_S: Final = 3.0
 """Seconds that a RoleBinding held by finalizers may take to lose its subject."""
 POLL_S: Final = 0.2
+GIVEN_AT_MOST: Final = 5
+"""Tries to give a role that other changes at the same time take away."""
 Delete = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
 
 
@@ -52,9 +54,7 @@ class Members:
             UpstreamStatus: the caller is not an admin of the namespace.
         """
         # Match by name and content. A RoleBinding without the label would give the role as well.
-        path = ROLE_BINDINGS.path(namespace)
-        listed = await self._user_api.request_json(self._caller, "GET", path)
-        return memberships_in(listed["items"], self._accounts.namespace)
+        return memberships_in(await self._bindings(namespace), self._accounts.namespace)
 
     async def put(self, namespace: str, username: str, role: str) -> None:
         """Set the role of ``username`` in ``namespace`` to ``role``.
@@ -114,6 +114,12 @@ class Members:
             )
         return True
 
+    async def _bindings(self, namespace: str) -> Sequence[Any]:
+        path = ROLE_BINDINGS.path(namespace)
+        listed = await self._user_api.request_json(self._caller, "GET", path)
+        items: Sequence[Any] = listed["items"]
+        return items
+
     async def _leave_group(self, namespace: str, username: str) -> str | None:
         return await leave_group(self._own_api, self._accounts, namespace, username)
 
@@ -141,14 +147,22 @@ class Members:
         if await self._accounts.get(username) is None:
             raise NotFound(f"user {username} not found")
         body = binding(namespace, self._accounts.namespace, username, role)
-        path = ROLE_BINDINGS.path(namespace)
-        try:
-            await self._user_api.request_json(self._caller, "POST", path, body=body)
-        except UpstreamStatus as refused:
-            if not refused.is_already_exists:
-                raise
-            if body["metadata"]["name"] not in {it.name for it in await self.list(namespace)}:
-                raise  # not of Wegent's form: a user with other rights has written it
+        name, path = body["metadata"]["name"], ROLE_BINDINGS.path(namespace)
+        for tries_left in reversed(range(GIVEN_AT_MOST)):
+            try:
+                await self._user_api.request_json(self._caller, "POST", path, body=body)
+            except UpstreamStatus as refused:
+                if not refused.is_already_exists:
+                    raise
+                items = await self._bindings(namespace)
+                if name in {it.name for it in memberships_in(items, self._accounts.namespace)}:
+                    return
+                # If it is there, it is not of Wegent's form: a user with other rights has written
+                # it. If not, another change at the same time has taken the role away again.
+                if not tries_left or name in {it["metadata"]["name"] for it in items}:
+                    raise
+            else:
+                return
 
     async def _take(self, namespace: str, roles: Iterable[Membership], delete: Delete) -> None:
         for membership in roles:
