@@ -69,8 +69,7 @@ class Cli:
         command = (str(PROGRAM), *map(str, arguments))
         with TemporaryDirectory() as directory:
             streams = [Path(directory, name) for name in ("stdin", "stdout", "stderr")]
-            for stream in streams:
-                stream.write_bytes(stdin.encode() if stream.name == "stdin" else b"")
+            streams[0].write_bytes(stdin.encode())
             process = forked.start_command(command, self.env, self.home, streams)
             try:
                 code = await asyncio.to_thread(process.wait, TIMEOUT_S)

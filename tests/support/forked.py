@@ -43,12 +43,15 @@ class Forked:
 
     Args:
         target: a function of a module, which runs in the new process.
-        arguments: its arguments.
+        env: its whole environment.
+        arguments: the function's arguments.
     """
 
-    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+    def __init__(
+        self, target: Callable[..., None], env: Mapping[str, str], *arguments: Any
+    ) -> None:
         self._process: ForkServerProcess = _FORKS.Process(
-            target=_begin, args=(target, *arguments), daemon=True
+            target=_begin, args=(target, dict(env), *arguments), daemon=True
         )
         with _ONE_AT_A_TIME:
             self._process.start()
@@ -103,7 +106,7 @@ def start(module: str, env: Mapping[str, str], log: Path) -> Program:
     """
     if not forks:
         return run_python(("-m", module), env, log)
-    return Forked(_run, module, dict(env), str(log))
+    return Forked(_run, env, module, str(log))
 
 
 def start_command(
@@ -115,10 +118,10 @@ def start_command(
         arguments: the path of the command, and its arguments.
         env: its whole environment.
         directory: its working directory.
-        streams: the files of its standard input, output and error. A terminal becomes its own, so
-            that Ctrl-C reaches it.
+        streams: the files of its standard input, output and error, created where they are
+            missing. A terminal becomes its own, so that Ctrl-C reaches it.
     """
-    return Forked(_command, list(arguments), dict(env), str(directory), list(map(str, streams)))
+    return Forked(_command, env, list(arguments), str(directory), list(map(str, streams)))
 
 
 def run_python(
@@ -131,7 +134,7 @@ def run_python(
         )
 
 
-def _begin(target: Callable[..., None], *arguments: Any) -> None:
+def _begin(target: Callable[..., None], env: dict[str, str], *arguments: Any) -> None:
     """Run a program, which is killed when the tests have ended, even if they were killed."""
     tests = multiprocessing.parent_process()
     assert tests is not None
@@ -141,12 +144,12 @@ def _begin(target: Callable[..., None], *arguments: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=end, daemon=True).start()
+    os.environ.clear()
+    os.environ.update(env)
     target(*arguments)
 
 
-def _run(module: str, env: dict[str, str], log: str) -> None:
-    os.environ.clear()
-    os.environ.update(env)
+def _run(module: str, log: str) -> None:
     out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for stream in (1, 2):
         os.dup2(out, stream)
@@ -156,16 +159,14 @@ def _run(module: str, env: dict[str, str], log: str) -> None:
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def _command(arguments: list[str], env: dict[str, str], directory: str, streams: list[str]) -> None:
-    os.environ.clear()
-    os.environ.update(env)
+def _command(arguments: list[str], directory: str, streams: list[str]) -> None:
     os.setsid()
     for number, path in enumerate(streams):
-        file = os.open(path, os.O_RDWR)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.dup2(file, number)
         os.close(file)
     os.chdir(directory)
-    encoding = env.get("PYTHONIOENCODING", "utf-8")
+    encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
     sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115 - as long as the process
     sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
     sys.stderr = open(  # noqa: SIM115
